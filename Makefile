@@ -1,0 +1,42 @@
+# Two commands from a bare checkout: `make demo` and `make test`. Everything else is for developers.
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
+
+.PHONY: demo test check test-parity bench clean
+.DEFAULT_GOAL := demo
+
+$(VENV)/demo.done: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("shelfsight needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[lite]'
+	touch $@
+
+$(VENV)/dev.done: $(VENV)/demo.done requirements/dev.txt
+	$(PIP) --requirement requirements/dev.txt
+	touch $@
+
+$(VENV)/parity.done: $(VENV)/dev.done requirements/parity.txt
+	$(PIP) --requirement requirements/parity.txt
+	touch $@
+
+demo: $(VENV)/demo.done ## one command on a fresh machine: a shop is embedded and ten photos are matched
+	$(VENV)/bin/shelfsight demo
+
+test: $(VENV)/dev.done ## every test, against a real Postgres
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/dev.done ## style, types and floors
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+test-parity: $(VENV)/parity.done ## our SigLIP and Qwen3 against transformers (installs torch)
+	$(VENV)/bin/python -m pytest tests/parity
+
+bench: $(VENV)/dev.done ## the benchmarks that need no data of yours
+	$(VENV)/bin/python benchmarks/backfill_overhead.py
+
+clean:
+	rm -rf $(VENV)

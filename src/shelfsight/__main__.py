@@ -1,0 +1,5 @@
+"""`python -m shelfsight` is `shelfsight`."""
+
+from shelfsight.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""Reads the products that are due from the shop's own tables, window by window of their ids.
+
+A window is one short read-only statement: no cursor stays open while models work, a
+statement_timeout is not reached, and the anti-join is Postgres' own.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from shelfsight import statements
+from shelfsight.catalog.selection import QUERIES, chosen, due
+from shelfsight.database import Connection, Database, columns
+from shelfsight.errors import SchemaError, SelectionError
+from shelfsight.records import Due, Product, Selection
+
+WINDOW = 2_000
+"""Products looked at by one statement of `pages`: few milliseconds, few megabytes."""
+
+COUNT_WINDOW = 20_000
+"""Products looked at by one statement of `due`."""
+
+TEXT_LIMIT = 50_000
+"""Characters of a description that are read; far beyond what the text models take in."""
+
+
+class _Window(NamedTuple):
+    size: int
+    last: str | None
+    rows: list[tuple[Any, ...]]
+
+
+class PostgresCatalog:
+    """`seams.Catalog` over `"ProductVariants"` and `"ProductImages"`.
+
+    Columns other than `"Id"` may be missing. `images_per_product` is part of the content that
+    is hashed: only addresses that are used count.
+    """
+
+    def __init__(self, database: Database, *, images_per_product: int = 1) -> None:
+        self._database = database
+        self._images = images_per_product
+
+    def due(self, selection: Selection) -> Due:
+        """Count what `pages` would give."""
+        total = [0, 0, 0, 0]
+        for window in self._windows("count", selection, COUNT_WINDOW):
+            total = [sum(pair) for pair in zip(total, window.rows[0], strict=True)]
+        return Due(
+            products=total[0], with_picture=total[1], with_text=total[2], with_neither=total[3]
+        )
+
+    def pages(self, selection: Selection, size: int) -> Iterator[list[Product]]:
+        """The products that are due, in order of their ids, `size` a page, the last shorter."""
+        waiting: list[Product] = []
+        for window in self._windows("window", selection, max(size, WINDOW)):
+            waiting += [_product(row) for row in window.rows if row[0] is not None]
+            while len(waiting) >= size:
+                page, waiting = waiting[:size], waiting[size:]
+                yield page
+        if waiting:
+            yield waiting
+
+    def _windows(self, name: str, selection: Selection, size: int) -> Iterator[_Window]:
+        statement, values = self._statement(name, selection)
+        after: str | None = None
+        while True:
+            window = self._read(statement, {**values, "after": after, "window": size}, selection)
+            yield window
+            if window.size < size:
+                return
+            after = window.last
+
+    def _statement(self, name: str, selection: Selection) -> tuple[sql.Composed, dict[str, Any]]:
+        variants, images = self._database.run(_shop_columns, read_only=True)
+        condition, values = chosen(selection, variants)
+        source = QUERIES["source"].format(
+            id_type=statements.trusted(variants["Id"]),
+            product_id=_column(variants, "ProductId", "NULL::text"),
+            owner=_column(variants, "UserId", "NULL::text"),
+            title=_text(variants, "Title"),
+            description=_text(variants, "Description"),
+            position=_column(images, "Position", "0"),
+            chosen=condition,
+            due=due(selection),
+        )
+        text_limit = sql.Literal(TEXT_LIMIT)
+        statement = QUERIES[name].format(source=source, text_limit=text_limit)
+        return statement, {**values, "images": self._images}
+
+    def _read(
+        self, statement: sql.Composed, values: dict[str, Any], selection: Selection
+    ) -> _Window:
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(statement, values).fetchall()
+
+        try:
+            rows = self._database.run(work, read_only=True)
+        except (psycopg.ProgrammingError, psycopg.DataError) as error:
+            reason = error.diag.message_primary or str(error)
+            if selection.where is not None:
+                raise SelectionError(f"--where {selection.where!r}: {reason}") from error
+            if isinstance(error, psycopg.errors.UndefinedTable):
+                raise SchemaError(f"{reason}; run: shelfsight init") from error
+            if isinstance(error, psycopg.DataError):
+                raise SelectionError(f"the selection is refused: {reason}") from error
+            raise
+        size, last, *_ = rows[0]
+        return _Window(size, last, [row[2:] for row in rows])
+
+
+def _shop_columns(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+    variants, images = columns(connection, "ProductVariants"), columns(connection, "ProductImages")
+    for table, found in (("ProductVariants", variants), ("ProductImages", images)):
+        if "Id" not in found:
+            raise SchemaError(
+                f'there is no table "{table}" with a column "Id"; run: shelfsight init'
+            )
+    return variants, images
+
+
+def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:
+    return sql.Identifier(name) if name in found else statements.trusted(otherwise)
+
+
+def _text(found: dict[str, str], name: str) -> sql.Composable:
+    return sql.SQL("coalesce({}::text, '')").format(_column(found, name, "NULL"))
+
+
+def _product(row: tuple[Any, ...]) -> Product:
+    id_, product_id, owner_id, title, description, image_urls, source_hash = row
+    return Product(
+        id=id_,
+        product_id=product_id,
+        owner_id=owner_id,
+        title=title,
+        description=description,
+        image_urls=tuple(image_urls),
+        source_hash=source_hash,
+    )

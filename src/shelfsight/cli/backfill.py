@@ -1,0 +1,99 @@
+"""`shelfsight backfill`."""
+
+import os
+import shlex
+import sys
+from typing import Any
+
+import click
+
+from shelfsight import wiring
+from shelfsight.backfill import Job
+from shelfsight.cli.options import BATCHES, DATABASE, MODELS, PICTURES, SELECTION, WEIGHTS, Command
+from shelfsight.cli.options import selection as selection_of
+from shelfsight.database import Database
+from shelfsight.engines import local
+from shelfsight.errors import ShelfsightError
+from shelfsight.progress import Progress, choose
+from shelfsight.report import Report
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *PICTURES))
+@click.option("--all", "everything", is_flag=True, help="No limit of batches (MAX_BATCHES=0).")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; no model is loaded.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell each product's steps.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: Any) -> int:
+    """Give every product its image, text and combined vector.
+
+    Products that have theirs are skipped, unless title, description or picture addresses have
+    changed since. Run it again and it goes on where it stopped.
+
+    Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
+    3 done, but some products failed; 130 interrupted.
+    """
+    progress = choose(as_json=arguments.pop("as_json"), verbose=arguments.pop("verbose"))
+    chosen = selection_of(settings, arguments)
+    limit = 0 if everything else settings.max_batches
+    job = Job(selection=chosen, batch_size=settings.batch_size, max_batches=limit)
+    progress.configured(_configuration(settings, job))
+    if dry_run:
+        return _dry_run(settings, job, progress)
+    with wiring.open_database(settings) as database:
+        report = _run(settings, database, job, progress)
+    if report.remaining:
+        progress.say(f"{report.remaining} products remain. Go on with: {_command_for_all()}")
+    return report.exit_status
+
+
+backfill.params += SELECTION
+
+
+def _run(settings: Settings, database: Database, job: Job, progress: Progress) -> Report:
+    report = Report()
+    with (
+        wiring.open_embedder(settings, progress.say) as embedder,
+        wiring.open_parts(settings, database, embedder, progress) as parts,
+    ):
+        try:
+            local.run(parts, job, report, progress)
+        except KeyboardInterrupt:
+            report.interrupted = True
+            progress.finish(report)
+            sys.stdout.flush()
+            os._exit(report.exit_status)  # at once: a thread may be deep in a model
+        except ShelfsightError:
+            progress.finish(report)
+            raise
+    progress.finish(report)
+    return report
+
+
+def _dry_run(settings: Settings, job: Job, progress: Progress) -> int:
+    with wiring.open_database(settings) as database:
+        due = wiring.catalog(settings, database).due(job.selection)
+    progress.dry_run(due, job.products(due), job.batches(due))
+    return 0
+
+
+def _configuration(settings: Settings, job: Job) -> dict[str, str]:
+    weights = settings.weights
+    return {
+        "Batch size": str(job.batch_size),
+        "Max batches": str(job.max_batches or "no limit"),
+        "Skip existing": str(job.selection.skip_existing).lower(),
+        "Embedding": wiring.models_name(settings),
+        "Weights": f"image {weights.image:g}, text {weights.text:g}",
+        "Database": wiring.database_name(settings),
+    }
+
+
+def _command_for_all() -> str:
+    """This very command with --all, its secrets left out."""
+    words = ["shelfsight", *sys.argv[1:]]
+    for secret in ("--database-url", "--embedding-server-api-key"):
+        if secret in words[:-1]:
+            words[words.index(secret) + 1] = "..."
+        words = [f"{secret}=..." if word.startswith(f"{secret}=") else word for word in words]
+    return shlex.join(words if "--all" in words else [*words, "--all"])

@@ -1,0 +1,68 @@
+"""`shelfsight init`, `shelfsight import` and `shelfsight status`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from shelfsight import wiring
+from shelfsight.cli.options import DATABASE, PICTURES, Command
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=DATABASE)
+def init(settings: Settings) -> None:
+    """Create the tables and columns that are missing, and only those.
+
+    That is the extension vector, the tables Products, ProductVariants, ProductImages,
+    ProductEmbeddings and EmbeddingFailures, and missing columns of ProductEmbeddings. Your other
+    tables are left as they are. Run it as often as you like.
+    """
+    created = wiring.init(settings)
+    click.echo(f"Database: {wiring.database_name(settings)}")
+    for name in created or ["nothing: all is there"]:
+        click.echo(f"  created {name}")
+
+
+@click.command("import", cls=Command, settings=DATABASE)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Read the file and name bad lines; write nothing.")
+def import_file(settings: Settings, file: Path, dry_run: bool) -> int:
+    """Import products from FILE: CSV, a Shopify product export, or JSONL.
+
+    A CSV needs a column sku, and may have title, description, price, image (or images, several
+    divided by |), barcode, owner and category. Products are found again by SKU, so that a file
+    can be imported many times. A bad line is named, and the others go in.
+
+    Exit status: 0 done; 2 the file cannot be read as products; 3 done, but some lines were bad.
+    """
+    bad = 0
+
+    def complain(line: int, reason: str) -> None:
+        nonlocal bad
+        bad += 1
+        click.echo(f"{file}:{line}: {reason}", err=True)
+
+    if dry_run:
+        click.echo(f"{wiring.count_products(file, complain)} products could be imported")
+    else:
+        imported = wiring.import_products(settings, file, complain)
+        counts = f"{imported.new} new, {imported.changed} changed, {imported.unchanged} unchanged"
+        click.echo(f"Imported {file}: {counts}, {bad} bad lines")
+    return 3 if bad else 0
+
+
+@click.command(cls=Command, settings=(*DATABASE, *PICTURES))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(settings: Settings, as_json: bool) -> None:
+    """Show what is embedded, what is due, and what failed."""
+    stored, due = wiring.read_status(settings)
+    if as_json:
+        click.echo(json.dumps({**asdict(stored), "due": due.products}, ensure_ascii=False))
+        return
+    click.echo(f"Database: {wiring.database_name(settings)}")
+    click.echo("\n".join(stored.lines()))
+    click.echo(
+        f"Due: {due.products}" + (" (run: shelfsight backfill --all)" if due.products else "")
+    )

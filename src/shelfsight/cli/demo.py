@@ -1,0 +1,18 @@
+"""`shelfsight demo`."""
+
+import click
+
+from shelfsight import demo as shop
+from shelfsight.cli.options import Command
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=("shelfsight_home",))
+@click.option("--seed", default=7, show_default=True, help="Draws another shop, other photos.")
+def demo(settings: Settings, seed: int) -> int:
+    """Draw a shop, embed it, and find ten photographed products in it.
+
+    All of it happens in an embedded Postgres, in a database of its own, with the models of
+    `--models lite`; nothing is downloaded, and your own data is not touched.
+    """
+    return shop.run(settings, seed=seed, out=click.echo)

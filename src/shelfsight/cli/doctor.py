@@ -1,0 +1,31 @@
+"""`shelfsight doctor`."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from shelfsight.cli.options import DATABASE, MODELS, Command
+from shelfsight.doctor import Finding, examine
+from shelfsight.settings import Settings
+
+_MARKS = {"ok": "ok   ", "warning": "WARN ", "wrong": "WRONG"}
+
+
+@click.command(cls=Command, settings=(*MODELS, *DATABASE))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding.")
+def doctor(settings: Settings, as_json: bool) -> int:
+    """Look at database, pgvector, models, server and disk: what is wrong, and what to do.
+
+    Exit status: 0 all is well, warnings included; 1 something is wrong.
+    """
+    wrong = False
+    for finding in examine(settings):
+        wrong = wrong or finding.verdict == "wrong"
+        click.echo(json.dumps(asdict(finding)) if as_json else _line(finding))
+    return 1 if wrong else 0
+
+
+def _line(finding: Finding) -> str:
+    advice = f"\n      -> {finding.advice}" if finding.advice else ""
+    return f"{_MARKS[finding.verdict]} {finding.subject}: {finding.what}{advice}"

@@ -1,0 +1,107 @@
+"""Flags: one for each setting, made from the settings themselves, and those of a selection."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from shelfsight.records import Selection
+from shelfsight.settings import Settings, load
+
+DATABASE = ("database_url", "shelfsight_home")
+MODELS = (
+    *("models", "model_dir", "embedding_server_url", "embedding_server_api_key"),
+    "cold_start_timeout",
+)
+WEIGHTS = ("image_weight", "text_weight")
+PICTURES = ("images_per_product", "image_root", "allow_private_images")
+BATCHES = ("batch_size", "max_batches", "skip_existing")
+
+
+class Command(click.Command):
+    """A command with a flag for each setting it names, which it receives as `settings`.
+
+    Values are read by `settings.load`, so that a flag and its variable are refused alike.
+    """
+
+    def __init__(self, *args: Any, settings: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = settings
+        self.params += [_flag(name) for name in settings]
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Turn the flags into `settings`, and call."""
+        flags = {name: ctx.params.pop(name) for name in self._settings}
+        if self._settings:
+            given = {name: value for name, value in flags.items() if value is not None}
+            ctx.params["settings"] = load(given)
+        return super().invoke(ctx)
+
+
+def _flag(name: str) -> click.Option:
+    field = Settings.model_fields[name]
+    flag = f"--{name.replace('_', '-')}"
+    default = "" if field.default in (None, "") else f", default {str(field.default).lower()}"
+    text = f"{(field.description or '').capitalize()}  [{name.upper()}{default}]"
+    if field.annotation is bool:
+        return click.Option([f"{flag}/--no-{flag[2:]}"], default=None, help=text)
+    return click.Option([flag], default=None, help=text, metavar=_metavar(name))
+
+
+def _metavar(name: str) -> str:
+    return {"_url": "URL", "_dir": "FOLDER", "_home": "FOLDER", "_root": "FOLDER"}.get(
+        name[name.rfind("_") :], "VALUE"
+    )
+
+
+class Moment(click.ParamType):
+    """A date, or a date and time; local time unless an offset says otherwise."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read ISO 8601, or the way Postgres writes a time."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return datetime.fromisoformat(str(value)).astimezone()
+        except ValueError:
+            example = "2026-01-31 or 2026-01-31T08:00+01:00"
+            self.fail(f"{value!r} is not a time such as {example}", param, ctx)
+
+
+SELECTION = (
+    click.Option(["--since"], type=Moment(), help="Products created at or after this time."),
+    click.Option(["--until"], type=Moment(), help="Products created before this time."),
+    click.Option(
+        ["--updated-since"], type=Moment(), help="Products updated at or after this time."
+    ),
+    click.Option(["--owner"], metavar="ID", help="Products of this owner (UserId)."),
+    click.Option(
+        ["--product", "products"],
+        multiple=True,
+        metavar="ID",
+        help="This product or variant; repeatable.",
+    ),
+    click.Option(["--sku", "skus"], multiple=True, help="The variant with this SKU; repeatable."),
+    click.Option(
+        ["--missing"],
+        type=click.Choice(["image", "text", "combined"]),
+        help="Products that could have this vector and do not, failed ones included.",
+    ),
+    click.Option(
+        ["--where"], metavar="SQL", help='A condition over "ProductVariants", run read-only.'
+    ),
+    click.Option(["--retry-failed"], is_flag=True, help="Do not wait: try again what failed."),
+)
+
+
+def selection(settings: Settings, arguments: dict[str, Any]) -> Selection:
+    """Take the selection's flags out of a command's arguments."""
+    names = [option.name for option in SELECTION if option.name is not None]
+    return Selection(
+        skip_existing=settings.skip_existing, **{name: arguments.pop(name) for name in names}
+    )

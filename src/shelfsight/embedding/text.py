@@ -1,0 +1,107 @@
+"""From a title and a description, as shops write them, to one clean line for a text model."""
+
+import re
+import unicodedata
+from html import unescape
+from html.entities import html5
+
+MAX_CHARACTERS = 131_072
+"""The longest text given out: four characters for each of the 32,768 tokens a model may take."""
+
+MAX_SOURCE_CHARACTERS = 1_000_000
+"""How much of a title or description is looked at: room for pictures embedded in the HTML."""
+
+_PASSES = 4
+"""How often escaped HTML may be escaped again; what is nested deeper loses its < and &."""
+
+# Tokens, not a tree: linear in time for any input, and "5 < 6" or "I <3 mugs" stay text.
+# A scan never runs past the next "<", or matches to the very end.
+_TAG = re.compile(
+    r"""
+      <!--.*?(?:-->|\Z)
+    | <(?P<dropped>script|style|template|noscript|svg)(?:[\s/][^<>]*+)?>.*?(?:</(?P=dropped)\s*>|\Z)
+    | </?(?P<name>[a-z][\w:.-]*+)(?:[\s/](?:[^<>"']++|"[^"<]*+"|'[^'<]*+')*+)?>
+    | </?(?P<odd_name>[a-z][\w:.-]*+)(?:[\s/][^<>]*+)?>
+    | <[a-z][\w:.-]*+\s+[\w:.-]++=[^<>]*+\Z
+    | <!\[CDATA\[ | \]\]>
+    | <(?:![a-z\[]|\?[a-z])[^<>]*+>
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL | re.ASCII,
+)
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_MAYBE_MARKUP = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
+_INLINE = re.compile(
+    r"a|abbr|b|bd[io]|big|cite|code|del|dfn|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike|"
+    r"strong|su[bp]|tt|u|var|wbr",
+    re.IGNORECASE,
+)
+# All combining marks, and emoji, dashes, stars: more than 64 in a row say no more than 64.
+_SYMBOLS = re.compile(r"([^\w\s\x00-\x7f]{64})[^\w\s\x00-\x7f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+# Soft hyphen, zero-width, bidi marks and overrides, byte order mark; not the joiners U+200C and
+# U+200D, which carry meaning in Persian, in Indic scripts and in emoji.
+_INVISIBLE = re.compile(
+    r"[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
+)
+
+
+def product_text(title: str, description: str) -> str:
+    """Give the text to embed: "title. description" on one line, "" when there is nothing.
+
+    NFC; without HTML, control and invisible characters; blanks folded; at most
+    `MAX_CHARACTERS`. A title with which the description starts is not repeated. Never raises,
+    and its own result comes back unchanged.
+    """
+    joined = _join(_clean(title), _clean(description))[:MAX_CHARACTERS].rstrip()
+    # What was text in each of them may read as a tag once they are joined or cut.
+    return _clean(joined) if _MAYBE_MARKUP.search(joined) else joined
+
+
+def _join(title: str, description: str) -> str:
+    if not title or not description:
+        return title or description
+    start, following = description[: len(title)], description[len(title) :][:1]
+    if start.casefold() == title.casefold() and not following.isalnum():
+        return description
+    between = " " if title[-1] in ".!?:;…。!?" else ". "
+    return f"{title}{between}{description}"
+
+
+def _clean(text: str) -> str:
+    text = _fold(text[:MAX_SOURCE_CHARACTERS])
+    for _ in range(_PASSES):
+        if not _MAYBE_MARKUP.search(text):
+            return text
+        plain = _fold(_without_markup(text))
+        if plain == text:
+            return text
+        text = plain
+    return _fold(text.replace("<", " ").replace("&", " ")) if _MAYBE_MARKUP.search(text) else text
+
+
+def _without_markup(text: str) -> str:
+    return _ENTITY.sub(_character, _TAG.sub(_in_place_of_tag, text))
+
+
+def _in_place_of_tag(tag: re.Match[str]) -> str:
+    """Give nothing for <b>, which may stand within a word, and a blank for all others."""
+    name = tag["name"] or tag["odd_name"] or ""
+    return "" if _INLINE.fullmatch(name) else " "
+
+
+def _character(entity: re.Match[str]) -> str:
+    written = entity[0]
+    return unescape(written) if written[1] == "#" else html5.get(written[1:], written)
+
+
+def _fold(text: str) -> str:
+    """Fold to NFC with single blanks, without control, invisible or broken characters."""
+    if not text.isprintable():
+        # Two halves of a pair become their character, a lone half the replacement character.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        text = _CONTROL.sub(" ", _INVISIBLE.sub("", text))
+    if not text.isascii():
+        # Cut before and after: normalising takes quadratic time in a run of marks, and adds some.
+        text = _SYMBOLS.sub(r"\1", text)
+        text = _SYMBOLS.sub(r"\1", unicodedata.normalize("NFC", text))
+    return " ".join(text.split())

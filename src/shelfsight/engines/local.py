@@ -1,0 +1,46 @@
+"""Runs the backfill in this process, and ends it well on Ctrl-C."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+from shelfsight.backfill import Job, Parts, backfill
+from shelfsight.progress import Progress
+from shelfsight.report import Report
+
+STDERR = 2
+"""Written to directly: a signal handler must not wait for a lock that a print holds."""
+
+
+def run(parts: Parts, job: Job, report: Report, progress: Progress) -> None:
+    """Run to the end; at the first Ctrl-C (or SIGTERM) finish the page in hand, then return.
+
+    Raises:
+        KeyboardInterrupt: at the second.
+        ShelfsightError: the run cannot go on.
+    """
+    with _interruptible() as stop:
+        backfill(parts, job, report, progress, stop)
+
+
+@contextmanager
+def _interruptible() -> Iterator[Event]:
+    """Turn the first signal into an event; must be entered in the main thread."""
+    stop = Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        os.write(STDERR, b"\nStopping after the page in hand; Ctrl-C again stops at once.\n")
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, interrupt) for number in signals}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

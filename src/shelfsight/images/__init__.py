@@ -1,0 +1,1 @@
+"""From a picture's address to the pixels a model sees."""

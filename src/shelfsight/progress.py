@@ -1,0 +1,275 @@
+"""What a run shows while it works: lines, a live bar, or JSON for machines."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from threading import Lock
+from typing import IO, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+from rich.text import Text
+
+from shelfsight.records import Due, Embedded, Failure
+from shelfsight.report import Report
+
+
+class Progress(Protocol):
+    """Is told what happens; `batch`, `embedded` and `say` may come from any thread."""
+
+    def configured(self, settings: Mapping[str, str]) -> None:
+        """The run is about to begin with these settings."""
+        ...
+
+    def start(self, products: int, batches: int) -> None:
+        """So many products are due in this run, in so many batches."""
+        ...
+
+    def batch(self, number: int, found: int) -> None:
+        """A batch is about to be embedded."""
+        ...
+
+    def embedded(self, products: int) -> None:
+        """So many more products have their vectors, not yet stored."""
+        ...
+
+    def stored(self, page: Sequence[Embedded]) -> None:
+        """A batch has been stored."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something that takes time, or that the user should know."""
+        ...
+
+    def dry_run(self, due: Due, products: int, batches: int) -> None:
+        """This is what a run would do."""
+        ...
+
+    def finish(self, report: Report) -> None:
+        """The run has ended."""
+        ...
+
+
+class LineProgress:
+    """Plain lines, for logs and pipes; with `verbose`, what became of each product."""
+
+    def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
+        self._out = out
+        self._verbose = verbose
+        self._batches = 0
+        self._lock = Lock()
+
+    def configured(self, settings: Mapping[str, str]) -> None:
+        """Print the header."""
+        width = max(map(len, settings))
+        self._print(
+            "Configuration:", *(f"  {k + ':':<{width + 1}} {v}" for k, v in settings.items())
+        )
+
+    def start(self, products: int, batches: int) -> None:
+        """Say how much there is to do."""
+        self._batches = batches
+        self._print(f"{products} products due" if products else "Nothing is due.")
+
+    def batch(self, number: int, found: int) -> None:
+        """Name the batch."""
+        self._print(f"Processing batch {number}/{self._batches}", f"  Found {found} products")
+
+    def embedded(self, products: int) -> None:
+        """Say nothing: batches are enough for a log."""
+
+    def stored(self, page: Sequence[Embedded]) -> None:
+        """With `verbose`, tell each product's steps."""
+        if self._verbose:
+            self._print(*(line for item in page for line in product_lines(item)))
+
+    def say(self, message: str) -> None:
+        """Print it."""
+        self._print(message)
+
+    def dry_run(self, due: Due, products: int, batches: int) -> None:
+        """Print what a run would do."""
+        self._print(
+            f"{due.products} products due: {due.with_picture} with pictures,"
+            f" {due.with_text} with text, {due.with_neither} with neither",
+            f"A run would embed {products} of them in {batches} batches."
+            " Dry run: nothing was embedded or stored.",
+        )
+
+    def finish(self, report: Report) -> None:
+        """Print the results."""
+        self._print("", *report.lines())
+
+    def _print(self, *lines: str) -> None:
+        with self._lock:
+            self._out.write("".join(f"{line}\n" for line in lines))
+            self._out.flush()
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} products/s")
+
+
+class BarProgress(LineProgress):
+    """A live bar with speed and time left, on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console.file)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Speed(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+        self._task: TaskID | None = None
+
+    def start(self, products: int, batches: int) -> None:
+        """Show the bar."""
+        super().start(products, batches)
+        if products:
+            self._task = self._bar.add_task("Starting", total=products)
+            self._bar.start()
+
+    def batch(self, number: int, found: int) -> None:
+        """Name the batch beside the bar."""
+        self._describe(f"Processing batch {number}/{self._batches} ({found} products)")
+
+    def embedded(self, products: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._bar.advance(self._task, products)
+
+    def say(self, message: str) -> None:
+        """Print above the bar."""
+        self._bar.console.print(message, highlight=False, markup=False)
+
+    def finish(self, report: Report) -> None:
+        """Leave the bar as it is, and print the results."""
+        self._bar.stop()
+        super().finish(report)
+
+    def _describe(self, text: str) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, description=text)
+
+
+class JsonProgress:
+    """One JSON object a line; with `verbose`, one for each product too."""
+
+    def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
+        self._out = out
+        self._verbose = verbose
+        self._lock = Lock()
+
+    def configured(self, settings: Mapping[str, str]) -> None:
+        """Emit `configuration`."""
+        self._emit("configuration", **{k.lower().replace(" ", "_"): v for k, v in settings.items()})
+
+    def start(self, products: int, batches: int) -> None:
+        """Emit `start`."""
+        self._emit("start", products=products, batches=batches)
+
+    def batch(self, number: int, found: int) -> None:
+        """Emit `batch`."""
+        self._emit("batch", number=number, found=found)
+
+    def embedded(self, products: int) -> None:
+        """Emit nothing: `stored` follows."""
+
+    def stored(self, page: Sequence[Embedded]) -> None:
+        """Emit `stored`, and with `verbose` a `product` for each."""
+        if self._verbose:
+            for item in page:
+                self._emit("product", **_product(item))
+        self._emit("stored", products=len(page))
+
+    def say(self, message: str) -> None:
+        """Emit `message`."""
+        self._emit("message", text=message)
+
+    def dry_run(self, due: Due, products: int, batches: int) -> None:
+        """Emit `dry_run`."""
+        self._emit("dry_run", due=asdict(due), products=products, batches=batches)
+
+    def finish(self, report: Report) -> None:
+        """Emit `result`."""
+        self._emit(
+            "result",
+            **asdict(report),
+            remaining=report.remaining,
+            success_rate=round(report.success_rate, 1),
+            exit_status=report.exit_status,
+        )
+
+    def _emit(self, event: str, **values: object) -> None:
+        with self._lock:
+            self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+            self._out.flush()
+
+
+def choose(*, as_json: bool, verbose: bool) -> Progress:
+    """JSON where asked for, a bar on a terminal, lines elsewhere."""
+    if as_json:
+        return JsonProgress(sys.stdout, verbose=verbose)
+    console = Console()
+    if console.is_terminal and not verbose:
+        return BarProgress(console)
+    return LineProgress(sys.stdout, verbose=verbose)
+
+
+def product_lines(item: Embedded) -> list[str]:
+    """What became of one product, step by step."""
+    product = item.product
+    content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
+    content += ["text"] if item.text_used else []
+    title = product.title or product.id
+    lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
+    lines += [f"    {_failure(failure)}" for failure in item.failures]
+    vectors = {"Image": item.image, "Text": item.text}
+    lines += [
+        f"    {k} embedding: {len(v)} dimensions" for k, v in vectors.items() if v is not None
+    ]
+    if item.combined is None:
+        return lines
+    if item.image is None:
+        lines.append("    Using text embedding as combined")
+    elif item.text is None:
+        lines.append("    Using image embedding as combined")
+    else:
+        lines.append(f"    Combined embedding: {len(item.combined)} dimensions")
+    return [*lines, f"    Stored embeddings ({', '.join(_kinds(item))}) for: {title}"]
+
+
+def _failure(failure: Failure) -> str:
+    return f"{failure.stage} failed ({failure.kind}): {failure.message}"
+
+
+def _kinds(item: Embedded) -> list[str]:
+    vectors = {"image": item.image, "text": item.text, "combined": item.combined}
+    return [kind for kind, vector in vectors.items() if vector is not None]
+
+
+def _product(item: Embedded) -> dict[str, object]:
+    return {
+        "id": item.product.id,
+        "title": item.product.title,
+        "embeddings": _kinds(item),
+        "skipped": item.skipped,
+        "failures": [
+            {"stage": f.stage, "kind": f.kind, "message": f.message} for f in item.failures
+        ],
+    }

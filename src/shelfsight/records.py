@@ -1,0 +1,191 @@
+"""What travels between the stages: a product, its pictures, its vectors, what went wrong.
+
+All are frozen but `Picture`, which is shared on purpose by every product with its address.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+"""A float32 array of shape (width,) and unit length."""
+
+Pixels = NDArray[np.uint8]
+"""A uint8 array of shape (height, width, 3), RGB, upright, flattened on white."""
+
+Modality = Literal["image", "text", "combined"]
+
+IMAGE_WIDTH = 768
+TEXT_WIDTH = 1024
+COMBINED_WIDTH = 768
+
+
+class Stage(StrEnum):
+    """Where on its way a product failed."""
+
+    SOURCE = "source"
+    FETCH = "fetch"
+    DECODE = "decode"
+    IMAGE = "embed_image"
+    TEXT = "embed_text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What went wrong with one picture or text, as a value.
+
+    `kind` is a stable word for machines (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
+    `message` a line for people. `retryable` says whether trying again soon may help.
+    """
+
+    stage: Stage
+    kind: str
+    message: str
+    retryable: bool = False
+
+
+NO_CONTENT = Failure(
+    stage=Stage.SOURCE, kind="no_content", message="neither title, description nor picture"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """One row of `"ProductVariants"` with the addresses of its pictures, in order.
+
+    `source_hash` stands for the content the vectors depend on; it is computed in SQL.
+    """
+
+    id: str
+    product_id: str | None = None
+    owner_id: str | None = None
+    title: str = ""
+    description: str = ""
+    image_urls: tuple[str, ...] = ()
+    source_hash: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Picture:
+    """A decoded picture, one object for all products of a run with the same address.
+
+    It is fetched once and embedded once: whoever embeds it sets `vector` and drops `pixels`.
+    `content_hash` is the SHA-256 of the file's bytes, in hex.
+    """
+
+    url: str
+    content_hash: str
+    pixels: Pixels | None
+    vector: Vector | None = field(default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictured:
+    """A product with its decoded pictures, and what went wrong with the others."""
+
+    product: Product
+    pictures: tuple[Picture, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """A product with up to three vectors: image (768,), text (1024,), combined (768,).
+
+    `text_used` is the normalised text that was embedded; `picture` the first one used.
+    """
+
+    product: Product
+    image: Vector | None = None
+    text: Vector | None = None
+    combined: Vector | None = None
+    text_used: str = ""
+    picture: Picture | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def skipped(self) -> bool:
+        """Whether there was nothing to embed: no text, no picture."""
+        return NO_CONTENT in self.failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFormat:
+    """How a model wants a picture: squashed to `side` x `side` pixels, by which filter."""
+
+    side: int
+    resample: Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPair:
+    """Which two models made (or will make) a vector, as `name@revision`."""
+
+    image: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """How much image and text count in the combined vector; only their ratio matters."""
+
+    image: float = 0.7
+    text: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which products a run is about. Times are aware; None means no such limit.
+
+    `products` are ids of variants or of their products. `where` is a SQL condition over
+    `"ProductVariants"`, run in a read-only transaction. `retry_failed` does not wait until what
+    failed is due again.
+    """
+
+    skip_existing: bool = True
+    retry_failed: bool = False
+    since: datetime | None = None
+    until: datetime | None = None
+    updated_since: datetime | None = None
+    owner: str | None = None
+    products: tuple[str, ...] = ()
+    skus: tuple[str, ...] = ()
+    missing: Modality | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """How many products a selection has due, and what content they have."""
+
+    products: int
+    with_picture: int
+    with_text: int
+    with_neither: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A stored product near a query, with its separate vectors for exact ranking."""
+
+    id: str
+    title: str
+    sku: str | None
+    image: Vector | None
+    text: Vector | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A product found by a scan. Scores are cosines in [-1, 1]; None where not compared."""
+
+    id: str
+    title: str
+    sku: str | None
+    score: float
+    image_score: float | None
+    text_score: float | None

@@ -1,0 +1,170 @@
+"""All settings, and the only reader of the environment and of `.env`.
+
+Each field is a variable (its name in capitals), a flag of the command line and a line of the
+README; the command line and the docs are made from, or tested against, this list.
+"""
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from platformdirs import user_data_path
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shelfsight.errors import SettingsError
+from shelfsight.records import Weights
+
+EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
+"""Where the embedded database of root lies: its server runs as another user."""
+
+
+def _with_scheme(*schemes: str) -> AfterValidator:
+    allowed = " or ".join(f"{scheme}://..." for scheme in schemes)
+
+    def check(url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not (parts.netloc or parts.query):
+            raise ValueError(f"an address that starts with {allowed}")
+        return url
+
+    return AfterValidator(check)
+
+
+def _finite(weight: float) -> float:
+    if not math.isfinite(weight):
+        raise ValueError("a number that is 0 or greater")
+    return weight
+
+
+Weight = Annotated[float, Field(ge=0), AfterValidator(_finite)]
+
+
+class Settings(BaseSettings):
+    """What can be set, with defaults. Made by `load`, which gives readable errors."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    batch_size: int = Field(
+        150, ge=1, le=10_000, description="products a batch, which is one transaction"
+    )
+    max_batches: int = Field(3, ge=0, description="batches a run at the most; 0 means no limit")
+    skip_existing: bool = Field(
+        True, description="skip products that have embeddings; false embeds all again"
+    )
+    embedding_server_url: Annotated[str | None, _with_scheme("http", "https")] = Field(
+        None, description="an embedding server; without one the models run in this process"
+    )
+    embedding_server_api_key: SecretStr | None = Field(
+        None, description="sent to the embedding server as a bearer token"
+    )
+    cold_start_timeout: float = Field(
+        300, gt=0, description="seconds to wait for an embedding server that wakes up"
+    )
+    database_url: Annotated[str | None, _with_scheme("postgresql", "postgres")] = Field(
+        None, description="your Postgres; without one an embedded Postgres is used"
+    )
+    models: Literal["siglip-qwen3", "lite"] = Field(
+        "siglip-qwen3", description="the pair of models that runs in this process"
+    )
+    model_dir: Path | None = Field(
+        None, description="a folder that holds the models' files; without one they are downloaded"
+    )
+    image_weight: Weight = Field(0.7, description="weight of the image in the combined vector")
+    text_weight: Weight = Field(0.3, description="weight of the text in the combined vector")
+    images_per_product: int = Field(
+        1, ge=1, le=50, description="pictures a product, first ones by position; their mean is used"
+    )
+    image_root: Path | None = Field(
+        None, description="a folder; pictures given as paths are read below it"
+    )
+    allow_private_images: str = Field(
+        "", description="hosts (comma-separated) that may be fetched from though they are private"
+    )
+    shelfsight_home: Path | None = Field(
+        None, description="where the embedded database and built models are kept"
+    )
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> "Settings":
+        if self.image_weight == 0 and self.text_weight == 0:
+            raise ValueError(
+                "IMAGE_WEIGHT and TEXT_WEIGHT are both 0: at least one must be greater"
+            )
+        return self
+
+    @property
+    def weights(self) -> Weights:
+        """The two weights together."""
+        return Weights(image=self.image_weight, text=self.text_weight)
+
+    @property
+    def private_hosts(self) -> frozenset[str]:
+        """The hosts named by `ALLOW_PRIVATE_IMAGES`, in lower case."""
+        names = (name.strip().lower() for name in self.allow_private_images.split(","))
+        return frozenset(name for name in names if name)
+
+    def home(self, *, root: bool) -> Path:
+        """The folder of the embedded database: `SHELFSIGHT_HOME`, else a usual place."""
+        if self.shelfsight_home is not None:
+            return self.shelfsight_home.expanduser().absolute()
+        return EMBEDDED_SYSTEM_HOME if root else user_data_path("shelfsight")
+
+
+def load(flags: dict[str, object] | None = None) -> Settings:
+    """Read flags, then the environment, then `.env`.
+
+    Raises:
+        SettingsError: naming every variable that makes no sense, its value and what is allowed.
+
+    """
+    try:
+        return Settings(**(flags or {}))  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [_explain(detail) for detail in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f".env cannot be read: {error}") from None
+
+
+def without_password(url: str) -> str:
+    """The same address with its password, and everything after `?`, left out."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = parts.username or ""
+    return urlunsplit(
+        parts._replace(netloc=f"{user}@{host}" if user else host, query="", fragment="")
+    )
+
+
+def _explain(detail: ErrorDetails) -> str:
+    if not detail["loc"]:
+        return str(detail["msg"]).removeprefix("Value error, ")
+    name = str(detail["loc"][0])
+    shown = "(not shown)" if name.endswith("_key") else repr(_without_login(str(detail["input"])))
+    message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    allowed = _ALLOWED.get(detail["type"], message)
+    return f"{name.upper()}={shown} makes no sense; allowed is {allowed}"
+
+
+def _without_login(value: str) -> str:
+    """Leave out whatever stands before an @: it may be a password, however odd the address."""
+    return f"...@{value.rpartition('@')[2]}" if "@" in value else value
+
+
+_ALLOWED = {
+    "bool_parsing": "true or false",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+}

@@ -1,0 +1,19 @@
+"""SQL lives in `.sql` files; each statement there stands under a `-- name:` line."""
+
+import re
+from importlib.resources import files
+
+from psycopg import sql
+
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
+
+def load(package: str, file: str) -> dict[str, sql.SQL]:
+    """The named statements of a package's file, ready for `.format(...)` and parameters."""
+    _, *parts = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))
+    return {name: trusted(text.strip()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def trusted(text: str) -> sql.SQL:
+    """SQL that comes from us, from Postgres itself or from its owner's command line."""
+    return sql.SQL(text)

@@ -1,0 +1,1 @@
+"""Where vectors, failures and the embedded database live."""

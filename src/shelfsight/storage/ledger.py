@@ -1,0 +1,60 @@
+"""Keeps what failed: product, stage, kind, attempts, and when it may be tried again."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from psycopg import sql
+
+from shelfsight import statements
+from shelfsight.database import Connection
+from shelfsight.records import Embedded, Failure
+
+QUERIES = statements.load("shelfsight.storage", "queries.sql")
+
+_SOON = timedelta(minutes=5)
+_TOMORROW = timedelta(days=1)
+
+_MAY_COME_BACK = ("http_", "file_not_found", "forbidden_", "bad_address")
+"""Kinds that another day, or another setting, may mend though the content stays the same."""
+
+
+def record_failures(connection: Connection, page: Sequence[Embedded], id_type: sql.SQL) -> None:
+    """Bring the failures of a page's products up to date: clear what went well, count the rest."""
+    failed = {
+        (item.product.id, failure.stage): (item, failure)
+        for item in page
+        for failure in item.failures
+    }
+    connection.execute(
+        QUERIES["clear_failures"].format(id_type=id_type),
+        {
+            "ids": [item.product.id for item in page],
+            "failed": [f"{product} {stage}" for product, stage in failed],
+        },
+    )
+    if not failed:
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            QUERIES["record_failure"].format(id_type=id_type),
+            [_row(item, failure) for item, failure in failed.values()],
+        )
+
+
+def _row(item: Embedded, failure: Failure) -> dict[str, object]:
+    return {
+        "id": item.product.id,
+        "stage": failure.stage.value,
+        "kind": failure.kind,
+        "message": failure.message.replace("\0", ""),
+        "source_hash": item.product.source_hash,
+        "wait": _wait(failure),
+        "doubles": failure.retryable,
+    }
+
+
+def _wait(failure: Failure) -> timedelta | None:
+    """How long until another try may help; None where only other content can."""
+    if failure.retryable:
+        return _SOON
+    return _TOMORROW if failure.kind.startswith(_MAY_COME_BACK) else None

@@ -1,0 +1,127 @@
+-- name: stage_vectors
+CREATE TEMPORARY TABLE shelfsight_page (
+  id text, image vector, text vector, combined vector, image_failed boolean, text_failed boolean,
+  image_url text, image_hash text, product_text text, source_hash text, versions jsonb
+) ON COMMIT DROP
+
+-- name: copy_vectors
+COPY shelfsight_page FROM STDIN (FORMAT BINARY)
+
+-- name: upsert_vectors
+-- A vector that could not be made anew stays while the content it came from is the same (the part
+-- of the hash before the colon is the text's, the one behind it the pictures'). The combined
+-- vector then no longer fits, which its missing "fusion" says: `recombine` mends it.
+WITH kept AS (
+  SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
+    s.image IS NULL AND s.image_failed AND e."ImageEmbedding" IS NOT NULL
+      AND split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2) AS keep_image,
+    s.text IS NULL AND s.text_failed AND e."TextEmbedding" IS NOT NULL
+      AND split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1) AS keep_text,
+    e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
+    e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
+    e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
+  FROM shelfsight_page AS s
+  JOIN "ProductVariants" AS v ON v."Id" = s.id::{id_type}
+  LEFT JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id"
+), page AS (
+  SELECT variant_id, product_id, owner, source_hash,
+    CASE WHEN keep_image THEN old_image ELSE image END AS image,
+    CASE WHEN keep_text THEN old_text ELSE text END AS text,
+    coalesce(combined, CASE WHEN keep_image OR keep_text THEN old_combined END) AS combined,
+    CASE WHEN keep_image THEN old_url ELSE image_url END AS image_url,
+    CASE WHEN keep_image THEN old_hash ELSE image_hash END AS image_hash,
+    CASE WHEN keep_text THEN old_product_text ELSE product_text END AS product_text,
+    CASE WHEN keep_image OR keep_text THEN (coalesce(old_versions, '{{}}') || versions) - 'fusion'
+         ELSE versions END AS versions
+  FROM kept
+), gone AS (
+  DELETE FROM "ProductEmbeddings" AS e USING page
+  WHERE e."ProductVariantId" = page.variant_id AND page.image IS NULL AND page.text IS NULL
+)
+INSERT INTO "ProductEmbeddings" (
+  "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
+  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceType", "SourceHash",
+  "ModelVersions")
+SELECT variant_id, product_id, owner, image, text, combined, image_url, image_hash, product_text,
+  CASE WHEN text IS NULL THEN 'image' WHEN image IS NULL THEN 'text' ELSE 'image_text' END,
+  source_hash, versions
+FROM page
+WHERE image IS NOT NULL OR text IS NOT NULL
+ON CONFLICT ("ProductVariantId") DO UPDATE SET
+  "ProductId" = EXCLUDED."ProductId", "UserId" = EXCLUDED."UserId",
+  "ImageEmbedding" = EXCLUDED."ImageEmbedding", "TextEmbedding" = EXCLUDED."TextEmbedding",
+  "CombinedEmbedding" = EXCLUDED."CombinedEmbedding", "ImageUrl" = EXCLUDED."ImageUrl",
+  "ImageHash" = EXCLUDED."ImageHash", "ProductText" = EXCLUDED."ProductText",
+  "SourceType" = EXCLUDED."SourceType", "SourceHash" = EXCLUDED."SourceHash",
+  "ModelVersions" = EXCLUDED."ModelVersions", "UpdatedAt" = now()
+
+-- name: clear_failures
+DELETE FROM "EmbeddingFailures"
+WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+  AND ("ProductVariantId"::text || ' ' || "Stage") <> ALL(%(failed)s)
+
+-- name: record_failure
+-- What passes is tried again after 5 minutes, then 10, 20, ... up to a day; a picture that is not
+-- there, after a day; where only other content can help, not before that has changed.
+INSERT INTO "EmbeddingFailures" AS f (
+  "ProductVariantId", "Stage", "Kind", "Message", "SourceHash", "NextAttemptAt")
+SELECT v."Id", %(stage)s, %(kind)s, %(message)s, %(source_hash)s, now() + %(wait)s::interval
+FROM "ProductVariants" AS v WHERE v."Id" = %(id)s::{id_type}
+ON CONFLICT ("ProductVariantId", "Stage") DO UPDATE SET
+  "Kind" = EXCLUDED."Kind", "Message" = EXCLUDED."Message", "UpdatedAt" = now(),
+  "Attempts" = CASE WHEN f."SourceHash" = EXCLUDED."SourceHash" THEN f."Attempts" + 1 ELSE 1 END,
+  "SourceHash" = EXCLUDED."SourceHash",
+  "NextAttemptAt" = now() + CASE
+    WHEN %(doubles)s AND f."SourceHash" = EXCLUDED."SourceHash"
+    THEN least(%(wait)s::interval * power(2, least(f."Attempts", 16)), interval '1 day')
+    ELSE %(wait)s::interval END
+
+-- name: stored_models
+SELECT "ModelVersions" ->> 'image', "ModelVersions" ->> 'text', count(*)
+FROM "ProductEmbeddings"
+GROUP BY 1, 2
+
+-- name: out_of_date
+SELECT "Id", "ImageEmbedding"::vector, "TextEmbedding"::vector
+FROM "ProductEmbeddings"
+WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
+  AND "ModelVersions" IS NOT NULL
+  AND num_nonnulls("ImageEmbedding", "TextEmbedding") > 0
+  AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
+ORDER BY "Id"
+LIMIT %(limit)s
+FOR UPDATE
+
+-- name: stage_combined
+CREATE TEMPORARY TABLE shelfsight_combined (id text, combined vector) ON COMMIT DROP
+
+-- name: copy_combined
+COPY shelfsight_combined FROM STDIN (FORMAT BINARY)
+
+-- name: update_combined
+UPDATE "ProductEmbeddings" AS e
+SET "CombinedEmbedding" = s.combined, "UpdatedAt" = now(),
+    "ModelVersions" = e."ModelVersions" || jsonb_build_object('fusion', %(fusion)s::text)
+FROM shelfsight_combined AS s
+WHERE e."Id" = s.id::{id_type}
+
+-- name: nearest
+SELECT v."Id"::text, {title}, {sku}, e."ImageEmbedding"::vector, e."TextEmbedding"::vector
+FROM "ProductEmbeddings" AS e JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId"
+WHERE e.{column} IS NOT NULL
+ORDER BY e.{column} <=> %(query)s
+LIMIT %(limit)s
+
+-- name: totals
+SELECT COUNT(*) as total_embeddings, COUNT("ImageEmbedding") as image_count,
+       COUNT("TextEmbedding") as text_count, COUNT("CombinedEmbedding") as combined_count
+FROM "ProductEmbeddings"
+
+-- name: by_source
+SELECT "SourceType", COUNT(*) as count FROM "ProductEmbeddings" GROUP BY "SourceType"
+
+-- name: failures
+SELECT "Kind", count(DISTINCT "ProductVariantId"), min("Message")
+FROM "EmbeddingFailures"
+GROUP BY "Kind"
+ORDER BY count(*) DESC, "Kind"

@@ -1,0 +1,133 @@
+"""Creates the tables that are missing, and the columns that `"ProductEmbeddings"` lacks."""
+
+from collections.abc import Mapping
+
+import psycopg
+from psycopg import sql
+
+from shelfsight import statements
+from shelfsight.database import Connection, Database, columns
+from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
+
+TABLES = statements.load("shelfsight.storage", "schema.sql")
+
+VECTOR_COLUMNS = {
+    "ImageEmbedding": f"vector({IMAGE_WIDTH})",
+    "TextEmbedding": f"vector({TEXT_WIDTH})",
+    "CombinedEmbedding": f"vector({COMBINED_WIDTH})",
+}
+
+_OTHER_COLUMNS = {
+    "ImageUrl": "text",
+    "ImageHash": "text",
+    "ProductText": "text",
+    "SourceType": "text",
+    "SourceHash": "text",
+    "ModelVersions": "jsonb",
+    "CreatedAt": "timestamptz NOT NULL DEFAULT now()",
+    "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
+}
+
+_INIT_LOCK = 0x5E1F5164
+"""Key of the advisory lock under which two `init` wait for each other; any fixed number does."""
+
+
+def create(database: Database) -> list[str]:
+    """Create what is missing, and only that; gives its names, `[]` where nothing was.
+
+    Raises:
+        DatabaseError: the role may not; says what to ask for.
+        SchemaError: a table that is there cannot be used as it is.
+    """
+    done = database.run(_create)
+    database.close()  # the next connection learns of the type `vector`
+    return done
+
+
+def check(connection: Connection) -> None:
+    """See that the vectors fit their columns.
+
+    Raises:
+        SchemaError: the table or a column is missing or of other dimensions.
+    """
+    found = columns(connection, "ProductEmbeddings")
+    missing = [name for name in (*VECTOR_COLUMNS, *_OTHER_COLUMNS) if name not in found]
+    if missing or not columns(connection, "EmbeddingFailures"):
+        what = f'"ProductEmbeddings" lacks {", ".join(missing)}' if found else "there are no tables"
+        raise SchemaError(f"the database is not prepared ({what}); run: shelfsight init")
+    for name, kind in VECTOR_COLUMNS.items():
+        if found[name] not in (kind, kind.replace("vector", "halfvec")):
+            raise SchemaError(
+                f'"ProductEmbeddings"."{name}" is {found[name]}, and these vectors need {kind};'
+                " rename or drop that column, then run: shelfsight init"
+            )
+
+
+def _create(connection: Connection) -> list[str]:
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_INIT_LOCK])
+    connection.execute("SET LOCAL client_min_messages = warning")
+    done = _create_extension(connection)
+    for table, statement in TABLES.items():
+        if columns(connection, table):
+            continue
+        id_type = columns(connection, "ProductVariants").get("Id", "uuid")
+        connection.execute(statement.format(id_type=statements.trusted(id_type)))
+        done.append(f'table "{table}"')
+    changes = _add_columns(connection) + _add_unique(connection)
+    return done if 'table "ProductEmbeddings"' in done else done + changes
+
+
+def _create_extension(connection: Connection) -> list[str]:
+    if _exists(connection, "SELECT FROM pg_extension WHERE extname = 'vector'"):
+        return []
+    ask = "ask its administrator to run: CREATE EXTENSION vector"
+    try:
+        connection.execute("CREATE EXTENSION vector")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise DatabaseError(f"this role may not create the extension vector; {ask}") from error
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
+        raise DatabaseError(f"the server has no pgvector; have it installed, then {ask}") from error
+    return ["extension vector"]
+
+
+def _add_columns(connection: Connection) -> list[str]:
+    found = columns(connection, "ProductEmbeddings")
+    variants = columns(connection, "ProductVariants")
+    wanted: Mapping[str, str] = {
+        "ProductId": variants.get("ProductId", "text"),
+        "UserId": variants.get("UserId", "text"),
+        **VECTOR_COLUMNS,
+        **_OTHER_COLUMNS,
+    }
+    missing = {name: kind for name, kind in wanted.items() if name not in found}
+    if "ProductVariantId" not in found:
+        raise SchemaError('"ProductEmbeddings" has no column "ProductVariantId": not our table')
+    for name, kind in missing.items():
+        statement = sql.SQL('ALTER TABLE "ProductEmbeddings" ADD COLUMN {} {}')
+        connection.execute(statement.format(sql.Identifier(name), statements.trusted(kind)))
+    check(connection)
+    return [f'column "ProductEmbeddings"."{name}"' for name in missing]
+
+
+def _add_unique(connection: Connection) -> list[str]:
+    unique = """
+        SELECT FROM pg_index AS i JOIN pg_attribute AS a
+          ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+        WHERE i.indrelid = to_regclass('"ProductEmbeddings"') AND i.indisunique
+          AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = 'ProductVariantId'
+    """
+    if _exists(connection, unique):
+        return []
+    try:
+        connection.execute('CREATE UNIQUE INDEX ON "ProductEmbeddings" ("ProductVariantId")')
+    except psycopg.errors.UniqueViolation as error:
+        raise SchemaError(
+            '"ProductEmbeddings" holds several rows a "ProductVariantId": delete the doubles,'
+            " then run: shelfsight init"
+        ) from error
+    return ['unique index on "ProductEmbeddings" ("ProductVariantId")']
+
+
+def _exists(connection: Connection, query: str) -> bool:
+    return connection.execute(statements.trusted(query)).fetchone() is not None

@@ -1,0 +1,63 @@
+"""What the database holds: the two counts of the README, and what failed."""
+
+from dataclasses import dataclass
+
+from shelfsight.database import Connection, Database
+from shelfsight.storage import schema
+from shelfsight.storage.ledger import QUERIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Counts of `"ProductEmbeddings"`, by source type, and of `"EmbeddingFailures"` by kind.
+
+    A failure is `(kind, products, example)`.
+    """
+
+    total: int
+    image: int
+    text: int
+    combined: int
+    by_source: tuple[tuple[str, int], ...]
+    failures: tuple[tuple[str, int, str], ...]
+
+    def lines(self) -> list[str]:
+        """The two SQL results of the README, then what failed and an example of each kind."""
+        lines = [
+            " total_embeddings | image_count | text_count | combined_count",
+            "------------------+-------------+------------+----------------",
+            f" {self.total:>16} | {self.image:>11} | {self.text:>10} | {self.combined:>14}",
+            "",
+            " SourceType | count",
+            "------------+-------",
+        ]
+        lines += [f" {kind:<10} | {count:>5}" for kind, count in self.by_source]
+        if self.failures:
+            lines += ["", "Failures, by kind:"]
+            lines += [
+                f"  {kind}: {count}, such as {example}" for kind, count, example in self.failures
+            ]
+        return [*lines, ""]
+
+
+def read(database: Database) -> Status:
+    """The state of the store, in one read-only transaction.
+
+    Raises:
+        SchemaError: `shelfsight init` has not run.
+    """
+
+    def work(connection: Connection) -> Status:
+        schema.check(connection)
+        counts = connection.execute(QUERIES["totals"]).fetchall()[0]
+        total, image, text, combined = counts
+        return Status(
+            total=total,
+            image=image,
+            text=text,
+            combined=combined,
+            by_source=tuple(sorted(connection.execute(QUERIES["by_source"]).fetchall())),
+            failures=tuple(connection.execute(QUERIES["failures"]).fetchall()),
+        )
+
+    return database.run(work, read_only=True)

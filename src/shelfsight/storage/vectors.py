@@ -1,0 +1,190 @@
+"""Writes vectors page by page, and finds the nearest ones."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from pgvector import Vector as PgVector
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from shelfsight import statements
+from shelfsight.database import Connection, Database, columns
+from shelfsight.errors import ModelMismatchError
+from shelfsight.records import Candidate, Embedded, Modality, ModelPair, Stage, Vector
+from shelfsight.seams import Fusion
+from shelfsight.storage import schema
+from shelfsight.storage.ledger import QUERIES, record_failures
+
+_STAGED = (
+    "text",
+    "vector",
+    "vector",
+    "vector",
+    "bool",
+    "bool",
+    "text",
+    "text",
+    "text",
+    "text",
+    "jsonb",
+)
+
+_IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
+
+_COLUMNS = {"image": "ImageEmbedding", "text": "TextEmbedding", "combined": "CombinedEmbedding"}
+
+RECOMBINE_PAGE = 1_000
+
+
+class PostgresVectorStore:
+    """`seams.VectorStore` over `"ProductEmbeddings"` and `"EmbeddingFailures"`."""
+
+    def __init__(self, database: Database, fusion: Fusion) -> None:
+        self._database = database
+        self._fusion = fusion
+        self._found: dict[str, dict[str, str]] = {}
+
+    def require(self, models: ModelPair, *, replace: bool = False) -> None:
+        """Refuse, before the first write, vectors that would not fit those that are stored.
+
+        Raises:
+            SchemaError: the columns are missing or of other dimensions.
+            ModelMismatchError: other models made the stored vectors, and not `replace`.
+        """
+        self._database.run(schema.check, read_only=True)
+        if replace:
+            return
+        rows = self._database.run(
+            lambda connection: connection.execute(QUERIES["stored_models"]).fetchall(),
+            read_only=True,
+        )
+        for image, text, count in rows:
+            if image in (None, models.image) and text in (None, models.text):
+                continue
+            stored = " and ".join(name for name in (image, text) if name)
+            raise ModelMismatchError(
+                f'"ProductEmbeddings" holds {count} products embedded by {stored}, not by'
+                f" {models.image} and {models.text}; use those models, or replace all vectors:"
+                " shelfsight backfill --no-skip-existing --all"
+            )
+
+    def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
+        """Store a page in one transaction, and hand it on. A lost connection redoes the page."""
+        staged = [self._staged(item, models) for item in page]
+        variants = self._columns("ProductVariants")
+        id_type = statements.trusted(variants["Id"])
+        upsert = QUERIES["upsert_vectors"].format(
+            id_type=id_type,
+            product_id=_or_null(variants, "ProductId"),
+            owner=_or_null(variants, "UserId"),
+        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(QUERIES["stage_vectors"])
+            _copy(connection, QUERIES["copy_vectors"], _STAGED, staged)
+            connection.execute(upsert)
+            record_failures(connection, page, id_type)
+
+        self._database.run(work)
+        return page
+
+    def recombine(self) -> int:
+        """Bring combined vectors made with other weights up to date; gives how many."""
+        id_type = statements.trusted(self._columns("ProductEmbeddings")["Id"])
+        count = 0
+        values = {"fusion": self._fusion.name, "limit": RECOMBINE_PAGE, "after": None}
+
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            return self._recombine(connection, id_type, values)
+
+        while rows := self._database.run(work):
+            count += len(rows)
+            values["after"] = rows[-1][0]
+        return count
+
+    def nearest(self, modality: Modality, query: Vector, limit: int) -> list[Candidate]:
+        """The products whose vector of that kind is nearest to `query`, nearest first."""
+        variants = self._columns("ProductVariants")
+        statement = QUERIES["nearest"].format(
+            title=_or_null(variants, "Title"),
+            sku=_or_null(variants, "Sku"),
+            column=sql.Identifier(_COLUMNS[modality]),
+        )
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                statement, {"query": query, "limit": limit}, binary=True
+            ).fetchall(),
+            read_only=True,
+        )
+        return [_candidate(row) for row in rows]
+
+    def _staged(self, item: Embedded, models: ModelPair) -> tuple[Any, ...]:
+        versions = {"fusion": self._fusion.name}
+        if item.image is not None:
+            versions["image"] = models.image
+        if item.text is not None:
+            versions["text"] = models.text
+        stages = {failure.stage for failure in item.failures}
+        picture = item.picture
+        return (
+            item.product.id,
+            item.image,
+            item.text,
+            item.combined,
+            not stages.isdisjoint(_IMAGE_STAGES),
+            Stage.TEXT in stages,
+            picture.url if picture else None,
+            picture.content_hash if picture else None,
+            item.text_used or None,
+            item.product.source_hash,
+            Jsonb(versions),
+        )
+
+    def _recombine(
+        self, connection: Connection, id_type: sql.SQL, values: dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        query = QUERIES["out_of_date"].format(id_type=id_type)
+        rows = connection.execute(query, values, binary=True).fetchall()
+        if rows:
+            combined = (
+                (str(id_), self._fusion.combine(_array(image), _array(text)))
+                for id_, image, text in rows
+            )
+            connection.execute(QUERIES["stage_combined"])
+            _copy(connection, QUERIES["copy_combined"], ("text", "vector"), combined)
+            connection.execute(QUERIES["update_combined"].format(id_type=id_type), values)
+        return rows
+
+    def _columns(self, table: str) -> dict[str, str]:
+        if table not in self._found:
+            self._found[table] = self._database.run(
+                lambda connection: columns(connection, table), read_only=True
+            )
+        return self._found[table]
+
+
+def _copy(
+    connection: Connection,
+    statement: sql.SQL,
+    types: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _candidate(row: tuple[Any, ...]) -> Candidate:
+    id_, title, sku, image, text = row
+    return Candidate(id=id_, title=title or "", sku=sku, image=_array(image), text=_array(text))
+
+
+def _or_null(found: dict[str, str], name: str) -> sql.Composable:
+    """A variant's column, or NULL of a fitting type where the table has none."""
+    return sql.SQL("v.{}").format(sql.Identifier(name)) if name in found else sql.SQL("NULL::text")
+
+
+def _array(stored: PgVector | None) -> Vector | None:
+    return None if stored is None else np.asarray(stored.to_numpy(), dtype=np.float32)
