@@ -23,8 +23,15 @@ $(VENV)/parity.done: $(VENV)/dev.done requirements/parity.txt
 demo: $(VENV)/demo.done ## one command on a fresh machine: a shop is embedded and ten photos are matched
 	$(VENV)/bin/shelfsight demo
 
+# The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
+TESTS := tests/unit tests/contract tests/integration tests/end_to_end
+ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
+TESTS += tests/pooler
+endif
+
 test: $(VENV)/dev.done ## every test, against a real Postgres
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest $(TESTS)
+	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
 
 check: $(VENV)/dev.done ## style, types and floors
 	$(VENV)/bin/ruff check .

@@ -49,7 +49,7 @@ class Database:
         """
         retrying = Retrying(
             retry=retry_if_exception(self._passes),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
             stop=stop_after_delay(self._reconnect_seconds),
             reraise=True,
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from shelfsight.embedding.fusion import mean_of
 from shelfsight.errors import ModelError
 from shelfsight.records import (
     Candidate,
@@ -31,10 +32,11 @@ class Scanner:
         self._fusion = fusion
         self._weights = weights
 
-    def scan(self, photo: Pixels | None, text: str | None, limit: int = 10) -> list[Match]:
+    def scan(self, views: Sequence[Pixels], text: str | None, limit: int = 10) -> list[Match]:
         """The best matches, best first: candidates by the fitting column, then ranked exactly.
 
-        The combined column never ranks: a product without text would beat every complete one.
+        `views` of one photo are embedded in one pass, and their mean is looked for. The combined
+        column never ranks: a product without text would beat every complete one.
 
         Raises:
             ModelError: the query itself cannot be embedded.
@@ -42,8 +44,8 @@ class Scanner:
             ValueError: neither photo nor text.
         """
         self._store.require(self._embedder.models)
-        image = None if photo is None else _vector(self._embedder.embed_images([photo]))
-        words = None if not text else _vector(self._embedder.embed_texts([text], query=True))
+        image = mean_of(_vectors(self._embedder.embed_images(views))) if views else None
+        words = mean_of(_vectors(self._embedder.embed_texts([text], query=True))) if text else None
         column, query = self._query(image, words)
         candidates = self._store.nearest(column, query, max(CANDIDATES, limit))
         return rank(candidates, image, words, self._weights)[:limit]
@@ -94,8 +96,8 @@ def _cosine(query: Vector | None, stored: Vector | None) -> float | None:
     return None if query is None or stored is None else float(np.dot(query, stored))
 
 
-def _vector(results: Sequence[Vector | Failure]) -> Vector:
-    (result,) = results
-    if isinstance(result, Failure):
-        raise ModelError(f"the query cannot be embedded: {result.message}")
-    return result
+def _vectors(results: Sequence[Vector | Failure]) -> list[Vector]:
+    for result in results:
+        if isinstance(result, Failure):
+            raise ModelError(f"the query cannot be embedded: {result.message}")
+    return [result for result in results if not isinstance(result, Failure)]

@@ -110,14 +110,14 @@ class MemoryFetcher:
 
 
 class MemoryStore:
-    """`seams.VectorStore` in dictionaries: `rows` and `failures` by product id."""
+    """`seams.VectorStore` in dictionaries by product id."""
 
     def __init__(self, fusion: Fusion) -> None:
         self.rows: dict[str, Embedded] = {}
         self.failures: dict[str, Embedded] = {}
         self._fusion = fusion
-        self._fused_by: dict[str, str] = {}
-        self._models: ModelPair | None = None
+        self.fused_by: dict[str, str] = {}
+        self.models: ModelPair | None = None
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
         """Refuse other models than those that made the stored vectors, unless `replace`.
@@ -125,24 +125,24 @@ class MemoryStore:
         Raises:
             ModelMismatchError: other models made them.
         """
-        if self.rows and self._models not in (None, models) and not replace:
-            raise ModelMismatchError(f"the store holds vectors of {self._models}")
+        if self.rows and self.models not in (None, models) and not replace:
+            raise ModelMismatchError(f"the store holds vectors of {self.models}")
 
     def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
         """Keep a page, and hand it on."""
-        self._models = models
+        self.models = models
         for item in page:
             self._save(self._kept(item))
         return page
 
     def recombine(self) -> int:
         """Fuse again what other weights fused; gives how many."""
-        old = [id_ for id_ in self.rows if self._fused_by[id_] != self._fusion.name]
+        old = [id_ for id_ in self.rows if self.fused_by[id_] != self._fusion.name]
         for id_ in old:
             row = self.rows[id_]
             combined = self._fusion.combine(row.image, row.text)
             self.rows[id_] = replace(row, combined=combined)
-            self._fused_by[id_] = self._fusion.name
+            self.fused_by[id_] = self._fusion.name
         return len(old)
 
     def nearest(self, modality: Modality, query: Vector, limit: int) -> list[Candidate]:
@@ -158,7 +158,7 @@ class MemoryStore:
             self.rows.pop(id_, None)
         else:
             self.rows[id_] = item
-            self._fused_by[id_] = self._fusion.name
+            self.fused_by[id_] = self._fusion.name
         if item.failures:
             self.failures[id_] = item
         else:

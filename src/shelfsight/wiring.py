@@ -17,7 +17,7 @@ from shelfsight.seams import Catalog, Embedder, Fusion
 from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
-    from shelfsight.catalog.importers import ImportedProduct
+    from shelfsight.catalog.imported import ImportedProduct
     from shelfsight.catalog.writer import Imported
     from shelfsight.storage.status import Status
 
@@ -117,17 +117,19 @@ def scanner(settings: Settings, database: Database, embedder: Embedder) -> Scann
     return Scanner(embedder, store, fusion(settings), settings.weights)
 
 
-def read_photo(path: Path, embedder: Embedder) -> Pixels:
-    """A photo from a file, as the model wants it: uint8 (side, side, 3).
+def read_photo(path: Path, embedder: Embedder) -> list[Pixels]:
+    """Views of a photo from a file, as the model wants them: uint8 (side, side, 3).
 
     Raises:
         PictureError: it cannot be read, or is not a picture.
     """
     from shelfsight.images.decode import decode, resize
     from shelfsight.images.unusable import UnusablePictureError
+    from shelfsight.images.views import views
 
     try:
-        return resize(decode(path.read_bytes()), embedder.picture_format)
+        photo = decode(path.read_bytes())
+        return [resize(view, embedder.picture_format) for view in views(photo)]
     except OSError as error:
         raise PictureError(f"{path}: {error.strerror or error}") from error
     except UnusablePictureError as error:
@@ -161,9 +163,9 @@ def _embedder(settings: Settings, say: Say) -> Embedder:
                 waiting=say,
             )
         )
-    from shelfsight.embedding.models import open_pair
+    from shelfsight.embedding.onnx_model import open_pair
 
-    return open_pair(settings.models, model_dir=settings.model_dir, cache=home(settings) / "models")
+    return open_pair(settings.models, model_dir=settings.model_dir)
 
 
 def init(settings: Settings) -> list[str]:
@@ -188,22 +190,35 @@ def init(settings: Settings) -> list[str]:
 
 def read_status(settings: Settings) -> "tuple[Status, Due]":
     """What is stored, and how much is due."""
+    with open_database(settings) as database:
+        return stored(database), catalog(settings, database).due(Selection())
+
+
+def stored(database: Database) -> "Status":
+    """What is stored."""
     from shelfsight.storage.status import read
 
-    with open_database(settings) as database:
-        return read(database), catalog(settings, database).due(Selection())
+    return read(database)
 
 
 def import_products(settings: Settings, file: Path, complain: Complain) -> "Imported":
     """Write a file's products into the shop's tables, page by page."""
+    with open_database(settings) as database:
+        return write_products(database, _good_lines(file, complain))
+
+
+def write_products(database: Database, products: Iterator["ImportedProduct"]) -> "Imported":
+    """Write products into the shop's tables, page by page; the same ones twice change nothing.
+
+    Raises:
+        SchemaError: the tables are not those that `init` makes.
+    """
     from shelfsight.catalog import writer
 
     imported = writer.Imported()
-    products = _good_lines(file, complain)
-    with open_database(settings) as database:
-        writer.check(database)
-        while page := list(islice(products, writer.PAGE)):
-            writer.write(database, page, imported)
+    writer.check(database)
+    while page := list(islice(products, writer.PAGE)):
+        writer.write(database, page, imported)
     return imported
 
 
@@ -213,7 +228,8 @@ def count_products(file: Path, complain: Complain) -> int:
 
 
 def _good_lines(file: Path, complain: Complain) -> "Iterator[ImportedProduct]":
-    from shelfsight.catalog.importers import BadLine, read_import
+    from shelfsight.catalog.imported import BadLine
+    from shelfsight.catalog.importers import read_import
 
     for row in read_import(file):
         if isinstance(row, BadLine):

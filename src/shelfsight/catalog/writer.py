@@ -1,13 +1,14 @@
 """Writes imported products into the shop's tables; the same file twice changes nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid5
 
 from psycopg.types.json import Jsonb
 
-from shelfsight.catalog.importers import ImportedProduct
+from shelfsight.catalog.imported import ImportedProduct
 from shelfsight.catalog.selection import QUERIES
 from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import SchemaError
@@ -44,7 +45,7 @@ def check(database: Database) -> None:
         SchemaError: the tables are not those that `init` makes.
     """
     for table, names in _NEEDED.items():
-        found = database.run(lambda connection, table=table: columns(connection, table))
+        found = database.run(partial(columns, table=table), read_only=True)
         missing = [name for name in names if name not in found]
         if missing or found.get("Id", "uuid") != "uuid":
             what = f"lacks {', '.join(missing)}" if missing else "has ids that are not uuid"

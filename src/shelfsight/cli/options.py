@@ -55,7 +55,7 @@ def _metavar(name: str) -> str:
     )
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A date, or a date and time; local time unless an offset says otherwise."""
 
     name = "time"

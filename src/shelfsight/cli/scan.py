@@ -34,8 +34,8 @@ def scan(
         wiring.open_database(settings) as database,
         wiring.open_embedder(settings, say) as embedder,
     ):
-        pixels = None if photo is None else wiring.read_photo(photo, embedder)
-        matches = wiring.scanner(settings, database, embedder).scan(pixels, text, limit)
+        views = [] if photo is None else wiring.read_photo(photo, embedder)
+        matches = wiring.scanner(settings, database, embedder).scan(views, text, limit)
     if as_json:
         click.echo(
             json.dumps({"matches": [asdict(match) for match in matches]}, ensure_ascii=False)

@@ -11,7 +11,7 @@ from shelfsight.storage.ledger import QUERIES
 class Status:
     """Counts of `"ProductEmbeddings"`, by source type, and of `"EmbeddingFailures"` by kind.
 
-    A failure is `(kind, products, example)`.
+    A failure is `(kind, products, example)`; `models` made the stored vectors.
     """
 
     total: int
@@ -20,6 +20,7 @@ class Status:
     combined: int
     by_source: tuple[tuple[str, int], ...]
     failures: tuple[tuple[str, int, str], ...]
+    models: tuple[str, ...]
 
     def lines(self) -> list[str]:
         """The two SQL results of the README, then what failed and an example of each kind."""
@@ -51,12 +52,14 @@ def read(database: Database) -> Status:
         schema.check(connection)
         counts = connection.execute(QUERIES["totals"]).fetchall()[0]
         total, image, text, combined = counts
+        models = connection.execute(QUERIES["stored_models"]).fetchall()
         return Status(
             total=total,
             image=image,
             text=text,
             combined=combined,
             by_source=tuple(sorted(connection.execute(QUERIES["by_source"]).fetchall())),
+            models=tuple(sorted({name for row in models for name in row[:2] if name})),
             failures=tuple(connection.execute(QUERIES["failures"]).fetchall()),
         )
 

@@ -1,6 +1,7 @@
 """Writes vectors page by page, and finds the nearest ones."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -158,9 +159,8 @@ class PostgresVectorStore:
 
     def _columns(self, table: str) -> dict[str, str]:
         if table not in self._found:
-            self._found[table] = self._database.run(
-                lambda connection: columns(connection, table), read_only=True
-            )
+            read = partial(columns, table=table)
+            self._found[table] = self._database.run(read, read_only=True)
         return self._found[table]
 
 

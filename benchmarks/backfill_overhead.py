@@ -1,0 +1,202 @@
+"""What the path itself costs: a backfill whose models answer at once, against a bare binary COPY.
+
+Prints products/s of both in one run, their ratio, and the peak memory of the backfill's process
+at two sizes of the catalogue:
+
+    python benchmarks/backfill_overhead.py [--products 20000] [--batch-size 150]
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+
+from shelfsight.backfill import Job, Parts, backfill
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Connection, Database
+from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.embedding.page import PageEmbedder
+from shelfsight.progress import LineProgress
+from shelfsight.records import (
+    Failure,
+    ModelPair,
+    Picture,
+    Pictured,
+    PictureFormat,
+    Pixels,
+    Product,
+    Selection,
+    Vector,
+    Weights,
+)
+from shelfsight.report import Report
+from shelfsight.storage import schema
+from shelfsight.storage.embedded import EmbeddedPostgres
+from shelfsight.storage.vectors import PostgresVectorStore
+
+MEMORY_SIZES = (2_000, 20_000)
+
+
+class InstantEmbedder:
+    """Hands out vectors made beforehand, so that nothing but the path is measured."""
+
+    models = ModelPair(image="instant@1", text="instant@1")
+    picture_format = PictureFormat(side=8, resample="bilinear")
+
+    def __init__(self) -> None:
+        self._images = unit_rows(512, 768)
+        self._texts = unit_rows(512, 1024)
+
+    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+        return [self._images[n % 512] for n in range(len(pictures))]
+
+    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+        del query
+        return [self._texts[n % 512] for n in range(len(texts))]
+
+    def close(self) -> None:
+        pass
+
+
+class OwnPictures:
+    """Every product has a picture of its own, at once: nothing is spared by sharing."""
+
+    def __init__(self) -> None:
+        self._pixels = np.zeros((8, 8, 3), np.uint8)
+
+    def fetch(self, page: Sequence[Product]) -> list[Pictured]:
+        return [Pictured(product=item, pictures=(self._picture(item),)) for item in page]
+
+    def close(self) -> None:
+        pass
+
+    def _picture(self, product: Product) -> Picture:
+        return Picture(product.image_urls[0], product.id, self._pixels)
+
+
+def unit_rows(count: int, width: int) -> np.ndarray:
+    rows = np.random.default_rng(7).standard_normal((count, width), np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--products", type=int, default=20_000)
+    parser.add_argument("--batch-size", type=int, default=150)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.url:
+        run(arguments.url, arguments.batch_size)
+        return
+    with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
+        Path(home).chmod(0o755)
+        with EmbeddedPostgres(Path(home)) as url, closing(Database(url)) as database:
+            schema.create(database)
+            compare(database, arguments.products, arguments.batch_size)
+
+
+def compare(database: Database, products: int, batch_size: int) -> None:
+    """Print both speeds, their ratio, and the memory at two sizes."""
+    peaks = {}
+    for size in sorted({*MEMORY_SIZES, products}):
+        database.run(lambda connection, size=size: fill(connection, size))
+        seconds, peaks[size] = measured(database.url, batch_size)
+        if size == products:
+            limit = copy_seconds(database)
+            print(f"{products} products, {batch_size} a batch, three vectors each:")
+            print(f"  backfill    {products / seconds:>8.0f} products/s")
+            print(f"  bare COPY   {products / limit:>8.0f} rows/s (the same rows, binary)")
+            print(f"  ratio       {limit / seconds:>8.2f}")
+    small, large = MEMORY_SIZES
+    print(
+        f"peak memory {peaks[large] / 1e6:.0f} MB at {large} products, {peaks[small] / 1e6:.0f} MB"
+        f" at {small}: ratio {peaks[large] / peaks[small]:.3f}"
+    )
+
+
+def fill(connection: Connection, products: int) -> None:
+    connection.execute('TRUNCATE "ProductVariants" CASCADE')
+    connection.execute(
+        'INSERT INTO "ProductVariants" ("Sku", "Title", "Description")'
+        " SELECT 'sku-' || i, 'Product number ' || i, repeat('A sentence about it. ', 10)"
+        " FROM generate_series(1, %s) AS i",
+        [products],
+    )
+    connection.execute(
+        'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
+        ' SELECT "Id", \'http://shop.test/\' || "Sku" || \'.jpg\' FROM "ProductVariants"'
+    )
+    connection.execute('ANALYZE "ProductVariants", "ProductImages"')
+
+
+def measured(url: str, batch_size: int) -> tuple[float, int]:
+    """Backfill in a process of its own; gives seconds and peak bytes."""
+    words = [sys.executable, __file__, "--url", url, "--batch-size", str(batch_size)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    result = json.loads(done.stdout.splitlines()[-1])
+    return result["seconds"], result["peak"]
+
+
+def run(url: str, batch_size: int) -> None:
+    embedder, report = InstantEmbedder(), Report()
+    fusion = WeightedMean(Weights())
+    progress = LineProgress(sys.stderr)
+    with (
+        closing(Database(url)) as reading,
+        closing(Database(url)) as writing,
+        closing(PageEmbedder(embedder, fusion, progress.embedded)) as pages,
+    ):
+        parts = Parts(
+            catalog=PostgresCatalog(reading),
+            fetcher=OwnPictures(),
+            embed=pages.embed,
+            models=embedder.models,
+            store=PostgresVectorStore(writing, fusion),
+        )
+        job = Job(selection=Selection(), batch_size=batch_size, max_batches=0)
+        start = time.perf_counter()
+        backfill(parts, job, report, progress, Event())
+        seconds = time.perf_counter() - start
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds, "peak": kilobytes * 1024, "embedded": report.embedded}))
+
+
+def copy_seconds(database: Database) -> float:
+    """The rows the backfill wrote, COPYed as they are into a table with the same indexes."""
+    with tempfile.TemporaryFile() as file:
+
+        def out(connection: Connection) -> None:
+            with (
+                connection.cursor() as cursor,
+                cursor.copy('COPY "ProductEmbeddings" TO STDOUT (FORMAT BINARY)') as copy,
+            ):
+                for block in copy:
+                    file.write(block)
+            connection.execute('CREATE TABLE bare (LIKE "ProductEmbeddings" INCLUDING ALL)')
+
+        def back(connection: Connection) -> None:
+            with (
+                connection.cursor() as cursor,
+                cursor.copy("COPY bare FROM STDIN (FORMAT BINARY)") as copy,
+            ):
+                while block := file.read(1 << 18):
+                    copy.write(block)
+
+        database.run(out)
+        file.seek(0)
+        start = time.perf_counter()
+        database.run(back)
+        return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""What a line of an import file becomes: a product, or the reason why it is none."""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedProduct:
+    """A product as a file gives it. Variants of one product share a `product_key`.
+
+    `title` and `description` are as written, HTML and all; `line` is where it begins.
+    """
+
+    line: int
+    sku: str
+    product_key: str
+    title: str = ""
+    description: str = ""
+    price: Decimal | None = None
+    barcode: str | None = None
+    options: dict[str, str]
+    image_urls: tuple[str, ...] = ()
+    owner_id: str | None = None
+    category: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadLine:
+    """A line that cannot be imported, by the file's own numbers, and why."""
+
+    line: int
+    reason: str
+
+
+class BadFieldError(Exception):
+    """A field cannot be read: its message is the reason of a `BadLine`."""
+
+
+def product_from(line: int, fields: Mapping[str, object]) -> ImportedProduct | BadLine:
+    """Read the fields of a product; a value is text or, from JSON, what JSON can say.
+
+    The names: sku, product_key, title, description, price, barcode, options, image, images,
+    owner, category. All but sku may be missing or empty.
+    """
+    try:
+        sku = text_of(fields, "sku")
+        if not sku:
+            return BadLine(line=line, reason="has no sku")
+        addresses = (*_addresses(fields, "image"), *_addresses(fields, "images"))
+        return ImportedProduct(
+            line=line,
+            sku=sku,
+            product_key=text_of(fields, "product_key") or sku,
+            title=text_of(fields, "title"),
+            description=text_of(fields, "description"),
+            price=_price(text_of(fields, "price")),
+            barcode=text_of(fields, "barcode") or None,
+            options=_options(fields.get("options")),
+            image_urls=tuple(dict.fromkeys(addresses)),
+            owner_id=text_of(fields, "owner") or None,
+            category=text_of(fields, "category") or None,
+        )
+    except BadFieldError as error:
+        return BadLine(line=line, reason=str(error))
+
+
+def text_of(fields: Mapping[str, object], name: str) -> str:
+    """Give a field as text without blanks around it, "" where there is none.
+
+    Raises:
+        BadFieldError: it is no text, or holds what no database takes.
+    """
+    return _text(name, fields.get(name))
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise BadFieldError(f"{name} is {_KINDS.get(type(value), 'no text')}, not text")
+    if broken := _BROKEN.search(value):
+        raise BadFieldError(f"{name} holds {_what_is(broken[0])}")
+    return value.strip()
+
+
+def _price(text: str) -> Decimal | None:
+    if not text:
+        return None
+    if not _PRICE.fullmatch(text):
+        raise BadFieldError(f"price {_shown(text)} is not a plain number such as 1299.50")
+    return Decimal(text)
+
+
+def _options(value: object) -> dict[str, str]:
+    if value is None or value == "":
+        return {}
+    if isinstance(value, str):  # a cell of a table
+        with suppress(ValueError, RecursionError):
+            value = json.loads(value, parse_float=Decimal)
+    if not isinstance(value, dict):
+        raise BadFieldError('options is not an object such as {"Colour": "red"}')
+    texts = {_text("options", key): _text(f"option {key}", value[key]) for key in value}
+    return {key: text for key, text in texts.items() if key and text}
+
+
+def _addresses(fields: Mapping[str, object], name: str) -> list[str]:
+    """Split text at | and blanks; take each item of a list as it is."""
+    value = fields.get(name)
+    texts = (
+        [_text(name, item) for item in value]
+        if isinstance(value, list)
+        else re.split(r"[|\s]+", _text(name, value))
+    )
+    return [text for text in texts if text]
+
+
+def _what_is(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # what errors="surrogateescape" makes of a byte
+        return f"the byte 0x{code - 0xDC00:02X}, which is not UTF-8: save the file as UTF-8"
+    return f"the character U+{code:04X}, which no database takes"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
+
+
+_BROKEN = re.compile("[\x00\ud800-\udfff]")
+_PRICE = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_KINDS = {bool: "true or false", list: "a list", dict: "an object", float: "no finite number"}

@@ -1,0 +1,163 @@
+"""One command that shows it all: a shop is drawn and embedded, and ten photos are matched."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from shelfsight import wiring
+from shelfsight.backfill import Job
+from shelfsight.catalog.demo.drawing import draw_pictures
+from shelfsight.catalog.demo.photograph import take_photographs
+from shelfsight.catalog.demo.shop import DemoProduct, make_shop
+from shelfsight.catalog.imported import ImportedProduct
+from shelfsight.database import Database
+from shelfsight.engines import local
+from shelfsight.progress import Progress
+from shelfsight.records import Match, Selection
+from shelfsight.report import Report
+from shelfsight.scan import Scanner
+from shelfsight.seams import Embedder
+from shelfsight.settings import Settings
+
+DATABASE = "shelfsight_demo"
+PORT = 8797
+"""Tried first, so that a second run finds the same addresses and embeds nothing again."""
+
+BATCH_SIZE = 100
+LIMIT = 5
+
+Out = Callable[[str], None]
+
+NEXT = """
+What next?
+  Your own database:  export DATABASE_URL=postgresql://user@host/shop
+                      shelfsight init && shelfsight backfill --models lite --all
+  Your own products:  shelfsight import products.csv
+  Your own photo:     shelfsight scan photo.jpg --models lite
+  Better models:      leave --models lite away (SigLIP and Qwen3 are downloaded), or set
+                      EMBEDDING_SERVER_URL to a server that runs them
+  What is wrong?      shelfsight doctor"""
+
+
+def run(settings: Settings, *, seed: int, progress: Progress, out: Out) -> int:
+    """Run the demo in a database of its own; gives the exit status.
+
+    Raises:
+        ShelfsightError: the embedded Postgres or the models cannot be had.
+    """
+    folder = wiring.home(settings) / "demo" / str(seed)
+    shop = make_shop(seed)
+    out(f"Drawing a shop of {len(shop)} products in {folder}")
+    out(f"  {draw_pictures(shop, folder / 'pictures')} pictures drawn, the others were there")
+    photographs = take_photographs(shop, folder / "photographs", seed=seed)
+    with _pictures_served(folder / "pictures") as (host, address):
+        settings = _settings(settings, host)
+        with (
+            wiring.open_database(settings, name=f"{DATABASE}_{seed}") as database,
+            wiring.open_embedder(settings, out) as embedder,
+        ):
+            wiring.write_products(database, (_imported(product, address) for product in shop))
+            status = _backfill(settings, database, embedder, progress)
+            out("")
+            out("\n".join(wiring.stored(database).lines()))
+            scanner = wiring.scanner(settings, database, embedder)
+            _scan(photographs, scanner, embedder, shop, out)
+    out(NEXT)
+    return status
+
+
+def _settings(settings: Settings, host: str) -> Settings:
+    """Defaults, whatever the environment says, so that the demo never meets the user's data."""
+    return Settings.model_construct(
+        shelfsight_home=settings.shelfsight_home,
+        models="lite",
+        batch_size=BATCH_SIZE,
+        max_batches=0,
+        allow_private_images=host,
+    )
+
+
+def _backfill(
+    settings: Settings, database: Database, embedder: Embedder, progress: Progress
+) -> int:
+    job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
+    report = Report()
+    progress.configured(
+        {
+            "Batch size": str(job.batch_size),
+            "Embedding": wiring.models_name(settings),
+            "Database": wiring.database_name(settings),
+        }
+    )
+    with wiring.open_parts(settings, database, embedder, progress) as parts:
+        local.run(parts, job, report, progress)
+    progress.finish(report)
+    return report.exit_status
+
+
+def _scan(
+    photographs: Sequence[tuple[Path, str]],
+    scanner: Scanner,
+    embedder: Embedder,
+    shop: Sequence[DemoProduct],
+    out: Out,
+) -> None:
+    titles = {product.sku: product.title or "(no title)" for product in shop}
+    out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
+    ranks = []
+    for path, sku in photographs:
+        matches = scanner.scan(wiring.read_photo(path, embedder), None, LIMIT)
+        rank = next((n for n, match in enumerate(matches, 1) if match.sku == sku), None)
+        ranks.append(rank)
+        out(f"  {path.name:<14} {_verdict(rank):<10} {_found(matches, titles)}")
+    first = sum(rank == 1 for rank in ranks)
+    among = sum(rank is not None for rank in ranks)
+    out(f"Found first: {first} of {len(ranks)}. Among the first {LIMIT}: {among} of {len(ranks)}.")
+
+
+def _verdict(rank: int | None) -> str:
+    return f"found #{rank}" if rank else "not found"
+
+
+def _found(matches: Sequence[Match], titles: dict[str, str]) -> str:
+    best = matches[0]
+    return f"{best.score:.3f}  {best.sku}  {titles[best.sku or '']:.50}"
+
+
+def _imported(product: DemoProduct, address: str) -> ImportedProduct:
+    return ImportedProduct(
+        line=0,
+        sku=product.sku,
+        product_key=product.sku,
+        title=product.title,
+        description=product.description,
+        price=product.price,
+        options=product.options,
+        image_urls=(f"{address}/{product.picture}",) if product.picture else (),
+        owner_id=product.owner,
+    )
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the backfill tells what could not be fetched."""
+
+
+@contextmanager
+def _pictures_served(folder: Path) -> Iterator[tuple[str, str]]:
+    """Serve a folder over loopback HTTP; gives `host:port` and the address."""
+    handler = partial(_Quiet, directory=str(folder))
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", PORT), handler)
+    except OSError:  # another demo runs, or another program has the port
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, name="picture host", daemon=True).start()
+    host = f"127.0.0.1:{server.server_port}"
+    try:
+        yield host, f"http://{host}"
+    finally:
+        server.shutdown()
+        server.server_close()

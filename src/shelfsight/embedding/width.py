@@ -1,0 +1,32 @@
+"""Bring vectors of a model's own width to the width of their column."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SEED = 2
+
+
+def fit_width(vectors: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Give vectors (n, at most width) as (n, width) of unit length, padded with zeros.
+
+    Padding leaves cosines exactly as they were. A vector without a direction (all zero, or not
+    finite) becomes NaN.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = vectors / np.abs(vectors).max(axis=1, keepdims=True)  # so that no square overflows
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    return np.pad(unit, ((0, 0), (0, width - vectors.shape[1])))
+
+
+def projection(first: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """Make the fixed matrix (native, width), its columns orthonormal, that narrows a model.
+
+    Its first columns span those of `first` (native, fewer than width), so what lies there is
+    kept; the others are random, which keeps cosines on average (Johnson & Lindenstrauss 1984).
+    The random numbers are numpy's legacy stream, which is frozen (NEP 19), and the signs are
+    those of a positive diagonal of R, so that every machine gets the same matrix.
+    """
+    native, kept = first.shape
+    random = np.random.RandomState(_SEED).standard_normal((native, width - kept))
+    q, r = np.linalg.qr(np.hstack([first.astype(np.float64), random]))
+    return np.asarray(q * np.sign(np.diagonal(r)), dtype=np.float32)

@@ -1,0 +1,199 @@
+"""The rule which address may be fetched, and the two gates that hold it at connect time.
+
+An address is read by one parser (yarl) for the check and for the request. A host's addresses are
+checked where aiohttp gets them, and once more as the socket to that very address is made, so
+that a name that answers differently the second time gains nothing.
+"""
+
+import ipaddress
+import re
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from aiohttp import AddrInfoType, ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from shelfsight.images.unusable import UnusablePictureError
+
+ALLOWED_PORTS = frozenset({80, 443})
+
+SHOWN_LENGTH = 200
+
+# Not globally reachable by IANA's special-purpose registry, or multicast, or reserved.
+# Kept here because `is_global` differs between Python versions.
+_REFUSED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",  # carrier-grade NAT; some clouds keep their metadata here
+        "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's host agent, reachable from its virtual machines only
+        "169.254.0.0/16",  # link-local; most clouds keep their metadata here
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+_GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
+_REFUSED_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments, Teredo among them
+        "2001:db8::/32",
+        "2002::/16",  # 6to4
+        "3fff::/20",
+    )
+)
+# An IPv4 address in their last 32 bits is what is reached: it is judged instead.
+_EMBEDDING_V6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
+
+
+def check_url(text: str, private_hosts: frozenset[str], base: URL | None = None) -> URL:
+    """Read an address, relative to `base` if that is given, and check all but what DNS says.
+
+    Raises:
+        UnusablePictureError: `bad_address` or `forbidden_address`.
+
+    """
+    url = _parsed(text, base)
+    if url.scheme not in {"http", "https"}:
+        raise UnusablePictureError("bad_address", "only http and https addresses are fetched")
+    if "@" in url.raw_authority:
+        raise UnusablePictureError("bad_address", "an address with a login is not fetched")
+    host = _host(url)
+    if is_listed(url, private_hosts):
+        return url
+    if url.port not in ALLOWED_PORTS:
+        raise _forbidden(f"port {url.port} is not 80 or 443", f"{host}:{url.port}")
+    literal = _literal(host)
+    if literal is not None and not _is_public(literal):
+        raise _forbidden(f"{host} is not a public address", host)
+    return url
+
+
+def is_listed(url: URL, private_hosts: frozenset[str]) -> bool:
+    """Whether `private_hosts` names the host, as `host` (any port) or as `host:port`."""
+    host = _host(url)
+    names = (host, f"[{host}]") if ":" in host else (host,)
+    return any(name in private_hosts or f"{name}:{url.port}" in private_hosts for name in names)
+
+
+def is_public(address: str) -> bool:
+    """Whether a numeric address, of either family, is globally routable."""
+    try:
+        return _is_public(ipaddress.ip_address(address))
+    except ValueError:
+        return False
+
+
+def shown(address: str) -> str:
+    """The address on one line for people: no login, no query, at most 200 characters."""
+    start = address[: 4 * SHOWN_LENGTH].lstrip()
+    if start[:5].lower() == "data:":
+        start = start.partition(",")[0]
+    bare = re.split(r"[?#]", start, maxsplit=1)[0]
+    bare = re.sub(r"^([^/]*//)[^/]*@", r"\1", bare)
+    line = "".join(char if char.isprintable() else "?" for char in bare.rstrip())
+    return line if len(line) <= SHOWN_LENGTH else f"{line[: SHOWN_LENGTH - 3]}..."
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names, and refuses one that has any address that is not public."""
+
+    def __init__(self) -> None:
+        self._names = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Give the addresses of `host`, all of them public.
+
+        Raises:
+            UnusablePictureError: `forbidden_address`.
+            OSError: the name cannot be resolved.
+
+        """
+        found = await self._names.resolve(host, port, family)
+        for result in found:
+            if not is_public(result["host"]):
+                raise _forbidden(f"{host} is {result['host']}, not a public address", host)
+        return found
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def public_socket(info: AddrInfoType) -> socket.socket:
+    """Make the socket for a connection to exactly the address in `info`, if it is public.
+
+    Raises:
+        UnusablePictureError: `forbidden_address`.
+
+    """
+    family, kind, protocol, _, target = info
+    if not is_public(str(target[0])):
+        raise _forbidden(f"{target[0]} is not a public address", str(target[0]))
+    return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _parsed(text: str, base: URL | None) -> URL:
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise UnusablePictureError("bad_address", "the address is empty or has odd characters")
+    # Quoting a clean address anew could break the signature in its query.
+    clean = text.isascii() and " " not in text
+    try:
+        url = URL(text, encoded=clean)
+        url = url if base is None else base.join(url)
+        _ = url.port  # read late by yarl, and refused late
+    except ValueError:
+        raise UnusablePictureError("bad_address", "the address makes no sense") from None
+    return url
+
+
+def _host(url: URL) -> str:
+    """The host in lower case and without the final dot; IPv6 without brackets."""
+    host = (url.raw_host or "").lower().removesuffix(".")
+    if not (_NAME.fullmatch(host) or _literal(host)):
+        raise UnusablePictureError("bad_address", "the address has no host that makes sense")
+    return host
+
+
+def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    """Read a numeric host; one that ends in a number is no name, and so bad if not canonical."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        if _NUMBER.fullmatch(host.rpartition(".")[2]):
+            raise UnusablePictureError(
+                "bad_address", "the address has a number for a host that is not a.b.c.d"
+            ) from None
+        return None
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _REFUSED_V4)
+    if address.scope_id is not None:
+        return False
+    if any(address in network for network in _EMBEDDING_V6):
+        return _is_public(IPv4Address(address.packed[-4:]))
+    return address in _GLOBAL_UNICAST_V6 and not any(address in net for net in _REFUSED_V6)
+
+
+def _forbidden(reason: str, name: str) -> UnusablePictureError:
+    return UnusablePictureError(
+        "forbidden_address", f"{reason}; ALLOW_PRIVATE_IMAGES={name} would allow it"
+    )

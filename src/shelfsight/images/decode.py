@@ -1,0 +1,194 @@
+"""From a file's bytes to pixels: hostile bytes give a failure, odd pictures come out right.
+
+Colour profiles are ignored, as the models' own preprocessors do.
+Nothing of Pillow's or Python's global state is changed by a call, so any thread may decode.
+"""
+
+import re
+import struct
+import warnings
+import zlib
+from io import BytesIO
+
+import numpy as np
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from shelfsight.images.rgb import rgb, scale_png_key
+from shelfsight.images.unusable import UnusablePictureError
+from shelfsight.records import PictureFormat, Pixels, Stage
+
+MAX_BYTES = 20_000_000
+MAX_PIXELS = 25_000_000
+MAX_SCANS = 100
+"""Scans of one JPEG, libtiff's limit too: each can cost a pass over all pixels for 40 bytes."""
+
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+        TiffImagePlugin.TiffImageFile,
+        AvifImagePlugin.AvifImageFile,
+    )
+    if plugin.format in Image.OPEN
+)
+"""What is read; those of them that this Pillow was built with."""
+
+_RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+# Set once: warning filters belong to the whole process and must not be touched by threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+# What Pillow's own open() excepts, and what mutated files made its readers raise.
+_PILLOW_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    Warning,
+    struct.error,
+    zlib.error,
+)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+_OTHER_FORMATS = (
+    (0, b"<svg", "SVG"),
+    (0, b"<?xml", "SVG or other XML"),
+    (4, b"ftyphe", "HEIC"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL ", "JPEG XL"),
+    (4, b"jP  ", "JPEG 2000"),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (0, b"\x00\x00\x01\x00", "ICO"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+    (0, b"%!PS", "PostScript"),
+)
+"""Offset, signature, name."""
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""A JPEG marker, neither stuffing nor restart nor fill (ITU T.81, B.1.1)."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes an EXIF orientation (Exif 2.3, tag 0x0112)."""
+
+
+def decode(data: bytes) -> Image.Image:
+    """Read the first frame as RGB: upright, alpha flattened on white, 16 bits scaled to 8.
+
+    Raises:
+        UnusablePictureError: `empty`, `too_large`, `too_many_pixels`, `not_an_image`,
+            `unsupported_format` or `broken_image`.
+
+    """
+    if not data:
+        raise _unusable("empty", "the picture is empty")
+    if len(data) > MAX_BYTES:
+        raise _unusable("too_large", f"the picture is larger than {MAX_BYTES:,} bytes")
+    _check_scans(data)
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            _check_size(image)
+            scale_png_key(image)
+            image.load()
+            return _upright(image, rgb(image))
+    except _BOMBS:
+        raise _too_many_pixels() from None
+    except UnidentifiedImageError:
+        raise _unidentified(data[:64]) from None
+    except _PILLOW_ERRORS as error:
+        raise _broken(str(error)) from None
+
+
+def resize(image: Image.Image, picture_format: PictureFormat) -> Pixels:
+    """Squash the whole RGB picture to uint8 (side, side, 3), exactly as Pillow resizes."""
+    side = picture_format.side
+    return np.array(image.resize((side, side), _RESAMPLE[picture_format.resample]))
+
+
+def _check_scans(data: bytes) -> None:
+    scans, position = 0, 2
+    while data.startswith(b"\xff\xd8") and (marker := _MARKER.search(data, position)):
+        kind, after = marker.group()[1], marker.end()
+        if kind == 0xD9:
+            return
+        scans += kind == 0xDA
+        if scans > MAX_SCANS:
+            raise _broken(f"a JPEG with more than {MAX_SCANS} scans")
+        position = after + int.from_bytes(data[after : after + 2])
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_many_pixels()
+
+
+def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:
+    try:
+        turned = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _PILLOW_ERRORS:  # a picture with damaged EXIF is still a picture
+        return pixels
+    return pixels if turned is None else pixels.transpose(turned)
+
+
+def _unidentified(start: bytes) -> UnusablePictureError:
+    if any(_is_claimed(start, name) for name in FORMATS):
+        return _broken("its header cannot be read")
+    text = start.lstrip()
+    for offset, signature, name in _OTHER_FORMATS:
+        if text.startswith(signature, offset):
+            return _unusable(
+                "unsupported_format", f"{name} is not read; supported are {', '.join(FORMATS)}"
+            )
+    if text.lower().startswith((b"<!doctype", b"<html")):
+        return _unusable("not_an_image", "this is a web page, not a picture")
+    return _unusable("not_an_image", "this is not a picture")
+
+
+def _is_claimed(start: bytes, name: str) -> bool:
+    """Whether the first bytes are those of a format, by Pillow's own judgement."""
+    accept = Image.OPEN[name][1]
+    return accept is not None and accept(start[:16]) is True
+
+
+def _broken(reason: str) -> UnusablePictureError:
+    line = "".join(char if char.isprintable() else " " for char in reason[:100])
+    return _unusable("broken_image", f"the picture is broken: {line}")
+
+
+def _too_many_pixels() -> UnusablePictureError:
+    return _unusable("too_many_pixels", f"the picture has more than {MAX_PIXELS:,} pixels")
+
+
+def _unusable(kind: str, message: str) -> UnusablePictureError:
+    return UnusablePictureError(kind, message, stage=Stage.DECODE)

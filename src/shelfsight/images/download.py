@@ -1,0 +1,206 @@
+"""From an http(s) address to bytes: within limits, and only from where the rule allows."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.client import responses
+from types import TracebackType
+from typing import Self
+from weakref import WeakValueDictionary
+
+import aiohttp
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
+from yarl import URL
+
+from shelfsight import __version__
+from shelfsight.images.addresses import PublicResolver, check_url, is_listed, public_socket
+from shelfsight.images.decode import MAX_BYTES
+from shelfsight.images.unusable import UnusablePictureError
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({"http_502", "http_503", "http_504"})
+_BROKEN = (
+    aiohttp.ClientOSError,
+    aiohttp.ClientPayloadError,
+    aiohttp.ServerDisconnectedError,
+    ConnectionResetError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times in seconds, sizes in bytes, and how many at once, in all and of one host.
+
+    `total` is for one attempt with its redirects; waiting for a place does not count.
+    """
+
+    connect: float = 10
+    read: float = 15
+    total: float = 60
+    retry_pause: float = 0.5
+    redirects: int = 3
+    max_bytes: int = MAX_BYTES
+    at_once: int = 32
+    per_host: int = 8
+
+
+LIMITS = Limits()
+
+
+class Downloader:
+    """Two pools of connections: to public addresses only, and to hosts the user named."""
+
+    def __init__(self, private_hosts: frozenset[str], limits: Limits = LIMITS) -> None:
+        self._private_hosts = private_hosts
+        self._limits = limits
+        self._places = asyncio.Semaphore(limits.at_once)
+        self._host_places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def __aenter__(self) -> Self:
+        tls = ssl.create_default_context()
+        per_host = self._limits.per_host
+        self._public = self._session(
+            aiohttp.TCPConnector(
+                resolver=PublicResolver(),
+                socket_factory=public_socket,
+                ssl=tls,
+                limit_per_host=per_host,
+            )
+        )
+        self._private = self._session(aiohttp.TCPConnector(ssl=tls, limit_per_host=per_host))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._public.close()
+        await self._private.close()
+
+    @asynccontextmanager
+    async def download(self, address: str) -> AsyncIterator[bytes]:
+        """Give the body, with gzip and the like undone.
+
+        Staying in the block keeps one of the places that bound how much is in memory at once.
+
+        Raises:
+            UnusablePictureError: whatever goes wrong.
+
+        """
+        url = check_url(address, self._private_hosts)
+        async with self._host_place(url), self._places:
+            try:
+                data = await self._with_one_retry(url)
+            except (aiohttp.ClientError, OSError) as error:
+                raise _explained(error) from error
+            yield data
+
+    def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        limits = self._limits
+        return aiohttp.ClientSession(
+            connector=connector,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"shelfsight/{__version__}", "Accept": "image/*,*/*;q=0.5"},
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=limits.connect, sock_read=limits.read
+            ),
+        )
+
+    def _host_place(self, url: URL) -> asyncio.Semaphore:
+        """The host's semaphore; it is forgotten when nobody waits for it or holds it."""
+        return self._host_places.setdefault(
+            url.raw_authority, asyncio.Semaphore(self._limits.per_host)
+        )
+
+    async def _with_one_retry(self, url: URL) -> bytes:
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(2),
+            wait=wait_fixed(self._limits.retry_pause),
+            retry=retry_if_exception(_may_pass),
+            reraise=True,
+        )
+        return await attempts(self._attempt, url)
+
+    async def _attempt(self, url: URL) -> bytes:
+        async with asyncio.timeout(self._limits.total):
+            for _ in range(self._limits.redirects + 1):
+                session = self._private if is_listed(url, self._private_hosts) else self._public
+                async with session.get(url, allow_redirects=False) as response:
+                    target = response.headers.get("Location")
+                    if response.status not in _REDIRECTS or target is None:
+                        return await self._body(response)
+                url = check_url(target, self._private_hosts, base=url)
+        raise UnusablePictureError(
+            "too_many_redirects", f"more than {self._limits.redirects} redirects"
+        )
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.status != 200:
+            raise _status(response)
+        if "Content-Encoding" not in response.headers:
+            self._check_length(response.content_length or 0)
+        data = bytearray()
+        async for chunk in response.content.iter_any():
+            data += chunk
+            self._check_length(len(data))
+        if not data:
+            raise UnusablePictureError("empty", "the answer is empty")
+        return bytes(data)
+
+    def _check_length(self, length: int) -> None:
+        if length > self._limits.max_bytes:
+            raise UnusablePictureError(
+                "too_large", f"the picture is larger than {self._limits.max_bytes:,} bytes"
+            )
+
+
+def _status(response: aiohttp.ClientResponse) -> UnusablePictureError:
+    status = response.status
+    return UnusablePictureError(
+        f"http_{status}",
+        f"the server says {status} {responses.get(status, '')}".strip(),
+        retryable=status == 429 or status >= 500,
+    )
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether to ask once more at once: a broken connection, or a server between two restarts."""
+    if isinstance(error, UnusablePictureError):
+        return error.failure.kind in _PASSING
+    return isinstance(error, _BROKEN) and not isinstance(error, aiohttp.ClientConnectorError)
+
+
+def _explained(error: aiohttp.ClientError | OSError) -> UnusablePictureError:
+    """Say it in a line. The text of aiohttp's own errors may have the query, so it is not used."""
+    match error:
+        case TimeoutError():
+            kind, message = "timeout", "the server takes too long"
+        case aiohttp.ClientConnectorDNSError():
+            kind, message = "unresolvable", "the host's name cannot be resolved"
+        case aiohttp.ClientSSLError():
+            return UnusablePictureError("tls_failed", _tls_reason(error))
+        case aiohttp.InvalidURL():
+            return UnusablePictureError("bad_address", "the address makes no sense")
+        case aiohttp.ClientPayloadError():
+            kind, message = "connection_failed", "the answer breaks off or cannot be unpacked"
+        case aiohttp.ClientResponseError():
+            kind, message = "connection_failed", "the server does not speak HTTP"
+        case OSError() if error.errno:
+            reason = os.strerror(error.errno)
+            kind, message = "connection_failed", f"the connection failed: {reason}"
+        case _:
+            kind, message = "connection_failed", "the server closed the connection"
+    return UnusablePictureError(kind, message, retryable=True)
+
+
+def _tls_reason(error: aiohttp.ClientSSLError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(error.certificate_error, "verify_message", "")
+        return f"the server's certificate is not trusted: {reason}"
+    return "the server and we do not agree on TLS"

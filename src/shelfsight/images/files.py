@@ -1,0 +1,55 @@
+"""Pictures given as file paths: only below one folder, whatever links there are."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from shelfsight.images.decode import MAX_BYTES
+from shelfsight.images.unusable import UnusablePictureError
+
+_SCHEME = re.compile(r"\s*(?!file:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
+
+def is_path(address: str) -> bool:
+    """Whether the address is a path: it has no scheme, or `file:`."""
+    return bool(address.strip()) and not _SCHEME.match(address)
+
+
+def read_below(root: Path | None, address: str) -> bytes:
+    """Read the file at a path relative to `root`, or absolute and below it; at most 20 MB + 1.
+
+    Raises:
+        UnusablePictureError: `bad_address`, `forbidden_path`, `file_not_found` or
+            `file_unreadable`.
+
+    """
+    if root is None:
+        raise UnusablePictureError(
+            "bad_address", "not an http(s) address; set IMAGE_ROOT to read pictures from a folder"
+        )
+    try:
+        top = root.resolve()
+        path = (top / _path(address)).resolve()
+        if not path.is_relative_to(top):
+            raise UnusablePictureError("forbidden_path", "the path leads out of IMAGE_ROOT")
+        if not path.is_file():
+            raise UnusablePictureError("file_not_found", "there is no such file under IMAGE_ROOT")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except ValueError:
+        raise UnusablePictureError("bad_address", "the path makes no sense") from None
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, up to 3.12
+        reason = error.strerror if isinstance(error, OSError) else "links in a circle"
+        raise UnusablePictureError(
+            "file_unreadable", f"the file cannot be read: {reason}"
+        ) from None
+
+
+def _path(address: str) -> str:
+    address = address.strip()
+    if address[:5].lower() != "file:":
+        return address
+    parts = urlsplit(address)
+    if parts.netloc not in {"", "localhost"}:
+        raise UnusablePictureError("bad_address", "a file: address on another host is not read")
+    return unquote(parts.path)

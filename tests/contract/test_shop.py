@@ -1,0 +1,237 @@
+"""What every catalogue and every store of vectors keeps to."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from shelfsight.embedding.fusion import combine
+from shelfsight.errors import ModelMismatchError
+from shelfsight.records import (
+    NO_CONTENT,
+    Embedded,
+    Failure,
+    ModelPair,
+    Product,
+    Selection,
+    Stage,
+    Weights,
+)
+from shelfsight.testing import MODELS, direction
+from tests.contract.conftest import Shop, product_id
+
+EVERYTHING = Selection()
+TIMEOUT = Failure(stage=Stage.FETCH, kind="timeout", message="too slow", retryable=True)
+TEXT_ERROR = Failure(stage=Stage.TEXT, kind="model_error", message="no")
+
+
+def due(shop: Shop, selection: Selection = EVERYTHING, size: int = 10) -> list[Product]:
+    return list(chain.from_iterable(shop.catalog.pages(selection, size)))
+
+
+def embed(product: Product, *failures: Failure) -> Embedded:
+    """What a run would make of it: vectors of its content, none where it failed."""
+    stages = {failure.stage for failure in failures}
+    image = text = None
+    if product.image_urls and Stage.FETCH not in stages:
+        image = direction("".join(product.image_urls).encode(), 768)
+    if product.title and Stage.TEXT not in stages:
+        text = direction(product.title.encode(), 1024)
+    nothing = () if image is not None or text is not None or failures else (NO_CONTENT,)
+    return Embedded(
+        product=product,
+        image=image,
+        text=text,
+        combined=combine(image, text, Weights()),
+        text_used=product.title,
+        failures=(*failures, *nothing),
+    )
+
+
+def embed_all(shop: Shop, *failures: Failure) -> None:
+    for page in shop.catalog.pages(EVERYTHING, 10):
+        shop.store.save([embed(product, *failures) for product in page], MODELS)
+
+
+def test_pages_come_in_order_of_ids_each_full_but_the_last(shop: Shop) -> None:
+    for number in (5, 3, 9, 1, 7):
+        shop.put(number, title=f"Product {number}")
+    pages = list(shop.catalog.pages(EVERYTHING, 2))
+    assert [len(page) for page in pages] == [2, 2, 1]
+    ids = [product.id for product in chain.from_iterable(pages)]
+    assert ids == [product_id(number) for number in (1, 3, 5, 7, 9)]
+
+
+def test_an_empty_catalogue_gives_no_page(shop: Shop) -> None:
+    assert list(shop.catalog.pages(EVERYTHING, 2)) == []
+    assert shop.catalog.due(EVERYTHING).products == 0
+
+
+def test_a_product_comes_with_its_words_and_its_pictures_in_order(shop: Shop) -> None:
+    shop.put(1, title="Mug", description="Blue", urls=("b.png", "a.png"))
+    (product,) = due(shop)
+    assert (product.title, product.description) == ("Mug", "Blue")
+    assert product.image_urls == ("b.png", "a.png")
+
+
+def test_what_is_due_is_counted_by_content(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, title="Cap")
+    shop.put(3, urls=("c.png",))
+    shop.put(4)
+    counted = shop.catalog.due(EVERYTHING)
+    assert (counted.products, counted.with_picture) == (4, 2)
+    assert (counted.with_text, counted.with_neither) == (2, 1)
+
+
+def test_what_is_stored_is_no_longer_due(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, title="Cap")
+    embed_all(shop)
+    assert due(shop) == []
+    assert shop.catalog.due(EVERYTHING).products == 0
+    assert len(due(shop, Selection(skip_existing=False))) == 2
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"title": "Cup", "urls": ("a.png",)},
+        {"title": "Mug", "description": "New", "urls": ("a.png",)},
+        {"title": "Mug", "urls": ("b.png",)},
+        {"title": "Mug", "urls": ("a.png", "b.png")},
+        {"title": "Mug"},
+    ],
+)
+def test_a_product_whose_content_changed_is_due_again(shop: Shop, edit: dict[str, object]) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, title="Cap")
+    embed_all(shop)
+    shop.put(1, **edit)
+    assert [product.id for product in due(shop)] == [product_id(1)]
+
+
+def test_title_and_description_do_not_run_into_each_other(shop: Shop) -> None:
+    shop.put(1, title="ab", description="c")
+    embed_all(shop)
+    shop.put(1, title="a", description="bc")
+    assert len(due(shop)) == 1
+
+
+def test_what_failed_waits_and_is_tried_at_once_when_asked(shop: Shop) -> None:
+    shop.put(1, urls=("a.png",))
+    shop.put(2, title="Cap", urls=("b.png",))
+    embed_all(shop, TIMEOUT)
+    assert due(shop) == []
+    again = due(shop, Selection(retry_failed=True))
+    assert [product.id for product in again] == [product_id(1), product_id(2)]
+
+
+def test_what_failed_is_due_as_soon_as_its_content_changes(shop: Shop) -> None:
+    shop.put(1, urls=("a.png",))
+    embed_all(shop, TIMEOUT)
+    shop.put(1, urls=("b.png",))
+    assert len(due(shop)) == 1
+
+
+def test_a_product_without_content_is_met_once(shop: Shop) -> None:
+    shop.put(1)
+    embed_all(shop)
+    assert due(shop) == []
+    assert due(shop, Selection(retry_failed=True)) == []
+    shop.put(1, title="Now it has one")
+    assert len(due(shop)) == 1
+
+
+@pytest.mark.parametrize(("missing", "expected"), [("image", [2]), ("text", [3]), ("combined", [])])
+def test_missing_asks_for_what_could_be_there(
+    shop: Shop, missing: str, expected: list[int]
+) -> None:
+    shop.put(1, title="Text only")
+    shop.put(2, title="Its picture failed", urls=("a.png",))
+    shop.put(3, title="Its text failed", urls=("b.png",))
+    shop.put(4)
+    products = {product.id: product for product in due(shop)}
+    failures = {2: (TIMEOUT,), 3: (TEXT_ERROR,)}
+    page = [embed(products[product_id(n)], *failures.get(n, ())) for n in (1, 2, 3, 4)]
+    shop.store.save(page, MODELS)
+    selection = Selection(missing=missing)
+    assert [product.id for product in due(shop, selection)] == list(map(product_id, expected))
+
+
+def test_the_nearest_vector_comes_first_whichever_column_is_asked(shop: Shop) -> None:
+    for number in range(1, 6):
+        shop.put(number, title=f"Product {number}", urls=(f"{number}.png",))
+    embed_all(shop)
+    for modality, query in (
+        ("image", direction(b"3.png", 768)),
+        ("text", direction(b"Product 3", 1024)),
+    ):
+        found = shop.store.nearest(modality, query, 2)
+        assert len(found) == 2
+        assert found[0].id == product_id(3)
+        assert getattr(found[0], modality) @ query == pytest.approx(1, abs=1e-5)
+    assert found[0].title == "Product 3"
+
+
+def test_a_product_without_such_a_vector_is_not_found(shop: Shop) -> None:
+    shop.put(1, title="Mug")
+    embed_all(shop)
+    assert shop.store.nearest("image", direction(b"x", 768), 5) == []
+    assert len(shop.store.nearest("combined", direction(b"x", 768), 5)) == 1
+
+
+def test_saving_a_page_twice_changes_nothing(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    page = [embed(product) for product in due(shop)]
+    assert shop.store.save(page, MODELS) == page
+    shop.store.save(page, MODELS)
+    assert len(shop.store.nearest("combined", direction(b"x", 768), 5)) == 1
+
+
+def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    embed_all(shop)
+    shop.put(1, title="Cup", urls=("a.png",))
+    embed_all(shop, TIMEOUT)
+    shop.store.recombine()
+    image, text = direction(b"a.png", 768), direction(b"Cup", 1024)
+    (found,) = shop.store.nearest("combined", combine(image, text, Weights()), 1)
+    np.testing.assert_allclose(found.image, image, atol=1e-6)
+    np.testing.assert_allclose(found.text, text, atol=1e-6)
+
+
+def test_a_vector_whose_content_is_gone_goes_too(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, urls=("b.png",))
+    embed_all(shop)
+    shop.put(1, title="Mug")
+    shop.put(2, urls=("other.png",))
+    embed_all(shop, TIMEOUT)
+    assert shop.store.nearest("image", direction(b"a.png", 768), 5) == []
+    assert [found.id for found in shop.store.nearest("text", direction(b"Mug", 1024), 5)] == [
+        product_id(1)
+    ]
+
+
+def test_other_weights_combine_anew_without_a_model(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, title="Cap")
+    embed_all(shop)
+    even = Weights(image=1, text=1)
+    other = shop.store_with(even)
+    assert other.recombine() == 2
+    assert other.recombine() == 0
+    wanted = combine(direction(b"a.png", 768), direction(b"Mug", 1024), even)
+    assert other.nearest("combined", wanted, 1)[0].id == product_id(1)
+
+
+def test_vectors_of_other_models_are_refused_before_the_first_write(shop: Shop) -> None:
+    other = ModelPair(image="another@2", text=MODELS.text)
+    shop.store.require(other)
+    shop.put(1, title="Mug", urls=("a.png",))
+    embed_all(shop)
+    shop.store.require(MODELS)
+    with pytest.raises(ModelMismatchError):
+        shop.store.require(other)
+    shop.store.require(other, replace=True)

@@ -1,0 +1,636 @@
+"""Pictures over real HTTP on loopback: what is fetched, what is refused, what goes wrong."""
+
+import asyncio
+import gzip
+import io
+import socket
+import ssl
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from aiohttp import web
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from PIL import Image
+
+from shelfsight import __version__
+from shelfsight.images import fetch as fetch_module
+from shelfsight.images.decode import decode, resize
+from shelfsight.images.download import Limits
+from shelfsight.images.fetch import FetchConfig, PictureFetcher
+from shelfsight.records import Failure, Picture, Pictured, PictureFormat, Product
+
+FORMAT = PictureFormat(side=16, resample="bicubic")
+QUICK = Limits(connect=0.5, read=0.5, total=2, retry_pause=0, max_bytes=100_000)
+
+# For localhost and 127.0.0.1, signed by itself, made for these tests and used nowhere else.
+CERTIFICATE = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgMobuW3faOgkKmKgq
+nyGBwxeiKlqCO4vGYUtHK6cRd/+hRANCAASJT6+sLB8TkQVxI97veF9cjTjavBEK
+PLM4wuJ+l0GauYpQ29WY7ViIK0DVgnkrMfQg1RcLSSJrOqOkG7+2SiHM
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBeDCCAR6gAwIBAgIUa78tgovXc0xTYammF38VvIxOmE4wCgYIKoZIzj0EAwIw
+EzERMA8GA1UEAwwIbG9vcGJhY2swIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEw
+MDAwMDBaMBMxETAPBgNVBAMMCGxvb3BiYWNrMFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEiU+vrCwfE5EFcSPe73hfXI042rwRCjyzOMLifpdBmrmKUNvVmO1YiCtA
+1YJ5KzH0INUXC0kiazqjpBu/tkohzKNOMEwwHQYDVR0OBBYEFMoiF7fkRqlLxZZL
+bVdV029xiPoRMA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMwEYIJbG9jYWxob3N0
+hwR/AAABMAoGCCqGSM49BAMCA0gAMEUCIG5Esuz/J9Jt2anjXsjkmmwcL6gZeq46
+iPi3Wi6m9M7CAiEA+M5p5G4xV4l0TtyDcHsJAYaPNCjevoE5U7FJ2jUhu4o=
+-----END CERTIFICATE-----
+"""
+
+
+def picture(colour: str = "red") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+PNG = picture()
+
+
+class Site:
+    """A shop's picture server on loopback that answers as each test says, and counts."""
+
+    def __init__(self) -> None:
+        self.hits: Counter[str] = Counter()
+        self.requests: list[web.Request] = []
+        self.peers: set[object] = set()
+        self.connections = 0
+        self.busy = 0
+        self.busiest = 0
+        self.pages: dict[str, Callable] = {}
+        self.address = ""
+
+    def page(self, path: str, *, body: bytes = b"", status: int = 200, **headers: str) -> str:
+        """Serve one fixed answer; gives its address."""
+
+        async def answer(_: web.Request) -> web.Response:
+            fields = {name.replace("_", "-"): value for name, value in headers.items()}
+            return web.Response(body=body, status=status, headers=fields)
+
+        return self.serve(path, answer)
+
+    def serve(self, path: str, handler: Callable) -> str:
+        self.pages[path] = handler
+        return f"{self.address}{path}"
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.hits[request.path] += 1
+        self.requests.append(request)
+        self.peers.add(request.transport.get_extra_info("peername"))
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            return await self.pages[request.path](request)
+        finally:
+            self.busy -= 1
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    with ExitStack() as closing:
+        yield closing
+
+
+@pytest.fixture
+def portal(closing: ExitStack) -> BlockingPortal:
+    return closing.enter_context(start_blocking_portal())
+
+
+def started(portal, closing: ExitStack, **listen) -> Site:
+    site = Site()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", site.handle)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+
+    async def start() -> int:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, **listen).start()
+        return runner.addresses[0][1]
+
+    port = portal.call(start)
+    closing.callback(portal.call, runner.cleanup)
+    site.address = f"{'https' if listen else 'http'}://127.0.0.1:{port}"
+    return site
+
+
+@pytest.fixture
+def site(portal, closing: ExitStack) -> Site:
+    return started(portal, closing)
+
+
+@pytest.fixture
+def make_fetcher(closing: ExitStack) -> Callable[..., PictureFetcher]:
+    def make(limits: Limits = QUICK, **config) -> PictureFetcher:
+        config.setdefault("private_hosts", frozenset({"127.0.0.1"}))
+        fetcher = PictureFetcher(FORMAT, FetchConfig(**config), limits)
+        closing.callback(fetcher.close)
+        return fetcher
+
+    return make
+
+
+@pytest.fixture
+def fetcher(make_fetcher) -> PictureFetcher:
+    return make_fetcher()
+
+
+@pytest.fixture
+def connects() -> Iterator[list]:
+    """Every address a socket of this process is connected to, by Python's own audit."""
+    seen: list = []
+    _watchers.append(seen)
+    yield seen
+    _watchers.remove(seen)
+
+
+_watchers: list[list] = []
+
+
+def _watch(event: str, arguments: tuple) -> None:
+    if event == "socket.connect":
+        for seen in _watchers:
+            seen.append(arguments[1])
+
+
+sys.addaudithook(_watch)
+
+
+def get(fetcher: PictureFetcher, *urls: str) -> Pictured:
+    [pictured] = fetcher.fetch([Product(id="1", image_urls=urls)])
+    return pictured
+
+
+def failure(fetcher: PictureFetcher, url: str) -> Failure:
+    pictured = get(fetcher, url)
+    assert pictured.pictures == ()
+    [found] = pictured.failures
+    assert "\n" not in found.message
+    return found
+
+
+def kind(fetcher: PictureFetcher, url: str) -> str:
+    return failure(fetcher, url).kind
+
+
+def test_a_picture_comes_decoded_and_resized(fetcher, site) -> None:
+    url = site.page("/mug.png", body=PNG, Content_Type="image/png")
+    [found] = get(fetcher, url).pictures
+    assert found.url == url
+    assert found.content_hash == sha256(PNG).hexdigest()
+    assert np.array_equal(found.pixels, resize(decode(PNG), FORMAT))
+    assert found.vector is None
+    assert site.requests[0].headers["User-Agent"] == f"shelfsight/{__version__}"
+    assert site.requests[0].headers["Host"] == site.address.removeprefix("http://")
+
+
+def test_products_keep_their_order_and_those_without_pictures_pass(make_fetcher, site) -> None:
+    fetcher = make_fetcher(images_per_product=2)
+    red, blue = (site.page(f"/{name}.png", body=picture(name)) for name in ("red", "blue"))
+    gone = site.page("/gone.png", status=404)
+    page = [
+        Product(id="1"),
+        Product(id="2", image_urls=(blue, red, gone)),
+        Product(id="3", image_urls=(gone, red, blue)),
+    ]
+    first, second, third = fetcher.fetch(page)
+    assert first == Pictured(product=page[0])
+    assert [found.url for found in second.pictures] == [blue, red]
+    assert second.failures == ()
+    assert [found.url for found in third.pictures] == [red]
+    assert [found.kind for found in third.failures] == ["http_404"]
+    assert third.pictures[0] is second.pictures[1]
+
+
+def test_an_address_is_fetched_once_in_a_run_whatever_comes_of_it(fetcher, site) -> None:
+    good, bad = site.page("/mug.png", body=PNG), site.page("/gone.png", status=404)
+    page = [Product(id=str(n), image_urls=(good if n % 2 else bad,)) for n in range(20)]
+    results = fetcher.fetch(page) + fetcher.fetch(page)
+    assert site.hits == {"/mug.png": 1, "/gone.png": 1}
+    assert len({id(found) for pictured in results for found in pictured.pictures}) == 1
+    assert len([found for pictured in results for found in pictured.failures]) == 20
+
+
+def test_only_so_many_addresses_are_remembered(fetcher, site, monkeypatch) -> None:
+    monkeypatch.setattr(fetch_module, "RECENT", 2)
+    urls = [site.page(f"/{n}.png", body=PNG) for n in range(3)]
+    for n in (0, 1, 0, 2, 0, 1):
+        assert get(fetcher, urls[n]).pictures
+    assert site.hits == {"/0.png": 1, "/1.png": 2, "/2.png": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(403, False), (404, False), (410, False), (429, True), (500, True)]
+)
+def test_a_status_is_a_failure_at_once(fetcher, site, status: int, retryable: bool) -> None:
+    found = failure(fetcher, site.page("/mug.png", status=status, body=PNG))
+    assert (found.kind, found.retryable) == (f"http_{status}", retryable)
+    assert str(status) in found.message
+    assert site.hits["/mug.png"] == 1
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_server_between_two_restarts_is_asked_once_more(fetcher, site, status: int) -> None:
+    async def second_time(_: web.Request) -> web.Response:
+        ready = site.hits["/mug.png"] > 1
+        return web.Response(body=PNG) if ready else web.Response(status=status)
+
+    assert get(fetcher, site.serve("/mug.png", second_time)).pictures
+    assert kind(fetcher, site.page("/never.png", status=status)) == f"http_{status}"
+    assert site.hits == {"/mug.png": 2, "/never.png": 2}
+
+
+def broken_off(request: web.Request) -> None:
+    request.transport.abort()
+
+
+async def half(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": str(len(PNG))})
+    await response.prepare(request)
+    await response.write(PNG[:20])
+    broken_off(request)
+    return response
+
+
+def test_a_reset_in_the_middle_is_tried_once_more_and_then_a_failure(fetcher, site) -> None:
+    async def second_time(request: web.Request) -> web.StreamResponse:
+        return await half(request) if site.hits["/mug.png"] == 1 else web.Response(body=PNG)
+
+    assert get(fetcher, site.serve("/mug.png", second_time)).pictures
+    found = failure(fetcher, site.serve("/never.png", half))
+    assert (found.kind, found.retryable) == ("connection_failed", True)
+    assert site.hits == {"/mug.png": 2, "/never.png": 2}
+
+
+def test_a_refused_connection_is_a_failure_at_once(fetcher, connects) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        found = failure(fetcher, f"http://127.0.0.1:{port}/mug.png")
+    assert (found.kind, found.retryable) == ("connection_failed", True)
+    assert "refused" in found.message
+    assert connects == [("127.0.0.1", port)]
+
+
+def test_a_server_that_does_not_speak_http_is_a_failure(fetcher) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"220 mail.example ready\r\n")
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(greet)
+            port = server.getsockname()[1]
+            found = failure(fetcher, f"http://127.0.0.1:{port}/mug.png?token=secret")
+    assert found.kind == "connection_failed"
+    assert "secret" not in found.message
+
+
+def test_a_name_that_nobody_has_is_unresolvable(fetcher, monkeypatch) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    found = failure(fetcher, "http://shop.invalid/mug.png")
+    assert (found.kind, found.retryable) == ("unresolvable", True)
+
+
+async def never(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    return web.Response()
+
+
+async def dripping(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b".")
+        await asyncio.sleep(0.02)
+
+
+def test_a_server_that_is_silent_or_only_drips_is_given_up(make_fetcher, site) -> None:
+    fetcher = make_fetcher(Limits(read=0.1, total=0.3))
+    for found in (
+        failure(fetcher, site.serve("/silent.png", never)),
+        failure(fetcher, site.serve("/dripping.png", dripping)),
+    ):
+        assert (found.kind, found.retryable) == ("timeout", True)
+
+
+def test_what_is_too_large_is_given_up_by_its_announcement_or_on_the_way(fetcher, site) -> None:
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(10_000))
+            sent += 10_000
+
+    async def announced(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100001"})
+        await response.prepare(request)
+        return await never(request)
+
+    assert kind(fetcher, site.serve("/announced.png", announced)) == "too_large"
+    assert kind(fetcher, site.serve("/endless.png", endless)) == "too_large"
+    assert sent < 50_000_000
+
+
+def test_bytes_are_counted_as_they_are_after_unpacking(fetcher, site) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    url = site.page("/bomb.png", body=bomb, Content_Encoding="gzip")
+    assert len(bomb) < QUICK.max_bytes
+    assert kind(fetcher, url) == "too_large"
+    packed = site.page("/mug.png", body=gzip.compress(PNG), Content_Encoding="gzip")
+    assert get(fetcher, packed).pictures
+    false = site.page("/false.png", body=PNG, Content_Encoding="gzip")
+    assert kind(fetcher, false) == "connection_failed"
+
+
+def test_the_bytes_decide_what_a_picture_is(fetcher, site) -> None:
+    wrong = site.page("/mug", body=PNG, Content_Type="text/html")
+    assert get(fetcher, wrong).pictures
+    html = site.page("/html.png", body=b"<!DOCTYPE html><p>Gone", Content_Type="image/png")
+    assert kind(fetcher, html) == "not_an_image"
+    assert kind(fetcher, site.page("/cut.png", body=PNG[:-30])) == "broken_image"
+    assert kind(fetcher, site.page("/empty.png")) == "empty"
+
+
+def test_three_redirects_are_followed_and_not_four(fetcher, site) -> None:
+    site.page("/0", body=PNG)
+    for n in range(1, 5):
+        site.page(f"/{n}", status=302, Location=f"/{n - 1}")
+    assert get(fetcher, f"{site.address}/3").pictures
+    assert kind(fetcher, f"{site.address}/4") == "too_many_redirects"
+    loop = site.page("/loop", status=301, Location="/loop")
+    assert kind(fetcher, loop) == "too_many_redirects"
+    assert site.hits["/loop"] == 4
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("http://127.0.0.2:{port}/secret", "forbidden_address"),
+        ("http://localhost:{port}/secret", "forbidden_address"),
+        ("http://169.254.169.254/latest/meta-data", "forbidden_address"),
+        ("file:///etc/passwd", "bad_address"),
+        ("//user:secret@127.0.0.1:{port}/secret", "bad_address"),
+        ("http://[::1", "bad_address"),
+    ],
+)
+def test_a_redirect_to_where_nothing_may_be_fetched_is_refused(
+    make_fetcher, site, connects, target: str, expected: str
+) -> None:
+    host = site.address.removeprefix("http://")
+    fetcher = make_fetcher(private_hosts=frozenset({host}))
+    site.page("/secret", body=PNG)
+    target = target.format(port=host.partition(":")[2])
+    found = failure(fetcher, site.page("/mug.png", status=302, Location=target))
+    assert found.kind == expected
+    assert site.hits == {"/mug.png": 1}
+    assert {address[0] for address in connects} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]"])
+def test_loopback_is_refused_unless_allowed_and_nothing_is_connected(
+    make_fetcher, connects, host: str
+) -> None:
+    fetcher = make_fetcher(private_hosts=frozenset())
+    found = failure(fetcher, f"http://{host}/mug.png")
+    assert (found.kind, found.retryable) == ("forbidden_address", False)
+    assert "ALLOW_PRIVATE_IMAGES" in found.message
+    assert connects == []
+
+
+class Names:
+    """Stands in for the names the network's DNS would give; numbers pass through."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+        self.real = socket.getaddrinfo
+
+    def __call__(self, _host, port, *_, **__) -> list:
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        numeric = [self.real(name, port, type=socket.SOCK_STREAM) for name in answer]
+        return [info for found in numeric for info in found]
+
+
+UNUSED = "2e00::1"  # global unicast by its number, but given to nobody
+
+
+def test_a_name_that_turns_from_public_to_loopback_gains_nothing(
+    make_fetcher, connects, monkeypatch
+) -> None:
+    names = Names([UNUSED], ["127.0.0.1"])
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    fetcher = make_fetcher(private_hosts=frozenset())
+    assert kind(fetcher, "http://rebinding.example/mug.png") in {"connection_failed", "timeout"}
+    assert names.asked == 1
+    assert {address[0] for address in connects} == {UNUSED}
+
+
+@pytest.mark.parametrize("answer", [["127.0.0.1"], [UNUSED, "10.0.0.1"], ["fd00::1", UNUSED]])
+def test_a_name_with_any_private_address_is_refused(
+    make_fetcher, connects, monkeypatch, answer: list[str]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", Names(answer))
+    fetcher = make_fetcher(private_hosts=frozenset())
+    urls = [f"http://shop.example/{n}.png" for n in range(5)]
+    found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
+    assert [pictured.failures[0].kind for pictured in found] == ["forbidden_address"] * 5
+    assert connects == []
+
+
+def test_proxy_variables_are_ignored(fetcher, site, monkeypatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert get(fetcher, site.page("/mug.png", body=PNG)).pictures
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    path = tmp_path / "certificate.pem"
+    path.write_text(CERTIFICATE)
+    return path
+
+
+@pytest.fixture
+def secure_site(portal, closing: ExitStack, certificate: Path) -> Site:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return started(portal, closing, ssl_context=context)
+
+
+def test_a_certificate_that_is_not_trusted_is_a_failure(fetcher, secure_site) -> None:
+    found = failure(fetcher, secure_site.page("/mug.png", body=PNG))
+    assert (found.kind, found.retryable) == ("tls_failed", False)
+    assert "certificate" in found.message
+    assert secure_site.hits == {}
+
+
+def test_a_picture_comes_over_tls(make_fetcher, secure_site, certificate, monkeypatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert get(make_fetcher(), secure_site.page("/mug.png", body=PNG)).pictures
+
+
+def test_a_server_without_tls_is_a_failure(fetcher, site) -> None:
+    url = site.page("/mug.png", body=PNG).replace("http:", "https:")
+    assert kind(fetcher, url) == "tls_failed"
+
+
+def test_many_are_fetched_at_once_but_no_more_than_eight_of_a_host(fetcher, site) -> None:
+    full = asyncio.Event()
+
+    async def wait_for_others(_: web.Request) -> web.Response:
+        if site.busy == 8:
+            full.set()
+        await asyncio.wait_for(full.wait(), 5)
+        return web.Response(body=PNG)
+
+    urls = [site.serve(f"/{n}.png", wait_for_others) for n in range(24)]
+    found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
+    assert all(pictured.pictures for pictured in found)
+    assert site.busiest == 8
+    assert len(site.peers) == 8
+
+
+def test_a_slow_host_does_not_hold_up_the_others(make_fetcher, portal, closing, site) -> None:
+    fetcher = make_fetcher(Limits(at_once=10))
+    other = started(portal, closing)
+    served = threading.Event()
+    release = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response(body=PNG)
+
+    async def last(_: web.Request) -> web.Response:
+        served.set()
+        release.set()
+        return web.Response(body=PNG)
+
+    urls = [site.serve(f"/{n}.png", slow) for n in range(30)] + [other.serve("/mug.png", last)]
+    found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
+    assert served.is_set()
+    assert all(pictured.pictures for pictured in found)
+
+
+def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher, site) -> None:
+    fetcher = make_fetcher(Limits())
+    asked = threading.Event()
+
+    async def ask(request: web.Request) -> web.Response:
+        asked.set()
+        return await never(request)
+
+    url = site.serve("/mug.png", ask)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(get, fetcher, url)
+        assert asked.wait(10)
+        fetcher.close()
+        with pytest.raises(CancelledError):
+            waiting.result(10)
+    fetcher.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "pictures"]
+
+
+def test_a_bug_is_raised_as_it_is(fetcher, site, monkeypatch) -> None:
+    def decode_badly(_: bytes) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(fetch_module, "decode", decode_badly)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        get(fetcher, site.page("/mug.png", body=PNG))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "pictures"
+    (root / "mugs").mkdir(parents=True)
+    (root / "mugs" / "red mug.png").write_bytes(PNG)
+    (root / "100%.png").write_bytes(PNG)
+    (root / "notes.txt").write_text("no picture")
+    (tmp_path / "secret.png").write_bytes(PNG)
+    (root / "out.png").symlink_to(tmp_path / "secret.png")
+    (root / "in.png").symlink_to(root / "100%.png")
+    (root / "circle.png").symlink_to(root / "circle.png")
+    return root
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "mugs/red mug.png",
+        "./mugs/../100%.png",
+        "in.png",
+        "{root}/100%.png",
+        "file:mugs/red%20mug.png",
+        "file://{root}/mugs/red%20mug.png",
+        "FILE://localhost{root}/mugs/red%20mug.png",
+    ],
+)
+def test_a_path_below_the_folder_is_read(make_fetcher, folder: Path, path: str) -> None:
+    [found] = get(make_fetcher(image_root=folder), path.format(root=folder)).pictures
+    assert isinstance(found, Picture)
+    assert found.content_hash == sha256(PNG).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("../secret.png", "forbidden_path"),
+        ("mugs/../../secret.png", "forbidden_path"),
+        ("out.png", "forbidden_path"),
+        ("/etc/passwd", "forbidden_path"),
+        ("file:///etc/passwd", "forbidden_path"),
+        ("file:%2e%2e/secret.png", "forbidden_path"),
+        ("file://server/mugs/red%20mug.png", "bad_address"),
+        ("mugs/blue mug.png", "file_not_found"),
+        ("mugs", "file_not_found"),
+        ("notes.txt/mug.png", "file_not_found"),
+        ("circle.png", "file_unreadable"),
+        ("m" * 5000, "file_unreadable"),
+        ("nul\0.png", "bad_address"),
+        ("notes.txt", "not_an_image"),
+        ("data:image/png;base64,iVBORw0KGgo=", "bad_address"),
+    ],
+)
+def test_another_path_is_a_failure(make_fetcher, folder: Path, path: str, expected: str) -> None:
+    assert kind(make_fetcher(image_root=folder), path) == expected
+
+
+def test_without_a_folder_a_path_is_refused_and_the_setting_named(fetcher) -> None:
+    found = failure(fetcher, "mugs/red.png")
+    assert found.kind == "bad_address"
+    assert "IMAGE_ROOT" in found.message
+
+
+def test_a_failure_says_which_address_without_its_secrets(fetcher, site) -> None:
+    url = site.page("/gone.png", status=404)
+    found = failure(fetcher, f"{url}?token=secret")
+    assert found.message == f"{url}: the server says 404 Not Found"
+
+
+def test_a_server_cannot_write_into_the_message(fetcher, site) -> None:
+    async def shout(_: web.Request) -> web.Response:
+        return web.Response(status=404, reason="Buy our mugs instead")
+
+    url = site.serve("/gone.png", shout)
+    assert failure(fetcher, url).message == f"{url}: the server says 404 Not Found"

@@ -1,0 +1,117 @@
+"""Through PgBouncer in transaction mode, over TLS: the way hosted Postgres is often reached."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from shelfsight.database import Database
+from shelfsight.errors import DatabaseError
+from shelfsight.storage import schema
+from shelfsight.storage.status import read
+from tests.shop import backfill_all, fill, rows
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def make_certificate(folder: Path) -> None:
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def pooled(url: str) -> Iterator[str]:
+    """The address of the test's database behind PgBouncer in transaction mode."""
+    parts = urlsplit(url)
+    server = parse_qs(parts.query)
+    sockets, port = server["host"][0], server.get("port", ["5432"])[0]
+    owner = pwd.getpwuid(Path(sockets).stat().st_uid)
+    folder = Path(tempfile.mkdtemp(prefix="pooler-", dir="/var/tmp"))
+    make_certificate(folder)
+    listen = free_port()
+    name = parts.path.lstrip("/")
+    (folder / "users.txt").write_text('"postgres" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"""
+        [databases]
+        {name} = host={sockets} port={port} dbname={name} user=postgres
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = {listen}
+        unix_socket_dir =
+        auth_type = any
+        auth_file = {folder}/users.txt
+        pool_mode = transaction
+        default_pool_size = 3
+        server_reset_query_always = 0
+        client_tls_sslmode = require
+        client_tls_key_file = {folder}/key.pem
+        client_tls_cert_file = {folder}/cert.pem
+        logfile = {folder}/log
+        """.replace("\n        ", "\n")
+    )
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    pooler = subprocess.Popen(
+        [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", "-q", str(folder / "pgbouncer.ini")],
+        user=owner.pw_uid if os.geteuid() == 0 else None,
+        cwd="/",
+    )
+    address = (
+        f"postgresql://postgres@localhost:{listen}/{name}"
+        f"?sslmode=verify-full&sslrootcert={folder}/cert.pem"
+    )
+    try:
+        wait_for(address)
+        yield address
+    finally:
+        pooler.terminate()
+        pooler.wait()
+        shutil.rmtree(folder)
+
+
+@retry(
+    retry=retry_if_exception_type(psycopg.OperationalError),
+    stop=stop_after_delay(20),
+    wait=wait_fixed(0.1),
+    reraise=True,
+)
+def wait_for(address: str) -> None:
+    psycopg.connect(address).close()
+
+
+def test_init_backfill_and_status_work_through_a_transaction_pooler_over_tls(pooled: str) -> None:
+    with closing(Database(pooled)) as database:
+        schema.create(database)
+        fill(database, 700, pictures=True)
+        report = backfill_all(database, batch_size=50)
+        assert (report.found, report.embedded) == (700, 700)
+        assert read(database).total == 700
+        assert backfill_all(database).found == 0
+
+
+def test_a_certificate_that_does_not_fit_is_refused(pooled: str) -> None:
+    wrong = pooled.replace("localhost", "127.0.0.1")
+    with closing(Database(wrong)) as database, pytest.raises(DatabaseError, match="certificate"):
+        rows(database, "SELECT 1")

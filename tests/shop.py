@@ -1,0 +1,111 @@
+"""A small shop in a real database, and a whole backfill of it with models that answer at once."""
+
+from collections.abc import Callable
+from contextlib import closing
+from io import StringIO
+from threading import Event
+from typing import Any
+
+import numpy as np
+
+from shelfsight.backfill import Job, Parts, backfill
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Connection, Database
+from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.embedding.page import PageEmbedder
+from shelfsight.progress import JsonProgress
+from shelfsight.records import Embedded, ModelPair, Pictured, Pixels, Product, Selection, Weights
+from shelfsight.report import Report
+from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.testing import HashEmbedder, MemoryFetcher
+
+FUSION = WeightedMean(Weights())
+
+
+def _ignore(_told: object) -> None:
+    """Hear, and do nothing."""
+
+
+def fill(
+    database: Database,
+    count: int,
+    *,
+    first: int = 1,
+    owner: str | None = None,
+    pictures: bool = False,
+) -> None:
+    """Products `first`, ... with a SKU, a title, a price; with `pictures` one address each."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            'INSERT INTO "ProductVariants" ("Id", "Sku", "Title", "Price", "UserId")'
+            " SELECT CASE WHEN %(owner)s::text IS DISTINCT FROM 'bob'"
+            " THEN lpad(to_hex(i), 32, '0')::uuid ELSE gen_random_uuid() END,"
+            " 'sku-' || i, 'Product ' || i, i, %(owner)s"
+            " FROM generate_series(%(first)s::int, %(last)s::int) AS i",
+            {"owner": owner, "first": first, "last": first + count - 1},
+        )
+        if pictures:
+            connection.execute(
+                'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
+                ' SELECT "Id", \'http://shop.test/\' || "Price" || \'.png\' FROM "ProductVariants"'
+            )
+
+    database.run(work)
+
+
+def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    """The result of a query."""
+    return database.run(lambda connection: connection.execute(query).fetchall())
+
+
+def picture(number: int) -> Pixels:
+    """Pixels of one colour."""
+    return np.full((8, 8, 3), number % 256, np.uint8)
+
+
+class WatchedStore(PostgresVectorStore):
+    """Calls `before_save` with each page before it is stored."""
+
+    def __init__(self, database: Database, before_save: Callable[[object], None]) -> None:
+        super().__init__(database, FUSION)
+        self._before_save = before_save
+
+    def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
+        self._before_save(page)
+        return super().save(page, models)
+
+
+def backfill_all(
+    database: Database,
+    *,
+    selection: Selection | None = None,
+    batch_size: int = 150,
+    pictures: dict[str, Pixels] | None = None,
+    before_save: Callable[[object], None] = _ignore,
+) -> Report:
+    """Run the real path over the whole database, with a fetcher and models in memory."""
+    if pictures is None:
+        pictures = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
+    embedder = HashEmbedder()
+    report = Report()
+    with (
+        closing(Database(database.url)) as reading,
+        closing(PageEmbedder(embedder, FUSION, _ignore)) as pages,
+    ):
+        parts = Parts(
+            catalog=PostgresCatalog(reading),
+            fetcher=MemoryFetcher(pictures),
+            embed=pages.embed,
+            models=embedder.models,
+            store=WatchedStore(database, before_save),
+        )
+        job = Job(selection=selection or Selection(), batch_size=batch_size, max_batches=0)
+        backfill(parts, job, report, JsonProgress(StringIO()), Event())
+    return report
+
+
+def embed(product: Product) -> Embedded:
+    """What the models in memory make of a product without pictures."""
+    with closing(PageEmbedder(HashEmbedder(), FUSION, _ignore)) as pages:
+        return pages.embed([Pictured(product=product)])[0]

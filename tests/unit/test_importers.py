@@ -1,0 +1,326 @@
+import json
+import logging
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from shelfsight.catalog.importers import BadLine, ImportedProduct, read_import
+from shelfsight.errors import ImportFileError
+
+Item = ImportedProduct | BadLine
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def read(content: str | bytes, name: str = "products.csv") -> list[Item]:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return list(read_import(path))
+
+    return read
+
+
+def refused(read, content: str | bytes, name: str = "products.csv") -> str:
+    with pytest.raises(ImportFileError) as caught:
+        read(content, name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def the_product(items: list[Item]) -> ImportedProduct:
+    (item,) = items
+    assert isinstance(item, ImportedProduct)
+    return item
+
+
+def skus(items: list[Item]) -> list[str]:
+    return [item.sku for item in items if isinstance(item, ImportedProduct)]
+
+
+def bad(items: list[Item]) -> list[tuple[int, str]]:
+    return [(item.line, item.reason) for item in items if isinstance(item, BadLine)]
+
+
+# Tables with simple columns
+
+
+def test_a_full_line_gives_a_full_product(read):
+    product = the_product(
+        read(
+            "SKU,Title,Description,Price,Barcode,Image URL,Owner,Category\n"
+            "m1,Mug,A mug,12.50,0400,https://a/1.jpg | https://a/2.jpg https://a/1.jpg,shop,Home\n"
+        )
+    )
+
+    assert product == ImportedProduct(
+        line=2,
+        sku="m1",
+        product_key="m1",
+        title="Mug",
+        description="A mug",
+        price=Decimal("12.50"),
+        barcode="0400",
+        options={},
+        image_urls=("https://a/1.jpg", "https://a/2.jpg"),
+        owner_id="shop",
+        category="Home",
+    )
+
+
+def test_a_sku_is_enough(read):
+    assert the_product(read("sku\nm1\n")) == ImportedProduct(
+        line=2, sku="m1", product_key="m1", options={}
+    )
+
+
+def test_image_and_images_are_both_read_the_main_one_first(read):
+    product = the_product(read("images,sku,image\nb.jpg|c.jpg,m1,a.jpg\n"))
+
+    assert product.image_urls == ("a.jpg", "b.jpg", "c.jpg")
+
+
+def test_options_in_a_cell_are_a_json_object(read):
+    items = read('sku,options\nm1,"{""Size"": ""L""}"\nm2,\nm3,Large\n')
+
+    assert [item.options for item in items if isinstance(item, ImportedProduct)] == [
+        {"Size": "L"},
+        {},
+    ]
+    assert bad(items) == [(4, 'options is not an object such as {"Colour": "red"}')]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_usual_dialects_and_encodings_are_told_apart(read, delimiter, newline, encoding):
+    lines = [["sku", '"a, b; c"', "title"], ["m1", "", '"Blå, ""mugg""; ☕"'], []]
+    content = newline.join(delimiter.join(line) for line in lines)
+
+    assert the_product(read(content.encode(encoding))).title == 'Blå, "mugg"; ☕'
+
+
+def test_line_numbers_are_those_of_the_file(read):
+    items = read('\n\nsku,title\nm1,"two\nlines"\n\n,no sku\nm2,x,y\nm1,again\n')
+
+    assert skus(items) == ["m1"]
+    assert items[0].line == 4
+    assert bad(items) == [
+        (7, "has no sku"),
+        (8, "has 3 fields where the header has 2"),
+        (9, "sku 'm1' was given before, in line 4"),
+    ]
+
+
+@pytest.mark.parametrize("price", ["$12", "1,299.00", "-1", "12 kr", "1e3", "nan", "9" * 50])
+def test_a_price_that_is_no_plain_number_is_a_bad_line(read, price):
+    ((line, reason),) = bad(read(f'sku,price\nm1,"{price}"\n'))
+
+    assert line == 2
+    assert reason.startswith("price ")
+    assert "1299.50" in reason
+
+
+def test_a_byte_that_is_not_utf8_makes_its_line_bad_and_only_that(read):
+    items = read("sku,title\nm1,Blå\nm2,".encode() + "Blå".encode("cp1252") + b"\nm3,x\n")
+
+    assert skus(items) == ["m1", "m3"]
+    assert bad(items) == [
+        (3, "title holds the byte 0xE5, which is not UTF-8: save the file as UTF-8")
+    ]
+
+
+def test_a_nul_makes_its_line_bad(read):
+    items = read("sku,title\nm1,a\x00b\nm2,x\n")
+
+    assert bad(items) == [(2, "title holds the character U+0000, which no database takes")]
+    assert skus(items) == ["m2"]
+
+
+def test_a_quote_never_closed_costs_its_lines_and_says_which(read):
+    ((line, reason),) = bad(read('sku,title\nm1,"open\nm2,x\nm3,y\n'))
+
+    assert line == 2
+    assert "line 4" in reason
+
+
+def test_text_after_a_closing_quote_is_a_bad_line(read):
+    items = read('sku,title\nm1,"5" pipe\nm2,5" pipe\n')
+
+    assert [line for line, _ in bad(items)] == [2]
+    assert skus(items) == ["m2"]
+
+
+def test_long_fields_are_read_and_absurd_ones_are_bad_lines(read):
+    long, absurd = "x" * 1_000_000, "x" * 11_000_000
+
+    items = read(f"sku,title\nm1,{long}\nm2,{absurd}\nm3,y\n")
+
+    assert skus(items) == ["m1", "m3"]
+    assert [line for line, _ in bad(items)] == [3]
+
+
+def test_unknown_columns_are_named_once(read, caplog):
+    with caplog.at_level(logging.WARNING):
+        read("sku,colour,title,size\nm1,red,x,L\nm2,red,x,L\n")
+
+    (message,) = caplog.messages
+    assert message.endswith("ignored columns: 'colour', 'size'")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("id,title\n1,Mug\n", "no column sku; its columns are: id, title"),
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+        ("sku,title,name\n", "columns 'title' and 'name' mean the same"),
+        ("sku,title".encode("utf-16-le"), "is not text in UTF-8"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "is not text in UTF-8"),
+        (b"\xff\xfes\x00k\x00u", "broken UTF-16"),
+        ('"sku,title\n', "the header is not CSV"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_with_the_reason(read, content, says):
+    assert says in refused(read, content)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    for path in (tmp_path / "none.csv", tmp_path):
+        with pytest.raises(ImportFileError, match=r"cannot be read: (No such|Is a directory)"):
+            list(read_import(path))
+
+
+def test_the_first_products_come_before_the_file_is_read_to_its_end(tmp_path):
+    path = tmp_path / "products.csv"
+    path.write_text("sku\n" + "".join(f"m{n}\n" for n in range(100_000)))
+    products = read_import(path)
+
+    assert skus([next(products)]) == ["m0"]
+    products.close()
+
+
+# JSON lines
+
+
+def test_json_lines_have_the_same_fields(read):
+    line = {
+        "sku": "m1",
+        "title": "Mug",
+        "price": 12.10,
+        "barcode": 400,
+        "images": ["a b.jpg", "c.jpg"],
+        "options": {"Colour": "red", "Size": 3, "None": None},
+        "owner_id": "shop",
+        "product_key": "mugs",
+    }
+    product = the_product(read(json.dumps(line) + "\n", "products.jsonl"))
+
+    assert product.price == Decimal("12.1")
+    assert product.barcode == "400"
+    assert product.image_urls == ("a b.jpg", "c.jpg")
+    assert product.options == {"Colour": "red", "Size": "3"}
+    assert (product.owner_id, product.product_key) == ("shop", "mugs")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "is not JSON: "),
+        ("[" * 100_000, "is not JSON: "),
+        ("3", "is not a JSON object"),
+        ('{"title": "no sku"}', "has no sku"),
+        ('{"sku": ["m1"]}', "sku is a list, not text"),
+        ('{"sku": true}', "sku is true or false, not text"),
+        ('{"sku": "m1", "price": NaN}', "price is no finite number, not text"),
+        ('{"sku": "m1", "price": -2}', "price '-2' is not a plain number"),
+        ('{"sku": "m1", "title": "\\ud800"}', "title holds the character U+D800"),
+        ('{"sku": "m1", "images": [3, {}]}', "images is an object, not text"),
+        ('{"sku": "m1", "options": "red"}', "options is not an object"),
+        ('{"sku": "m1", "options": {"a": {}}}', "option a is an object, not text"),
+        ('{"sku": ' + "9" * 5000 + "}", "is not JSON: "),
+    ],
+)
+def test_a_bad_json_line_is_named_and_the_others_go_in(read, line, reason):
+    items = read('{"sku": "m0"}\n\n' + line + '\n{"sku": "m9"}', "products.ndjson")
+
+    ((number, said),) = bad(items)
+    assert number == 3
+    assert said.startswith(reason)
+    assert skus(items) == ["m0", "m9"]
+
+
+@pytest.mark.parametrize("content", ['[{"sku": "m1"}]', '{\n"sku": "m1"\n}'])
+def test_one_json_value_over_many_lines_is_refused_with_the_cure(read, content):
+    assert "one object a line" in refused(read, content, "products.json")
+
+
+def test_unknown_keys_are_named_once(read, caplog):
+    with caplog.at_level(logging.WARNING):
+        read('{"sku": "a", "x": 1}\n{"sku": "b", "x": 1, "y\\ud800": 2}\n', "products.jsonl")
+
+    assert [m.partition("ignored columns: ")[2] for m in caplog.messages] == ["'x'", "'y\\ud800'"]
+
+
+# Shopify
+
+EXPORT = """\
+Handle,Title,Body (HTML),Vendor,Product Category,Type,Option1 Name,Option1 Value,Option2 Name,\
+Option2 Value,Variant SKU,Variant Price,Variant Barcode,Image Src,Image Position,Variant Image
+tee,Star tee,<p>Soft</p>,Acme,Apparel,Shirts,Colour,Red,Size,S,'0012,19.00,'0400,https://a/2.jpg,2,https://a/r.jpg
+tee,,,,,,,Blue,,S,,20.00,,https://a/1.jpg,1,
+tee,,,,,,,,,,,,,https://a/3.jpg,3,
+mug,Star mug,,Acme,,Mugs,Title,Default Title,,,,$5,,,,
+cap,Star cap,,Acme,,Caps,Title,Default Title,,,,7,,,,
+"""
+
+
+def test_a_shopify_export_gives_a_product_a_variant(read):
+    red, blue, mug, cap = read(EXPORT)
+
+    assert red == ImportedProduct(
+        line=2,
+        sku="0012",
+        product_key="tee",
+        title="Star tee - Red / S",
+        description="<p>Soft</p>",
+        price=Decimal("19.00"),
+        barcode="0400",
+        options={"Colour": "Red", "Size": "S"},
+        image_urls=("https://a/r.jpg", "https://a/1.jpg", "https://a/2.jpg", "https://a/3.jpg"),
+        category="Apparel",
+    )
+    assert blue.line == 3
+    assert blue.sku == "tee:Blue / S"
+    assert blue.title == "Star tee - Blue / S"
+    assert blue.image_urls == ("https://a/1.jpg", "https://a/2.jpg", "https://a/3.jpg")
+    assert mug == BadLine(line=5, reason="price '$5' is not a plain number such as 1299.50")
+    assert (cap.sku, cap.title, cap.options, cap.category) == ("cap", "Star cap", {}, "Caps")
+
+
+def test_the_header_of_shopifys_template_is_known_too(read):
+    product = the_product(
+        read(
+            "Title,URL handle,Description,SKU,Price,Option1 name,Option1 value,Product image URL\n"
+            "Star tee,tee,Soft,t1,19,Size,S,https://a/1.jpg\n"
+        )
+    )
+
+    assert (product.sku, product.product_key) == ("t1", "tee")
+    assert product.title == "Star tee - S"
+    assert product.image_urls == ("https://a/1.jpg",)
+
+
+def test_shopify_lines_that_belong_nowhere_are_bad(read):
+    items = read(
+        "Handle,Title,Option1 Name,Option1 Value,Image Src\n"
+        "tee,,,Blue,\n"
+        "mug,Mug,,,\n"
+        ",Lost,,,\n"
+        "cap,Cap\n"
+        "bag,B\x00g,,,\n"
+    )
+
+    assert skus(items) == ["mug"]
+    assert sorted(line for line, _ in bad(items)) == [2, 4, 5, 6]
+    assert "whose line with a Title is not above it" in bad(items)[0][1]
