@@ -150,6 +150,16 @@ def fusion(settings: Settings) -> Fusion:
     return WeightedMean(settings.weights)
 
 
+def files_to_download(settings: Settings) -> list[str]:
+    """The models' files that a run would download first; none with a server or a folder."""
+    from shelfsight.embedding.hub import files_to_download
+    from shelfsight.embedding.models import PAIRS
+
+    if settings.embedding_server_url is not None or settings.model_dir is not None:
+        return []
+    return [file for spec in PAIRS[settings.models] for file in files_to_download(spec)]
+
+
 def _embedder(settings: Settings, say: Say) -> Embedder:
     if settings.embedding_server_url is not None:
         from shelfsight.embedding.remote_model import RemoteEmbedder, ServerConfig

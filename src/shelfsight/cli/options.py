@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -43,16 +43,23 @@ def _flag(name: str) -> click.Option:
     field = Settings.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
     default = "" if field.default in (None, "") else f", default {str(field.default).lower()}"
-    text = f"{(field.description or '').capitalize()}  [{name.upper()}{default}]"
+    description = field.description or ""
+    text = f"{description[:1].upper()}{description[1:]}  [{name.upper()}{default}]"
     if field.annotation is bool:
         return click.Option([f"{flag}/--no-{flag[2:]}"], default=None, help=text)
-    return click.Option([flag], default=None, help=text, metavar=_metavar(name))
+    return click.Option([flag], default=None, help=text, metavar=_METAVARS.get(name, "N"))
 
 
-def _metavar(name: str) -> str:
-    return {"_url": "URL", "_dir": "FOLDER", "_home": "FOLDER", "_root": "FOLDER"}.get(
-        name[name.rfind("_") :], "VALUE"
-    )
+_METAVARS = {
+    "allow_private_images": "HOSTS",
+    "database_url": "URL",
+    "embedding_server_api_key": "KEY",
+    "embedding_server_url": "URL",
+    "image_root": "FOLDER",
+    "model_dir": "FOLDER",
+    "models": "|".join(get_args(Settings.model_fields["models"].annotation)),
+    "shelfsight_home": "FOLDER",
+}
 
 
 class Moment(click.ParamType[datetime]):

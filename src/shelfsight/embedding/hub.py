@@ -45,6 +45,16 @@ def _cached(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path | None:
     return None if _missing(folder, hub) else folder
 
 
+def files_to_download(spec: ImageSpec | TextSpec) -> list[str]:
+    """Give the files that the hub's cache lacks, `[]` for a model that needs no hub."""
+    if spec.hub is None:
+        return []
+    try:
+        return _missing(_snapshot(spec, spec.hub, offline=True), spec.hub)
+    except LocalEntryNotFoundError:
+        return [spec.hub.graph, *spec.hub.others]
+
+
 def _downloaded(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path:
     try:
         # The download would try again for half a minute where nothing answers; this asks once.

@@ -128,10 +128,11 @@ class _EfficientNet:
 
     def folded(self, name: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The convolution's kernel (out, in, height, width) and shift (out,) with its norm."""
-        deviation = np.sqrt(self.weights[f"{norm}.running_var"] + _EPSILON)
-        scale = self.weights[f"{norm}.weight"] / deviation
+        variance = self.weights[f"{norm}.running_var"]
+        scale = self.weights[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
         shift = self.weights[f"{norm}.bias"] - self.weights[f"{norm}.running_mean"] * scale
-        return self.weights[f"{name}.weight"] * scale[:, None, None, None], shift
+        kernel = self.weights[f"{name}.weight"] * scale[:, None, None, None]
+        return kernel, shift
 
     def _adds(self, name: str, stride: int) -> bool:
         first = self.weights.get(f"{name}_expand_conv.weight")

@@ -79,6 +79,40 @@ SIGLIP = ImageSpec(
     output="pooler_output",
 )
 
+SIGLIP2 = ImageSpec(
+    name="siglip2-base-patch16-224",
+    # A branch and not a commit: what it holds may change.
+    revision="main",
+    hub=HubFiles(
+        repository="onnx-community/siglip2-base-patch16-224-ONNX",
+        graph="onnx/vision_model.onnx",
+    ),
+    width=768,
+    picture=PictureFormat(side=224, resample="bilinear"),
+    mean=127.5,
+    deviation=127.5,
+    output="pooler_output",
+)
+
+# Words in SigLIP's space of images: trained on 64 places without a mask, so the padding counts.
+SIGLIP_TEXT = TextSpec(
+    name=SIGLIP.name,
+    revision=SIGLIP.revision,
+    hub=HubFiles(
+        repository="Xenova/siglip-base-patch16-224",
+        graph="onnx/text_model.onnx",
+        others=("tokenizer.json",),
+    ),
+    width=768,
+    max_tokens=64,
+    pad_to=64,
+    pad_token=1,
+    end_token=1,
+    pooling="graph",
+    output="pooler_output",
+    column=IMAGE_WIDTH,
+)
+
 QWEN3 = TextSpec(
     name="qwen3-embedding-0.6b",
     # A branch and not a commit: what it holds may change.

@@ -1,0 +1,131 @@
+"""Tiny models of the real architectures with random weights, exported to ONNX as the hub has them."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import Qwen3Config, Qwen3Model, SiglipTextConfig, SiglipVisionConfig
+from transformers.cache_utils import DynamicCache
+from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
+
+from shelfsight.embedding.models import HubFiles
+
+QWEN_VOCABULARY = 151_669
+HEADS, HEAD_WIDTH, LAYERS = 2, 16, 2
+BATCH = torch.export.Dim("batch", min=1, max=1024)
+LENGTH = torch.export.Dim("length", min=1, max=4096)
+
+
+class Pooled(nn.Module):
+    """The two outputs that SigLIP's exports have, under their names."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        result = self.model(values)
+        return result.last_hidden_state, result.pooler_output
+
+
+class Plain(nn.Module):
+    """Qwen3 as an encoder: ids and mask in, states out."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.model(input_ids, attention_mask=attention_mask).last_hidden_state
+
+
+class Cached(nn.Module):
+    """Qwen3 as a decoder is exported: with positions and a cache of keys and values."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask, position_ids, *past):
+        pairs = zip(past[::2], past[1::2], strict=True)
+        cache = DynamicCache(pairs, config=self.model.config)
+        return self.model(
+            input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=cache,
+        ).last_hidden_state
+
+
+def siglip_vision() -> SiglipVisionModel:
+    torch.manual_seed(1)
+    config = SiglipVisionConfig(
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=224,
+        patch_size=16,
+    )
+    return randomised(SiglipVisionModel(config))
+
+
+def siglip_text() -> SiglipTextModel:
+    torch.manual_seed(2)
+    config = SiglipTextConfig(
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        vocab_size=300,
+        max_position_embeddings=64,
+        projection_size=48,
+    )
+    return randomised(SiglipTextModel(config))
+
+
+def qwen3() -> Qwen3Model:
+    torch.manual_seed(3)
+    config = Qwen3Config(
+        vocab_size=QWEN_VOCABULARY,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=4,
+        num_key_value_heads=HEADS,
+        head_dim=HEAD_WIDTH,
+        max_position_embeddings=32_768,
+        tie_word_embeddings=True,
+    )
+    return randomised(Qwen3Model(config))
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    """Make the weights large enough that a wrong token, pixel or position shows in the vector."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.2)
+    return model.eval()
+
+
+def save(
+    module: nn.Module,
+    example: tuple,
+    names: list[str],
+    outputs: list[str],
+    path: Path,
+    shapes: tuple,
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.onnx.export(
+        module,
+        example,
+        path,
+        input_names=names,
+        output_names=outputs,
+        dynamic_shapes=shapes,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )

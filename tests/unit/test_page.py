@@ -1,0 +1,148 @@
+"""A page of products becomes vectors; what fails for one fails for it alone."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from shelfsight.embedding.fusion import WeightedMean, combine, mean_of
+from shelfsight.embedding.page import PageEmbedder
+from shelfsight.records import (
+    NO_CONTENT,
+    Failure,
+    Picture,
+    Pictured,
+    Pixels,
+    Product,
+    Stage,
+    Vector,
+    Weights,
+)
+from shelfsight.testing import HashEmbedder
+
+BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
+
+
+class FussyEmbedder(HashEmbedder):
+    """Refuses black pictures."""
+
+    def embed_images(self, pictures: list[Pixels]) -> list[Vector | Failure]:
+        refused = Failure(stage=Stage.IMAGE, kind="server_422", message="too dark")
+        vectors = super().embed_images(pictures)
+        return [v if p.any() else refused for p, v in zip(pictures, vectors, strict=True)]
+
+
+@pytest.fixture
+def embedder() -> HashEmbedder:
+    return FussyEmbedder(broken=frozenset({"Unspeakable"}))
+
+
+@pytest.fixture
+def pages(embedder: HashEmbedder) -> Iterator[PageEmbedder]:
+    with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
+        yield pages
+
+
+def _ignore(_products: int) -> None:
+    """Hear, and do nothing."""
+
+
+def picture(colour: int, url: str = "") -> Picture:
+    return Picture(
+        url or f"{colour}.png", f"hash of {colour}", np.full((8, 8, 3), colour, np.uint8)
+    )
+
+
+def product(title: str = "", *pictures: Picture, failures: tuple[Failure, ...] = ()) -> Pictured:
+    urls = tuple(p.url for p in pictures)
+    return Pictured(
+        product=Product(id=title or "untitled", title=title, image_urls=urls),
+        pictures=pictures,
+        failures=failures,
+    )
+
+
+def test_a_complete_product_gets_three_vectors(pages: PageEmbedder) -> None:
+    (item,) = pages.embed([product("Mug", picture(1))])
+    assert item.image is not None
+    assert item.text is not None
+    assert (item.image.shape, item.text.shape) == ((768,), (1024,))
+    wanted = combine(item.image, item.text, Weights())
+    np.testing.assert_array_equal(item.combined, wanted)
+    assert item.text_used == "Mug"
+    assert item.picture is not None
+    assert (item.picture.url, item.failures) == ("1.png", ())
+
+
+def test_one_side_alone_serves_as_combined(pages: PageEmbedder) -> None:
+    text_only, image_only = pages.embed([product("Mug"), product("", picture(1))])
+    assert text_only.image is None
+    np.testing.assert_array_equal(text_only.combined, combine(None, text_only.text, Weights()))
+    assert image_only.text is None
+    np.testing.assert_array_equal(image_only.combined, image_only.image)
+
+
+@pytest.mark.parametrize("title", ["", "   ", "<p>&nbsp;</p>", "\x00\u200b"])
+def test_a_product_without_words_and_pictures_is_skipped(pages: PageEmbedder, title: str) -> None:
+    (item,) = pages.embed([product(title)])
+    assert item.skipped
+    assert item.combined is None
+    assert item.failures == (NO_CONTENT,)
+
+
+def test_a_product_whose_picture_failed_keeps_its_text_and_the_failure(pages: PageEmbedder) -> None:
+    item, textless = pages.embed([product("Mug", failures=(BROKEN,)), product(failures=(BROKEN,))])
+    assert item.combined is not None
+    assert item.failures == (BROKEN,)
+    assert textless.combined is None
+    assert not textless.skipped
+
+
+def test_a_picture_and_a_text_that_the_models_refuse_fail_alone(pages: PageEmbedder) -> None:
+    dark, mute, good = pages.embed(
+        [
+            product("Dark", picture(0)),
+            product("Unspeakable", picture(1)),
+            product("Mug", picture(2)),
+        ]
+    )
+    assert dark.image is None
+    assert [f.kind for f in dark.failures] == ["server_422"]
+    assert dark.text is not None
+    assert mute.text is None
+    assert [f.stage for f in mute.failures] == [Stage.TEXT]
+    assert mute.image is not None
+    assert good.failures == ()
+
+
+def test_several_pictures_give_their_mean_without_those_that_failed(
+    pages: PageEmbedder, embedder: HashEmbedder
+) -> None:
+    (item,) = pages.embed([product("", picture(1), picture(0), picture(2))])
+    one, two = (v for v in embedder.embed_images([picture(n).pixels for n in (1, 2)]))
+    np.testing.assert_array_equal(item.image, mean_of([one, two]))
+    assert [f.kind for f in item.failures] == ["server_422"]
+
+
+def test_a_shared_picture_and_an_equal_text_are_embedded_once(
+    pages: PageEmbedder, embedder: HashEmbedder
+) -> None:
+    shared = picture(1)
+    same_file = picture(1, url="elsewhere/1.png")
+    items = pages.embed([product("Mug", shared), product("Mug", shared), product("Mug", same_file)])
+    again = pages.embed([product("Cap", shared)])
+    assert embedder.images_embedded == 1
+    assert embedder.texts_embedded == 2
+    for item in [*items, *again]:
+        np.testing.assert_array_equal(item.image, items[0].image)
+    assert shared.pixels is None
+
+
+def test_progress_hears_of_every_product() -> None:
+    heard: list[int] = []
+    with closing(PageEmbedder(HashEmbedder(), WeightedMean(Weights()), heard.append)) as pages:
+        items = pages.embed([product(f"Mug {n}") for n in range(150)])
+    assert len(items) == sum(heard) == 150
+    assert len(heard) > 1
+    assert [item.product.title for item in items] == [f"Mug {n}" for n in range(150)]
