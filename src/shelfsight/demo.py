@@ -14,6 +14,7 @@ from shelfsight.catalog.demo.photograph import take_photographs
 from shelfsight.catalog.demo.shop import DemoProduct, make_shop
 from shelfsight.catalog.imported import ImportedProduct
 from shelfsight.database import Database
+from shelfsight.embedding.text import product_text
 from shelfsight.engines import local
 from shelfsight.progress import Progress
 from shelfsight.records import Match, Selection
@@ -105,7 +106,7 @@ def _scan(
     shop: Sequence[DemoProduct],
     out: Out,
 ) -> None:
-    titles = {product.sku: product.title or "(no title)" for product in shop}
+    titles = {p.sku: product_text(p.title, "") or "(no title)" for p in shop}
     out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
     ranks = []
     for path, sku in photographs:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from threading import Lock
 from typing import IO, Protocol
 
@@ -55,8 +55,8 @@ class Progress(Protocol):
         """This is what a run would do."""
         ...
 
-    def finish(self, report: Report) -> None:
-        """The run has ended."""
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """The run has ended; `go_on` is the command that embeds what remains."""
         ...
 
 
@@ -79,7 +79,8 @@ class LineProgress:
     def start(self, products: int, batches: int) -> None:
         """Say how much there is to do."""
         self._batches = batches
-        self._print(f"{products} products due" if products else "Nothing is due.")
+        count = f"{products} products to embed, in {batches} batches"
+        self._print(count if products else "Nothing is due.")
 
     def batch(self, number: int, found: int) -> None:
         """Name the batch."""
@@ -106,9 +107,12 @@ class LineProgress:
             " Dry run: nothing was embedded or stored.",
         )
 
-    def finish(self, report: Report) -> None:
-        """Print the results."""
-        self._print("", *report.lines())
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """Print the results, unless the run broke before there were any."""
+        if report.found or not report.broken:
+            self._print("", *report.lines())
+        if report.remaining and go_on:
+            self._print(f"{report.remaining} products remain. Go on with: {go_on}")
 
     def _print(self, *lines: str) -> None:
         with self._lock:
@@ -157,10 +161,10 @@ class BarProgress(LineProgress):
         """Print above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)
 
-    def finish(self, report: Report) -> None:
+    def finish(self, report: Report, go_on: str = "") -> None:
         """Leave the bar as it is, and print the results."""
         self._bar.stop()
-        super().finish(report)
+        super().finish(report, go_on)
 
     def _describe(self, text: str) -> None:
         if self._task is not None:
@@ -205,12 +209,13 @@ class JsonProgress:
         """Emit `dry_run`."""
         self._emit("dry_run", due=asdict(due), products=products, batches=batches)
 
-    def finish(self, report: Report) -> None:
-        """Emit `result`."""
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """Emit `result`, the last line."""
         self._emit(
             "result",
-            **asdict(report),
+            **{field.name: getattr(report, field.name) for field in fields(report)},
             remaining=report.remaining,
+            go_on=go_on if report.remaining else None,
             success_rate=round(report.success_rate, 1),
             exit_status=report.exit_status,
         )

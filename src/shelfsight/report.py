@@ -12,7 +12,8 @@ class Report:
     """Counts of products, and of vectors by kind.
 
     `failed` are products left without any vector; `failures` counts what went wrong by kind,
-    including pictures of products that still got their text vector.
+    including pictures of products that still got their text vector. `broken` is the exit status
+    of the error that ended the run, 0 for none.
     """
 
     found: int = 0
@@ -25,6 +26,7 @@ class Report:
     recombined: int = 0
     due: int = 0
     interrupted: bool = False
+    broken: int = 0
     failures: Counter[str] = field(default_factory=Counter)
 
     def add(self, page: Sequence[Embedded]) -> None:
@@ -56,6 +58,8 @@ class Report:
         """0 done, 1 nothing could be embedded, 3 some products failed, 130 interrupted."""
         if self.interrupted:
             return 130
+        if self.broken:
+            return self.broken
         if not self.failed:
             return 0
         return 3 if self.embedded else 1

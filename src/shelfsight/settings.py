@@ -5,11 +5,14 @@ README; the command line and the docs are made from, or tested against, this lis
 """
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -21,18 +24,30 @@ EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Where the embedded database of root lies: its server runs as another user."""
 
 
-def _with_scheme(*schemes: str) -> AfterValidator:
-    allowed = " or ".join(f"{scheme}://..." for scheme in schemes)
+def _for_http(url: str | None) -> str | None:
+    try:
+        parts = urlsplit(url or "http://none")
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("an address that starts with http://... or https://...")
+    return url
 
-    def check(url: str | None) -> str | None:
-        if url is None:
-            return None
-        parts = urlsplit(url)
-        if parts.scheme not in schemes or not (parts.netloc or parts.query):
-            raise ValueError(f"an address that starts with {allowed}")
-        return url
 
-    return AfterValidator(check)
+def _for_libpq(url: str | None) -> str | None:
+    """Refuse what libpq would, whose own words may hold a part of the password."""
+    if url is None:
+        return None
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("an address that starts with postgresql://... or postgres://...")
+    try:
+        parts = conninfo_to_dict(url)
+    except ProgrammingError:
+        parts = {"port": "unreadable"}
+    if not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
+        raise ValueError("postgresql://user:password@host:port/database, odd characters as %40")
+    return url
 
 
 def _finite(weight: float) -> float:
@@ -62,7 +77,7 @@ class Settings(BaseSettings):
     skip_existing: bool = Field(
         True, description="skip products that have embeddings; false embeds all again"
     )
-    embedding_server_url: Annotated[str | None, _with_scheme("http", "https")] = Field(
+    embedding_server_url: Annotated[str | None, AfterValidator(_for_http)] = Field(
         None, description="an embedding server; without one the models run in this process"
     )
     embedding_server_api_key: SecretStr | None = Field(
@@ -71,7 +86,7 @@ class Settings(BaseSettings):
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )
-    database_url: Annotated[str | None, _with_scheme("postgresql", "postgres")] = Field(
+    database_url: Annotated[str | None, AfterValidator(_for_libpq)] = Field(
         None, description="your Postgres; without one an embedded Postgres is used"
     )
     models: Literal["siglip-qwen3", "lite"] = Field(
@@ -138,13 +153,14 @@ def load(flags: dict[str, object] | None = None) -> Settings:
 
 
 def without_password(url: str) -> str:
-    """The same address with its password, and everything after `?`, left out."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.username or ""
-    return urlunsplit(
-        parts._replace(netloc=f"{user}@{host}" if user else host, query="", fragment="")
-    )
+    """The same address with its password, and everything after `?`, left out.
+
+    A password may hold any character: it ends at the last @, as far as one can tell.
+    """
+    scheme, _, rest = url.partition("://")
+    login, at, place = rest.rpartition("@")
+    user = re.split("[:/?#]", login)[0]
+    return f"{scheme}://{user}{at if user else ''}{re.split('[?#]', place)[0]}"
 
 
 def _explain(detail: ErrorDetails) -> str:

@@ -1,14 +1,14 @@
-"""Tiny models of the real architectures with random weights, exported to ONNX as the hub has them."""
+"""Tiny models of the real architectures, random weights, exported to ONNX as the hub has them."""
 
+import warnings
 from pathlib import Path
 
+import onnx
 import torch
 from torch import nn
 from transformers import Qwen3Config, Qwen3Model, SiglipTextConfig, SiglipVisionConfig
 from transformers.cache_utils import DynamicCache
 from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
-
-from shelfsight.embedding.models import HubFiles
 
 QWEN_VOCABULARY = 151_669
 HEADS, HEAD_WIDTH, LAYERS = 2, 16, 2
@@ -109,23 +109,50 @@ def randomised(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-def save(
-    module: nn.Module,
-    example: tuple,
-    names: list[str],
-    outputs: list[str],
-    path: Path,
-    shapes: tuple,
-) -> None:
+def save(module: nn.Module, example: tuple, shapes: tuple, names: tuple, path: Path) -> None:
+    """Write `path` and, beside it, `path`_data with the weights, as Qwen3's export has them."""
+    inputs, outputs = names
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter warns of its own insides
+        program = torch.onnx.export(
+            module.eval(),
+            example,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=shapes,
+            dynamo=True,
+            verbose=False,
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        module,
-        example,
-        path,
-        input_names=names,
-        output_names=outputs,
-        dynamic_shapes=shapes,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
+    onnx.save_model(
+        program.model_proto, path, save_as_external_data=True, location=f"{path.name}_data"
     )
+
+
+def save_siglip(model: nn.Module, example: torch.Tensor, name: str, path: Path) -> None:
+    names = ([name], ["last_hidden_state", "pooler_output"])
+    save(Pooled(model), (example,), ({0: BATCH},), names, path)
+
+
+def save_qwen3(model: Qwen3Model, path: Path) -> None:
+    ids = torch.randint(0, 300, (2, 5))
+    example = (ids, torch.ones_like(ids))
+    names = (["input_ids", "attention_mask"], ["last_hidden_state"])
+    save(Plain(model), example, ({0: BATCH, 1: LENGTH},) * 2, names, path)
+
+
+def save_qwen3_with_cache(model: Qwen3Model, path: Path) -> None:
+    ids, past = torch.randint(0, 300, (2, 5)), 3
+    mask, places = torch.ones(2, 5 + past, dtype=torch.long), torch.arange(past, past + 5)
+    cache = [torch.rand(2, HEADS, past, HEAD_WIDTH) for _ in range(2 * LAYERS)]
+    shapes = (
+        {0: BATCH, 1: LENGTH},
+        {0: BATCH, 1: torch.export.Dim.AUTO},
+        {0: BATCH, 1: LENGTH},
+        tuple({0: BATCH, 2: torch.export.Dim.AUTO} for _ in cache),
+    )
+    kinds = [
+        f"past_key_values.{layer}.{kind}" for layer in range(LAYERS) for kind in ("key", "value")
+    ]
+    names = (["input_ids", "attention_mask", "position_ids", *kinds], ["last_hidden_state"])
+    save(Cached(model), (ids, mask, places.expand(2, 5), *cache), shapes, names, path)

@@ -48,6 +48,8 @@ def test_a_flag_beats_the_environment_which_beats_the_file(
         ("TEXT_WEIGHT", "nan", "greater than or equal to 0"),
         ("EMBEDDING_SERVER_URL", "localhost:8000", "http://"),
         ("EMBEDDING_SERVER_URL", "ftp://host", "http://"),
+        ("EMBEDDING_SERVER_URL", "http:///path", "http://"),
+        ("EMBEDDING_SERVER_URL", "http://host:port", "http://"),
         ("DATABASE_URL", "mysql://host/db", "postgresql://"),
         ("MODELS", "clip", "'siglip-qwen3' or 'lite'"),
         ("IMAGES_PER_PRODUCT", "0", "greater than or equal to 1"),
@@ -85,6 +87,10 @@ def test_both_weights_zero_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("DATABASE_URL", "mysql://user:hunter2@host/db"),
         ("DATABASE_URL", "user:hunter2@host/db"),
+        ("DATABASE_URL", "postgresql://user:hun%zzter2hunter2@host/db"),
+        ("DATABASE_URL", "postgresql://user:hunter2/hunter2@host/db"),
+        ("DATABASE_URL", "postgresql://user:hunter2@host:port/db"),
+        ("DATABASE_URL", "postgresql://user:hunter2@host/db?bogus=1"),
         ("EMBEDDING_SERVER_URL", "ftp://user:hunter2@host"),
     ],
 )
@@ -96,8 +102,11 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, v
     assert "host" in str(refusal.value)
 
 
-def test_an_address_without_its_password_still_says_where() -> None:
-    url = "postgresql://shop:hunter2@db.example.com:6432/shop?sslmode=require&password=hunter2"
+@pytest.mark.parametrize(
+    "password", ["hunter2", "hun#ter2", "hun?ter2", "hun/ter2", "hun@ter2", ""]
+)
+def test_an_address_without_its_password_still_says_where(password: str) -> None:
+    url = f"postgresql://shop:{password}@db.example.com:6432/shop?password=hunter2"
     assert without_password(url) == "postgresql://shop@db.example.com:6432/shop"
 
 

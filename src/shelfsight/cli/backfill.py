@@ -42,8 +42,6 @@ def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: A
         return _dry_run(settings, job, progress)
     with wiring.open_database(settings) as database:
         report = _run(settings, database, job, progress)
-    if report.remaining:
-        progress.say(f"{report.remaining} products remain. Go on with: {_command_for_all()}")
     return report.exit_status
 
 
@@ -60,13 +58,13 @@ def _run(settings: Settings, database: Database, job: Job, progress: Progress) -
             local.run(parts, job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
-            progress.finish(report)
-            sys.stdout.flush()
+            progress.finish(report, _command_for_all())
             os._exit(report.exit_status)  # at once: a thread may be deep in a model
-        except ShelfsightError:
-            progress.finish(report)
+        except ShelfsightError as error:
+            report.broken = error.exit_status
             raise
-    progress.finish(report)
+        finally:
+            progress.finish(report, _command_for_all())
     return report
 
 

@@ -56,7 +56,11 @@ def import_file(settings: Settings, file: Path, dry_run: bool) -> int:
 @click.command(cls=Command, settings=(*DATABASE, *PICTURES))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(settings: Settings, as_json: bool) -> None:
-    """Show what is embedded, what is due, and what failed."""
+    """Show what is embedded, what is due, and what failed.
+
+    Due is what the next backfill would embed: products that are new or changed, and those whose
+    failure may be tried again by now.
+    """
     stored, due = wiring.read_status(settings)
     if as_json:
         click.echo(json.dumps({**asdict(stored), "due": due.products}, ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 import click
 
-from shelfsight import demo as shop
 from shelfsight.cli.options import Command
 from shelfsight.progress import choose
 from shelfsight.settings import Settings
@@ -16,5 +15,7 @@ def demo(settings: Settings, seed: int) -> int:
     All of it happens in an embedded Postgres, in a database of its own, with the models of
     `--models lite`; nothing is downloaded, and your own data is not touched.
     """
+    from shelfsight import demo as shop  # drawing is slow to import, and no other command draws
+
     progress = choose(as_json=False, verbose=False)
     return shop.run(settings, seed=seed, progress=progress, out=click.echo)

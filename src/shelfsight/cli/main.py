@@ -1,6 +1,7 @@
 """`shelfsight`: the commands, and how an error becomes one line and an exit status."""
 
 import sys
+import traceback
 
 import click
 
@@ -56,11 +57,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        return 0
     except ShelfsightError as error:
         if debug:
-            raise
+            traceback.print_exception(error)
         for line in str(error).splitlines():
             click.echo(f"shelfsight: {line}", err=True)
         return error.exit_status

@@ -27,7 +27,8 @@ def scan(
 
     Exit status: 0 something was found; 1 nothing is embedded yet; 2 the photo is not a picture.
     """
-    if photo is None and not (text and text.strip()):
+    text = (text or "").strip() or None
+    if photo is None and text is None:
         raise click.UsageError("give a photo, --text, or both")
     say = _silent if as_json else _to_stderr
     with (

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shelfsight.embedding.models import ImageSpec
 from shelfsight.embedding.session import Session, check, embed_each
+from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Pixels, Stage, Vector
 
 _BATCH = 8
@@ -26,7 +27,9 @@ class ImageModel:
     def __init__(self, spec: ImageSpec, graph: bytes | Path) -> None:
         self.spec = spec
         self._session = Session(graph, name=spec.name, output=spec.output)
-        self._input = next(iter(self._session.inputs))
+        self._input, *others = self._session.inputs
+        if others:
+            raise ModelError(f"{spec.name}: the graph asks for {others[0]} besides pixels")
         side = spec.picture.side
         check(self._session, lambda: self._run([np.zeros((side, side, 3), np.uint8)]), spec.width)
 

@@ -132,7 +132,7 @@ class _EfficientNet:
         scale = self.weights[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
         shift = self.weights[f"{norm}.bias"] - self.weights[f"{norm}.running_mean"] * scale
         kernel = self.weights[f"{name}.weight"] * scale[:, None, None, None]
-        return kernel, shift
+        return kernel.astype(np.float32), shift.astype(np.float32)
 
     def _adds(self, name: str, stride: int) -> bool:
         first = self.weights.get(f"{name}_expand_conv.weight")

@@ -28,6 +28,15 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+# What an unpickler, and what reads its result, may raise for bytes of another kind.
+_READ_ERRORS = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +102,7 @@ def read_legacy_torch(content: bytes) -> Arrays:
         for key in _Unpickler(file, {}).load():
             storages[key].read(file)
         return {name: tensor.values() for name, tensor in tensors.items()}
-    except (pickle.UnpicklingError, EOFError, KeyError, AttributeError, TypeError) as error:
+    except _READ_ERRORS as error:
         raise ModelError(f"the weights are not in torch's old format: {error}") from None
 
 

@@ -156,6 +156,8 @@ WORDLLAMA = TextSpec(
     pooling="graph",
 )
 
+ModelSpec = ImageSpec | TextSpec
+
 PAIRS: dict[str, tuple[ImageSpec, TextSpec]] = {
     "siglip-qwen3": (SIGLIP, QWEN3),
     "lite": (EFFICIENTNET_LITE0, WORDLLAMA),

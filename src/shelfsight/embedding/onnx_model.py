@@ -10,6 +10,7 @@ from shelfsight.embedding.hub import model_folder
 from shelfsight.embedding.image_model import ImageModel
 from shelfsight.embedding.models import PAIRS, ImageSpec, TextSpec
 from shelfsight.embedding.text_model import TextModel
+from shelfsight.errors import ModelError
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 
@@ -69,10 +70,12 @@ def load_image(spec: ImageSpec, model_dir: Path | None) -> ImageModel:
 def load_text(spec: TextSpec, model_dir: Path | None) -> TextModel:
     """Load one text model; see `open_pair`."""
     if spec.hub is None:
-        tokenizer = Tokenizer.from_buffer(
-            lite_weights.read_packaged(lite_weights.WORDLLAMA_TOKENIZER)
-        )
-        return TextModel(spec, lite_graphs.wordllama(), tokenizer)
+        content = lite_weights.read_packaged(lite_weights.WORDLLAMA_TOKENIZER)
+        return TextModel(spec, lite_graphs.wordllama(), Tokenizer.from_buffer(content))
     folder = model_folder(spec, spec.hub, model_dir)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    path = folder / "tokenizer.json"
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise ModelError(f"{spec.name} cannot be loaded: {path}: {error}") from None
     return TextModel(spec, folder / spec.hub.graph, tokenizer)

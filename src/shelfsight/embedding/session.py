@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -36,15 +36,10 @@ _DTYPES: dict[str, type[np.generic]] = {
 }
 
 
-class Input(NamedTuple):
-    """What a graph asks for; a dimension that is free has a name instead of a number."""
-
-    dtype: type[np.generic]
-    shape: Sequence[Any]
-
-
 class Session:
     """A loaded graph of which one output is wanted. Threads may run it at the same time.
+
+    `inputs` has the shape of each input; a free dimension has a name instead of a number.
 
     Raises:
         ModelError: the graph cannot be loaded, or has no output called `output`.
@@ -63,20 +58,22 @@ class Session:
                 source, options, providers=["CPUExecutionProvider"]
             )
         except _ONNX_ERRORS as error:
-            raise ModelError(f"{name} cannot be loaded: {first_line(error)}") from None
+            raise ModelError(f"{name} cannot be loaded: {_first_line(error)}") from None
         outputs = [value.name for value in self._session.get_outputs()]
         if output is not None and output not in outputs:
             raise ModelError(f"{name}: the graph gives {', '.join(outputs)}, but not {output}")
         self.name = name
-        self.inputs = {
-            value.name: Input(_DTYPES.get(value.type, np.float32), value.shape)
-            for value in self._session.get_inputs()
-        }
+        self.inputs = {value.name: value.shape for value in self._session.get_inputs()}
+        self._dtypes = {value.name: _DTYPES.get(value.type) for value in self._session.get_inputs()}
         self._outputs = [output or outputs[0]]
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Give the wanted output, in its own dtype; raises one of ONNX Runtime's errors."""
-        result: NDArray[Any] = self._session.run(self._outputs, dict(feeds))[0]
+        """Give the wanted output; `feeds` are brought to the dtypes the graph asks for.
+
+        Raises one of ONNX Runtime's errors.
+        """
+        cast = {name: feed.astype(self._dtypes[name], copy=False) for name, feed in feeds.items()}
+        result: NDArray[Any] = self._session.run(self._outputs, cast)[0]
         return result
 
 
@@ -90,7 +87,7 @@ def check(session: Session, trial: Callable[[], NDArray[Any]], width: int) -> No
     try:
         shape = trial().shape
     except _ONNX_ERRORS as error:
-        raise ModelError(f"{session.name} refuses its input: {first_line(error)}") from None
+        raise ModelError(f"{session.name} refuses its input: {_first_line(error)}") from None
     if shape != (1, width):
         raise ModelError(f"{session.name} gives the shape {shape}, but (1, {width}) is expected")
 
@@ -111,7 +108,7 @@ def embed_each(
         vectors = run(items)
     except _ONNX_ERRORS as error:
         if len(items) == 1:
-            return [Failure(stage=stage, kind="model_error", message=first_line(error))]
+            return [Failure(stage=stage, kind="model_error", message=_first_line(error))]
         half = len(items) // 2
         return [
             result
@@ -125,6 +122,6 @@ def embed_each(
     return [vector if np.isfinite(vector).all() else lost for vector in fitted]
 
 
-def first_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """Shorten an error of ONNX Runtime, which may run over many lines."""
     return str(error).partition("\n")[0]

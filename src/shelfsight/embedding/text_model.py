@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shelfsight.embedding.models import TextSpec
-from shelfsight.embedding.session import Input, Session, check, embed_each
+from shelfsight.embedding.session import Session, check, embed_each
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage, Vector
 
@@ -18,6 +18,8 @@ _TOKENS_A_RUN = 2048
 
 _CHARACTERS_A_TOKEN = 32
 """More than a token of prose ever has: what lies beyond the limit is not even tokenised."""
+
+_INPUTS = ("input_ids", "attention_mask", "position_ids")
 
 _EMPTY = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
@@ -37,7 +39,7 @@ class TextModel:
         self._tokenizer = tokenizer
         self._session = Session(graph, name=spec.name, output=spec.output)
         for name in self._session.inputs:
-            if not name.startswith(("input_ids", "attention_mask", "position_ids", "past")):
+            if name not in _INPUTS and not name.startswith("past_key_values."):
                 raise ModelError(f"{spec.name}: the graph asks for {name}, which is not known")
         check(self._session, lambda: self._run(self._tokens(["a"])), spec.width)
 
@@ -47,7 +49,7 @@ class TextModel:
         told = [number for number, text in enumerate(texts) if text.strip()]
         template = self.spec.query if query else "{text}"
         tokens = self._tokens([template.format(text=texts[number]) for number in told])
-        for batch in _batches([len(row) for row in tokens]):
+        for batch in _batches([self.spec.pad_to or len(row) for row in tokens]):
             vectors = embed_each(
                 [tokens[place] for place in batch],
                 self._run,
@@ -79,10 +81,8 @@ class TextModel:
         }
         states = self._session.run(
             {
-                name: values[name].astype(wanted.dtype)
-                if name in values
-                else _no_past(wanted, len(batch))
-                for name, wanted in self._session.inputs.items()
+                name: values[name] if name in values else _no_past(shape, len(batch))
+                for name, shape in self._session.inputs.items()
             }
         )
         if self.spec.pooling == "graph":
@@ -97,10 +97,10 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _no_past(wanted: Input, batch: int) -> NDArray[Any]:
+def _no_past(shape: Sequence[Any], batch: int) -> NDArray[Any]:
     """Make an empty cache of keys or values, shape (batch, heads, 0, width of a head)."""
-    _batch, heads, _past, width = wanted.shape
-    return np.empty((batch, heads, 0, width), dtype=wanted.dtype)
+    _batch, heads, _past, width = shape
+    return np.empty((batch, heads, 0, width))
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -1,0 +1,188 @@
+"""Where a model's files come from, and what is said when they do not come."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import huggingface_hub.constants
+import numpy as np
+import onnx
+import pytest
+from tokenizers import Tokenizer, models
+
+from shelfsight.embedding import lite_graphs
+from shelfsight.embedding.hub import model_folder
+from shelfsight.embedding.models import HubFiles, TextSpec
+from shelfsight.embedding.onnx_model import load_text, open_pair
+from shelfsight.errors import ModelError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+HUB = HubFiles(
+    repository="someone/words",
+    graph="onnx/model.onnx",
+    others=("onnx/model.onnx_data", "tokenizer.json"),
+)
+SPEC = TextSpec(
+    name="words", revision=COMMIT, hub=HUB, width=30, max_tokens=8, pad_token=0, pooling="graph"
+)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as it lies on the hub: weights outside the graph, and a file that is not needed."""
+    folder = tmp_path_factory.mktemp("repository")
+    (folder / "onnx").mkdir()
+    graph = onnx.load_from_string(lite_graphs.token_means(np.eye(30, dtype=np.float32)))
+    onnx.save_model(
+        graph,
+        folder / "onnx" / "model.onnx",
+        save_as_external_data=True,
+        location="model.onnx_data",
+        size_threshold=1024,
+    )
+    Tokenizer(models.WordLevel({"a": 0, "mug": 1, "?": 2}, unk_token="?")).save(
+        str(folder / "tokenizer.json")
+    )
+    (folder / "pytorch_model.bin").write_bytes(b"not wanted")
+    return folder
+
+
+class Hub(ThreadingHTTPServer):
+    """The three questions that a download asks of the hub, answered from a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.folder = folder
+        self.asked: list[str] = []
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        path = self.path.partition("?")[0]
+        files = [file for file in self.server.folder.rglob("*") if file.is_file()]
+        if path == f"/api/models/{HUB.repository}/revision/{COMMIT}":
+            self.answer(json.dumps({"id": HUB.repository, "sha": COMMIT}).encode())
+        elif path == f"/api/models/{HUB.repository}/tree/{COMMIT}":
+            listed = [
+                {
+                    "type": "file",
+                    "path": str(file.relative_to(self.server.folder)),
+                    "size": file.stat().st_size,
+                    "oid": hashlib.sha1(file.read_bytes()).hexdigest(),
+                }
+                for file in files
+            ]
+            self.answer(json.dumps(listed).encode())
+        elif path.startswith(f"/{HUB.repository}/resolve/{COMMIT}/"):
+            self.answer((self.server.folder / path.split(f"{COMMIT}/")[1]).read_bytes())
+        else:
+            self.answer(b"{}", status=404)
+
+    def answer(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_parts: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def hub(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with Hub(repository) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        use_hub(monkeypatch, f"http://127.0.0.1:{server.server_address[1]}", tmp_path / "cache")
+        yield server
+        server.shutdown()
+
+
+def use_hub(monkeypatch: pytest.MonkeyPatch, address: str, cache: Path) -> None:
+    constants = huggingface_hub.constants
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+
+
+def test_a_model_is_fetched_once_and_then_works_without_the_hub(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture
+):
+    (vector,) = load_text(SPEC, None).embed(["mug"])
+    np.testing.assert_allclose(vector[:4], [0, 1, 0, 0], atol=1e-6)
+    assert not [path for path in hub.asked if "pytorch_model.bin" in path]
+    assert "100%" in capfd.readouterr().err
+
+    asked = len(hub.asked)
+    load_text(SPEC, None)
+    assert len(hub.asked) == asked
+    use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
+    (again,) = load_text(SPEC, None).embed(["mug"])
+    np.testing.assert_array_equal(again, vector)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_download_that_was_broken_off_is_completed():
+    folder = model_folder(SPEC, HUB, None)
+    (folder / "tokenizer.json").unlink()
+    assert (model_folder(SPEC, HUB, None) / "tokenizer.json").is_file()
+
+
+def test_a_hub_that_is_not_reached_is_told_at_once_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
+    with pytest.raises(ModelError) as caught:
+        open_pair("siglip-qwen3", model_dir=None)
+    message = str(caught.value)
+    for word in ("siglip-base-patch16-224", "--models lite", "MODEL_DIR", "EMBEDDING_SERVER_URL"):
+        assert word in message
+    assert "\n" not in message
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_repository_the_hub_does_not_have_is_told():
+    with pytest.raises(ModelError, match="siglip-base-patch16-224 cannot be fetched"):
+        open_pair("siglip-qwen3", model_dir=None)
+
+
+def test_a_file_the_repository_does_not_have_is_named(hub: Hub, repository: Path, tmp_path: Path):
+    hub.folder = tmp_path / "less"
+    shutil.copytree(repository, hub.folder)
+    (hub.folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"it has no tokenizer\.json"):
+        model_folder(SPEC, HUB, None)
+
+
+def test_a_folder_of_yours_is_used_without_asking(repository: Path, tmp_path: Path):
+    shutil.copytree(repository, tmp_path / "words")
+    (vector,) = load_text(SPEC, tmp_path).embed(["mug"])
+    np.testing.assert_allclose(vector[:4], [0, 1, 0, 0], atol=1e-6)
+
+
+def test_a_file_missing_from_your_folder_is_named(repository: Path, tmp_path: Path):
+    shutil.copytree(repository, tmp_path / "words")
+    (tmp_path / "words" / "onnx" / "model.onnx_data").unlink()
+    with pytest.raises(ModelError, match=r"words lacks onnx/model.onnx_data of someone/words"):
+        load_text(SPEC, tmp_path)
+
+
+def test_a_broken_tokenizer_is_named(repository: Path, tmp_path: Path):
+    shutil.copytree(repository, tmp_path / "words")
+    (tmp_path / "words" / "tokenizer.json").write_text("<html>not found</html>")
+    with pytest.raises(ModelError, match=r"words cannot be loaded: .*tokenizer\.json"):
+        load_text(SPEC, tmp_path)
