@@ -21,7 +21,11 @@ Result = TypeVar("Result")
 RECONNECT_SECONDS = 60.0
 """How long a lost database is waited for before the run ends."""
 
-_REDO = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+_REDO = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.ForeignKeyViolation,  # a product deleted by a transaction that was open
+)
 
 
 class Database:
@@ -64,6 +68,10 @@ class Database:
             raise DatabaseError(self._say(f"stopped a query: {_line(error)}; {advice}")) from error
         except psycopg.errors.DiskFull as error:
             raise DatabaseError(self._say(f"has no room left: {_line(error)}")) from error
+        except psycopg.errors.UntranslatableCharacter as error:
+            raise DatabaseError(self._say(f"is not in UTF8: {_line(error)}")) from error
+        except psycopg.IntegrityError as error:
+            raise DatabaseError(self._say(f"refuses a row: {_line(error)}")) from error
         except psycopg.OperationalError as error:
             advice = "check DATABASE_URL and that the server runs"
             raise DatabaseError(self._say(f"cannot be used: {_line(error)}; {advice}")) from error
@@ -89,7 +97,11 @@ class Database:
     def _open(self) -> Connection:
         if self._connection is None:
             connection = psycopg.connect(
-                self.url, autocommit=True, prepare_threshold=None, application_name="shelfsight"
+                self.url,
+                autocommit=True,
+                prepare_threshold=None,
+                client_encoding="utf8",
+                application_name="shelfsight",
             )
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)

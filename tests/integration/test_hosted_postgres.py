@@ -1,20 +1,32 @@
 """Postgres as people have it: other tables, few rights, policies, time limits, lost connections."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 
+import numpy as np
 import psycopg
 import pytest
 
 from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
-from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.embedding.fusion import WeightedMean, combine
 from shelfsight.errors import DatabaseError, SchemaError, SelectionError
-from shelfsight.records import Product, Selection, Weights
+from shelfsight.records import (
+    Embedded,
+    Failure,
+    ModelPair,
+    Product,
+    Selection,
+    Stage,
+    Vector,
+    Weights,
+)
 from shelfsight.storage import schema
 from shelfsight.storage.status import read
 from shelfsight.storage.vectors import PostgresVectorStore
-from shelfsight.testing import MODELS
+from shelfsight.testing import MODELS, direction
 from tests.shop import backfill_all, embed, fill, rows
 
 FUSION = WeightedMean(Weights())
@@ -378,3 +390,398 @@ def test_what_failed_is_recorded_with_stage_kind_message_and_attempts(database: 
         assert row[3] == attempts
     backfill_all(database, selection=Selection(retry_failed=True))
     assert rows(database, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
+
+
+def execute(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+PICTURES_BY_NUMBER = (
+    'CREATE TABLE "ProductImages"'
+    ' ("Id" serial PRIMARY KEY, "ProductVariantId" int, "ImageUrl" text)'
+)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ['CREATE TABLE "ProductVariants" ("Id" int, "Title" text)'],
+        [
+            'CREATE TABLE shop ("Id" int PRIMARY KEY, "Title" text)',
+            'CREATE VIEW "ProductVariants" AS SELECT * FROM shop',
+        ],
+        [
+            'CREATE TABLE "ProductVariants" ("Id" int, "Region" int DEFAULT 1, "Title" text,'
+            ' PRIMARY KEY ("Id", "Region")) PARTITION BY LIST ("Region")',
+            'CREATE TABLE everywhere PARTITION OF "ProductVariants" DEFAULT',
+        ],
+    ],
+    ids=["no key", "view", "partitioned"],
+)
+def test_a_view_or_a_table_that_cannot_be_referred_to_is_used_too(
+    url: str, tables: list[str]
+) -> None:
+    products = 'INSERT INTO {} ("Id", "Title") SELECT i, \'Mug \' || i FROM generate_series(1, 5) i'
+    target = "shop" if "shop" in tables[0] else '"ProductVariants"'
+    execute(url, *tables, PICTURES_BY_NUMBER, products.format(target))
+    with closing(Database(url)) as database:
+        schema.create(database)
+        assert backfill_all(database).embedded == 5
+        assert backfill_all(database).found == 0
+
+
+def test_a_product_that_is_there_twice_is_named(url: str) -> None:
+    execute(
+        url,
+        'CREATE TABLE "ProductVariants" ("Id" int, "Title" text)',
+        PICTURES_BY_NUMBER,
+        "INSERT INTO \"ProductVariants\" VALUES (1, 'Mug'), (2, 'Cap'), (2, 'Cap again')",
+    )
+    with closing(Database(url)) as database:
+        schema.create(database)
+        with pytest.raises(SchemaError, match="several rows"):
+            backfill_all(database)
+
+
+def test_rows_without_an_id_are_left_out_and_the_reading_ends(url: str) -> None:
+    execute(
+        url,
+        'CREATE TABLE "ProductVariants" ("Id" int UNIQUE, "Title" text)',
+        PICTURES_BY_NUMBER,
+        'INSERT INTO "ProductVariants" SELECT i FROM generate_series(1, 1990) i',
+        'INSERT INTO "ProductVariants" SELECT NULL FROM generate_series(1, 30) i',
+    )
+    with closing(Database(url)) as database:
+        schema.create(database)
+        assert PostgresCatalog(database).due(Selection()).products == 1990
+        found = chain.from_iterable(PostgresCatalog(database).pages(Selection(), 100))
+        assert sum(1 for _ in found) == 1990
+
+
+def test_pictures_that_cannot_be_joined_to_products_are_named(url: str) -> None:
+    execute(
+        url,
+        'CREATE TABLE "ProductVariants" ("Id" text PRIMARY KEY, "Title" text)',
+        PICTURES_BY_NUMBER,
+    )
+    with closing(Database(url)) as database:
+        schema.create(database)
+        with pytest.raises(SchemaError, match="operator does not exist"):
+            PostgresCatalog(database).due(Selection())
+
+
+OWN_EMBEDDINGS = """
+    CREATE TABLE "ProductEmbeddings" (
+      "Id" uuid NOT NULL PRIMARY KEY, "ProductVariantId" uuid NOT NULL, "UserId" uuid,
+      "ImageEmbedding" vector(768) {null}, "ProductText" varchar(20),
+      "SourceType" source NOT NULL, "CreatedAt" timestamptz NOT NULL,
+      "UpdatedAt" timestamptz NOT NULL)
+"""
+
+
+@pytest.fixture
+def own_embeddings(url: str) -> Iterator[str]:
+    """Where an ORM made the tables: it fills ids and times itself, and likes short columns."""
+    execute(
+        url,
+        "CREATE EXTENSION IF NOT EXISTS vector",
+        "CREATE TYPE source AS ENUM ('image', 'text', 'image_text')",
+        'CREATE TABLE "ProductVariants" ("Id" uuid PRIMARY KEY, "UserId" text, "Title" text)',
+        'CREATE TABLE "ProductImages"'
+        ' ("Id" serial PRIMARY KEY, "ProductVariantId" uuid, "ImageUrl" text)',
+        'INSERT INTO "ProductVariants" SELECT gen_random_uuid(), gen_random_uuid()::text,'
+        " repeat('Mug ', 20) || i FROM generate_series(1, 3) i",
+    )
+    return url
+
+
+def test_an_embeddings_table_made_by_an_orm_is_filled_in_its_own_types(own_embeddings: str) -> None:
+    execute(own_embeddings, OWN_EMBEDDINGS.format(null=""))
+    with closing(Database(own_embeddings)) as database:
+        schema.create(database)
+        assert backfill_all(database).embedded == 3
+        database.run(lambda c: c.execute('UPDATE "ProductVariants" SET "Title" = \'New\''))
+        assert backfill_all(database).embedded == 3
+        (row,) = rows(
+            database,
+            'SELECT count(DISTINCT "Id"), count("CreatedAt"), min("ProductText")'
+            ' FROM "ProductEmbeddings"',
+        )
+        assert row == (3, 3, "New")
+
+
+def test_a_column_that_may_not_be_empty_is_named_before_the_first_write(
+    own_embeddings: str,
+) -> None:
+    execute(own_embeddings, OWN_EMBEDDINGS.format(null="NOT NULL"))
+    with (
+        closing(Database(own_embeddings)) as database,
+        pytest.raises(SchemaError, match='ALTER "ImageEmbedding" DROP NOT NULL'),
+    ):
+        schema.create(database)
+
+
+def test_an_embeddings_table_without_ids_of_its_own_is_combined_anew(url: str) -> None:
+    execute(
+        url,
+        'CREATE TABLE "ProductVariants" ("Id" int PRIMARY KEY, "Title" text)',
+        PICTURES_BY_NUMBER,
+        'CREATE TABLE "ProductEmbeddings" ("ProductVariantId" int PRIMARY KEY)',
+        "INSERT INTO \"ProductVariants\" SELECT i, 'Mug ' || i FROM generate_series(1, 3) i",
+    )
+    with closing(Database(url)) as database:
+        schema.create(database)
+        assert backfill_all(database).embedded == 3
+        assert PostgresVectorStore(database, WeightedMean(Weights(image=1))).recombine() == 3
+
+
+@pytest.mark.parametrize("searched", [True, False])
+def test_pgvector_in_a_schema_of_its_own_is_used_or_its_schema_is_named(
+    url: str, searched: bool
+) -> None:
+    execute(
+        url,
+        "DROP EXTENSION IF EXISTS vector",
+        "CREATE SCHEMA extensions",
+        "CREATE EXTENSION vector SCHEMA extensions",
+    )
+    if searched:
+        execute(
+            url,
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, extensions',"
+            " current_database()); END $$",
+        )
+    with closing(Database(url)) as database:
+        if not searched:
+            with pytest.raises(SchemaError, match="schema extensions"):
+                schema.create(database)
+            return
+        schema.create(database)
+        fill(database, 2)
+        assert backfill_all(database).embedded == 2
+
+
+def test_columns_of_half_precision_serve_as_well(database: Database) -> None:
+    for name, width in (("Image", 768), ("Text", 1024), ("Combined", 768)):
+        change = f'ALTER TABLE "ProductEmbeddings" ALTER "{name}Embedding" TYPE halfvec({width})'
+        database.run(lambda c, change=change: c.execute(change))
+    fill(database, 2, pictures=True)
+    assert backfill_all(database).embedded == 2
+    database.run(lambda c: c.execute('UPDATE "ProductVariants" SET "Title" = \'New\''))
+    backfill_all(database, pictures={})
+    assert rows(database, 'SELECT count("ImageEmbedding") FROM "ProductEmbeddings"') == [(2,)]
+    store = PostgresVectorStore(database, WeightedMean(Weights(image=1)))
+    assert store.recombine() == 2
+    assert len(store.nearest("text", direction(b"x", 1024), 5)) == 2
+
+
+def test_a_product_deleted_by_a_transaction_still_open_is_left_out(database: Database) -> None:
+    fill(database, 3)
+    deleting: list[threading.Thread] = []
+    others_wait = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event_type = 'Lock'"
+    )
+
+    def delete(_page: object) -> None:
+        connection = psycopg.connect(database.url)
+        connection.execute('DELETE FROM "ProductVariants" WHERE "Sku" = \'sku-2\'')
+
+        def commit_once_waited_for() -> None:
+            with connection:
+                while connection.execute(others_wait).fetchone() == (0,):
+                    connection.execute("SELECT pg_stat_clear_snapshot()")
+
+        deleting.append(threading.Thread(target=commit_once_waited_for))
+        deleting[-1].start()
+
+    backfill_all(database, before_save=delete)
+    deleting[0].join()
+    assert rows(database, 'SELECT count(*) FROM "ProductEmbeddings"') == [(2,)]
+
+
+def test_two_backfills_at_once_store_every_product_once(database: Database) -> None:
+    fill(database, 600, pictures=True)
+    stored: list[int] = []
+
+    def run() -> None:
+        with closing(Database(database.url)) as own:
+            stored.append(backfill_all(own, batch_size=20).failed)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stored == [0, 0, 0]
+    assert rows(database, 'SELECT count(*) FROM "ProductEmbeddings"') == [(600,)]
+
+
+def only_product(database: Database, selection: Selection | None = None) -> Product:
+    pages = PostgresCatalog(database).pages(selection or Selection(), 10)
+    (product,) = chain.from_iterable(pages)
+    return product
+
+
+def save(
+    database: Database,
+    product: Product,
+    *failures: Failure,
+    text: Vector | None = None,
+    models: ModelPair = MODELS,
+) -> None:
+    item = Embedded(
+        product=product, text=text, combined=combine(None, text, Weights()), failures=failures
+    )
+    PostgresVectorStore(database, FUSION).save([item], models)
+
+
+def pass_the_wait(database: Database) -> None:
+    database.run(
+        lambda c: c.execute(
+            'UPDATE "EmbeddingFailures" SET "NextAttemptAt" = now() - interval \'1s\''
+            ' WHERE "NextAttemptAt" IS NOT NULL'
+        )
+    )
+
+
+BROKEN_PICTURE = Failure(stage=Stage.DECODE, kind="not_an_image", message="no")
+MODEL_AWAY = Failure(stage=Stage.TEXT, kind="timeout", message="slow", retryable=True)
+
+
+def test_a_text_that_may_be_tried_again_does_not_wait_for_a_picture_that_may_not(
+    database: Database,
+) -> None:
+    fill(database, 1, pictures=True)
+    save(database, only_product(database), BROKEN_PICTURE, MODEL_AWAY)
+    assert PostgresCatalog(database).due(Selection()).products == 0
+    pass_the_wait(database)
+    assert PostgresCatalog(database).due(Selection()).products == 1
+
+
+def test_of_several_pictures_the_one_that_may_be_tried_again_decides(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    slow = Failure(stage=Stage.FETCH, kind="timeout", message="slow", retryable=True)
+    refused = Failure(stage=Stage.FETCH, kind="too_large", message="30 MB")
+    for failures in ((slow, refused), (refused, slow)):
+        save(database, only_product(database, Selection(skip_existing=False)), *failures)
+        kinds = 'SELECT "Kind" FROM "EmbeddingFailures" WHERE "NextAttemptAt" IS NOT NULL'
+        assert rows(database, kinds) == [("timeout",)]
+
+
+def test_any_message_of_a_failure_can_be_stored(database: Database) -> None:
+    fill(database, 1)
+    odd = Failure(stage=Stage.TEXT, kind="server_422", message="half a pair \ud800, a zero \0")
+    save(database, only_product(database), odd)
+    assert rows(database, 'SELECT "Message" FROM "EmbeddingFailures"') == [
+        ("half a pair ?, a zero ",)
+    ]
+
+
+def test_a_vector_that_stays_is_combined_with_the_new_one_in_the_same_run(
+    database: Database,
+) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    database.run(lambda c: c.execute('UPDATE "ProductVariants" SET "Title" = \'New\''))
+    backfill_all(database, pictures={})
+    assert PostgresVectorStore(database, FUSION).recombine() == 0
+    ((image, text, combined),) = rows(
+        database,
+        'SELECT "ImageEmbedding", "TextEmbedding", "CombinedEmbedding" FROM "ProductEmbeddings"',
+    )
+    wanted = combine(image.to_numpy(), text.to_numpy(), Weights())
+    np.testing.assert_allclose(combined.to_numpy(), wanted, atol=1e-5)
+
+
+def test_a_picture_that_is_gone_does_not_keep_the_vector_of_replaced_models(
+    database: Database,
+) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    other = ModelPair(image="other@2", text="other@2")
+    product = only_product(database, Selection(skip_existing=False))
+    gone = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
+    save(database, product, gone, text=direction(b"Product 1", 1024), models=other)
+    PostgresVectorStore(database, FUSION).require(other)
+
+
+def test_vectors_from_before_shelfsight_outlive_pictures_that_cannot_be_fetched(
+    database: Database,
+) -> None:
+    fill(database, 2, pictures=True)
+    backfill_all(database)
+    for change in (
+        'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL, "ModelVersions" = NULL',
+        'UPDATE "ProductVariants" SET "Title" = NULL',
+    ):
+        database.run(lambda c, change=change: c.execute(change))
+    backfill_all(database, pictures={})
+    assert rows(database, 'SELECT count("ImageEmbedding") FROM "ProductEmbeddings"') == [(2,)]
+
+
+def test_words_after_a_picture_within_the_description_are_read(database: Database) -> None:
+    fill(database, 2)
+    inline = "<img src=\"data:image/png;base64,' || repeat('abcd', 30000) || '\">"
+    database.run(
+        lambda c: c.execute(
+            f'UPDATE "ProductVariants" SET "Title" = \'\', "Description" = \'{inline} A mug\''
+            " WHERE \"Sku\" = 'sku-1'"
+        )
+    )
+    database.run(
+        lambda c: c.execute(
+            'UPDATE "ProductVariants" SET "Title" = repeat(\'mug \', 1000000)'
+            " WHERE \"Sku\" = 'sku-2'"
+        )
+    )
+    assert backfill_all(database).embedded == 2
+    assert rows(database, 'SELECT min("ProductText") FROM "ProductEmbeddings"') == [("A mug",)]
+
+
+def test_a_word_that_moves_from_title_to_description_is_a_change(database: Database) -> None:
+    fill(database, 1)
+    for title, description in (("a\x1fb", "c"), ("a", "b\x1fc")):
+        database.run(
+            lambda c, values=(title, description): c.execute(
+                'UPDATE "ProductVariants" SET "Title" = %s, "Description" = %s', values
+            )
+        )
+        assert backfill_all(database).found == 1
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_in_another_encoding_is_used_or_named(server: str, encoding: str) -> None:
+    name = f"in_{encoding.lower()}"
+    execute(server, f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    with closing(Database(server.replace("/postgres?", f"/{name}?"))) as database:
+        schema.create(database)
+        fill(database, 1)
+        database.run(lambda c: c.execute('UPDATE "ProductVariants" SET "Title" = \'&hearts;\''))
+        if encoding == "SQL_ASCII":
+            assert backfill_all(database).embedded == 1
+        else:
+            with pytest.raises(DatabaseError, match="UTF8"):
+                backfill_all(database)
+    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_catalogue_is_read_in_ranges_however_large_its_tables(database: Database) -> None:
+    fill(database, 30_000, pictures=True)
+    database.run(
+        lambda c: c.execute(
+            'INSERT INTO "ProductEmbeddings" ("ProductVariantId")'
+            ' SELECT "Id" FROM "ProductVariants"'
+        )
+    )
+    database.run(lambda c: c.execute("ANALYZE"))
+    pages = PostgresCatalog(database).pages(Selection(), 2_000)
+    scanned = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'ProductEmbeddings'"
+    with closing(Database(database.url)) as watching:
+        before = rows(watching, scanned)
+        for _ in zip(range(3), pages, strict=False):
+            pass
+        database.run(lambda c: c.execute("SELECT pg_stat_force_next_flush()"))
+        assert rows(watching, scanned) == before

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from shelfsight import statements
-from shelfsight.catalog.selection import QUERIES, chosen, due
+from shelfsight.catalog.selection import QUERIES, again, chosen, due
 from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.records import Due, Product, Selection
@@ -23,7 +23,7 @@ COUNT_WINDOW = 20_000
 """Products looked at by one statement of `due`."""
 
 TEXT_LIMIT = 50_000
-"""Characters of a description that are read; far beyond what the text models take in."""
+"""Characters of a title or description that are read; more than the text models take in."""
 
 
 class _Window(NamedTuple):
@@ -71,6 +71,8 @@ class PostgresCatalog:
             yield window
             if window.size < size:
                 return
+            if window.last == after:
+                raise SelectionError(f"--where {selection.where!r} is not one condition")
             after = window.last
 
     def _statement(self, name: str, selection: Selection) -> tuple[sql.Composed, dict[str, Any]]:
@@ -84,6 +86,8 @@ class PostgresCatalog:
             description=_text(variants, "Description"),
             position=_column(images, "Position", "0"),
             chosen=condition,
+            within=QUERIES["within"],
+            again=again(selection),
             due=due(selection),
         )
         text_limit = sql.Literal(TEXT_LIMIT)
@@ -106,7 +110,7 @@ class PostgresCatalog:
                 raise SchemaError(f"{reason}; run: shelfsight init") from error
             if isinstance(error, psycopg.DataError):
                 raise SelectionError(f"the selection is refused: {reason}") from error
-            raise
+            raise SchemaError(f"the shop's tables cannot be read: {reason}") from error
         size, last, *_ = rows[0]
         return _Window(size, last, [row[2:] for row in rows])
 

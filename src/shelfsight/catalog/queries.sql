@@ -5,40 +5,48 @@ WITH span AS MATERIALIZED (
   SELECT "Id", {product_id} AS product_id, {owner} AS owner,
          {title} AS title, {description} AS description
   FROM "ProductVariants"
-  WHERE (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type}) AND {chosen}
+  WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
+    AND {chosen}
   ORDER BY "Id"
   LIMIT %(window)s
 ), bounds AS (
-  SELECT count(*) AS size, (SELECT "Id" FROM span ORDER BY "Id" DESC LIMIT 1)::text AS last
+  SELECT count(*) AS size, (SELECT "Id" FROM span ORDER BY "Id" LIMIT 1) AS first,
+         (SELECT "Id" FROM span ORDER BY "Id" DESC LIMIT 1) AS last
   FROM span
 ), pictures AS (
   SELECT i."ProductVariantId" AS id,
          (array_agg(btrim(i."ImageUrl") ORDER BY {position}, i."Id"))[1:%(images)s] AS urls
   FROM "ProductImages" AS i JOIN span ON span."Id" = i."ProductVariantId"
-  WHERE btrim(i."ImageUrl") <> ''
+  WHERE btrim(i."ImageUrl") <> '' AND i."ProductVariantId" {within}
   GROUP BY i."ProductVariantId"
-), source AS (
+), source AS MATERIALIZED (
   SELECT span."Id" AS id, product_id, owner, title, description, coalesce(urls, '{{}}') AS urls,
-         left(encode(sha256(convert_to(title || E'\x1f' || description, 'UTF8')), 'hex'), 32)
+         left(encode(sha256(convert_to(length(title) || ' ' || title || description, 'UTF8')), 'hex'), 32)
          || ':' ||
-         left(encode(sha256(convert_to(coalesce(array_to_string(urls, E'\x1f'), ''), 'UTF8')), 'hex'), 32) AS hash
+         left(encode(sha256(convert_to(coalesce(array_to_json(urls)::text, ''), 'UTF8')), 'hex'), 32) AS hash
   FROM span LEFT JOIN pictures ON pictures.id = span."Id"
+), failed AS (
+  SELECT f."ProductVariantId" AS id, f."SourceHash" AS hash, bool_or({again}) AS again
+  FROM "EmbeddingFailures" AS f
+  WHERE f."ProductVariantId" {within}
+  GROUP BY f."ProductVariantId", f."SourceHash"
 ), due AS (
   SELECT source.*
   FROM source
-  LEFT JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = source.id
+  LEFT JOIN "ProductEmbeddings" AS e
+    ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
+  LEFT JOIN failed ON failed.id = source.id AND failed.hash = source.hash
   WHERE {due}
 )
 
+-- name: within
+-- Says what the joins imply, so that Postgres reads a range of each index, not the whole tables.
+BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
+
 -- name: due_changed
--- New or changed since it was embedded, unless that very content failed and has to wait; or
--- embedded in part, and what failed may be tried again.
-CASE WHEN e."SourceHash" IS NOT DISTINCT FROM source.hash
-  THEN EXISTS (SELECT FROM "EmbeddingFailures" AS f WHERE f."ProductVariantId" = source.id
-               AND f."SourceHash" = source.hash AND {again})
-  ELSE NOT EXISTS (SELECT FROM "EmbeddingFailures" AS f WHERE f."ProductVariantId" = source.id
-                   AND f."SourceHash" = source.hash AND NOT {again})
-END
+-- New or changed since it was last tried; or something of that very content failed then, and may
+-- be tried again.
+(e."SourceHash" IS DISTINCT FROM source.hash AND failed.id IS NULL) OR failed.again
 
 -- name: again_later
 coalesce(f."NextAttemptAt" <= now(), false)
@@ -57,15 +65,20 @@ coalesce(f."NextAttemptAt" <= now(), false)
  AND (cardinality(source.urls) > 0 OR btrim(title || description, E' \t\r\n') <> ''))
 
 -- name: window
+-- Pictures within a long description are left out, so that the words after them are not cut off.
 {source}
-SELECT bounds.size, bounds.last, due.id::text, due.product_id::text, due.owner::text, due.title,
-       left(due.description, {text_limit}), due.urls, due.hash
+SELECT bounds.size, bounds.last::text, due.id::text, due.product_id::text, due.owner::text,
+       left(due.title, {text_limit}),
+       CASE WHEN length(due.description) <= {text_limit} THEN due.description
+            ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
+                      {text_limit}) END,
+       due.urls, due.hash
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
 -- name: count
 {source}
-SELECT bounds.size, bounds.last, count(due.id),
+SELECT bounds.size, bounds.last::text, count(due.id),
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0),
        count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> ''),
        count(due.id) FILTER (WHERE cardinality(due.urls) = 0

@@ -61,8 +61,12 @@ def due(selection: Selection) -> sql.Composable:
         return QUERIES[f"due_missing_{selection.missing}"]
     if not selection.skip_existing:
         return _TRUE
-    again = QUERIES["again_now" if selection.retry_failed else "again_later"]
-    return QUERIES["due_changed"].format(again=again)
+    return QUERIES["due_changed"]
+
+
+def again(selection: Selection) -> sql.Composable:
+    """The condition over a row of `"EmbeddingFailures"` that lets it be tried again."""
+    return QUERIES["again_now" if selection.retry_failed else "again_later"]
 
 
 def _is_product(variants: Mapping[str, str]) -> sql.Composable:

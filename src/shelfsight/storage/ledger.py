@@ -7,7 +7,7 @@ from psycopg import sql
 
 from shelfsight import statements
 from shelfsight.database import Connection
-from shelfsight.records import Embedded, Failure
+from shelfsight.records import Embedded, Failure, Stage
 
 QUERIES = statements.load("shelfsight.storage", "queries.sql")
 
@@ -20,11 +20,10 @@ _MAY_COME_BACK = ("http_", "file_not_found", "forbidden_", "bad_address")
 
 def record_failures(connection: Connection, page: Sequence[Embedded], id_type: sql.SQL) -> None:
     """Bring the failures of a page's products up to date: clear what went well, count the rest."""
-    failed = {
-        (item.product.id, failure.stage): (item, failure)
-        for item in page
-        for failure in item.failures
-    }
+    failed: dict[tuple[str, Stage], tuple[Embedded, Failure]] = {}
+    for item in page:
+        for failure in sorted(item.failures, key=_patience, reverse=True):
+            failed[item.product.id, failure.stage] = item, failure
     connection.execute(
         QUERIES["clear_failures"].format(id_type=id_type),
         {
@@ -46,11 +45,16 @@ def _row(item: Embedded, failure: Failure) -> dict[str, object]:
         "id": item.product.id,
         "stage": failure.stage.value,
         "kind": failure.kind,
-        "message": failure.message.replace("\0", ""),
+        "message": failure.message.replace("\0", "").encode("utf-8", "replace").decode(),
         "source_hash": item.product.source_hash,
         "wait": _wait(failure),
         "doubles": failure.retryable,
     }
+
+
+def _patience(failure: Failure) -> timedelta:
+    """Orders the failures of one stage, of which the one that is tried again first is kept."""
+    return _wait(failure) or timedelta.max
 
 
 def _wait(failure: Failure) -> timedelta | None:

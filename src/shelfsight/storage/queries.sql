@@ -1,4 +1,6 @@
 -- name: stage_vectors
+-- A page that a crash of the server loses is due again: its commit need not wait for the disk.
+SET LOCAL synchronous_commit = off;
 CREATE TEMPORARY TABLE shelfsight_page (
   id text, image vector, text vector, combined vector, image_failed boolean, text_failed boolean,
   image_url text, image_hash text, product_text text, source_hash text, versions jsonb
@@ -8,15 +10,17 @@ CREATE TEMPORARY TABLE shelfsight_page (
 COPY shelfsight_page FROM STDIN (FORMAT BINARY)
 
 -- name: upsert_vectors
--- A vector that could not be made anew stays while the content it came from is the same (the part
--- of the hash before the colon is the text's, the one behind it the pictures'). The combined
--- vector then no longer fits, which its missing "fusion" says: `recombine` mends it.
+-- A vector that could not be made anew stays while the content it came from (the part of the hash
+-- before the colon is the text's, the one behind it the pictures') and its model are the same, or
+-- are not known. The combined vector then no longer fits, which its missing "fusion" says.
 WITH kept AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
     s.image IS NULL AND s.image_failed AND e."ImageEmbedding" IS NOT NULL
-      AND split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2) AS keep_image,
+      AND coalesce(split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2), true)
+      AND coalesce(e."ModelVersions" ->> 'image' = %(image_model)s, true) AS keep_image,
     s.text IS NULL AND s.text_failed AND e."TextEmbedding" IS NOT NULL
-      AND split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1) AS keep_text,
+      AND coalesce(split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1), true)
+      AND coalesce(e."ModelVersions" ->> 'text' = %(text_model)s, true) AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
     e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
     e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
@@ -39,12 +43,14 @@ WITH kept AS (
   WHERE e."ProductVariantId" = page.variant_id AND page.image IS NULL AND page.text IS NULL
 )
 INSERT INTO "ProductEmbeddings" (
-  "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
+  {id_column} "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
   "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceType", "SourceHash",
-  "ModelVersions")
-SELECT variant_id, product_id, owner, image, text, combined, image_url, image_hash, product_text,
-  CASE WHEN text IS NULL THEN 'image' WHEN image IS NULL THEN 'text' ELSE 'image_text' END,
-  source_hash, versions
+  "ModelVersions", "CreatedAt", "UpdatedAt")
+SELECT {id_value} variant_id, product_id::{ProductId}, owner::{UserId}, image, text, combined,
+  image_url::{ImageUrl}, image_hash::{ImageHash}, product_text::{ProductText},
+  (CASE WHEN text IS NULL THEN 'image' WHEN image IS NULL THEN 'text' ELSE 'image_text' END)
+    ::{SourceType},
+  source_hash, versions, now(), now()
 FROM page
 WHERE image IS NOT NULL OR text IS NOT NULL
 ON CONFLICT ("ProductVariantId") DO UPDATE SET
@@ -82,13 +88,14 @@ FROM "ProductEmbeddings"
 GROUP BY 1, 2
 
 -- name: out_of_date
-SELECT "Id", "ImageEmbedding"::vector, "TextEmbedding"::vector
+SELECT "ProductVariantId", "ImageEmbedding"::vector, "TextEmbedding"::vector
 FROM "ProductEmbeddings"
 WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
-  AND "ModelVersions" IS NOT NULL
+  AND "ModelVersions" IS NOT NULL AND "ProductVariantId" IS NOT NULL
   AND num_nonnulls("ImageEmbedding", "TextEmbedding") > 0
-  AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
-ORDER BY "Id"
+  AND (%(after)s::{id_type} IS NULL OR "ProductVariantId" > %(after)s::{id_type})
+  AND (%(only)s::{id_type}[] IS NULL OR "ProductVariantId" = ANY(%(only)s::{id_type}[]))
+ORDER BY "ProductVariantId"
 LIMIT %(limit)s
 FOR UPDATE
 
@@ -103,7 +110,7 @@ UPDATE "ProductEmbeddings" AS e
 SET "CombinedEmbedding" = s.combined, "UpdatedAt" = now(),
     "ModelVersions" = e."ModelVersions" || jsonb_build_object('fusion', %(fusion)s::text)
 FROM shelfsight_combined AS s
-WHERE e."Id" = s.id::{id_type}
+WHERE e."ProductVariantId" = s.id::{id_type}
 
 -- name: nearest
 SELECT v."Id"::text, {title}, {sku}, e."ImageEmbedding"::vector, e."TextEmbedding"::vector

@@ -29,6 +29,17 @@ _OTHER_COLUMNS = {
     "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
 }
 
+_OFTEN_NULL = {"ImageEmbedding", "TextEmbedding", "ImageUrl", "ImageHash", "ProductText"}
+_FILLED = {"Id", "ProductVariantId", "ProductId", "UserId", *VECTOR_COLUMNS, *_OTHER_COLUMNS}
+
+_UNIQUE = """
+    SELECT FROM pg_index AS i JOIN pg_attribute AS a
+      ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+    WHERE i.indrelid = to_regclass(quote_ident(%s)) AND i.indisunique AND i.indimmediate
+      AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = %s
+"""
+"""Whether a table has a unique index on just that column, which a foreign key can rely on."""
+
 _INIT_LOCK = 0x5E1F5164
 """Key of the advisory lock under which two `init` wait for each other; any fixed number does."""
 
@@ -49,8 +60,10 @@ def check(connection: Connection) -> None:
     """See that the vectors fit their columns.
 
     Raises:
-        SchemaError: the table or a column is missing or of other dimensions.
+        SchemaError: the table or a column is missing, or of other dimensions, or NOT NULL where
+            some products have nothing.
     """
+    _see_vector(connection)
     found = columns(connection, "ProductEmbeddings")
     missing = [name for name in (*VECTOR_COLUMNS, *_OTHER_COLUMNS) if name not in found]
     if missing or not columns(connection, "EmbeddingFailures"):
@@ -62,6 +75,44 @@ def check(connection: Connection) -> None:
                 f'"ProductEmbeddings"."{name}" is {found[name]}, and these vectors need {kind};'
                 " rename or drop that column, then run: shelfsight init"
             )
+    if found["ModelVersions"] != "jsonb":
+        kind = found["ModelVersions"]
+        raise SchemaError(f'"ProductEmbeddings"."ModelVersions" is {kind}; it must be jsonb')
+    for name, has_default in _never_null(connection).items():
+        if name in _OFTEN_NULL or not (has_default or name in _FILLED):
+            raise SchemaError(
+                f'"ProductEmbeddings"."{name}" is NOT NULL, and not every product fills it; run:'
+                f' ALTER TABLE "ProductEmbeddings" ALTER "{name}" DROP NOT NULL'
+            )
+
+
+def _see_vector(connection: Connection) -> None:
+    """Raise where pgvector is there, but in a schema in which types are not looked for."""
+    unseen = connection.execute(
+        "SELECT quote_ident(nspname)"
+        " FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace"
+        " WHERE extname = 'vector' AND to_regtype('vector') IS NULL"
+    ).fetchone()
+    if unseen is not None:
+        raise SchemaError(
+            f"the extension vector lies in the schema {unseen[0]}, which is not searched; run:"
+            f' ALTER ROLE CURRENT_USER SET search_path = "$user", public, {unseen[0]}'
+        )
+
+
+def needs_id(connection: Connection) -> bool:
+    """Whether a row of `"ProductEmbeddings"` must be given its `"Id"`, as an ORM would do."""
+    return not _never_null(connection).get("Id", True)
+
+
+def _never_null(connection: Connection) -> dict[str, bool]:
+    """The columns of `"ProductEmbeddings"` that are NOT NULL, and whether they fill themselves."""
+    rows = connection.execute(
+        "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute"
+        " WHERE attrelid = to_regclass('\"ProductEmbeddings\"')"
+        " AND attnum > 0 AND NOT attisdropped AND attnotnull"
+    )
+    return {name: has_default for name, has_default in rows}
 
 
 def _create(connection: Connection) -> list[str]:
@@ -72,7 +123,14 @@ def _create(connection: Connection) -> list[str]:
         if columns(connection, table):
             continue
         id_type = columns(connection, "ProductVariants").get("Id", "uuid")
-        connection.execute(statement.format(id_type=statements.trusted(id_type)))
+        # no foreign key to a view, nor to a table whose key is another or wider
+        may_refer = _exists(connection, _UNIQUE, ["ProductVariants", "Id"])
+        reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
+        connection.execute(
+            statement.format(
+                id_type=statements.trusted(id_type), reference=statements.trusted(reference)
+            )
+        )
         done.append(f'table "{table}"')
     changes = _add_columns(connection) + _add_unique(connection)
     return done if 'table "ProductEmbeddings"' in done else done + changes
@@ -80,6 +138,7 @@ def _create(connection: Connection) -> list[str]:
 
 def _create_extension(connection: Connection) -> list[str]:
     if _exists(connection, "SELECT FROM pg_extension WHERE extname = 'vector'"):
+        _see_vector(connection)
         return []
     ask = "ask its administrator to run: CREATE EXTENSION vector"
     try:
@@ -111,13 +170,7 @@ def _add_columns(connection: Connection) -> list[str]:
 
 
 def _add_unique(connection: Connection) -> list[str]:
-    unique = """
-        SELECT FROM pg_index AS i JOIN pg_attribute AS a
-          ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-        WHERE i.indrelid = to_regclass('"ProductEmbeddings"') AND i.indisunique
-          AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = 'ProductVariantId'
-    """
-    if _exists(connection, unique):
+    if _exists(connection, _UNIQUE, ["ProductEmbeddings", "ProductVariantId"]):
         return []
     try:
         connection.execute('CREATE UNIQUE INDEX ON "ProductEmbeddings" ("ProductVariantId")')
@@ -129,5 +182,5 @@ def _add_unique(connection: Connection) -> list[str]:
     return ['unique index on "ProductEmbeddings" ("ProductVariantId")']
 
 
-def _exists(connection: Connection, query: str) -> bool:
-    return connection.execute(statements.trusted(query)).fetchone() is not None
+def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:
+    return connection.execute(statements.trusted(query), values).fetchone() is not None

@@ -28,7 +28,7 @@ CREATE INDEX ON "ProductVariants" ("Sku")
 -- name: ProductImages
 CREATE TABLE "ProductImages" (
   "Id" uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  "ProductVariantId" {id_type} NOT NULL REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE,
+  "ProductVariantId" {id_type} NOT NULL {reference},
   "ImageUrl" text NOT NULL,
   "AltText" text,
   "Position" integer NOT NULL DEFAULT 0,
@@ -39,13 +39,13 @@ CREATE INDEX ON "ProductImages" ("ProductVariantId")
 -- name: ProductEmbeddings
 CREATE TABLE "ProductEmbeddings" (
   "Id" uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  "ProductVariantId" {id_type} NOT NULL REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE
+  "ProductVariantId" {id_type} NOT NULL {reference}
 )
 
 -- name: EmbeddingFailures
 -- One row a product and stage; "NextAttemptAt" is null where only other content can help.
 CREATE TABLE "EmbeddingFailures" (
-  "ProductVariantId" {id_type} NOT NULL REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE,
+  "ProductVariantId" {id_type} NOT NULL {reference},
   "Stage" text NOT NULL,
   "Kind" text NOT NULL,
   "Message" text NOT NULL,

@@ -1,17 +1,18 @@
 """Writes vectors page by page, and finds the nearest ones."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import psycopg
 from pgvector import Vector as PgVector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight import statements
 from shelfsight.database import Connection, Database, columns
-from shelfsight.errors import ModelMismatchError
+from shelfsight.errors import ModelMismatchError, SchemaError
 from shelfsight.records import Candidate, Embedded, Modality, ModelPair, Stage, Vector
 from shelfsight.seams import Fusion
 from shelfsight.storage import schema
@@ -34,6 +35,9 @@ _STAGED = (
 _IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
 
 _COLUMNS = {"image": "ImageEmbedding", "text": "TextEmbedding", "combined": "CombinedEmbedding"}
+
+_CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
+"""Columns that a shop's own table may have in other types than ours: shorter, or an enum."""
 
 RECOMBINE_PAGE = 1_000
 
@@ -71,37 +75,38 @@ class PostgresVectorStore:
             )
 
     def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
-        """Store a page in one transaction, and hand it on. A lost connection redoes the page."""
+        """Store a page in one transaction, and hand it on. A lost connection redoes the page.
+
+        Raises:
+            SchemaError: a product is there twice.
+        """
         staged = [self._staged(item, models) for item in page]
-        variants = self._columns("ProductVariants")
-        id_type = statements.trusted(variants["Id"])
-        upsert = QUERIES["upsert_vectors"].format(
-            id_type=id_type,
-            product_id=_or_null(variants, "ProductId"),
-            owner=_or_null(variants, "UserId"),
-        )
+        upsert = self._upsert
+        id_type = self._id_type()
+        values = {"image_model": models.image, "text_model": models.text}
+        failed = [item.product.id for item in page if item.failures]
 
         def work(connection: Connection) -> None:
             connection.execute(QUERIES["stage_vectors"])
             _copy(connection, QUERIES["copy_vectors"], _STAGED, staged)
-            connection.execute(upsert)
+            connection.execute(upsert, values)
             record_failures(connection, page, id_type)
+            if failed:
+                self._recombine(connection, after=None, only=failed)
 
-        self._database.run(work)
+        try:
+            self._database.run(work)
+        except psycopg.errors.CardinalityViolation as error:
+            raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
         return page
 
     def recombine(self) -> int:
         """Bring combined vectors made with other weights up to date; gives how many."""
-        id_type = statements.trusted(self._columns("ProductEmbeddings")["Id"])
         count = 0
-        values = {"fusion": self._fusion.name, "limit": RECOMBINE_PAGE, "after": None}
-
-        def work(connection: Connection) -> list[tuple[Any, ...]]:
-            return self._recombine(connection, id_type, values)
-
-        while rows := self._database.run(work):
+        after: object = None
+        while rows := self._database.run(partial(self._recombine, after=after)):
             count += len(rows)
-            values["after"] = rows[-1][0]
+            after = rows[-1][0]
         return count
 
     def nearest(self, modality: Modality, query: Vector, limit: int) -> list[Candidate]:
@@ -143,8 +148,12 @@ class PostgresVectorStore:
         )
 
     def _recombine(
-        self, connection: Connection, id_type: sql.SQL, values: dict[str, Any]
+        self, connection: Connection, *, after: object, only: list[str] | None = None
     ) -> list[tuple[Any, ...]]:
+        """Do one page, of all products or of `only` some; gives its rows, ids first."""
+        id_type = self._id_type()
+        limit = RECOMBINE_PAGE if only is None else len(only)
+        values = {"fusion": self._fusion.name, "after": after, "only": only, "limit": limit}
         query = QUERIES["out_of_date"].format(id_type=id_type)
         rows = connection.execute(query, values, binary=True).fetchall()
         if rows:
@@ -156,6 +165,23 @@ class PostgresVectorStore:
             _copy(connection, QUERIES["copy_combined"], ("text", "vector"), combined)
             connection.execute(QUERIES["update_combined"].format(id_type=id_type), values)
         return rows
+
+    @cached_property
+    def _upsert(self) -> sql.Composed:
+        """The statement that stores a page, in the types of the columns that are there."""
+        variants, stored = self._columns("ProductVariants"), self._columns("ProductEmbeddings")
+        own_id = self._database.run(schema.needs_id, read_only=True)
+        return QUERIES["upsert_vectors"].format(
+            id_type=self._id_type(),
+            product_id=_or_null(variants, "ProductId"),
+            owner=_or_null(variants, "UserId"),
+            id_column=sql.SQL('"Id",' if own_id else ""),
+            id_value=sql.SQL("gen_random_uuid()," if own_id else ""),
+            **{name: statements.trusted(stored[name]) for name in _CAST},
+        )
+
+    def _id_type(self) -> sql.SQL:
+        return statements.trusted(self._columns("ProductVariants")["Id"])
 
     def _columns(self, table: str) -> dict[str, str]:
         if table not in self._found:

@@ -26,6 +26,8 @@ def take_photographs(
 ) -> list[tuple[Path, str]]:
     """Photograph `count` products picked by the seed; gives each photo's file and the SKU.
 
+    A photograph that is there already is not taken again.
+
     Products that share their picture with others are not picked: they cannot be told apart.
     """
     random = np.random.default_rng(seed)
@@ -36,9 +38,17 @@ def take_photographs(
     for i in random.permutation(len(choice))[:count]:
         sku, design = choice[i]
         path = into / f"{sku}.jpg"
-        photograph(cut_out(design), random).save(path, quality=int(random.integers(60, 86)))
+        if not path.exists():
+            _keep(photograph(cut_out(design), np.random.default_rng([seed, i])), path)
         photographs.append((path, sku))
     return photographs
+
+
+def _keep(photo: Image.Image, path: Path) -> None:
+    """Save as a phone does; the file is there whole or not at all."""
+    part = path.with_suffix(".part")
+    photo.save(part, format="JPEG", quality=75)
+    part.replace(path)
 
 
 def photograph(product: Image.Image, random: np.random.Generator) -> Image.Image:
