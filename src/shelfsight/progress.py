@@ -18,10 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
+from rich.table import Column
 from rich.text import Text
 
-from shelfsight.records import Due, Embedded, Failure
-from shelfsight.report import Report
+from shelfsight.records import Due, Embedded
+from shelfsight.report import Report, product_fields, product_lines
 
 
 class Progress(Protocol):
@@ -133,11 +134,12 @@ class BarProgress(LineProgress):
         super().__init__(console.file)
         self._bar = Bar(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            _Speed(),
+            _Speed(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True),
             console=console,
+            expand=True,
         )
         self._task: TaskID | None = None
 
@@ -150,7 +152,9 @@ class BarProgress(LineProgress):
 
     def batch(self, number: int, found: int) -> None:
         """Name the batch beside the bar."""
-        self._describe(f"Processing batch {number}/{self._batches} ({found} products)")
+        if self._task is not None:
+            name = f"Processing batch {number}/{self._batches} ({found})"
+            self._bar.update(self._task, description=name)
 
     def embedded(self, products: int) -> None:
         """Move the bar."""
@@ -165,10 +169,6 @@ class BarProgress(LineProgress):
         """Leave the bar as it is, and print the results."""
         self._bar.stop()
         super().finish(report, go_on)
-
-    def _describe(self, text: str) -> None:
-        if self._task is not None:
-            self._bar.update(self._task, description=text)
 
 
 class JsonProgress:
@@ -198,7 +198,7 @@ class JsonProgress:
         """Emit `stored`, and with `verbose` a `product` for each."""
         if self._verbose:
             for item in page:
-                self._emit("product", **_product(item))
+                self._emit("product", **product_fields(item))
         self._emit("stored", products=len(page))
 
     def say(self, message: str) -> None:
@@ -234,47 +234,3 @@ def choose(*, as_json: bool, verbose: bool) -> Progress:
     if console.is_terminal and not verbose:
         return BarProgress(console)
     return LineProgress(sys.stdout, verbose=verbose)
-
-
-def product_lines(item: Embedded) -> list[str]:
-    """What became of one product, step by step."""
-    product = item.product
-    content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
-    content += ["text"] if item.text_used else []
-    title = product.title or product.id
-    lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
-    lines += [f"    {_failure(failure)}" for failure in item.failures]
-    vectors = {"Image": item.image, "Text": item.text}
-    lines += [
-        f"    {k} embedding: {len(v)} dimensions" for k, v in vectors.items() if v is not None
-    ]
-    if item.combined is None:
-        return lines
-    if item.image is None:
-        lines.append("    Using text embedding as combined")
-    elif item.text is None:
-        lines.append("    Using image embedding as combined")
-    else:
-        lines.append(f"    Combined embedding: {len(item.combined)} dimensions")
-    return [*lines, f"    Stored embeddings ({', '.join(_kinds(item))}) for: {title}"]
-
-
-def _failure(failure: Failure) -> str:
-    return f"{failure.stage} failed ({failure.kind}): {failure.message}"
-
-
-def _kinds(item: Embedded) -> list[str]:
-    vectors = {"image": item.image, "text": item.text, "combined": item.combined}
-    return [kind for kind, vector in vectors.items() if vector is not None]
-
-
-def _product(item: Embedded) -> dict[str, object]:
-    return {
-        "id": item.product.id,
-        "title": item.product.title,
-        "embeddings": _kinds(item),
-        "skipped": item.skipped,
-        "failures": [
-            {"stage": f.stage, "kind": f.kind, "message": f.message} for f in item.failures
-        ],
-    }

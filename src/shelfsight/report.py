@@ -1,10 +1,10 @@
-"""What a backfill has done, in numbers and in the lines shown at its end."""
+"""What a backfill has done: its products one by one, and all of them in numbers."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shelfsight.records import Embedded
+from shelfsight.records import Embedded, Failure
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,3 +84,53 @@ class Report:
             lines.append("What went wrong, by kind:")
             lines += [f"  - {kind}: {count}" for kind, count in self.failures.most_common()]
         return lines
+
+
+def product_lines(item: Embedded) -> list[str]:
+    """What became of one product, step by step."""
+    product = item.product
+    content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
+    content += ["text"] if item.text_used else []
+    title = one_line(product.title) or product.id
+    lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
+    lines += [f"    {_failure(failure)}" for failure in item.failures]
+    vectors = {"Image": item.image, "Text": item.text}
+    lines += [
+        f"    {k} embedding: {len(v)} dimensions" for k, v in vectors.items() if v is not None
+    ]
+    if item.combined is None:
+        return lines
+    if item.image is None:
+        lines.append("    Using text embedding as combined")
+    elif item.text is None:
+        lines.append("    Using image embedding as combined")
+    else:
+        lines.append(f"    Combined embedding: {len(item.combined)} dimensions")
+    return [*lines, f"    Stored embeddings ({', '.join(_kinds(item))}) for: {title}"]
+
+
+def one_line(text: str) -> str:
+    """Text of a shop as it may be shown: nothing that moves a terminal's cursor or colours it."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def _failure(failure: Failure) -> str:
+    return f"{failure.stage} failed ({failure.kind}): {failure.message}"
+
+
+def _kinds(item: Embedded) -> list[str]:
+    vectors = {"image": item.image, "text": item.text, "combined": item.combined}
+    return [kind for kind, vector in vectors.items() if vector is not None]
+
+
+def product_fields(item: Embedded) -> dict[str, object]:
+    """What became of one product, for JSON."""
+    return {
+        "id": item.product.id,
+        "title": item.product.title,
+        "embeddings": _kinds(item),
+        "skipped": item.skipped,
+        "failures": [
+            {"stage": f.stage, "kind": f.kind, "message": f.message} for f in item.failures
+        ],
+    }

@@ -1,5 +1,18 @@
 """The command line: arguments in, one call, text out."""
 
-from shelfsight.cli.main import main
+import os
+import sys
+from importlib import import_module
+from io import TextIOWrapper
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Run the command line; what takes long to import is imported here, so that Ctrl-C may come."""
+    # OpenBLAS' threads wait by spinning, beside ONNX Runtime's own: on busy cores for seconds.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if isinstance(sys.stdout, TextIOWrapper):  # whatever a title holds, and a terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        import_module("shelfsight.cli.main").main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -89,9 +89,10 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
 
 def _command_for_all() -> str:
     """This very command with --all, its secrets left out."""
-    words = ["shelfsight", *sys.argv[1:]]
-    for secret in ("--database-url", "--embedding-server-api-key"):
-        if secret in words[:-1]:
-            words[words.index(secret) + 1] = "..."
-        words = [f"{secret}=..." if word.startswith(f"{secret}=") else word for word in words]
+    words, hidden = ["shelfsight"], False
+    for word in sys.argv[1:]:
+        flag, joined, _ = word.partition("=")
+        secret = flag in {"--database-url", "--embedding-server-api-key"}
+        words.append("..." if hidden else f"{flag}=..." if secret and joined else word)
+        hidden = secret and not joined
     return shlex.join(words if "--all" in words else [*words, "--all"])

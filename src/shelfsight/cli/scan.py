@@ -8,10 +8,12 @@ import click
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shelfsight import wiring
 from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
 from shelfsight.records import Match
+from shelfsight.report import one_line
 from shelfsight.settings import Settings
 
 
@@ -59,7 +61,8 @@ def table(matches: list[Match]) -> Table:
     for number, match in enumerate(matches, start=1):
         scores = (match.score, match.image_score, match.text_score)
         cells = ("-" if score is None else f"{score:.3f}" for score in scores)
-        shown.add_row(str(number), match.sku or match.id, match.title, *cells)
+        sku, title = (Text(one_line(text)) for text in (match.sku or match.id, match.title))
+        shown.add_row(str(number), sku, title, *cells)
     return shown
 
 

@@ -1,0 +1,89 @@
+"""The real command in a process of its own, that knows nothing of who runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PASSWORD = "hunter2"
+
+PATIENCE = 120
+"""Seconds after which a command counts as stuck."""
+
+Done = subprocess.CompletedProcess[str]
+
+
+class Command:
+    """`shelfsight` in a folder, with a few variables and nothing else of the user's."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self.folder = folder
+        self._variables = variables
+
+    def __call__(self, *arguments: str, **variables: str) -> Done:
+        """Run to the end; the password of the database must not be seen, whatever happens."""
+        process = self.start(*arguments, **variables)
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+        assert PASSWORD not in out + err
+        return Done(arguments, process.returncode, out, err)
+
+    def json(self, *arguments: str, **variables: str) -> list[dict[str, Any]]:
+        """Run with `--json`, see that it did well, and give what was printed."""
+        done = self(*arguments, "--json", **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def result(self, *arguments: str, **variables: str) -> dict[str, Any]:
+        """Run `backfill --json` and give its last line, whatever its exit status."""
+        done = self("backfill", "--json", *arguments, **variables)
+        last: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        assert last.pop("event") == "result", done
+        assert last["exit_status"] == done.returncode
+        return last
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start it, with its output in pipes."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "shelfsight", *arguments],
+            cwd=self.folder,
+            env=self.environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def started(self, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+        """Start it, and see that it does not outlive the test."""
+        with self.start(*arguments, **variables) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """What the command sees of the world."""
+        clean = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "COLUMNS": "200",
+        }
+        return clean | self._variables | variables
+
+
+def failed_plainly(done: Done, status: int) -> str:
+    """See that it ended with this status and lines of ours on stderr, no traceback; gives them."""
+    assert done.returncode == status, done
+    lines = done.stderr.splitlines()
+    assert lines, done
+    assert [line for line in lines if not line.startswith("shelfsight: ")] == []
+    return done.stderr

@@ -1,0 +1,53 @@
+"""Databases, a picture host and the command for whole runs; shared by a file's tests where said."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.end_to_end.command import PASSWORD, Command
+from tests.end_to_end.picture_host import PictureHost, picture_host
+
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def module_url(server: str) -> Iterator[str]:
+    """The address of an empty database for all tests of a file."""
+    name = f"file{next(NUMBERS)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield server.replace("/postgres?", f"/{name}?")
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Iterator[PictureHost]:
+    """A host of pictures for all tests of a file."""
+    with picture_host() as host:
+        yield host
+
+
+@pytest.fixture
+def shelfsight(url: str, tmp_path: Path) -> Command:
+    """The command with the lite models and an empty database, whose address has a password."""
+    return command(url, tmp_path)
+
+
+def command(url: str, folder: Path, **variables: str) -> Command:
+    """The command with the lite models and this database, whose address has a password."""
+    address = url.replace("postgres@", f"postgres:{PASSWORD}@")
+    return Command(folder, DATABASE_URL=address, MODELS="lite", **variables)
+
+
+@pytest.fixture
+def home_of_its_own() -> Iterator[str]:
+    """A folder for an embedded database that no other test uses, and its server can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="shelfsight-test-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield str(folder)
+    shutil.rmtree(folder)

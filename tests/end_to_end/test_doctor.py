@@ -1,0 +1,69 @@
+"""`doctor` looks at everything, says what is wrong and what to do, and ends with 1 if it is."""
+
+import json
+from typing import Any
+
+from tests.end_to_end.command import PASSWORD, Command
+from tests.end_to_end.shop_tables import create_tables, run
+
+
+def findings(shelfsight: Command, status: int, **variables: str) -> dict[str, dict[str, Any]]:
+    done = shelfsight("doctor", "--json", **variables)
+    assert (done.returncode, done.stderr) == (status, "")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {line["subject"]: line for line in lines}
+
+
+def test_a_sound_installation_is_all_ok(shelfsight: Command, url: str) -> None:
+    create_tables(url)
+    done = shelfsight("doctor")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    subjects = [line.removeprefix("ok    ").partition(":")[0] for line in lines]
+    assert subjects == ["database", "pgvector", "tables", "rights", "embeddings", "models"]
+    assert "models in this process (lite)" in lines[-1]
+
+
+def test_a_new_database_is_told_to_run_init(shelfsight: Command) -> None:
+    found = findings(shelfsight, 1)
+    assert found["database"]["verdict"] == "ok"
+    assert found["tables"]["verdict"] == "wrong"
+    assert "shelfsight init" in found["tables"]["what"] + found["tables"]["advice"]
+
+
+def test_a_database_that_is_not_there_is_wrong_and_the_models_are_looked_at_all_the_same(
+    shelfsight: Command,
+) -> None:
+    gone = f"postgresql://shop:{PASSWORD}@127.0.0.1:1/shop"
+    found = findings(shelfsight, 1, DATABASE_URL=gone)
+    assert found["database"]["verdict"] == "wrong"
+    assert found["models"]["verdict"] == "ok"
+
+
+def test_lacking_rights_a_lacking_index_and_a_server_that_is_away_are_found(
+    shelfsight: Command, url: str
+) -> None:
+    create_tables(url)
+    run(url, 'DROP INDEX "ProductImages_ProductVariantId_idx"')
+    run(url, "DROP ROLE IF EXISTS looker")
+    run(url, "CREATE ROLE looker LOGIN")
+    run(url, 'GRANT SELECT ON "ProductVariants", "ProductImages", "ProductEmbeddings" TO looker')
+    found = findings(
+        shelfsight,
+        1,
+        DATABASE_URL=url.replace("postgres@", f"looker:{PASSWORD}@"),
+        EMBEDDING_SERVER_URL="http://127.0.0.1:1",
+        COLD_START_TIMEOUT="0.2",
+    )
+    assert found["tables"]["verdict"] == "warning"
+    assert "CREATE INDEX" in found["tables"]["advice"]
+    assert found["rights"]["verdict"] == "wrong"
+    assert 'GRANT INSERT ON "ProductEmbeddings" TO looker' in found["rights"]["advice"]
+    assert found["embedding server"]["verdict"] == "wrong"
+
+
+def test_models_that_would_be_downloaded_are_a_warning(shelfsight: Command, url: str) -> None:
+    create_tables(url)
+    found = findings(shelfsight, 0, MODELS="siglip-qwen3")
+    assert found["models"]["verdict"] == "warning"
+    assert "--models lite" in found["models"]["advice"]

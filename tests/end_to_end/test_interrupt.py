@@ -1,0 +1,146 @@
+"""Ctrl-C: what was begun is finished, what is reported is stored, and a second one ends it."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.command import PATIENCE, Command
+from tests.end_to_end.conftest import command
+from tests.end_to_end.picture_host import PictureHost, draw, png, send
+from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
+
+STOPPING = "Stopping after the page in hand; Ctrl-C again stops at once.\n"
+PRODUCTS = 12
+
+
+class Gate:
+    """A picture that is answered only once the gate is open; `reached` when it is asked for."""
+
+    def __init__(self) -> None:
+        self.reached = Event()
+        self.open = Event()
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        self.reached.set()
+        self.open.wait(PATIENCE)
+        send(handler, png(draw(1)))
+
+
+@pytest.fixture
+def gate(pictures: PictureHost) -> Iterator[Gate]:
+    gate = Gate()
+    pictures.answers["/gate.png"] = gate.answer
+    yield gate
+    gate.open.set()
+
+
+@pytest.fixture
+def shop(url: str, tmp_path: Path, pictures: PictureHost) -> Command:
+    """Twelve products with text; the picture of the eighth in order of ids waits at the gate."""
+    shelfsight = command(url, tmp_path, ALLOW_PRIVATE_IMAGES=pictures.host)
+    create_tables(url)
+    for number in range(PRODUCTS):
+        add_product(url, f"Product {number}")
+    ids = run(url, 'SELECT "Id" FROM "ProductVariants" ORDER BY "Id"')
+    run(
+        url,
+        'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl") VALUES (%s, %s)',
+        [ids[7][0], pictures.url("/gate.png")],
+    )
+    return shelfsight
+
+
+def test_the_first_finishes_what_was_begun_reports_it_and_the_next_run_does_the_rest(
+    shop: Command, gate: Gate, url: str
+) -> None:
+    with shop.started("backfill", "--json", "--all", "--batch-size=2") as process:
+        before = read_until(process, lambda events: count(events, "batch") == 3)
+        assert gate.reached.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        assert read_stopping(process) == STOPPING
+        gate.open.set()
+        events = before + read_until(process, lambda events: events[-1]["event"] == "result")
+        assert process.wait(PATIENCE) == 130
+    result = events[-1]
+    assert count(events, "batch") == count(events, "stored")
+    assert (result["interrupted"], result["exit_status"]) == (True, 130)
+    assert result["found"] == result["embedded"] == len(stored(url)) < PRODUCTS
+    assert result["found"] + result["remaining"] == PRODUCTS
+    rest = shop.result("--all")
+    assert rest["found"] == result["remaining"]
+    assert len(stored(url)) == PRODUCTS
+
+
+def test_the_second_stops_at_once_and_still_reports_what_is_stored(
+    shop: Command, gate: Gate, url: str
+) -> None:
+    with shop.started("backfill", "--json", "--all", "--batch-size=2") as process:
+        before = read_until(process, lambda events: count(events, "stored") == 3)
+        assert gate.reached.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        assert read_stopping(process) == STOPPING
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert not gate.open.is_set()
+        events = before + read_until(process, lambda events: events[-1]["event"] == "result")
+    assert events[-1]["found"] == len(stored(url)) == 6
+
+
+def test_a_terminating_signal_ends_it_as_the_first_does(
+    shop: Command, gate: Gate, url: str
+) -> None:
+    with shop.started("backfill", "--all", "--batch-size=2") as process:
+        assert gate.reached.wait(PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        assert read_stopping(process) == STOPPING
+        gate.open.set()
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (130, "")
+    found = len(stored(url))
+    assert f"\n  - Total products found: {found}\n  - Successfully embedded: {found}\n" in out
+    assert out.endswith(
+        f"\n{PRODUCTS - found} products remain."
+        " Go on with: shelfsight backfill --all --batch-size=2\n"
+    )
+
+
+@pytest.mark.usefixtures("gate")
+def test_before_the_work_has_begun_it_ends_without_a_traceback(shop: Command, url: str) -> None:
+    with shop.started("backfill", "--json") as process:
+        read_until(process, lambda events: events[-1]["event"] == "configuration")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert stored(url) == {}
+
+
+def read_until(
+    process: subprocess.Popen[str], enough: Callable[[list[dict[str, Any]]], bool]
+) -> list[dict[str, Any]]:
+    """Read JSON lines until `enough` says so."""
+    assert process.stdout is not None
+    events: list[dict[str, Any]] = []
+    for line in process.stdout:
+        events.append(json.loads(line))
+        if enough(events):
+            return events
+    raise AssertionError(events)
+
+
+def read_stopping(process: subprocess.Popen[str]) -> str:
+    """The line by which it says that it has heard the signal, after an empty one."""
+    assert process.stderr is not None
+    assert process.stderr.readline() == "\n"
+    return process.stderr.readline()
+
+
+def count(events: list[dict[str, Any]], name: str) -> int:
+    return sum(event["event"] == name for event in events)

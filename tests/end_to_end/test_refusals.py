@@ -1,0 +1,75 @@
+"""What ends a command is said in a line of its own, with what to do, and shows no traceback."""
+
+from tests.end_to_end.command import PASSWORD, Command, failed_plainly
+from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
+
+
+def test_a_database_that_is_not_there_is_named_without_the_password(shelfsight: Command) -> None:
+    gone = f"postgresql://shop:{PASSWORD}#x@127.0.0.1:1/shop"
+    done = shelfsight("backfill", "--database-url", gone)
+    said = failed_plainly(done, 1)
+    assert said.startswith("shelfsight: the database postgresql://shop@127.0.0.1:1/shop cannot")
+    assert "check DATABASE_URL and that the server runs" in said
+    assert "Results:" not in done.stdout
+
+
+def test_a_database_without_tables_is_told_to_run_init(shelfsight: Command) -> None:
+    for command in ("status", "backfill"):
+        assert "shelfsight init" in failed_plainly(shelfsight(command), 1)
+
+
+def test_models_that_cannot_be_fetched_name_what_else_there_is_and_write_nothing(
+    shelfsight: Command, url: str
+) -> None:
+    create_tables(url)
+    add_product(url, "Mug")
+    done = shelfsight("backfill", MODELS="siglip-qwen3", HF_ENDPOINT="http://127.0.0.1:1")
+    said = failed_plainly(done, 1)
+    assert len(said.splitlines()) == 1
+    for way in ("--models lite", "MODEL_DIR", "EMBEDDING_SERVER_URL"):
+        assert way in said
+    assert stored(url) == {}
+    assert run(url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
+
+
+def test_a_server_that_is_not_there_is_named_and_what_to_do(shelfsight: Command, url: str) -> None:
+    create_tables(url)
+    add_product(url, "Mug")
+    server = {"EMBEDDING_SERVER_URL": "http://127.0.0.1:1", "COLD_START_TIMEOUT": "0.2"}
+    said = failed_plainly(shelfsight("backfill", **server), 1).splitlines()[-1]
+    assert "http://127.0.0.1:1" in said
+    assert "COLD_START_TIMEOUT" in said
+
+
+def test_a_wrong_condition_is_answered_with_postgres_own_words_and_a_traceback_on_demand(
+    shelfsight: Command, url: str
+) -> None:
+    create_tables(url)
+    wrong = ("backfill", "--where", '"Colour" = 1', "--json")
+    plain = shelfsight(*wrong)
+    said = failed_plainly(plain, 2)
+    assert said == 'shelfsight: --where \'"Colour" = 1\': column "Colour" does not exist\n'
+    assert '"event": "result"' in plain.stdout.splitlines()[-1]
+    assert '"exit_status": 2' in plain.stdout.splitlines()[-1]
+    debugged = shelfsight("--debug", *wrong)
+    assert debugged.returncode == 2
+    assert "Traceback (most recent call last)" in debugged.stderr
+    assert debugged.stderr.endswith(said)
+
+
+def test_vectors_of_other_models_are_not_mixed_with_those_that_are_stored(
+    shelfsight: Command, url: str
+) -> None:
+    create_tables(url)
+    run(
+        url,
+        'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "TextEmbedding", "ModelVersions")'
+        ' VALUES (%s, array_fill(1, ARRAY[1024])::vector, \'{"text": "another@1"}\')',
+        [add_product(url, "Mug")],
+    )
+    add_product(url, "Cup")
+    said = failed_plainly(shelfsight("backfill"), 1)
+    assert "another@1" in said
+    assert "--no-skip-existing --all" in said
+    assert stored(url).keys() == {"Mug"}
+    assert shelfsight.result("--no-skip-existing", "--all")["embedded"] == 2
