@@ -3,13 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo test check test-parity bench clean
+.PHONY: demo demo-server test check test-parity bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("shelfsight needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[lite]'
+	$(PIP) --editable '.[lite,server]'
 	touch $@
 
 $(VENV)/dev.done: $(VENV)/demo.done requirements/dev.txt
@@ -22,6 +22,9 @@ $(VENV)/parity.done: $(VENV)/dev.done requirements/parity.txt
 
 demo: $(VENV)/demo.done ## one command on a fresh machine: a shop is embedded and ten photos are matched
 	$(VENV)/bin/shelfsight demo
+
+demo-server: $(VENV)/demo.done ## the demo again, through an embedding server: the same vectors
+	$(VENV)/bin/python benchmarks/demo_server.py
 
 # The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
 TESTS := tests/unit tests/contract tests/integration tests/end_to_end
@@ -44,6 +47,7 @@ test-parity: $(VENV)/parity.done ## our SigLIP and Qwen3 against transformers (i
 
 bench: $(VENV)/dev.done ## the benchmarks that need no data of yours
 	$(VENV)/bin/python benchmarks/backfill_overhead.py
+	$(VENV)/bin/python benchmarks/server_throughput.py
 
 clean:
 	rm -rf $(VENV)

@@ -43,11 +43,20 @@ What next?
   What is wrong?      shelfsight doctor"""
 
 
-def run(settings: Settings, *, seed: int, progress: Progress, out: Out) -> int:
+def database_of(seed: int, server: str | None = None) -> str:
+    """Name the database of a demo; one that embeds through a server has another."""
+    return f"{DATABASE}_{'server_' if server else ''}{seed}"
+
+
+def run(
+    settings: Settings, *, seed: int, progress: Progress, out: Out, server: str | None = None
+) -> int:
     """Run the demo in a database of its own; gives the exit status.
 
+    `server` is the address of an embedding server; without one the models run in this process.
+
     Raises:
-        ShelfsightError: the embedded Postgres or the models cannot be had.
+        ShelfsightError: the embedded Postgres, the models or the server cannot be had.
     """
     folder = wiring.home(settings) / "demo" / str(seed)
     shop = make_shop(seed)
@@ -55,9 +64,9 @@ def run(settings: Settings, *, seed: int, progress: Progress, out: Out) -> int:
     out(f"  {draw_pictures(shop, folder / 'pictures')} pictures drawn, the others were there")
     photographs = take_photographs(shop, folder / "photographs", seed=seed)
     with _pictures_served(folder / "pictures") as (host, address):
-        settings = _settings(settings, host)
+        settings = _settings(settings, host, server)
         with (
-            wiring.open_database(settings, name=f"{DATABASE}_{seed}") as database,
+            wiring.open_database(settings, name=database_of(seed, server)) as database,
             wiring.open_embedder(settings, out) as embedder,
         ):
             wiring.write_products(database, (_imported(product, address) for product in shop))
@@ -70,11 +79,12 @@ def run(settings: Settings, *, seed: int, progress: Progress, out: Out) -> int:
     return status
 
 
-def _settings(settings: Settings, host: str) -> Settings:
+def _settings(settings: Settings, host: str, server: str | None) -> Settings:
     """Defaults, whatever the environment says, so that the demo never meets the user's data."""
     return Settings.model_construct(
         shelfsight_home=settings.shelfsight_home,
         models="lite",
+        embedding_server_url=server,
         batch_size=BATCH_SIZE,
         max_batches=0,
         allow_private_images=host,

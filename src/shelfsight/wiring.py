@@ -3,20 +3,23 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shelfsight.backfill import Parts
 from shelfsight.database import Database
-from shelfsight.errors import PictureError
+from shelfsight.errors import PictureError, ServerError
 from shelfsight.progress import Progress
 from shelfsight.records import Due, Pixels, Selection
 from shelfsight.scan import Scanner
 from shelfsight.seams import Catalog, Embedder, Fusion
-from shelfsight.settings import Settings
+from shelfsight.settings import Settings, without_password
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from shelfsight.catalog.imported import ImportedProduct
     from shelfsight.catalog.writer import Imported
     from shelfsight.storage.status import Status
@@ -43,7 +46,9 @@ def database_name(settings: Settings) -> str:
 
 def models_name(settings: Settings) -> str:
     """Who embeds, for people."""
-    return settings.embedding_server_url or f"models in this process ({settings.models})"
+    if settings.embedding_server_url is not None:
+        return without_password(settings.embedding_server_url)
+    return f"models in this process ({settings.models})"
 
 
 @contextmanager
@@ -176,6 +181,58 @@ def _embedder(settings: Settings, say: Say) -> Embedder:
     from shelfsight.embedding.onnx_model import open_pair
 
     return open_pair(settings.models, model_dir=settings.model_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a server listens; `insecure` lets it serve other machines without a key."""
+
+    host: str
+    port: int
+    insecure: bool = False
+
+
+def serve_models(settings: Settings, listen: Listen, say: Say) -> None:
+    """Serve both models over HTTP until told to stop.
+
+    Raises:
+        SettingsError: it would serve other machines without a key.
+        ModelError: the models cannot be loaded.
+        ServerError: the address cannot be listened on, or the extra is not installed.
+    """
+    try:
+        from shelfsight.serving import access
+        from shelfsight.serving.listen import bind, serve, url_of
+    except ModuleNotFoundError as error:
+        raise ServerError(
+            f"{error.name} is not installed: pip install 'shelfsight[server]'"
+        ) from None
+    has_key = settings.embedding_server_api_key is not None
+    access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
+    with closing(bind(listen.host, listen.port)) as taken:
+        app = embedding_app(settings)
+        say(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
+        serve(app, taken)
+
+
+def embedding_app(settings: Settings) -> "FastAPI":
+    """The app of the embedding server, its models loaded, for any ASGI server.
+
+    Raises:
+        ModelError: the models cannot be loaded.
+    """
+    from shelfsight.embedding.models import PAIRS
+    from shelfsight.embedding.onnx_model import load_image, load_text
+    from shelfsight.serving.access import Key
+    from shelfsight.serving.embedding_app import AppConfig, create
+
+    image, text = PAIRS[settings.models]
+    key = settings.embedding_server_api_key
+    return create(
+        load_image(image, settings.model_dir),
+        load_text(text, settings.model_dir),
+        AppConfig(key=None if key is None else Key(key.get_secret_value())),
+    )
 
 
 def init(settings: Settings) -> list[str]:

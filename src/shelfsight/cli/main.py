@@ -11,6 +11,7 @@ from shelfsight.cli.catalog import import_file, init, status
 from shelfsight.cli.demo import demo
 from shelfsight.cli.doctor import doctor
 from shelfsight.cli.scan import scan
+from shelfsight.cli.serve_models import serve_models
 from shelfsight.errors import ShelfsightError
 
 INTERRUPTED = 130
@@ -38,7 +39,7 @@ def shelfsight(debug: bool) -> None:
     """Every command hangs below this one."""
 
 
-for command in (backfill, init, import_file, status, scan, doctor, demo):
+for command in (backfill, init, import_file, status, scan, doctor, serve_models, demo):
     shelfsight.add_command(command)
 
 

@@ -48,7 +48,8 @@ class TextSpec:
     `end_token` is appended, and survives the cut to `max_tokens`. `pad_to` is a length to which
     every text is brought; None pads to the longest of a batch. `pooling` "last" takes the state
     of a text's last token; "graph" means that the graph pools. `query` is the template of a text
-    that asks rather than describes.
+    that asks rather than describes. `shortest` is how few of its first numbers still are a vector
+    (Matryoshka Representation Learning); None for a model that was not trained for it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class TextSpec:
     end_token: int | None = None
     pad_to: int | None = None
     query: str = "{text}"
+    shortest: int | None = None
     output: str | None = None
     column: int = TEXT_WIDTH
 
@@ -133,6 +135,7 @@ QWEN3 = TextSpec(
         "Instruct: Given a web search query, retrieve relevant passages that answer the query\n"
         "Query:{text}"
     ),
+    shortest=32,  # "user-defined output dimensions ranging from 32 to 1024" (its README)
 )
 
 EFFICIENTNET_LITE0 = ImageSpec(
@@ -154,6 +157,7 @@ WORDLLAMA = TextSpec(
     max_tokens=1024,
     pad_token=0,
     pooling="graph",
+    shortest=64,  # trained at 64, 128, 256, 512 and 1024 (WordLlama's README)
 )
 
 ModelSpec = ImageSpec | TextSpec

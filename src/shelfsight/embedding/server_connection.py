@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from time import monotonic
 from typing import Self
 
@@ -130,9 +131,10 @@ class ServerConnection:
         )
         headers = {} if body is None else {"Content-Type": "application/json"}
         url = self._url.joinpath(path.lstrip("/"))
+        data = None if body is None else BytesIO(body)  # bytes would be written in one piece
         try:
             async with self._session.request(
-                method, url, data=body, headers=headers, timeout=timeout, max_redirects=20
+                method, url, data=data, headers=headers, timeout=timeout, max_redirects=20
             ) as response:
                 content = await response.read()
                 self._refuse_moved(response)

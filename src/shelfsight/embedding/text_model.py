@@ -41,26 +41,30 @@ class TextModel:
         for name in self._session.inputs:
             if name not in _INPUTS and not name.startswith("past_key_values."):
                 raise ModelError(f"{spec.name}: the graph asks for {name}, which is not known")
-        check(self._session, lambda: self._run(self._tokens(["a"])), spec.width)
+        check(self._session, lambda: self._run(self.tokens(["a"])), spec.width)
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
         """Unit vectors (spec.column,) of texts, in their order; any length, any characters."""
         results: list[Vector | Failure] = [_EMPTY] * len(texts)
         told = [number for number, text in enumerate(texts) if text.strip()]
         template = self.spec.query if query else "{text}"
-        tokens = self._tokens([template.format(text=texts[number]) for number in told])
-        for batch in _batches([self.spec.pad_to or len(row) for row in tokens]):
-            vectors = embed_each(
-                [tokens[place] for place in batch],
-                self._run,
-                stage=Stage.TEXT,
-                column=self.spec.column,
-            )
+        tokens = self.tokens([template.format(text=texts[number]) for number in told])
+        for batch in self.batches(tokens):
+            vectors = self.embed_tokens([tokens[place] for place in batch])
             for place, vector in zip(batch, vectors, strict=True):
                 results[told[place]] = vector
         return results
 
-    def _tokens(self, texts: Sequence[str]) -> list[Tokens]:
+    def embed_tokens(self, batch: Sequence[Tokens]) -> list[Vector | Failure]:
+        """Unit vectors (spec.column,) of texts given as tokens, in one run."""
+        return embed_each(batch, self._run, stage=Stage.TEXT, column=self.spec.column)
+
+    def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
+        """Places of texts that run well together: of like length, not too many tokens."""
+        return _batches([self.spec.pad_to or len(row) for row in tokens])
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of texts that are not empty, cut to what the model takes."""
         end = [] if self.spec.end_token is None else [self.spec.end_token]
         room = self.spec.max_tokens - len(end)
         cut = [_encodable(text[: room * _CHARACTERS_A_TOKEN]) for text in texts]

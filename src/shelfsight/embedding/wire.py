@@ -96,13 +96,14 @@ class ModelsInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """What `GET /health` answers; `uptime` in seconds."""
+    """What `GET /health` answers; `uptime` in seconds, `problems` of workers in words."""
 
     status: str = "healthy"
     models: ModelsInfo
     device: str | None = None
     uptime: float | None = None
     version: str | None = None
+    problems: list[str] = []
 
 
 def encode_vector(vector: NDArray[np.float32]) -> str:

@@ -9,6 +9,10 @@ CREATE TEMPORARY TABLE shelfsight_page (
 -- name: copy_vectors
 COPY shelfsight_page FROM STDIN (FORMAT BINARY)
 
+-- name: count_staged
+-- Without it a page is taken for a large table, and the whole shop is read to join it.
+ANALYZE shelfsight_page (id)
+
 -- name: upsert_vectors
 -- A vector that could not be made anew stays while the content it came from (the part of the hash
 -- before the colon is the text's, the one behind it the pictures') and its model are the same, or

@@ -89,6 +89,7 @@ class PostgresVectorStore:
         def work(connection: Connection) -> None:
             connection.execute(QUERIES["stage_vectors"])
             _copy(connection, QUERIES["copy_vectors"], _STAGED, staged)
+            connection.execute(QUERIES["count_staged"])
             connection.execute(upsert, values)
             record_failures(connection, page, id_type)
             if failed:

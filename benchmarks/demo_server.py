@@ -1,0 +1,95 @@
+"""The demo twice: with the models in this process, and through an embedding server.
+
+Starts `shelfsight serve-models --models lite`, and compares all that either run stored:
+
+    python benchmarks/demo_server.py
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from pgvector import Vector
+from psycopg import Connection
+
+from shelfsight import demo, wiring
+from shelfsight.progress import choose
+from shelfsight.settings import Settings, load
+
+SEED = 7
+ALIKE = 0.9999
+VECTORS = ("ImageEmbedding", "TextEmbedding", "CombinedEmbedding")
+
+Stored = dict[str, list[np.ndarray | None]]
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home, served() as url:
+        Path(home).chmod(0o755)
+        settings = load({"shelfsight_home": home})
+        print(f"== Models in this process\n{demo_says(settings, None)}\n", flush=True)
+        print(f"== Through {url}\n{demo_says(settings, url)}\n", flush=True)
+        return compare(read(settings, None), read(settings, url))
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """An embedding server in a process of its own; gives its address."""
+    command = (sys.executable, "-m", "shelfsight", "serve-models", "--models=lite", "--port=0")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            line = server.stdout.readline() if server.stdout else ""
+            yield line.split(" at ")[1].split(";")[0]
+        finally:
+            server.terminate()
+
+
+def demo_says(settings: Settings, server: str | None) -> str:
+    """Run the demo; gives what it found."""
+    lines: list[str] = []
+    progress = choose(as_json=False, verbose=False)
+    status = demo.run(settings, seed=SEED, progress=progress, out=lines.append, server=server)
+    if status:
+        sys.exit(status)
+    start = next(n for n, line in enumerate(lines) if line.startswith("Scanning"))
+    return "\n".join(line for line in lines[start:] if line != demo.NEXT)
+
+
+def read(settings: Settings, server: str | None) -> Stored:
+    """Every stored vector by SKU."""
+    columns = ", ".join(f'e."{name}"' for name in VECTORS)
+    query = (
+        f'SELECT v."Sku", {columns} FROM "ProductEmbeddings" e'
+        ' JOIN "ProductVariants" v ON v."Id" = e."ProductVariantId"'
+    )
+
+    def work(connection: Connection) -> Stored:
+        rows: Sequence[tuple[str, *tuple[Vector | None, ...]]]
+        rows = connection.execute(query).fetchall()
+        return {sku: [v and v.to_numpy() for v in vectors] for sku, *vectors in rows}
+
+    local = settings.model_copy(update={"database_url": None})
+    with wiring.open_database(local, name=demo.database_of(SEED, server)) as database:
+        return database.run(work, read_only=True)
+
+
+def compare(here: Stored, there: Stored) -> int:
+    """Print how alike the vectors are; gives the exit status."""
+    good = here.keys() == there.keys()
+    print(f"Products with vectors: {len(here)} in this process, {len(there)} through the server")
+    for column, name in enumerate(VECTORS):
+        pairs = [(vectors[column], there[sku][column]) for sku, vectors in here.items()]
+        good = good and all((a is None) == (b is None) for a, b in pairs)
+        cosines = [float(a @ b) for a, b in pairs if a is not None and b is not None]
+        good = good and min(cosines) >= ALIKE
+        print(f"{name:<18} {len(cosines):>4} pairs, smallest cosine {min(cosines):.6f}")
+    print(f"The same to a cosine of {ALIKE}" if good else "NOT THE SAME")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

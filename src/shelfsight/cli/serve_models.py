@@ -1,0 +1,24 @@
+"""`shelfsight serve-models`."""
+
+import click
+
+from shelfsight import wiring
+from shelfsight.cli.options import Command
+from shelfsight.settings import Settings
+
+
+@click.command(
+    "serve-models", cls=Command, settings=("models", "model_dir", "embedding_server_api_key")
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
+)
+@click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
+def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> None:
+    """Serve both models over HTTP, for EMBEDDING_SERVER_URL and for clients of OpenAI.
+
+    Stops at Ctrl-C or SIGTERM, once what was begun is answered. Beyond this machine it listens
+    only with EMBEDDING_SERVER_API_KEY, which clients then send as a bearer token.
+    """
+    wiring.serve_models(settings, wiring.Listen(host, port, insecure), click.echo)

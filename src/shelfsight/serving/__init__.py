@@ -1,0 +1,1 @@
+"""The models behind HTTP: lanes that batch across requests, and the app before them."""

@@ -1,0 +1,144 @@
+"""The HTTP app of the embedding server: routes, who may use them, errors, start and stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Depends, FastAPI, Request
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from shelfsight import __version__
+from shelfsight.embedding.image_model import ImageModel
+from shelfsight.embedding.openai_wire import OPENAI_PATH, OpenAIRequest, OpenAIResponse
+from shelfsight.embedding.text_model import TextModel
+from shelfsight.embedding.wire import (
+    HEALTH_PATH,
+    IMAGE_PATH,
+    TEXT_PATH,
+    EmbedResponse,
+    Health,
+    ImageRequest,
+    TextRequest,
+)
+from shelfsight.serving.access import Key
+from shelfsight.serving.batching import WorkerDownError
+from shelfsight.serving.embeddings import Embeddings
+from shelfsight.serving.endpoints import DOCS_PATH, METRICS_PATH, READY_PATH, Endpoints
+from shelfsight.serving.limits import Limits
+from shelfsight.serving.metrics import Measured, Metrics
+from shelfsight.serving.refusals import (
+    DownError,
+    KeyRefusedError,
+    RequestRefusedError,
+    error_answer,
+)
+
+_LOOKS_A_STUCK = 20
+"""How often a worker is looked at within the time after which it counts as stuck."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppConfig:
+    """Without a `key` everyone is served. `device` is told by `/health`."""
+
+    key: Key | None = None
+    limits: Limits = field(default_factory=Limits)
+    device: str = "cpu"
+
+
+def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
+    """Make the app around two loaded models; it serves once its lifespan has begun."""
+    metrics = Metrics()
+    embeddings = Embeddings(image, text, config.limits, metrics)
+    endpoints = Endpoints(embeddings, config.limits, metrics, config.device)
+    app = FastAPI(
+        title="shelfsight embedding server",
+        version=__version__,
+        lifespan=_lifespan(embeddings, config.limits),
+        docs_url=DOCS_PATH,
+        redoc_url=None,
+    )
+    app.add_middleware(Measured, metrics=metrics)
+    guarded = [Depends(_guard(config.key))]
+    for path, handler, asked, answered in (
+        (IMAGE_PATH, endpoints.embed_image, ImageRequest, EmbedResponse),
+        (TEXT_PATH, endpoints.embed_text, TextRequest, EmbedResponse),
+        (OPENAI_PATH, endpoints.openai, OpenAIRequest, OpenAIResponse),
+    ):
+        app.add_api_route(
+            path,
+            handler,
+            methods=["POST"],
+            dependencies=guarded,
+            openapi_extra=_request_body(asked),
+            responses={200: {"model": answered}, 422: {"model": answered}},
+        )
+    app.add_api_route(METRICS_PATH, endpoints.metrics, dependencies=guarded)
+    app.add_api_route(
+        HEALTH_PATH, endpoints.health, responses={200: {"model": Health}, 503: {"model": Health}}
+    )
+    app.add_api_route(READY_PATH, endpoints.ready)
+    app.add_api_route("/", endpoints.root)
+    _answer_errors(app, metrics)
+    return app
+
+
+def _lifespan(embeddings: Embeddings, limits: Limits) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await embeddings.warm_up()
+        watchdog = asyncio.create_task(_watch(embeddings, limits.stuck_seconds / _LOOKS_A_STUCK))
+        try:
+            yield
+        finally:
+            watchdog.cancel()
+            await asyncio.to_thread(embeddings.close)
+
+    return lifespan
+
+
+async def _watch(embeddings: Embeddings, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        embeddings.fail_if_down()
+
+
+def _guard(key: Key | None) -> Callable[[Request], Awaitable[None]]:
+    async def guard(request: Request) -> None:
+        if key is not None and not key.opens(request.headers.get("authorization", "")):
+            raise KeyRefusedError("unauthorized", "send the key as: Authorization: Bearer KEY")
+
+    return guard
+
+
+def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
+    """Give each class of error its answer, and count it."""
+
+    def answer(kind: str, error: RequestRefusedError | None, status: int) -> Response:
+        metrics.errors.labels(kind).inc()
+        message = str(error) if error else HTTPStatus(status).phrase
+        return error_answer(kind, message, status, error.headers if error else None)
+
+    def refused(_request: Request, error: Exception) -> Response:
+        match error:
+            case RequestRefusedError():
+                return answer(error.kind, error, error.status)
+            case WorkerDownError():
+                return answer("worker_down", DownError("worker_down", str(error)), 503)
+            case HTTPException():
+                return answer(f"http_{error.status_code}", None, error.status_code)
+        return answer("bug", None, 500)
+
+    for kind in (RequestRefusedError, WorkerDownError, HTTPException, Exception):
+        app.add_exception_handler(kind, refused)
+
+
+def _request_body(shape: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body for `/docs`: it is read by hand, so that limits come before parsing."""
+    schema = {"schema": shape.model_json_schema()}
+    return {"requestBody": {"required": True, "content": {"application/json": schema}}}

@@ -1,0 +1,30 @@
+"""From a picture as it is sent, in base64, to pixels."""
+
+import binascii
+
+from shelfsight.images.decode import decode, resize
+from shelfsight.images.unusable import UnusablePictureError
+from shelfsight.records import Failure, PictureFormat, Pixels, Stage
+
+
+def prepare(sent: str, picture_format: PictureFormat) -> Pixels | Failure:
+    """Read base64, or a data URI, into uint8 (side, side, 3)."""
+    if sent[:8].lower().startswith(("http://", "https://")):
+        return _failure("url_not_fetched", "nothing is fetched: send the picture itself in base64")
+    try:
+        data = binascii.a2b_base64(_content(sent), strict_mode=True)
+    except ValueError:
+        return _failure("bad_base64", "this is not base64")
+    try:
+        return resize(decode(data), picture_format)
+    except UnusablePictureError as error:
+        return error.failure
+
+
+def _content(sent: str) -> str:
+    """What follows the comma of a data URI (RFC 2397)."""
+    return sent.partition(",")[2] if sent[:5].lower() == "data:" else sent
+
+
+def _failure(kind: str, message: str) -> Failure:
+    return Failure(stage=Stage.DECODE, kind=kind, message=message)

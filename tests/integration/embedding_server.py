@@ -1,0 +1,115 @@
+"""The embedding server with the lite models, on a port of its own, and ways to ask it."""
+
+import base64
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+
+import numpy as np
+import uvicorn
+from PIL import Image
+from starlette.types import ASGIApp
+
+from shelfsight.embedding.image_model import ImageModel
+from shelfsight.embedding.models import EFFICIENTNET_LITE0, WORDLLAMA
+from shelfsight.embedding.onnx_model import OnnxEmbedder, load_image, load_text
+from shelfsight.embedding.text_model import TextModel
+from shelfsight.serving.embedding_app import AppConfig, create
+from shelfsight.serving.listen import bind, url_of
+
+
+@cache
+def lite() -> tuple[ImageModel, TextModel]:
+    return load_image(EFFICIENTNET_LITE0, None), load_text(WORDLLAMA, None)
+
+
+def in_process() -> OnnxEmbedder:
+    return OnnxEmbedder(*lite())
+
+
+@contextmanager
+def serving(image=None, text=None, **config) -> Iterator[str]:
+    """The address of a server of the lite models, or of those given."""
+    with running(create(image or lite()[0], text or lite()[1], AppConfig(**config))) as url:
+        yield url
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    taken = bind("127.0.0.1", 0)
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets=None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+    server = Server(uvicorn.Config(app, lifespan="on", log_level="error", access_log=False))
+    url = url_of(taken)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+    thread.start()
+    with closing(taken):
+        try:
+            assert started.wait(60)
+            yield url
+        finally:
+            server.should_exit = True
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.content)
+
+    @property
+    def error(self) -> str:
+        """The kind of an answer without embeddings."""
+        return self.json["error"]["type"]
+
+    @property
+    def kinds(self) -> dict[int, str]:
+        return {error["index"]: error["kind"] for error in self.json["errors"]}
+
+
+def ask(url: str, path: str, body: object = None, *, key: str | None = None) -> Answer:
+    """POST a body, as JSON unless it is bytes; GET without one."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data=data)
+    if key is not None:
+        request.add_header("Authorization", f"Bearer {key}")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return Answer(response.status, dict(response.headers), response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, dict(error.headers), error.read())
+
+
+def picture(seed: int = 0, side: int = 224) -> np.ndarray:
+    """Large patches of colour, as photos have and noise has not."""
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    return np.array(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def in_base64(pixels: np.ndarray, kind: str = "PNG") -> str:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def cosine(a: object, b: object) -> float:
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))

@@ -1,0 +1,117 @@
+"""What the embedding server lets in, and how it reads it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shelfsight.embedding.models import QWEN3, SIGLIP, WORDLLAMA
+from shelfsight.embedding.wire import QUERY_INSTRUCTION, TextRequest
+from shelfsight.errors import SettingsError
+from shelfsight.serving.access import Key, check_host
+from shelfsight.serving.body import parse
+from shelfsight.serving.embeddings import dimensions_allowed, instructed
+from shelfsight.serving.limits import FullError, Room
+from shelfsight.serving.refusals import BusyError, RequestRefusedError
+
+ANY_TEXT = st.text(st.characters(exclude_characters="\ufffd"))
+"""Half pairs of surrogates included."""
+
+
+@given(st.lists(ANY_TEXT, min_size=1))
+def test_texts_arrive_as_they_were_and_half_a_pair_as_a_question_mark(texts: list[str]) -> None:
+    got = parse(json.dumps({"texts": texts}).encode(), TextRequest).texts
+    whole = [t.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") for t in texts]
+    assert got == [text.replace("\ufffd", "?") for text in whole]
+
+
+def test_an_escaped_backslash_before_a_u_is_no_surrogate() -> None:
+    body = rb'{"texts": ["\\ud800", "\ud800"]}'
+    assert parse(body, TextRequest).texts == ["\\ud800", "?"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"\xff\xfe", 400),
+        (b'{"texts": ["\xed\xa0\x80"]}', 400),
+        (b'{"texts": ["\\u12"]}', 400),
+        (b"[" * 100_000, 400),
+        (b"[]", 422),
+        (b'{"texts": "a"}', 422),
+        (b'{"texts": [1]}', 422),
+        (b'{"texts": ["a"], "encoding_format": "hex"}', 422),
+    ],
+)
+def test_what_is_not_json_of_the_shape_is_refused_in_words(body: bytes, status: int) -> None:
+    with pytest.raises(RequestRefusedError) as refused:
+        parse(body, TextRequest)
+    assert refused.value.status == status
+    assert 0 < len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "opens"),
+    [
+        ("Bearer secret", True),
+        ("bearer  secret ", True),
+        ("Bearer secre", False),
+        ("Basic secret", False),
+        ("secret", False),
+        ("Bearer ", False),
+        ("", False),
+        ("Bearer \udcff", False),
+    ],
+)
+def test_only_the_key_opens(sent: str, opens: bool) -> None:
+    key = Key("secret")
+    assert key.opens(sent) is opens
+    assert "secret" not in repr(vars(key))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_this_machine_may_be_served_without_a_key(host: str) -> None:
+    check_host(host, has_key=False, insecure=False)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_other_machines_are_served_with_a_key_or_when_told_so(host: str) -> None:
+    check_host(host, has_key=True, insecure=False)
+    check_host(host, has_key=False, insecure=True)
+    with pytest.raises(SettingsError, match="EMBEDDING_SERVER_API_KEY"):
+        check_host(host, has_key=False, insecure=False)
+
+
+def test_a_room_lets_in_what_fits_and_one_giant_alone() -> None:
+    room = Room(10)
+    with room.hold(25):
+        pass
+    with room.hold(6), room.hold(4), pytest.raises(FullError), room.hold(1):
+        pass
+    with room.hold(10):
+        pass
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(0, 1), (0.2, 1), (2.1, 3), (1000, 60)])
+def test_when_to_come_again_is_in_whole_seconds(ahead: float, told: int) -> None:
+    assert BusyError(ahead).headers == {"Retry-After": str(told)}
+
+
+def test_the_usual_instruction_reads_as_the_model_does_in_process() -> None:
+    assert instructed(QWEN3, QUERY_INSTRUCTION) + "mugs" == QWEN3.query.format(text="mugs")
+
+
+def test_another_instruction_takes_its_place() -> None:
+    assert instructed(QWEN3, "Find {text}") == "Instruct: Find {text}\nQuery:"
+    assert instructed(QWEN3, None) == instructed(WORDLLAMA, "Find it") == ""
+
+
+def test_only_models_trained_for_it_are_cut_short() -> None:
+    assert list(dimensions_allowed(SIGLIP)) == [768]
+    assert 32 in dimensions_allowed(QWEN3)
+    assert 31 not in dimensions_allowed(QWEN3)
+    assert 1024 in dimensions_allowed(WORDLLAMA)
+    assert 1025 not in dimensions_allowed(WORDLLAMA)
