@@ -4,11 +4,12 @@ It keeps no session state (no prepared statements, no SET beyond a transaction, 
 so that it works through a pooler in transaction mode.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import psycopg
 from pgvector.psycopg import register_vector
+from psycopg import sql
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
@@ -131,6 +132,19 @@ def columns(connection: Connection, table: str) -> dict[str, str]:
         [f'"{table}"'],
     )
     return {name: kind for name, kind in rows}
+
+
+def copy_rows(
+    connection: Connection,
+    statement: sql.SQL,
+    types: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """Run a `COPY ... FROM STDIN (FORMAT BINARY)` over rows whose columns have these types."""
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
 
 
 def _line(error: psycopg.Error) -> str:

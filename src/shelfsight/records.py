@@ -57,7 +57,8 @@ NO_CONTENT = Failure(
 class Product:
     """One row of `"ProductVariants"` with the addresses of its pictures, in order.
 
-    `source_hash` stands for the content the vectors depend on; it is computed in SQL.
+    `source_hash` stands for the content the vectors depend on; it is computed in SQL. `is_new`
+    says that no vectors of it were stored when it was read.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Product:
     description: str = ""
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
+    is_new: bool = False
 
 
 @dataclass(slots=True, eq=False)

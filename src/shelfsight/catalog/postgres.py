@@ -134,7 +134,7 @@ def _text(found: dict[str, str], name: str) -> sql.Composable:
 
 
 def _product(row: tuple[Any, ...]) -> Product:
-    id_, product_id, owner_id, title, description, image_urls, source_hash = row
+    id_, product_id, owner_id, title, description, image_urls, source_hash, is_new = row
     return Product(
         id=id_,
         product_id=product_id,
@@ -143,4 +143,5 @@ def _product(row: tuple[Any, ...]) -> Product:
         description=description,
         image_urls=tuple(image_urls),
         source_hash=source_hash,
+        is_new=is_new,
     )

@@ -31,7 +31,7 @@ WITH span AS MATERIALIZED (
   WHERE f."ProductVariantId" {within}
   GROUP BY f."ProductVariantId", f."SourceHash"
 ), due AS (
-  SELECT source.*
+  SELECT source.*, e."ProductVariantId" IS NULL AS is_new
   FROM source
   LEFT JOIN "ProductEmbeddings" AS e
     ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
@@ -72,7 +72,7 @@ SELECT bounds.size, bounds.last::text, due.id::text, due.product_id::text, due.o
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
                       {text_limit}) END,
-       due.urls, due.hash
+       due.urls, due.hash, due.is_new
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 

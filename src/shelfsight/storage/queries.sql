@@ -1,6 +1,14 @@
--- name: stage_vectors
+-- name: do_not_wait
 -- A page that a crash of the server loses is due again: its commit need not wait for the disk.
-SET LOCAL synchronous_commit = off;
+SET LOCAL synchronous_commit = off
+
+-- name: copy_new
+COPY "ProductEmbeddings" (
+  "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
+  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
+  "ModelVersions") FROM STDIN (FORMAT BINARY)
+
+-- name: stage_vectors
 CREATE TEMPORARY TABLE shelfsight_page (
   id text, image vector, text vector, combined vector, image_failed boolean, text_failed boolean,
   image_url text, image_hash text, product_text text, source_hash text, versions jsonb

@@ -1,6 +1,5 @@
 """Writes vectors page by page, and finds the nearest ones."""
 
-from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -11,12 +10,13 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight import statements
-from shelfsight.database import Connection, Database, columns
+from shelfsight.database import Connection, Database, columns, copy_rows
 from shelfsight.errors import ModelMismatchError, SchemaError
 from shelfsight.records import Candidate, Embedded, Modality, ModelPair, Stage, Vector
 from shelfsight.seams import Fusion
 from shelfsight.storage import schema
 from shelfsight.storage.ledger import QUERIES, record_failures
+from shelfsight.storage.new_rows import copy_new, types_of
 
 _STAGED = (
     "text",
@@ -81,16 +81,18 @@ class PostgresVectorStore:
             SchemaError: a product is there twice.
         """
         staged = [self._staged(item, models) for item in page]
-        upsert = self._upsert
+        types, upsert = self._straight, self._upsert
         id_type = self._id_type()
         values = {"image_model": models.image, "text_model": models.text}
         failed = [item.product.id for item in page if item.failures]
 
         def work(connection: Connection) -> None:
-            connection.execute(QUERIES["stage_vectors"])
-            _copy(connection, QUERIES["copy_vectors"], _STAGED, staged)
-            connection.execute(QUERIES["count_staged"])
-            connection.execute(upsert, values)
+            connection.execute(QUERIES["do_not_wait"])
+            if types is None or not copy_new(connection, page, staged, types):
+                connection.execute(QUERIES["stage_vectors"])
+                copy_rows(connection, QUERIES["copy_vectors"], _STAGED, staged)
+                connection.execute(QUERIES["count_staged"])
+                connection.execute(upsert, values)
             record_failures(connection, page, id_type)
             if failed:
                 self._recombine(connection, after=None, only=failed)
@@ -163,9 +165,16 @@ class PostgresVectorStore:
                 for id_, image, text in rows
             )
             connection.execute(QUERIES["stage_combined"])
-            _copy(connection, QUERIES["copy_combined"], ("text", "vector"), combined)
+            copy_rows(connection, QUERIES["copy_combined"], ("text", "vector"), combined)
             connection.execute(QUERIES["update_combined"].format(id_type=id_type), values)
         return rows
+
+    @cached_property
+    def _straight(self) -> tuple[str, ...] | None:
+        """The column types for a COPY without staging, None where rows must be staged."""
+        if self._database.run(schema.needs_id, read_only=True):
+            return None
+        return types_of(self._columns("ProductEmbeddings"))
 
     @cached_property
     def _upsert(self) -> sql.Composed:
@@ -189,18 +198,6 @@ class PostgresVectorStore:
             read = partial(columns, table=table)
             self._found[table] = self._database.run(read, read_only=True)
         return self._found[table]
-
-
-def _copy(
-    connection: Connection,
-    statement: sql.SQL,
-    types: Sequence[str],
-    rows: Iterable[Sequence[object]],
-) -> None:
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
 
 
 def _candidate(row: tuple[Any, ...]) -> Candidate:

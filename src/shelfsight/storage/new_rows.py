@@ -1,0 +1,79 @@
+"""Copies a page straight into the table where every product of it is new: no staging, no upsert."""
+
+from collections.abc import Callable, Mapping, Sequence
+from struct import pack
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from shelfsight.database import Connection, copy_rows
+from shelfsight.records import Embedded, Vector
+from shelfsight.storage.ledger import QUERIES
+from shelfsight.storage.schema import VECTOR_COLUMNS
+
+_FROM_TEXT: dict[str, Callable[[str], object]] = {
+    "uuid": UUID,
+    "text": str,
+    "integer": int,
+    "bigint": int,
+}
+"""How an id, which travels as text, becomes what a binary COPY sends for its column's type."""
+
+_IDS = ("ProductVariantId", "ProductId", "UserId")
+_TEXTS = ("ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType")
+
+_CANNOT = (
+    psycopg.IntegrityError,  # stored or deleted meanwhile, or a column of the shop's own is filled
+    psycopg.errors.FeatureNotSupported,  # row-level security: Postgres takes no COPY there
+)
+
+
+def types_of(stored: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The column types of a straight COPY; None where the table's are not those of `init`."""
+    ids = tuple(stored[name] for name in _IDS)
+    ours = {**VECTOR_COLUMNS, **dict.fromkeys(_TEXTS, "text"), "ModelVersions": "jsonb"}
+    if not set(ids) <= _FROM_TEXT.keys() or any(stored[name] != ours[name] for name in ours):
+        return None
+    return (*ids, "bytea", "bytea", "bytea", *("text" for _ in _TEXTS), "jsonb")
+
+
+def copy_new(
+    connection: Connection,
+    page: Sequence[Embedded],
+    staged: Sequence[tuple[Any, ...]],
+    types: tuple[str, ...],
+) -> bool:
+    """Copy a page of new products whose vectors are all well; whether it could be done.
+
+    `staged` are the rows as they would be staged. Where it cannot be done nothing has changed.
+    """
+    if not all(item.product.is_new and not item.failures for item in page):
+        return False
+    try:
+        with connection.transaction():
+            rows = (_row(item, row, types) for item, row in zip(page, staged, strict=True))
+            copy_rows(connection, QUERIES["copy_new"], types, rows)
+    except _CANNOT:
+        return False
+    return True
+
+
+def _row(item: Embedded, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:
+    _id, image, text, combined, _, _, url, file_hash, product_text, source_hash, versions = staged
+    ids = (item.product.id, item.product.product_id, item.product.owner_id)
+    typed = (
+        None if value is None else _FROM_TEXT[kind](value)
+        for value, kind in zip(ids, types[: len(ids)], strict=True)
+    )
+    source_type = "image" if text is None else "text" if image is None else "image_text"
+    words = (url, file_hash, product_text, source_hash, source_type)
+    vectors = (_binary(vector) for vector in (image, text, combined))
+    return (*typed, *vectors, *words, versions)
+
+
+def _binary(vector: Vector | None) -> bytes | None:
+    """A vector as pgvector sends it: its width and an unused zero (int16 each), float32 values."""
+    if vector is None:
+        return None
+    return pack(">hh", len(vector), 0) + vector.astype(">f4").tobytes()
