@@ -413,13 +413,17 @@ def test_truncated_json_is_asked_for_again(server, model):
     good(model.embed_texts(["mug"]))
 
 
-@pytest.mark.parametrize("retry_after", ["0", "3600"])
-def test_patience_ends_with_what_to_do(server, connect, retry_after):
+# Asked again at once, the last try may be cut off by the end of patience itself.
+@pytest.mark.parametrize(
+    ("retry_after", "last"), [("0", "status 503|.*[Tt]imeout.*"), ("3600", "status 503")]
+)
+def test_patience_ends_with_what_to_do(server, connect, retry_after, last):
     async def away(_request, _body):
         return web.Response(status=503, headers={"Retry-After": retry_after})
 
     server.before = away
-    with pytest.raises(ServerError, match=r"within 0.1 s \(last: status 503\).*COLD_START_TIMEOUT"):
+    said = rf"within 0.1 s \(last: ({last})\).*COLD_START_TIMEOUT"
+    with pytest.raises(ServerError, match=said):
         connect(server.url, cold_start_timeout=0.1)
 
 
