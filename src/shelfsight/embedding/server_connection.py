@@ -132,6 +132,8 @@ class ServerConnection:
         headers = {} if body is None else {"Content-Type": "application/json"}
         url = self._url.joinpath(path.lstrip("/"))
         data = None if body is None else BytesIO(body)  # bytes would be written in one piece
+        if self._session.closed:  # between two tries: nobody waits for the answer any more
+            raise asyncio.CancelledError
         try:
             async with self._session.request(
                 method, url, data=data, headers=headers, timeout=timeout, max_redirects=20
