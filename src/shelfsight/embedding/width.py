@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 2
-"""Chosen by recall on the very 620 photos of `benchmarks/scan_quality.py`: the first of 0, 1, 2 that
-reached 0.34 / 0.67 there with one view; few of 150 do (mean 0.338 / 0.663, deviation 0.007 / 0.005).
-On other photos expect the mean."""
+"""Chosen by recall on the very 620 photos of `benchmarks/scan_quality.py`: the first of 0, 1 and 2
+that reached 0.34 / 0.67 there with one view. Few of 150 do (mean 0.338 / 0.663, deviation 0.007 /
+0.005); on other photos expect the mean."""
 
 
 def fit_width(vectors: NDArray[np.float32], width: int) -> NDArray[np.float32]:
