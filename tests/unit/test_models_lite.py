@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shelfsight.embedding.local_model import LocalEmbedder
 from shelfsight.embedding.models import WORDLLAMA
-from shelfsight.embedding.onnx_model import OnnxEmbedder, load_text, open_pair
+from shelfsight.embedding.onnx_model import load_text, open_pair
 from shelfsight.records import Failure, ModelPair, PictureFormat
 
 
 @pytest.fixture(scope="module")
-def lite() -> OnnxEmbedder:
+def lite() -> LocalEmbedder:
     return open_pair("lite", model_dir=None)
 
 
@@ -25,26 +26,26 @@ def picture(seed: int) -> np.ndarray:
     return squares.repeat(32, axis=0).repeat(32, axis=1)
 
 
-def test_it_says_which_models_it_is_and_what_pictures_it_takes(lite: OnnxEmbedder):
+def test_it_says_which_models_it_is_and_what_pictures_it_takes(lite: LocalEmbedder):
     assert lite.models == ModelPair(
         image="efficientnet-lite0@0.1.0", text="wordllama-l2-supercat-256@0.4.0.post1"
     )
     assert lite.picture_format == PictureFormat(side=224, resample="bicubic")
 
 
-def test_a_picture_has_the_vector_it_always_had(lite: OnnxEmbedder):
+def test_a_picture_has_the_vector_it_always_had(lite: LocalEmbedder):
     (vector,) = lite.embed_images([picture(0)])
     expected = [0.0518, 0.0417, -0.0398, 0.0255, -0.0389, 0.1643]
     np.testing.assert_allclose(vector[:6], expected, atol=2e-4)
 
 
-def test_a_text_has_the_vector_it_always_had(lite: OnnxEmbedder):
+def test_a_text_has_the_vector_it_always_had(lite: LocalEmbedder):
     (vector,) = lite.embed_texts(["Blue ceramic mug, 330 ml"])
     expected = [0.0372, 0.1144, 0.1013, 0.1091, 0.2248, 0.0761]
     np.testing.assert_allclose(vector[:6], expected, atol=2e-4)
 
 
-def test_vectors_are_float32_of_unit_length_as_wide_as_their_column(lite: OnnxEmbedder):
+def test_vectors_are_float32_of_unit_length_as_wide_as_their_column(lite: LocalEmbedder):
     (image,) = lite.embed_images([picture(1)])
     (text,) = lite.embed_texts(["a mug"])
     for vector, width in ((image, 768), (text, 1024)):
@@ -53,7 +54,7 @@ def test_vectors_are_float32_of_unit_length_as_wide_as_their_column(lite: OnnxEm
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
-def test_pictures_together_have_the_vectors_they_have_alone(lite: OnnxEmbedder):
+def test_pictures_together_have_the_vectors_they_have_alone(lite: LocalEmbedder):
     pictures = [picture(seed) for seed in range(19)]
     together = np.stack(lite.embed_images(pictures))
     alone = np.stack([lite.embed_images([one])[0] for one in pictures])
@@ -61,20 +62,20 @@ def test_pictures_together_have_the_vectors_they_have_alone(lite: OnnxEmbedder):
     assert not np.allclose(together[0], together[1], atol=1e-3)
 
 
-def test_texts_together_have_the_vectors_they_have_alone_in_their_order(lite: OnnxEmbedder):
+def test_texts_together_have_the_vectors_they_have_alone_in_their_order(lite: LocalEmbedder):
     texts = ["mug " * count + str(count) for count in (300, 1, 900, 40, 2, 2000, 7)]
     together = np.stack(lite.embed_texts(texts))
     alone = np.stack([lite.embed_texts([one])[0] for one in texts])
     assert (together * alone).sum(axis=1).min() >= 0.9995
 
 
-def test_nothing_gives_nothing(lite: OnnxEmbedder):
+def test_nothing_gives_nothing(lite: LocalEmbedder):
     assert lite.embed_images([]) == []
     assert lite.embed_texts([]) == []
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n\t "])
-def test_an_empty_text_fails_alone(lite: OnnxEmbedder, empty: str):
+def test_an_empty_text_fails_alone(lite: LocalEmbedder, empty: str):
     before, failed, after = lite.embed_texts(["mug", empty, "cup"])
     assert isinstance(failed, Failure)
     assert failed.kind == "empty_text"
@@ -84,7 +85,7 @@ def test_an_empty_text_fails_alone(lite: OnnxEmbedder, empty: str):
 
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=()), max_size=40))
-def test_no_character_is_an_error(lite: OnnxEmbedder, text: str):
+def test_no_character_is_an_error(lite: LocalEmbedder, text: str):
     for query in (False, True):
         (result,) = lite.embed_texts([text], query=query)
         if text.strip():
@@ -94,12 +95,12 @@ def test_no_character_is_an_error(lite: OnnxEmbedder, text: str):
 
 
 @pytest.mark.parametrize("odd", ["a\x00b", "\x00", "\ud800", "x\udfffy", "\u202e\ufeff", "{text}"])
-def test_odd_characters_are_embedded(lite: OnnxEmbedder, odd: str):
+def test_odd_characters_are_embedded(lite: LocalEmbedder, odd: str):
     (vector,) = lite.embed_texts([odd], query=True)
     assert np.isfinite(vector).all()
 
 
-def test_no_length_is_an_error(lite: OnnxEmbedder):
+def test_no_length_is_an_error(lite: LocalEmbedder):
     vectors = lite.embed_texts(["mug " * 500_000, "x" * 1_000_000])
     assert all(vector.shape == (1024,) for vector in vectors)
 
@@ -121,7 +122,7 @@ def test_only_a_query_is_put_into_the_template():
     assert asked @ told < 0.99
 
 
-def test_pictures_and_texts_are_embedded_at_the_same_time(lite: OnnxEmbedder):
+def test_pictures_and_texts_are_embedded_at_the_same_time(lite: LocalEmbedder):
     pictures, texts = [picture(seed) for seed in range(10)], [f"mug {n}" for n in range(400)]
     work: list[Callable[[], list]] = [
         lambda: lite.embed_images(pictures),

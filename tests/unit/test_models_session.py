@@ -1,14 +1,31 @@
 """A model that is not what its row says is refused; an item it cannot take fails alone."""
 
+import sys
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
+import onnxruntime
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from shelfsight import wiring
 from shelfsight.embedding import lite_graphs
 from shelfsight.embedding.image_model import ImageModel
-from shelfsight.embedding.models import EFFICIENTNET_LITE0, PAIRS, SIGLIP, WORDLLAMA, ModelSpec
+from shelfsight.embedding.models import (
+    EFFICIENTNET_LITE0,
+    PAIRS,
+    QWEN3,
+    SIGLIP,
+    SIGLIP2,
+    SIGLIP_TEXT,
+    WORDLLAMA,
+    Device,
+    ModelSpec,
+    for_torch,
+)
+from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.session import Session
 from shelfsight.embedding.text_model import TextModel
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure
@@ -17,6 +34,7 @@ from shelfsight.settings import Settings
 WORDS = {"a": 0, "red": 1, "mug": 2, "broken": 3, "unknown": 4}
 TABLE = np.eye(4, 3, dtype=np.float32) + 0.1
 TABLE[3] = np.nan
+WITH_TORCH = [SIGLIP, SIGLIP2, SIGLIP_TEXT, QWEN3]
 
 
 def words_model(**changes) -> TextModel:
@@ -24,7 +42,11 @@ def words_model(**changes) -> TextModel:
     tokenizer = Tokenizer(models.WordLevel(WORDS, unk_token="unknown"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     spec = replace(WORDLLAMA, width=3, **changes)
-    return TextModel(spec, lite_graphs.token_means(TABLE), tokenizer)
+    return TextModel(spec, means(), tokenizer)
+
+
+def means(**options) -> Session:
+    return Session(lite_graphs.token_means(TABLE), name="words", **{"output": None, **options})
 
 
 def test_a_text_the_model_refuses_fails_alone():
@@ -45,36 +67,83 @@ def test_a_vector_that_is_not_finite_fails_alone():
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"width": 4}, "(1, 4)"),
-        ({"output": "states"}, "states"),
-        ({"pooling": "last"}, "shape"),
-    ],
+    ("changes", "told"), [({"width": 4}, "(1, 4)"), ({"pooling": "last"}, "shape")]
 )
 def test_a_graph_that_is_not_what_the_row_says_is_refused(changes: dict, told: str):
     tokenizer = Tokenizer(models.WordLevel(WORDS, unk_token="unknown"))
-    spec = replace(WORDLLAMA, width=3)
-    with pytest.raises(ModelError, match="wordllama") as caught:
-        TextModel(replace(spec, **changes), lite_graphs.token_means(TABLE), tokenizer)
+    with pytest.raises(ModelError, match="words") as caught:
+        TextModel(replace(WORDLLAMA, **{"width": 3, **changes}), means(), tokenizer)
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_output_the_graph_does_not_have_is_refused():
+    with pytest.raises(ModelError, match="words: the graph gives means, but not states"):
+        means(output="states")
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"<html>not found</html>")
-    with pytest.raises(ModelError, match="siglip-base-patch16-224 cannot be loaded"):
-        ImageModel(SIGLIP, path)
+    with pytest.raises(ModelError, match="words cannot be loaded"):
+        Session(path, name="words", output=None)
 
 
 def test_a_text_model_for_an_image_row_is_refused():
     with pytest.raises(ModelError, match="efficientnet-lite0"):
-        ImageModel(EFFICIENTNET_LITE0, lite_graphs.token_means(TABLE))
+        ImageModel(EFFICIENTNET_LITE0, means())
 
 
-def test_the_pairs_are_those_that_can_be_set():
-    assert set(PAIRS) == set(Settings.model_fields["models"].annotation.__args__)
+def test_cuda_without_a_build_for_it_is_an_error_that_says_what_to_install():
+    with pytest.raises(ModelError, match=r"DEVICE=cuda: .* pip install onnxruntime-gpu"):
+        open_pair("lite", model_dir=None, device="cuda")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_graph_that_ends_up_on_the_cpu_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    """As with a build for CUDA where its libraries, or the GPU, are missing."""
+    claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: claimed)
+    with pytest.raises(ModelError, match="DEVICE=cuda: ONNX Runtime has put words on the CPU"):
+        means(device="cuda")
+
+
+def test_a_model_says_where_it_runs_and_how_much_at_once():
+    lite = open_pair("lite", model_dir=None)
+    assert (lite.image.device, lite.text.device) == ("cpu", "cpu")
+    assert lite.image.batch == 8
+    assert [len(batch) for batch in lite.text.batches([[0] * 512] * 9)] == [4, 4, 1]
+
+
+def test_the_pairs_and_the_devices_are_those_that_can_be_set():
+    fields = Settings.model_fields
+    assert set(PAIRS) == set(get_args(fields["models"].annotation))
+    assert fields["device"].annotation == Device
+
+
+def test_torch_that_is_not_installed_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.delitem(sys.modules, "shelfsight.embedding.torch_model", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    settings = Settings.model_construct(backend="torch")
+    with pytest.raises(
+        ModelError, match=r"torch is not installed: pip install 'shelfsight\[torch\]'"
+    ):
+        wiring.embedding_app(settings)
+
+
+def test_lite_with_torch_is_refused():
+    settings = Settings.model_construct(models="lite", backend="torch", device="cpu")
+    with pytest.raises(ModelError, match="efficientnet-lite0 has no form for torch"):
+        wiring.files_to_download(settings)
+
+
+@pytest.mark.parametrize("spec", WITH_TORCH, ids=lambda spec: spec.torch.architecture)
+def test_the_backends_vectors_count_as_of_different_models(spec: ModelSpec):
+    row = for_torch(spec)
+    assert row.name == spec.name
+    assert row.revision != spec.revision
 
 
 @pytest.mark.parametrize("spec", [spec for pair in PAIRS.values() for spec in pair])

@@ -3,17 +3,22 @@
 A new model is one row here and one reference vector in a test.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
+from shelfsight.embedding.wire import QUERY_INSTRUCTION
+from shelfsight.errors import ModelError
 from shelfsight.records import IMAGE_WIDTH, TEXT_WIDTH, PictureFormat
+
+Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFiles:
     """Which files are needed of a repository of the Hugging Face hub.
 
-    `graph` is the ONNX file, `others` what lies beside it, paths as in the repository.
+    `graph` is the ONNX file or torch's weights, `others` what lies beside it, paths as in the
+    repository.
     """
 
     repository: str
@@ -22,12 +27,22 @@ class HubFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TorchForm:
+    """The files that torch reads of a model, and the class of transformers that reads them."""
+
+    architecture: str
+    revision: str
+    hub: HubFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
     """A model that takes pixels (n, 3, side, side), each value `(0..255 - mean) / deviation`.
 
     `revision` is what is fetched and what is stored beside each vector. `hub` is None for a model
-    built from an installed package. `width` is what the graph gives, at most `column`.
-    `output` names the graph's output (n, width); None means its first.
+    built from an installed package, `torch` for one that only ONNX Runtime runs. `width` is what
+    the graph gives, at most `column`. `output` names the graph's output (n, width); None means its
+    first.
     """
 
     name: str
@@ -38,6 +53,7 @@ class ImageSpec:
     mean: float
     deviation: float
     output: str | None = None
+    torch: TorchForm | None = None
     column: int = IMAGE_WIDTH
 
 
@@ -64,6 +80,7 @@ class TextSpec:
     query: str = "{text}"
     shortest: int | None = None
     output: str | None = None
+    torch: TorchForm | None = None
     column: int = TEXT_WIDTH
 
 
@@ -79,6 +96,15 @@ SIGLIP = ImageSpec(
     mean=127.5,
     deviation=127.5,
     output="pooler_output",
+    torch=TorchForm(
+        architecture="SiglipVisionModel",
+        revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+        hub=HubFiles(
+            repository="google/siglip-base-patch16-224",
+            graph="model.safetensors",
+            others=("config.json",),
+        ),
+    ),
 )
 
 SIGLIP2 = ImageSpec(
@@ -94,6 +120,15 @@ SIGLIP2 = ImageSpec(
     mean=127.5,
     deviation=127.5,
     output="pooler_output",
+    torch=TorchForm(
+        architecture="SiglipVisionModel",
+        revision="75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+        hub=HubFiles(
+            repository="google/siglip2-base-patch16-224",
+            graph="model.safetensors",
+            others=("config.json",),
+        ),
+    ),
 )
 
 # Words in SigLIP's space of images: trained on 64 places without a mask, so the padding counts.
@@ -112,6 +147,15 @@ SIGLIP_TEXT = TextSpec(
     end_token=1,
     pooling="graph",
     output="pooler_output",
+    torch=TorchForm(
+        architecture="SiglipTextModel",
+        revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+        hub=HubFiles(
+            repository="google/siglip-base-patch16-224",
+            graph="model.safetensors",
+            others=("config.json", "tokenizer.json"),
+        ),
+    ),
     column=IMAGE_WIDTH,
 )
 
@@ -131,11 +175,17 @@ QWEN3 = TextSpec(
     end_token=151_643,
     pooling="last",
     # The task the model was published with (Qwen3-Embedding's README); no blank after "Query:".
-    query=(
-        "Instruct: Given a web search query, retrieve relevant passages that answer the query\n"
-        "Query:{text}"
-    ),
+    query=f"Instruct: {QUERY_INSTRUCTION}\nQuery:{{text}}",
     shortest=32,  # "user-defined output dimensions ranging from 32 to 1024" (its README)
+    torch=TorchForm(
+        architecture="Qwen3Model",
+        revision="b22da495047858cce924d27d76261e96be6febc0",
+        hub=HubFiles(
+            repository="Qwen/Qwen3-Embedding-0.6B",
+            graph="model.safetensors",
+            others=("config.json", "tokenizer.json"),
+        ),
+    ),
 )
 
 EFFICIENTNET_LITE0 = ImageSpec(
@@ -166,3 +216,29 @@ PAIRS: dict[str, tuple[ImageSpec, TextSpec]] = {
     "siglip-qwen3": (SIGLIP, QWEN3),
     "lite": (EFFICIENTNET_LITE0, WORDLLAMA),
 }
+
+Row = TypeVar("Row", ImageSpec, TextSpec)
+
+
+def torch_form(spec: ModelSpec) -> TorchForm:
+    """Give what torch reads of a model.
+
+    Raises:
+        ModelError: only ONNX Runtime runs it.
+    """
+    if spec.torch is None:
+        raise ModelError(f"BACKEND=torch: {spec.name} has no form for torch; use BACKEND=onnx")
+    return spec.torch
+
+
+def for_torch(spec: Row) -> Row:
+    """Give the row with the files and the revision that torch reads.
+
+    The vectors then count as another model's: that an export has the very weights of the original
+    is likely, but has not been compared.
+
+    Raises:
+        ModelError: only ONNX Runtime runs it.
+    """
+    form = torch_form(spec)
+    return replace(spec, revision=form.revision, hub=form.hub)

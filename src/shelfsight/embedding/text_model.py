@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from shelfsight.embedding.models import TextSpec
-from shelfsight.embedding.session import Session, check, embed_each
+from shelfsight.embedding.graph import Graph, check, embed_each
+from shelfsight.embedding.models import Device, TextSpec
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage, Vector
 
-_TOKENS_A_RUN = 2048
-"""Tokens a run, padding included; a longer text runs alone."""
+_TOKENS_A_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
+"""Padding included; a longer text runs alone. The GPU's figure has not been measured."""
 
 _CHARACTERS_A_TOKEN = 32
 """More than a token of prose ever has: what lies beyond the limit is not even tokenised."""
@@ -27,21 +27,22 @@ Tokens = list[int]
 
 
 class TextModel:
-    """A loaded row of the table. Threads may use it at the same time.
+    """A loaded row of the table. Threads may use it at the same time; `device` is where it runs.
 
     Raises:
-        ModelError: the graph cannot be loaded, or is not what the row says.
+        ModelError: the graph is not what the row says.
 
     """
 
-    def __init__(self, spec: TextSpec, graph: bytes | Path, tokenizer: Tokenizer) -> None:
+    def __init__(self, spec: TextSpec, graph: Graph, tokenizer: Tokenizer) -> None:
         self.spec = spec
+        self.device = graph.device
         self._tokenizer = tokenizer
-        self._session = Session(graph, name=spec.name, output=spec.output)
-        for name in self._session.inputs:
+        self._graph = graph
+        for name in graph.inputs:
             if name not in _INPUTS and not name.startswith("past_key_values."):
                 raise ModelError(f"{spec.name}: the graph asks for {name}, which is not known")
-        check(self._session, lambda: self._run(self.tokens(["a"])), spec.width)
+        check(graph, lambda: self._run(self.tokens(["a"])), spec.width)
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
         """Unit vectors (spec.column,) of texts, in their order; any length, any characters."""
@@ -61,7 +62,8 @@ class TextModel:
 
     def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
         """Places of texts that run well together: of like length, not too many tokens."""
-        return _batches([self.spec.pad_to or len(row) for row in tokens])
+        lengths = [self.spec.pad_to or len(row) for row in tokens]
+        return _batches(lengths, _TOKENS_A_RUN[self.device])
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of texts that are not empty, cut to what the model takes."""
@@ -83,17 +85,26 @@ class TextModel:
             "attention_mask": places < lengths[:, None],
             "position_ids": places,
         }
-        states = self._session.run(
-            {
-                name: values[name] if name in values else _no_past(shape, len(batch))
-                for name, shape in self._session.inputs.items()
-            }
-        )
-        if self.spec.pooling == "graph":
-            return states
+        feeds = {
+            name: values[name] if name in values else _no_past(shape, len(batch))
+            for name, shape in self._graph.inputs.items()
+        }
         # Padding is on the right: causal attention keeps it out of the tokens before it.
-        last: NDArray[Any] = states[np.arange(len(batch)), lengths - 1]
-        return last
+        last = lengths - 1 if self.spec.pooling == "last" else None
+        return self._graph.run(feeds, places=last)
+
+
+def read_tokenizer(spec: TextSpec, folder: Path) -> Tokenizer:
+    """Read the `tokenizer.json` of a model's folder.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise ModelError(f"{spec.name} cannot be loaded: {path}: {error}") from None
 
 
 def _encodable(text: str) -> str:
@@ -107,11 +118,11 @@ def _no_past(shape: Sequence[Any], batch: int) -> NDArray[Any]:
     return np.empty((batch, heads, 0, width))
 
 
-def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+def _batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Group places so that texts of like length run together, within the budget of tokens."""
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[place] > _TOKENS_A_RUN:
+        if batch and (len(batch) + 1) * lengths[place] > budget:
             yield batch
             batch = []
         batch.append(place)
