@@ -8,6 +8,9 @@ from shelfsight.embedding.wire import Encoding, ItemError
 
 OPENAI_PATH = "/v1/embeddings"
 
+OPENAI_PATHS = (OPENAI_PATH, "/embeddings")
+"""Where servers have it: Infinity serves it without the prefix unless told otherwise."""
+
 
 def _strings_only(sent: object) -> object:
     """Refuse what OpenAI and others take besides, in words that say what to send instead."""
@@ -51,3 +54,22 @@ class OpenAIResponse(BaseModel):
     model: str
     usage: dict[str, int]
     errors: list[ItemError] = []
+
+
+class OpenAIAnswer(BaseModel):
+    """What is read of any server's answer; `index` says to which input a vector belongs."""
+
+    data: list[OpenAIVector]
+    model: str | None = None
+
+
+class ListedModel(BaseModel):
+    """One model of a server."""
+
+    id: str
+
+
+class ModelList(BaseModel):
+    """What `GET /v1/models` answers, where a server has it."""
+
+    data: list[ListedModel]
