@@ -1,42 +1,91 @@
-"""Recall of photo scans over a folder of real photos: imports, embeds, scans each photo once.
+"""How often a scan of a real photo finds its product, and how often its confidence is right.
 
-The folder holds `catalog.csv` (sku, title, description, image) and `photos.csv` (photo, sku):
+The folder holds `catalog.csv` (sku, category, title, description, image) and `photos.csv` (photo,
+sku, category):
 
-    python benchmarks/scan_quality.py FOLDER
+    python benchmarks/scan_quality.py FOLDER [--models lite] [--order 0] [--fit]
+
+Each photo is scanned alone and with the word of its category, and each such word alone; then once
+more with the right products hidden, where only "no match" is right. The scanner learns from the
+photos it sees, so their order, a seed, matters a little. `--fit` prints the `spread` and `low` of
+`embedding/calibration.py` that fit one half of the photos, always the same; the tables tell how
+confidence fares on all photos and on the other half.
 """
 
 import argparse
 import csv
+import itertools
+import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
+
+import numpy as np
 
 from shelfsight import wiring
 from shelfsight.backfill import Job
+from shelfsight.database import Database
 from shelfsight.engines import local
+from shelfsight.matching import Filters, Found, Options, Question
 from shelfsight.progress import choose
-from shelfsight.records import Match, Selection
+from shelfsight.records import Failure, Pixels, Selection, Vector
 from shelfsight.report import Report
+from shelfsight.scan import Scanner
+from shelfsight.seams import Embedder
 from shelfsight.settings import Settings, load
 
 DEPTHS = (1, 5, 10)
+
+HALVES = 7
+"""Seed of the halves; no other was tried."""
+
+LOST = 0.02
+"""Share of the right first matches that `low` may cost."""
+
+ABSENT = 0.25
+"""What a scan with the right products hidden counts in a fit: one in five is of another thing."""
+
+SPREADS = np.arange(0.02, 0.12, 0.005)
+ABSENTS = np.arange(0.1, 0.8, 0.02)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question and the SKUs that are right; `fitted` says whether its half was fitted on."""
+
+    question: Question
+    right: frozenset[str]
+    fitted: bool
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path, help="holds catalog.csv, photos.csv and the pictures")
     parser.add_argument("--models", default="lite", help="which pair (default: lite)")
+    parser.add_argument("--order", type=int, default=0, help="seed of the photos' order")
+    parser.add_argument("--fit", action="store_true", help="fit the thresholds on one half")
     arguments = parser.parse_args()
-    folder: Path = arguments.folder
+    folder: Path = arguments.folder.absolute()
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
         settings = load(
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
-        measure(settings, folder)
+        with prepared(settings, folder) as (database, embedder):
+            scanner = wiring.scanner(settings, database, embedder)
+            bench = Bench(database, scanner, [row["sku"] for row in rows(folder / "catalog.csv")])
+            for kind, asked in questions(settings, folder, embedder).items():
+                random.Random(arguments.order).shuffle(asked)
+                print(f"\n{kind}, {len(asked)} scans, models {settings.models}")
+                (bench.fit if arguments.fit else bench.measure)(asked)
 
 
-def measure(settings: Settings, folder: Path) -> None:
+@contextmanager
+def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embedder]]:
+    """A database of its own in which all products are embedded."""
     wiring.import_products(settings, folder / "catalog.csv", print)
     job = Job(selection=Selection(), batch_size=settings.batch_size, max_batches=0)
     progress, report = choose(as_json=False, verbose=False), Report()
@@ -47,21 +96,165 @@ def measure(settings: Settings, folder: Path) -> None:
         with wiring.open_parts(settings, database, embedder, progress) as parts:
             local.run(parts, job, report, progress)
         progress.finish(report)
-        scanner = wiring.scanner(settings, database, embedder)
-        with (folder / "photos.csv").open(newline="") as file:
-            photos = list(csv.DictReader(file))
-        ranks = [
-            rank(scanner.scan(wiring.read_photo(folder / row["photo"], embedder), None, 10), row)
-            for row in photos
+        yield database, Remembering(embedder)
+
+
+class Remembering:
+    """Embeds a photo or a text once, though it is scanned several times."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._known: dict[object, list[Vector | Failure]] = {}
+        self.models = embedder.models
+        self.picture_format = embedder.picture_format
+
+    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+        key = tuple(id(picture) for picture in pictures)  # they live as long as their questions
+        if key not in self._known:
+            self._known[key] = self._embedder.embed_images(pictures)
+        return self._known[key]
+
+    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+        key = (*texts, query)
+        if key not in self._known:
+            self._known[key] = self._embedder.embed_texts(texts, query=query)
+        return self._known[key]
+
+    def close(self) -> None:
+        self._embedder.close()
+
+
+def questions(settings: Settings, folder: Path, embedder: Embedder) -> dict[str, list[Asked]]:
+    """The questions of each kind, half of them marked."""
+    photos = rows(folder / "photos.csv")
+    views = [wiring.read_photo(settings, folder / row["photo"], embedder) for row in photos]
+    by_category = itemgetter("category")
+    catalogue = sorted(rows(folder / "catalog.csv"), key=by_category)
+    categories = {
+        word: frozenset(row["sku"] for row in group)
+        for word, group in itertools.groupby(catalogue, key=by_category)
+    }
+    halves, words = half(len(photos)), half(len(categories))
+    one = [frozenset({row["sku"]}) for row in photos]
+    texts = [row["category"] for row in photos]
+    return {
+        "photo only": [
+            Asked(Question(photos=(photo,)), sku, fitted)
+            for photo, sku, fitted in zip(views, one, halves, strict=True)
+        ],
+        "photo and category": [
+            Asked(Question(photos=(photo,), text=text), sku, fitted)
+            for photo, text, sku, fitted in zip(views, texts, one, halves, strict=True)
+        ],
+        "category only": [
+            Asked(Question(text=word), skus, fitted)
+            for (word, skus), fitted in zip(categories.items(), words, strict=True)
+        ],
+    }
+
+
+def half(count: int) -> list[bool]:
+    """Which of so many are in the half that is fitted on."""
+    return [n < count // 2 for n in np.random.default_rng(HALVES).permutation(count)]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Bench:
+    """A scanner over a catalogue whose SKUs are known."""
+
+    def __init__(self, database: Database, scanner: Scanner, skus: Sequence[str]) -> None:
+        self._database = database
+        self._scanner = scanner
+        self._skus = skus
+
+    def measure(self, asked: Sequence[Asked]) -> None:
+        """Print recall and how confidence fares, on all and on what was not fitted on."""
+        found = self._scan(asked, Options(limit=max(DEPTHS), threshold=-1.0))
+        sure, absent = self._scan(asked, Options()), self._scan(asked, Options(), hidden=True)
+        for name, chosen in (
+            ("all", list(range(len(asked)))),
+            ("not fitted on", [n for n, one in enumerate(asked) if not one.fitted]),
+        ):
+            ranks = [rank(found[n], asked[n].right) for n in chosen]
+            recall = ", ".join(
+                f"@{depth} {share(r is not None and r <= depth for r in ranks):.3f}"
+                for depth in DEPTHS
+            )
+            print(f"  {name}: recall {recall}")
+            print(f"    {'first match':<12} {'scans':>6} {'right':>6}   scans, none right")
+            for word in ("high", "medium", "low", "no match"):
+                hits = [n for n in chosen if verdict(sure[n]) == word]
+                right = share(rank(sure[n], asked[n].right) == 1 for n in hits)
+                wrong = sum(verdict(absent[n]) == word for n in chosen)
+                shown = f"{right:>6.2f}" if hits and word != "no match" else f"{'':>6}"
+                print(f"    {word:<12} {len(hits):>6} {shown} {wrong:>8}")
+
+    def fit(self, asked: Sequence[Asked]) -> None:
+        """Print the thresholds that fit the half that is for it."""
+        everything = Options(limit=len(self._skus), threshold=-1.0)
+        half = [n for n, one in enumerate(asked) if one.fitted]
+        present, absent = self._scan(asked, everything), self._scan(asked, everything, hidden=True)
+        shown = [scores(present[n], asked[n].right) for n in half]
+        hidden = [scores(absent[n], asked[n].right) for n in half]
+        spread, rival = min(
+            itertools.product(SPREADS, ABSENTS),
+            key=lambda pair: surprise(shown, *pair) + ABSENT * surprise(hidden, *pair),
+        )
+        low = np.quantile([right[0] for right, other in shown if right[0] > other[0]], LOST)
+        print(f"  low={low:.2f}, spread={spread:.3f}, absent={rival:.2f}")
+
+    def _scan(
+        self, asked: Sequence[Asked], options: Options, *, hidden: bool = False
+    ) -> list[Found]:
+        """Scan in order, from a mean of scans that is empty; `hidden` hides what is right."""
+        self._database.run(lambda connection: connection.execute('DELETE FROM "ScanMeans"'))
+        everything = frozenset(self._skus)
+        return [
+            self._scanner.scan(
+                one.question,
+                Options(
+                    limit=options.limit,
+                    threshold=options.threshold,
+                    filters=Filters(skus=tuple(everything - one.right) if hidden else ()),
+                ),
+            )
+            for one in asked
         ]
-    print(f"\n{len(ranks)} photos against {report.image} pictures, models {settings.models}:")
-    for depth in DEPTHS:
-        found = sum(number is not None and number <= depth for number in ranks)
-        print(f"  recall@{depth}: {found / len(ranks):.3f}")
 
 
-def rank(matches: Sequence[Match], row: dict[str, str]) -> int | None:
-    return next((n for n, match in enumerate(matches, 1) if match.sku == row["sku"]), None)
+def scores(found: Found, right: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the matches that are right, and of the others, best first."""
+    split = {True: [], False: []}
+    for match in found.matches:
+        split[match.sku in right].append(match.score)
+    return np.array(split[True]), np.array(split[False])
+
+
+def surprise(asked: Sequence[tuple[np.ndarray, np.ndarray]], spread: float, rival: float) -> float:
+    """The mean negative logarithm of the share of what is right, or of the rival if nothing is."""
+    total = 0.0
+    for right, other in asked:
+        nothing = np.exp(rival / spread)
+        truth = np.exp(right / spread).sum() if len(right) else nothing
+        total -= np.log(truth / (np.exp(np.r_[right, other] / spread).sum() + nothing))
+    return total / len(asked)
+
+
+def rank(found: Found, right: frozenset[str]) -> int | None:
+    return next((n for n, match in enumerate(found.matches, 1) if match.sku in right), None)
+
+
+def verdict(found: Found) -> str:
+    return found.matches[0].confidence if found.matches else "no match"
+
+
+def share(hits: Iterator[bool]) -> float:
+    known = list(hits)
+    return sum(known) / max(1, len(known))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from shelfsight.database import Database
 from shelfsight.storage import schema
 from shelfsight.storage.embedded import EmbeddedPostgres
 
 NUMBERS = count(1)
+
+# A deadline would be a timed assertion: it fails on a busy machine.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,16 @@ It keeps no session state (no prepared statements, no SET beyond a transaction, 
 so that it works through a pooler in transaction mode.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from queue import LifoQueue
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
@@ -19,6 +23,9 @@ from shelfsight.settings import without_password
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
 
+Work = Callable[[Connection], Result]
+"""What is done in one transaction."""
+
 RECONNECT_SECONDS = 60.0
 """How long a lost database is waited for before the run ends."""
 
@@ -27,6 +34,14 @@ _REDO = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.ForeignKeyViolation,  # a product deleted by a transaction that was open
 )
+
+
+class Transactions(Protocol):
+    """A `Database`, or a pool of them."""
+
+    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+        """Do `work` in one transaction; see `Database.run`."""
+        ...
 
 
 class Database:
@@ -43,7 +58,7 @@ class Database:
         """Where it is, for people: without the password."""
         return without_password(self.url)
 
-    def run(self, work: Callable[[Connection], Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; after a lost connection or a deadlock do it all again.
 
         `work` must therefore have no effect outside the transaction.
@@ -58,8 +73,36 @@ class Database:
             stop=stop_after_delay(self._reconnect_seconds),
             reraise=True,
         )
+        once: Callable[[], Result] = partial(retrying, self._once, work, read_only)
+        return self._explained(once)
+
+    def run_alone(
+        self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
+    ) -> Result:
+        """Do `work` once, outside a transaction, on a connection of its own that is then closed.
+
+        The session starts with `settings`, unless a pooler refuses or ignores them.
+
+        Raises:
+            DatabaseError: as `run` does.
+
+        """
+
+        def once() -> Result:
+            with closing(_connect_with(self.url, settings or {})) as connection:
+                return work(connection)
+
+        return self._explained(once)
+
+    def close(self) -> None:
+        """Close the connection; `run` opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _explained(self, work: Callable[[], Result]) -> Result:
         try:
-            result: Result = retrying(self._once, work, read_only)
+            return work()
         except psycopg.errors.InsufficientPrivilege as error:
             raise DatabaseError(self._say(f"refused: {_line(error)}; grant this right")) from error
         except psycopg.errors.ReadOnlySqlTransaction as error:
@@ -76,15 +119,8 @@ class Database:
         except psycopg.OperationalError as error:
             advice = "check DATABASE_URL and that the server runs"
             raise DatabaseError(self._say(f"cannot be used: {_line(error)}; {advice}")) from error
-        return result
 
-    def close(self) -> None:
-        """Close the connection; `run` opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _once(self, work: Callable[[Connection], Result], read_only: bool) -> Result:
+    def _once(self, work: Work[Result], read_only: bool) -> Result:
         connection = self._open()
         try:
             with connection.transaction():
@@ -97,13 +133,7 @@ class Database:
 
     def _open(self) -> Connection:
         if self._connection is None:
-            connection = psycopg.connect(
-                self.url,
-                autocommit=True,
-                prepare_threshold=None,
-                client_encoding="utf8",
-                application_name="shelfsight",
-            )
+            connection = _connect(self.url)
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)
             self._connection = connection
@@ -122,6 +152,51 @@ class Database:
 
     def _say(self, what: str) -> str:
         return f"the database {self.host} {what}"
+
+
+def _connect(url: str) -> Connection:
+    return psycopg.connect(
+        url,
+        autocommit=True,
+        prepare_threshold=None,
+        client_encoding="utf8",
+        application_name="shelfsight",
+    )
+
+
+def _connect_with(url: str, settings: Mapping[str, str]) -> Connection:
+    own = str(conninfo_to_dict(url).get("options") or "")
+    options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())])
+    try:
+        return _connect(make_conninfo(url, options=options))
+    except psycopg.OperationalError:
+        return _connect(url)
+
+
+class DatabasePool:
+    """Several connections, for as many threads at a time; others wait for one to come free."""
+
+    def __init__(
+        self, url: str, size: int, *, reconnect_seconds: float = RECONNECT_SECONDS
+    ) -> None:
+        self._databases = [Database(url, reconnect_seconds=reconnect_seconds) for _ in range(size)]
+        # the last used first: in quiet hours few connections stay busy
+        self._free: LifoQueue[Database] = LifoQueue()
+        for database in self._databases:
+            self._free.put(database)
+
+    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+        """Do `work` in one transaction; see `Database.run`. Not from within other work."""
+        database = self._free.get()
+        try:
+            return database.run(work, read_only=read_only)
+        finally:
+            self._free.put(database)
+
+    def close(self) -> None:
+        """Close the connections, once nobody uses them any more."""
+        for database in self._databases:
+            database.close()
 
 
 def columns(connection: Connection, table: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,16 +17,19 @@ from shelfsight.catalog.imported import ImportedProduct
 from shelfsight.database import Database
 from shelfsight.embedding.text import product_text
 from shelfsight.engines import local
+from shelfsight.matching import Found, Match, Options, Question
 from shelfsight.progress import Progress
-from shelfsight.records import Match, Selection
+from shelfsight.records import Selection
 from shelfsight.report import Report
-from shelfsight.scan import Scanner
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 
 DATABASE = "shelfsight_demo"
 PORT = 8797
 """Tried first, so that a second run finds the same addresses and embeds nothing again."""
+
+PICTURES = "pictures"
+PHOTOGRAPHS = "photographs"
 
 BATCH_SIZE = 100
 LIMIT = 5
@@ -48,22 +52,32 @@ def database_of(seed: int, server: str | None = None) -> str:
     return f"{DATABASE}_{'server_' if server else ''}{seed}"
 
 
-def run(
-    settings: Settings, *, seed: int, progress: Progress, out: Out, server: str | None = None
-) -> int:
-    """Run the demo in a database of its own; gives the exit status.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """Which shop is drawn, and what is done with it.
 
     `server` is the address of an embedding server; without one the models run in this process.
+    With `listen` the shop's scans are then answered over HTTP.
+    """
+
+    seed: int
+    server: str | None = None
+    listen: wiring.Listen | None = None
+
+
+def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
+    """Run the demo in a database of its own; gives the exit status.
 
     Raises:
         ShelfsightError: the embedded Postgres, the models or the server cannot be had.
     """
+    seed, server = demo.seed, demo.server
     folder = wiring.home(settings) / "demo" / str(seed)
     shop = make_shop(seed)
     out(f"Drawing a shop of {len(shop)} products in {folder}")
-    out(f"  {draw_pictures(shop, folder / 'pictures')} pictures drawn, the others were there")
-    photographs = take_photographs(shop, folder / "photographs", seed=seed)
-    with _pictures_served(folder / "pictures") as (host, address):
+    out(f"  {draw_pictures(shop, folder / PICTURES)} pictures drawn, the others were there")
+    photographs = take_photographs(shop, folder / PHOTOGRAPHS, seed=seed)
+    with _served(folder) as (host, address):
         settings = _settings(settings, host, server)
         with (
             wiring.open_database(settings, name=database_of(seed, server)) as database,
@@ -74,7 +88,18 @@ def run(
             out("")
             out("\n".join(wiring.stored(database).lines()))
             scanner = wiring.scanner(settings, database, embedder)
-            _scan(photographs, scanner, embedder, shop, out)
+
+            def scan(photo: Path) -> Found:
+                views = wiring.read_photo(settings, photo, embedder)
+                return scanner.scan(Question(photos=(views,)), Options(limit=LIMIT))
+
+            _scan_all(photographs, scan, shop, out)
+            if demo.listen is not None:
+                out(
+                    f"\nThe photographs are at {address}/{PHOTOGRAPHS}/{photographs[0][0].name} ..."
+                )
+                wiring.serve_shop(settings, database, demo.listen, out)
+                return status
     out(NEXT)
     return status
 
@@ -109,10 +134,9 @@ def _backfill(
     return report.exit_status
 
 
-def _scan(
+def _scan_all(
     photographs: Sequence[tuple[Path, str]],
-    scanner: Scanner,
-    embedder: Embedder,
+    scan: Callable[[Path], Found],
     shop: Sequence[DemoProduct],
     out: Out,
 ) -> None:
@@ -120,10 +144,10 @@ def _scan(
     out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
     ranks = []
     for path, sku in photographs:
-        matches = scanner.scan(wiring.read_photo(path, embedder), None, LIMIT)
+        matches = scan(path).matches
         rank = next((n for n, match in enumerate(matches, 1) if match.sku == sku), None)
         ranks.append(rank)
-        out(f"  {path.name:<14} {_verdict(rank):<10} {_found(matches, titles)}")
+        out(f"  {path.name:<14} {_verdict(rank):<10} {_best(matches, titles)}")
     first = sum(rank == 1 for rank in ranks)
     among = sum(rank is not None for rank in ranks)
     out(f"Found first: {first} of {len(ranks)}. Among the first {LIMIT}: {among} of {len(ranks)}.")
@@ -133,7 +157,9 @@ def _verdict(rank: int | None) -> str:
     return f"found #{rank}" if rank else "not found"
 
 
-def _found(matches: Sequence[Match], titles: dict[str, str]) -> str:
+def _best(matches: Sequence[Match], titles: dict[str, str]) -> str:
+    if not matches:
+        return "no match"
     best = matches[0]
     return f"{best.score:.3f}  {best.sku}  {titles[best.sku or '']:.50}"
 
@@ -147,7 +173,7 @@ def _imported(product: DemoProduct, address: str) -> ImportedProduct:
         description=product.description,
         price=product.price,
         options=product.options,
-        image_urls=(f"{address}/{product.picture}",) if product.picture else (),
+        image_urls=(f"{address}/{PICTURES}/{product.picture}",) if product.picture else (),
         owner_id=product.owner,
     )
 
@@ -158,7 +184,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _pictures_served(folder: Path) -> Iterator[tuple[str, str]]:
+def _served(folder: Path) -> Iterator[tuple[str, str]]:
     """Serve a folder over loopback HTTP; gives `host:port` and the address."""
     handler = partial(_Quiet, directory=str(folder))
     try:

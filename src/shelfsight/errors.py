@@ -23,6 +23,12 @@ class SelectionError(ShelfsightError):
     exit_status = 2
 
 
+class FilterError(ShelfsightError):
+    """A scan is filtered by something that the shop's tables do not have."""
+
+    exit_status = 2
+
+
 class DatabaseError(ShelfsightError):
     """The database cannot be reached, or lacks what is needed, or refuses a right."""
 

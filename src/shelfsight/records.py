@@ -168,26 +168,3 @@ class Due:
     with_picture: int
     with_text: int
     with_neither: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A stored product near a query, with its separate vectors for exact ranking."""
-
-    id: str
-    title: str
-    sku: str | None
-    image: Vector | None
-    text: Vector | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """A product found by a scan. Scores are cosines in [-1, 1]; None where not compared."""
-
-    id: str
-    title: str
-    sku: str | None
-    score: float
-    image_score: float | None
-    text_score: float | None

@@ -1,99 +1,216 @@
 """The path of a photo, from its pixels to the products it may show."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import fields, replace
 
-import numpy as np
-
+from shelfsight.embedding import centring
+from shelfsight.embedding.calibration import Thresholds, confidence, shares, thresholds
 from shelfsight.embedding.fusion import mean_of
-from shelfsight.errors import ModelError
-from shelfsight.records import (
+from shelfsight.errors import DatabaseError, ModelError
+from shelfsight.matching import (
+    Action,
     Candidate,
-    Failure,
+    Centre,
+    Confidence,
+    Filters,
+    Found,
     Match,
-    Modality,
-    Pixels,
-    Vector,
-    Weights,
+    Means,
+    Options,
+    Photo,
+    Question,
+    Sought,
 )
-from shelfsight.seams import Embedder, Fusion, VectorStore
+from shelfsight.records import Failure, Modality, Vector, Weights
+from shelfsight.seams import Embedder, Fusion, ProductSearch
 
-CANDIDATES = 200
+CANDIDATES = 100
 """Neighbours that are ranked exactly; 50 by the combined column held 99% of the best 10."""
+
+WORDS = 0.3
+"""Share of the sought words in the text score, beside the cosine: a convex combination needs few
+labels or none (Bruch and others 2022, arXiv 2210.11934); this one was not tuned."""
+
+_CANDIDATE = tuple(field.name for field in fields(Candidate))
 
 
 class Scanner:
-    """Finds products by a photo, a text or both."""
+    """Finds products by photos, words or both. Threads may use it at the same time."""
 
     def __init__(
-        self, embedder: Embedder, store: VectorStore, fusion: Fusion, weights: Weights
+        self, embedder: Embedder, search: ProductSearch, fusion: Fusion, weights: Weights
     ) -> None:
         self._embedder = embedder
-        self._store = store
+        self._search = search
         self._fusion = fusion
         self._weights = weights
 
-    def scan(self, views: Sequence[Pixels], text: str | None, limit: int = 10) -> list[Match]:
-        """The best matches, best first: candidates by the fitting column, then ranked exactly.
+    def scan(self, question: Question, options: Options) -> Found:
+        """What the photos show and the words describe, best match first.
 
-        `views` of one photo are embedded in one pass, and their mean is looked for. The combined
+        Candidates by the fitting column are ranked exactly, and the best photo counts. The combined
         column never ranks: a product without text would beat every complete one.
 
         Raises:
             ModelError: the query itself cannot be embedded.
             ModelMismatchError: other models made the stored vectors.
+            FilterError: the shop's tables have no such column.
             ValueError: neither photo nor text.
         """
-        self._store.require(self._embedder.models)
-        image = mean_of(_vectors(self._embedder.embed_images(views))) if views else None
-        words = mean_of(_vectors(self._embedder.embed_texts([text], query=True))) if text else None
-        column, query = self._query(image, words)
-        candidates = self._store.nearest(column, query, max(CANDIDATES, limit))
-        return rank(candidates, image, words, self._weights)[:limit]
+        self._search.require(self._embedder.models)
+        words = (question.text or "").strip() or None
+        text = self._text(words) if words else None
+        images = [self._image(photo) for photo in question.photos]
+        means = self._means(options) if images else None
+        centre = None if means is None else centring.centre_of(means)
+        asked = [
+            replace(self._sought(image, text, words), centre=centre) for image in images or [None]
+        ]
+        found = self._found(asked, options)
+        self._learn(options.filters.owner, images)
+        return found
 
-    def _query(self, image: Vector | None, text: Vector | None) -> tuple[Modality, Vector]:
-        """The column in which candidates are looked for, and the vector to look with."""
+    def is_empty(self, filters: Filters) -> bool:
+        """Whether nothing is stored that passes the filters: then a backfill is what helps.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+        """
+        return self._search.is_empty(filters)
+
+    def similar(self, id_: str, options: Options) -> Found | None:
+        """Products like a stored one, without itself; None where there is none to be seen.
+
+        Without a threshold the nearest are given, however unlike they are.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+        """
+        sought = self._search.vectors(id_, options.filters)
+        if sought is None:
+            return None
+        means = self._means(options)
+        if means is not None:
+            centre = Centre(catalogue=means.catalogue, scans=means.catalogue)
+            sought = replace(sought, centre=centre)
+        if options.threshold is None:
+            options = replace(options, threshold=-1)
+        return self._found([sought], options, without=id_)
+
+    def _found(
+        self, asked: Sequence[Sought], options: Options, *, without: str | None = None
+    ) -> Found:
+        limits = self._thresholds(asked[0].column)
+        least = limits.low if options.threshold is None else options.threshold
+        best: dict[str, Match] = {}
+        for sought in asked:
+            for match in self._ranked(sought, options, limits):
+                known = best.get(match.id)
+                if match.id != without and (known is None or match.score > known.score):
+                    best[match.id] = match
+        matches = sorted(best.values(), key=_order)
+        kept = [match for match in matches if match.score >= least or match.is_code]
+        if options.group_by == "product":
+            kept = _first_of_each_product(kept)
+        return found(kept[: options.limit])
+
+    def _ranked(self, sought: Sought, options: Options, limits: Thresholds) -> Iterable[Match]:
+        candidates = self._search.candidates(
+            sought, options.filters, max(CANDIDATES, options.limit)
+        )
+        return rank(candidates, options.weights or self._weights, limits)
+
+    def _means(self, options: Options) -> Means | None:
+        """What pictures have in common, where it helps to leave that out."""
+        if not centring.helps(self._embedder.models):
+            return None
+        return self._search.means(options.filters.owner)
+
+    def _thresholds(self, kind: Modality) -> Thresholds:
+        return thresholds(self._embedder.models, kind)
+
+    def _sought(self, image: Vector | None, text: Vector | None, words: str | None) -> Sought:
+        """The column in which candidates are looked for, and the vectors to compare them with."""
         if text is None and image is not None:
-            return "image", image
+            return Sought(column="image", query=image, image=image)
         if image is None and text is not None:
-            return "text", text
+            return Sought(column="text", query=text, text=text, words=words)
         combined = self._fusion.combine(image, text)
         if combined is None:
             raise ValueError("a scan needs a photo or a text")
-        return "combined", combined
+        return Sought(column="combined", query=combined, image=image, text=text, words=words)
+
+    def _image(self, photo: Photo) -> Vector | None:
+        """The mean of a photo's views, embedded in one pass."""
+        return mean_of(_vectors(self._embedder.embed_images(photo)))
+
+    def _text(self, words: str) -> Vector | None:
+        return mean_of(_vectors(self._embedder.embed_texts([words], query=True)))
+
+    def _learn(self, owner: str | None, images: Sequence[Vector | None]) -> None:
+        """Let the photos count in the mean of the scans; a read-only database learns nothing."""
+        if centring.helps(self._embedder.models):
+            with suppress(DatabaseError):
+                for image in images:
+                    if image is not None:
+                        self._search.learn(owner, image)
 
 
-def rank(
-    candidates: Sequence[Candidate], image: Vector | None, text: Vector | None, weights: Weights
-) -> list[Match]:
-    """Order by late fusion: the weighted mean of the cosines over what query and product share."""
-    matches = [_match(candidate, image, text, weights) for candidate in candidates]
-    return sorted(matches, key=lambda match: match.score, reverse=True)
+def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) -> list[Match]:
+    """Order by late fusion: the weighted mean of the scores that query and product share.
+
+    Words are the text's: their share and the text's cosine make one score. A SKU or barcode wins.
+    """
+    scores = [_score(candidate, weights) for candidate in candidates]
+    parts = shares(scores, [one.product_id or one.id for one in candidates], limits)
+    matches = [
+        _match(candidate, score, confidence(score, part, limits))
+        for candidate, score, part in zip(candidates, scores, parts, strict=True)
+    ]
+    return sorted(matches, key=_order)
 
 
-def _match(
-    candidate: Candidate, image: Vector | None, text: Vector | None, weights: Weights
-) -> Match:
-    image_score = _cosine(image, candidate.image)
-    text_score = _cosine(text, candidate.text)
-    scores = [(image_score, weights.image), (text_score, weights.text)]
+def found(matches: Sequence[Match]) -> Found:
+    """What to show: one match that stands out, a choice, or nothing but the way by hand."""
+    if not matches:
+        return Found(matches=(), confidence="low", action="fallback_to_manual")
+    first = matches[0].confidence
+    sure = sum(match.confidence == "high" for match in matches)
+    action: Action = "show_multiple_candidates"
+    if first == "high" and (sure == 1 or (matches[0].is_code and not matches[1].is_code)):
+        action = "show_single_match"
+    return Found(matches=tuple(matches), confidence=first, action=action)
+
+
+def _score(candidate: Candidate, weights: Weights) -> float:
+    if candidate.is_code:
+        return 1.0
+    text = candidate.text_score
+    if text is not None and candidate.word_score is not None:
+        text = (1 - WORDS) * text + WORDS * candidate.word_score
+    scores = [(candidate.image_score, weights.image), (text, weights.text)]
     shared = [(score, weight) for score, weight in scores if score is not None]
     total = sum(weight for _, weight in shared)
     if total == 0:
-        score = max((score for score, _ in shared), default=-1.0)
-    else:
-        score = sum(score * weight for score, weight in shared) / total
-    return Match(
-        id=candidate.id,
-        title=candidate.title,
-        sku=candidate.sku,
-        score=score,
-        image_score=image_score,
-        text_score=text_score,
-    )
+        return max((score for score, _ in shared), default=-1.0)
+    return sum(score * weight for score, weight in shared) / total
 
 
-def _cosine(query: Vector | None, stored: Vector | None) -> float | None:
-    return None if query is None or stored is None else float(np.dot(query, stored))
+def _match(candidate: Candidate, score: float, sure: Confidence | None) -> Match:
+    known = {name: getattr(candidate, name) for name in _CANDIDATE}
+    return Match(**known, score=score, confidence="high" if candidate.is_code else sure or "low")
+
+
+def _order(match: Match) -> tuple[bool, float]:
+    return not match.is_code, -match.score
+
+
+def _first_of_each_product(matches: Sequence[Match]) -> list[Match]:
+    first: dict[str, Match] = {}
+    for match in matches:
+        first.setdefault(match.product_id or match.id, match)
+    return list(first.values())
 
 
 def _vectors(results: Sequence[Vector | Failure]) -> list[Vector]:

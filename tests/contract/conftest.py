@@ -12,9 +12,10 @@ from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.fusion import WeightedMean
 from shelfsight.records import Product, Weights
-from shelfsight.seams import Catalog, VectorStore
+from shelfsight.seams import Catalog, ProductSearch, VectorStore
+from shelfsight.storage.search import PostgresProductSearch
 from shelfsight.storage.vectors import PostgresVectorStore
-from shelfsight.testing import MemoryCatalog, MemoryStore
+from shelfsight.testing import MemoryCatalog, MemorySearch, MemoryStore
 
 
 def product_id(number: int) -> str:
@@ -27,6 +28,7 @@ class Shop:
 
     catalog: Catalog
     store: VectorStore
+    search: ProductSearch
     put: Callable[..., None]
     store_with: Callable[[Weights], VectorStore]
 
@@ -37,7 +39,12 @@ def memory_shop() -> Shop:
     catalog = MemoryCatalog([], store)
 
     def put(
-        number: int, *, title: str = "", description: str = "", urls: tuple[str, ...] = ()
+        number: int,
+        *,
+        title: str = "",
+        description: str = "",
+        urls: tuple[str, ...] = (),
+        owner: str | None = None,
     ) -> None:
         text_hash = hashlib.sha256(f"{title}\x1f{description}".encode()).hexdigest()
         image_hash = hashlib.sha256("\x1f".join(urls).encode()).hexdigest()
@@ -45,6 +52,7 @@ def memory_shop() -> Shop:
         catalog.products.append(
             Product(
                 id=product_id(number),
+                owner_id=owner,
                 title=title,
                 description=description,
                 image_urls=urls,
@@ -58,20 +66,26 @@ def memory_shop() -> Shop:
         other.fused_by, other.models = store.fused_by, store.models
         return other
 
-    return Shop(catalog, store, put, store_with)
+    return Shop(catalog, store, MemorySearch(store), put, store_with)
 
 
 def postgres_shop(database: Database) -> Shop:
     def put(
-        number: int, *, title: str = "", description: str = "", urls: tuple[str, ...] = ()
+        number: int,
+        *,
+        title: str = "",
+        description: str = "",
+        urls: tuple[str, ...] = (),
+        owner: str | None = None,
     ) -> None:
         def work(connection: Connection) -> None:
             id_ = product_id(number)
             connection.execute(
-                'INSERT INTO "ProductVariants" ("Id", "Title", "Description") VALUES (%s, %s, %s)'
-                ' ON CONFLICT ("Id") DO UPDATE SET "Title" = EXCLUDED."Title",'
-                ' "Description" = EXCLUDED."Description"',
-                [id_, title, description],
+                'INSERT INTO "ProductVariants" ("Id", "Title", "Description", "UserId")'
+                ' VALUES (%s, %s, %s, %s) ON CONFLICT ("Id") DO UPDATE SET'
+                ' "Title" = EXCLUDED."Title", "Description" = EXCLUDED."Description",'
+                ' "UserId" = EXCLUDED."UserId"',
+                [id_, title, description, owner],
             )
             connection.execute('DELETE FROM "ProductImages" WHERE "ProductVariantId" = %s', [id_])
             for position, address in enumerate(urls):
@@ -87,7 +101,7 @@ def postgres_shop(database: Database) -> Shop:
         return PostgresVectorStore(database, WeightedMean(weights))
 
     catalog = PostgresCatalog(database, images_per_product=3)
-    return Shop(catalog, store_with(Weights()), put, store_with)
+    return Shop(catalog, store_with(Weights()), PostgresProductSearch(database), put, store_with)
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -7,14 +7,17 @@ import pytest
 
 from shelfsight.embedding.fusion import combine
 from shelfsight.errors import ModelMismatchError
+from shelfsight.matching import Candidate, Filters, Sought
 from shelfsight.records import (
     NO_CONTENT,
     Embedded,
     Failure,
+    Modality,
     ModelPair,
     Product,
     Selection,
     Stage,
+    Vector,
     Weights,
 )
 from shelfsight.testing import MODELS, direction
@@ -46,6 +49,10 @@ def embed(product: Product, *failures: Failure) -> Embedded:
         text_used=product.title,
         failures=(*failures, *nothing),
     )
+
+
+def near(shop: Shop, column: Modality, query: Vector, limit: int) -> list[Candidate]:
+    return shop.search.candidates(Sought(column=column, query=query), Filters(), limit)
 
 
 def embed_all(shop: Shop, *failures: Failure) -> None:
@@ -159,34 +166,12 @@ def test_missing_asks_for_what_could_be_there(
     assert [product.id for product in due(shop, selection)] == list(map(product_id, expected))
 
 
-def test_the_nearest_vector_comes_first_whichever_column_is_asked(shop: Shop) -> None:
-    for number in range(1, 6):
-        shop.put(number, title=f"Product {number}", urls=(f"{number}.png",))
-    embed_all(shop)
-    for modality, query in (
-        ("image", direction(b"3.png", 768)),
-        ("text", direction(b"Product 3", 1024)),
-    ):
-        found = shop.store.nearest(modality, query, 2)
-        assert len(found) == 2
-        assert found[0].id == product_id(3)
-        assert getattr(found[0], modality) @ query == pytest.approx(1, abs=1e-5)
-    assert found[0].title == "Product 3"
-
-
-def test_a_product_without_such_a_vector_is_not_found(shop: Shop) -> None:
-    shop.put(1, title="Mug")
-    embed_all(shop)
-    assert shop.store.nearest("image", direction(b"x", 768), 5) == []
-    assert len(shop.store.nearest("combined", direction(b"x", 768), 5)) == 1
-
-
 def test_saving_a_page_twice_changes_nothing(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     page = [embed(product) for product in due(shop)]
     assert shop.store.save(page, MODELS) == page
     shop.store.save(page, MODELS)
-    assert len(shop.store.nearest("combined", direction(b"x", 768), 5)) == 1
+    assert len(near(shop, "combined", direction(b"x", 768), 5)) == 1
 
 
 def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(shop: Shop) -> None:
@@ -196,9 +181,11 @@ def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(s
     embed_all(shop, TIMEOUT)
     shop.store.recombine()
     image, text = direction(b"a.png", 768), direction(b"Cup", 1024)
-    (found,) = shop.store.nearest("combined", combine(image, text, Weights()), 1)
+    found = shop.search.vectors(product_id(1), Filters())
+    assert found is not None
     np.testing.assert_allclose(found.image, image, atol=1e-6)
     np.testing.assert_allclose(found.text, text, atol=1e-6)
+    np.testing.assert_allclose(found.query, combine(image, text, Weights()), atol=1e-6)
 
 
 def test_a_vector_whose_content_is_gone_goes_too(shop: Shop) -> None:
@@ -208,10 +195,8 @@ def test_a_vector_whose_content_is_gone_goes_too(shop: Shop) -> None:
     shop.put(1, title="Mug")
     shop.put(2, urls=("other.png",))
     embed_all(shop, TIMEOUT)
-    assert shop.store.nearest("image", direction(b"a.png", 768), 5) == []
-    assert [found.id for found in shop.store.nearest("text", direction(b"Mug", 1024), 5)] == [
-        product_id(1)
-    ]
+    assert near(shop, "image", direction(b"a.png", 768), 5) == []
+    assert [found.id for found in near(shop, "text", direction(b"Mug", 1024), 5)] == [product_id(1)]
 
 
 def test_other_weights_combine_anew_without_a_model(shop: Shop) -> None:
@@ -223,7 +208,9 @@ def test_other_weights_combine_anew_without_a_model(shop: Shop) -> None:
     assert other.recombine() == 2
     assert other.recombine() == 0
     wanted = combine(direction(b"a.png", 768), direction(b"Mug", 1024), even)
-    assert other.nearest("combined", wanted, 1)[0].id == product_id(1)
+    found = shop.search.vectors(product_id(1), Filters())
+    assert found is not None
+    np.testing.assert_allclose(found.query, wanted, atol=1e-6)
 
 
 def test_vectors_of_other_models_are_refused_before_the_first_write(shop: Shop) -> None:

@@ -13,6 +13,7 @@ from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.fusion import WeightedMean, combine
 from shelfsight.errors import DatabaseError, SchemaError, SelectionError
+from shelfsight.matching import Filters, Sought
 from shelfsight.records import (
     Embedded,
     Failure,
@@ -24,10 +25,11 @@ from shelfsight.records import (
     Weights,
 )
 from shelfsight.storage import schema
+from shelfsight.storage.search import PostgresProductSearch
 from shelfsight.storage.status import read
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import MODELS, direction
-from tests.shop import backfill_all, embed, fill, rows
+from tests.shop import backfill_all, fill, rows
 
 FUSION = WeightedMean(Weights())
 
@@ -101,14 +103,8 @@ def test_a_shops_own_tables_are_used_as_they_are(url: str, id_type: str) -> None
         assert not [name for name in created if "ProductVariants" in name]
         assert backfill_all(database).embedded == 5
         assert backfill_all(database).found == 0
-        assert (
-            len(
-                PostgresVectorStore(database, FUSION).nearest(
-                    "text", embed(Product(id="x", title="Mug 1")).text, 3
-                )
-            )
-            == 3
-        )
+        sought = Sought(column="text", query=direction(b"Mug 1", 1024))
+        assert len(PostgresProductSearch(database).candidates(sought, Filters(), 3)) == 3
 
 
 def test_an_older_embeddings_table_gets_the_columns_it_lacks_and_keeps_its_rows(url: str) -> None:
@@ -574,7 +570,8 @@ def test_columns_of_half_precision_serve_as_well(database: Database) -> None:
     assert rows(database, 'SELECT count("ImageEmbedding") FROM "ProductEmbeddings"') == [(2,)]
     store = PostgresVectorStore(database, WeightedMean(Weights(image=1)))
     assert store.recombine() == 2
-    assert len(store.nearest("text", direction(b"x", 1024), 5)) == 2
+    sought = Sought(column="text", query=direction(b"x", 1024))
+    assert len(PostgresProductSearch(database).candidates(sought, Filters(), 5)) == 2
 
 
 def test_a_product_deleted_by_a_transaction_still_open_is_left_out(database: Database) -> None:

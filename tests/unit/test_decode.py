@@ -258,6 +258,32 @@ def test_as_many_pixels_as_are_allowed_are_read() -> None:
     assert decode(encoded(Image.new("1", (5000, 5000)), "PNG")).size == (5000, 5000)
 
 
+def tiff(tiles: list[tuple[int, int]], tag_types: tuple[int, ...] = (4,)) -> bytes:
+    """A grey TIFF of 16 x 16 pixels in one deflated tile, its sides told as often as given."""
+    body = zlib.compress(bytes(max(width * length for width, length in tiles)))
+    tags = [(256, 4, 16), (257, 4, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1)]
+    for width, length in tiles:
+        tags += [
+            (tag, kind, side) for kind in tag_types for tag, side in ((322, width), (323, length))
+        ]
+    start = 8 + 2 + 12 * (len(tags) + 2) + 4
+    tags += [(324, 4, start), (325, 4, len(body))]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + body
+
+
+def test_a_small_tiff_of_huge_tiles_is_refused_before_they_are_unpacked() -> None:
+    assert decode(tiff([(64, 64)])).size == (16, 16)
+    assert failure(tiff([(6400, 6400)])).kind == "too_many_pixels"
+
+
+@pytest.mark.parametrize("tiles", [[(16, 16), (6400, 6400)], [(6400, 6400), (16, 16)]])
+def test_a_tiff_that_tells_its_tiles_twice_is_broken(tiles: list[tuple[int, int]]) -> None:
+    assert failure(tiff(tiles)).kind == "broken_image"
+    assert failure(tiff([(16, 16)], tag_types=(17, 4))).kind == "broken_image"
+    assert failure(tiff([(16, 16)], tag_types=(17,))).kind == "broken_image"
+
+
 def test_a_jpeg_made_of_endless_scans_is_refused() -> None:
     data = encoded(Image.new("L", (64, 64), 128), "JPEG", progressive=True)
     last_scan = data[data.rfind(b"\xff\xda") : -2]

@@ -3,57 +3,103 @@
 import numpy as np
 import pytest
 
+from shelfsight.embedding.calibration import Thresholds
 from shelfsight.embedding.fusion import WeightedMean
-from shelfsight.records import Candidate, Embedded, ModelPair, Product, Weights
-from shelfsight.scan import Scanner, rank
-from shelfsight.testing import MODELS, HashEmbedder, MemoryStore, direction
+from shelfsight.errors import ModelMismatchError
+from shelfsight.matching import Candidate, Filters, Match, Options, Question
+from shelfsight.records import Embedded, ModelPair, Pixels, Product, Weights
+from shelfsight.scan import Scanner, found, rank
+from shelfsight.testing import MODELS, HashEmbedder, MemorySearch, MemoryStore, direction
 
 WEIGHTS = Weights()
 FUSION = WeightedMean(WEIGHTS)
+LIMITS = Thresholds(high=0.9, medium=0.5, low=0.1, spread=0.1, absent=0.2)
+ALL = Options(threshold=-1)
 
 
-def candidate(id_: str, *, image: bytes | None = None, text: bytes | None = None) -> Candidate:
-    return Candidate(
-        id=id_,
-        title=id_,
-        sku=None,
-        image=None if image is None else direction(image, 768),
-        text=None if text is None else direction(text, 1024),
+def scanner(store: MemoryStore, embedder: HashEmbedder | None = None) -> Scanner:
+    return Scanner(embedder or HashEmbedder(), MemorySearch(store), FUSION, WEIGHTS)
+
+
+def photo(shade: int) -> list[Pixels]:
+    return [np.full((8, 8, 3), shade, np.uint8)]
+
+
+def store_of(*rows: Embedded) -> MemoryStore:
+    store = MemoryStore(FUSION)
+    store.save(list(rows), MODELS)
+    return store
+
+
+def product(id_: str, *, shade: int | None = None, title: str = "", of: str = "") -> Embedded:
+    """A product that looks like the photo of that shade, and is called so."""
+    embedder = HashEmbedder()
+    image = text = None
+    if shade is not None:
+        (image,) = embedder.embed_images(photo(shade))
+    if title:
+        (text,) = embedder.embed_texts([title])
+    return Embedded(
+        product=Product(id=id_, title=title, product_id=of or None, source_hash="a:b"),
+        image=image,
+        text=text,
+        combined=FUSION.combine(image, text),
+        text_used=title,
     )
 
 
 def test_weights_count_over_what_query_and_product_share() -> None:
-    both = candidate("both", image=b"a", text=b"b")
-    image_only = candidate("image only", image=b"a")
-    image, text = direction(b"a", 768), direction(b"other", 1024)
-    found = {match.id: match for match in rank([both, image_only], image, text, WEIGHTS)}
-    assert found["image only"].score == pytest.approx(1)
-    assert found["image only"].text_score is None
-    text_score = found["both"].text_score
-    assert text_score is not None
-    assert found["both"].score == pytest.approx(0.7 + 0.3 * text_score, abs=1e-5)
-
-
-def test_a_photo_is_not_compared_with_texts() -> None:
-    (match,) = rank([candidate("1", image=b"a", text=b"b")], direction(b"a", 768), None, WEIGHTS)
-    assert match.score == pytest.approx(1)
-    assert match.text_score is None
+    both = Candidate(id="both", image_score=1.0, text_score=0.2)
+    image_only = Candidate(id="image only", image_score=0.9)
+    scores = {match.id: match.score for match in rank([both, image_only], WEIGHTS, LIMITS)}
+    assert scores["image only"] == pytest.approx(0.9)
+    assert scores["both"] == pytest.approx(0.7 + 0.3 * 0.2)
 
 
 def test_with_an_image_weight_of_zero_a_photo_alone_still_ranks() -> None:
-    weights = Weights(image=0, text=1)
-    matches = rank(
-        [candidate("far", image=b"x"), candidate("near", image=b"a")],
-        direction(b"a", 768),
-        None,
-        weights,
-    )
+    candidates = [Candidate(id="far", image_score=0.1), Candidate(id="near", image_score=0.9)]
+    matches = rank(candidates, Weights(image=0, text=1), LIMITS)
     assert [match.id for match in matches] == ["near", "far"]
 
 
+def test_a_product_with_the_words_beats_one_that_only_means_the_like() -> None:
+    candidates = [
+        Candidate(id="like", text_score=0.6, word_score=0.0),
+        Candidate(id="said", text_score=0.5, word_score=1.0),
+    ]
+    assert [match.id for match in rank(candidates, WEIGHTS, LIMITS)] == ["said", "like"]
+
+
+def test_a_sku_or_barcode_wins_and_is_sure() -> None:
+    candidates = [
+        Candidate(id="near", image_score=1.0, text_score=1.0),
+        Candidate(id="coded", text_score=0.0, is_code=True),
+    ]
+    first, second = rank(candidates, WEIGHTS, LIMITS)
+    assert (first.id, first.confidence) == ("coded", "high")
+    assert found([first, second]).action == "show_single_match"
+
+
+@pytest.mark.parametrize(
+    ("scores", "confidence", "action"),
+    [
+        ([0.95, 0.7], "high", "show_single_match"),
+        ([0.95, 0.94], "medium", "show_multiple_candidates"),
+        ([0.6, 0.59, 0.58], "low", "show_multiple_candidates"),
+        ([0.15], "low", "show_multiple_candidates"),
+        ([], "low", "fallback_to_manual"),
+    ],
+)
+def test_what_is_shown_follows_from_how_sure_it_is(
+    scores: list[float], confidence: str, action: str
+) -> None:
+    candidates = [Candidate(id=str(score), image_score=score) for score in scores]
+    answer = found(rank(candidates, WEIGHTS, LIMITS))
+    assert (answer.confidence, answer.action) == (confidence, action)
+
+
 def shop_where_some_lack_text(products: int) -> MemoryStore:
-    """Every fifth product has no text; a complete one and one without text look half alike."""
-    store = MemoryStore(FUSION)
+    """Every fifth product has no text."""
     page = []
     for number in range(products):
         image = direction(b"image %d" % number, 768)
@@ -66,47 +112,106 @@ def shop_where_some_lack_text(products: int) -> MemoryStore:
                 combined=FUSION.combine(image, text),
             )
         )
-    store.save(page, MODELS)
-    return store
+    return store_of(*page)
+
+
+class NoisyPhotos(HashEmbedder):
+    """Photos show a product's own image with noise: the shade says which product."""
+
+    def embed_images(self, pictures):
+        noise = np.random.default_rng(7)
+        images = []
+        for pixels in pictures:
+            image = direction(b"image %d" % pixels[0, 0, 0], 768)
+            noisy = image + 0.06 * noise.standard_normal(768).astype(np.float32)
+            images.append(noisy / np.linalg.norm(noisy))
+        return images
 
 
 def test_products_without_text_win_no_more_often_than_their_share() -> None:
     store = shop_where_some_lack_text(200)
-    random = np.random.default_rng(7)
+    scan = scanner(store, NoisyPhotos())
     wins = 0
-    for id_, row in store.rows.items():
-        assert row.image is not None
-        noisy = row.image + 0.06 * random.standard_normal(768).astype(np.float32)
-        photo = noisy / np.linalg.norm(noisy)
-        first = rank(store.nearest("image", photo, 200), photo, None, WEIGHTS)[0]
-        assert first.id == id_
-        wins += store.rows[first.id].text is None
+    for number, id_ in enumerate(store.rows):
+        best = scan.scan(Question(photos=(photo(number),)), ALL).matches[0]
+        assert best.id == id_
+        wins += store.rows[best.id].text is None
     assert wins == 40
 
 
-def test_a_scan_with_other_models_than_those_stored_is_refused() -> None:
-    from shelfsight.errors import ModelMismatchError
+def test_photo_and_words_that_fit_half_each_win_as_often_with_text_as_without() -> None:
+    """By the combined column a product without text would outrank every complete one."""
+    store = shop_where_some_lack_text(200)
+    scan = scanner(store, NoisyPhotos())
+    for number, id_ in enumerate(store.rows):
+        asked = Question(photos=(photo(number),), text=f"text {number}")
+        assert scan.scan(asked, ALL).matches[0].id == id_
 
-    store = shop_where_some_lack_text(5)
+
+def test_a_scan_with_other_models_than_those_stored_is_refused() -> None:
     other = HashEmbedder(models=ModelPair(image="other@1", text="other@1"))
     with pytest.raises(ModelMismatchError):
-        Scanner(other, store, FUSION, WEIGHTS).scan([np.zeros((8, 8, 3), np.uint8)], None)
+        scanner(shop_where_some_lack_text(5), other).scan(Question(photos=(photo(1),)), ALL)
 
 
 def test_a_text_and_a_photo_together_find_what_both_fit() -> None:
-    embedder = HashEmbedder()
-    store = MemoryStore(FUSION)
-    pixels = np.full((8, 8, 3), 200, np.uint8)
-    (image,) = embedder.embed_images([pixels])
-    (text,) = embedder.embed_texts(["a green mug"])
-    twin = direction(b"a red mug", 1024)
-    page = [
-        Embedded(
-            product=Product(id=id_), image=image, text=words, combined=FUSION.combine(image, words)
-        )
-        for id_, words in (("red", twin), ("green", text))
-    ]
-    store.save(page, MODELS)
-    matches = Scanner(embedder, store, FUSION, WEIGHTS).scan([pixels], "a green mug")
+    store = store_of(
+        product("red", shade=200, title="a red mug"),
+        product("green", shade=200, title="a green mug"),
+    )
+    asked = Question(photos=(photo(200),), text="a green mug")
+    matches = scanner(store).scan(asked, ALL).matches
     assert [match.id for match in matches] == ["green", "red"]
     assert matches[0].score == pytest.approx(1, abs=1e-5)
+
+
+def test_of_several_photos_of_one_thing_the_best_counts() -> None:
+    store = store_of(product("one", shade=10), product("two", shade=20))
+    asked = Question(photos=(photo(99), photo(20)))
+    best, other = scanner(store).scan(asked, ALL).matches
+    assert (best.id, other.id) == ("two", "one")
+    assert best.score == pytest.approx(1, abs=1e-5)
+
+
+def test_below_the_lowest_threshold_there_is_no_match() -> None:
+    store = store_of(product("one", shade=10))
+    answer = scanner(store).scan(Question(photos=(photo(99),)), Options(threshold=0.9))
+    assert answer.matches == ()
+    assert answer.action == "fallback_to_manual"
+
+
+def test_variants_of_one_product_can_be_shown_as_one() -> None:
+    store = store_of(
+        product("small", shade=10, of="mug"),
+        product("large", shade=11, of="mug"),
+        product("cap", shade=12),
+    )
+    options = Options(threshold=-1, group_by="product")
+    matches = scanner(store).scan(Question(photos=(photo(11),)), options).matches
+    assert [match.id for match in matches if match.product_id == "mug"] == ["large"]
+    assert len(matches) == 2
+
+
+def test_similar_products_are_without_the_product_itself() -> None:
+    store = store_of(product("one", shade=10), product("two", shade=10), product("three", shade=30))
+    answer = scanner(store).similar("one", ALL)
+    assert answer is not None
+    assert [match.id for match in answer.matches] == ["two", "three"]
+    assert scanner(store).similar("none", ALL) is None
+
+
+def test_a_scan_of_nothing_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="photo or a text"):
+        scanner(store_of(product("one", shade=10))).scan(Question(), ALL)
+
+
+def test_an_empty_catalogue_is_told_from_one_without_a_match() -> None:
+    assert scanner(store_of()).is_empty(Filters())
+    assert not scanner(store_of(product("one", shade=10))).is_empty(Filters())
+
+
+def test_a_match_tells_all_that_its_candidate_did() -> None:
+    candidate = Candidate(id="1", product_id="p", title="Mug", sku="m", image_score=0.95)
+    (match,) = rank([candidate], WEIGHTS, LIMITS)
+    assert isinstance(match, Match)
+    assert (match.product_id, match.title, match.sku) == ("p", "Mug", "m")

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from shelfsight import statements
 from shelfsight.catalog.selection import QUERIES, again, chosen, due
-from shelfsight.database import Connection, Database, columns
+from shelfsight.database import Connection, Transactions, columns
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.records import Due, Product, Selection
 
@@ -39,7 +39,7 @@ class PostgresCatalog:
     is hashed: only addresses that are used count.
     """
 
-    def __init__(self, database: Database, *, images_per_product: int = 1) -> None:
+    def __init__(self, database: Transactions, *, images_per_product: int = 1) -> None:
         self._database = database
         self._images = images_per_product
 

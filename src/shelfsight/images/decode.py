@@ -25,6 +25,7 @@ from PIL import (
 )
 
 from shelfsight.images.rgb import rgb, scale_png_key
+from shelfsight.images.tiff import tile_pixels
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import PictureFormat, Pixels, Stage
 
@@ -118,7 +119,7 @@ def decode(data: bytes) -> Image.Image:
     _check_scans(data)
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
-            _check_size(image)
+            _check_size(image, data)
             scale_png_key(image)
             image.load()
             return _upright(image, rgb(image))
@@ -148,8 +149,11 @@ def _check_scans(data: bytes) -> None:
         position = after + int.from_bytes(data[after : after + 2])
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
+def _check_size(image: Image.Image, data: bytes) -> None:
+    pixels = image.width * image.height
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        pixels = max(pixels, tile_pixels(image, data))
+    if pixels > MAX_PIXELS:
         raise _too_many_pixels()
 
 

@@ -56,3 +56,48 @@ CREATE TABLE "EmbeddingFailures" (
   "UpdatedAt" timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY ("ProductVariantId", "Stage")
 )
+
+-- name: ScanMeans
+-- The mean of the image vectors of photos that were scanned; "UserId" is '' without owners.
+CREATE TABLE "ScanMeans" (
+  "UserId" text NOT NULL,
+  "Model" text NOT NULL,
+  "Mean" vector(768) NOT NULL,
+  "Count" integer NOT NULL,
+  "UpdatedAt" timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY ("UserId", "Model")
+)
+
+-- name: ApiKeys
+-- A key without "UserId" is an admin's. "Digest" is the SHA-256 of the key.
+CREATE TABLE "ApiKeys" (
+  "Id" text PRIMARY KEY,
+  "Name" text NOT NULL,
+  "UserId" text,
+  "Digest" bytea NOT NULL,
+  "CreatedAt" timestamptz NOT NULL DEFAULT now(),
+  "RevokedAt" timestamptz
+)
+
+-- name: ScanFeedback
+-- What people said of a scan's matches, with the scores that were shown; it outlives the products.
+-- For the verdict 'none' the rank and scores are those of the best match, which was wrong too.
+CREATE TABLE "ScanFeedback" (
+  "Id" uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  "ScanId" text NOT NULL,
+  "UserId" text,
+  "ProductVariantId" text,
+  "Verdict" text NOT NULL CHECK ("Verdict" IN ('right', 'wrong', 'none')),
+  "Rank" integer,
+  "Score" double precision,
+  "ImageScore" double precision,
+  "TextScore" double precision,
+  "Confidence" text,
+  "QueryKind" text NOT NULL,
+  "ImageModel" text NOT NULL,
+  "TextModel" text NOT NULL,
+  "Shown" jsonb NOT NULL,
+  "CreatedAt" timestamptz NOT NULL DEFAULT now(),
+  "UpdatedAt" timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX ON "ScanFeedback" ("ScanId", coalesce("ProductVariantId", ''))

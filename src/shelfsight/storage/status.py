@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shelfsight.database import Connection, Database
-from shelfsight.storage import schema
+from shelfsight.storage import index, schema
 from shelfsight.storage.ledger import QUERIES
 
 
@@ -11,16 +11,18 @@ from shelfsight.storage.ledger import QUERIES
 class Status:
     """Counts of `"ProductEmbeddings"`, by source type, and of `"EmbeddingFailures"` by kind.
 
-    A failure is `(kind, products, example)`; `models` made the stored vectors.
+    A failure is `(kind, products, example)`; `models` made the stored vectors; `index_advice` says
+    what to do about indexes, if anything.
     """
 
     total: int
     image: int
     text: int
     combined: int
-    by_source: tuple[tuple[str, int], ...]
+    by_source: tuple[tuple[str | None, int], ...]
     failures: tuple[tuple[str, int, str], ...]
     models: tuple[str, ...]
+    index_advice: str
 
     def lines(self) -> list[str]:
         """The two SQL results of the README, then what failed and an example of each kind."""
@@ -32,12 +34,14 @@ class Status:
             " SourceType | count",
             "------------+-------",
         ]
-        lines += [f" {kind:<10} | {count:>5}" for kind, count in self.by_source]
+        lines += [f" {kind or '':<10} | {count:>5}" for kind, count in self.by_source]
         if self.failures:
             lines += ["", "Failures, by kind:"]
             lines += [
                 f"  {kind}: {count}, such as {example}" for kind, count, example in self.failures
             ]
+        if self.index_advice:
+            lines += ["", f"Indexes: {self.index_advice}"]
         return [*lines, ""]
 
 
@@ -58,9 +62,10 @@ def read(database: Database) -> Status:
             image=image,
             text=text,
             combined=combined,
-            by_source=tuple(sorted(connection.execute(QUERIES["by_source"]).fetchall())),
+            by_source=tuple(sorted(connection.execute(QUERIES["by_source"]), key=str)),
             models=tuple(sorted({name for row in models for name in row[:2] if name})),
             failures=tuple(connection.execute(QUERIES["failures"]).fetchall()),
+            index_advice=index.advice(index.states(connection)),
         )
 
     return database.run(work, read_only=True)

@@ -1,4 +1,4 @@
-"""Writes vectors page by page, and finds the nearest ones."""
+"""Writes vectors page by page."""
 
 from functools import cached_property, partial
 from typing import Any
@@ -11,12 +11,13 @@ from psycopg.types.json import Jsonb
 
 from shelfsight import statements
 from shelfsight.database import Connection, Database, columns, copy_rows
-from shelfsight.errors import ModelMismatchError, SchemaError
-from shelfsight.records import Candidate, Embedded, Modality, ModelPair, Stage, Vector
+from shelfsight.errors import SchemaError
+from shelfsight.records import Embedded, ModelPair, Stage, Vector
 from shelfsight.seams import Fusion
 from shelfsight.storage import schema
 from shelfsight.storage.ledger import QUERIES, record_failures
 from shelfsight.storage.new_rows import copy_new, types_of
+from shelfsight.storage.stored_models import refuse_others
 
 _STAGED = (
     "text",
@@ -33,8 +34,6 @@ _STAGED = (
 )
 
 _IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
-
-_COLUMNS = {"image": "ImageEmbedding", "text": "TextEmbedding", "combined": "CombinedEmbedding"}
 
 _CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
 """Columns that a shop's own table may have in other types than ours: shorter, or an enum."""
@@ -57,22 +56,10 @@ class PostgresVectorStore:
             SchemaError: the columns are missing or of other dimensions.
             ModelMismatchError: other models made the stored vectors, and not `replace`.
         """
-        self._database.run(schema.check, read_only=True)
         if replace:
-            return
-        rows = self._database.run(
-            lambda connection: connection.execute(QUERIES["stored_models"]).fetchall(),
-            read_only=True,
-        )
-        for image, text, count in rows:
-            if image in (None, models.image) and text in (None, models.text):
-                continue
-            stored = " and ".join(name for name in (image, text) if name)
-            raise ModelMismatchError(
-                f'"ProductEmbeddings" holds {count} products embedded by {stored}, not by'
-                f" {models.image} and {models.text}; use those models, or replace all vectors:"
-                " shelfsight backfill --no-skip-existing --all"
-            )
+            self._database.run(schema.check, read_only=True)
+        else:
+            refuse_others(self._database, models)
 
     def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
         """Store a page in one transaction, and hand it on. A lost connection redoes the page.
@@ -111,22 +98,6 @@ class PostgresVectorStore:
             count += len(rows)
             after = rows[-1][0]
         return count
-
-    def nearest(self, modality: Modality, query: Vector, limit: int) -> list[Candidate]:
-        """The products whose vector of that kind is nearest to `query`, nearest first."""
-        variants = self._columns("ProductVariants")
-        statement = QUERIES["nearest"].format(
-            title=_or_null(variants, "Title"),
-            sku=_or_null(variants, "Sku"),
-            column=sql.Identifier(_COLUMNS[modality]),
-        )
-        rows = self._database.run(
-            lambda connection: connection.execute(
-                statement, {"query": query, "limit": limit}, binary=True
-            ).fetchall(),
-            read_only=True,
-        )
-        return [_candidate(row) for row in rows]
 
     def _staged(self, item: Embedded, models: ModelPair) -> tuple[Any, ...]:
         versions = {"fusion": self._fusion.name}
@@ -198,11 +169,6 @@ class PostgresVectorStore:
             read = partial(columns, table=table)
             self._found[table] = self._database.run(read, read_only=True)
         return self._found[table]
-
-
-def _candidate(row: tuple[Any, ...]) -> Candidate:
-    id_, title, sku, image, text = row
-    return Candidate(id=id_, title=title or "", sku=sku, image=_array(image), text=_array(text))
 
 
 def _or_null(found: dict[str, str], name: str) -> sql.Composable:

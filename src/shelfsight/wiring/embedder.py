@@ -2,9 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
+from shelfsight.errors import ModelError
 from shelfsight.seams import Embedder, Fusion
 from shelfsight.settings import Settings, without_password
+
+if TYPE_CHECKING:
+    from shelfsight.embedding.image_model import ImageModel
+    from shelfsight.embedding.local_model import LocalEmbedder
+    from shelfsight.embedding.models import Device, ImageSpec
 
 Say = Callable[[str], None]
 
@@ -13,7 +22,9 @@ def models_name(settings: Settings) -> str:
     """Who embeds, for people."""
     if settings.embedding_server_url is not None:
         return without_password(settings.embedding_server_url)
-    return f"models in this process ({settings.models})"
+    chosen = (settings.models, settings.backend, settings.device)
+    told = ", ".join(word for word in chosen if word not in {"onnx", "cpu"})
+    return f"models in this process ({told})"
 
 
 @contextmanager
@@ -29,31 +40,82 @@ def open_embedder(settings: Settings, say: Say) -> Iterator[Embedder]:
 
 
 def _embedder(settings: Settings, say: Say) -> Embedder:
-    if settings.embedding_server_url is not None:
-        from shelfsight.embedding.remote_model import RemoteEmbedder, ServerConfig
+    if settings.embedding_server_url is None:
+        return open_models(settings)
+    from shelfsight.embedding.remote_model import RemoteEmbedder, ServerConfig
 
-        key = settings.embedding_server_api_key
-        return RemoteEmbedder(
-            ServerConfig(
-                url=settings.embedding_server_url,
-                api_key=None if key is None else key.get_secret_value(),
-                cold_start_timeout=settings.cold_start_timeout,
-                waiting=say,
-            )
-        )
-    from shelfsight.embedding.onnx_model import open_pair
+    key = settings.embedding_server_api_key
+    config = ServerConfig(
+        url=settings.embedding_server_url,
+        api_key=None if key is None else key.get_secret_value(),
+        cold_start_timeout=settings.cold_start_timeout,
+        down_timeout=settings.server_down_timeout,
+        concurrency=settings.server_concurrency,
+        waiting=say,
+    )
+    return RemoteEmbedder(config, partial(_open_image_model, settings, say))
 
-    return open_pair(settings.models, model_dir=settings.model_dir)
+
+def open_models(settings: Settings) -> "LocalEmbedder":
+    """Load the two models into this process.
+
+    Raises:
+        ModelError: they cannot be loaded, not on this device, or the backend is not installed.
+    """
+    backend = _backend(settings)
+    return backend.open_pair(settings.models, model_dir=settings.model_dir, device=settings.device)
+
+
+def _open_image_model(settings: Settings, say: Say) -> "ImageModel":
+    """Load the image model alone, beside a server that embeds texts only."""
+    from shelfsight.embedding.models import PAIRS
+
+    image, _ = PAIRS[settings.models]
+    say(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
+    return _backend(settings).load_image(image, settings.model_dir, settings.device)
+
+
+class _Backend(Protocol):
+    """A module that loads models."""
+
+    def open_pair(
+        self, name: str, *, model_dir: Path | None, device: "Device"
+    ) -> "LocalEmbedder": ...
+
+    def load_image(
+        self, spec: "ImageSpec", model_dir: Path | None, device: "Device"
+    ) -> "ImageModel": ...
+
+
+def _backend(settings: Settings) -> _Backend:
+    if settings.backend == "onnx":
+        from shelfsight.embedding import onnx_model
+
+        return onnx_model
+    try:
+        from shelfsight.embedding import torch_model
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"BACKEND=torch: {error.name} is not installed: pip install 'shelfsight[torch]'"
+        ) from None
+    return torch_model
 
 
 def files_to_download(settings: Settings) -> list[str]:
-    """The models' files that a run would download first; none with a server or a folder."""
+    """The models' files that a run would download first; none with a server or a folder.
+
+    Raises:
+        ModelError: the backend does not run these models.
+    """
     from shelfsight.embedding.hub import files_to_download
-    from shelfsight.embedding.models import PAIRS
+    from shelfsight.embedding.models import PAIRS, for_torch
 
     if settings.embedding_server_url is not None or settings.model_dir is not None:
         return []
-    return [file for spec in PAIRS[settings.models] for file in files_to_download(spec)]
+    image, text = PAIRS[settings.models]
+    if settings.backend == "torch":
+        image, text = for_torch(image), for_torch(text)
+    return [*files_to_download(image), *files_to_download(text)]
 
 
 def fusion(settings: Settings) -> Fusion:

@@ -1,37 +1,51 @@
 """What a scan is made of."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from shelfsight.database import Database
+from shelfsight.database import Transactions
 from shelfsight.errors import PictureError
-from shelfsight.records import Pixels
+from shelfsight.matching import Photo
 from shelfsight.scan import Scanner
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
 
 
-def scanner(settings: Settings, database: Database, embedder: Embedder) -> Scanner:
+def scanner(settings: Settings, database: Transactions, embedder: Embedder) -> Scanner:
     """What finds products by a photo."""
-    from shelfsight.storage.vectors import PostgresVectorStore
+    from shelfsight.storage.search import PostgresProductSearch
 
-    store = PostgresVectorStore(database, fusion(settings))
-    return Scanner(embedder, store, fusion(settings), settings.weights)
+    search = PostgresProductSearch(database)
+    return Scanner(embedder, search, fusion(settings), settings.weights)
 
 
-def read_photo(path: Path, embedder: Embedder) -> list[Pixels]:
-    """Views of a photo from a file, as the model wants them: uint8 (side, side, 3).
+def look(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
+    """What reads a picture's file into views, as the model wants them: uint8 (side, side, 3).
+
+    It raises `UnusablePictureError` where that is not a picture.
+    """
+    from shelfsight.images.decode import decode, resize
+    from shelfsight.images.views import views
+
+    picture_format, count = embedder.picture_format, settings.scan_views
+
+    def look(data: bytes) -> Photo:
+        return [resize(view, picture_format) for view in views(decode(data), count)]
+
+    return look
+
+
+def read_photo(settings: Settings, path: Path, embedder: Embedder) -> Photo:
+    """Views of a photo from a file.
 
     Raises:
         PictureError: it cannot be read, or is not a picture.
     """
-    from shelfsight.images.decode import decode, resize
     from shelfsight.images.unusable import UnusablePictureError
-    from shelfsight.images.views import views
 
     try:
-        photo = decode(path.read_bytes())
-        return [resize(view, embedder.picture_format) for view in views(photo)]
+        return look(settings, embedder)(path.read_bytes())
     except OSError as error:
         raise PictureError(f"{path}: {error.strerror or error}") from error
     except UnusablePictureError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedder import Say
+from shelfsight.wiring.embedder import Say, open_models
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -50,15 +50,12 @@ def embedding_app(settings: Settings) -> "FastAPI":
     Raises:
         ModelError: the models cannot be loaded.
     """
-    from shelfsight.embedding.models import PAIRS
-    from shelfsight.embedding.onnx_model import load_image, load_text
     from shelfsight.serving.access import Key
     from shelfsight.serving.embedding_app import AppConfig, create
 
-    image, text = PAIRS[settings.models]
+    models = open_models(settings)
     key = settings.embedding_server_api_key
-    return create(
-        load_image(image, settings.model_dir),
-        load_text(text, settings.model_dir),
-        AppConfig(key=None if key is None else Key(key.get_secret_value())),
+    config = AppConfig(
+        key=None if key is None else Key(key.get_secret_value()), device=models.image.device
     )
+    return create(models.image, models.text, config)

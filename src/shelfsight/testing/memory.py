@@ -1,8 +1,4 @@
-"""A shop, a fetcher, models and a store that live in memory, for tests of yours and ours.
-
-They keep the contracts of `seams`; `tests/contract` runs the same suite over them and over the
-real ones.
-"""
+"""A shop, a fetcher, models and a store that live in memory."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -14,11 +10,9 @@ from shelfsight.errors import ModelMismatchError
 from shelfsight.records import (
     IMAGE_WIDTH,
     TEXT_WIDTH,
-    Candidate,
     Due,
     Embedded,
     Failure,
-    Modality,
     ModelPair,
     Picture,
     Pictured,
@@ -145,13 +139,6 @@ class MemoryStore:
             self.fused_by[id_] = self._fusion.name
         return len(old)
 
-    def nearest(self, modality: Modality, query: Vector, limit: int) -> list[Candidate]:
-        """By cosine, nearest first."""
-        vectors = {id_: getattr(row, modality) for id_, row in self.rows.items()}
-        scores = {id_: float(v @ query) for id_, v in vectors.items() if v is not None}
-        nearest = sorted(scores, key=lambda id_: scores[id_], reverse=True)[:limit]
-        return [_candidate(self.rows[id_]) for id_ in nearest]
-
     def _save(self, item: Embedded) -> None:
         id_ = item.product.id
         if item.combined is None:
@@ -234,9 +221,3 @@ class MemoryCatalog:
 
 def _has_text(product: Product) -> bool:
     return bool((product.title + product.description).strip())
-
-
-def _candidate(row: Embedded) -> Candidate:
-    return Candidate(
-        id=row.product.id, title=row.product.title, sku=None, image=row.image, text=row.text
-    )

@@ -1,0 +1,262 @@
+"""How long a scan takes through `shelfsight serve`: fetch, decode, model, SQL and the rest of it.
+
+    python benchmarks/scan_latency.py [--products 10000 100000] [--clients 1 16] [--scans 300]
+
+The catalogue is made up: vectors around those of pictures that the real model has embedded, stored
+as a backfill stores them, then `shelfsight index build`. Each scan names the address of a photo
+that this process serves, so it is fetched, decoded, embedded and looked for. The steps are the
+server's own, from its `/metrics`: with one client they are read after each scan, and their median
+is shown; with several, their mean. The rest is what no step covers: HTTP, and waiting for a turn.
+Clients, server and Postgres share this machine's cores; see that nothing else does.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from time import perf_counter
+from uuid import uuid4
+
+import aiohttp
+import numpy as np
+from aiohttp import web
+from PIL import Image
+
+from shelfsight import wiring
+from shelfsight.database import Connection, Database
+from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.records import Embedded, Product, Weights
+from shelfsight.seams import Embedder
+from shelfsight.storage import schema
+from shelfsight.storage.embedded import EmbeddedPostgres
+from shelfsight.storage.vectors import PostgresVectorStore
+
+SCAN_PATH = "/products/orchestrate/quick-scan"
+STEPS = ("fetch", "decode", "model", "sql")
+CLUSTERS = 300
+PAGE = 2_000
+WARM_UP = 30
+
+OWN = 0.3
+"""How long a product's own part is beside its cluster's, which is 1."""
+
+DIRECTIONS = 48
+"""In how many directions products of a cluster differ. Vectors of real things vary in some tens; if
+they varied in all 768, all would be about as far from each other and no index could tell them."""
+
+_STEP = re.compile(r'^shelfsight_scan_step_seconds_sum\{step="(\w+)"\} (\S+)$', re.MULTILINE)
+
+
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of scans, and of their steps: of each scan, or only their mean."""
+
+    totals: np.ndarray
+    steps: dict[str, np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--products", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--scans", type=int, default=300, help="for each line (default: 300)")
+    arguments = parser.parse_args()
+    embedder = open_pair("lite", model_dir=None)
+    photos = [picture(number) for number in range(CLUSTERS)]
+    clusters = embedded(embedder, photos)
+    with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
+        Path(home).chmod(0o755)
+        with EmbeddedPostgres(Path(home)) as url, closing(Database(url)) as database:
+            schema.create(database)
+            for products in arguments.products:
+                fill(database, embedder, clusters, products)
+                wiring.build_indexes(database, wiring.spoken(lambda _line: None))
+                print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
+                for line in wiring.measure_indexes(database):
+                    print(f"  {line}")
+                asyncio.run(measure(url, photos, arguments))
+                wiring.drop_indexes(database)
+
+
+def picture(number: int) -> bytes:
+    """A photo of 800 x 600 pixels: blurred patches of colour, unlike every other."""
+    rng = np.random.default_rng(number)
+    patches = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
+    file = BytesIO()
+    patches.resize((800, 600), Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def embedded(embedder: Embedder, photos: Sequence[bytes]) -> np.ndarray:
+    side = embedder.picture_format.side
+    pixels = [np.array(Image.open(BytesIO(photo)).resize((side, side))) for photo in photos]
+    return np.stack([vector for one in pixels for vector in embedder.embed_images([one])])
+
+
+def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products: int) -> None:
+    """Replace the catalogue by one of so many products with all three vectors."""
+    rng = np.random.default_rng(products)
+    fusion = WeightedMean(Weights())
+    store = PostgresVectorStore(database, fusion)
+    texts = unit(rng.standard_normal((CLUSTERS, 1024), np.float32))
+
+    def insert(connection: Connection, ids: Sequence[str]) -> None:
+        connection.execute(
+            'INSERT INTO "ProductVariants" ("Id", "Sku", "Title")'
+            " SELECT id, 'sku-' || id, 'Product ' || id FROM unnest(%s::uuid[]) AS id",
+            [list(ids)],
+        )
+
+    database.run(lambda connection: connection.execute('TRUNCATE "ProductVariants" CASCADE'))
+    for start in range(0, products, PAGE):
+        chosen = rng.integers(0, CLUSTERS, min(PAGE, products - start))
+        images, words = near(clusters[chosen], rng), near(texts[chosen], rng)
+        ids = [str(uuid4()) for _ in chosen]
+        database.run(lambda connection, ids=ids: insert(connection, ids))
+        page = [
+            Embedded(
+                product=Product(id=id_, title=id_, source_hash="a:b", is_new=True),
+                image=image,
+                text=text,
+                combined=fusion.combine(image, text),
+                text_used=f"Product {id_}",
+            )
+            for id_, image, text in zip(ids, images, words, strict=True)
+        ]
+        store.save(page, embedder.models)
+    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+
+
+def near(centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A vector around each centre."""
+    count, width = centres.shape
+    directions = np.random.default_rng(width).standard_normal((DIRECTIONS, width), np.float32)
+    own = rng.standard_normal((count, DIRECTIONS), np.float32) @ directions
+    return unit(centres + np.float32(OWN) * unit(own))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+async def measure(
+    database_url: str, photos: Sequence[bytes], arguments: argparse.Namespace
+) -> None:
+    """Scan through a server of its own process, and print a line for each number of clients."""
+    titles = ("p50", "p95", *STEPS, "rest", "all but model and sql")
+    print(f"  {'clients':>7} {'scans/s':>8} " + " ".join(f"{title:>7}" for title in titles))
+    async with pictures(photos) as (host, addresses), aiohttp.ClientSession() as session:
+        with served(database_url, host) as url:
+            await until_ready(session, url)
+            asked = [{"imageUrl": address, "threshold": -1} for address in addresses]
+            await scans(session, url, asked[:WARM_UP], clients=4)
+            queries = [asked[n % len(asked)] for n in range(arguments.scans)]
+            for clients in arguments.clients:
+                began = perf_counter()
+                timed = await scans(session, url, queries, clients)
+                print(line(clients, arguments.scans / (perf_counter() - began), timed), flush=True)
+
+
+def line(clients: int, rate: float, timed: Timed) -> str:
+    totals, steps = timed.totals, timed.steps
+    middle = np.median if clients == 1 else np.mean
+    rest = totals - sum(steps.values())
+    figures = [np.quantile(totals, 0.5), np.quantile(totals, 0.95)]
+    figures += [middle(steps[name]) for name in STEPS]
+    figures += [middle(rest), middle(totals - steps["model"] - steps["sql"])]
+    shown = " ".join(f"{1000 * figure:>7.1f}" for figure in figures)
+    return f"  {clients:>7} {rate:>8.1f} {shown}"
+
+
+async def scans(
+    session: aiohttp.ClientSession, url: str, queries: Sequence[dict[str, object]], clients: int
+) -> Timed:
+    """Send all queries, so many at a time; with one client the steps of each are read."""
+    waiting = iter(queries)
+    totals: list[float] = []
+    read = [await steps_of(session, url)]
+
+    async def client() -> None:
+        for query in waiting:
+            began = perf_counter()
+            async with session.post(f"{url}{SCAN_PATH}", json=query) as response:
+                answer = await response.json()
+            totals.append(perf_counter() - began)
+            if response.status != 200 or not answer["matches"]:
+                raise RuntimeError(f"a scan failed: {response.status} {answer}")
+            if clients == 1:
+                read.append(await steps_of(session, url))
+
+    await asyncio.gather(*(client() for _ in range(clients)))
+    if clients > 1:
+        read.append(await steps_of(session, url))
+    grown = np.diff(np.array([[one.get(name, 0.0) for name in STEPS] for one in read]), axis=0)
+    each = grown / (len(totals) / len(grown))
+    return Timed(np.array(totals), dict(zip(STEPS, each.T, strict=True)))
+
+
+async def steps_of(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
+    """Seconds spent in each step so far."""
+    async with session.get(f"{url}/metrics") as response:
+        return {name: float(seconds) for name, seconds in _STEP.findall(await response.text())}
+
+
+async def until_ready(session: aiohttp.ClientSession, url: str) -> None:
+    for _ in range(600):
+        with suppress(aiohttp.ClientConnectionError):
+            async with session.get(f"{url}/ready") as response:
+                if response.status == 200:
+                    return
+        await asyncio.sleep(0.1)
+    sys.exit("the server does not answer")
+
+
+@asynccontextmanager
+async def pictures(photos: Sequence[bytes]) -> AsyncIterator[tuple[str, list[str]]]:
+    """A host of pictures on loopback: its name with the port, and their addresses."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(body=photos[int(request.match_info["n"])], content_type="image/jpeg")
+
+    app = web.Application()
+    app.router.add_get("/{n}.jpg", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield host, [f"http://{host}/{n}.jpg" for n in range(len(photos))]
+    finally:
+        await runner.cleanup()
+
+
+@contextmanager
+def served(database_url: str, picture_host: str) -> Iterator[str]:
+    """`shelfsight serve` in a process of its own; gives its address."""
+    command = [sys.executable, "-m", "shelfsight", "serve", "--port=0", "--models=lite"]
+    environment = os.environ | {"DATABASE_URL": database_url, "ALLOW_PRIVATE_IMAGES": picture_host}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            told = (_ADDRESS.search(one) for one in server.stdout or ())
+            found = next((one for one in told if one), None)
+            if found is None:
+                raise RuntimeError("the server did not start")
+            yield found.group()
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()

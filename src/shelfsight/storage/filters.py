@@ -1,0 +1,74 @@
+"""Filters of a scan as SQL: which products may be found."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from shelfsight import statements
+from shelfsight.errors import FilterError
+from shelfsight.matching import Filters
+
+Columns = Callable[[str], Mapping[str, str]]
+"""The columns of a table with their types; none where there is no such table."""
+
+_TRUE = sql.SQL("true")
+_WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id" = v."ProductId"')
+
+
+class Chosen:
+    """What a statement needs of filters: `join`, the condition `chosen`, and `values`.
+
+    `variants` are the columns of `"ProductVariants"`.
+
+    Raises:
+        FilterError: the shop's tables have no such column.
+    """
+
+    def __init__(self, filters: Filters, columns: Columns) -> None:
+        self.variants = columns("ProductVariants")
+        self._products = columns("Products")
+        self._conditions: list[sql.Composable] = []
+        self.join: sql.Composable = sql.SQL("")
+        self.values: dict[str, Any] = {}
+        kind = statements.trusted(self.variants.get("UserId", "text"))
+        self._add("owner", filters.owner, sql.SQL("{column} = {value}::") + kind, "UserId")
+        self._add("category", filters.category, sql.SQL("{column} = {value}"), "Category")
+        options = Jsonb(dict(filters.options)) if filters.options else None
+        self._add("options", options, sql.SQL("{column}::jsonb @> {value}"), "Options")
+        self._add("min_price", filters.min_price, sql.SQL("{column} >= {value}"), "Price")
+        self._add("max_price", filters.max_price, sql.SQL("{column} <= {value}"), "Price")
+        skus = list(filters.skus) or None
+        self._add("skus", skus, sql.SQL("{column} = ANY({value})"), "Sku")
+        since = filters.updated_since
+        self._add("updated_since", since, sql.SQL("{column} >= {value}"), "UpdatedAt")
+
+    @property
+    def chosen(self) -> sql.Composable:
+        """The condition over a variant `v`, and its product `p` where that is joined."""
+        return sql.SQL(" AND ").join(self._conditions) if self._conditions else _TRUE
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every product passes."""
+        return not self._conditions
+
+    def _add(self, name: str, value: object, comparison: sql.Composable, column: str) -> None:
+        if value is None:
+            return
+        place = sql.Placeholder(f"filter_{name}")
+        text = statements.trusted(comparison.as_string())
+        self._conditions.append(text.format(column=self._column(name, column), value=place))
+        self.values[f"filter_{name}"] = value
+
+    def _column(self, name: str, column: str) -> sql.Composable:
+        if column in self.variants:
+            return sql.SQL("v.{}").format(sql.Identifier(column))
+        if column in self._products and "ProductId" in self.variants:
+            self.join = _WITH_PRODUCT
+            return sql.SQL("p.{}").format(sql.Identifier(column))
+        raise FilterError(
+            f'products cannot be chosen by {name}: there is no column "{column}" in'
+            ' "ProductVariants" or "Products"'
+        )

@@ -1,0 +1,78 @@
+-- name: create_vectors
+CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
+USING hnsw (({column}::halfvec({width})) halfvec_cosine_ops)
+WITH (m = 16, ef_construction = {candidates})
+
+-- name: create_words
+CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
+USING gin (to_tsvector('simple', coalesce({column}, '')))
+
+-- name: drop
+DROP INDEX CONCURRENTLY IF EXISTS {name}
+
+-- name: indexes
+SELECT c.relname, i.indisvalid, p.pid IS NOT NULL, pg_relation_size(c.oid)
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+LEFT JOIN pg_stat_progress_create_index AS p ON p.index_relid = c.oid
+WHERE i.indrelid = to_regclass('"ProductEmbeddings"')
+
+-- name: counts
+SELECT count("ImageEmbedding"), count("TextEmbedding"), count("CombinedEmbedding"),
+  count("ProductText")
+FROM "ProductEmbeddings"
+
+-- name: table
+SELECT relkind = 'r', pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner),
+  to_regtype('halfvec') IS NOT NULL
+FROM pg_class WHERE oid = to_regclass('"ProductEmbeddings"')
+
+-- name: server
+SELECT pg_size_bytes(current_setting('maintenance_work_mem')),
+  pg_size_bytes(current_setting('shared_buffers')),
+  current_setting('max_parallel_maintenance_workers')::int,
+  (SELECT string_to_array(extversion, '.')::int[] FROM pg_extension WHERE extname = 'vector')
+
+-- name: progress
+SELECT CASE WHEN current_locker_pid > 0 THEN phase || ' (process ' || current_locker_pid || ')'
+    ELSE phase END,
+  CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END,
+  CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END
+FROM pg_stat_progress_create_index
+WHERE relid = to_regclass('"ProductEmbeddings"')
+
+-- name: sample
+-- Rows without a direction are not in an index.
+SELECT ctid::text, {column}::vector::text
+FROM (SELECT ctid, {column} FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
+      ORDER BY random() LIMIT %(queries)s) AS chosen
+WHERE vector_norm({column}::vector) > 0
+
+-- name: nothing_else
+-- However few the rows are, the index that is measured is used.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
+
+-- name: nearest_by_index
+SELECT {column}::vector <=> %(vector)s::vector
+FROM "ProductEmbeddings"
+WHERE ctid <> %(place)s::tid
+ORDER BY {column}::halfvec({width}) <=> %(vector)s::halfvec({width})
+LIMIT %(limit)s
+
+-- name: within
+-- All rows within each query's bound, in one pass; subvector unpacks a row once for all queries.
+SELECT q.number, e.vector <=> q.vector
+FROM (SELECT ctid AS place, subvector({column}::vector, 1, {width}) AS vector
+      FROM "ProductEmbeddings" WHERE {column} IS NOT NULL OFFSET 0) AS e
+CROSS JOIN (
+  SELECT place::tid, vector::vector, bound, number
+  FROM unnest(%(places)s::text[], %(vectors)s::text[], %(bounds)s::float8[])
+    WITH ORDINALITY AS u (place, vector, bound, number) OFFSET 0) AS q
+WHERE e.place <> q.place AND e.vector <=> q.vector <= q.bound
+
+-- name: exact_search
+-- What a search without an index does, over the first rows.
+EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)
+SELECT FROM (SELECT {column} AS vector FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
+             LIMIT %(rows)s) AS e
+ORDER BY vector <=> (SELECT {column} FROM "ProductEmbeddings" WHERE {column} IS NOT NULL LIMIT 1)
+LIMIT 10

@@ -1,0 +1,25 @@
+"""A shop, a fetcher, models, a store and a search that live in memory, for tests of yours and ours.
+
+They keep the contracts of `seams`; `tests/contract` runs the same suite over them and over the
+real ones.
+"""
+
+from shelfsight.testing.memory import (
+    MODELS,
+    HashEmbedder,
+    MemoryCatalog,
+    MemoryFetcher,
+    MemoryStore,
+    direction,
+)
+from shelfsight.testing.search import MemorySearch
+
+__all__ = [
+    "MODELS",
+    "HashEmbedder",
+    "MemoryCatalog",
+    "MemoryFetcher",
+    "MemorySearch",
+    "MemoryStore",
+    "direction",
+]

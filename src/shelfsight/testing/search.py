@@ -1,0 +1,112 @@
+"""A search over what a `MemoryStore` holds."""
+
+import numpy as np
+
+from shelfsight.errors import FilterError
+from shelfsight.matching import Candidate, Filters, Means, Sought
+from shelfsight.records import Embedded, ModelPair, Vector
+from shelfsight.testing.memory import MemoryStore
+
+
+class MemorySearch:
+    """`seams.ProductSearch`; it filters by owner and knows neither SKUs nor barcodes."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._scans: dict[str | None, list[Vector]] = {}
+
+    def require(self, models: ModelPair) -> None:
+        """Refuse queries of other models than those that made the stored vectors.
+
+        Raises:
+            ModelMismatchError: other models made them.
+        """
+        self._store.require(models)
+
+    def candidates(self, sought: Sought, filters: Filters, limit: int) -> list[Candidate]:
+        """The `limit` products nearest to what is sought, and those that have all its words.
+
+        Raises:
+            FilterError: a filter other than the owner.
+        """
+        rows = self._visible(filters)
+        near = [
+            (float(vector @ sought.query), id_)
+            for id_, row in rows.items()
+            if (vector := getattr(row, sought.column)) is not None
+        ]
+        ids = [id_ for _, id_ in sorted(near, reverse=True)[:limit]]
+        if sought.words:
+            ids += [id_ for id_, row in rows.items() if _share(sought.words, row) == 1]
+        return [_candidate(rows[id_], sought) for id_ in dict.fromkeys(ids)]
+
+    def is_empty(self, filters: Filters) -> bool:
+        """Whether nothing is stored that passes the filters."""
+        return not self._visible(filters)
+
+    def vectors(self, id_: str, filters: Filters) -> Sought | None:
+        """What to look for to find products like this one; None where there is none to be seen."""
+        row = self._visible(filters).get(id_)
+        if row is None:
+            return None
+        if row.image is not None and row.text is not None and row.combined is not None:
+            return Sought(column="combined", query=row.combined, image=row.image, text=row.text)
+        if row.image is not None:
+            return Sought(column="image", query=row.image, image=row.image)
+        return None if row.text is None else Sought(column="text", query=row.text, text=row.text)
+
+    def means(self, owner: str | None) -> Means | None:
+        """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
+        rows = self._visible(Filters(owner=owner)).values()
+        images = [row.image for row in rows if row.image is not None]
+        if not images:
+            return None
+        scans = self._scans.get(owner, [])
+        return Means(
+            catalogue=_mean(images), scans=_mean(scans) if scans else None, count=len(scans)
+        )
+
+    def learn(self, owner: str | None, image: Vector) -> None:
+        """Let the vector of a scan's photo count in the mean of the scans."""
+        self._scans.setdefault(owner, []).append(image)
+
+    def _visible(self, filters: Filters) -> dict[str, Embedded]:
+        if filters != Filters(owner=filters.owner):
+            raise FilterError("products in memory can be chosen by their owner only")
+        return {
+            id_: row
+            for id_, row in self._store.rows.items()
+            if filters.owner in (None, row.product.owner_id)
+        }
+
+
+def _candidate(row: Embedded, sought: Sought) -> Candidate:
+    image, stored = sought.image, row.image
+    if sought.centre is not None and image is not None and stored is not None:
+        image, stored = image - sought.centre.scans, stored - sought.centre.catalogue
+    return Candidate(
+        id=row.product.id,
+        product_id=row.product.product_id,
+        title=row.product.title,
+        description=row.product.description,
+        image_url=row.picture.url if row.picture else None,
+        image_score=_cosine(image, stored),
+        text_score=_cosine(sought.text, row.text),
+        word_score=_share(sought.words, row) if sought.words else None,
+    )
+
+
+def _share(words: str, row: Embedded) -> float:
+    wanted, had = set(words.lower().split()), set(row.text_used.lower().split())
+    return len(wanted & had) / len(wanted)
+
+
+def _cosine(one: Vector | None, other: Vector | None) -> float | None:
+    if one is None or other is None:
+        return None
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other)))
+
+
+def _mean(vectors: list[Vector]) -> Vector:
+    mean: Vector = np.mean(vectors, axis=0, dtype=np.float32)
+    return mean

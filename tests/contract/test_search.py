@@ -1,0 +1,165 @@
+"""What every search keeps to."""
+
+import numpy as np
+import pytest
+
+from shelfsight.embedding.fusion import combine
+from shelfsight.errors import ModelMismatchError
+from shelfsight.matching import Candidate, Centre, Filters, Sought
+from shelfsight.records import Modality, ModelPair, Vector, Weights
+from shelfsight.testing import MODELS, direction
+from tests.contract.conftest import Shop, product_id
+from tests.contract.test_shop import embed_all
+
+ALL = Filters()
+
+
+def image_of(address: str) -> Vector:
+    return direction(address.encode(), 768)
+
+
+def text_of(title: str) -> Vector:
+    return direction(title.encode(), 1024)
+
+
+def by_image(query: Vector) -> Sought:
+    return Sought(column="image", query=query, image=query)
+
+
+def by_words(words: str) -> Sought:
+    vector = text_of(words)
+    return Sought(column="text", query=vector, text=vector, words=words)
+
+
+def ids(found: list[Candidate]) -> list[str]:
+    return [candidate.id for candidate in found]
+
+
+def fill(shop: Shop, count: int) -> None:
+    for number in range(1, count + 1):
+        shop.put(number, title=f"Product {number}", urls=(f"{number}.png",), owner=f"{number % 2}")
+    embed_all(shop)
+
+
+@pytest.mark.parametrize("column", ["image", "text", "combined"])
+def test_the_nearest_is_found_whichever_column_is_asked(shop: Shop, column: Modality) -> None:
+    fill(shop, 5)
+    image, text = image_of("3.png"), text_of("Product 3")
+    combined = combine(image, text, Weights())
+    query = {"image": image, "text": text, "combined": combined}[column]
+    sought = Sought(column=column, query=query, image=image, text=text)
+    found = {one.id: one for one in shop.search.candidates(sought, ALL, 2)}
+    assert len(found) == 2
+    best = found[product_id(3)]
+    assert best.image_score == pytest.approx(1, abs=1e-5)
+    assert best.text_score == pytest.approx(1, abs=1e-5)
+    assert (best.title, best.word_score, best.is_code) == ("Product 3", None, False)
+
+
+def test_what_is_not_compared_has_no_score(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, title="Cap")
+    embed_all(shop)
+    (found,) = shop.search.candidates(by_image(image_of("a.png")), ALL, 5)
+    assert (found.image_score, found.text_score) == (pytest.approx(1, abs=1e-5), None)
+    both = Sought(
+        column="combined",
+        query=text_of("Cap")[:768],
+        image=image_of("a.png"),
+        text=text_of("Cap"),
+    )
+    scores = {one.id: one.image_score for one in shop.search.candidates(both, ALL, 5)}
+    assert scores[product_id(2)] is None
+
+
+def test_images_are_compared_without_what_all_have_in_common(shop: Shop) -> None:
+    fill(shop, 4)
+    common = image_of("common")
+    image = image_of("3.png")
+    means = shop.search.means(None)
+    assert means is not None
+    expected = np.mean([image_of(f"{number}.png") for number in range(1, 5)], axis=0)
+    np.testing.assert_allclose(means.catalogue, expected, atol=1e-6)
+    sought = Sought(
+        column="image",
+        query=image,
+        image=image,
+        centre=Centre(catalogue=means.catalogue, scans=common),
+    )
+    found = {one.id: one.image_score for one in shop.search.candidates(sought, ALL, 9)}
+    for number in range(1, 5):
+        stored, asked = image_of(f"{number}.png") - expected, image - common
+        cosine = stored @ asked / np.linalg.norm(stored) / np.linalg.norm(asked)
+        assert found[product_id(number)] == pytest.approx(float(cosine), abs=1e-5)
+
+
+def test_the_mean_of_the_scans_is_learnt_scan_by_scan_for_each_owner(shop: Shop) -> None:
+    fill(shop, 2)
+    shop.search.require(MODELS)
+    seen = [image_of(f"photo {number}") for number in range(5)]
+    for photo in seen:
+        shop.search.learn("1", photo)
+    means = shop.search.means("1")
+    assert means is not None
+    assert means.count == 5
+    np.testing.assert_allclose(means.scans, np.mean(seen, axis=0), atol=1e-5)
+    np.testing.assert_allclose(means.catalogue, image_of("1.png"), atol=1e-6)
+    others = shop.search.means("0")
+    assert others is not None
+    assert (others.scans, others.count) == (None, 0)
+
+
+def test_without_a_catalogue_there_is_nothing_to_find(shop: Shop) -> None:
+    assert shop.search.is_empty(ALL)
+    assert shop.search.means(None) is None
+    assert shop.search.candidates(by_image(image_of("a.png")), ALL, 5) == []
+    assert shop.search.vectors(product_id(1), ALL) is None
+    fill(shop, 1)
+    assert not shop.search.is_empty(ALL)
+    assert shop.search.is_empty(Filters(owner="nobody"))
+
+
+def test_an_owner_sees_no_product_of_another(shop: Shop) -> None:
+    fill(shop, 6)
+    mine = Filters(owner="1")
+    odd = {product_id(number) for number in (1, 3, 5)}
+    assert set(ids(shop.search.candidates(by_image(image_of("2.png")), mine, 10))) == odd
+    assert set(ids(shop.search.candidates(by_words("Product 2"), mine, 10))) == odd
+    assert shop.search.vectors(product_id(2), mine) is None
+    assert shop.search.vectors(product_id(3), mine) is not None
+
+
+def test_words_find_products_beyond_the_nearest(shop: Shop) -> None:
+    fill(shop, 30)
+    shop.put(99, title="Blue enamel mug")
+    embed_all(shop)
+    found = {one.id: one for one in shop.search.candidates(by_words("mug BLUE"), ALL, 3)}
+    assert found[product_id(99)].word_score == 1
+    assert len(found) == 4
+
+
+def test_the_share_of_the_words_counts(shop: Shop) -> None:
+    shop.put(1, title="Blue enamel mug")
+    shop.put(2, title="Blue cap")
+    shop.put(3, urls=("a.png",))
+    embed_all(shop)
+    sought = Sought(column="combined", query=image_of("a.png"), words="blue mug")
+    found = {one.id: one.word_score for one in shop.search.candidates(sought, ALL, 9)}
+    assert found == {product_id(1): 1, product_id(2): 0.5, product_id(3): 0}
+
+
+def test_what_a_product_is_like_is_told_by_what_it_has(shop: Shop) -> None:
+    shop.put(1, title="Mug", urls=("a.png",))
+    shop.put(2, urls=("b.png",))
+    shop.put(3, title="Cap")
+    embed_all(shop)
+    columns = [shop.search.vectors(product_id(number), ALL) for number in (1, 2, 3)]
+    assert [sought and sought.column for sought in columns] == ["combined", "image", "text"]
+    assert shop.search.vectors("no such product", ALL) is None
+
+
+def test_queries_of_other_models_are_refused(shop: Shop) -> None:
+    fill(shop, 1)
+    shop.search.require(MODELS)
+    with pytest.raises(ModelMismatchError):
+        shop.search.require(ModelPair(image="another@2", text=MODELS.text))

@@ -1,0 +1,378 @@
+"""Indexes on a real Postgres: built, found to be good, interrupted, broken, mended and dropped."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shelfsight.database import Connection, Database, copy_rows
+from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.statements import trusted
+from shelfsight.storage import index, index_build, index_recall, schema
+from shelfsight.storage.index_defer import LARGE, Deferred, is_large
+from tests.integration.test_hosted_postgres import GRANTS, make_role
+from tests.shop import rows
+
+NAMES = [one.name for one in index.INDEXES]
+FEW = 30
+
+
+class Heard:
+    """Remembers what it is told; the first time that a build waits for writers, it acts."""
+
+    def __init__(self, act: Callable[[], None] | None = None) -> None:
+        self.lines: list[str] = []
+        self.steps: list[index_build.Step] = []
+        self._act = act
+
+    def step(self, step: index_build.Step) -> None:
+        self.steps.append(step)
+        if self._act and step.phase.startswith("waiting for writers before build"):
+            act, self._act = self._act, None
+            act()
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+def press_ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def unit_rows(count: int, width: int) -> np.ndarray:
+    found = np.random.default_rng(width).standard_normal((count, width), np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def fill(database: Database, count: int, *, copies: int = 1) -> None:
+    """Rows of random vectors, each `copies` times; every tenth row has no picture."""
+    table = "CREATE TEMPORARY TABLE given (id text, image vector, text vector) ON COMMIT DROP"
+    image, text = unit_rows(count, 768), unit_rows(count, 1024)
+
+    def work(connection: Connection) -> None:
+        connection.execute(table)
+        copy_rows(
+            connection,
+            trusted("COPY given FROM STDIN (FORMAT BINARY)"),
+            ("text", "vector", "vector"),
+            (
+                (f"{n + 1:032x}", image[n // copies] if n % 10 else None, text[n // copies])
+                for n in range(count)
+            ),
+        )
+        connection.execute('INSERT INTO "ProductVariants" ("Id") SELECT id::uuid FROM given')
+        connection.execute(
+            'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding",'
+            ' "TextEmbedding", "CombinedEmbedding", "ProductText")'
+            " SELECT id::uuid, image, text, coalesce(image, subvector(text, 1, 768)),"
+            " 'product ' || id FROM given"
+        )
+
+    database.run(work)
+
+
+def states(database: Database) -> dict[str, str]:
+    return {one.index.name: one.state for one in index.read(database)}
+
+
+def built(database: Database) -> Heard:
+    heard = Heard()
+    index_build.build(database, heard)
+    return heard
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[psycopg.Connection]:
+    """A transaction that has written to the table and does not end by itself."""
+    with psycopg.connect(database.url) as connection:
+        connection.execute('UPDATE "ProductEmbeddings" SET "SourceType" = NULL')
+        yield connection
+        connection.rollback()
+
+
+def test_what_is_missing_is_built_once_and_finds_what_an_exact_search_finds(
+    database: Database,
+) -> None:
+    fill(database, 1_000)
+    assert set(states(database).values()) == {"missing"}
+    heard = Heard()
+    assert index_build.build(database, heard) == NAMES
+    assert heard.lines[0].startswith("1000 products are searched fast without indexes")
+    assert [line.split(" in ")[0] for line in heard.lines[1:]] == [f"Built {n}" for n in NAMES]
+    assert {step.name for step in heard.steps} <= set(NAMES)
+    assert index_build.build(database, heard) == []
+    found = index.read(database)
+    assert [(one.state, one.rows) for one in found] == [
+        ("valid", 900),
+        *[("valid", 1_000)] * 3,
+    ]
+    assert min(one.size for one in found) > 8_192
+    assert min(index_recall.recall(database, one) for one in found[:3]) >= 0.95
+    head, *measured = index_recall.lines(database)
+    assert head.startswith("Recall@10")
+    assert [line.split(":")[0].strip() for line in measured] == NAMES[:3]
+
+
+def test_products_with_the_same_picture_stand_for_each_other_when_recall_is_measured(
+    database: Database,
+) -> None:
+    fill(database, 300, copies=10)
+    built(database)
+    image = index.read(database)[0]
+    assert index_recall.recall(database, image) == 1.0
+
+
+def test_for_ten_rows_there_is_no_recall_at_ten_and_without_rows_nothing_to_time(
+    database: Database,
+) -> None:
+    built(database)
+    assert list(index_recall.lines(database)) == []
+    assert [index_recall.exact_milliseconds(database, one) for one in index.read(database)] == [
+        None
+    ] * 4
+    fill(database, 10)
+    assert list(index_recall.lines(database)) == []
+    times = [index_recall.exact_milliseconds(database, one) for one in index.read(database)]
+    assert min(time for time in times[:3] if time is not None) > 0
+    assert times[3] is None
+
+
+@pytest.mark.parametrize("kind", ["vector", "halfvec"])
+def test_a_search_by_the_expressions_of_shelfsight_goes_through_the_indexes(
+    database: Database, kind: str
+) -> None:
+    fill(database, FEW)
+    widths = {one.column: one.width for one in index.INDEXES if one.width}
+    for column, width in widths.items():
+        change = f'ALTER TABLE "ProductEmbeddings" ALTER "{column}" TYPE {kind}({width})'
+        database.run(lambda c, change=change: c.execute(change))
+    built(database)
+    plain = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
+    queries = [
+        f'ORDER BY e."{column}"::halfvec({width}) <=> array_fill(1, ARRAY[{width}])::halfvec'
+        " LIMIT 5"
+        for column, width in widths.items()
+    ]
+    words = "to_tsvector('simple', coalesce(e.\"ProductText\", ''))"
+    queries.append(f"WHERE {words} @@ plainto_tsquery('simple', 'product')")
+
+    def plan(connection: Connection, query: str) -> str:
+        connection.execute(plain)
+        explain = f'EXPLAIN SELECT FROM "ProductEmbeddings" AS e {query}'
+        return str(connection.execute(explain).fetchall())
+
+    for name, query in zip(NAMES, queries, strict=True):
+        assert name in database.run(lambda c, query=query: plan(c, query))
+
+
+def test_an_index_that_a_broken_build_left_is_told_apart_and_built_anew(
+    database: Database,
+) -> None:
+    fill(database, FEW)
+    built(database)
+    database.run(
+        lambda c: c.execute(
+            "UPDATE pg_index SET indisvalid = false"
+            " WHERE indexrelid = 'shelfsight_text_hnsw'::regclass"
+        )
+    )
+    found = index.read(database)
+    assert [one.state for one in found] == ["valid", "invalid", "valid", "valid"]
+    assert "shelfsight_text_hnsw" in index.advice(found)
+    heard = Heard()
+    assert index_build.build(database, heard) == ["shelfsight_text_hnsw"]
+    assert "shelfsight_text_hnsw: dropping what an unfinished build left" in heard.lines
+    assert set(states(database).values()) == {"valid"}
+
+
+def test_ctrl_c_ends_a_build_and_leaves_nothing_of_it(database: Database) -> None:
+    fill(database, FEW)
+    with writing(database) as writer:
+
+        class Interrupted(Heard):
+            def say(self, message: str) -> None:
+                super().say(message)
+                if "is not built" in message:
+                    writer.rollback()
+
+        heard = Interrupted(press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            index_build.build(database, heard)
+    assert heard.lines[1:] == [
+        "shelfsight_image_hnsw is not built; go on with: shelfsight index build",
+        "shelfsight_image_hnsw: dropping what an unfinished build left",
+    ]
+    assert "(process " in heard.steps[-1].phase
+    assert set(states(database).values()) == {"missing"}
+
+
+def test_what_cannot_be_dropped_at_once_after_ctrl_c_is_dropped_by_the_next_build(
+    database: Database,
+) -> None:
+    fill(database, FEW)
+    heard = Heard(press_ctrl_c)
+    with writing(database), pytest.raises(KeyboardInterrupt):
+        index_build.build(database, heard)
+    assert "the next build does it" in heard.lines[-1]
+    assert states(database)["shelfsight_image_hnsw"] == "invalid"
+    built(database)
+    assert set(states(database).values()) == {"valid"}
+
+
+def test_a_second_build_beside_the_first_is_refused(database: Database) -> None:
+    fill(database, FEW)
+    refused: list[str] = []
+    with writing(database) as writer:
+
+        def build_too() -> None:
+            try:
+                with closing(Database(database.url)) as other:
+                    index_build.build(other, Heard())
+            except DatabaseError as error:
+                refused.append(str(error))
+            finally:
+                writer.rollback()
+
+        assert index_build.build(database, Heard(build_too)) == NAMES
+    assert refused == ["shelfsight_image_hnsw is being built already; see: shelfsight index status"]
+
+
+def test_a_server_that_stops_a_build_leaves_nothing_of_it(database: Database) -> None:
+    fill(database, FEW)
+    with writing(database) as writer:
+
+        def cancel() -> None:
+            rows(
+                database_of_its_own,
+                "SELECT pg_cancel_backend(pid) FROM pg_stat_progress_create_index"
+                " WHERE datname = current_database()",
+            )
+            writer.rollback()
+
+        with (
+            closing(Database(database.url)) as database_of_its_own,
+            pytest.raises(DatabaseError, match="stopped a query"),
+        ):
+            index_build.build(database, Heard(cancel))
+    assert set(states(database).values()) == {"missing"}
+
+
+def test_only_our_indexes_are_dropped(database: Database) -> None:
+    fill(database, FEW)
+    built(database)
+    database.run(lambda c: c.execute('CREATE INDEX mine ON "ProductEmbeddings" ("SourceType")'))
+    assert index.drop(database) == NAMES
+    assert index.drop(database) == []
+    assert set(states(database).values()) == {"missing"}
+    assert rows(database, "SELECT count(*) FROM pg_class WHERE relname = 'mine'") == [(1,)]
+
+
+def test_a_role_that_does_not_own_the_table_is_told_who_does(database: Database) -> None:
+    built(database)
+    role = make_role(database, "no_owner", *GRANTS)
+    with closing(Database(role)) as limited:
+        for work in (index.drop, built):
+            with pytest.raises(DatabaseError, match=r"not own .* as postgres"):
+                work(limited)
+        assert set(states(limited).values()) == {"valid"}
+
+
+def test_a_table_that_cannot_have_such_indexes_is_named(url: str) -> None:
+    with closing(Database(url)) as database:
+        with pytest.raises(SchemaError, match="shelfsight init"):
+            built(database)
+        schema.create(database)
+        for change in (
+            'ALTER TABLE "ProductEmbeddings" RENAME TO base',
+            'CREATE VIEW "ProductEmbeddings" AS SELECT * FROM base',
+        ):
+            database.run(lambda c, change=change: c.execute(change))
+        with pytest.raises(SchemaError, match="no plain table"):
+            built(database)
+
+
+def test_a_build_is_given_memory_for_its_graph_and_never_less_than_the_server_gives(
+    database: Database,
+) -> None:
+    (image, *_, words) = index.read(database)
+
+    def memory(one: index.IndexState, rows: int) -> int:
+        sized = partial(index_build.sized_for, replace(one, rows=rows))
+        ask = "SELECT pg_size_bytes(current_setting('maintenance_work_mem')) >> 20"
+        settings = database.run(sized, read_only=True)
+        return int(database.run_alone(lambda c: c.execute(ask).fetchall(), settings)[0][0])
+
+    assert memory(image, 10) == memory(words, 10) == 64
+    assert 200 < memory(image, 100_000) < 300
+
+
+def test_settings_of_a_session_stand_beside_those_of_the_address(url: str) -> None:
+    def shown(connection: Connection) -> list[str]:
+        names = ("statement_timeout", "lock_timeout", "work_mem")
+        return [connection.execute(f"SHOW {name}").fetchall()[0][0] for name in names]
+
+    with closing(Database(f"{url}&options=-c%20work_mem%3D7MB")) as database:
+        given = {"statement_timeout": "61s", "lock_timeout": "62s"}
+        assert database.run_alone(shown, given) == ["61s", "62s", "7MB"]
+        assert database.run_alone(shown) == ["0", "0", "7MB"]
+
+
+def test_within_a_deferred_load_there_are_no_indexes_and_after_it_those_there_were(
+    database: Database,
+) -> None:
+    fill(database, FEW)
+    built(database)
+    kept = [name for name in NAMES if name != "shelfsight_words"]
+    database.run_alone(lambda c: c.execute("DROP INDEX shelfsight_words"))
+    heard = Heard()
+    with Deferred(database, kept, heard):
+        assert set(states(database).values()) == {"missing"}
+    assert states(database) == dict.fromkeys(kept, "valid") | {"shelfsight_words": "missing"}
+    assert "run: shelfsight index build" in heard.lines[0]
+    assert heard.lines[-1].startswith("Built shelfsight_combined_hnsw")
+
+
+def test_a_deferred_load_that_fails_has_its_indexes_again_and_tells_its_own_error(
+    database: Database,
+) -> None:
+    fill(database, FEW)
+    built(database)
+    with pytest.raises(SchemaError, match="the load"), Deferred(database, NAMES, Heard()):
+        raise SchemaError("the load")
+    assert set(states(database).values()) == {"valid"}
+
+
+def test_a_deferred_load_that_is_stopped_at_once_says_that_the_indexes_are_missing(
+    database: Database,
+) -> None:
+    built(database)
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt), Deferred(database, NAMES, heard):
+        raise KeyboardInterrupt
+    assert heard.lines[-1] == "The indexes are not built again; run: shelfsight index build"
+    assert set(states(database).values()) == {"missing"}
+
+
+def test_a_deferred_load_whose_indexes_cannot_be_built_again_does_not_end_well(
+    database: Database,
+) -> None:
+    built(database)
+    heard = Heard()
+    with pytest.raises(SchemaError, match="shelfsight init"), Deferred(database, NAMES, heard):
+        database.run(lambda c: c.execute('DROP TABLE "ProductEmbeddings"'))
+    assert heard.lines[-1].startswith("The indexes are not built again: the database is not")
+
+
+@given(products=st.integers(0, 10**7), stored=st.integers(0, 10**8))
+def test_a_load_is_large_where_it_is_both_many_products_and_much_of_the_shop(
+    products: int, stored: int
+) -> None:
+    assert is_large(products, stored) == (products > LARGE and 5 * products > stored)

@@ -1,0 +1,190 @@
+"""A search in a real Postgres: filters, codes, words, and indexes that must not hide anything."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import numpy as np
+import psycopg
+import pytest
+
+from shelfsight.database import Database, DatabasePool
+from shelfsight.errors import FilterError
+from shelfsight.matching import Filters, Sought
+from shelfsight.storage import schema
+from shelfsight.storage.nearest import FEW
+from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.testing import direction
+
+ALL = Filters()
+HURRIED = """CREATE INDEX "shelfsight_image_hnsw" ON "ProductEmbeddings"
+USING hnsw (("ImageEmbedding"::halfvec(768)) halfvec_cosine_ops)
+WITH (m = 4, ef_construction = 16)"""
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
+
+
+def id_of(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def fill(database: Database, count: int) -> None:
+    """Products whose image vector is drawn from their number; every hundredth is `rare`."""
+
+    def work(connection):
+        connection.execute(
+            'INSERT INTO "Products" ("Id", "Category")'
+            " SELECT lpad(to_hex(n), 32, '0')::uuid, CASE n WHEN 0 THEN 'rare' ELSE 'usual' END"
+            " FROM generate_series(0, 1) AS n"
+        )
+        connection.execute(
+            'INSERT INTO "ProductVariants" ("Id", "ProductId", "UserId", "Sku", "Barcode",'
+            ' "Title", "Price", "Options", "UpdatedAt")'
+            " SELECT lpad(to_hex(n), 32, '0')::uuid,"
+            " lpad(to_hex(CASE WHEN n %% 100 = 0 THEN 0 ELSE 1 END), 32, '0')::uuid,"
+            " 'owner ' || n %% 10, 'SKU-' || n, '40' || n, 'Product ' || n, n / 10.0,"
+            " jsonb_build_object('Size', CASE n %% 3 WHEN 0 THEN 'S' ELSE 'L' END),"
+            " %s - make_interval(days => n) FROM generate_series(1, %s) AS n",
+            [NOW, count],
+        )
+        vectors = np.random.default_rng(1).standard_normal((count, 768), np.float32)
+        with connection.cursor().copy(
+            'COPY "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding", "ProductText")'
+            " FROM STDIN (FORMAT BINARY)"
+        ) as copy:
+            copy.set_types(("uuid", "vector", "text"))
+            for number, vector in enumerate(vectors, start=1):
+                unit = vector / np.linalg.norm(vector)
+                copy.write_row((UUID(int=number), unit, f"Product {number}"))
+        connection.execute('ANALYZE "ProductEmbeddings"')
+
+    database.run(work)
+
+
+def by_image(seed: bytes = b"query") -> Sought:
+    vector = direction(seed, 768)
+    return Sought(column="image", query=vector, image=vector)
+
+
+def numbers(found) -> set[int]:
+    return {UUID(candidate.id).int for candidate in found}
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (ALL, set(range(1, 31))),
+        (Filters(owner="owner 3"), {3, 13, 23}),
+        (Filters(category="rare"), set()),
+        (Filters(options=(("Size", "S"),)), set(range(3, 31, 3))),
+        (Filters(min_price=Decimal("0.5"), max_price=Decimal("0.7")), {5, 6, 7}),
+        (Filters(skus=("SKU-4", "SKU-8", "none")), {4, 8}),
+        (Filters(updated_since=NOW - timedelta(days=3)), {1, 2, 3}),
+        (Filters(owner="owner 3", options=(("Size", "S"),)), {3}),
+    ],
+)
+def test_filters_let_through_what_they_say(
+    database: Database, filters: Filters, expected: set[int]
+) -> None:
+    fill(database, 30)
+    found = PostgresProductSearch(database).candidates(by_image(), filters, 100)
+    assert numbers(found) == expected
+
+
+def test_a_filter_by_a_column_that_the_shop_lacks_is_refused(database: Database) -> None:
+    database.run(lambda c: c.execute('ALTER TABLE "ProductVariants" DROP COLUMN "Price"'))
+    search = PostgresProductSearch(database)
+    with pytest.raises(FilterError, match='no column "Price"'):
+        search.candidates(by_image(), Filters(min_price=Decimal(1)), 5)
+    assert search.candidates(by_image(), ALL, 5) == []
+
+
+@pytest.mark.parametrize("code", ["SKU-7", "sku-7", "407"])
+def test_a_sku_or_barcode_is_found_however_far_its_picture(database: Database, code: str) -> None:
+    fill(database, 30)
+    vector = direction(b"query", 768)
+    sought = Sought(column="image", query=vector, image=vector, words=code)
+    found = PostgresProductSearch(database).candidates(sought, ALL, 1)
+    assert [UUID(one.id).int for one in found if one.is_code] == [7]
+
+
+def test_what_is_shown_of_a_product_comes_from_the_shop(database: Database) -> None:
+    fill(database, 3)
+    (found,) = PostgresProductSearch(database).candidates(by_image(), Filters(skus=("SKU-2",)), 5)
+    assert (found.sku, found.title, found.price) == ("SKU-2", "Product 2", Decimal("0.2"))
+    assert found.product_id == id_of(1)
+
+
+@pytest.fixture(scope="module")
+def indexed(server: str) -> Iterator[Database]:
+    """More products than are compared one by one, and an index with a hurried graph."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE indexed")
+    with closing(Database(server.replace("/postgres?", "/indexed?"))) as database:
+        schema.create(database)
+        fill(database, 2 * FEW)
+        database.run(lambda c: c.execute(HURRIED))
+        yield database
+
+
+@pytest.mark.parametrize(
+    ("filters", "there"),
+    [
+        (ALL, 2 * FEW),
+        (Filters(category="rare"), 2 * FEW // 100),
+        (Filters(category="usual"), 2 * FEW * 99 // 100),
+        (Filters(max_price=Decimal("0.5")), 5),
+    ],
+)
+def test_an_index_never_gives_fewer_than_there_are(
+    indexed: Database, filters: Filters, there: int
+) -> None:
+    search = PostgresProductSearch(indexed)
+    for limit in (10, 200, 1_000):
+        found = search.candidates(by_image(), filters, limit)
+        assert len(numbers(found)) == len(found) == min(limit, there)
+
+
+def test_an_index_of_the_shops_own_does_not_cut_the_answer_short(database: Database) -> None:
+    fill(database, 300)
+    database.run(
+        lambda c: c.execute(
+            'CREATE INDEX ON "ProductEmbeddings" USING hnsw ("ImageEmbedding" vector_cosine_ops)'
+        )
+    )
+    assert len(PostgresProductSearch(database).candidates(by_image(), ALL, 200)) == 200
+
+
+def test_the_mean_of_many_scans_forgets_the_oldest(database: Database) -> None:
+    fill(database, 3)
+    search = PostgresProductSearch(database)
+    old, new = direction(b"old", 768), direction(b"new", 768)
+    search.learn(None, old)
+    database.run(lambda c: c.execute('UPDATE "ScanMeans" SET "Count" = 5000'))
+    for _ in range(3):
+        search.learn(None, new)
+    means = search.means(None)
+    assert means is not None
+    assert means.count == 5000
+    left = (5000 / 5001) ** 3
+    np.testing.assert_allclose(means.scans, left * old + (1 - left) * new, atol=1e-6)
+
+
+def test_a_database_without_the_table_of_means_is_searched_without_them(database: Database) -> None:
+    fill(database, 3)
+    database.run(lambda c: c.execute('DROP TABLE "ScanMeans"'))
+    search = PostgresProductSearch(database)
+    search.learn(None, direction(b"photo", 768))
+    assert search.means(None) is None
+    assert len(search.candidates(by_image(), ALL, 5)) == 3
+
+
+def test_many_threads_share_a_pool_of_few_connections(database: Database) -> None:
+    fill(database, 20)
+    with closing(DatabasePool(database.url, 2)) as pool, ThreadPoolExecutor(8) as threads:
+        search = PostgresProductSearch(pool)
+        asked = [by_image(b"%d" % number) for number in range(40)]
+        found = list(threads.map(lambda sought: search.candidates(sought, ALL, 5), asked))
+    assert {len(candidates) for candidates in found} == {5}
