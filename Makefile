@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo demo-server test check test-parity bench clean
+.PHONY: demo demo-server serve-demo test check test-parity test-deploy test-browser bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
@@ -20,11 +20,18 @@ $(VENV)/parity.done: $(VENV)/dev.done requirements/parity.txt
 	$(PIP) --requirement requirements/parity.txt
 	touch $@
 
+$(VENV)/deploy.done: $(VENV)/parity.done requirements/deploy.txt
+	$(PIP) --requirement requirements/deploy.txt
+	touch $@
+
 demo: $(VENV)/demo.done ## one command on a fresh machine: a shop is embedded and ten photos are matched
 	$(VENV)/bin/shelfsight demo
 
 demo-server: $(VENV)/demo.done ## the demo again, through an embedding server: the same vectors
 	$(VENV)/bin/python benchmarks/demo_server.py
+
+serve-demo: $(VENV)/demo.done ## the demo's shop at http://127.0.0.1:8080: the page, and the API
+	$(VENV)/bin/shelfsight demo --serve
 
 # The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
 TESTS := tests/unit tests/contract tests/integration tests/end_to_end
@@ -45,9 +52,21 @@ check: $(VENV)/dev.done ## style, types and floors
 test-parity: $(VENV)/parity.done ## our SigLIP and Qwen3 against transformers (installs torch)
 	$(VENV)/bin/python -m pytest tests/parity
 
+test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks Modal for, without Modal (installs torch and modal)
+	$(VENV)/bin/mypy deploy
+	$(VENV)/bin/python -m pytest tests/deploy
+
+$(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
+	$(PIP) --requirement requirements/browser.txt
+	touch $@
+
+test-browser: $(VENV)/browser.done ## the page in a real browser (Debian: apt-get install chromium)
+	$(VENV)/bin/python -m pytest tests/browser
+
 bench: $(VENV)/dev.done ## the benchmarks that need no data of yours
 	$(VENV)/bin/python benchmarks/backfill_overhead.py
 	$(VENV)/bin/python benchmarks/server_throughput.py
+	$(VENV)/bin/python benchmarks/scan_latency.py
 
 clean:
 	rm -rf $(VENV)

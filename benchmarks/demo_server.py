@@ -52,7 +52,7 @@ def demo_says(settings: Settings, server: str | None) -> str:
     """Run the demo; gives what it found."""
     lines: list[str] = []
     progress = choose(as_json=False, verbose=False)
-    status = demo.run(settings, seed=SEED, progress=progress, out=lines.append, server=server)
+    status = demo.run(settings, demo.Demo(seed=SEED, server=server), progress, lines.append)
     if status:
         sys.exit(status)
     start = next(n for n, line in enumerate(lines) if line.startswith("Scanning"))

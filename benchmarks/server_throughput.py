@@ -1,14 +1,17 @@
-"""The embedding server against the same model called in a bare loop, in one run.
+"""The embedding server against the same model called in a bare loop, in turns within one run.
 
-    python benchmarks/server_throughput.py [--models lite] [--model-dir FOLDER] [--seconds 5]
+    python benchmarks/server_throughput.py [--models lite] [--model-dir FOLDER] [--rounds 5]
 
-The bare loop is given pictures that are decoded and resized already; the server decodes them.
-Server and clients share this machine's cores; see that nothing else does.
+Server, clients and bare loop share this machine's cores. Each figure is the median over the
+rounds, with the least and the greatest; a round is compared with the bare loop before and after.
+
+The bare loop is given pictures that are decoded already; the server decodes what our client sends.
+Where a request holds one item it is compared with `GET /ready` by the same clients too: that does
+nothing, so no request to this server can be faster.
 """
 
 import argparse
 import asyncio
-import base64
 import json
 import random
 import subprocess
@@ -17,8 +20,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import product
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from time import perf_counter
 
 import aiohttp
@@ -26,10 +30,13 @@ import numpy as np
 from PIL import Image
 
 from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.remote_model import sendable
 
 CLIENTS = (1, 8, 64)
 ITEMS = (1, 16)
 """Items a request: a scan's, and a backfill's."""
+
+JSON = {"Content-Type": "application/json"}
 
 WORDS = ("red", "blue", "mug", "shoe", "linen", "handmade", "large", "with", "a", "of", "the")
 
@@ -46,103 +53,137 @@ class Load:
     embed: Callable[[Sequence[object]], list]
     batch: int
 
+    def bodies(self, items: int) -> list[bytes]:
+        parts = [self.sent[start : start + items] for start in range(0, len(self.sent), items)]
+        return [
+            json.dumps({self.field: part, "encoding_format": "base64"}).encode() for part in parts
+        ]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Items (or requests) a second, and the median seconds of a request or of a lone item."""
+
+    rate: float
+    p50: float
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--models", default="lite", help="which pair (default: lite)")
     parser.add_argument("--model-dir", type=Path, help="a folder with the models' files")
-    parser.add_argument("--seconds", type=float, default=5, help="for each line (default: 5)")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--items", type=int, nargs="+", default=ITEMS, help="of a request")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2, help="of a round (default: 2)")
     arguments = parser.parse_args()
-    bare = {}
-    for load in loads(arguments.models, arguments.model_dir):
-        bare[load.name] = (load, *bare_loop(load, arguments.seconds))
-    print(f"{'':<8} {'clients':>7} {'items each':>10} {'items/s':>9} {'of bare':>8} {'p50 ms':>8}")
+    kinds = loads(arguments.models, arguments.model_dir)
+    print(
+        f"{'':<5} {'clients':>7} {'items each':>10} {'items/s':>8} {'of bare':>18}"
+        f" {'p50 ms':>8} {'beyond bare, ms':>18} {'of GET /ready':>18}"
+    )
     with served(arguments.models, arguments.model_dir) as url:
-        for load, rate, alone in bare.values():
-            print(f"{load.name:<8} {'bare':>7} {load.batch:>10} {rate:>9.1f} {'1.00':>8}")
-            print(
-                f"{load.name:<8} {'bare':>7} {1:>10} {1 / alone:>9.1f} {'':>8} {1000 * alone:>8.2f}"
-            )
-            for items in ITEMS:
-                for clients in CLIENTS:
-                    done, p50 = asyncio.run(through(url, load, (clients, items), arguments.seconds))
-                    print(
-                        f"{load.name:<8} {clients:>7} {items:>10} {done:>9.1f}"
-                        f" {done / rate:>8.2f} {1000 * p50:>8.2f}",
-                        flush=True,
-                    )
+        for load, items, clients in product(kinds, arguments.items, arguments.clients):
+            compare(url, load, (clients, items), arguments)
+
+
+def compare(url: str, load: Load, shape: tuple[int, int], arguments: argparse.Namespace) -> None:
+    """Run one line's rounds, and print it."""
+    clients, items = shape
+    seconds = arguments.seconds
+    bare, through, empty = [bare_loop(load, seconds)], [], []
+    for _ in range(arguments.rounds):
+        asked = ask_on(url + load.path, load.bodies(items), clients, seconds)
+        through.append(Round(items * asked.rate, asked.p50))
+        if items == 1:
+            empty.append(ask_on(f"{url}/ready", None, clients, seconds))
+        bare.append(bare_loop(load, seconds))
+    around = list(zip(through, bare, bare[1:], strict=False))
+    ratios = [t.rate / mean((before.rate, after.rate)) for t, before, after in around]
+    beyond = [1000 * (t.p50 - mean((before.p50, after.p50))) for t, before, after in around]
+    of_empty = [t.rate / e.rate for t, e in zip(through, empty, strict=False)]
+    print(
+        f"{load.name:<5} {clients:>7} {items:>10} {median(t.rate for t in through):>8.1f}"
+        f" {spread(ratios):>18} {1000 * median(t.p50 for t in through):>8.2f}"
+        f" {spread(beyond if shape == (1, 1) else []):>18} {spread(of_empty):>18}",
+        flush=True,
+    )
+
+
+def spread(values: Sequence[float]) -> str:
+    """Give median, least and greatest."""
+    return f"{median(values):.2f} ({min(values):.2f}-{max(values):.2f})" if values else ""
 
 
 def loads(models: str, model_dir: Path | None) -> list[Load]:
-    """Pictures as large patches of colour, and texts of 3 to 200 words."""
+    """Pictures as patches of colour with some noise, and texts of 3 to 200 words."""
     embedder = open_pair(models, model_dir=model_dir)
     side = embedder.picture_format.side
     rng = np.random.default_rng(1)
-    small = rng.integers(0, 256, (64, 8, 8, 3), np.uint8)
+    small = rng.integers(0, 252, (64, 8, 8, 3), np.uint8)
     pictures = [np.array(Image.fromarray(one).resize((side, side))) for one in small]
-    words = random.Random(1)
-    texts = [" ".join(words.choices(WORDS, k=words.choice((3, 10, 40, 200)))) for _ in range(256)]
+    pictures = [one // 2 + rng.integers(0, 5, one.shape, np.uint8) for one in pictures]
     return [
-        Load("image", "/embed/image", "images", pictures, list(map(png, pictures)),
+        Load("image", "/embed/image", "images", pictures, list(map(sendable, pictures)),
              embedder.embed_images, 8),
-        Load("text", "/embed/text", "texts", texts, texts, embedder.embed_texts, 64),
+        Load("text", "/embed/text", "texts", texts(), texts(), embedder.embed_texts, 64),
     ]  # fmt: skip
 
 
-def png(pixels: np.ndarray) -> str:
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+def texts() -> list[str]:
+    words = random.Random(1)
+    return [" ".join(words.choices(WORDS, k=words.choice((3, 10, 40, 200)))) for _ in range(256)]
 
 
-def bare_loop(load: Load, seconds: float) -> tuple[float, float]:
-    """Items a second in batches, and the median seconds of a lone item."""
+def bare_loop(load: Load, seconds: float) -> Round:
+    """Half the time in batches, half of it one at a time."""
     load.embed(load.items[: load.batch])
     began = perf_counter()
     done = 0
-    while perf_counter() - began < seconds:
+    while perf_counter() - began < seconds / 2:
         start = done % len(load.items)
         done += len(load.embed(load.items[start : start + load.batch]))
     rate = done / (perf_counter() - began)
-    times = []
-    for item in load.items[:64]:
+    began = perf_counter()
+    times: list[float] = []
+    while perf_counter() - began < seconds / 2:
         asked = perf_counter()
-        load.embed([item])
+        load.embed([load.items[len(times) % len(load.items)]])
         times.append(perf_counter() - asked)
-    return rate, median(times)
+    return Round(rate, median(times))
 
 
-async def through(
-    url: str, load: Load, shape: tuple[int, int], seconds: float
-) -> tuple[float, float]:
-    """Items a second, and the median seconds of a request, of clients that ask on and on."""
-    clients, items = shape
-    bodies = [
-        json.dumps(
-            {load.field: load.sent[start : start + items], "encoding_format": "base64"}
-        ).encode()
-        for start in range(0, len(load.sent), items)
-    ]
+def ask_on(url: str, bodies: list[bytes] | None, clients: int, seconds: float) -> Round:
+    """Let clients ask on and on, each for its next body; without bodies they GET."""
+    return asyncio.run(_ask_on(url, bodies, clients, seconds))
+
+
+async def _ask_on(url: str, bodies: list[bytes] | None, clients: int, seconds: float) -> Round:
     times: list[float] = []
     began = perf_counter()
 
     async def client(session: aiohttp.ClientSession, number: int) -> None:
         while perf_counter() - began < seconds:
             asked = perf_counter()
-            body = BytesIO(bodies[(number + len(times)) % len(bodies)])
-            async with session.post(url + load.path, data=body) as response:
+            body = BytesIO(bodies[number % len(bodies)]) if bodies else None
+            async with session.request("POST" if body else "GET", url, data=body) as response:
                 await response.read()
                 if response.status == 429:
                     await asyncio.sleep(float(response.headers["Retry-After"]))
                     continue
                 response.raise_for_status()
             times.append(perf_counter() - asked)
+            number += clients
 
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout, headers=JSON) as session,
+        asyncio.TaskGroup() as group,
+    ):
         for number in range(clients):
             group.create_task(client(session, number))
-    return len(times) * items / (perf_counter() - began), median(times)
+    return Round(len(times) / (perf_counter() - began), median(times))
 
 
 @contextmanager
@@ -154,7 +195,7 @@ def served(models: str, model_dir: Path | None) -> Iterator[str]:
         try:
             line = server.stdout.readline() if server.stdout else ""
             url = line.split(" at ")[1].split(";")[0]
-            asyncio.run(until_ready(url))
+            asyncio.run(until_ready(f"{url}/ready"))
             yield url
         finally:
             server.terminate()
@@ -162,9 +203,9 @@ def served(models: str, model_dir: Path | None) -> Iterator[str]:
 
 async def until_ready(url: str) -> None:
     async with aiohttp.ClientSession() as session:
-        for _ in range(600):
+        for _ in range(3000):
             try:
-                async with session.get(f"{url}/ready") as response:
+                async with session.get(url) as response:
                     if response.status == 200:
                         return
             except aiohttp.ClientConnectionError:

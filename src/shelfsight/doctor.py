@@ -120,12 +120,11 @@ def _examine_rights(connection: Connection) -> Finding:
 def _examine_models(settings: Settings) -> Finding:
     subject = "models" if settings.embedding_server_url is None else "embedding server"
     name = wiring.models_name(settings)
-    absent = wiring.files_to_download(settings)
-    if absent:
-        what = f"{name}: {len(absent)} files would be downloaded, such as {absent[0]}"
-        advice = "where no hub is reachable: MODEL_DIR, EMBEDDING_SERVER_URL, or --models lite"
-        return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     try:
+        if absent := wiring.files_to_download(settings):
+            what = f"{name}: {len(absent)} files would be downloaded, such as {absent[0]}"
+            advice = "where no hub is reachable: MODEL_DIR, EMBEDDING_SERVER_URL, or --models lite"
+            return Finding(subject=subject, verdict="warning", what=what, advice=advice)
         with wiring.open_embedder(settings, lambda _message: None) as embedder:
             made = embedder.models
     except ShelfsightError as error:

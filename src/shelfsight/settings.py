@@ -50,6 +50,18 @@ def _for_libpq(url: str | None) -> str | None:
     return url
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    names = (name.strip().lower() for name in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _for_cors(sites: str) -> str:
+    for site in _listed(sites):
+        if not re.fullmatch(r"https?://[^/?#@\s*]+", site):
+            raise ValueError("sites such as https://shop.example, divided by commas")
+    return sites
+
+
 def _finite(weight: float) -> float:
     if not math.isfinite(weight):
         raise ValueError("a number that is 0 or greater")
@@ -86,6 +98,12 @@ class Settings(BaseSettings):
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )
+    server_down_timeout: float = Field(
+        600, gt=0, description="seconds to wait for an embedding server that answers no more"
+    )
+    server_concurrency: int = Field(
+        4, ge=1, le=16, description="requests at once to the embedding server, of each kind"
+    )
     database_url: Annotated[str | None, AfterValidator(_for_libpq)] = Field(
         None, description="your Postgres; without one an embedded Postgres is used"
     )
@@ -95,8 +113,29 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(
         None, description="a folder that holds the models' files; without one they are downloaded"
     )
+    backend: Literal["onnx", "torch"] = Field(
+        "onnx", description="what runs the models in this process"
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="where it runs them; cuda is never left for the CPU by itself"
+    )
     image_weight: Weight = Field(0.7, description="weight of the image in the combined vector")
     text_weight: Weight = Field(0.3, description="weight of the text in the combined vector")
+    scan_views: int = Field(
+        3, ge=1, le=9, description="looks at a photo, the whole and ever closer to its centre"
+    )
+    scan_timeout: float = Field(
+        30, gt=0, description="seconds after which a scan over HTTP is given up"
+    )
+    rate_limit: int = Field(
+        600, ge=0, description="requests a minute of each API key; 0 means no limit"
+    )
+    byte_limit: int = Field(
+        500_000_000, ge=0, description="bytes a minute of each API key; 0 means no limit"
+    )
+    cors_origins: Annotated[str, AfterValidator(_for_cors)] = Field(
+        "", description="sites (comma-separated, https://...) whose pages may ask the server"
+    )
     images_per_product: int = Field(
         1, ge=1, le=50, description="pictures a product, first ones by position; their mean is used"
     )
@@ -126,8 +165,12 @@ class Settings(BaseSettings):
     @property
     def private_hosts(self) -> frozenset[str]:
         """The hosts named by `ALLOW_PRIVATE_IMAGES`, in lower case."""
-        names = (name.strip().lower() for name in self.allow_private_images.split(","))
-        return frozenset(name for name in names if name)
+        return frozenset(_listed(self.allow_private_images))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The sites named by `CORS_ORIGINS`, in lower case."""
+        return _listed(self.cors_origins)
 
     def home(self, *, root: bool) -> Path:
         """The folder of the embedded database: `SHELFSIGHT_HOME`, else a usual place."""

@@ -9,7 +9,8 @@ import pytest
 from shelfsight.settings import Settings
 from tests.end_to_end.command import PASSWORD, Command, failed_plainly
 
-COMMANDS = ("backfill", "demo", "doctor", "import", "init", "scan", "status")
+ON_A_DATABASE = ("backfill", "doctor", "import", "init", "scan", "serve", "status")
+COMMANDS = (*ON_A_DATABASE, "demo", "keys", "serve-models")
 
 
 @pytest.fixture
@@ -35,17 +36,18 @@ def nobody_came(listener: socket.socket) -> bool:
     return False
 
 
-def test_every_command_explains_itself_and_backfill_has_a_flag_for_every_setting(
+def test_every_command_explains_itself_and_every_setting_is_a_flag(
     shelfsight: Command,
 ) -> None:
     processes = {name: shelfsight.start(name, "--help") for name in COMMANDS}
     shown = {name: process.communicate()[0] for name, process in processes.items()}
     assert {process.returncode for process in processes.values()} == {0}
     assert [name for name, text in shown.items() if not text.startswith("Usage: shelfsight")] == []
+    everything = "".join(shown.values())
     for name in Settings.model_fields:
-        assert f"--{name.replace('_', '-')}" in shown["backfill"]
-        assert f"[{name.upper()}" in shown["backfill"]
-    for command in set(COMMANDS) - {"demo"}:
+        assert f"--{name.replace('_', '-')}" in everything
+        assert f"[{name.upper()}" in everything
+    for command in ON_A_DATABASE:
         assert "--database-url" in shown[command]
         assert "--shelfsight-home" in shown[command]
     for flag in ("--models", "--embedding-server-url", "--image-weight"):

@@ -1,5 +1,6 @@
 """From a file of products to the one that a photo shows."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -128,22 +129,25 @@ def test_a_file_that_is_none_of_these_is_refused_whole(shelfsight: Command) -> N
 
 
 def test_a_photo_finds_its_product_first(shop: Command) -> None:
-    done = shop("scan", "photo.jpg")
+    done = shop("scan", "photo.jpg", "--threshold=-1")
     assert (done.returncode, done.stderr) == (0, "")
     header, _, best, *others = filter(str.strip, done.stdout.splitlines())
-    assert header.split() == ["#", "SKU", "Title", "Score", "Image", "Text"]
+    assert header.split() == ["#", "SKU", "Title", "Score", "Image", "Text", "Sure"]
     assert best.split()[:4] == ["1", "mug-1", "Blue", "mug"]
     assert len(others) == 4
 
 
 def test_json_gives_the_matches_with_their_scores_best_first(shop: Command) -> None:
-    (found,) = shop.json("scan", "photo.jpg", "--text=something blue", "--limit=3")
+    (found,) = shop.json(
+        "scan", "photo.jpg", "--text=something blue", "--limit=3", "--threshold=-1"
+    )
     matches = found["matches"]
     assert matches[0]["sku"] == "mug-1"
     scores = [match["score"] for match in matches]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
-    assert matches[0].keys() == {"id", "sku", "title", "score", "image_score", "text_score"}
+    told = {"id", "product_id", "sku", "title", "score", "image_score", "text_score", "confidence"}
+    assert matches[0].keys() > told
     assert matches[0]["text_score"] is not None
 
 
@@ -151,6 +155,23 @@ def test_a_text_alone_finds_by_words(shop: Command) -> None:
     (found,) = shop.json("scan", "--text=blue mug")
     assert found["matches"][0]["sku"] == "mug-1"
     assert found["matches"][0]["image_score"] is None
+
+
+def test_a_sku_alone_finds_the_very_variant(shop: Command) -> None:
+    (found,) = shop.json("scan", "--text=MUG-1")
+    assert found["matches"][0]["sku"] == "mug-1"
+    assert (found["confidence"], found["action"]) == ("high", "show_single_match")
+
+
+def test_what_is_like_nothing_is_said_so(shop: Command) -> None:
+    done = shop("scan", "photo.jpg", "--threshold=0.9999")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("No match: no product is like it.")
+
+
+def test_a_filter_that_nothing_passes_finds_nothing(shop: Command) -> None:
+    done = shop("scan", "photo.jpg", "--json", "--owner=somebody else")
+    assert (done.returncode, json.loads(done.stdout)["matches"]) == (1, [])
 
 
 def test_a_title_is_shown_as_it_is_but_for_what_would_control_the_terminal(shop: Command) -> None:

@@ -17,8 +17,9 @@ from PIL import Image
 from starlette.types import ASGIApp
 
 from shelfsight.embedding.image_model import ImageModel
+from shelfsight.embedding.local_model import LocalEmbedder
 from shelfsight.embedding.models import EFFICIENTNET_LITE0, WORDLLAMA
-from shelfsight.embedding.onnx_model import OnnxEmbedder, load_image, load_text
+from shelfsight.embedding.onnx_model import load_image, load_text
 from shelfsight.embedding.text_model import TextModel
 from shelfsight.serving.embedding_app import AppConfig, create
 from shelfsight.serving.listen import bind, url_of
@@ -29,8 +30,8 @@ def lite() -> tuple[ImageModel, TextModel]:
     return load_image(EFFICIENTNET_LITE0, None), load_text(WORDLLAMA, None)
 
 
-def in_process() -> OnnxEmbedder:
-    return OnnxEmbedder(*lite())
+def in_process() -> LocalEmbedder:
+    return LocalEmbedder(*lite())
 
 
 @contextmanager

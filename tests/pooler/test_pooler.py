@@ -17,7 +17,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from shelfsight.database import Database
 from shelfsight.errors import DatabaseError
-from shelfsight.storage import schema
+from shelfsight.storage import index, index_build, schema
 from shelfsight.storage.status import read
 from tests.shop import backfill_all, fill, rows
 
@@ -109,6 +109,16 @@ def test_init_backfill_and_status_work_through_a_transaction_pooler_over_tls(poo
         assert (report.found, report.embedded) == (700, 700)
         assert read(database).total == 700
         assert backfill_all(database).found == 0
+
+
+def test_indexes_are_built_through_a_transaction_pooler(pooled: str) -> None:
+    with closing(Database(pooled)) as database:
+        schema.create(database)
+        fill(database, 20)
+        backfill_all(database)
+        assert len(index_build.build(database, index_build.Spoken(list().append))) == 4
+        assert {one.state for one in index.read(database)} == {"valid"}
+        assert len(index.drop(database)) == 4
 
 
 def test_a_certificate_that_does_not_fit_is_refused(pooled: str) -> None:

@@ -10,6 +10,11 @@ from shelfsight.cli.main import shelfsight
 from shelfsight.settings import Settings
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    inner
+    for outer in (shelfsight, *shelfsight.commands.values())
+    for inner in (outer, *(outer.commands.values() if isinstance(outer, click.Group) else ()))
+]
 ROWS = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", README, re.MULTILINE))
 
 
@@ -33,7 +38,7 @@ def test_the_readme_gives_each_default_as_it_is(name: str) -> None:
 def test_every_flag_that_the_readme_names_exists() -> None:
     flags = {
         option
-        for command in (shelfsight, *shelfsight.commands.values())
+        for command in COMMANDS
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for option in (*parameter.opts, *parameter.secondary_opts)

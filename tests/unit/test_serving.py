@@ -2,17 +2,20 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.embedding.models import QWEN3, SIGLIP, WORDLLAMA
+from shelfsight.embedding.remote_model import sendable
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, TextRequest
 from shelfsight.errors import SettingsError
 from shelfsight.serving.access import Key, check_host
 from shelfsight.serving.body import parse
 from shelfsight.serving.embeddings import dimensions_allowed, instructed
 from shelfsight.serving.limits import FullError, Room
+from shelfsight.serving.pictures import prepare
 from shelfsight.serving.refusals import BusyError, RequestRefusedError
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\ufffd"))
@@ -83,6 +86,13 @@ def test_other_machines_are_served_with_a_key_or_when_told_so(host: str) -> None
     check_host(host, has_key=False, insecure=True)
     with pytest.raises(SettingsError, match="EMBEDDING_SERVER_API_KEY"):
         check_host(host, has_key=False, insecure=False)
+
+
+@pytest.mark.parametrize("colours", [1, 8, 256])
+def test_the_server_sees_the_very_pixels_that_our_client_sends(colours: int) -> None:
+    side = SIGLIP.picture.side
+    pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
+    assert np.array_equal(prepare(sendable(pixels), SIGLIP.picture), pixels)
 
 
 def test_a_room_lets_in_what_fits_and_one_giant_alone() -> None:

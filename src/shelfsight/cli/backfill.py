@@ -22,6 +22,11 @@ from shelfsight.settings import Settings
 @click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *PICTURES))
 @click.option("--all", "everything", is_flag=True, help="No limit of batches (MAX_BATCHES=0).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; no model is loaded.")
+@click.option(
+    "--defer-index",
+    is_flag=True,
+    help="For a large load, drop our indexes and build them after it.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Tell each product's steps.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: Any) -> int:
@@ -34,6 +39,7 @@ def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: A
     3 done, but some products failed; 130 interrupted.
     """
     progress = choose(as_json=arguments.pop("as_json"), verbose=arguments.pop("verbose"))
+    defer = arguments.pop("defer_index")
     chosen = selection_of(settings, arguments)
     limit = 0 if everything else settings.max_batches
     job = Job(selection=chosen, batch_size=settings.batch_size, max_batches=limit)
@@ -41,21 +47,24 @@ def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: A
     if dry_run:
         return _dry_run(settings, job, progress)
     with wiring.open_database(settings) as database:
-        report = _run(settings, database, job, progress)
+        report = _run(settings, database, job, progress, defer_index=defer)
     return report.exit_status
 
 
 backfill.params += SELECTION
 
 
-def _run(settings: Settings, database: Database, job: Job, progress: Progress) -> Report:
+def _run(
+    settings: Settings, database: Database, job: Job, progress: Progress, *, defer_index: bool
+) -> Report:
     report = Report()
     with (
         wiring.open_embedder(settings, progress.say) as embedder,
         wiring.open_parts(settings, database, embedder, progress) as parts,
     ):
         try:
-            local.run(parts, job, report, progress)
+            with wiring.around_load(parts, job, database, progress, defer=defer_index):
+                local.run(parts, job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
             progress.finish(report, _command_for_all())

@@ -16,8 +16,8 @@ def init(settings: Settings) -> None:
     """Create the tables and columns that are missing, and only those.
 
     That is the extension vector, the tables Products, ProductVariants, ProductImages,
-    ProductEmbeddings and EmbeddingFailures, and missing columns of ProductEmbeddings. Your other
-    tables are left as they are. Run it as often as you like.
+    ProductEmbeddings, EmbeddingFailures, ScanMeans, ScanFeedback and ApiKeys, and missing columns
+    of ProductEmbeddings. Your other tables are left as they are. Run it as often as you like.
     """
     created = wiring.init(settings)
     click.echo(f"Database: {wiring.database_name(settings)}")

@@ -2,6 +2,7 @@
 
 import click
 
+from shelfsight import wiring
 from shelfsight.cli.options import Command
 from shelfsight.progress import choose
 from shelfsight.settings import Settings
@@ -9,7 +10,11 @@ from shelfsight.settings import Settings
 
 @click.command(cls=Command, settings=("shelfsight_home",))
 @click.option("--seed", default=7, show_default=True, help="Draws another shop, other photos.")
-def demo(settings: Settings, seed: int) -> int:
+@click.option("--serve", is_flag=True, help="Then answer scans of this shop over HTTP.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
+)
+def demo(settings: Settings, seed: int, serve: bool, port: int) -> int:
     """Draw a shop, embed it, and find ten photographed products in it.
 
     All of it happens in an embedded Postgres, in a database of its own, with the models of
@@ -18,4 +23,5 @@ def demo(settings: Settings, seed: int) -> int:
     from shelfsight import demo as shop  # drawing is slow to import, and no other command draws
 
     progress = choose(as_json=False, verbose=False)
-    return shop.run(settings, seed=seed, progress=progress, out=click.echo)
+    listen = wiring.Listen("127.0.0.1", port) if serve else None
+    return shop.run(settings, shop.Demo(seed=seed, listen=listen), progress, click.echo)

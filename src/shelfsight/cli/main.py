@@ -10,7 +10,10 @@ from shelfsight.cli.backfill import backfill
 from shelfsight.cli.catalog import import_file, init, status
 from shelfsight.cli.demo import demo
 from shelfsight.cli.doctor import doctor
+from shelfsight.cli.index import index
+from shelfsight.cli.keys import keys
 from shelfsight.cli.scan import scan
+from shelfsight.cli.serve import serve
 from shelfsight.cli.serve_models import serve_models
 from shelfsight.errors import ShelfsightError
 
@@ -39,7 +42,10 @@ def shelfsight(debug: bool) -> None:
     """Every command hangs below this one."""
 
 
-for command in (backfill, init, import_file, status, scan, doctor, serve_models, demo):
+for command in (
+    *(backfill, init, import_file, status, scan, index),
+    *(serve, keys, serve_models, doctor, demo),
+):
     shelfsight.add_command(command)
 
 

@@ -10,12 +10,18 @@ from shelfsight.records import Selection
 from shelfsight.settings import Settings, load
 
 DATABASE = ("database_url", "shelfsight_home")
+IN_PROCESS = ("models", "model_dir", "backend", "device")
 MODELS = (
-    *("models", "model_dir", "embedding_server_url", "embedding_server_api_key"),
-    "cold_start_timeout",
+    *IN_PROCESS,
+    *("embedding_server_url", "embedding_server_api_key", "cold_start_timeout"),
+    *("server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
 PICTURES = ("images_per_product", "image_root", "allow_private_images")
+SERVING = (
+    *("scan_views", "scan_timeout", *PICTURES),
+    *("rate_limit", "byte_limit", "cors_origins"),
+)
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
 
@@ -52,13 +58,17 @@ def _flag(name: str) -> click.Option:
 
 _METAVARS = {
     "allow_private_images": "HOSTS",
+    "cors_origins": "SITES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
     "embedding_server_url": "URL",
     "image_root": "FOLDER",
     "model_dir": "FOLDER",
-    "models": "|".join(get_args(Settings.model_fields["models"].annotation)),
     "shelfsight_home": "FOLDER",
+    **{
+        name: "|".join(get_args(Settings.model_fields[name].annotation))
+        for name in ("backend", "device", "models")
+    },
 }
 
 

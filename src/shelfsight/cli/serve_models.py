@@ -3,13 +3,11 @@
 import click
 
 from shelfsight import wiring
-from shelfsight.cli.options import Command
+from shelfsight.cli.options import IN_PROCESS, Command
 from shelfsight.settings import Settings
 
 
-@click.command(
-    "serve-models", cls=Command, settings=("models", "model_dir", "embedding_server_api_key")
-)
+@click.command("serve-models", cls=Command, settings=(*IN_PROCESS, "embedding_server_api_key"))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free."

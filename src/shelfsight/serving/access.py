@@ -26,7 +26,7 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
     Raises:
         SettingsError: that was asked for, and not called `insecure`.
     """
-    if has_key or insecure or _is_loopback(host):
+    if has_key or insecure or is_loopback(host):
         return
     raise SettingsError(
         f"--host {host} lets other machines use the models: set EMBEDDING_SERVER_API_KEY,"
@@ -34,7 +34,8 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it is written, is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

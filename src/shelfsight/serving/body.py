@@ -45,12 +45,23 @@ async def read(request: Request, limits: Limits, shape: type[Shape]) -> Shape:
     Raises:
         RequestRefusedError: it is too large, too slow, not JSON, or of another shape.
     """
-    body = bytearray()
+    return parse(await read_bytes(request, limits), shape)
+
+
+async def read_bytes(request: Request, limits: Limits) -> bytes:
+    """Read the body to its end.
+
+    Raises:
+        RequestRefusedError: it is too large or too slow.
+    """
+    chunks: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(limits.body_seconds):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > limits.body_bytes:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > limits.body_bytes:
                     raise _too_large(limits)
     except TimeoutError:
         raise TooSlowError(
@@ -58,7 +69,7 @@ async def read(request: Request, limits: Limits, shape: type[Shape]) -> Shape:
         ) from None
     except ClientDisconnect:
         raise TooSlowError("disconnected", "the client went away") from None
-    return parse(bytes(body), shape)
+    return b"".join(chunks)
 
 
 def parse(body: bytes, shape: type[Shape]) -> Shape:

@@ -1,13 +1,16 @@
 """The HTTP app of the embedding server: routes, who may use them, errors, start and stop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -38,6 +41,9 @@ from shelfsight.serving.refusals import (
     error_answer,
 )
 
+Guard = Callable[[Request], Awaitable[None]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
 _LOOKS_A_STUCK = 20
 """How often a worker is looked at within the time after which it counts as stuck."""
 
@@ -56,29 +62,30 @@ def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
     metrics = Metrics()
     embeddings = Embeddings(image, text, config.limits, metrics)
     endpoints = Endpoints(embeddings, config.limits, metrics, config.device)
-    app = FastAPI(
+    app = FastAPIOffline(
         title="shelfsight embedding server",
         version=__version__,
         lifespan=_lifespan(embeddings, config.limits),
         docs_url=DOCS_PATH,
         redoc_url=None,
+        swagger_ui_parameters={"validatorUrl": None},  # which is another host's
     )
     app.add_middleware(Measured, metrics=metrics)
-    guarded = [Depends(_guard(config.key))]
+    guard = _guard(config.key)
     for path, handler, asked, answered in (
         (IMAGE_PATH, endpoints.embed_image, ImageRequest, EmbedResponse),
         (TEXT_PATH, endpoints.embed_text, TextRequest, EmbedResponse),
         (OPENAI_PATH, endpoints.openai, OpenAIRequest, OpenAIResponse),
     ):
-        app.add_api_route(
+        app.router.add_api_route(
             path,
-            handler,
+            _guarded(guard, handler),
             methods=["POST"],
-            dependencies=guarded,
             openapi_extra=_request_body(asked),
             responses={200: {"model": answered}, 422: {"model": answered}},
+            route_class_override=_DirectRoute,
         )
-    app.add_api_route(METRICS_PATH, endpoints.metrics, dependencies=guarded)
+    app.add_api_route(METRICS_PATH, endpoints.metrics, dependencies=[Depends(guard)])
     app.add_api_route(
         HEALTH_PATH, endpoints.health, responses={200: {"model": Health}, 503: {"model": Health}}
     )
@@ -108,7 +115,24 @@ async def _watch(embeddings: Embeddings, seconds: float) -> None:
         embeddings.fail_if_down()
 
 
-def _guard(key: Key | None) -> Callable[[Request], Awaitable[None]]:
+class _DirectRoute(APIRoute):
+    """Hands the request to its endpoint, which reads it by hand: much faster for short ones."""
+
+    def get_route_handler(self) -> Handler:
+        handler: Handler = self.endpoint
+        return handler
+
+
+def _guarded(guard: Guard, handler: Handler) -> Handler:
+    @wraps(handler)
+    async def guarded(request: Request) -> Response:
+        await guard(request)
+        return await handler(request)
+
+    return guarded
+
+
+def _guard(key: Key | None) -> Guard:
     async def guard(request: Request) -> None:
         if key is not None and not key.opens(request.headers.get("authorization", "")):
             raise KeyRefusedError("unauthorized", "send the key as: Authorization: Bearer KEY")

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ from shelfsight.serving.metrics import Metrics
 from shelfsight.serving.pictures import prepare
 from shelfsight.serving.refusals import BusyError, TooMuchError
 
-_PICTURES_A_BATCH = 8
-"""As many as the model runs at once: a longer batch would only answer later."""
+_CORES = os.cpu_count() or 1
 
 _TEXTS_A_WINDOW = 64
 """Texts that are sorted by length together, and so batched with their like."""
+
+_QUICK_CHARACTERS = 1000
+"""Texts that together have fewer are tokenised in less time than a thread takes to wake up."""
 
 _EMPTY = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
@@ -47,10 +49,11 @@ class Embeddings:
         self.image, self.text = image.spec, text.spec
         self._model = text
         self._limits = limits
+        self._pictures_a_batch = image.batch  # a longer one would only answer later
         self._pictures: Lane[Pixels] = Lane(
             Work(
                 stage=Stage.IMAGE,
-                window=_PICTURES_A_BATCH,
+                window=self._pictures_a_batch,
                 plan=lambda pictures: [range(len(pictures))],
                 run=image.embed,
                 ran=metrics.ran("image"),
@@ -71,7 +74,7 @@ class Embeddings:
         metrics.watch_queue("text", self._texts.waiting)
         self._picture_room = Room(limits.waiting_pictures)
         self._text_room = Room(limits.waiting_texts)
-        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+        self._decoders = ThreadPoolExecutor(_CORES, thread_name_prefix="decode")
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
     @property
@@ -100,7 +103,8 @@ class Embeddings:
         """
         _check_count(len(sent), self._limits.pictures)
         with _room(self._picture_room, len(sent), self._pictures):
-            return Outcome(results=await _all([self._picture(one) for one in sent]))
+            parts = await _all([self._part(part) for part in self._divided(sent)])
+            return Outcome(results=[result for part in parts for result in part])
 
     async def texts(self, texts: Sequence[str], instruction: str | None) -> Outcome:
         """Embed texts; those with an instruction ask.
@@ -122,7 +126,7 @@ class Embeddings:
     async def warm_up(self) -> None:
         """Run a full batch through each lane, so that the first request is not the slow one."""
         side = self.image.picture.side
-        grey = [np.full((side, side, 3), 128, np.uint8)] * _PICTURES_A_BATCH
+        grey = [np.full((side, side, 3), 128, np.uint8)] * self._pictures_a_batch
         await asyncio.wrap_future(self._pictures.submit(grey))
         texts = self._model.tokens(["a mug"] * _TEXTS_A_WINDOW)
         await asyncio.wrap_future(self._texts.submit(texts))
@@ -147,16 +151,29 @@ class Embeddings:
     def _lanes(self) -> tuple[Lane[Any], Lane[Any]]:
         return self._pictures, self._texts
 
-    async def _picture(self, sent: str) -> Result:
+    def _divided(self, sent: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Give parts that are decoded at the same time, none of them more than a batch."""
+        size = min(self._pictures_a_batch, -(-len(sent) // _CORES))
+        return (sent[start : start + size] for start in range(0, len(sent), size))
+
+    async def _part(self, sent: Sequence[str]) -> list[Result]:
+        """Decode some pictures in one thread, and embed those that can be decoded."""
         loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self._decoders, prepare, sent, self.image.picture)
-        if isinstance(pixels, Failure):
-            return pixels
-        return (await asyncio.wrap_future(self._pictures.submit([pixels])))[0]
+        decoded = await loop.run_in_executor(self._decoders, self._decode, sent)
+        pixels = [one for one in decoded if not isinstance(one, Failure)]
+        results = await asyncio.wrap_future(self._pictures.submit(pixels))
+        vectors = iter(results)
+        return [one if isinstance(one, Failure) else next(vectors) for one in decoded]
+
+    def _decode(self, sent: Sequence[str]) -> list[Pixels | Failure]:
+        return [prepare(one, self.image.picture) for one in sent]
 
     async def _tokens(self, texts: list[str]) -> list[Tokens]:
-        loop = asyncio.get_running_loop()
-        tokens = await loop.run_in_executor(self._tokenizers, self._model.tokens, texts)
+        if sum(map(len, texts)) < _QUICK_CHARACTERS:
+            tokens = self._model.tokens(texts)
+        else:
+            loop = asyncio.get_running_loop()
+            tokens = await loop.run_in_executor(self._tokenizers, self._model.tokens, texts)
         count = sum(map(len, tokens))
         if count > self._limits.tokens:
             raise TooMuchError(
@@ -175,7 +192,7 @@ def _room(room: Room, size: int, lane: Lane[Any]) -> Iterator[None]:
         raise BusyError(lane.seconds_ahead()) from None
 
 
-async def _all(items: Sequence[Any]) -> list[Result]:
+async def _all(items: Sequence[Awaitable[list[Result]]]) -> list[list[Result]]:
     """Wait for all; the first error is raised as it is."""
     return list(await asyncio.gather(*items))
 

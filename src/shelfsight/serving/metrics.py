@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,10 +65,17 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+class RequestMetrics(Protocol):
+    """Where requests are counted by `path` and `status`, and timed by `path`."""
+
+    requests: Counter
+    request_seconds: Histogram
+
+
 class Measured:
     """An ASGI middleware that counts and times requests by the path of their route."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app
         self._metrics = metrics
 

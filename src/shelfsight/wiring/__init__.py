@@ -12,28 +12,52 @@ from shelfsight.wiring.database import (
 )
 from shelfsight.wiring.embedder import files_to_download, fusion, models_name, open_embedder
 from shelfsight.wiring.imports import count_products, import_products, write_products
-from shelfsight.wiring.scan import read_photo, scanner
+from shelfsight.wiring.index import (
+    around_load,
+    build_indexes,
+    drop_indexes,
+    exact_milliseconds,
+    index_advice,
+    measure_indexes,
+    read_indexes,
+    spoken,
+)
+from shelfsight.wiring.scan import look, read_photo, scanner
+from shelfsight.wiring.serve import api_keys, open_service, serve, serve_shop
 from shelfsight.wiring.server import Listen, embedding_app, serve_models
 
 __all__ = [
     "Listen",
+    "api_keys",
+    "around_load",
+    "build_indexes",
     "catalog",
     "count_products",
     "database_name",
+    "drop_indexes",
     "embedding_app",
+    "exact_milliseconds",
     "files_to_download",
     "fusion",
     "home",
     "import_products",
+    "index_advice",
     "init",
+    "look",
+    "measure_indexes",
     "models_name",
     "open_database",
     "open_embedder",
     "open_parts",
+    "open_service",
+    "read_indexes",
     "read_photo",
     "read_status",
     "scanner",
+    "serve",
     "serve_models",
+    "serve_shop",
+    "spoken",
     "stored",
     "write_products",
 ]

@@ -1,0 +1,147 @@
+"""Our embedding server against Infinity with the same text model, in turns within one run.
+
+    python3 -m venv /tmp/infinity && /tmp/infinity/bin/pip install -r requirements/infinity.txt
+    python -m benchmarks.random_models FOLDER
+    python -m benchmarks.against_infinity FOLDER --infinity /tmp/infinity/bin/infinity_emb
+
+Both serve the model of Qwen3's architecture that FOLDER holds, to the same clients with the same
+texts at `/v1/embeddings`, on this machine's cores as each takes them by default. Infinity runs its
+default engine, torch, with its default batches; its cache of answers is off, for texts come again.
+Its engine for ONNX (optimum) cannot take part: it pools by mean or first token, and this model is
+pooled by its last.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from statistics import median
+from urllib.request import Request, urlopen
+
+import numpy as np
+from benchmarks.server_throughput import (
+    CLIENTS,
+    ITEMS,
+    JSON,
+    ask_on,
+    served,
+    spread,
+    texts,
+    until_ready,
+)
+
+from shelfsight.embedding.models import QWEN3
+from shelfsight.embedding.wire import decode_vector
+from shelfsight.serving.listen import bind
+
+PATH = "/v1/embeddings"
+COMPARED = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", type=Path, help="a MODEL_DIR, as benchmarks.random_models makes")
+    parser.add_argument("--infinity", type=Path, required=True, help="the command infinity_emb")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--items", type=int, nargs="+", default=ITEMS, help="of a request")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10, help="of a round (default: 10)")
+    arguments = parser.parse_args()
+    print(f"shelfsight {version('shelfsight')}, onnxruntime {version('onnxruntime')}")
+    print(f"Infinity: {', '.join(versions(arguments.infinity))}; {os.cpu_count()} cores")
+    with (
+        served("siglip-qwen3", arguments.folder) as ours,
+        infinity(arguments.infinity, arguments.folder / QWEN3.name) as theirs,
+    ):
+        cosines, apart = agreement(ours, theirs)
+        print(f"cosine of the two vectors of a text: at least {cosines.min():.6f}")
+        print(f"cosine of two texts' vectors, for comparison: {apart:.3f} in the mean")
+        print(f"{'clients':>7} {'items each':>10} {'ours/s':>8} {'Infinity/s':>10} {'ratio':>18}")
+        for items, clients in product(arguments.items, arguments.clients):
+            compare(ours, theirs, (clients, items), arguments)
+
+
+def compare(ours: str, theirs: str, shape: tuple[int, int], arguments: argparse.Namespace) -> None:
+    """Run one line's rounds, each server first in every other one, and print it."""
+    clients, items = shape
+    rates: dict[str, list[float]] = {ours: [], theirs: []}
+    for number in range(arguments.rounds):
+        for url in (ours, theirs) if number % 2 else (theirs, ours):
+            asked = ask_on(url + PATH, bodies(items), clients, arguments.seconds)
+            rates[url].append(items * asked.rate)
+    ratios = [our / their for our, their in zip(rates[ours], rates[theirs], strict=True)]
+    print(
+        f"{clients:>7} {items:>10} {median(rates[ours]):>8.1f} {median(rates[theirs]):>10.1f}"
+        f" {spread(ratios):>18}",
+        flush=True,
+    )
+
+
+def bodies(items: int) -> list[bytes]:
+    sent = texts()
+    return [body(sent[start : start + items]) for start in range(0, len(sent), items)]
+
+
+def body(items: list[str]) -> bytes:
+    asked = {"model": QWEN3.name, "input": items, "encoding_format": "base64"}
+    return json.dumps(asked).encode()
+
+
+def agreement(ours: str, theirs: str) -> tuple[np.ndarray, float]:
+    """Cosines of both servers' vectors of the same texts, and the mean of those of different."""
+    a, b = (vectors(url) for url in (ours, theirs))
+    return (a * b).sum(axis=1), float((a[:-1] * a[1:]).sum(axis=1).mean())
+
+
+def vectors(url: str) -> np.ndarray:
+    with urlopen(Request(url + PATH, body(texts()[:COMPARED]), JSON)) as answer:
+        data = json.load(answer)["data"]
+    rows = np.array([decode_vector(item["embedding"]) for item in data])
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@contextmanager
+def infinity(command: Path, model: Path) -> Iterator[str]:
+    """Infinity in a process of its own; gives its address once it answers."""
+    with bind("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    options = {
+        "--model-id": model,
+        "--served-model-name": QWEN3.name,
+        "--engine": "torch",
+        "--host": "127.0.0.1",
+        "--port": port,
+        "--url-prefix": "/v1",
+        "--log-level": "error",
+    }
+    flags = [str(word) for option in options.items() for word in option]
+    arguments = [str(command), "v2", *flags, "--no-vector-disk-cache"]
+    offline = {"HF_HUB_OFFLINE": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
+    with subprocess.Popen(arguments, env={**os.environ, **offline}) as server:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            asyncio.run(until_ready(f"{url}/v1/models"))
+            yield url
+        finally:
+            server.terminate()
+
+
+def versions(command: Path) -> list[str]:
+    """What is installed beside the command."""
+    packages = ("infinity-emb", "torch", "transformers", "sentence-transformers")
+    script = (
+        "from importlib.metadata import version\n"
+        f"print(*(f'{{p}} {{version(p)}}' for p in {packages}), sep=chr(10))"
+    )
+    asked = [str(command.with_name("python")), "-c", script]
+    return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.splitlines()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""`shelfsight index`: build, drop, status."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from shelfsight import wiring
+from shelfsight.cli.options import DATABASE, Command
+from shelfsight.settings import Settings
+
+if TYPE_CHECKING:
+    from shelfsight.storage.index import IndexState
+    from shelfsight.storage.index_build import Step, Watcher
+
+_HEAD = """\
+ index                    | state    |     size |      rows | a search without it
+--------------------------+----------+----------+-----------+--------------------"""
+
+
+@click.group()
+def index() -> None:
+    """Indexes by which a large catalogue is searched fast: build, drop, status.
+
+    Without them a scan compares every product, which is exact, and fast up to some thousands. An
+    index answers in milliseconds however many there are, and misses a neighbour now and then:
+    `build` measures how seldom. Scans use an index as soon as it is there.
+    """
+
+
+@index.command(cls=Command, settings=DATABASE)
+def build(settings: Settings) -> None:
+    """Build what is missing or broken, and measure how many true neighbours are found.
+
+    The shop goes on meanwhile. On Ctrl-C the index in hand is dropped, those done stay. Through a
+    pooler the server's own maintenance_work_mem and statement_timeout apply: connect directly.
+    """
+    click.echo(f"Database: {wiring.database_name(settings)}")
+    with wiring.open_database(settings) as database:
+        with _watching() as watcher:
+            built = wiring.build_indexes(database, watcher)
+        if not built:
+            click.echo("All indexes are there already.")
+        for line in wiring.measure_indexes(database):
+            click.echo(line)
+
+
+@index.command(cls=Command, settings=DATABASE)
+def drop(settings: Settings) -> None:
+    """Drop our indexes, and no others; scans compare every product then.
+
+    It waits for transactions that use them.
+    """
+    with wiring.open_database(settings) as database:
+        names = wiring.drop_indexes(database)
+    click.echo(f"Dropped {', '.join(names)}" if names else "There are no indexes to drop.")
+
+
+@index.command(cls=Command, settings=DATABASE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def status(settings: Settings, as_json: bool) -> None:
+    """Show each index: whether it is valid, its size, and what a search takes without it.
+
+    That time is measured in the server, over 5,000 products at the most, and scaled up.
+    """
+    with wiring.open_database(settings) as database:
+        found = wiring.read_indexes(database)
+        times = [wiring.exact_milliseconds(database, one) for one in found]
+    advice = wiring.index_advice(found)
+    if as_json:
+        rows = [_fields(one, time) for one, time in zip(found, times, strict=True)]
+        click.echo(json.dumps({"indexes": rows, "advice": advice}))
+        return
+    click.echo(f"Database: {wiring.database_name(settings)}")
+    click.echo(_HEAD)
+    for one, time in zip(found, times, strict=True):
+        click.echo(_line(one, time))
+    if any(one.state == "missing" for one in found):
+        click.echo(advice or "So few products are searched fast without indexes.")
+    elif advice:
+        click.echo(advice)
+
+
+def _fields(one: "IndexState", time: float | None) -> dict[str, object]:
+    return {
+        "name": one.index.name,
+        "column": one.index.column,
+        "state": one.state,
+        "size": one.size,
+        "rows": one.rows,
+        "exact_ms": time and round(time, 1),
+    }
+
+
+def _line(one: "IndexState", time: float | None) -> str:
+    size = f"{one.size / 1e6:.0f} MB" if one.size else ""
+    takes = "" if time is None else f"about {time:.0f} ms"
+    return f" {one.index.name:<24} | {one.state:<8} | {size:>8} | {one.rows:>9} | {takes}".rstrip()
+
+
+@contextmanager
+def _watching() -> "Iterator[Watcher]":
+    """A bar on a terminal, lines elsewhere."""
+    console = Console()
+    if not console.is_terminal:
+        yield wiring.spoken(click.echo)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        yield _Bar(bar)
+
+
+class _Bar:
+    """One bar for all builds, which shows the phase that the one in hand is in."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+
+    def step(self, step: "Step") -> None:
+        """Move the bar."""
+        self._bar.update(
+            self._task,
+            description=f"{step.name}: {step.phase}",
+            total=step.total or None,
+            completed=step.done,
+        )
+
+    def say(self, message: str) -> None:
+        """Print above the bar."""
+        self._bar.console.print(message, highlight=False, markup=False)

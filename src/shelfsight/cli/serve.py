@@ -1,0 +1,23 @@
+"""`shelfsight serve`."""
+
+import click
+
+from shelfsight import wiring
+from shelfsight.cli.options import DATABASE, MODELS, SERVING, WEIGHTS, Command
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *SERVING))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
+)
+@click.option("--insecure", is_flag=True, help="Serve other machines though there is no key.")
+def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
+    """Answer scans over HTTP, and show the page on which to try them.
+
+    As long as there is no API key everyone on this machine may ask; beyond it the server listens
+    only once there is one (shelfsight keys create). Stops at Ctrl-C or SIGTERM, once what was
+    begun is answered.
+    """
+    wiring.serve(settings, wiring.Listen(host, port, insecure), click.echo)

@@ -1,0 +1,167 @@
+// The catalogue's image vectors in two dimensions, a scan's photo and matches among them.
+
+import { ask, Problem } from "./api.js";
+import { show } from "./pictures.js";
+import { plain } from "./plain.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 320;
+const HEIGHT = 260;
+const MARGIN = 16;
+const NEAR = 12;
+const NAMED = 3;
+
+const svg = document.getElementById("map");
+const plot = document.getElementById("plot");
+const tip = document.getElementById("tip");
+const label = document.getElementById("map-label");
+const note = document.getElementById("map-note");
+const layers = {
+  products: document.getElementById("map-products"),
+  matches: document.getElementById("map-matches"),
+  photo: document.getElementById("map-photo"),
+};
+
+let map = { version: "", products: [], count: 0, explained: 0 };
+let scan = { photo: null, products: [] };
+let drawn = [];
+let pointedAt;
+
+/** Fetch and draw the map as it is now. */
+export async function load() {
+  map = await ask("catalogue/map");
+  scan = { photo: null, products: [] };
+  draw();
+}
+
+/** Draw a scan's photo and matches into the map. */
+export async function place(scanId) {
+  const path = `catalogue/map/places?scanId=${encodeURIComponent(scanId)}`;
+  const placed = await ask(path);
+  if (placed.version !== map.version) map = await ask("catalogue/map");
+  scan = placed;
+  draw();
+}
+
+/** Let a match stand out; without an id none does. */
+export function point(id) {
+  for (const mark of layers.matches.children) {
+    mark.classList.toggle("pointed", mark.dataset.id === id);
+  }
+}
+
+function draw() {
+  const shown = new Set(scan.products.map(({ id }) => id));
+  const others = map.products.filter(({ id }) => !shown.has(id));
+  const to = projection([...map.products, ...scan.products, ...(scan.photo ? [scan.photo] : [])]);
+  drawn = [...scan.products, ...others].map((product) => ({ ...product, at: to(product) }));
+  const matches = drawn.slice(0, scan.products.length);
+  layers.products.replaceChildren(...drawn.slice(matches.length).map(({ at }) => dot(at, 2.6)));
+  layers.matches.replaceChildren(...matches.map(mark).reverse());
+  layers.photo.replaceChildren(...(scan.photo ? photo(to(scan.photo), matches[0]?.at) : []));
+  document.getElementById("legend").hidden = map.products.length === 0;
+  document.getElementById("key-match").hidden = matches.length === 0;
+  document.getElementById("key-photo").hidden = scan.photo === null;
+  describe(matches);
+}
+
+/** Both axes in one scale, so that distances compare. */
+function projection(points) {
+  const [left, right] = range(points.map(({ x }) => x));
+  const [low, high] = range(points.map(({ y }) => y));
+  const scale = Math.min(
+    (WIDTH - 2 * MARGIN) / (right - left || 1),
+    (HEIGHT - 2 * MARGIN) / (high - low || 1),
+  );
+  return ({ x, y }) => [
+    WIDTH / 2 + (x - (left + right) / 2) * scale,
+    HEIGHT / 2 - (y - (low + high) / 2) * scale,
+  ];
+}
+
+function range(values) {
+  return [values.reduce((a, b) => Math.min(a, b), 0), values.reduce((a, b) => Math.max(a, b), 0)];
+}
+
+function mark({ at, id }, index) {
+  const group = make("g", { class: "mark" });
+  group.dataset.id = id;
+  group.append(dot(at, index < NAMED ? 7.5 : 4));
+  if (index < NAMED) {
+    const number = make("text", { x: at[0], y: at[1] + 3.4 });
+    number.textContent = index + 1;
+    group.append(number);
+  }
+  return group;
+}
+
+function photo(at, nearest) {
+  const line = nearest && make("line", { x1: at[0], y1: at[1], x2: nearest[0], y2: nearest[1] });
+  return [...(line ? [line] : []), dot(at, 10), dot(at, 4)];
+}
+
+function dot([cx, cy], r) {
+  return make("circle", { cx: cx.toFixed(1), cy: cy.toFixed(1), r });
+}
+
+function make(name, attributes) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}
+
+function describe(matches) {
+  if (!map.products.length) {
+    note.textContent = "Once products have image vectors, they are drawn here.";
+    label.textContent = "An empty map";
+    return;
+  }
+  const sampled = map.products.length < map.count ? ` ${map.products.length} drawn.` : "";
+  const share = Math.round(100 * map.explained);
+  note.textContent = `Pictures that look alike lie near each other. Two of many directions: they`
+    + ` show ${share}% of the differences.${sampled}`;
+  label.textContent = `A map of ${map.products.length} products by how their pictures look.`
+    + (scan.photo && matches.length ? ` Your photo lies near ${plain(matches[0].title)}.` : "");
+}
+
+function nearestTo(event) {
+  const box = svg.getBoundingClientRect();
+  const scale = WIDTH / box.width;
+  const [x, y] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
+  let best;
+  for (const product of drawn) {
+    const distance = Math.hypot(product.at[0] - x, product.at[1] - y);
+    if (distance < (best?.distance ?? NEAR)) best = { product, distance };
+  }
+  return best?.product;
+}
+
+function showTip(product) {
+  if (product === pointedAt) return;
+  pointedAt = product;
+  tip.hidden = !product;
+  if (!product) return;
+  const { id, imageUrl, title, at: [x, y] } = product;
+  tip.querySelector("span").textContent = plain(title) || "(no title)";
+  tip.style.setProperty("--x", x / WIDTH);
+  tip.style.setProperty("--y", y / HEIGHT);
+  tip.classList.toggle("below", y < HEIGHT / 2);
+  const image = tip.querySelector("img").cloneNode();
+  image.removeAttribute("src");
+  tip.querySelector("img").replaceWith(image);
+  show(image, { id, address: imageUrl, title: "" });
+}
+
+plot.addEventListener("pointermove", (event) => showTip(nearestTo(event)));
+plot.addEventListener("pointerdown", (event) => showTip(nearestTo(event)));
+plot.addEventListener("pointerleave", () => showTip());
+
+/** Load, and say in the map's own place what went wrong. */
+export async function tried(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    note.textContent = error.message;
+  }
+}

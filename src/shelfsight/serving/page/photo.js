@@ -1,0 +1,39 @@
+// A photo on its way to the server: upright, and no larger than the models look at.
+
+const LONGEST_SIDE = 1280;
+const QUALITY = 0.9;
+const SENT_AS_IT_IS = 1_000_000;
+
+/** The photo as base64. What this browser cannot read is sent as it is: the server may. */
+export async function encoded(file) {
+  const blob = await shrunk(file);
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
+async function shrunk(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    return file;
+  }
+  const scale = LONGEST_SIDE / Math.max(bitmap.width, bitmap.height);
+  if (scale >= 1 && file.size <= SENT_AS_IT_IS) return file;
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(bitmap.width * Math.min(scale, 1)));
+  canvas.height = Math.max(1, Math.round(bitmap.height * Math.min(scale, 1)));
+  const context = canvas.getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return new Promise((resolve) => {
+    canvas.toBlob((blob) => resolve(blob ?? file), "image/jpeg", QUALITY);
+  });
+}

@@ -1,0 +1,90 @@
+"""What `shelfsight index` does, and what a backfill does about indexes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from shelfsight.backfill import Job, Parts
+from shelfsight.database import Database
+from shelfsight.progress import Progress
+
+if TYPE_CHECKING:
+    from shelfsight.storage.index import IndexState
+    from shelfsight.storage.index_build import Watcher
+
+
+def read_indexes(database: Database) -> "list[IndexState]":
+    """The state of each of our indexes."""
+    from shelfsight.storage.index import read
+
+    return read(database)
+
+
+def index_advice(found: "list[IndexState]") -> str:
+    """What to do about these indexes; empty where nothing is to be done."""
+    from shelfsight.storage.index import advice
+
+    return advice(found)
+
+
+def build_indexes(database: Database, watcher: "Watcher") -> list[str]:
+    """Build what is missing or broken; gives the names of what was built."""
+    from shelfsight.storage.index_build import build
+
+    return build(database, watcher)
+
+
+def drop_indexes(database: Database) -> list[str]:
+    """Drop our indexes; gives the names of those there were."""
+    from shelfsight.storage.index import drop
+
+    return drop(database)
+
+
+def spoken(say: Callable[[str], None]) -> "Watcher":
+    """A watcher that puts a build into lines."""
+    from shelfsight.storage.index_build import Spoken
+
+    return Spoken(say)
+
+
+def measure_indexes(database: Database) -> Iterator[str]:
+    """Lines with the recall of each index of vectors."""
+    from shelfsight.storage.index_recall import lines
+
+    return lines(database)
+
+
+def exact_milliseconds(database: Database, one: "IndexState") -> float | None:
+    """About how long a search takes without this index; None where that does not matter."""
+    from shelfsight.storage.index_recall import exact_milliseconds
+
+    return exact_milliseconds(database, one)
+
+
+def around_load(
+    parts: Parts, job: Job, database: Database, progress: Progress, *, defer: bool
+) -> AbstractContextManager[None]:
+    """What a load runs within: one that is large is warned of live indexes, or defers them.
+
+    Raises:
+        ShelfsightError: the load will be refused; the indexes are left alone.
+    """
+    from shelfsight.storage.index import read
+    from shelfsight.storage.index_defer import LARGE, Deferred, is_large
+
+    live = [one for one in read(database) if one.state != "missing"]
+    most = job.max_batches * job.batch_size
+    if not live or 0 < most <= LARGE:
+        return nullcontext()
+    parts.store.require(parts.models, replace=not job.selection.skip_existing)
+    products = job.products(parts.catalog.due(job.selection))
+    if not is_large(products, max(one.rows for one in live)):
+        return nullcontext()
+    if defer:
+        return Deferred(database, [one.index.name for one in live], spoken(progress.say))
+    progress.say(
+        f"{len(live)} indexes are kept up to date through this load, which slows it;"
+        " --defer-index drops them first and builds them again after it"
+    )
+    return nullcontext()

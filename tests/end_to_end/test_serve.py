@@ -1,0 +1,120 @@
+"""`shelfsight serve` and `shelfsight keys`: the real commands, asked over HTTP."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.command import Command, failed_plainly
+from tests.end_to_end.conftest import command
+from tests.end_to_end.picture_host import PictureHost, draw, png
+from tests.end_to_end.shop_tables import add_product, create_tables, run
+from tests.integration.scan_server import problem, scan, scan_form, skus
+
+PRODUCTS = 6
+
+
+@pytest.fixture(scope="module")
+def shop(
+    module_url: str, tmp_path_factory: pytest.TempPathFactory, pictures: PictureHost
+) -> Command:
+    """The command over a shop whose products are embedded by the lite models."""
+    create_tables(module_url)
+    shelfsight = command(
+        module_url, tmp_path_factory.mktemp("serve"), ALLOW_PRIVATE_IMAGES=pictures.host
+    )
+    for number, picture in enumerate(pictures.draw(*range(1, PRODUCTS + 1)), start=1):
+        id_ = add_product(module_url, f"Product {number}", picture)
+        values = [f"sku-{number}", id_]
+        run(module_url, 'UPDATE "ProductVariants" SET "Sku" = %s WHERE "Id" = %s', values)
+    assert shelfsight("backfill", "--all").returncode == 0
+    return shelfsight
+
+
+def address_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a server says until it can be asked, and its address."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith("serving scans at "):
+            return said, line.split(" at ")[1].split(";")[0]
+    raise AssertionError(said)
+
+
+def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
+    shop: Command, pictures: PictureHost
+) -> None:
+    with shop.started("serve", "--port", "0") as process:
+        said, url = address_of(process)
+        assert "whoever is on this machine may ask" in said
+        assert skus(scan(url, imageUrl=pictures.draw(3)[0], limit=1)) == ["sku-3"]
+        assert skus(scan_form(url, [png(draw(5))], limit="1")) == ["sku-5"]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_keys_are_shown_once_and_stop_at_once_when_revoked(shop: Command) -> None:
+    assert "There is no key" in shop("keys", "list").stdout
+    made = shop("keys", "create", "--owner", "nobody", "--name", "the phone in the shop")
+    secret = made.stdout.strip()
+    id_ = secret.split("_")[1]
+    assert f"Key {id_} of nobody" in made.stderr
+    listed = shop("keys", "list").stdout
+    assert id_ in listed
+    assert "the phone in the shop" in listed
+    assert secret.split("_")[2] not in listed
+    admin = shop("keys", "create", "--admin").stdout.strip()
+    with shop.started("serve", "--host", "0.0.0.0", "--port", "0") as process:
+        said, url = address_of(process)
+        url = url.replace("0.0.0.0", "127.0.0.1")
+        assert "every request needs an API key" in said
+        assert problem(scan(url, textQuery="sku-1")) == (401, "key_missing")
+        assert skus(scan(url, textQuery="sku-1", key=secret)) == []
+        assert skus(scan(url, textQuery="sku-1", limit=1, key=admin)) == ["sku-1"]
+        assert shop("keys", "revoke", id_).returncode == 0
+        assert problem(scan(url, textQuery="sku-1", key=secret)) == (401, "key_refused")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err) == (0, "", "")
+    assert shop("keys", "revoke", "nothing").returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["--owner", "a", "--admin"], ["--owner", ""]])
+def test_a_key_is_either_an_owners_or_an_admins(shop: Command, arguments: list[str]) -> None:
+    done = shop("keys", "create", *arguments)
+    assert done.returncode == 2
+    assert "either --owner ID or --admin" in done.stderr
+
+
+def test_without_a_key_it_does_not_listen_beyond_this_machine(shelfsight: Command) -> None:
+    assert shelfsight("init").returncode == 0
+    told = failed_plainly(shelfsight("serve", "--host", "0.0.0.0", "--port", "0"), 2)
+    assert "shelfsight keys create" in told
+    with shelfsight.started("serve", "--host", "0.0.0.0", "--port", "0", "--insecure") as process:
+        said, _ = address_of(process)
+        assert "INSECURE" in said
+
+
+def test_a_database_that_was_not_prepared_is_refused_at_the_start(shelfsight: Command) -> None:
+    assert "shelfsight init" in failed_plainly(shelfsight("serve", "--port", "0"), 1)
+    assert "shelfsight init" in failed_plainly(shelfsight("keys", "list"), 1)
+
+
+def test_sites_that_make_no_sense_are_refused(shelfsight: Command) -> None:
+    for sites in ("*", "shop.example", "https://shop.example/path"):
+        told = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)
+        assert "CORS_ORIGINS" in told
+
+
+def test_the_demos_shop_is_served_after_the_demo(tmp_path: Path, home_of_its_own: str) -> None:
+    shelfsight = Command(tmp_path, SHELFSIGHT_HOME=home_of_its_own)
+    with shelfsight.started("demo", "--serve", "--port", "0") as process:
+        said, url = address_of(process)
+        (photo,) = (line.split()[4] for line in said.splitlines() if " are at " in line)
+        answer = scan(url, imageUrl=photo)
+        assert skus(answer)[0] == photo.rpartition("/")[2].removesuffix(".jpg")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
