@@ -26,8 +26,6 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 from benchmarks.server_throughput import (
-    CLIENTS,
-    ITEMS,
     JSON,
     ask_on,
     served,
@@ -42,6 +40,8 @@ from shelfsight.serving.listen import bind
 
 PATH = "/v1/embeddings"
 COMPARED = 16
+CLIENTS = (1, 8, 32)
+ITEMS = (1, 8)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
@@ -123,9 +124,9 @@ class Database:
     def _once(self, work: Work[Result], read_only: bool) -> Result:
         connection = self._open()
         try:
+            if connection.info.transaction_status == TransactionStatus.IDLE:
+                connection.read_only = read_only  # said with BEGIN, so it costs no round trip
             with connection.transaction():
-                if read_only:
-                    connection.execute("SET TRANSACTION READ ONLY")
                 return work(connection)
         finally:
             if connection.broken or connection.closed:

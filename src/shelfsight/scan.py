@@ -1,8 +1,9 @@
 """The path of a photo, from its pixels to the products it may show."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
+from functools import partial
 
 from shelfsight.embedding import centring
 from shelfsight.embedding.calibration import Thresholds, confidence, shares, thresholds
@@ -32,19 +33,36 @@ WORDS = 0.3
 """Share of the sought words in the text score, beside the cosine: a convex combination needs few
 labels or none (Bruch and others 2022, arXiv 2210.11934); this one was not tuned."""
 
+Later = Callable[[Callable[[], None]], None]
+"""Has work done at once, or when the answer is out."""
+
 _CANDIDATE = tuple(field.name for field in fields(Candidate))
 
 
+def at_once(work: Callable[[], None]) -> None:
+    """The simplest `Later`."""
+    work()
+
+
 class Scanner:
-    """Finds products by photos, words or both. Threads may use it at the same time."""
+    """Finds products by photos, words or both. Threads may use it at the same time.
+
+    `later` is given what the answer need not wait for.
+    """
 
     def __init__(
-        self, embedder: Embedder, search: ProductSearch, fusion: Fusion, weights: Weights
+        self,
+        embedder: Embedder,
+        search: ProductSearch,
+        fusion: Fusion,
+        weights: Weights,
+        later: Later = at_once,
     ) -> None:
         self._embedder = embedder
         self._search = search
         self._fusion = fusion
         self._weights = weights
+        self._later = later
 
     def scan(self, question: Question, options: Options) -> Found:
         """What the photos show and the words describe, best match first.
@@ -68,7 +86,8 @@ class Scanner:
             replace(self._sought(image, text, words), centre=centre) for image in images or [None]
         ]
         found = self._found(asked, options)
-        self._learn(options.filters.owner, images)
+        if centring.helps(self._embedder.models):
+            self._later(partial(self._learn, options.filters.owner, images))
         return found
 
     def is_empty(self, filters: Filters) -> bool:
@@ -105,9 +124,9 @@ class Scanner:
         least = limits.low if options.threshold is None else options.threshold
         best: dict[str, Match] = {}
         for sought in asked:
-            for match in self._ranked(sought, options, limits):
+            for match in self._ranked(sought, options, limits, without):
                 known = best.get(match.id)
-                if match.id != without and (known is None or match.score > known.score):
+                if known is None or match.score > known.score:
                     best[match.id] = match
         matches = sorted(best.values(), key=_order)
         kept = [match for match in matches if match.score >= least or match.is_code]
@@ -115,11 +134,14 @@ class Scanner:
             kept = _first_of_each_product(kept)
         return found(kept[: options.limit])
 
-    def _ranked(self, sought: Sought, options: Options, limits: Thresholds) -> Iterable[Match]:
+    def _ranked(
+        self, sought: Sought, options: Options, limits: Thresholds, without: str | None
+    ) -> Iterable[Match]:
         candidates = self._search.candidates(
             sought, options.filters, max(CANDIDATES, options.limit)
         )
-        return rank(candidates, options.weights or self._weights, limits)
+        others = [candidate for candidate in candidates if candidate.id != without]
+        return rank(others, options.weights or self._weights, limits)
 
     def _means(self, options: Options) -> Means | None:
         """What pictures have in common, where it helps to leave that out."""
@@ -150,11 +172,10 @@ class Scanner:
 
     def _learn(self, owner: str | None, images: Sequence[Vector | None]) -> None:
         """Let the photos count in the mean of the scans; a read-only database learns nothing."""
-        if centring.helps(self._embedder.models):
-            with suppress(DatabaseError):
-                for image in images:
-                    if image is not None:
-                        self._search.learn(owner, image)
+        with suppress(DatabaseError):
+            for image in images:
+                if image is not None:
+                    self._search.learn(owner, image)
 
 
 def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) -> list[Match]:

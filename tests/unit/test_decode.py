@@ -63,7 +63,7 @@ def png(depth: int, colour: int, row: bytes, *, size: tuple[int, int] = (2, 1), 
 
 
 def test_all_usual_formats_are_read() -> None:
-    assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"}
+    assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"}
     for name in FORMATS:
         red, green, blue = first_pixel(encoded(Image.new("RGB", (32, 32), (250, 120, 5)), name))
         assert abs(red - 250) < 6
@@ -72,7 +72,7 @@ def test_all_usual_formats_are_read() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_a_turned_photo_comes_out_upright(name: str, orientation: int) -> None:
     upright = Image.new("RGB", (48, 32), "white")
     upright.paste("red", (0, 0, 24, 16))
@@ -194,7 +194,7 @@ def test_lab_becomes_rgb() -> None:
     assert np.abs(np.subtract(first_pixel(encoded(lab, "TIFF")), (200, 30, 30))).max() < 4
 
 
-@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_of_an_animation_the_first_frame_is_taken(name: str) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     red, _, blue = first_pixel(
@@ -214,7 +214,7 @@ def test_a_picture_is_squashed_whole_as_pillow_resizes() -> None:
         assert np.array_equal(pixels, np.asarray(image.resize((24, 24), pillows)))
 
 
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_a_picture_that_breaks_off_is_broken(name: str) -> None:
     data = encoded(noise(), name)
     for length in (len(data) // 2, len(data) * 9 // 10, 40):
@@ -229,6 +229,7 @@ def test_a_picture_that_breaks_off_is_broken(name: str) -> None:
         (b"\n<!DOCTYPE html><title>404</title>", "not_an_image", "web page"),
         (b"\x89PNG\r\n\x1a\nnothing more", "broken_image", "header"),
         (b"\xff\xd8\xff\xe0", "broken_image", "header"),
+        (encoded(noise(), "AVIF"), "unsupported_format", "AVIF is not read"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format", "SVG"),
         (b"<?xml version='1.0'?><svg/>", "unsupported_format", "SVG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "unsupported_format", "HEIC"),
@@ -304,7 +305,6 @@ SEEDS = [
     encoded(noise(), "GIF", save_all=True, append_images=[noise("L").convert("RGB")]),
     encoded(noise("P"), "BMP"),
     encoded(noise(), "TIFF"),
-    encoded(noise(), "AVIF"),
     png(4, 0, b"\x73", tRNS=b"\0\7"),
     png(16, 2, bytes(12), tRNS=bytes(6)),
 ]

@@ -60,7 +60,9 @@ class RemoteEmbedder:
                 self._portal.wrap_async_context_manager(ServerConnection(config))
             )
             grey = np.full((USUAL_PICTURE.side, USUAL_PICTURE.side, 3), 128, np.uint8)
-            found = self._portal.call(hello, connection, image_form(sendable(grey)), config.concurrency)
+            found = self._portal.call(
+                hello, connection, image_form(sendable(grey)), config.concurrency
+            )
             self._texts = found.texts.lane
             image = self._use_images(found.images, load_image_model, connection.shown)
             opening.callback(self._cancel)

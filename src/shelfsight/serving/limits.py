@@ -19,7 +19,7 @@ class Limits:
     texts: int = 2048
     tokens: int = 300_000
     waiting_bytes: int = 128_000_000
-    waiting_pictures: int = 512
+    waiting_pictures: int = 1024
     waiting_texts: int = 4096
     body_seconds: float = 30
     stuck_seconds: float = 120

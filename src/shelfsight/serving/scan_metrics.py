@@ -100,7 +100,7 @@ class TimedEmbedder:
 
 
 class TimedDatabase:
-    """`database.Transactions` whose transactions are timed as the step `sql`."""
+    """`database.Transactions` that are timed: reading as the step `sql`, writing as `learn`."""
 
     def __init__(self, database: Transactions, metrics: ScanMetrics) -> None:
         self._database = database
@@ -108,5 +108,5 @@ class TimedDatabase:
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; see `Database.run`."""
-        with self._metrics.step("sql"):
+        with self._metrics.step("sql" if read_only else "learn"):
             return self._database.run(work, read_only=read_only)

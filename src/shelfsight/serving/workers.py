@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -21,6 +21,15 @@ class Workers:
         """Do `work` in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
+    def start(self, work: Callable[[], None]) -> None:
+        """Do `work` when there is a thread for it, and do not wait; an error of it is logged."""
+        self._threads.submit(work).add_done_callback(_raise)
+
     def close(self) -> None:
         """Begin nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _raise(done: Future[None]) -> None:
+    if not done.cancelled():
+        done.result()

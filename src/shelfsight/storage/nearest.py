@@ -26,13 +26,17 @@ FEW = 5_000
 
 
 class Indexes:
-    """Which of our indexes are valid now, and about how many rows there are."""
+    """Which of our indexes are valid now, and about how many rows there are.
 
-    def __init__(self, connection: Connection) -> None:
-        row = connection.execute(QUERIES["indexes"]).fetchone()
+    Sets for the transaction that they look at `EF_SEARCH` neighbours, or `limit` if that is more.
+    """
+
+    def __init__(self, connection: Connection, limit: int) -> None:
+        values = {"ef_search": str(max(EF_SEARCH, limit))}
+        row = connection.execute(QUERIES["indexes"], values).fetchone()
         self.rows: int
         self._names: list[str]
-        self.rows, self._names = row or (0, [])
+        _, _, self.rows, self._names = row or ("", "", 0, [])
 
     def has(self, what: str) -> bool:
         """Whether there is the index of a column, or of the words."""
@@ -49,7 +53,6 @@ def nearest(
     """
     has_index = indexes.has(f"{sought.column}_hnsw")
     if has_index and not _are_few(connection, indexes, chosen):
-        connection.execute(QUERIES["use_index"], {"ef_search": str(max(EF_SEARCH, limit))})
         ids = _near(connection, "by_index", sought, chosen, limit)
         if len(ids) == limit:
             return ids

@@ -86,7 +86,7 @@ class PostgresProductSearch:
         chosen = Chosen(filters, self._columns)
 
         def work(connection: Connection) -> list[Candidate]:
-            indexes = Indexes(connection)
+            indexes = Indexes(connection, limit)
             ids = nearest(connection, indexes, sought, chosen, limit)
             if sought.words:
                 ids += _named(connection, indexes, sought.words, chosen)
@@ -126,7 +126,7 @@ class PostgresProductSearch:
             return None
         (catalogue,) = means
         values = {"owner": owner or "", "model": self._model}
-        rows = self._run("scans_mean", values)
+        rows = self._fresh(("scans", owner), partial(self._run, "scans_mean", values))
         if not rows:
             return Means(catalogue=catalogue)
         return Means(catalogue=catalogue, scans=_array(rows[0][0]), count=rows[0][1])
@@ -142,10 +142,10 @@ class PostgresProductSearch:
             "remembered": _REMEMBERED,
         }
 
-        def work(connection: Connection) -> None:
-            connection.execute(QUERIES["learn"], values)
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(QUERIES["learn"], values, binary=True).fetchall()
 
-        self._database.run(work)
+        self._answers["scans", owner] = monotonic(), self._database.run(work)
 
     def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
         """The mean, or nothing where there is no picture."""

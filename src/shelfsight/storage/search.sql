@@ -1,14 +1,12 @@
 -- name: indexes
 -- Which of our indexes can be used, and about how many rows there are (-1: never counted).
-SELECT reltuples::bigint, ARRAY(
+-- They are used in strict order, and on through the graph until the limit is reached or too many
+-- rows were looked at.
+SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
+  set_config('hnsw.iterative_scan', 'strict_order', true), reltuples::bigint, ARRAY(
   SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%')
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
-
--- name: use_index
--- Strict order, and on through the graph until the limit is reached or too many were looked at.
-SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
-       set_config('hnsw.iterative_scan', 'strict_order', true)
 
 -- name: by_index
 e.{column}::halfvec({width}) <=> %(query)s::halfvec({width})
@@ -102,3 +100,4 @@ ON CONFLICT ("UserId", "Model") DO UPDATE
 SET "Mean" = m."Mean" + (EXCLUDED."Mean" - m."Mean")
       * array_fill((1.0 / (m."Count" + 1))::real, ARRAY[vector_dims(m."Mean")])::vector,
     "Count" = least(m."Count" + 1, %(remembered)s), "UpdatedAt" = now()
+RETURNING "Mean", "Count"

@@ -6,18 +6,20 @@ from pathlib import Path
 from shelfsight.database import Transactions
 from shelfsight.errors import PictureError
 from shelfsight.matching import Photo
-from shelfsight.scan import Scanner
+from shelfsight.scan import Later, Scanner, at_once
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
 
 
-def scanner(settings: Settings, database: Transactions, embedder: Embedder) -> Scanner:
-    """What finds products by a photo."""
+def scanner(
+    settings: Settings, database: Transactions, embedder: Embedder, later: Later = at_once
+) -> Scanner:
+    """What finds products by a photo; see `Scanner` for `later`."""
     from shelfsight.storage.search import PostgresProductSearch
 
     search = PostgresProductSearch(database)
-    return Scanner(embedder, search, fusion(settings), settings.weights)
+    return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
 def look(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
@@ -25,13 +27,13 @@ def look(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
 
     It raises `UnusablePictureError` where that is not a picture.
     """
-    from shelfsight.images.decode import decode, resize
+    from shelfsight.images.decode import decode
     from shelfsight.images.views import views
 
     picture_format, count = embedder.picture_format, settings.scan_views
 
     def look(data: bytes) -> Photo:
-        return [resize(view, picture_format) for view in views(decode(data), count)]
+        return views(decode(data), count, picture_format)
 
     return look
 
