@@ -87,3 +87,14 @@ def failed_plainly(done: Done, status: int) -> str:
     assert lines, done
     assert [line for line in lines if not line.startswith("shelfsight: ")] == []
     return done.stderr
+
+
+def address_of(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a server says until it can be asked, and its address."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith("serving scans at "):
+            return said, line.split(" at ")[1].split(";")[0]
+    raise AssertionError(said)

@@ -1,13 +1,21 @@
 """`shelfsight demo` on a machine that has nothing yet."""
 
 import re
+import signal
 from pathlib import Path
 
-from tests.end_to_end.command import Command
+import pytest
+
+from tests.end_to_end.command import Command, address_of
+from tests.integration.scan_server import scan, skus
 
 
-def test_a_shop_is_drawn_embedded_and_found_again(tmp_path: Path, home_of_its_own: str) -> None:
-    shelfsight = Command(tmp_path, SHELFSIGHT_HOME=home_of_its_own)
+@pytest.fixture
+def shelfsight(tmp_path: Path, home_of_its_own: str) -> Command:
+    return Command(tmp_path, SHELFSIGHT_HOME=home_of_its_own)
+
+
+def test_a_shop_is_drawn_embedded_found_and_then_served(shelfsight: Command) -> None:
     done = shelfsight("demo")
     assert done.stderr == ""
     assert "total_embeddings | image_count | text_count | combined_count" in done.stdout
@@ -17,3 +25,12 @@ def test_a_shop_is_drawn_embedded_and_found_again(tmp_path: Path, home_of_its_ow
     assert int(among) == 10
     assert "  Your own database:  export DATABASE_URL=" in done.stdout
     assert done.returncode == 0
+
+    with shelfsight.started("demo", "--serve", "--port", "0") as process:
+        said, url = address_of(process)
+        assert "Nothing is due." in said
+        (photo,) = (line.split()[4] for line in said.splitlines() if " are at " in line)
+        answer = scan(url, imageUrl=photo)
+        assert skus(answer)[0] == photo.rpartition("/")[2].removesuffix(".jpg")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
