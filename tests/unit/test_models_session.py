@@ -115,6 +115,12 @@ def test_a_model_says_where_it_runs_and_how_much_at_once():
     assert [len(batch) for batch in lite.text.batches([[0] * 512] * 9)] == [4, 4, 1]
 
 
+def test_texts_are_not_filled_up_with_padding_for_the_sake_of_a_long_one():
+    lite = open_pair("lite", model_dir=None)
+    texts = [[0] * length for length in (500, 3, 8, 4, 490, 3)]
+    assert list(lite.text.batches(texts)) == [[1, 5, 3, 2], [4, 0]]
+
+
 def test_the_pairs_and_the_devices_are_those_that_can_be_set():
     fields = Settings.model_fields
     assert set(PAIRS) == set(get_args(fields["models"].annotation))

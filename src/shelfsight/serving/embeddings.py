@@ -12,7 +12,7 @@ import numpy as np
 
 from shelfsight.embedding.image_model import ImageModel
 from shelfsight.embedding.models import ImageSpec, TextSpec
-from shelfsight.embedding.text_model import TextModel, Tokens
+from shelfsight.embedding.text_model import FEW_CHARACTERS, TextModel, Tokens
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, ModelInfo, ModelsInfo, PictureInfo
 from shelfsight.records import Failure, Pixels, Stage
 from shelfsight.serving.batching import Lane, Result, Work
@@ -25,9 +25,6 @@ _CORES = os.cpu_count() or 1
 
 _TEXTS_A_WINDOW = 64
 """Texts that are sorted by length together, and so batched with their like."""
-
-_QUICK_CHARACTERS = 1000
-"""Texts that together have fewer are tokenised in less time than a thread takes to wake up."""
 
 _EMPTY = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
@@ -169,7 +166,7 @@ class Embeddings:
         return [prepare(one, self.image.picture) for one in sent]
 
     async def _tokens(self, texts: list[str]) -> list[Tokens]:
-        if sum(map(len, texts)) < _QUICK_CHARACTERS:
+        if sum(map(len, texts)) < FEW_CHARACTERS:
             tokens = self._model.tokens(texts)
         else:
             loop = asyncio.get_running_loop()
