@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage
 from shelfsight.serving.batching import Lane, Result, Work, WorkerDownError
 
@@ -191,3 +192,14 @@ def test_how_long_the_queue_will_take_follows_the_model() -> None:
         model.entered.wait(10)
         one.submit([3, 4])
         assert one.seconds_ahead() > 0
+
+
+def test_a_model_that_is_lost_ends_its_lane_and_says_why() -> None:
+    model = Model(bad={3}, error=ModelError)
+    with lane(model) as one:
+        with pytest.raises(WorkerDownError, match="has ended: bad number"):
+            one.submit([1, 3]).result(10)
+        until(one.problem)
+        assert "has ended: bad number" in str(one.problem())
+        with pytest.raises(WorkerDownError, match="bad number"):
+            one.submit([1])

@@ -8,6 +8,7 @@ from threading import Condition, Thread
 from time import monotonic
 from typing import Generic, TypeVar
 
+from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage, Vector
 
 Item = TypeVar("Item")
@@ -68,7 +69,8 @@ class Lane(Generic[Item]):
     """Runs items in the order they came, as many together as wait. Any thread may submit.
 
     Nothing is waited for while the model is idle, so batches grow only when there is a queue.
-    A batch that raises is halved until the guilty item stands alone (`model_error`).
+    A batch that raises is halved until the guilty item stands alone (`model_error`); a `ModelError`
+    means that the model itself is lost, and ends the lane.
     """
 
     def __init__(self, work: Work[Item], *, stuck_seconds: float) -> None:
@@ -79,6 +81,7 @@ class Lane(Generic[Item]):
         self._began: float | None = None
         self._seconds_an_item = 0.0
         self._closing = False
+        self._reason = ""
         self._changed = Condition()
         self._thread = Thread(target=self._live, name=work.stage.value, daemon=True)
         self._thread.start()
@@ -112,7 +115,7 @@ class Lane(Generic[Item]):
         """What is wrong with the worker; None if it is well."""
         began = self._began
         if not self._thread.is_alive():
-            return f"the worker {self._work.stage.value} has ended"
+            return f"the worker {self._work.stage.value} has ended{self._reason}"
         if began is not None and monotonic() - began > self._stuck_seconds:
             seconds = monotonic() - began
             return f"the worker {self._work.stage.value} has hung in a batch for {seconds:.0f} s"
@@ -138,9 +141,12 @@ class Lane(Generic[Item]):
                 items = [order.items[place] for order, place in window]
                 for places in self._work.plan(items):
                     self._run([window[place] for place in places])
+        except ModelError as error:
+            self._reason = f": {error}"
         finally:
+            ended = f"the worker {self._work.stage.value} has ended{self._reason}"
             with self._changed:
-                self._fail_all(WorkerDownError(f"the worker {self._work.stage.value} has ended"))
+                self._fail_all(WorkerDownError(ended))
 
     def _take(self) -> list[_Ticket[Item]]:
         """Wait for items; nothing means that the lane is closed and its queue empty."""
@@ -160,7 +166,9 @@ class Lane(Generic[Item]):
         try:
             results = self._work.run([order.items[place] for order, place in batch])
             settled = list(zip(batch, results, strict=True))
-        # Whatever a model raises belongs to the items it was given: the lane serves the next.
+        except ModelError:  # the device is lost: no other item would fare better
+            raise
+        # Whatever else a model raises belongs to the items it was given: the lane serves the next.
         except Exception as error:
             self._began = None
             self._divide(batch, error)
