@@ -33,6 +33,7 @@ def create(service: ScanService) -> FastAPI:
     endpoints = ScanEndpoints(service, health)
     app = FastAPIOffline(
         title="shelfsight",
+        swagger_ui_parameters={"validatorUrl": None},  # which is another host's
         version=__version__,
         lifespan=_lifespan(endpoints, health),
         docs_url=DOCS_PATH,
