@@ -86,7 +86,7 @@ class Scanner:
             replace(self._sought(image, text, words), centre=centre) for image in images or [None]
         ]
         found = self._found(asked, options)
-        if centring.helps(self._embedder.models):
+        if means is not None:
             self._later(partial(self._learn, options.filters.owner, images))
         return found
 

@@ -215,3 +215,11 @@ def test_a_match_tells_all_that_its_candidate_did() -> None:
     (match,) = rank([candidate], WEIGHTS, LIMITS)
     assert isinstance(match, Match)
     assert (match.product_id, match.title, match.sku) == ("p", "Mug", "m")
+
+
+def test_a_scan_among_no_products_teaches_nothing() -> None:
+    lite = ModelPair(image="efficientnet-lite0@1", text=MODELS.text)
+    search = MemorySearch(MemoryStore(FUSION))
+    empty = Scanner(HashEmbedder(models=lite), search, FUSION, WEIGHTS)
+    empty.scan(Question(photos=(photo(1),)), ALL)
+    assert search.scans == {}

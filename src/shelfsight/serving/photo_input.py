@@ -38,12 +38,7 @@ def sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[Source, ...]:
     given = [
         [Source("url", body.image_url)] if body.image_url is not None else [],
         [Source("base64", body.image_base64)] if body.image_base64 is not None else [],
-        [
-            Source("url", image.url)
-            if image.url is not None
-            else Source("base64", image.base64 or "")
-            for image in body.images or ()
-        ],
+        [_of_image(image) for image in body.images or ()],
         [Source("file", file) for file in files],
     ]
     ways = [photos for photos in given if photos]

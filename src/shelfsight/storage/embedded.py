@@ -102,7 +102,7 @@ class EmbeddedPostgres:
                 _have_keeper(self._lock_folder, data_folder(self._home))
                 sockets = Cluster(self._home, user).start(locks.gate)
                 _have_database(sockets, self._database)
-        except BaseException:
+        except BaseException:  # Ctrl-C too must leave no server behind
             self.stop()
             raise
         return _address(sockets, self._database)

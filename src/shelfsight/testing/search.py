@@ -13,7 +13,7 @@ class MemorySearch:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._scans: dict[str | None, list[Vector]] = {}
+        self.scans: dict[str | None, list[Vector]] = {}
 
     def require(self, models: ModelPair) -> None:
         """Refuse queries of other models than those that made the stored vectors.
@@ -61,14 +61,14 @@ class MemorySearch:
         images = [row.image for row in rows if row.image is not None]
         if not images:
             return None
-        scans = self._scans.get(owner, [])
+        scans = self.scans.get(owner, [])
         return Means(
             catalogue=_mean(images), scans=_mean(scans) if scans else None, count=len(scans)
         )
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Let the vector of a scan's photo count in the mean of the scans."""
-        self._scans.setdefault(owner, []).append(image)
+        self.scans.setdefault(owner, []).append(image)
 
     def _visible(self, filters: Filters) -> dict[str, Embedded]:
         if filters != Filters(owner=filters.owner):
