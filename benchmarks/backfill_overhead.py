@@ -21,7 +21,7 @@ from threading import Event
 
 import numpy as np
 
-from shelfsight.backfill import Job, Parts, backfill
+from shelfsight.backfill import Parts, backfill
 from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.fusion import WeightedMean
@@ -40,8 +40,10 @@ from shelfsight.records import (
     Weights,
 )
 from shelfsight.report import Report
+from shelfsight.runs import Job
 from shelfsight.storage import schema
 from shelfsight.storage.embedded import EmbeddedPostgres
+from shelfsight.storage.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 
 MEMORY_SIZES = (2_000, 20_000)
@@ -169,6 +171,7 @@ def run(url: str, batch_size: int) -> None:
             embed=pages.embed,
             models=embedder.models,
             store=PostgresVectorStore(writing, fusion),
+            ledger=PostgresLedger(writing),
         )
         job = Job(selection=Selection(), batch_size=batch_size, max_batches=0)
         start = time.perf_counter()

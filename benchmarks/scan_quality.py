@@ -26,13 +26,13 @@ from pathlib import Path
 import numpy as np
 
 from shelfsight import wiring
-from shelfsight.backfill import Job
 from shelfsight.database import Database
 from shelfsight.engines import local
 from shelfsight.matching import Filters, Found, Options, Question
 from shelfsight.progress import choose
 from shelfsight.records import Failure, Pixels, Selection, Vector
 from shelfsight.report import Report
+from shelfsight.runs import Job
 from shelfsight.scan import Scanner
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings, load

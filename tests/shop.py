@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shelfsight.backfill import Job, Parts, backfill
+from shelfsight.backfill import Parts, backfill
 from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.fusion import WeightedMean
@@ -16,6 +16,8 @@ from shelfsight.embedding.page import PageEmbedder
 from shelfsight.progress import JsonProgress
 from shelfsight.records import Embedded, ModelPair, Pictured, Pixels, Product, Selection, Weights
 from shelfsight.report import Report
+from shelfsight.runs import Job, Mark
+from shelfsight.storage.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
 
@@ -71,9 +73,11 @@ class WatchedStore(PostgresVectorStore):
         super().__init__(database, FUSION)
         self._before_save = before_save
 
-    def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
+    def save(
+        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
+    ) -> list[Embedded]:
         self._before_save(page)
-        return super().save(page, models)
+        return super().save(page, models, mark)
 
 
 def backfill_all(
@@ -99,6 +103,7 @@ def backfill_all(
             embed=pages.embed,
             models=embedder.models,
             store=WatchedStore(database, before_save),
+            ledger=PostgresLedger(database),
         )
         job = Job(selection=selection or Selection(), batch_size=batch_size, max_batches=0)
         backfill(parts, job, report, JsonProgress(StringIO()), Event())

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, islice
+from itertools import count
+from operator import attrgetter
 from threading import Event
 
 from shelfsight.progress import Progress
-from shelfsight.records import Due, Embedded, ModelPair, Pictured, Selection
+from shelfsight.records import Embedded, ModelPair, Pictured, Product
 from shelfsight.report import Report
-from shelfsight.seams import Catalog, ImageFetcher, VectorStore
+from shelfsight.runs import Job, Lease, Page, Run, each, marked
+from shelfsight.seams import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.stage import stage
 
 EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
@@ -24,24 +26,7 @@ class Parts:
     embed: EmbedPage
     models: ModelPair
     store: VectorStore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What is asked of a run. `max_batches` 0 means no limit."""
-
-    selection: Selection
-    batch_size: int
-    max_batches: int
-
-    def batches(self, due: Due) -> int:
-        """How many batches a run makes of what is due."""
-        needed = -(-due.products // self.batch_size)
-        return min(needed, self.max_batches) if self.max_batches else needed
-
-    def products(self, due: Due) -> int:
-        """How many products these batches hold."""
-        return min(due.products, self.batches(due) * self.batch_size)
+    ledger: Ledger
 
 
 def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: Event) -> None:
@@ -55,23 +40,46 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
     """
     parts.store.require(parts.models, replace=not job.selection.skip_existing)
     report.recombined = parts.store.recombine()
-    due = parts.catalog.due(job.selection)
-    report.due = due.products
-    progress.start(job.products(due), job.batches(due))
+    run = _begin(parts, job, report, progress)
     embed = partial(_embed, parts.embed, progress, count(1))
-    save = partial(parts.store.save, models=parts.models)
 
-    pages = islice(parts.catalog.pages(job.selection, job.batch_size), job.batches(due))
-    pictured = stage(parts.fetcher.fetch, pages, stop=stop)
-    embedded = stage(embed, pictured, stop=stop)
-    for page in stage(save, embedded):
-        report.add(page)
-        progress.stored(page)
+    with parts.ledger.leases(run, stop, progress.say) as leases:
+        pages = _pages(parts.catalog, job, leases)
+        pictured = stage(each(parts.fetcher.fetch), pages, stop=stop)
+        embedded = stage(each(embed), pictured, stop=stop)
+        for saved in stage(partial(_save, parts), embedded):
+            if saved:
+                report.add(saved)
+                progress.stored(saved)
     report.interrupted = stop.is_set()
+    parts.ledger.close(run)
+
+
+def _begin(parts: Parts, job: Job, report: Report, progress: Progress) -> Run:
+    """Begin a run, or join the one of this job; what is left of it is what this worker reports."""
+    cut = partial(parts.catalog.cut, job.selection, job.range_size, job.limit)
+    run, is_joined = parts.ledger.begin(job, parts.models, cut)
+    report.due = run.due - run.done
+    if is_joined:
+        progress.say(f"Joined run {run.id}: {run.done} of {run.due} products done by others")
+    progress.start(run.left, job.batches(run.left))
+    return run
+
+
+def _pages(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page[Product]]:
+    for lease in leases:
+        pages = catalog.pages(job.selection, job.batch_size, lease.range)
+        yield from marked(lease, pages, attrgetter("id"))
 
 
 def _embed(
-    embed: EmbedPage, progress: Progress, numbers: Iterator[int], page: list[Pictured]
+    embed: EmbedPage, progress: Progress, numbers: Iterator[int], page: Sequence[Pictured]
 ) -> list[Embedded]:
+    if not page:
+        return []
     progress.batch(next(numbers), len(page))
     return embed(page)
+
+
+def _save(parts: Parts, page: Page[Embedded]) -> list[Embedded]:
+    return parts.store.save(list(page.items), parts.models, page.mark)

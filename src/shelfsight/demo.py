@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Thread
 
 from shelfsight import wiring
-from shelfsight.backfill import Job
 from shelfsight.catalog.demo.drawing import draw_pictures
 from shelfsight.catalog.demo.photograph import take_photographs
 from shelfsight.catalog.demo.shop import DemoProduct, make_shop
@@ -21,6 +20,7 @@ from shelfsight.matching import Found, Match, Options, Question
 from shelfsight.progress import Progress
 from shelfsight.records import Selection
 from shelfsight.report import Report
+from shelfsight.runs import Job
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 

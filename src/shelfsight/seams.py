@@ -4,7 +4,9 @@
 `tests/contract` runs one suite over all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from threading import Event
 from typing import Protocol
 
 from shelfsight.matching import Candidate, Filters, Means, Sought
@@ -20,6 +22,7 @@ from shelfsight.records import (
     Selection,
     Vector,
 )
+from shelfsight.runs import WHOLE, Cut, Job, KeyRange, Lease, Mark, Run
 
 
 class Catalog(Protocol):
@@ -29,7 +32,16 @@ class Catalog(Protocol):
         """Count what `pages` would give."""
         ...
 
-    def pages(self, selection: Selection, size: int) -> Iterator[list[Product]]:
+    def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
+        """Divide what is due into ranges of `size` products, up to `limit` of them.
+
+        The last range is open where there is no limit: what is added meanwhile belongs to it.
+        """
+        ...
+
+    def pages(
+        self, selection: Selection, size: int, within: KeyRange = WHOLE
+    ) -> Iterator[list[Product]]:
         """The products that are due, in order of their ids, `size` a page, the last shorter."""
         ...
 
@@ -84,15 +96,42 @@ class VectorStore(Protocol):
         """
         ...
 
-    def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
+    def save(
+        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
+    ) -> list[Embedded]:
         """Store a page in one transaction, and hand it on. Saving it again changes nothing.
 
+        With `mark` its lease moves on in the same transaction; gives `[]` where that is lost.
         A stored vector that could not be made anew stays while its content is the same.
         """
         ...
 
     def recombine(self) -> int:
         """Bring combined vectors made with other weights up to date; gives how many."""
+        ...
+
+
+class Ledger(Protocol):
+    """Which runs there are, and which worker holds which range of them."""
+
+    def begin(self, job: Job, models: ModelPair, cut: Callable[[], Cut]) -> tuple[Run, bool]:
+        """The run of this job that somebody works on, else a new one of what `cut` gives.
+
+        The second value says whether it was there before.
+        """
+        ...
+
+    def leases(
+        self, run: Run, stop: Event, say: Callable[[str], None]
+    ) -> AbstractContextManager[Iterator[Lease]]:
+        """The ranges of a run as this worker comes by them, until all are done or `stop` is set.
+
+        Within the context they are kept alive; at its end those not done go back to the run.
+        """
+        ...
+
+    def close(self, run: Run) -> Run:
+        """Close a run of which nothing is left; gives it as it stands."""
         ...
 
 

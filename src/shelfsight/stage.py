@@ -62,7 +62,7 @@ def _run_ahead(upstream: Iterable[In], queue: "Queue[In | _End[In]]", closed: Ev
 
 
 def _name(function: Callable[[In], Out]) -> str:
-    return getattr(function, "__qualname__", repr(function))
+    return getattr(getattr(function, "func", function), "__qualname__", repr(function))
 
 
 def _close(upstream: Iterable[In]) -> None:

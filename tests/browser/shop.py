@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from shelfsight import wiring
-from shelfsight.backfill import Job, backfill
+from shelfsight.backfill import backfill
 from shelfsight.catalog.demo.drawing import draw_pictures
 from shelfsight.catalog.demo.photograph import take_photographs
 from shelfsight.catalog.demo.shop import make_shop
@@ -15,6 +15,7 @@ from shelfsight.database import Database
 from shelfsight.progress import JsonProgress
 from shelfsight.records import Selection
 from shelfsight.report import Report
+from shelfsight.runs import Job
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 

@@ -222,3 +222,29 @@ def test_vectors_of_other_models_are_refused_before_the_first_write(shop: Shop) 
     with pytest.raises(ModelMismatchError):
         shop.store.require(other)
     shop.store.require(other, replace=True)
+
+
+def cut_into(shop: Shop, size: int, limit: int | None = None) -> list[list[str]]:
+    """The ids of the products of each range."""
+    return [
+        [p.id for page in shop.catalog.pages(EVERYTHING, 3, within) for p in page]
+        for within in shop.catalog.cut(EVERYTHING, size, limit).ranges
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 7])
+@pytest.mark.parametrize("limit", [None, 1, 2, 3, 4, 6, 7, 100])
+def test_ranges_hold_what_is_due_once(shop: Shop, count: int, limit: int | None) -> None:
+    for number in range(1, count + 1):
+        shop.put(number, title=f"Mug {number}")
+    ids = [product_id(number) for number in range(1, min(count, limit or count) + 1)]
+    assert cut_into(shop, 2, limit) == [ids[start : start + 2] for start in range(0, len(ids), 2)]
+    assert shop.catalog.cut(EVERYTHING, 2, limit).due == count
+
+
+def test_what_is_added_behind_the_last_product_belongs_to_the_last_range(shop: Shop) -> None:
+    shop.put(1, title="Mug")
+    (only,) = shop.catalog.cut(EVERYTHING, 2).ranges
+    shop.put(2, title="Jug")
+    shop.put(3, title="Cup")
+    assert [len(page) for page in shop.catalog.pages(EVERYTHING, 10, only)] == [3]

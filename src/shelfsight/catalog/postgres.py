@@ -4,7 +4,7 @@ A window is one short read-only statement: no cursor stays open while models wor
 statement_timeout is not reached, and the anti-join is Postgres' own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import psycopg
@@ -15,6 +15,7 @@ from shelfsight.catalog.selection import QUERIES, again, chosen, due
 from shelfsight.database import Connection, Transactions, columns
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.records import Due, Product, Selection
+from shelfsight.runs import WHOLE, Cut, KeyRange
 
 WINDOW = 2_000
 """Products looked at by one statement of `pages`: few milliseconds, few megabytes."""
@@ -24,6 +25,9 @@ COUNT_WINDOW = 20_000
 
 TEXT_LIMIT = 50_000
 """Characters of a title or description that are read; more than the text models take in."""
+
+
+_NOTHING: Mapping[str, Any] = {}
 
 
 class _Window(NamedTuple):
@@ -52,10 +56,31 @@ class PostgresCatalog:
             products=total[0], with_picture=total[1], with_text=total[2], with_neither=total[3]
         )
 
-    def pages(self, selection: Selection, size: int) -> Iterator[list[Product]]:
+    def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
+        """Divide what is due into ranges of `size` products, up to `limit` of them.
+
+        The last range is open where there is no limit: what is added meanwhile belongs to it.
+        """
+        due = 0
+        so_far = {"before": due, "range": size, "limit": limit}
+        bounds: list[str | None] = []
+        for window in self._windows("cut", selection, COUNT_WINDOW, also=so_far):
+            ((found, ends),) = window.rows
+            due += found
+            so_far["before"] = due
+            bounds += ends
+        if limit is None or due < limit:
+            bounds = [*bounds[: (due - 1) // size], None] if due else []
+        starts = [None, *bounds][: len(bounds)]
+        ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
+        return Cut(due=due, ranges=tuple(ranges))
+
+    def pages(
+        self, selection: Selection, size: int, within: KeyRange = WHOLE
+    ) -> Iterator[list[Product]]:
         """The products that are due, in order of their ids, `size` a page, the last shorter."""
         waiting: list[Product] = []
-        for window in self._windows("window", selection, max(size, WINDOW)):
+        for window in self._windows("window", selection, max(size, WINDOW), within):
             waiting += [_product(row) for row in window.rows if row[0] is not None]
             while len(waiting) >= size:
                 page, waiting = waiting[:size], waiting[size:]
@@ -63,11 +88,20 @@ class PostgresCatalog:
         if waiting:
             yield waiting
 
-    def _windows(self, name: str, selection: Selection, size: int) -> Iterator[_Window]:
+    def _windows(
+        self,
+        name: str,
+        selection: Selection,
+        size: int,
+        within: KeyRange = WHOLE,
+        also: Mapping[str, Any] = _NOTHING,
+    ) -> Iterator[_Window]:
+        """Window after window; `also` are values that may change between two of them."""
         statement, values = self._statement(name, selection)
-        after: str | None = None
+        after = within.after
         while True:
-            window = self._read(statement, {**values, "after": after, "window": size}, selection)
+            bounds = {"after": after, "last": within.last, "window": size}
+            window = self._read(statement, {**values, **bounds, **also}, selection)
             yield window
             if window.size < size:
                 return

@@ -6,6 +6,7 @@ WITH span AS MATERIALIZED (
          {title} AS title, {description} AS description
   FROM "ProductVariants"
   WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
+    AND (%(last)s::{id_type} IS NULL OR "Id" <= %(last)s::{id_type})
     AND {chosen}
   ORDER BY "Id"
   LIMIT %(window)s
@@ -85,6 +86,16 @@ SELECT bounds.size, bounds.last::text, count(due.id),
                              AND btrim(due.title || due.description, E' \t\r\n') = '')
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
+
+-- name: cut
+-- How many are due, and the last ids of the ranges that end in this window.
+{source}
+SELECT bounds.size, bounds.last::text, (SELECT count(*) FROM due), ARRAY(
+  SELECT id::text
+  FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
+  WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
+  ORDER BY number)
+FROM bounds
 
 -- name: import_products
 -- One row a product; its id follows from owner and key, so that a second import finds it.

@@ -3,19 +3,21 @@
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from shelfsight import wiring
-from shelfsight.backfill import Job
 from shelfsight.cli.options import BATCHES, DATABASE, MODELS, PICTURES, SELECTION, WEIGHTS, Command
 from shelfsight.cli.options import selection as selection_of
 from shelfsight.database import Database
 from shelfsight.engines import local
 from shelfsight.errors import ShelfsightError
 from shelfsight.progress import Progress, choose
+from shelfsight.records import Selection
 from shelfsight.report import Report
+from shelfsight.runs import Job
 from shelfsight.settings import Settings
 
 
@@ -27,43 +29,69 @@ from shelfsight.settings import Settings
     is_flag=True,
     help="For a large load, drop our indexes and build them after it.",
 )
+@click.option(
+    "--join", is_flag=True, help="Work on the run that is open, with its selection and batches."
+)
+@click.option("--new", is_flag=True, help="Begin a run even if one of the same kind is at work.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell each product's steps.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: Any) -> int:
     """Give every product its image, text and combined vector.
 
     Products that have theirs are skipped, unless title, description or picture addresses have
-    changed since. Run it again and it goes on where it stopped.
+    changed since. Run it again and it goes on where it stopped. The same command on a second
+    machine shares the work.
 
     Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
     3 done, but some products failed; 130 interrupted.
     """
     progress = choose(as_json=arguments.pop("as_json"), verbose=arguments.pop("verbose"))
-    defer = arguments.pop("defer_index")
-    chosen = selection_of(settings, arguments)
-    limit = 0 if everything else settings.max_batches
-    job = Job(selection=chosen, batch_size=settings.batch_size, max_batches=limit)
-    progress.configured(_configuration(settings, job))
-    if dry_run:
-        return _dry_run(settings, job, progress)
+    how = _How(**{name: arguments.pop(name) for name in ("join", "new", "defer_index")})
+    job = _job(settings, selection_of(settings, arguments), everything=everything)
     with wiring.open_database(settings) as database:
-        report = _run(settings, database, job, progress, defer_index=defer)
+        if how.join:
+            job = _joined(database, job)
+            settings = settings.model_copy(update={"images_per_product": job.images_per_product})
+        progress.configured(_configuration(settings, job))
+        if dry_run:
+            return _dry_run(settings, database, job, progress)
+        report = _run(settings, database, job, progress, how)
     return report.exit_status
 
 
 backfill.params += SELECTION
 
 
-def _run(
-    settings: Settings, database: Database, job: Job, progress: Progress, *, defer_index: bool
-) -> Report:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    join: bool
+    new: bool
+    defer_index: bool
+
+
+def _job(settings: Settings, chosen: Selection, *, everything: bool) -> Job:
+    return Job(
+        selection=chosen,
+        batch_size=settings.batch_size,
+        max_batches=0 if everything else settings.max_batches,
+        images_per_product=settings.images_per_product,
+    )
+
+
+def _joined(database: Database, job: Job) -> Job:
+    if job.selection != Selection(skip_existing=job.selection.skip_existing):
+        raise click.UsageError("--join works on what the open run selects; leave the selection out")
+    return wiring.newest_open_run(database).job
+
+
+def _run(settings: Settings, database: Database, job: Job, progress: Progress, how: _How) -> Report:
     report = Report()
     with (
         wiring.open_embedder(settings, progress.say) as embedder,
-        wiring.open_parts(settings, database, embedder, progress) as parts,
+        wiring.open_parts(settings, database, embedder, progress, joins=not how.new) as parts,
     ):
         try:
-            with wiring.around_load(parts, job, database, progress, defer=defer_index):
+            with wiring.around_load(parts, job, database, progress, defer=how.defer_index):
                 local.run(parts, job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
@@ -77,10 +105,10 @@ def _run(
     return report
 
 
-def _dry_run(settings: Settings, job: Job, progress: Progress) -> int:
-    with wiring.open_database(settings) as database:
-        due = wiring.catalog(settings, database).due(job.selection)
-    progress.dry_run(due, job.products(due), job.batches(due))
+def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:
+    due = wiring.catalog(settings, database).due(job.selection)
+    products = job.products(due.products)
+    progress.dry_run(due, products, job.batches(products))
     return 0
 
 

@@ -12,6 +12,7 @@ from shelfsight.cli.demo import demo
 from shelfsight.cli.doctor import doctor
 from shelfsight.cli.index import index
 from shelfsight.cli.keys import keys
+from shelfsight.cli.runs import runs
 from shelfsight.cli.scan import scan
 from shelfsight.cli.serve import serve
 from shelfsight.cli.serve_models import serve_models
@@ -43,7 +44,7 @@ def shelfsight(debug: bool) -> None:
 
 
 for command in (
-    *(backfill, init, import_file, status, scan, index),
+    *(backfill, runs, init, import_file, status, scan, index),
     *(serve, keys, serve_models, doctor, demo),
 ):
     shelfsight.add_command(command)

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-from shelfsight.backfill import Job, Parts, backfill
+from shelfsight.backfill import Parts, backfill
 from shelfsight.progress import Progress
 from shelfsight.report import Report
+from shelfsight.runs import Job
 
 STDERR = 2
 """Written to directly: a signal handler must not wait for a lock that a print holds."""

@@ -9,7 +9,7 @@ import psycopg
 
 from shelfsight.database import Connection, copy_rows
 from shelfsight.records import Embedded, Vector
-from shelfsight.storage.ledger import QUERIES
+from shelfsight.storage.failures import QUERIES
 from shelfsight.storage.schema import VECTOR_COLUMNS
 
 _FROM_TEXT: dict[str, Callable[[str], object]] = {

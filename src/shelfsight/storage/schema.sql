@@ -57,6 +57,39 @@ CREATE TABLE "EmbeddingFailures" (
   PRIMARY KEY ("ProductVariantId", "Stage")
 )
 
+-- name: BackfillRuns
+-- "Asked" is the job; a run is open while "ClosedAt" is null. "Counts" and "Failures" (by kind) are
+-- filled when it is closed; until then they are those of its leases.
+CREATE TABLE "BackfillRuns" (
+  "Id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+  "Asked" jsonb NOT NULL,
+  "ModelVersions" jsonb NOT NULL,
+  "Due" bigint NOT NULL,
+  "Outcome" text,
+  "Counts" jsonb NOT NULL DEFAULT '{{}}',
+  "Failures" jsonb NOT NULL DEFAULT '{{}}',
+  "CreatedAt" timestamptz NOT NULL DEFAULT now(),
+  "ClosedAt" timestamptz
+)
+
+-- name: BackfillLeases
+-- A range of products behind "After" and up to "Last" (null: no bound), stored up to "Position".
+-- Each tenure has a "Fence" of its own; it ends at "ExpiresAt" unless the worker is heard of.
+CREATE TABLE "BackfillLeases" (
+  "RunId" bigint NOT NULL REFERENCES "BackfillRuns" ("Id") ON DELETE CASCADE,
+  "Number" integer NOT NULL,
+  "After" {id_type},
+  "Last" {id_type},
+  "Position" {id_type},
+  "Counts" jsonb NOT NULL DEFAULT '{{}}',
+  "Failures" jsonb NOT NULL DEFAULT '{{}}',
+  "Fence" integer NOT NULL DEFAULT 0,
+  "Worker" text,
+  "ExpiresAt" timestamptz,
+  "DoneAt" timestamptz,
+  PRIMARY KEY ("RunId", "Number")
+)
+
 -- name: ScanMeans
 -- The mean of the image vectors of photos that were scanned; "UserId" is '' without owners.
 CREATE TABLE "ScanMeans" (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from shelfsight.database import Connection, Database
 from shelfsight.storage import index, schema
-from shelfsight.storage.ledger import QUERIES
+from shelfsight.storage.failures import QUERIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

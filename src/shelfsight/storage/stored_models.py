@@ -4,7 +4,7 @@ from shelfsight.database import Connection, Transactions
 from shelfsight.errors import ModelMismatchError
 from shelfsight.records import ModelPair
 from shelfsight.storage import schema
-from shelfsight.storage.ledger import QUERIES
+from shelfsight.storage.failures import QUERIES
 
 
 def refuse_others(database: Transactions, models: ModelPair) -> bool:

@@ -13,9 +13,11 @@ from shelfsight import statements
 from shelfsight.database import Connection, Database, columns, copy_rows
 from shelfsight.errors import SchemaError
 from shelfsight.records import Embedded, ModelPair, Stage, Vector
+from shelfsight.runs import Mark
 from shelfsight.seams import Fusion
 from shelfsight.storage import schema
-from shelfsight.storage.ledger import QUERIES, record_failures
+from shelfsight.storage.failures import QUERIES, record_failures
+from shelfsight.storage.leases import LeaseLostError, advance
 from shelfsight.storage.new_rows import copy_new, types_of
 from shelfsight.storage.stored_models import refuse_others
 
@@ -61,8 +63,12 @@ class PostgresVectorStore:
         else:
             refuse_others(self._database, models)
 
-    def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
+    def save(
+        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
+    ) -> list[Embedded]:
         """Store a page in one transaction, and hand it on. A lost connection redoes the page.
+
+        With `mark` its lease moves on in the same transaction; gives `[]` where that is lost.
 
         Raises:
             SchemaError: a product is there twice.
@@ -75,6 +81,8 @@ class PostgresVectorStore:
 
         def work(connection: Connection) -> None:
             connection.execute(QUERIES["do_not_wait"])
+            if mark is not None and not advance(connection, mark, page, id_type):
+                return
             if types is None or not copy_new(connection, page, staged, types):
                 connection.execute(QUERIES["stage_vectors"])
                 copy_rows(connection, QUERIES["copy_vectors"], _STAGED, staged)
@@ -86,8 +94,13 @@ class PostgresVectorStore:
 
         try:
             self._database.run(work)
+        except LeaseLostError as error:
+            error.lease.lose()
+            return []
         except psycopg.errors.CardinalityViolation as error:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
+        if mark is not None and mark.is_last:
+            mark.lease.ended.set()
         return page
 
     def recombine(self) -> int:

@@ -4,6 +4,7 @@ They keep the contracts of `seams`; `tests/contract` runs the same suite over th
 real ones.
 """
 
+from shelfsight.testing.ledger import MemoryLedger
 from shelfsight.testing.memory import (
     MODELS,
     HashEmbedder,
@@ -19,6 +20,7 @@ __all__ = [
     "HashEmbedder",
     "MemoryCatalog",
     "MemoryFetcher",
+    "MemoryLedger",
     "MemorySearch",
     "MemoryStore",
     "direction",

@@ -23,6 +23,7 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
+from shelfsight.runs import WHOLE, Cut, KeyRange, Mark
 from shelfsight.seams import Fusion
 
 MODELS = ModelPair(image="hashed-pixels@1", text="hashed-words@1")
@@ -122,11 +123,17 @@ class MemoryStore:
         if self.rows and self.models not in (None, models) and not replace:
             raise ModelMismatchError(f"the store holds vectors of {self.models}")
 
-    def save(self, page: list[Embedded], models: ModelPair) -> list[Embedded]:
-        """Keep a page, and hand it on."""
+    def save(
+        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
+    ) -> list[Embedded]:
+        """Keep a page, and hand it on, unless its lease is lost."""
+        if mark is not None and mark.lease.lost:
+            return []
         self.models = models
         for item in page:
             self._save(self._kept(item))
+        if mark is not None and mark.is_last:
+            mark.lease.ended.set()
         return page
 
     def recombine(self) -> int:
@@ -188,9 +195,28 @@ class MemoryCatalog:
             with_neither=sum(not product.image_urls and not _has_text(product) for product in due),
         )
 
-    def pages(self, selection: Selection, size: int) -> Iterator[list[Product]]:
+    def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
+        """Divide what is due into ranges of `size` products, up to `limit` of them."""
+        ids = [product.id for product in self._due(selection)]
+        ends: list[str | None] = list(ids[: limit or None][size - 1 :: size])
+        if limit is None or limit > len(ids):
+            ends = [*ends[: (len(ids) - 1) // size], None] if ids else []
+        elif ids[limit - 1] not in ends:
+            ends.append(ids[limit - 1])
+        starts = [None, *ends][: len(ends)]
+        ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
+        return Cut(due=len(ids), ranges=tuple(ranges))
+
+    def pages(
+        self, selection: Selection, size: int, within: KeyRange = WHOLE
+    ) -> Iterator[list[Product]]:
         """The products that are due, in order of their ids, `size` a page, the last shorter."""
-        due = self._due(selection)
+        after, last = within.after, within.last
+        due = [
+            product
+            for product in self._due(selection)
+            if (after is None or product.id > after) and (last is None or product.id <= last)
+        ]
         for start in range(0, len(due), size):
             yield due[start : start + size]
 

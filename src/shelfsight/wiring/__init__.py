@@ -1,6 +1,6 @@
 """From settings to objects: the only package that names implementations, imported when needed."""
 
-from shelfsight.wiring.backfill import open_parts
+from shelfsight.wiring.backfill import newest_open_run, open_parts, read_runs
 from shelfsight.wiring.database import (
     catalog,
     database_name,
@@ -46,12 +46,14 @@ __all__ = [
     "look",
     "measure_indexes",
     "models_name",
+    "newest_open_run",
     "open_database",
     "open_embedder",
     "open_parts",
     "open_service",
     "read_indexes",
     "read_photo",
+    "read_runs",
     "read_status",
     "scanner",
     "serve",

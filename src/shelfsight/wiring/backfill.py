@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from shelfsight.backfill import Parts
 from shelfsight.database import Database
 from shelfsight.progress import Progress
+from shelfsight.runs import Run
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
@@ -13,12 +14,21 @@ from shelfsight.wiring.embedder import fusion
 
 @contextmanager
 def open_parts(
-    settings: Settings, database: Database, embedder: Embedder, progress: Progress
+    settings: Settings,
+    database: Database,
+    embedder: Embedder,
+    progress: Progress,
+    *,
+    joins: bool = True,
 ) -> Iterator[Parts]:
-    """What a backfill is made of; the reader has a connection of its own beside the writer's."""
+    """What a backfill is made of; the reader has a connection of its own beside the writer's.
+
+    Unless it `joins` a run of the same job, it begins one of its own.
+    """
     from shelfsight.catalog.postgres import PostgresCatalog
     from shelfsight.embedding.page import PageEmbedder
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
+    from shelfsight.storage.runs import PostgresLedger
     from shelfsight.storage.vectors import PostgresVectorStore
 
     config = FetchConfig(
@@ -37,4 +47,23 @@ def open_parts(
             embed=pages.embed,
             models=embedder.models,
             store=PostgresVectorStore(database, fusion(settings)),
+            ledger=PostgresLedger(database, joins=joins),
         )
+
+
+def newest_open_run(database: Database) -> Run:
+    """The run that is open.
+
+    Raises:
+        SelectionError: none is.
+    """
+    from shelfsight.storage.runs import PostgresLedger
+
+    return PostgresLedger(database).newest_open()
+
+
+def read_runs(database: Database, limit: int) -> list[Run]:
+    """The newest runs."""
+    from shelfsight.storage.runs import PostgresLedger
+
+    return PostgresLedger(database).runs(limit)

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill import Job, Parts
+from shelfsight.backfill import Parts
 from shelfsight.database import Database
 from shelfsight.progress import Progress
+from shelfsight.runs import Job
 
 if TYPE_CHECKING:
     from shelfsight.storage.index import IndexState
@@ -78,7 +79,7 @@ def around_load(
     if not live or 0 < most <= LARGE:
         return nullcontext()
     parts.store.require(parts.models, replace=not job.selection.skip_existing)
-    products = job.products(parts.catalog.due(job.selection))
+    products = job.products(parts.catalog.due(job.selection).products)
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:

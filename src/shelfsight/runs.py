@@ -1,0 +1,185 @@
+"""A run of the backfill, cut into ranges of products that workers lease one after another."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import wraps
+from threading import Event
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from shelfsight.records import ModelPair, Selection
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Item = TypeVar("Item")
+
+RANGE = 2_000
+"""About how many products a range has: what a lost worker costs is at most a part of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is asked of a run. `max_batches` 0 means no limit."""
+
+    selection: Selection
+    batch_size: int
+    max_batches: int
+    images_per_product: int = 1
+
+    @property
+    def limit(self) -> int | None:
+        """The most products that a run of this takes, None where there is no limit."""
+        return self.max_batches * self.batch_size or None
+
+    @property
+    def range_size(self) -> int:
+        """Products a range: whole batches, about `RANGE` products."""
+        return max(1, RANGE // self.batch_size) * self.batch_size
+
+    def products(self, due: int) -> int:
+        """How many products a run takes where so many are due."""
+        return due if self.limit is None else min(due, self.limit)
+
+    def batches(self, products: int) -> int:
+        """How many batches they make."""
+        return -(-products // self.batch_size)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept in `"BackfillRuns"`."""
+        kept: dict[str, Any] = _JOB.dump_python(self, mode="json")
+        return kept
+
+    @staticmethod
+    def from_json(kept: dict[str, Any]) -> "Job":
+        """Read what `to_json` gave."""
+        return _JOB.validate_python(kept)
+
+
+_JOB = TypeAdapter(Job)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRange:
+    """The products behind `after` and up to `last`, in order of their ids; None: no bound."""
+
+    after: str | None = None
+    last: str | None = None
+
+
+WHOLE = KeyRange()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """How many products are due, and the ranges that a run of them is made of."""
+
+    due: int
+    ranges: tuple[KeyRange, ...]
+
+
+Outcome = Literal["running", "stopped", "done", "replaced"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as it stands. `due` products were due when it began; `workers` are alive now.
+
+    `counts` and `failures` are those of `report.Report`, of all workers together. It is `stopped`
+    where nobody works on it though something is left.
+    """
+
+    id: int
+    job: Job
+    models: ModelPair
+    due: int
+    workers: int = 0
+    outcome: Outcome = "running"
+    counts: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    began: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def done(self) -> int:
+        """Products that its workers have been through."""
+        return self.counts.get("found", 0)
+
+    @property
+    def left(self) -> int:
+        """Products that it still takes."""
+        return max(self.job.products(self.due) - self.done, 0)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Lease:
+    """A range that this worker holds; `fence` tells its tenure from every other of that range.
+
+    One object for all pages of the range: `ended` is set once the range is done, or lost to
+    another worker, which `lost` tells apart.
+    """
+
+    run: int
+    number: int
+    fence: int
+    range: KeyRange
+    lost: bool = False
+    ended: Event = field(default_factory=Event)
+
+    def lose(self) -> None:
+        """Another worker has this range now: what is in hand of it is not stored."""
+        self.lost = True
+        self.ended.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Where in its lease a page lies: stored with the page, in one transaction.
+
+    `before` is the id before its first product, `position` that of its last: the chain of them
+    shows a page that a crash of the database has taken back.
+    """
+
+    lease: Lease
+    before: str | None
+    position: str | None
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """What travels from stage to stage."""
+
+    items: Sequence[Item]
+    mark: Mark
+
+
+def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
+    """A stage's function, which takes and gives the items of a page, over whole pages."""
+
+    @wraps(function)
+    def over(page: Page[In]) -> Page[Out]:
+        return Page(items=[] if page.mark.lease.lost else function(page.items), mark=page.mark)
+
+    return over
+
+
+def marked(
+    lease: Lease, pages: Iterable[list[Item]], id_of: Callable[[Item], str]
+) -> Iterator[Page[Item]]:
+    """The pages of a lease with their marks; an empty one where nothing of it is due any more."""
+    before = lease.range.after
+    waiting: list[Item] | None = None
+    for page in pages:
+        if lease.lost:
+            return
+        if waiting is not None:
+            position = id_of(waiting[-1])
+            mark = Mark(lease=lease, before=before, position=position, is_last=False)
+            yield Page(items=waiting, mark=mark)
+            before = position
+        waiting = page
+    end = id_of(waiting[-1]) if waiting else before
+    mark = Mark(lease=lease, before=before, position=end, is_last=True)
+    yield Page(items=waiting or [], mark=mark)

@@ -1,0 +1,176 @@
+"""One worker's leases of a run: claimed in order, kept alive, advanced page by page, let go."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from functools import partial
+from threading import Event, Lock, Thread
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from shelfsight import statements
+from shelfsight.database import Connection, Database
+from shelfsight.errors import DatabaseError
+from shelfsight.records import Embedded
+from shelfsight.report import Report
+from shelfsight.runs import KeyRange, Lease, Mark
+from shelfsight.storage.worker import new_name
+
+QUERIES = statements.load("shelfsight.storage", "runs.sql")
+
+LEASE = timedelta(seconds=60)
+"""How long a range is kept for a worker that is not heard of; it is measured by the database."""
+
+HEARTBEAT = LEASE / 4
+
+_LOOK_AGAIN = 1.0
+"""Seconds between two looks for a range that other workers leave behind."""
+
+_GLANCE = 0.2
+"""Seconds in which a wait notices that the run is to stop."""
+
+
+class Leases:
+    """The ranges of a run as this worker comes by them, until none is left to anybody.
+
+    As a context it keeps them alive, and lets go of what it still holds at the end. A range that
+    another worker holds is waited for, since that worker may be lost.
+    """
+
+    def __init__(
+        self, url: str, run: int, id_type: sql.SQL, say: Callable[[str], None], stop: Event
+    ) -> None:
+        self._claiming, self._beating = Database(url), Database(url, reconnect_seconds=1)
+        self._claim_range = QUERIES["claim"].format(id_type=id_type)
+        self._values = {"run": run, "worker": new_name(), "lease": LEASE}
+        self._run = run
+        self._say = say
+        self._stop = stop
+        self._over = Event()
+        self._lock = Lock()
+        self._heart = Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Iterator[Lease]:
+        self._heart.start()
+        return self._each()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._heart.join()
+        values = {"run": self._run, "workers": [self._values["worker"]]}
+        with self._lock:
+            try:
+                self._beating.run(lambda connection: connection.execute(QUERIES["release"], values))
+            except DatabaseError:
+                self._say("the leases of this run could not be given back; they end by themselves")
+            self._claiming.close()
+            self._beating.close()
+
+    def _each(self) -> Iterator[Lease]:
+        held: list[Lease] = []
+        has_said = False
+        while not self._is_over():
+            lease = self._claim()
+            if lease is not None:
+                held = [*(one for one in held if not one.ended.is_set()), lease]
+                yield lease
+            elif held:
+                self._wait_for(held.pop())
+            elif not self._is_left():
+                return
+            else:
+                if not has_said:
+                    self._say("waiting for the ranges that other workers are at")
+                    has_said = True
+                self._over.wait(_LOOK_AGAIN)
+
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self._over.is_set()
+
+    def _wait_for(self, lease: Lease) -> None:
+        while not lease.ended.wait(_GLANCE) and not self._is_over():
+            pass
+
+    def _claim(self) -> Lease | None:
+        def work(connection: Connection) -> Lease | None:
+            row = connection.execute(self._claim_range, self._values).fetchone()
+            if row is None:
+                return None
+            number, fence, after, last = row
+            range_ = KeyRange(after=after, last=last)
+            return Lease(run=self._run, number=number, fence=fence, range=range_)
+
+        with self._lock:
+            return None if self._is_over() else self._claiming.run(work)
+
+    def _is_left(self) -> bool:
+        return is_left(self._claiming, self._run)
+
+    def _beat(self) -> None:
+        renew = partial(_execute, name="renew", values=self._values)
+        while not self._over.wait(HEARTBEAT.total_seconds()):
+            try:
+                self._beating.run(renew)
+            except DatabaseError:  # whoever stores the pages waits for the database, and says so
+                continue
+
+
+def is_left(database: Database, run: int) -> bool:
+    """Whether a range of this run is not done."""
+
+    def work(connection: Connection) -> bool:
+        row = connection.execute(QUERIES["is_left"], {"run": run}).fetchone()
+        return row is not None and bool(row[0])
+
+    return database.run(work, read_only=True)
+
+
+class LeaseLostError(Exception):
+    """Another tenure of this range has begun: this page must not be stored."""
+
+    def __init__(self, lease: Lease) -> None:
+        super().__init__(f"range {lease.number} of run {lease.run}")
+        self.lease = lease
+
+
+def advance(connection: Connection, mark: Mark, page: Sequence[Embedded], id_type: sql.SQL) -> bool:
+    """Move a lease on, in the transaction that stores the page; False if it was stored before.
+
+    Raises:
+        LeaseLostError: the range has another holder, or lacks the page before this one.
+    """
+    lease = mark.lease
+    report = Report()
+    report.add(page)
+    counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}
+    values = {
+        "run": lease.run,
+        "number": lease.number,
+        "fence": lease.fence,
+        "lease": LEASE,
+        "before": mark.before,
+        "position": mark.position,
+        "is_last": mark.is_last,
+        "counts": Jsonb(counts),
+        "failures": Jsonb(dict(report.failures)),
+    }
+    statement = QUERIES["advance"].format(
+        id_type=id_type, counts=_added("Counts"), failures=_added("Failures")
+    )
+    if connection.execute(statement, values).rowcount:
+        return True
+    row = connection.execute(QUERIES["has_advanced"].format(id_type=id_type), values).fetchone()
+    if row is None or not row[0]:
+        raise LeaseLostError(lease)
+    return False
+
+
+def _added(column: str) -> sql.Composable:
+    return QUERIES["added"].format(
+        column=sql.Identifier(column), more=sql.Placeholder(column.lower())
+    )
+
+
+def _execute(connection: Connection, *, name: str, values: dict[str, object]) -> None:
+    connection.execute(QUERIES[name], values)

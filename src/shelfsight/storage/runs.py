@@ -1,0 +1,151 @@
+"""The ledger of runs: begins one, or joins the one that is open, and says what became of each."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from threading import Event
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from shelfsight import statements
+from shelfsight.database import Connection, Database, columns
+from shelfsight.errors import SelectionError
+from shelfsight.records import ModelPair
+from shelfsight.runs import Cut, Job, Run
+from shelfsight.storage.leases import LEASE, QUERIES, Leases, is_left
+from shelfsight.storage.worker import is_gone
+
+_BEGIN_LOCK = 0x5E1F5165
+"""Key of the advisory lock under which runs begin; any fixed number does."""
+
+
+class PostgresLedger:
+    """`seams.Ledger` over `"BackfillRuns"` and `"BackfillLeases"`.
+
+    Unless it `joins`, every run is a new one.
+    """
+
+    def __init__(self, database: Database, *, joins: bool = True) -> None:
+        self._database = database
+        self._joins = joins
+
+    def begin(self, job: Job, models: ModelPair, cut: Callable[[], Cut]) -> tuple[Run, bool]:
+        """The run of this job that somebody works on, else a new one of what `cut` gives.
+
+        The second value says whether it was there before. A run that nobody works on any more
+        goes on where every product is asked for again; else it is replaced: what it stored is not
+        due now.
+        """
+        if self._joins and (run := self._database.run(partial(self._joined, job, models))):
+            return self.run(run), True
+        ranges = cut()
+
+        def work(connection: Connection) -> tuple[int, bool]:
+            connection.execute(QUERIES["lock"], {"key": _BEGIN_LOCK})
+            if self._joins and (run := self._joined(job, models, connection)):
+                return run, True
+            return self._insert(connection, job, models, ranges), False
+
+        id_, is_joined = self._database.run(work)
+        return self.run(id_), is_joined
+
+    def newest_open(self) -> Run:
+        """The run that `--join` means.
+
+        Raises:
+            SelectionError: none is open.
+        """
+        row = self._database.run(
+            lambda connection: connection.execute(QUERIES["newest_open"]).fetchone(), read_only=True
+        )
+        if row is None:
+            raise SelectionError("no run is open; start one: shelfsight backfill")
+        return self.run(row[0])
+
+    def leases(
+        self, run: Run, stop: Event, say: Callable[[str], None]
+    ) -> AbstractContextManager[Any]:
+        """The ranges of a run, one after another, until all are done or `stop` is set."""
+        id_type = self._database.run(_id_type, read_only=True)
+        return Leases(self._database.url, run.id, id_type, say, stop)
+
+    def close(self, run: Run) -> Run:
+        """Close a run of which nothing is left; gives it as it stands."""
+        if not is_left(self._database, run.id):
+            values = {"run": run.id, "outcome": "done"}
+            self._database.run(lambda connection: connection.execute(QUERIES["close"], values))
+        return self.run(run.id)
+
+    def run(self, id_: int) -> Run:
+        """A run as it stands."""
+        return self.runs(1, only=id_)[0]
+
+    def runs(self, limit: int, *, only: int | None = None) -> list[Run]:
+        """The newest runs, or the only one meant."""
+
+        def work(connection: Connection) -> list[Run]:
+            values = {"limit": limit, "only": only}
+            return [_run(row) for row in connection.execute(QUERIES["runs"], values)]
+
+        return self._database.run(work, read_only=True)
+
+    def _joined(self, job: Job, models: ModelPair, connection: Connection) -> int | None:
+        values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
+        for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
+            if is_fresh or _is_held(connection, id_) or not job.selection.skip_existing:
+                return int(id_)
+            connection.execute(QUERIES["close"], {"run": id_, "outcome": "replaced"})
+        return None
+
+    def _insert(self, connection: Connection, job: Job, models: ModelPair, cut: Cut) -> int:
+        id_type = _id_type(connection)
+        values = {
+            "asked": Jsonb(job.to_json()),
+            "models": Jsonb(_versions(models)),
+            "due": cut.due,
+        }
+        row = connection.execute(QUERIES["insert_run"], values).fetchall()[0]
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                QUERIES["insert_lease"].format(id_type=id_type),
+                [
+                    {"run": row[0], "number": number, "after": one.after, "last": one.last}
+                    for number, one in enumerate(cut.ranges, 1)
+                ],
+            )
+        return int(row[0])
+
+
+def _is_held(connection: Connection, run: int) -> bool:
+    """Whether somebody works on a run; what ended processes of this machine held is let go."""
+    holders = [row[0] for row in connection.execute(QUERIES["holders"], {"run": run})]
+    gone = [name for name in holders if is_gone(name)]
+    if gone:
+        connection.execute(QUERIES["release"], {"run": run, "workers": gone})
+    return len(gone) < len(holders)
+
+
+def _id_type(connection: Connection) -> sql.SQL:
+    return statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid"))
+
+
+def _versions(models: ModelPair) -> dict[str, str]:
+    return {"image": models.image, "text": models.text}
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    id_, asked, models, due, outcome, began, ended, workers, counts, failures = row
+    return Run(
+        id=id_,
+        job=Job.from_json(asked),
+        models=ModelPair(**models),
+        due=due,
+        workers=workers,
+        outcome=outcome or ("running" if workers else "stopped"),
+        counts={name: int(n) for name, n in counts.items()},
+        failures={name: int(n) for name, n in failures.items()},
+        began=began,
+        ended=ended,
+    )

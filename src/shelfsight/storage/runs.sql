@@ -1,0 +1,111 @@
+-- name: lock
+-- Two workers that begin at the same time must not begin two runs of one job.
+SELECT pg_advisory_xact_lock(%(key)s)
+
+-- name: open
+-- The open runs of this job, newest first, and whether it was just cut and is about to be leased.
+SELECT r."Id", r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
+    SELECT FROM "BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0)
+FROM "BackfillRuns" AS r
+WHERE r."ClosedAt" IS NULL AND r."Asked" = %(asked)s AND r."ModelVersions" = %(models)s
+ORDER BY r."Id" DESC
+
+-- name: newest_open
+SELECT "Id" FROM "BackfillRuns" WHERE "ClosedAt" IS NULL ORDER BY "Id" DESC LIMIT 1
+
+-- name: insert_run
+INSERT INTO "BackfillRuns" ("Asked", "ModelVersions", "Due")
+VALUES (%(asked)s, %(models)s, %(due)s)
+RETURNING "Id"
+
+-- name: insert_lease
+INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last")
+VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type})
+
+-- name: claim
+WITH free AS (
+  SELECT l."Number" FROM "BackfillLeases" AS l
+  WHERE l."RunId" = %(run)s AND l."DoneAt" IS NULL
+    AND (l."ExpiresAt" IS NULL OR l."ExpiresAt" <= now())
+  ORDER BY l."Number"
+  LIMIT 1
+  FOR UPDATE SKIP LOCKED
+)
+UPDATE "BackfillLeases" AS l
+SET "Worker" = %(worker)s, "Fence" = l."Fence" + 1, "ExpiresAt" = now() + %(lease)s::interval
+FROM free
+WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
+RETURNING l."Number", l."Fence", coalesce(l."Position", l."After")::text, l."Last"::text
+
+-- name: is_left
+SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL)
+
+-- name: renew
+UPDATE "BackfillLeases" SET "ExpiresAt" = now() + %(lease)s::interval
+WHERE "RunId" = %(run)s AND "Worker" = %(worker)s AND "DoneAt" IS NULL
+
+-- name: release
+UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
+WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
+
+-- name: holders
+SELECT DISTINCT "Worker" FROM "BackfillLeases"
+WHERE "RunId" = %(run)s AND "DoneAt" IS NULL AND "ExpiresAt" > now()
+
+-- name: advance
+-- Nothing is updated where another tenure has begun, or where the page before this one is missing.
+UPDATE "BackfillLeases"
+SET "Position" = %(position)s::{id_type}, "ExpiresAt" = now() + %(lease)s::interval,
+    "DoneAt" = CASE WHEN %(is_last)s THEN now() END,
+    "Counts" = {counts}, "Failures" = {failures}
+WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "DoneAt" IS NULL
+  AND coalesce("Position", "After") IS NOT DISTINCT FROM %(before)s::{id_type}
+
+-- name: added
+-- Two objects of counts as one.
+(SELECT coalesce(jsonb_object_agg(key, total), '{{}}') FROM (
+  SELECT key, sum(value::bigint) AS total
+  FROM (SELECT * FROM jsonb_each_text({column}) UNION ALL SELECT * FROM jsonb_each_text({more})) AS b
+  GROUP BY key) AS t)
+
+-- name: has_advanced
+-- Whether this very page was stored before: its commit went through, the answer was lost.
+SELECT EXISTS (
+  SELECT FROM "BackfillLeases"
+  WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s
+    AND "Position" IS NOT DISTINCT FROM %(position)s::{id_type} AND ("DoneAt" IS NOT NULL) = %(is_last)s)
+
+-- name: close
+-- A closed run keeps the sums of its leases, and the leases go.
+WITH gone AS (
+  DELETE FROM "BackfillLeases" WHERE "RunId" = %(run)s RETURNING "Counts", "Failures"
+)
+UPDATE "BackfillRuns"
+SET "ClosedAt" = now(), "Outcome" = %(outcome)s,
+    "Counts" = (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
+      SELECT key, sum(value::bigint) AS total FROM gone, jsonb_each_text("Counts") GROUP BY key) AS t),
+    "Failures" = (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
+      SELECT key, sum(value::bigint) AS total FROM gone, jsonb_each_text("Failures") GROUP BY key)
+      AS t)
+WHERE "Id" = %(run)s AND "ClosedAt" IS NULL
+
+-- name: runs
+SELECT r."Id", r."Asked", r."ModelVersions", r."Due", r."Outcome", r."CreatedAt",
+  coalesce(r."ClosedAt", r."CreatedAt"),
+  CASE WHEN r."ClosedAt" IS NULL THEN l.workers ELSE 0 END,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.counts ELSE r."Counts" END,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.failures ELSE r."Failures" END
+FROM "BackfillRuns" AS r, LATERAL (
+  SELECT
+    (SELECT count(DISTINCT "Worker") FROM "BackfillLeases"
+     WHERE "RunId" = r."Id" AND "DoneAt" IS NULL AND "ExpiresAt" > now()) AS workers,
+    (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
+      SELECT key, sum(value::bigint) AS total FROM "BackfillLeases", jsonb_each_text("Counts")
+      WHERE "RunId" = r."Id" GROUP BY key) AS t) AS counts,
+    (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
+      SELECT key, sum(value::bigint) AS total FROM "BackfillLeases", jsonb_each_text("Failures")
+      WHERE "RunId" = r."Id" GROUP BY key) AS t) AS failures
+) AS l
+WHERE %(only)s::bigint IS NULL OR r."Id" = %(only)s
+ORDER BY r."Id" DESC
+LIMIT %(limit)s

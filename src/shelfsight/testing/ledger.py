@@ -1,0 +1,42 @@
+"""A ledger of runs that lives in memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event
+
+from shelfsight.records import ModelPair
+from shelfsight.runs import Cut, Job, Lease, Run
+
+
+class MemoryLedger:
+    """`seams.Ledger` for one worker: every run is new, and nobody else takes a range."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self._leases: dict[int, list[Lease]] = {}
+
+    def begin(self, job: Job, models: ModelPair, cut: Callable[[], Cut]) -> tuple[Run, bool]:
+        """A new run of what `cut` gives."""
+        ranges = cut()
+        run = Run(id=len(self.runs) + 1, job=job, models=models, due=ranges.due)
+        self.runs.append(run)
+        self._leases[run.id] = [
+            Lease(run=run.id, number=number, fence=1, range=one)
+            for number, one in enumerate(ranges.ranges, 1)
+        ]
+        return run, False
+
+    @contextmanager
+    def leases(
+        self, run: Run, stop: Event, say: Callable[[str], None]
+    ) -> Iterator[Iterator[Lease]]:
+        """The ranges of a run, one after another, until `stop` is set."""
+        del say
+        yield (lease for lease in self._leases[run.id] if not stop.is_set())
+
+    def close(self, run: Run) -> Run:
+        """Close a run of which nothing is left; gives it as it stands."""
+        if all(lease.ended.is_set() for lease in self._leases[run.id]):
+            self.runs[run.id - 1] = replace(run, outcome="done")
+        return self.runs[run.id - 1]

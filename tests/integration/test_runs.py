@@ -1,0 +1,281 @@
+"""Several workers on one catalogue: every product once, whoever is lost."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from io import StringIO
+from threading import Barrier, Event, Thread
+
+import pytest
+
+from shelfsight.backfill import Parts, backfill
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Database
+from shelfsight.embedding.page import PageEmbedder
+from shelfsight.progress import JsonProgress
+from shelfsight.records import Embedded, ModelPair, Selection
+from shelfsight.report import Report
+from shelfsight.runs import Job, Lease, Mark, Run
+from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.worker import is_gone, new_name
+from shelfsight.testing import HashEmbedder, MemoryFetcher
+from tests.shop import FUSION, fill, rows
+
+ALL = Selection()
+ANEW = Selection(skip_existing=False)
+
+
+def job(selection: Selection = ALL, *, batch_size: int = 10, max_batches: int = 0) -> Job:
+    return Job(selection=selection, batch_size=batch_size, max_batches=max_batches)
+
+
+class Watched(PostgresVectorStore):
+    """Calls `before_save` with each page before it is stored."""
+
+    def __init__(self, database: Database, before_save: Callable[[], None]) -> None:
+        super().__init__(database, FUSION)
+        self._before_save = before_save
+
+    def save(
+        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
+    ) -> list[Embedded]:
+        self._before_save()
+        return super().save(page, models, mark)
+
+
+def nothing() -> None:
+    """Hear, and do nothing."""
+
+
+@contextmanager
+def worker(
+    database: Database, before_save: Callable[[], None] = nothing
+) -> Iterator[tuple[Parts, HashEmbedder]]:
+    """The parts of a worker that has connections of its own."""
+    embedder = HashEmbedder()
+    with (
+        closing(Database(database.url)) as reading,
+        closing(Database(database.url)) as writing,
+        closing(PageEmbedder(embedder, FUSION, lambda _: None)) as pages,
+    ):
+        yield (
+            Parts(
+                catalog=PostgresCatalog(reading),
+                fetcher=MemoryFetcher({}),
+                embed=pages.embed,
+                models=embedder.models,
+                store=Watched(writing, before_save),
+                ledger=PostgresLedger(writing),
+            ),
+            embedder,
+        )
+
+
+def work(parts: Parts, asked: Job, stop: Event | None = None) -> Report:
+    report = Report()
+    backfill(parts, asked, report, JsonProgress(StringIO()), stop or Event())
+    return report
+
+
+def runs(database: Database) -> list[Run]:
+    return PostgresLedger(database).runs(10)
+
+
+def expire(database: Database) -> None:
+    """What a worker's clock or a long silence would do."""
+    database.run(
+        lambda c: c.execute('UPDATE "BackfillLeases" SET "ExpiresAt" = now() - interval \'1 hour\'')
+    )
+
+
+def stored(database: Database) -> int:
+    return int(rows(database, 'SELECT count(*) FROM "ProductEmbeddings"')[0][0])
+
+
+@pytest.fixture
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of one batch, so that a small shop has many."""
+    monkeypatch.setattr("shelfsight.runs.RANGE", 1)
+
+
+def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
+    fill(database, 25)
+    with worker(database) as (parts, _):
+        work(parts, job(max_batches=1))
+    (run,) = runs(database)
+    assert (run.outcome, run.due, run.done, run.counts["embedded"]) == ("done", 25, 10, 10)
+    assert run.job == job(max_batches=1)
+    assert run.ended is not None
+    assert rows(database, 'SELECT count(*) FROM "BackfillLeases"') == [(0,)]
+
+
+@pytest.mark.usefixtures("small_ranges")
+def test_two_workers_share_a_run_and_embed_each_product_once(database: Database) -> None:
+    fill(database, 200)
+    at_work = Barrier(2)
+    reports: list[Report] = []
+    embedded: list[int] = []
+
+    def one() -> None:
+        begun: list[None] = []
+
+        def meet() -> None:
+            if not begun:
+                begun.append(None)
+                at_work.wait(30)
+
+        with worker(database, meet) as (parts, embedder):
+            reports.append(work(parts, job()))
+            embedded.append(embedder.texts_embedded)
+
+    both = [Thread(target=one) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    (run,) = runs(database)
+    assert (run.outcome, run.due, run.done) == ("done", 200, 200)
+    assert sum(embedded) == 200
+    assert sum(report.embedded for report in reports) == 200
+    assert min(report.embedded for report in reports) > 0
+    assert stored(database) == 200
+
+
+@pytest.mark.usefixtures("small_ranges")
+def test_a_range_whose_worker_is_lost_goes_to_another(database: Database) -> None:
+    fill(database, 30)
+    lost: list[Lease] = []
+
+    def lose_it() -> None:
+        expire(database)
+
+    with worker(database) as (parts, _), worker(database, lose_it) as (other, _):
+        run, is_joined = parts.ledger.begin(
+            job(), parts.models, lambda: parts.catalog.cut(ALL, job().range_size)
+        )
+        with parts.ledger.leases(run, Event(), print) as leases:
+            lost.append(next(leases))
+            report = work(other, job())
+    assert not is_joined
+    assert report.embedded == 30
+    assert [r.outcome for r in runs(database)] == ["done"]
+
+
+@pytest.mark.usefixtures("small_ranges")
+def test_what_a_worker_stores_late_is_refused(database: Database) -> None:
+    """Its range was another's meanwhile: the page in its hands is embedded anew."""
+    fill(database, 20)
+    taken: list[None] = []
+
+    def take() -> None:
+        """Another worker has the first range, and is lost in turn."""
+        if not taken:
+            taken.append(None)
+            database.run(
+                lambda c: c.execute(
+                    'UPDATE "BackfillLeases" SET "Fence" = "Fence" + 1,'
+                    ' "ExpiresAt" = now() - interval \'1 second\' WHERE "Number" = 1'
+                )
+            )
+
+    with worker(database, take) as (parts, embedder):
+        report = work(parts, job())
+    assert report.embedded == stored(database) == 20
+    assert embedder.texts_embedded == 30
+    assert [run.counts["embedded"] for run in runs(database)] == [20]
+
+
+def test_a_page_that_the_database_took_back_is_embedded_again(database: Database) -> None:
+    """Commits need not reach the disk; a crash may lose the last ones, in order."""
+    fill(database, 30)
+    pages: list[None] = []
+
+    def crash() -> None:
+        pages.append(None)
+        if len(pages) == 2:
+            database.run(
+                lambda c: c.execute(
+                    'WITH gone AS (DELETE FROM "ProductEmbeddings")'
+                    ' UPDATE "BackfillLeases" SET "Position" = NULL'
+                )
+            )
+            expire(database)
+
+    with worker(database, crash) as (parts, _):
+        work(parts, job(ANEW))
+    assert stored(database) == 30
+
+
+def test_saving_a_page_again_moves_its_lease_once(database: Database) -> None:
+    """The commit went through, the answer was lost: the page is sent again."""
+    fill(database, 10)
+
+    class Twice(Watched):
+        def save(
+            self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
+        ) -> list[Embedded]:
+            super().save(page, models, mark)
+            return super().save(page, models, mark)
+
+    with worker(database) as (parts, _), closing(Database(database.url)) as writing:
+        twice = Parts(
+            catalog=parts.catalog,
+            fetcher=parts.fetcher,
+            embed=parts.embed,
+            models=parts.models,
+            store=Twice(writing, nothing),
+            ledger=parts.ledger,
+        )
+        assert work(twice, job(batch_size=5)).embedded == 10
+    assert runs(database)[0].counts["embedded"] == 10
+
+
+def test_an_interrupted_run_that_embeds_all_anew_goes_on_where_it_stopped(
+    database: Database,
+) -> None:
+    fill(database, 30)
+    with worker(database) as (parts, _):
+        work(parts, job())
+    stop = Event()
+    with worker(database, stop.set) as (parts, _):
+        first = work(parts, job(ANEW), stop)
+    with worker(database) as (parts, _):
+        second = work(parts, job(ANEW))
+    assert first.interrupted
+    assert 0 < first.embedded < 30
+    assert first.embedded + second.embedded == 30
+    assert [run.outcome for run in runs(database)] == ["done", "done"]
+
+
+def test_an_interrupted_run_is_replaced_by_what_is_due_now(database: Database) -> None:
+    fill(database, 30)
+    stop = Event()
+    with worker(database, stop.set) as (parts, _):
+        first = work(parts, job(), stop)
+    assert [run.outcome for run in runs(database)] == ["stopped"]
+    fill(database, 5, first=100)
+    with worker(database) as (parts, _):
+        second = work(parts, job())
+    assert first.embedded + second.embedded == 35
+    assert [run.outcome for run in runs(database)] == ["done", "replaced"]
+
+
+def test_jobs_that_differ_are_runs_of_their_own(database: Database) -> None:
+    fill(database, 10, owner="ann")
+    with worker(database) as (parts, _):
+        run, _ = parts.ledger.begin(
+            job(Selection(owner="ann")),
+            parts.models,
+            lambda: parts.catalog.cut(Selection(owner="ann"), 10),
+        )
+        with parts.ledger.leases(run, Event(), print) as leases, worker(database) as (other, _):
+            next(leases)
+            assert work(other, job()).embedded == 10
+    assert [run.outcome for run in runs(database)] == ["done", "stopped"]
+
+
+def test_a_worker_that_has_ended_is_known_on_its_machine_only() -> None:
+    host, pid, _ = new_name().split("/")
+    assert not is_gone(f"{host}/{pid}/0")
+    assert is_gone(f"{host}/{2**22 + 1}/0")
+    assert not is_gone(f"elsewhere/{2**22 + 1}/0")
