@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo demo-server serve-demo test check test-parity test-deploy test-browser bench clean
+.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-browser bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
@@ -42,6 +42,9 @@ endif
 test: $(VENV)/dev.done ## every test, against a real Postgres
 	$(VENV)/bin/python -m pytest $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
+
+torture: $(VENV)/dev.done ## four workers on 5,000 products, of which thirty mishaps befall some; prints its seed
+	$(VENV)/bin/python -m tests.end_to_end.torture
 
 check: $(VENV)/dev.done ## style, types and floors
 	$(VENV)/bin/ruff check .

@@ -10,7 +10,7 @@ from threading import Event
 from shelfsight.progress import Progress
 from shelfsight.records import Embedded, ModelPair, Pictured, Product
 from shelfsight.report import Report
-from shelfsight.runs import Job, Lease, Page, Run, each, marked
+from shelfsight.runs import Cut, Job, Lease, Page, Run, each, marked
 from shelfsight.seams import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.stage import stage
 
@@ -18,15 +18,21 @@ EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a backfill is made of. `embed` turns a page into vectors made by `models`."""
+class Ends:
+    """Where a backfill begins and where it ends, and its ledger; `models` make the vectors."""
 
     catalog: Catalog
-    fetcher: ImageFetcher
-    embed: EmbedPage
     models: ModelPair
     store: VectorStore
     ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts(Ends):
+    """What a backfill is made of. `embed` turns a page into vectors made by `models`."""
+
+    fetcher: ImageFetcher
+    embed: EmbedPage
 
 
 def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: Event) -> None:
@@ -38,13 +44,17 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
     Raises:
         ShelfsightError: the run cannot go on; a product's own failure does not raise.
     """
-    parts.store.require(parts.models, replace=not job.selection.skip_existing)
-    report.recombined = parts.store.recombine()
-    run = _begin(parts, job, report, progress)
+    run = begin(parts, job, report, progress)
+    drain(parts, run, report, progress, stop)
+    parts.ledger.close(run)
+
+
+def drain(parts: Parts, run: Run, report: Report, progress: Progress, stop: Event) -> None:
+    """Work on a run until nothing is left of it to anybody, or `stop` is set; see `backfill`."""
     embed = partial(_embed, parts.embed, progress, count(1))
 
     with parts.ledger.leases(run, stop, progress.say) as leases:
-        pages = _pages(parts.catalog, job, leases)
+        pages = _pages(parts.catalog, run.job, leases)
         pictured = stage(each(parts.fetcher.fetch), pages, stop=stop)
         embedded = stage(each(embed), pictured, stop=stop)
         for saved in stage(partial(_save, parts), embedded):
@@ -52,13 +62,21 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
                 report.add(saved)
                 progress.stored(saved)
     report.interrupted = stop.is_set()
-    parts.ledger.close(run)
 
 
-def _begin(parts: Parts, job: Job, report: Report, progress: Progress) -> Run:
-    """Begin a run, or join the one of this job; what is left of it is what this worker reports."""
-    cut = partial(parts.catalog.cut, job.selection, job.range_size, job.limit)
-    run, is_joined = parts.ledger.begin(job, parts.models, cut)
+def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
+    """Begin a run, or join the one of this job; what is left of it is what `report` is about.
+
+    Raises:
+        ShelfsightError: the vectors would not fit those that are stored.
+    """
+    ends.store.require(ends.models, replace=not job.selection.skip_existing)
+    report.recombined = ends.store.recombine()
+
+    def cut() -> Cut:
+        return ends.catalog.cut(job.selection, job.grain, job.limit).merged(job)
+
+    run, is_joined = ends.ledger.begin(job, ends.models, cut)
     report.due = run.due - run.done
     if is_joined:
         progress.say(f"Joined run {run.id}: {run.done} of {run.due} products done by others")

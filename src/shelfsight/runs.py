@@ -1,7 +1,7 @@
 """A run of the backfill, cut into ranges of products that workers lease one after another."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import wraps
 from threading import Event
@@ -16,7 +16,13 @@ Out = TypeVar("Out")
 Item = TypeVar("Item")
 
 RANGE = 2_000
-"""About how many products a range has: what a lost worker costs is at most a part of one."""
+"""About how many products a range has at the most."""
+
+GRAIN = 125
+"""About how many it has at the least, so that a small catalogue can be shared, too."""
+
+_SHARES = 64
+"""Into how many ranges a run is cut where they then have between `GRAIN` and `RANGE` products."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +40,9 @@ class Job:
         return self.max_batches * self.batch_size or None
 
     @property
-    def range_size(self) -> int:
-        """Products a range: whole batches, about `RANGE` products."""
-        return max(1, RANGE // self.batch_size) * self.batch_size
+    def grain(self) -> int:
+        """Products of the smallest range: whole batches, about `GRAIN` products."""
+        return max(1, GRAIN // self.batch_size) * self.batch_size
 
     def products(self, due: int) -> int:
         """How many products a run takes where so many are due."""
@@ -77,6 +83,15 @@ class Cut:
 
     due: int
     ranges: tuple[KeyRange, ...]
+
+    def merged(self, job: Job) -> "Cut":
+        """With neighbouring ranges put together, where there are many, up to `RANGE` products."""
+        several = min(-(-len(self.ranges) // _SHARES), max(1, RANGE // job.grain))
+        groups = [
+            self.ranges[start : start + several] for start in range(0, len(self.ranges), several)
+        ]
+        wider = (KeyRange(after=group[0].after, last=group[-1].last) for group in groups)
+        return replace(self, ranges=tuple(wider))
 
 
 Outcome = Literal["running", "stopped", "done", "replaced"]

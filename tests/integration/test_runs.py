@@ -95,7 +95,7 @@ def stored(database: Database) -> int:
 @pytest.fixture
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of one batch, so that a small shop has many."""
-    monkeypatch.setattr("shelfsight.runs.RANGE", 1)
+    monkeypatch.setattr("shelfsight.runs.GRAIN", 1)
 
 
 def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
@@ -151,7 +151,7 @@ def test_a_range_whose_worker_is_lost_goes_to_another(database: Database) -> Non
 
     with worker(database) as (parts, _), worker(database, lose_it) as (other, _):
         run, is_joined = parts.ledger.begin(
-            job(), parts.models, lambda: parts.catalog.cut(ALL, job().range_size)
+            job(), parts.models, lambda: parts.catalog.cut(ALL, job().grain)
         )
         with parts.ledger.leases(run, Event(), print) as leases:
             lost.append(next(leases))

@@ -15,7 +15,7 @@ from shelfsight.errors import DatabaseError
 from shelfsight.records import Embedded
 from shelfsight.report import Report
 from shelfsight.runs import KeyRange, Lease, Mark
-from shelfsight.storage.worker import new_name
+from shelfsight.storage.worker import is_gone, new_name
 
 QUERIES = statements.load("shelfsight.storage", "runs.sql")
 
@@ -83,6 +83,7 @@ class Leases:
                 if not has_said:
                     self._say("waiting for the ranges that other workers are at")
                     has_said = True
+                self._claiming.run(partial(is_held, run=self._run))
                 self._over.wait(_LOOK_AGAIN)
 
     def _is_over(self) -> bool:
@@ -114,6 +115,16 @@ class Leases:
                 self._beating.run(renew)
             except DatabaseError:  # whoever stores the pages waits for the database, and says so
                 continue
+
+
+def is_held(connection: Connection, run: int) -> bool:
+    """Whether somebody works on a run; what ended processes of this machine held is let go."""
+    values = {"run": run, "lease": LEASE}
+    holders = [row[0] for row in connection.execute(QUERIES["holders"], values)]
+    gone = [name for name in holders if is_gone(name)]
+    if gone:
+        connection.execute(QUERIES["release"], {"run": run, "workers": gone})
+    return len(gone) < len(holders)
 
 
 def is_left(database: Database, run: int) -> bool:

@@ -14,8 +14,7 @@ from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import SelectionError
 from shelfsight.records import ModelPair
 from shelfsight.runs import Cut, Job, Run
-from shelfsight.storage.leases import LEASE, QUERIES, Leases, is_left
-from shelfsight.storage.worker import is_gone
+from shelfsight.storage.leases import LEASE, QUERIES, Leases, is_held, is_left
 
 _BEGIN_LOCK = 0x5E1F5165
 """Key of the advisory lock under which runs begin; any fixed number does."""
@@ -94,7 +93,7 @@ class PostgresLedger:
     def _joined(self, job: Job, models: ModelPair, connection: Connection) -> int | None:
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
-            if is_fresh or _is_held(connection, id_) or not job.selection.skip_existing:
+            if is_fresh or is_held(connection, id_) or not job.selection.skip_existing:
                 return int(id_)
             connection.execute(QUERIES["close"], {"run": id_, "outcome": "replaced"})
         return None
@@ -116,15 +115,6 @@ class PostgresLedger:
                 ],
             )
         return int(row[0])
-
-
-def _is_held(connection: Connection, run: int) -> bool:
-    """Whether somebody works on a run; what ended processes of this machine held is let go."""
-    holders = [row[0] for row in connection.execute(QUERIES["holders"], {"run": run})]
-    gone = [name for name in holders if is_gone(name)]
-    if gone:
-        connection.execute(QUERIES["release"], {"run": run, "workers": gone})
-    return len(gone) < len(holders)
 
 
 def _id_type(connection: Connection) -> sql.SQL:

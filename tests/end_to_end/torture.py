@@ -1,0 +1,364 @@
+"""A catalogue under torture: workers and Postgres are killed, and the shop goes on editing.
+
+    python -m tests.end_to_end.torture [--products 5000] [--workers 4] [--events 30] [--seed N]
+
+Real workers (`shelfsight backfill`), a real Postgres of their own, an embedding server that counts.
+Then one quiet run, after which every living product must have exactly the vectors of its content.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import web
+from pgvector import Vector as PgVector
+from pgvector.psycopg import register_vector
+from psycopg import Connection, OperationalError, connect
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from shelfsight.images.decode import decode, resize
+from shelfsight.records import PictureFormat, Vector
+from shelfsight.storage import keeper
+from shelfsight.storage.embedded import EmbeddedPostgres
+from tests.end_to_end.command import Command
+from tests.end_to_end.picture_host import draw
+from tests.end_to_end.shop_tables import create_tables
+from tests.integration.remote.scripted_server import (
+    Server,
+    image_vector,
+    serving,
+    text_vector,
+    unit,
+)
+
+BATCH = 20
+PICTURES = 12
+ARGUMENTS = ("backfill", "--all", f"--batch-size={BATCH}", "--image-root=.", "--json")
+
+IN_FLIGHT = 3 * BATCH
+"""Products embedded but not stored in a worker: being stored, waiting for it, being embedded."""
+
+NOT_FLUSHED = 4 * BATCH
+"""And stored by it, but not yet on the disk, when Postgres is killed: commits of 0.6 s."""
+
+
+@dataclass
+class Shop:
+    """The products, as the shop itself knows them: id -> title and picture."""
+
+    url: str
+    random: random.Random
+    living: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    made: int = 0
+
+    def fill(self, count: int) -> None:
+        """Put in the first products."""
+        with self.open() as connection:
+            for _ in range(count):
+                self._add(connection)
+
+    def edit(self) -> None:
+        """Change titles and pictures, take products out, put others in."""
+        with self.open() as connection:
+            for _ in range(10):
+                self._change(connection, title=True)
+                self._change(connection, title=False)
+            for _ in range(3):
+                gone = self.random.choice(sorted(self.living))
+                connection.execute('DELETE FROM "ProductVariants" WHERE "Id" = %s', [gone])
+                del self.living[gone]
+                self._add(connection)
+
+    @contextmanager
+    def open(self) -> Iterator[Connection]:
+        """A connection, as soon as Postgres takes one."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(OperationalError),
+            stop=stop_after_delay(60),
+            wait=wait_fixed(0.2),
+            reraise=True,
+        ):
+            with attempt:
+                connection = connect(self.url)
+        with connection:
+            yield connection
+
+    def _add(self, connection: Connection) -> None:
+        title, picture = self._title(), self._picture()
+        ((id_,),) = connection.execute(
+            'INSERT INTO "ProductVariants" ("Title") VALUES (%s) RETURNING "Id"::text', [title]
+        ).fetchall()
+        self.living[id_] = title, None
+        if self.random.random() < 0.7:
+            connection.execute(
+                'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl") VALUES (%s, %s)',
+                [id_, picture],
+            )
+            self.living[id_] = title, picture
+
+    def _change(self, connection: Connection, *, title: bool) -> None:
+        id_ = self.random.choice(sorted(self.living))
+        old_title, old_picture = self.living[id_]
+        if title:
+            new = self._title()
+            connection.execute(
+                'UPDATE "ProductVariants" SET "Title" = %s WHERE "Id" = %s', [new, id_]
+            )
+            self.living[id_] = new, old_picture
+        elif old_picture is not None:
+            new = self._picture()
+            connection.execute(
+                'UPDATE "ProductImages" SET "ImageUrl" = %s WHERE "ProductVariantId" = %s',
+                [new, id_],
+            )
+            self.living[id_] = old_title, new
+
+    def _title(self) -> str:
+        self.made += 1
+        return f"Thing no. {self.made}"
+
+    def _picture(self) -> str:
+        return f"{self.random.randrange(PICTURES)}.png"
+
+
+class CountingServer(Server):
+    """Embeds after a short while, counts each text it gave a vector for, and fails in bursts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedded: Counter[str] = Counter()
+        self._failing = 0
+
+    def fail(self, times: int) -> None:
+        """So many requests are answered by a 5xx."""
+        self._failing = times
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if self._failing > 0 and request.path != "/health":
+            self._failing -= 1
+            return web.Response(status=(500, 502, 503)[self._failing % 3])
+        await asyncio.sleep(0.02)  # a model takes its time, too
+        answer = await super().handle(request)
+        self.requests.clear()
+        self.headers.clear()
+        return answer
+
+    def embed_text(self, body: dict) -> web.Response:
+        self.embedded.update(body["texts"])
+        return super().embed_text(body)
+
+
+class Workers:
+    """So many backfills at a time: one that has ended, or is killed, is followed by another."""
+
+    def __init__(self, command: Command, count: int) -> None:
+        self._command = command
+        self._processes: list[subprocess.Popen[str] | None] = [None] * count
+
+    def keep_up(self) -> None:
+        """Start those that are missing."""
+        for place, process in enumerate(self._processes):
+            if process is None or process.poll() is not None:
+                self._processes[place] = self._start()
+
+    def kill_one(self, which: random.Random) -> None:
+        """`kill -9`."""
+        process = self._processes[which.randrange(len(self._processes))]
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def wait(self) -> None:
+        """Until all have ended by themselves."""
+        for process in self._processes:
+            if process is not None:
+                process.wait(300)
+
+    def kill_all(self) -> None:
+        """At the end."""
+        for process in self._processes:
+            if process is not None:
+                process.kill()
+                process.wait()
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "shelfsight", *ARGUMENTS],
+            cwd=self._command.folder,
+            env=self._command.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of it. `again` texts were embedded more than once; `allowed` is their bound."""
+
+    seed: int
+    events: Counter[str]
+    products: int
+    last: dict[str, object]
+    faults: list[str]
+    again: int
+    allowed: int
+
+    def lines(self) -> list[str]:
+        """For people."""
+        told = ", ".join(f"{count} x {name}" for name, count in sorted(self.events.items()))
+        return [
+            f"seed {self.seed}: {told}",
+            f"the quiet run: {self.last}",
+            f"{self.products} living products, {len(self.faults)} wrong {self.faults[:5] or ''}",
+            f"texts embedded again: {self.again}, at the most {self.allowed} allowed",
+        ]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether all is right, and nothing was done again without need."""
+        return not self.faults and self.again <= self.allowed and not self.last["remaining"]
+
+
+def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
+    """Run the whole of it."""
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="shelfsight-torture-", dir="/var/tmp"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder.chmod(0o755)
+        url = stack.enter_context(EmbeddedPostgres(folder / "home", database="shop"))
+        server = CountingServer()
+        address = stack.enter_context(serving(server.handle))
+        for number in range(PICTURES):
+            draw(number).save(folder / f"{number}.png")
+        create_tables(url)
+        shop = Shop(url, chance)
+        shop.fill(products)
+        command = Command(folder, DATABASE_URL=url, EMBEDDING_SERVER_URL=address)
+        crew = Workers(command, workers)
+        stack.callback(crew.kill_all)
+
+        happen: dict[str, Callable[[], None]] = {
+            "worker killed": lambda: crew.kill_one(chance),
+            "Postgres killed": lambda: kill_postgres(stack, folder / "home"),
+            "connections dropped": lambda: drop_connections(shop),
+            "server fails": lambda: server.fail(chance.randint(1, 40)),
+            "lease skewed": lambda: skew_lease(shop, chance),
+            "shop edited": shop.edit,
+        }
+        names = [*happen, *chance.choices(list(happen), k=max(events - len(happen), 0))][:events]
+        chance.shuffle(names)
+        for name in names:
+            crew.keep_up()
+            time.sleep(chance.uniform(0.2, 2))
+            happen[name]()
+        crew.wait()
+        last = command.result("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed")
+        told = Counter(names)
+        lost = told["worker killed"] + told["lease skewed"]
+        cut_off = workers * (told["Postgres killed"] + told["connections dropped"])
+        return Outcome(
+            seed=seed,
+            events=told,
+            products=len(shop.living),
+            last={name: last[name] for name in ("found", "embedded", "failed", "remaining")},
+            faults=list(faults(shop, folder)),
+            again=sum(count - 1 for count in server.embedded.values()),
+            allowed=lost * IN_FLIGHT + cut_off * (IN_FLIGHT + NOT_FLUSHED),
+        )
+
+
+def kill_postgres(stack: ExitStack, home: Path) -> None:
+    """`kill -9` of the server, and another start."""
+    pid = keeper.server_pid(home.resolve() / "postgres")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    stack.enter_context(EmbeddedPostgres(home, database="shop"))
+
+
+def drop_connections(shop: Shop) -> None:
+    """As a failing network, or a pooler's restart, would."""
+    with shop.open() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'shelfsight'"
+        )
+
+
+def skew_lease(shop: Shop, chance: random.Random) -> None:
+    """As a database that moves to a machine with another clock would."""
+    with shop.open() as connection:
+        connection.execute(
+            """UPDATE "BackfillLeases" SET "ExpiresAt" = "ExpiresAt" + %s * interval '1 hour'
+               WHERE "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL""",
+            [chance.choice((-1, 1))],
+        )
+
+
+def faults(shop: Shop, folder: Path) -> Iterator[str]:
+    """Compare all that is stored with what the shop's own record says it should be."""
+    images = {
+        f"{number}.png": picture_vector(folder / f"{number}.png") for number in range(PICTURES)
+    }
+    with shop.open() as connection:
+        register_vector(connection)
+        rows = connection.execute(
+            """SELECT "ProductVariantId"::text, "TextEmbedding", "ImageEmbedding", "ImageUrl"
+               FROM "ProductEmbeddings" """
+        ).fetchall()
+    counts = Counter(row[0] for row in rows)
+    yield from (f"{id_} is there {count} times" for id_, count in counts.items() if count > 1)
+    yield from (f"{id_} is gone from the shop" for id_ in counts.keys() - shop.living.keys())
+    yield from (f"{id_} is missing" for id_ in shop.living.keys() - counts.keys())
+    for id_, text, image, url in rows:
+        title, picture = shop.living.get(id_, ("", None))
+        if title and not same(text, unit(text_vector(title))):
+            yield f"{id_} has a stale text"
+        if title and (url != picture or not same(image, images.get(picture or ""))):
+            yield f"{id_} has a stale picture: {url}, not {picture}"
+
+
+def picture_vector(file: Path) -> Vector:
+    """What the server makes of a picture."""
+    pixels = resize(decode(file.read_bytes()), PictureFormat(side=32, resample="bilinear"))
+    return unit(image_vector(pixels))
+
+
+def same(stored: PgVector | None, expected: Vector | None) -> bool:
+    """Whether a stored vector is this one, or neither is there."""
+    if stored is None or expected is None:
+        return stored is None and expected is None
+    return float(stored.to_numpy() @ expected) > 0.9999
+
+
+def main() -> None:
+    """Run it, and exit with 1 where anything is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--products", type=int, default=5_000)
+    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--events", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = vars(parser.parse_args())
+    sys.stdout.write(f"seed {arguments['seed']}\n")
+    sys.stdout.flush()
+    outcome = torture(**arguments)
+    sys.stdout.write("\n".join(outcome.lines()) + "\n")
+    sys.exit(0 if outcome.is_good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""How a run is cut, and how its pages are marked."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shelfsight.records import Selection
+from shelfsight.runs import Cut, Job, KeyRange, Lease, marked
+
+
+def job(batch_size: int = 150) -> Job:
+    return Job(selection=Selection(), batch_size=batch_size, max_batches=0)
+
+
+def cut(due: int, grain: int) -> Cut:
+    """Ranges over the ids 1, 2, ... as a catalogue gives them, the last one open."""
+    ends = [str(UUID(int=number)) for number in range(grain, due, grain)]
+    starts = [None, *ends]
+    ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, [*ends, None], strict=True))
+    return Cut(due=due, ranges=tuple(ranges) if due else ())
+
+
+@pytest.mark.parametrize(
+    ("due", "batch_size", "ranges"),
+    [(0, 150, 0), (100, 150, 1), (301, 150, 3), (5_000, 20, 42), (200_000, 150, 103)],
+)
+def test_a_run_has_ranges_for_several_workers(due: int, batch_size: int, ranges: int) -> None:
+    asked = job(batch_size)
+    assert len(cut(due, asked.grain).merged(asked).ranges) == ranges
+
+
+@given(due=st.integers(0, 100_000), batch_size=st.integers(1, 5_000))
+def test_ranges_that_are_put_together_hold_the_same(due: int, batch_size: int) -> None:
+    asked = job(batch_size)
+    fine = cut(due, asked.grain)
+    wide = fine.merged(asked)
+    bounds = [(one.after, one.last) for one in wide.ranges]
+    assert [last for _, last in bounds[:-1]] == [after for after, _ in bounds[1:]]
+    assert [bounds[0][0], bounds[-1][1]] == [None, None] if due else bounds == []
+    assert {one.last for one in wide.ranges} <= {one.last for one in fine.ranges}
+
+
+@given(st.lists(st.lists(st.text(min_size=1), min_size=1)))
+def test_the_marks_of_a_lease_are_a_chain(pages: list[list[str]]) -> None:
+    lease = Lease(run=1, number=1, fence=1, range=KeyRange(after="a"))
+    given_ = list(marked(lease, pages, str))
+    marks = [page.mark for page in given_]
+    assert [list(page.items) for page in given_] == (pages or [[]])
+    assert [mark.before for mark in marks] == ["a", *(mark.position for mark in marks[:-1])]
+    assert [mark.is_last for mark in marks] == [False] * (len(marks) - 1) + [True]
