@@ -27,12 +27,16 @@ _SHARES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is asked of a run. `max_batches` 0 means no limit."""
+    """What is asked of a run. `max_batches` 0 means no limit.
+
+    What is made `beside` is not used before a switch to its models.
+    """
 
     selection: Selection
     batch_size: int
     max_batches: int
     images_per_product: int = 1
+    beside: bool = False
 
     @property
     def limit(self) -> int | None:
@@ -86,7 +90,7 @@ class Cut:
 
     def merged(self, job: Job) -> "Cut":
         """With neighbouring ranges put together, where there are many, up to `RANGE` products."""
-        several = min(-(-len(self.ranges) // _SHARES), max(1, RANGE // job.grain))
+        several = max(1, min(-(-len(self.ranges) // _SHARES), RANGE // job.grain))
         groups = [
             self.ranges[start : start + several] for start in range(0, len(self.ranges), several)
         ]
@@ -128,24 +132,38 @@ class Run:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Lease:
-    """A range that this worker holds; `fence` tells its tenure from every other of that range.
+class Hold:
+    """Products that are this worker's for a while: one object for all their pages.
 
-    One object for all pages of the range: `ended` is set once the range is done, or lost to
-    another worker, which `lost` tells apart.
+    `ended` is set once they are done, or lost to another worker, which `lost` tells apart.
     """
+
+    lost: bool = False
+    ended: Event = field(default_factory=Event)
+
+    def lose(self) -> None:
+        """Another worker has them now: what is in hand of them is not stored."""
+        self.lost = True
+        self.ended.set()
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Lease(Hold):
+    """A range of a run; `fence` tells this tenure from every other of that range."""
 
     run: int
     number: int
     fence: int
     range: KeyRange
-    lost: bool = False
-    ended: Event = field(default_factory=Event)
 
-    def lose(self) -> None:
-        """Another worker has this range now: what is in hand of it is not stored."""
-        self.lost = True
-        self.ended.set()
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Take(Hold):
+    """Variants out of the queue of changes; `rows` of it bear `token`, which no other take has."""
+
+    token: str
+    rows: tuple[int, ...]
+    variants: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,13 +171,13 @@ class Mark:
     """Where in its lease a page lies: stored with the page, in one transaction.
 
     `before` is the id before its first product, `position` that of its last: the chain of them
-    shows a page that a crash of the database has taken back.
+    shows a page that a crash of the database has taken back. A take is one page.
     """
 
-    lease: Lease
-    before: str | None
-    position: str | None
-    is_last: bool
+    lease: Lease | Take
+    before: str | None = None
+    position: str | None = None
+    is_last: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

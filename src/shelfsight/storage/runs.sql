@@ -23,12 +23,12 @@ INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last")
 VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type})
 
 -- name: claim
--- No lease is longer than one: an end that lies further off was written by another clock.
+-- An end that lies much further off than a lease was written by another clock.
 WITH free AS (
   SELECT l."Number" FROM "BackfillLeases" AS l
   WHERE l."RunId" = %(run)s AND l."DoneAt" IS NULL
     AND (l."ExpiresAt" IS NULL
-         OR l."ExpiresAt" NOT BETWEEN now() AND now() + %(lease)s::interval)
+         OR l."ExpiresAt" NOT BETWEEN now() AND now() + 2 * %(lease)s::interval)
   ORDER BY l."Number"
   LIMIT 1
   FOR UPDATE SKIP LOCKED
@@ -53,7 +53,7 @@ WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
 -- name: holders
 SELECT DISTINCT "Worker" FROM "BackfillLeases"
 WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
-  AND "ExpiresAt" BETWEEN now() AND now() + %(lease)s::interval
+  AND "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval
 
 -- name: advance
 -- Nothing is updated where another tenure has begun, or where the page before this one is missing.
