@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-browser bench clean
+.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-ray test-browser bench clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
@@ -59,6 +59,13 @@ test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks Modal for, without 
 	$(VENV)/bin/mypy deploy
 	$(VENV)/bin/python -m pytest tests/deploy
 
+$(VENV)/ray.done: $(VENV)/dev.done requirements/ray.txt
+	$(PIP) --requirement requirements/ray.txt
+	touch $@
+
+test-ray: $(VENV)/ray.done ## workers on clusters of Ray that this machine plays (installs ray)
+	$(VENV)/bin/python -m pytest tests/cluster
+
 $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 	$(PIP) --requirement requirements/browser.txt
 	touch $@
@@ -68,6 +75,7 @@ test-browser: $(VENV)/browser.done ## the page in a real browser (Debian: apt-ge
 
 bench: $(VENV)/dev.done ## the benchmarks that need no data of yours
 	$(VENV)/bin/python benchmarks/backfill_overhead.py
+	$(VENV)/bin/python -m benchmarks.incremental
 	$(VENV)/bin/python benchmarks/server_throughput.py
 	$(VENV)/bin/python benchmarks/scan_latency.py
 

@@ -1,6 +1,6 @@
 """The path of every product, from the shop's tables to its stored vectors."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -12,9 +12,13 @@ from shelfsight.records import Embedded, ModelPair, Pictured, Product
 from shelfsight.report import Report
 from shelfsight.runs import Cut, Job, Lease, Page, Run, each, marked
 from shelfsight.seams import Catalog, ImageFetcher, Ledger, VectorStore
-from shelfsight.stage import stage
+from shelfsight.stage import stage, stage_past_stuck
 
 EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
+
+FETCHED_AHEAD = 1_200
+"""Products whose pictures are fetched at a time once a host has held up a page: what they are
+embedded in should last for as long as a picture takes at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +59,23 @@ def drain(parts: Parts, run: Run, report: Report, progress: Progress, stop: Even
 
     with parts.ledger.leases(run, stop, progress.say) as leases:
         pages = _pages(parts.catalog, run.job, leases)
-        pictured = stage(each(parts.fetcher.fetch), pages, stop=stop)
-        embedded = stage(each(embed), pictured, stop=stop)
-        for saved in stage(partial(_save, parts), embedded):
+        for saved in flow(parts, pages, embed, stop, _pages_ahead(run.job)):
             if saved:
                 report.add(saved)
                 progress.stored(saved)
     report.interrupted = stop.is_set()
+
+
+def flow(
+    parts: Parts, pages: Iterable[Page[Product]], embed: EmbedPage, stop: Event, ahead: int = 2
+) -> Iterator[list[Embedded]]:
+    """What was stored of each page, in order: nothing where it was lost to another worker.
+
+    While a picture holds up its page, `ahead` pages are fetched at a time.
+    """
+    pictured = stage_past_stuck(each(parts.fetcher.fetch), pages, most=ahead, stop=stop)
+    embedded = stage(each(embed), pictured, stop=stop)
+    return stage(partial(_save, parts), embedded)
 
 
 def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
@@ -88,6 +102,10 @@ def _pages(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page
     for lease in leases:
         pages = catalog.pages(job.selection, job.batch_size, lease.range)
         yield from marked(lease, pages, attrgetter("id"))
+
+
+def _pages_ahead(job: Job) -> int:
+    return max(2, min(FETCHED_AHEAD // job.batch_size, 16))
 
 
 def _embed(

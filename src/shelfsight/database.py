@@ -4,8 +4,8 @@ It keeps no session state (no prepared statements, no SET beyond a transaction, 
 so that it works through a pooler in transaction mode.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from queue import LifoQueue
 from typing import Any, Protocol, TypeVar
@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from shelfsight.errors import DatabaseError
+from shelfsight.errors import DatabaseAwayError, DatabaseError, SchemaError
 from shelfsight.settings import without_password
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -26,6 +26,11 @@ Result = TypeVar("Result")
 
 Work = Callable[[Connection], Result]
 """What is done in one transaction."""
+
+Query = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
+"""A statement and its parameters."""
+
+Rows = list[tuple[Any, ...]]
 
 RECONNECT_SECONDS = 60.0
 """How long a lost database is waited for before the run ends."""
@@ -36,6 +41,12 @@ _REDO = (
     psycopg.errors.ForeignKeyViolation,  # a product deleted by a transaction that was open
 )
 
+_ENTER = sql.SQL(
+    'LOCK TABLE {schema}."ProductEmbeddings", {schema}."EmbeddingFailures" IN ACCESS SHARE MODE;'
+    " SELECT set_config('search_path',"
+    " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
+)
+
 
 class Transactions(Protocol):
     """A `Database`, or a pool of them."""
@@ -44,12 +55,26 @@ class Transactions(Protocol):
         """Do `work` in one transaction; see `Database.run`."""
         ...
 
+    def ask(self, *queries: Query) -> list[Rows]:
+        """Read in one round trip; see `Database.ask`."""
+        ...
+
 
 class Database:
-    """One connection, used by one thread at a time, opened at first use."""
+    """One connection, used by one thread at a time, opened at first use.
 
-    def __init__(self, url: str, *, reconnect_seconds: float = RECONNECT_SECONDS) -> None:
+    With a `schema` its tables come before those of the same names elsewhere, in each transaction.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str | None = None,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+    ) -> None:
         self.url = url
+        self.schema = schema
         self._reconnect_seconds = reconnect_seconds
         self._connection: Connection | None = None
         self._was_connected = False
@@ -68,32 +93,46 @@ class Database:
             DatabaseError: the database stays away, or refuses for want of a right.
 
         """
-        retrying = Retrying(
-            retry=retry_if_exception(self._passes),
-            wait=wait_exponential_jitter(multiplier=0.2, max=5),
-            stop=stop_after_delay(self._reconnect_seconds),
-            reraise=True,
-        )
-        once: Callable[[], Result] = partial(retrying, self._once, work, read_only)
-        return self._explained(once)
+        return self._persist(partial(self._once, work, read_only))
+
+    def ask(self, *queries: Query) -> list[Rows]:
+        """The rows of each query, all in one transaction and one round trip; tried as by `run`.
+
+        Nothing begins the transaction: what is sent before one waits is a transaction, and a pooler
+        keeps it together. The queries must only read. Not from within other work.
+
+        Raises:
+            DatabaseError: as `run` does.
+
+        """
+        if self.schema is not None:  # it is entered by several statements, which is a round trip
+            return self.run(partial(_each, queries), read_only=True)
+        return self._persist(partial(self._at_once, queries))
 
     def run_alone(
         self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
     ) -> Result:
         """Do `work` once, outside a transaction, on a connection of its own that is then closed.
 
-        The session starts with `settings`, unless a pooler refuses or ignores them.
+        The session starts with `settings`, unless a pooler refuses or ignores them. Not for a
+        `schema`: what is not in a transaction could not be kept to it through a pooler.
 
         Raises:
             DatabaseError: as `run` does.
 
         """
+        if self.schema is not None:
+            raise ValueError(self.schema)
 
         def once() -> Result:
             with closing(_connect_with(self.url, settings or {})) as connection:
                 return work(connection)
 
         return self._explained(once)
+
+    def another(self) -> "Database":
+        """A connection of its own to the same."""
+        return Database(self.url, schema=self.schema, reconnect_seconds=self._reconnect_seconds)
 
     def close(self) -> None:
         """Close the connection; `run` opens another."""
@@ -118,23 +157,47 @@ class Database:
         except psycopg.IntegrityError as error:
             raise DatabaseError(self._say(f"refuses a row: {_line(error)}")) from error
         except psycopg.OperationalError as error:
-            advice = "check DATABASE_URL and that the server runs"
-            raise DatabaseError(self._say(f"cannot be used: {_line(error)}; {advice}")) from error
+            reason = f"{_line(error)}; check DATABASE_URL and that the server runs"
+            raise DatabaseAwayError(self._say(f"cannot be used: {reason}")) from error
+
+    def _persist(self, once: Callable[[], Result]) -> Result:
+        retrying = Retrying(
+            retry=retry_if_exception(self._passes),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5),
+            stop=stop_after_delay(self._reconnect_seconds),
+            reraise=True,
+        )
+        tried: Callable[[], Result] = partial(retrying, once)
+        return self._explained(tried)
 
     def _once(self, work: Work[Result], read_only: bool) -> Result:
-        connection = self._open()
-        try:
-            if connection.info.transaction_status == TransactionStatus.IDLE:
+        with self._held() as connection:
+            is_outermost = connection.info.transaction_status == TransactionStatus.IDLE
+            if is_outermost:
                 connection.read_only = read_only  # said with BEGIN, so it costs no round trip
             with connection.transaction():
+                if is_outermost and self.schema is not None:
+                    _enter(connection, self.schema)
                 return work(connection)
+
+    def _at_once(self, queries: Sequence[Query]) -> list[Rows]:
+        with self._held() as connection:
+            with connection.pipeline():
+                cursors = [connection.execute(*query, binary=True) for query in queries]
+            return [cursor.fetchall() for cursor in cursors]
+
+    @contextmanager
+    def _held(self) -> Iterator[Connection]:
+        connection = self._open()
+        try:
+            yield connection
         finally:
             if connection.broken or connection.closed:
                 self._connection = None
 
     def _open(self) -> Connection:
         if self._connection is None:
-            connection = _connect(self.url)
+            connection = connect(self.url)
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)
             self._connection = connection
@@ -155,7 +218,26 @@ class Database:
         return f"the database {self.host} {what}"
 
 
-def _connect(url: str) -> Connection:
+def _each(queries: Sequence[Query], connection: Connection) -> list[Rows]:
+    return [connection.execute(*query, binary=True).fetchall() for query in queries]
+
+
+def _enter(connection: Connection, schema: str) -> None:
+    """Let this transaction find a schema's tables first, and keep them until it ends.
+
+    Were they gone, what is meant for them would reach the tables of the same names elsewhere.
+    """
+    try:
+        connection.execute(_ENTER.format(schema=sql.Identifier(schema), name=sql.Literal(schema)))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise SchemaError(
+            f"the vectors in the schema {schema} are gone: they were switched or dropped meanwhile;"
+            " see: shelfsight models"
+        ) from error
+
+
+def connect(url: str) -> Connection:
+    """A new connection, outside any transaction."""
     return psycopg.connect(
         url,
         autocommit=True,
@@ -169,9 +251,9 @@ def _connect_with(url: str, settings: Mapping[str, str]) -> Connection:
     own = str(conninfo_to_dict(url).get("options") or "")
     options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())])
     try:
-        return _connect(make_conninfo(url, options=options))
+        return connect(make_conninfo(url, options=options))
     except psycopg.OperationalError:
-        return _connect(url)
+        return connect(url)
 
 
 class DatabasePool:
@@ -191,6 +273,14 @@ class DatabasePool:
         database = self._free.get()
         try:
             return database.run(work, read_only=read_only)
+        finally:
+            self._free.put(database)
+
+    def ask(self, *queries: Query) -> list[Rows]:
+        """Read in one round trip; see `Database.ask`."""
+        database = self._free.get()
+        try:
+            return database.ask(*queries)
         finally:
             self._free.put(database)
 

@@ -34,9 +34,10 @@ _UNINDEXED = """
 _LACKING = """
     SELECT "right", "table"::text
     FROM (VALUES ('"ProductVariants"'), ('"ProductImages"'),
-                 ('"ProductEmbeddings"'), ('"EmbeddingFailures"')) AS t("table")
+                 ('"ProductEmbeddings"'), ('"EmbeddingFailures"'),
+                 ('"BackfillRuns"'), ('"BackfillLeases"')) AS t("table")
     CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r("right")
-    WHERE ("right" = 'SELECT' OR "table" IN ('"ProductEmbeddings"', '"EmbeddingFailures"'))
+    WHERE ("right" = 'SELECT' OR "table" NOT IN ('"ProductVariants"', '"ProductImages"'))
       AND NOT has_table_privilege("table"::regclass, "right")
 """
 

@@ -33,6 +33,10 @@ class DatabaseError(ShelfsightError):
     """The database cannot be reached, or lacks what is needed, or refuses a right."""
 
 
+class DatabaseAwayError(DatabaseError):
+    """The database cannot be reached now: it is down, starts, or takes no more connections."""
+
+
 class SchemaError(DatabaseError):
     """Tables or columns are missing, or have another shape than the vectors."""
 
@@ -51,6 +55,10 @@ class ModelMismatchError(ModelError):
 
 class ServerError(ShelfsightError):
     """The embedding server cannot be used: away for too long, or not one at all."""
+
+
+class EngineError(ShelfsightError):
+    """Those who were to do the work cannot be had: Ray, its cluster, or its workers."""
 
 
 class ImportFileError(ShelfsightError):

@@ -230,7 +230,7 @@ def choose(*, as_json: bool, verbose: bool) -> Progress:
     """JSON where asked for, a bar on a terminal, lines elsewhere."""
     if as_json:
         return JsonProgress(sys.stdout, verbose=verbose)
-    console = Console()
+    console = Console(file=sys.stdout)
     if console.is_terminal and not verbose:
         return BarProgress(console)
     return LineProgress(sys.stdout, verbose=verbose)

@@ -39,14 +39,19 @@ class Failure:
     """What went wrong with one picture or text, as a value.
 
     `kind` is a stable word for machines (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
-    `message` a line for people. `retryable` says whether trying again soon may help.
+    `message` a line for people. `retryable` says whether trying again soon may help. `host` is
+    where the picture should have come from, `host` or `host:port`.
     """
 
     stage: Stage
     kind: str
     message: str
     retryable: bool = False
+    host: str | None = None
 
+
+IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
+TEXT_STAGES = frozenset({Stage.TEXT})
 
 NO_CONTENT = Failure(
     stage=Stage.SOURCE, kind="no_content", message="neither title, description nor picture"
@@ -57,8 +62,10 @@ NO_CONTENT = Failure(
 class Product:
     """One row of `"ProductVariants"` with the addresses of its pictures, in order.
 
-    `source_hash` stands for the content the vectors depend on; it is computed in SQL. `is_new`
-    says that no vectors of it were stored when it was read.
+    `source_hash` stands for the content the vectors depend on, `text:pictures`; it is computed in
+    SQL. `is_new` says that no vectors of it were stored when it was read. An image or a text that
+    is not needed is left alone: it has not changed, and its vector is stored, or what failed of it
+    is not to be tried again yet.
     """
 
     id: str
@@ -69,6 +76,14 @@ class Product:
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
     is_new: bool = False
+    needs_image: bool = True
+    needs_text: bool = True
+
+    @property
+    def unneeded_stages(self) -> frozenset[Stage]:
+        """The stages through which it does not go."""
+        image = frozenset() if self.needs_image else IMAGE_STAGES
+        return image if self.needs_text else image | TEXT_STAGES
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +113,8 @@ class Pictured:
 class Embedded:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
-    `text_used` is the normalised text that was embedded; `picture` the first one used.
+    Once it is stored it has those too that were not needed. `text_used` is the normalised text
+    that was embedded; `picture` the first one used.
     """
 
     product: Product
@@ -143,18 +159,23 @@ class Weights:
 class Selection:
     """Which products a run is about. Times are aware; None means no such limit.
 
-    `products` are ids of variants or of their products. `where` is a SQL condition over
-    `"ProductVariants"`, run in a read-only transaction. `retry_failed` does not wait until what
-    failed is due again.
+    `products` are ids of variants or of their products, `variants` of variants only. `where` is a
+    SQL condition over `"ProductVariants"`, run in a read-only transaction. `retry_failed` does not
+    wait until what failed is due again; `only_failed` leaves out all but that: what failed in one
+    of `kinds`, at one of `hosts`, where such are given.
     """
 
     skip_existing: bool = True
     retry_failed: bool = False
+    only_failed: bool = False
+    kinds: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
     updated_since: datetime | None = None
     owner: str | None = None
     products: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
     skus: tuple[str, ...] = ()
     missing: Modality | None = None
     where: str | None = None

@@ -9,11 +9,12 @@ from shelfsight.records import Embedded, Failure
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """Counts of products, and of vectors by kind.
+    """Counts of products, and of vectors made, by kind.
 
     `failed` are products left without any vector; `failures` counts what went wrong by kind,
-    including pictures of products that still got their text vector. `broken` is the exit status
-    of the error that ended the run, 0 for none.
+    including pictures of products that still got their text vector, and `paused_hosts` those
+    that were not asked for since their host is paused. `broken` is the exit status of the error
+    that ended the run, 0 for none.
     """
 
     found: int = 0
@@ -28,6 +29,7 @@ class Report:
     interrupted: bool = False
     broken: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    paused_hosts: Counter[str] = field(default_factory=Counter)
 
     def add(self, page: Sequence[Embedded]) -> None:
         """Count a page that has been stored."""
@@ -36,12 +38,15 @@ class Report:
             if item.skipped:
                 self.skipped += 1
                 continue
-            self.image += item.image is not None
-            self.text += item.text is not None
+            self.image += item.image is not None and item.product.needs_image
+            self.text += item.text is not None and item.product.needs_text
             self.combined += item.combined is not None
             self.embedded += item.combined is not None
             self.failed += item.combined is None
             self.failures.update(failure.kind for failure in item.failures)
+            self.paused_hosts.update(
+                failure.host or "" for failure in item.failures if failure.kind == "host_paused"
+            )
 
     @property
     def remaining(self) -> int:
@@ -83,6 +88,9 @@ class Report:
         if self.failures:
             lines.append("What went wrong, by kind:")
             lines += [f"  - {kind}: {count}" for kind, count in self.failures.most_common()]
+        if self.paused_hosts:
+            lines.append("Paused hosts, whose pictures are tried again later:")
+            lines += [f"  - {host}: {count}" for host, count in self.paused_hosts.most_common()]
         return lines
 
 
@@ -90,13 +98,15 @@ def product_lines(item: Embedded) -> list[str]:
     """What became of one product, step by step."""
     product = item.product
     content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
-    content += ["text"] if item.text_used else []
+    content += ["text"] if item.text_used or item.text is not None else []
     title = one_line(product.title) or product.id
     lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
     lines += [f"    {_failure(failure)}" for failure in item.failures]
-    vectors = {"Image": item.image, "Text": item.text}
+    vectors = (("Image", item.image, product.needs_image), ("Text", item.text, product.needs_text))
     lines += [
-        f"    {k} embedding: {len(v)} dimensions" for k, v in vectors.items() if v is not None
+        f"    {kind} embedding: {len(vector)} dimensions{'' if is_new else ', kept'}"
+        for kind, vector, is_new in vectors
+        if vector is not None
     ]
     if item.combined is None:
         return lines

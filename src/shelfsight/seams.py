@@ -22,7 +22,7 @@ from shelfsight.records import (
     Selection,
     Vector,
 )
-from shelfsight.runs import WHOLE, Cut, Job, KeyRange, Lease, Mark, Run
+from shelfsight.runs import WHOLE, Cut, Job, KeyRange, Lease, Mark, Run, Take
 
 
 class Catalog(Protocol):
@@ -47,7 +47,10 @@ class Catalog(Protocol):
 
 
 class ImageFetcher(Protocol):
-    """From addresses to pixels. Never raises for a picture: failures are values."""
+    """From addresses to pixels. Never raises for a picture: failures are values.
+
+    Several threads may fetch at the same time.
+    """
 
     def fetch(self, page: Sequence[Product]) -> list[Pictured]:
         """The products of a page, in order, with their pictures decoded and resized."""
@@ -102,7 +105,9 @@ class VectorStore(Protocol):
         """Store a page in one transaction, and hand it on. Saving it again changes nothing.
 
         With `mark` its lease moves on in the same transaction; gives `[]` where that is lost.
-        A stored vector that could not be made anew stays while its content is the same.
+        A stored vector that could not be made anew stays while its content is the same. One that
+        was not needed is handed on too; if it is no longer what it was when the product was read,
+        the product is neither stored nor handed on: it is due again.
         """
         ...
 
@@ -130,8 +135,52 @@ class Ledger(Protocol):
         """
         ...
 
+    def run(self, id_: int) -> Run:
+        """A run as it stands."""
+        ...
+
     def close(self, run: Run) -> Run:
         """Close a run of which nothing is left; gives it as it stands."""
+        ...
+
+
+class ChangeQueue(Protocol):
+    """Products that may have changed, which any number of workers take from."""
+
+    def take(self, limit: int, *, newest: bool) -> Take | None:
+        """Up to `limit` products, the newest changes or the oldest, for this worker alone.
+
+        They leave the queue with the page that is saved under the take's mark. None of them is
+        given to another meanwhile, even if it changes again: that is a change of its own.
+        """
+        ...
+
+    def drop(self, take: Take) -> None:
+        """Nothing of it is due."""
+        ...
+
+    def release(self) -> None:
+        """Put back all that this worker still holds, and what workers that are gone do."""
+        ...
+
+    def add(self, ids: Sequence[str], *, as_change: bool) -> None:
+        """Put in what does not wait there; unless `as_change`, it counts as older than those."""
+        ...
+
+    def add_retries(self, limit: int) -> None:
+        """Put in up to `limit` products that failed and may be tried again by now."""
+        ...
+
+    def is_full(self, enough: int) -> bool:
+        """Whether so many products wait."""
+        ...
+
+    def is_told(self) -> bool:
+        """Whether the shop's own tables put in what changes."""
+        ...
+
+    def is_run_at_work(self) -> bool:
+        """Whether a worker of a backfill holds a range of products."""
         ...
 
 
@@ -154,6 +203,7 @@ class ProductSearch(Protocol):
 
         Raises:
             FilterError: the shop's tables have no such column.
+            ModelMismatchError: vectors of other models were switched to since `require`.
         """
         ...
 

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     device: Literal["cpu", "cuda"] = Field(
         "cpu", description="where it runs them; cuda is never left for the CPU by itself"
     )
+    model_threads: int = Field(
+        0, ge=0, description="threads a model computes with on the CPU; 0 means one a core"
+    )
     image_weight: Weight = Field(0.7, description="weight of the image in the combined vector")
     text_weight: Weight = Field(0.3, description="weight of the text in the combined vector")
     scan_views: int = Field(
@@ -138,6 +141,9 @@ class Settings(BaseSettings):
     )
     images_per_product: int = Field(
         1, ge=1, le=50, description="pictures a product, first ones by position; their mean is used"
+    )
+    host_concurrency: int = Field(
+        8, ge=1, le=64, description="requests at once to one host of pictures, at the most"
     )
     image_root: Path | None = Field(
         None, description="a folder; pictures given as paths are read below it"

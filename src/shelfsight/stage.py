@@ -1,13 +1,18 @@
 """The only concurrency in the backfill's path: a stage runs beside the one before it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from queue import Empty, Queue
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from typing import Generic, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+STUCK = 5.0
+"""Seconds for which an item is waited for before others are begun beside it: more than a page of
+pictures takes where no host hangs, less than the timeouts of one that does."""
 
 
 class _End(Generic[In]):
@@ -44,6 +49,47 @@ def stage(
     finally:
         closed.set()
         _drain(queue)
+
+
+def stage_past_stuck(
+    function: Callable[[In], Out], upstream: Iterable[In], *, most: int, stop: Event | None = None
+) -> Iterator[Out]:
+    """As `stage`, one item at a time, until one gets stuck: from then on `most` at a time.
+
+    `function` is called in threads; what it gives, or raises, comes in the order of the items.
+    """
+    pool = ThreadPoolExecutor(most, thread_name_prefix=_name(function))
+    room = Semaphore(1)
+    is_wide = False
+
+    def finish(item: Future[Out]) -> Out:
+        nonlocal is_wide
+        if not is_wide and not wait([item], STUCK).done:
+            is_wide = True
+            room.release(most - 1)
+        result = item.result()
+        room.release()
+        return result
+
+    try:
+        yield from stage(finish, _begun(pool, function, upstream, room), depth=most, stop=stop)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        room.release()  # for a thread that waits to begin the next one: it can end
+
+
+def _begun(
+    pool: ThreadPoolExecutor,
+    function: Callable[[In], Out],
+    upstream: Iterable[In],
+    room: Semaphore,
+) -> Iterator[Future[Out]]:
+    try:
+        for item in upstream:
+            room.acquire()
+            yield pool.submit(function, item)
+    finally:
+        _close(upstream)
 
 
 def _run_ahead(upstream: Iterable[In], queue: "Queue[In | _End[In]]", closed: Event) -> None:

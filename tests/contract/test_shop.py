@@ -69,6 +69,13 @@ def test_pages_come_in_order_of_ids_each_full_but_the_last(shop: Shop) -> None:
     assert ids == [product_id(number) for number in (1, 3, 5, 7, 9)]
 
 
+def test_variants_are_chosen_by_their_ids(shop: Shop) -> None:
+    for number in range(4):
+        shop.put(number, title=f"Title {number}")
+    chosen = Selection(variants=(product_id(1), product_id(3), product_id(9)))
+    assert [product.id for product in due(shop, chosen)] == [product_id(1), product_id(3)]
+
+
 def test_an_empty_catalogue_gives_no_page(shop: Shop) -> None:
     assert list(shop.catalog.pages(EVERYTHING, 2)) == []
     assert shop.catalog.due(EVERYTHING).products == 0
@@ -178,7 +185,8 @@ def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(s
     shop.put(1, title="Mug", urls=("a.png",))
     embed_all(shop)
     shop.put(1, title="Cup", urls=("a.png",))
-    embed_all(shop, TIMEOUT)
+    page = due(shop, Selection(skip_existing=False))
+    shop.store.save([embed(product, TIMEOUT) for product in page], MODELS)
     shop.store.recombine()
     image, text = direction(b"a.png", 768), direction(b"Cup", 1024)
     found = shop.search.vectors(product_id(1), Filters())
@@ -248,3 +256,36 @@ def test_what_is_added_behind_the_last_product_belongs_to_the_last_range(shop: S
     shop.put(2, title="Jug")
     shop.put(3, title="Cup")
     assert [len(page) for page in shop.catalog.pages(EVERYTHING, 10, only)] == [3]
+
+
+GONE = Failure(stage=Stage.FETCH, kind="http_404", message="no", host="cdn.test")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "hosts", "expected"),
+    [
+        ((), (), [1, 2, 3]),
+        (("timeout",), (), [1]),
+        (("http_404", "model_error"), (), [2, 3]),
+        ((), ("cdn.test",), [2]),
+        (("timeout",), ("cdn.test",), []),
+    ],
+)
+def test_what_failed_is_chosen_by_kind_and_host_and_what_merely_changed_is_not(
+    shop: Shop, kinds: tuple[str, ...], hosts: tuple[str, ...], expected: list[int]
+) -> None:
+    for number in (1, 2, 3, 4, 5):
+        shop.put(number, title=f"Mug {number}", urls=("a.png",))
+    shop.put(6)
+    products = {product.id: product for product in due(shop)}
+    failures = {1: (TIMEOUT,), 2: (GONE,), 3: (TEXT_ERROR,)}
+    page = [embed(products[product_id(n)], *failures.get(n, ())) for n in range(1, 7)]
+    shop.store.save(page, MODELS)
+    shop.put(2, title="Edited", urls=("a.png",))
+    shop.put(5, title="Edited", urls=("a.png",))
+    selection = Selection(retry_failed=True, only_failed=True, kinds=kinds, hosts=hosts)
+    found = due(shop, selection)
+    assert [product.id for product in found] == list(map(product_id, expected))
+    assert shop.catalog.due(selection).products == len(expected)
+    shop.store.save([embed(product) for product in found], MODELS)
+    assert due(shop, selection) == []

@@ -60,6 +60,24 @@ def test_an_edited_title_is_embedded_again_and_a_price_is_not(
     assert after["Priced"] == before["Priced"]
 
 
+def test_new_words_embed_a_text_alone_and_fetch_no_picture(
+    shop: Command, module_url: str, pictures: PictureHost
+) -> None:
+    before, asked = stored(module_url)["B"], pictures.asked.copy()
+    run(
+        module_url,
+        'UPDATE "ProductVariants" SET "Description" = \'A jug\' WHERE "Title" = \'B\'',
+    )
+    result = shop.result()
+    counts = [result[name] for name in ("found", "embedded", "image", "text", "combined")]
+    assert counts == [1, 1, 0, 1, 1]
+    assert pictures.asked == asked
+    after = stored(module_url)["B"]
+    assert after["ImageEmbedding"] == before["ImageEmbedding"]
+    assert after["TextEmbedding"] != before["TextEmbedding"]
+    assert after["CombinedEmbedding"] != before["CombinedEmbedding"]
+
+
 def test_other_weights_combine_anew_what_is_stored_and_fetch_and_embed_nothing(
     shop: Command, module_url: str, pictures: PictureHost
 ) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -211,6 +212,15 @@ def test_products_keep_their_order_and_those_without_pictures_pass(make_fetcher,
     assert [found.url for found in third.pictures] == [red]
     assert [found.kind for found in third.failures] == ["http_404"]
     assert third.pictures[0] is second.pictures[1]
+
+
+def test_of_a_product_whose_image_is_not_needed_nothing_is_fetched(fetcher, site) -> None:
+    mug, cap = (site.page(f"/{name}.png", body=PNG) for name in ("mug", "cap"))
+    kept = Product(id="1", image_urls=(mug,), needs_image=False)
+    first, second = fetcher.fetch([kept, Product(id="2", image_urls=(cap,))])
+    assert first == Pictured(product=kept)
+    assert len(second.pictures) == 1
+    assert site.hits == {"/cap.png": 1}
 
 
 def test_an_address_is_fetched_once_in_a_run_whatever_comes_of_it(fetcher, site) -> None:
@@ -495,11 +505,12 @@ def test_a_server_without_tls_is_a_failure(fetcher, site) -> None:
     assert kind(fetcher, url) == "tls_failed"
 
 
-def test_many_are_fetched_at_once_but_no_more_than_eight_of_a_host(fetcher, site) -> None:
+def test_many_are_fetched_at_once_but_no_more_than_the_limit_of_a_host(make_fetcher, site) -> None:
     full = asyncio.Event()
+    fetcher = make_fetcher(replace(QUICK, per_host=3))
 
     async def wait_for_others(_: web.Request) -> web.Response:
-        if site.busy == 8:
+        if site.busy == 3:
             full.set()
         await asyncio.wait_for(full.wait(), 5)
         return web.Response(body=PNG)
@@ -507,8 +518,8 @@ def test_many_are_fetched_at_once_but_no_more_than_eight_of_a_host(fetcher, site
     urls = [site.serve(f"/{n}.png", wait_for_others) for n in range(24)]
     found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
     assert all(pictured.pictures for pictured in found)
-    assert site.busiest == 8
-    assert len(site.peers) == 8
+    assert site.busiest == 3
+    assert len(site.peers) == 3
 
 
 def test_a_slow_host_does_not_hold_up_the_others(make_fetcher, portal, closing, site) -> None:

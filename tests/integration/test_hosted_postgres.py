@@ -57,6 +57,7 @@ def _nothing(_connection: Connection) -> None:
 GRANTS = (
     'GRANT SELECT ON "ProductVariants", "ProductImages" TO {role}',
     'GRANT SELECT, INSERT, UPDATE, DELETE ON "ProductEmbeddings", "EmbeddingFailures" TO {role}',
+    'GRANT SELECT, INSERT, UPDATE, DELETE ON "BackfillRuns", "BackfillLeases" TO {role}',
 )
 
 
@@ -683,7 +684,7 @@ def test_a_vector_that_stays_is_combined_with_the_new_one_in_the_same_run(
     fill(database, 1, pictures=True)
     backfill_all(database)
     database.run(lambda c: c.execute('UPDATE "ProductVariants" SET "Title" = \'New\''))
-    backfill_all(database, pictures={})
+    backfill_all(database, pictures={}, selection=Selection(skip_existing=False))
     assert PostgresVectorStore(database, FUSION).recombine() == 0
     ((image, text, combined),) = rows(
         database,

@@ -387,7 +387,7 @@ def test_other_models_than_the_stored_ones_are_a_503_that_says_what_to_do(shop: 
     with scan_server(shop, HashEmbedder(models=ModelPair(image="a@1", text="b@1"))) as url:
         answer = scan(url, textQuery="a")
         assert problem(answer) == (503, "models_differ")
-        assert "shelfsight backfill" in answer.json["detail"]
+        assert "shelfsight models" in answer.json["detail"]
 
 
 def test_an_empty_catalogue_says_to_run_the_backfill(database: Database) -> None:

@@ -188,3 +188,30 @@ def test_many_threads_share_a_pool_of_few_connections(database: Database) -> Non
         asked = [by_image(b"%d" % number) for number in range(40)]
         found = list(threads.map(lambda sought: search.candidates(sought, ALL, 5), asked))
     assert {len(candidates) for candidates in found} == {5}
+
+
+def test_a_filter_that_postgres_refuses_leaves_the_connection_of_use(database: Database) -> None:
+    fill(database, 30)
+    database.run(
+        lambda c: c.execute('ALTER TABLE "ProductVariants" ALTER "UserId" TYPE uuid USING NULL')
+    )
+    search = PostgresProductSearch(database)
+    with pytest.raises(FilterError, match="cannot be chosen like this"):
+        search.candidates(by_image(), Filters(owner="no uuid"), 5)
+    assert len(search.candidates(by_image(), ALL, 5)) == 5
+
+
+def test_a_search_goes_on_after_its_connection_was_lost(database: Database) -> None:
+    fill(database, 30)
+    search = PostgresProductSearch(database)
+    (pid,) = database.run(lambda c: c.execute("SELECT pg_backend_pid()").fetchall()[0])
+    with psycopg.connect(database.url, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    assert len(search.candidates(by_image(), ALL, 5)) == 5
+
+
+def test_a_search_changes_nothing_of_the_next_transaction(database: Database) -> None:
+    fill(database, 30)
+    PostgresProductSearch(database).candidates(by_image(), ALL, 5)
+    database.run(lambda c: c.execute('DELETE FROM "ProductVariants"'))
+    assert PostgresProductSearch(database).candidates(by_image(), ALL, 5) == []

@@ -17,8 +17,13 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from shelfsight.database import Database
 from shelfsight.errors import DatabaseError
-from shelfsight.storage import index, index_build, schema
+from shelfsight.matching import Filters, Sought
+from shelfsight.records import ModelPair
+from shelfsight.storage import generations, index, index_build, schema
+from shelfsight.storage.generation_switch import roll_back, switch
+from shelfsight.storage.search import PostgresProductSearch
 from shelfsight.storage.status import read
+from shelfsight.testing import direction
 from tests.shop import backfill_all, fill, rows
 
 
@@ -119,6 +124,54 @@ def test_indexes_are_built_through_a_transaction_pooler(pooled: str) -> None:
         assert len(index_build.build(database, index_build.Spoken(list().append))) == 4
         assert {one.state for one in index.read(database)} == {"valid"}
         assert len(index.drop(database)) == 4
+
+
+def test_models_are_changed_through_a_transaction_pooler_and_nobody_else_is_led_astray(
+    pooled: str,
+) -> None:
+    """The path to the new tables must not stay with a connection that the pooler hands on."""
+    others = ModelPair(image="other-pixels@1", text="other-words@1")
+    with closing(Database(pooled)) as database:
+        schema.create(database)
+        fill(database, 20)
+        backfill_all(database)
+        index_build.build(database, index_build.Spoken(list().append))
+        with closing(generations.prepare(database, others)) as new:
+            rows(
+                new,
+                'INSERT INTO "ProductEmbeddings" SELECT * FROM public."ProductEmbeddings"'
+                " RETURNING 1",
+            )
+            paths = set()
+            for _ in range(10):
+                with psycopg.connect(pooled) as stranger:
+                    paths |= set(stranger.execute("SHOW search_path").fetchall())
+            assert paths == {('"$user", public',)}
+        switch(database, index_build.Spoken(list().append))
+        assert {one.state for one in index.read(database)} == {"valid"}
+        roll_back(database)
+        assert generations.schemas(database) == {generations.NEXT}
+
+
+def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(
+    pooled: str,
+) -> None:
+    sought = Sought(
+        column="text", query=direction(b"x", 1024), text=direction(b"x", 1024), words="Product 7"
+    )
+    with closing(Database(pooled)) as database:
+        schema.create(database)
+        fill(database, 20)
+        backfill_all(database)
+        search = PostgresProductSearch(database)
+        for _ in range(3):
+            found = search.candidates(sought, Filters(), 10)
+            assert len(found) >= 10
+            assert max(one.word_score or 0 for one in found) == 1
+        with psycopg.connect(pooled) as stranger:
+            assert stranger.execute("SHOW transaction_read_only").fetchall() == [("off",)]
+            path = "SELECT current_setting('hnsw.iterative_scan', true)"
+            assert stranger.execute(path).fetchall()[0][0] in (None, "", "off")
 
 
 def test_a_certificate_that_does_not_fit_is_refused(pooled: str) -> None:

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from shelfsight.images.addresses import check_url, is_public, public_socket, shown
+from shelfsight.images.addresses import (
+    check_url,
+    host_of,
+    is_public,
+    public_socket,
+    shown,
+)
 from shelfsight.images.unusable import UnusablePictureError
 
 NOBODY: frozenset[str] = frozenset()
@@ -233,3 +239,21 @@ def test_what_is_shown_is_one_short_line(text: str) -> None:
     line = shown(text * 50)
     assert len(line) <= 200
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://CDN.Example.com./a.png?token=x", "cdn.example.com"),
+        ("https://cdn.example.com:443/a.png", "cdn.example.com"),
+        ("http://cdn.example.com:443/a.png", "cdn.example.com:443"),
+        ("http://user:secret@cdn.example.com/", "cdn.example.com"),
+        ("http://[2001:DB8::1]:8080/", "[2001:db8::1]:8080"),
+        ("ftp://cdn.example.com/a.png", None),
+        ("pictures/a.png", None),
+        ("http:///a.png", None),
+        ("http://cdn.example.com:99999/", None),
+    ],
+)
+def test_the_host_of_an_address_is_told_where_it_has_one(address: str, host: str | None) -> None:
+    assert host_of(address) == host

@@ -139,6 +139,23 @@ def test_a_shared_picture_and_an_equal_text_are_embedded_once(
     assert shared.pixels is None
 
 
+def test_a_text_that_is_not_needed_is_not_embedded(
+    pages: PageEmbedder, embedder: HashEmbedder
+) -> None:
+    unneeded = Product(id="1", title="Mug", image_urls=("1.png",), needs_text=False)
+    (item,) = pages.embed([Pictured(product=unneeded, pictures=(picture(1),))])
+    assert item.image is not None
+    assert (item.text, item.text_used) == (None, "")
+    assert (embedder.images_embedded, embedder.texts_embedded) == (1, 0)
+
+
+def test_a_product_with_an_image_that_is_not_needed_is_not_taken_for_empty(
+    pages: PageEmbedder,
+) -> None:
+    (item,) = pages.embed([Pictured(product=Product(id="1", needs_image=False))])
+    assert not item.skipped
+
+
 def test_progress_hears_of_every_product() -> None:
     heard: list[int] = []
     with closing(PageEmbedder(HashEmbedder(), WeightedMean(Weights()), heard.append)) as pages:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shelfsight.records import NO_CONTENT, Embedded, Failure, Product, Stage
-from shelfsight.report import Report
+from shelfsight.report import Report, product_lines
 
 VECTOR = np.ones(768, np.float32)
 BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
@@ -37,6 +37,18 @@ def test_the_results_read_as_promised() -> None:
     assert report.remaining == 0
 
 
+def test_a_paused_host_is_named_with_how_many_pictures_wait_for_it() -> None:
+    paused = Failure(
+        stage=Stage.FETCH, kind="host_paused", message="", retryable=True, host="cdn.example.com"
+    )
+    report = Report()
+    report.add([Embedded(product=Product(id=str(n)), failures=(paused,)) for n in range(3)])
+    assert report.lines()[-2:] == [
+        "Paused hosts, whose pictures are tried again later:",
+        "  - cdn.example.com: 3",
+    ]
+
+
 def test_a_broken_picture_is_counted_by_kind_though_its_product_has_its_text() -> None:
     report = Report()
     item = Embedded(
@@ -63,3 +75,13 @@ def test_the_exit_status_says_how_it_went(
     report = Report(interrupted=interrupted)
     report.add(page)
     assert report.exit_status == status
+
+
+def test_a_vector_that_was_kept_is_not_counted_as_made_and_its_product_is_embedded() -> None:
+    report = Report()
+    edited = Product(id="1", title="Cap", needs_image=False)
+    item = Embedded(product=edited, image=VECTOR, text=VECTOR, combined=VECTOR, text_used="Cap")
+    report.add([item])
+    assert (report.image, report.text, report.combined) == (0, 1, 1)
+    assert (report.embedded, report.failed) == (1, 0)
+    assert "    Image embedding: 768 dimensions, kept" in product_lines(item)

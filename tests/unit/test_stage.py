@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.stage import stage
+from shelfsight import stage as stage_module
+from shelfsight.stage import stage, stage_past_stuck
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
@@ -102,3 +103,88 @@ def test_closing_early_closes_the_generator_at_the_source() -> None:
     assert next(items) == 0
     items.close()
     assert closed.wait(10)
+
+
+@given(st.lists(st.integers()), st.integers(2, 5))
+def test_past_stuck_items_come_through_once_and_in_order(items: list[int], most: int) -> None:
+    assert list(stage_past_stuck(lambda item: item + 1, items, most=most)) == [n + 1 for n in items]
+
+
+def test_nothing_is_begun_beside_an_item_that_is_not_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage_module, "STUCK", 100)
+    busy, busiest, lock = 0, 0, threading.Lock()
+
+    def handle(item: int) -> int:
+        nonlocal busy, busiest
+        with lock:
+            busy += 1
+            busiest = max(busiest, busy)
+        with lock:
+            busy -= 1
+        return item
+
+    assert list(stage_past_stuck(handle, range(200), most=5)) == list(range(200))
+    assert busiest == 1
+
+
+def test_while_one_is_stuck_the_next_are_begun_but_only_so_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+    begun: list[int] = []
+    all_begun = Event()
+
+    def handle(item: int) -> int:
+        begun.append(item)
+        if len(begun) == 4:
+            all_begun.set()
+        if item == 0:
+            assert all_begun.wait(10)
+        return item
+
+    items = stage_past_stuck(handle, iter(range(100)), most=4)
+    assert next(items) == 0
+    assert len(begun) <= 5  # the fifth where the first is handed on
+    assert [next(items) for _ in range(99)] == list(range(1, 100))
+
+
+def test_what_is_stuck_does_not_wait_for_what_upstream_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+    first_is_out = Event()
+
+    def upstream() -> Iterator[int]:
+        yield 1
+        assert first_is_out.wait(10)
+        yield 2
+
+    items = stage_past_stuck(lambda item: item, upstream(), most=4)
+    assert next(items) == 1
+    first_is_out.set()
+    assert list(items) == [2]
+
+
+def test_a_bug_past_stuck_is_raised_after_the_items_before_it_and_ends_the_threads() -> None:
+    before = set(threading.enumerate())
+    seen: list[int] = []
+
+    def fail(item: int) -> int:
+        return item // (2 - item)
+
+    with pytest.raises(ZeroDivisionError):
+        seen.extend(stage_past_stuck(fail, stage(lambda n: n, iter(range(10**9))), most=3))
+    assert seen == [0, 1]
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_once_stopped_nothing_more_comes_out_past_stuck() -> None:
+    stop = Event()
+    items = stage_past_stuck(lambda item: item, iter(range(10**9)), most=3, stop=stop)
+    assert next(items) == 0
+    stop.set()
+    assert list(items) == []

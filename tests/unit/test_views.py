@@ -1,11 +1,18 @@
 """A photo is looked at as a whole, and ever closer to its centre."""
 
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from shelfsight.images.views import views
-from shelfsight.records import PictureFormat
+from shelfsight.embedding.fusion import mean_of
+from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.images.decode import decode
+from shelfsight.images.views import look, views
+from shelfsight.records import PictureFormat, Vector
+from shelfsight.seams import Embedder
 
 FORMAT = PictureFormat(side=32, resample="bicubic")
 
@@ -38,3 +45,60 @@ def test_any_number_of_looks_at_any_photo(count: int) -> None:
     for size in ((1, 1), (3, 500), (25, 25)):
         looks = views(Image.new("RGB", size), count, FORMAT)
         assert [look.shape for look in looks] == [(32, 32, 3)] * count
+
+
+@pytest.fixture(scope="module")
+def lite() -> Embedder:
+    return open_pair("lite", model_dir=None)
+
+
+def detailed(width: int, height: int) -> bytes:
+    """A JPEG with patches of all sizes, down to the noise of a sensor."""
+    rng = np.random.default_rng(width)
+    photo = np.zeros((height, width, 3), np.float32)
+    for cells in (4, 16, 64, 256):
+        patches = Image.fromarray(rng.integers(0, 256, (cells, cells, 3), np.uint8))
+        photo += np.asarray(patches.resize((width, height), Image.Resampling.BICUBIC)) / 4.0
+    photo += 8 * rng.standard_normal(photo.shape, np.float32)
+    file = BytesIO()
+    Image.fromarray(photo.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def plain(data: bytes, side: int) -> list[np.ndarray]:
+    """Three looks at a photo that was read in full, without a short cut."""
+    photo = decode(data)
+    left, top = (np.array([[0.0], [0.1], [0.2]]) * photo.size).round().T
+    return [
+        np.array(
+            photo.resize(
+                (side, side),
+                Image.Resampling.BICUBIC,
+                box=(x, y, photo.width - x, photo.height - y),
+            )
+        )
+        for x, y in zip(left, top, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("size", [(800, 600), (1500, 2000), (4000, 3000)])
+def test_a_photo_read_by_short_cuts_has_the_vector_of_one_read_in_full(
+    lite: Embedder, size: tuple[int, int]
+) -> None:
+    data = detailed(*size)
+
+    def vector(photo: list[np.ndarray]) -> Vector:
+        found = mean_of(lite.embed_images(photo))
+        assert found is not None
+        return found
+
+    short = vector(look(data, 3, lite.picture_format))
+    assert float(short @ vector(plain(data, lite.picture_format.side))) >= 0.999
+
+
+def test_threads_see_what_one_sees() -> None:
+    data = detailed(900, 700)
+    with ThreadPoolExecutor(2) as threads:
+        by_threads = look(data, 5, FORMAT, threads.map)
+    for one, other in zip(by_threads, look(data, 5, FORMAT), strict=True):
+        assert np.array_equal(one, other)

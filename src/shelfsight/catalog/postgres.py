@@ -11,10 +11,10 @@ import psycopg
 from psycopg import sql
 
 from shelfsight import statements
-from shelfsight.catalog.selection import QUERIES, again, chosen, due
+from shelfsight.catalog.selection import QUERIES, chosen, due, halves
 from shelfsight.database import Connection, Transactions, columns
 from shelfsight.errors import SchemaError, SelectionError
-from shelfsight.records import Due, Product, Selection
+from shelfsight.records import Due, ModelPair, Product, Selection
 from shelfsight.runs import WHOLE, Cut, KeyRange
 
 WINDOW = 2_000
@@ -40,12 +40,20 @@ class PostgresCatalog:
     """`seams.Catalog` over `"ProductVariants"` and `"ProductImages"`.
 
     Columns other than `"Id"` may be missing. `images_per_product` is part of the content that
-    is hashed: only addresses that are used count.
+    is hashed: only addresses that are used count. A vector of another model than those of `models`
+    is needed anew, if its product is due.
     """
 
-    def __init__(self, database: Transactions, *, images_per_product: int = 1) -> None:
+    def __init__(
+        self,
+        database: Transactions,
+        *,
+        images_per_product: int = 1,
+        models: ModelPair | None = None,
+    ) -> None:
         self._database = database
         self._images = images_per_product
+        self._models = models
 
     def due(self, selection: Selection) -> Due:
         """Count what `pages` would give."""
@@ -110,8 +118,8 @@ class PostgresCatalog:
             after = window.last
 
     def _statement(self, name: str, selection: Selection) -> tuple[sql.Composed, dict[str, Any]]:
-        variants, images = self._database.run(_shop_columns, read_only=True)
-        condition, values = chosen(selection, variants)
+        variants, images, products = self._database.run(_shop_columns, read_only=True)
+        condition, values = chosen(selection, variants, products)
         source = QUERIES["source"].format(
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
@@ -121,12 +129,18 @@ class PostgresCatalog:
             position=_column(images, "Position", "0"),
             chosen=condition,
             within=QUERIES["within"],
-            again=again(selection),
             due=due(selection),
+            **halves(selection),
         )
         text_limit = sql.Literal(TEXT_LIMIT)
         statement = QUERIES[name].format(source=source, text_limit=text_limit)
-        return statement, {**values, "images": self._images}
+        models = self._models
+        return statement, {
+            **values,
+            "images": self._images,
+            "image_model": models and models.image,
+            "text_model": models and models.text,
+        }
 
     def _read(
         self, statement: sql.Composed, values: dict[str, Any], selection: Selection
@@ -149,14 +163,15 @@ class PostgresCatalog:
         return _Window(size, last, [row[2:] for row in rows])
 
 
-def _shop_columns(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
+    """Those of the variants, of their images, and of the products, if there is such a table."""
     variants, images = columns(connection, "ProductVariants"), columns(connection, "ProductImages")
     for table, found in (("ProductVariants", variants), ("ProductImages", images)):
         if "Id" not in found:
             raise SchemaError(
                 f'there is no table "{table}" with a column "Id"; run: shelfsight init'
             )
-    return variants, images
+    return variants, images, columns(connection, "Products")
 
 
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:
@@ -168,7 +183,8 @@ def _text(found: dict[str, str], name: str) -> sql.Composable:
 
 
 def _product(row: tuple[Any, ...]) -> Product:
-    id_, product_id, owner_id, title, description, image_urls, source_hash, is_new = row
+    id_, product_id, owner_id, title, description, image_urls, source_hash, *state = row
+    is_new, needs_image, needs_text = state
     return Product(
         id=id_,
         product_id=product_id,
@@ -178,4 +194,6 @@ def _product(row: tuple[Any, ...]) -> Product:
         image_urls=tuple(image_urls),
         source_hash=source_hash,
         is_new=is_new,
+        needs_image=needs_image,
+        needs_text=needs_text,
     )

@@ -27,16 +27,23 @@ WITH span AS MATERIALIZED (
          left(encode(sha256(convert_to(coalesce(array_to_json(urls)::text, ''), 'UTF8')), 'hex'), 32) AS hash
   FROM span LEFT JOIN pictures ON pictures.id = span."Id"
 ), failed AS (
-  SELECT f."ProductVariantId" AS id, f."SourceHash" AS hash, bool_or({again}) AS again
-  FROM "EmbeddingFailures" AS f
-  WHERE f."ProductVariantId" {within}
-  GROUP BY f."ProductVariantId", f."SourceHash"
+  SELECT id, bool_or(of_all) AS tried, bool_or(of_image) AS image, bool_or(of_text) AS text,
+         bool_or(of_image AND image_again) AS image_again,
+         bool_or(of_text AND text_again) AS text_again
+  FROM (
+    SELECT source.id, f."SourceHash" = source.hash AS of_all,
+           {of_image} AS of_image, {of_text} AS of_text,
+           {image_again} AS image_again, {text_again} AS text_again
+    FROM source JOIN "EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
+    WHERE f."ProductVariantId" {within}) AS f
+  GROUP BY id
 ), due AS (
-  SELECT source.*, e."ProductVariantId" IS NULL AS is_new
+  SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
+         {needs_image} AS needs_image, {needs_text} AS needs_text
   FROM source
   LEFT JOIN "ProductEmbeddings" AS e
     ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
-  LEFT JOIN failed ON failed.id = source.id AND failed.hash = source.hash
+  LEFT JOIN failed ON failed.id = source.id
   WHERE {due}
 )
 
@@ -44,16 +51,40 @@ WITH span AS MATERIALIZED (
 -- Says what the joins imply, so that Postgres reads a range of each index, not the whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 
+-- name: same
+-- Whether a part of the hash is that of the content as it is now.
+(split_part({row}."SourceHash", ':', {part})
+ IS NOT DISTINCT FROM split_part(source.hash, ':', {part}))
+
+-- name: failure_of
+(f."Stage" = ANY({stages}) AND {same})
+
+-- name: needs
+-- A vector is made where the stored one is of other content or another model, and where there is
+-- none, unless that is because it failed and waits until it may be tried again.
+({again} IS TRUE OR CASE WHEN e.{vector} IS NULL THEN {failed} IS NOT TRUE
+                    ELSE NOT {same} OR (e."ModelVersions" ->> {modality} <> {model}) IS TRUE END)
+
 -- name: due_changed
 -- New or changed since it was last tried; or something of that very content failed then, and may
 -- be tried again.
-(e."SourceHash" IS DISTINCT FROM source.hash AND failed.id IS NULL) OR failed.again
+(e."SourceHash" IS DISTINCT FROM source.hash AND failed.tried IS NOT TRUE)
+OR failed.image_again OR failed.text_again
 
 -- name: again_later
 coalesce(f."NextAttemptAt" <= now(), false)
 
 -- name: again_now
 (f."Kind" <> 'no_content')
+
+-- name: has_failed
+-- A host may be given with its port or without.
+"Id" IN (
+  SELECT f."ProductVariantId" FROM "EmbeddingFailures" AS f
+  WHERE f."Kind" <> 'no_content'
+    AND (cardinality(%(kinds)s::text[]) = 0 OR f."Kind" = ANY(%(kinds)s::text[]))
+    AND (cardinality(%(hosts)s::text[]) = 0
+         OR %(hosts)s::text[] && ARRAY[f."Host", regexp_replace(f."Host", ':\d+$', '')]))
 
 -- name: due_missing_image
 (e."ImageEmbedding" IS NULL AND cardinality(source.urls) > 0)
@@ -73,7 +104,7 @@ SELECT bounds.size, bounds.last::text, due.id::text, due.product_id::text, due.o
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
                       {text_limit}) END,
-       due.urls, due.hash, due.is_new
+       due.urls, due.hash, due.is_new, due.needs_image, due.needs_text
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 

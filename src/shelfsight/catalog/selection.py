@@ -1,13 +1,13 @@
 """A selection as SQL: which products are chosen, and which of those are due."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from psycopg import sql
 
-from shelfsight import statements
+from shelfsight import archived, statements
 from shelfsight.errors import SelectionError
-from shelfsight.records import Selection
+from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Selection, Stage
 
 QUERIES = statements.load("shelfsight.catalog", "queries.sql")
 
@@ -15,15 +15,17 @@ _TRUE = sql.SQL("true")
 
 
 def chosen(
-    selection: Selection, variants: Mapping[str, str]
+    selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
 ) -> tuple[sql.Composable, dict[str, Any]]:
-    """The condition over `"ProductVariants"` (its columns and types given) and its parameters.
+    """The condition over `"ProductVariants"` and its parameters; what is archived is not chosen.
+
+    `variants` and `products` are the columns of the two tables with their types.
 
     Raises:
         SelectionError: the table lacks a column that the selection asks about.
 
     """
-    conditions: list[sql.Composable] = []
+    conditions = archived.living(variants, products, "ProductVariants")
     values: dict[str, Any] = {}
 
     def compare(flag: str, column: str, comparison: sql.SQL, value: object) -> None:
@@ -46,9 +48,14 @@ def chosen(
     compare("--updated-since", "UpdatedAt", sql.SQL("{column} >= {value}"), selection.updated_since)
     compare("--owner", "UserId", sql.SQL("{column} = {value}::{type}"), selection.owner)
     compare("--sku", "Sku", sql.SQL("{column} = ANY({value})"), list(selection.skus))
+    is_one = sql.SQL("{column} = ANY({value}::{type}[])")
+    compare("--variant", "Id", is_one, list(selection.variants))
     if selection.products:
         conditions.append(_is_product(variants))
         values["product"] = list(selection.products)
+    if selection.only_failed:
+        conditions.append(QUERIES["has_failed"])
+        values |= {"kinds": list(selection.kinds), "hosts": list(selection.hosts)}
     if selection.where:
         condition = statements.trusted(selection.where.replace("%", "%%"))
         conditions.append(sql.SQL("(\n{}\n)").format(condition))
@@ -59,14 +66,50 @@ def due(selection: Selection) -> sql.Composable:
     """The condition over a source row and its row of `"ProductEmbeddings"`, if it has one."""
     if selection.missing is not None:
         return QUERIES[f"due_missing_{selection.missing}"]
-    if not selection.skip_existing:
+    if selection.only_failed or not selection.skip_existing:
         return _TRUE
     return QUERIES["due_changed"]
 
 
-def again(selection: Selection) -> sql.Composable:
-    """The condition over a row of `"EmbeddingFailures"` that lets it be tried again."""
-    return QUERIES["again_now" if selection.retry_failed else "again_later"]
+def halves(selection: Selection) -> dict[str, sql.Composable]:
+    """What the query needs to tell an image that is due from a text that is.
+
+    `of_...` and `..._again` are conditions over a row of `"EmbeddingFailures"`, `needs_...` over a
+    source row, what failed of it, and its row of `"ProductEmbeddings"`, if it has one. Their
+    parameters `image_model` and `text_model` are the models of the run, or None.
+    """
+    return {
+        **_half(selection, "image", part=2, stages=IMAGE_STAGES),
+        **_half(selection, "text", part=1, stages=TEXT_STAGES),
+    }
+
+
+def _half(
+    selection: Selection,
+    modality: Literal["image", "text"],
+    *,
+    part: int,
+    stages: frozenset[Stage],
+) -> dict[str, sql.Composable]:
+    def same(row: str) -> sql.Composable:
+        return QUERIES["same"].format(row=sql.Identifier(row), part=sql.Literal(part))
+
+    needs = QUERIES["needs"].format(
+        again=sql.Identifier("failed", f"{modality}_again"),
+        failed=sql.Identifier("failed", modality),
+        same=same("e"),
+        vector=sql.Identifier(f"{modality.title()}Embedding"),
+        modality=sql.Literal(modality),
+        model=sql.Placeholder(f"{modality}_model"),
+    )
+    is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
+    return {
+        f"of_{modality}": QUERIES["failure_of"].format(
+            stages=sql.Literal([stage.value for stage in sorted(stages)]), same=same("f")
+        ),
+        f"{modality}_again": QUERIES["again_now" if is_asked_for else "again_later"],
+        f"needs_{modality}": needs if selection.skip_existing else _TRUE,
+    }
 
 
 def _is_product(variants: Mapping[str, str]) -> sql.Composable:

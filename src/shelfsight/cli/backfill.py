@@ -9,10 +9,19 @@ from typing import Any
 import click
 
 from shelfsight import wiring
-from shelfsight.cli.options import BATCHES, DATABASE, MODELS, PICTURES, SELECTION, WEIGHTS, Command
+from shelfsight.cli.options import (
+    BATCHES,
+    DATABASE,
+    FETCHING,
+    MODELS,
+    RUNNING,
+    SELECTION,
+    WEIGHTS,
+    Command,
+)
 from shelfsight.cli.options import selection as selection_of
 from shelfsight.database import Database
-from shelfsight.engines import local
+from shelfsight.engines.cluster import Cluster
 from shelfsight.errors import ShelfsightError
 from shelfsight.progress import Progress, choose
 from shelfsight.records import Selection
@@ -21,21 +30,42 @@ from shelfsight.runs import Job
 from shelfsight.settings import Settings
 
 
-@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *PICTURES))
-@click.option("--all", "everything", is_flag=True, help="No limit of batches (MAX_BATCHES=0).")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; no model is loaded.")
+@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING))
 @click.option(
     "--defer-index",
     is_flag=True,
     help="For a large load, drop our indexes and build them after it.",
 )
 @click.option(
+    "--beside",
+    is_flag=True,
+    help="Build vectors of other models beside those in use: shelfsight models --switch.",
+)
+@click.option(
     "--join", is_flag=True, help="Work on the run that is open, with its selection and batches."
 )
 @click.option("--new", is_flag=True, help="Begin a run even if one of the same kind is at work.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell each product's steps.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: Any) -> int:
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who works: this process, or the workers of a Ray cluster.",
+)
+@click.option("--address", metavar="HOST:PORT", help="That cluster; else this machine alone.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many; else one for every GPU, or one a machine.",
+)
+@click.option(
+    "--gpus-per-worker",
+    type=click.FloatRange(0),
+    metavar="G",
+    help="What each takes, also a part of one; else 1 with DEVICE=cuda.",
+)
+def backfill(settings: Settings, **arguments: Any) -> int:
     """Give every product its image, text and combined vector.
 
     Products that have theirs are skipped, unless title, description or picture addresses have
@@ -45,54 +75,91 @@ def backfill(settings: Settings, everything: bool, dry_run: bool, **arguments: A
     Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
     3 done, but some products failed; 130 interrupted.
     """
-    progress = choose(as_json=arguments.pop("as_json"), verbose=arguments.pop("verbose"))
-    how = _How(**{name: arguments.pop(name) for name in ("join", "new", "defer_index")})
-    job = _job(settings, selection_of(settings, arguments), everything=everything)
+    chosen = selection_of(settings, arguments)
+    cluster = _cluster(settings, arguments)
+    return carry_out(settings, chosen, How(cluster=cluster, **arguments))
+
+
+backfill.params += (*RUNNING, *SELECTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How a run is done and shown, whatever it selects: flags of the command."""
+
+    everything: bool
+    dry_run: bool
+    verbose: bool
+    as_json: bool
+    join: bool = False
+    new: bool = False
+    defer_index: bool = False
+    beside: bool = False
+    cluster: Cluster | None = None
+
+
+def carry_out(settings: Settings, chosen: Selection, how: How) -> int:
+    """Embed what is chosen, show it, and give the exit status."""
+    progress = choose(as_json=how.as_json, verbose=how.verbose)
+    if how.beside and how.defer_index:
+        raise click.UsageError("--beside builds indexes at the switch; leave --defer-index out")
+    job = _job(settings, chosen, how)
     with wiring.open_database(settings) as database:
         if how.join:
             job = _joined(database, job)
             settings = settings.model_copy(update={"images_per_product": job.images_per_product})
         progress.configured(_configuration(settings, job))
-        if dry_run:
-            return _dry_run(settings, database, job, progress)
-        report = _run(settings, database, job, progress, how)
+        with wiring.generation(database, beside=job.beside) as written:
+            if how.dry_run:
+                return _dry_run(settings, written, job, progress)
+            report = _run(settings, written, job, progress, how)
     return report.exit_status
 
 
-backfill.params += SELECTION
+def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
+    """Take the cluster's flags out of the command's arguments."""
+    engine = arguments.pop("engine")
+    given = {name: arguments.pop(name) for name in ("address", "workers", "gpus_per_worker")}
+    if engine == "local":
+        if any(value is not None for value in given.values()):
+            raise click.UsageError("--address, --workers and --gpus-per-worker need --engine ray")
+        return None
+    if arguments["verbose"]:
+        raise click.UsageError("--verbose tells what this process does; leave --engine ray out")
+    if given["address"] is not None and settings.database_url is None:
+        raise click.UsageError("a cluster does not reach the embedded Postgres; set DATABASE_URL")
+    here = settings.device == "cuda" and settings.embedding_server_url is None
+    gpus = given.pop("gpus_per_worker")
+    return Cluster(gpus_per_worker=float(here) if gpus is None else gpus, **given)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _How:
-    join: bool
-    new: bool
-    defer_index: bool
-
-
-def _job(settings: Settings, chosen: Selection, *, everything: bool) -> Job:
+def _job(settings: Settings, chosen: Selection, how: How) -> Job:
     return Job(
         selection=chosen,
         batch_size=settings.batch_size,
-        max_batches=0 if everything else settings.max_batches,
+        max_batches=0 if how.everything else settings.max_batches,
         images_per_product=settings.images_per_product,
+        beside=how.beside,
     )
 
 
 def _joined(database: Database, job: Job) -> Job:
     if job.selection != Selection(skip_existing=job.selection.skip_existing):
         raise click.UsageError("--join works on what the open run selects; leave the selection out")
-    return wiring.newest_open_run(database).job
+    opened = wiring.newest_open_run(database).job
+    if job.beside and not opened.beside:
+        raise click.UsageError("the open run is not --beside: leave that out, or --join")
+    return opened
 
 
-def _run(settings: Settings, database: Database, job: Job, progress: Progress, how: _How) -> Report:
+def _run(settings: Settings, database: Database, job: Job, progress: Progress, how: How) -> Report:
     report = Report()
-    with (
-        wiring.open_embedder(settings, progress.say) as embedder,
-        wiring.open_parts(settings, database, embedder, progress, joins=not how.new) as parts,
-    ):
+    with wiring.open_engine(
+        settings, database, progress, joins=not how.new, cluster=how.cluster
+    ) as engine:
         try:
-            with wiring.around_load(parts, job, database, progress, defer=how.defer_index):
-                local.run(parts, job, report, progress)
+            with wiring.around_load(engine.ends, job, database, progress, defer=how.defer_index):
+                engine.run(job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
             progress.finish(report, _command_for_all())
@@ -106,7 +173,7 @@ def _run(settings: Settings, database: Database, job: Job, progress: Progress, h
 
 
 def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:
-    due = wiring.catalog(settings, database).due(job.selection)
+    due = wiring.count_due(settings, database, job.selection)
     products = job.products(due.products)
     progress.dry_run(due, products, job.batches(products))
     return 0

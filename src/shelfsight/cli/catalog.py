@@ -12,17 +12,24 @@ from shelfsight.settings import Settings
 
 
 @click.command(cls=Command, settings=DATABASE)
-def init(settings: Settings) -> None:
+@click.option(
+    "--triggers/--drop-triggers",
+    default=None,
+    help="Triggers on your tables that tell `shelfsight watch` of changes; left as they are unless"
+    " one of the two is given.",
+)
+def init(settings: Settings, triggers: bool | None) -> None:
     """Create the tables and columns that are missing, and only those.
 
     That is the extension vector, the tables Products, ProductVariants, ProductImages,
-    ProductEmbeddings, EmbeddingFailures, ScanMeans, ScanFeedback and ApiKeys, and missing columns
-    of ProductEmbeddings. Your other tables are left as they are. Run it as often as you like.
+    ProductEmbeddings, EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans,
+    ScanFeedback and ApiKeys, and missing columns of ProductEmbeddings and EmbeddingFailures. Your
+    other tables are left as they are. Run it as often as you like.
     """
-    created = wiring.init(settings)
+    done = wiring.init(settings, triggers=triggers)
     click.echo(f"Database: {wiring.database_name(settings)}")
-    for name in created or ["nothing: all is there"]:
-        click.echo(f"  created {name}")
+    for what in done or ["created nothing: all is there"]:
+        click.echo(f"  {what}")
 
 
 @click.command("import", cls=Command, settings=DATABASE)

@@ -10,12 +10,17 @@ from shelfsight.cli.backfill import backfill
 from shelfsight.cli.catalog import import_file, init, status
 from shelfsight.cli.demo import demo
 from shelfsight.cli.doctor import doctor
+from shelfsight.cli.failures import failures
 from shelfsight.cli.index import index
 from shelfsight.cli.keys import keys
+from shelfsight.cli.models import models
+from shelfsight.cli.prune import prune
+from shelfsight.cli.retry import retry
 from shelfsight.cli.runs import runs
 from shelfsight.cli.scan import scan
 from shelfsight.cli.serve import serve
 from shelfsight.cli.serve_models import serve_models
+from shelfsight.cli.watch import watch
 from shelfsight.errors import ShelfsightError
 
 INTERRUPTED = 130
@@ -44,8 +49,8 @@ def shelfsight(debug: bool) -> None:
 
 
 for command in (
-    *(backfill, runs, init, import_file, status, scan, index),
-    *(serve, keys, serve_models, doctor, demo),
+    *(backfill, watch, runs, failures, retry, prune, init, import_file, status, scan, index),
+    *(models, serve, keys, serve_models, doctor, demo),
 ):
     shelfsight.add_command(command)
 

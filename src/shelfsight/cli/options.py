@@ -10,7 +10,7 @@ from shelfsight.records import Selection
 from shelfsight.settings import Settings, load
 
 DATABASE = ("database_url", "shelfsight_home")
-IN_PROCESS = ("models", "model_dir", "backend", "device")
+IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
     *("embedding_server_url", "embedding_server_api_key", "cold_start_timeout"),
@@ -18,6 +18,7 @@ MODELS = (
 )
 WEIGHTS = ("image_weight", "text_weight")
 PICTURES = ("images_per_product", "image_root", "allow_private_images")
+FETCHING = (*PICTURES, "host_concurrency")
 SERVING = (
     *("scan_views", "scan_timeout", *PICTURES),
     *("rate_limit", "byte_limit", "cors_origins"),
@@ -89,6 +90,15 @@ class Moment(click.ParamType[datetime]):
             example = "2026-01-31 or 2026-01-31T08:00+01:00"
             self.fail(f"{value!r} is not a time such as {example}", param, ctx)
 
+
+RUNNING = (
+    click.Option(
+        ["--all", "everything"], is_flag=True, help="No limit of batches (MAX_BATCHES=0)."
+    ),
+    click.Option(["--dry-run"], is_flag=True, help="Say what would be done; no model is loaded."),
+    click.Option(["-v", "--verbose"], is_flag=True, help="Tell each product's steps."),
+    click.Option(["--json", "as_json"], is_flag=True, help="One JSON object a line."),
+)
 
 SELECTION = (
     click.Option(["--since"], type=Moment(), help="Products created at or after this time."),

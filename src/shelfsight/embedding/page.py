@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from shelfsight.embedding.fusion import mean_of
 from shelfsight.embedding.text import product_text
-from shelfsight.records import NO_CONTENT, Embedded, Failure, Picture, Pictured, Vector
+from shelfsight.records import NO_CONTENT, Embedded, Failure, Picture, Pictured, Product, Vector
 from shelfsight.seams import Embedder, Fusion
 
 CHUNK = 64
@@ -22,7 +22,10 @@ class PageEmbedder:
         self._texts = ThreadPoolExecutor(1, thread_name_prefix="embed texts")
 
     def embed(self, page: Sequence[Pictured]) -> list[Embedded]:
-        """Give each product up to three vectors; what fails for one fails for it alone."""
+        """Give each product up to three vectors; what fails for one fails for it alone.
+
+        A text that is not needed is not embedded; an image that is not needed has no pictures.
+        """
         embedded: list[Embedded] = []
         for start in range(0, len(page), CHUNK):
             chunk = page[start : start + CHUNK]
@@ -35,7 +38,7 @@ class PageEmbedder:
         self._texts.shutdown()
 
     def _embed_chunk(self, chunk: Sequence[Pictured]) -> list[Embedded]:
-        texts = [product_text(item.product.title, item.product.description) for item in chunk]
+        texts = [_text(item.product) for item in chunk]
         text_vectors = self._texts.submit(self._embed_texts, texts)
         failed_pictures = self._embed_pictures(chunk)
         return [
@@ -86,7 +89,8 @@ class PageEmbedder:
             text_result = None
         usable = [picture for picture in item.pictures if picture.vector is not None]
         image = mean_of([picture.vector for picture in usable if picture.vector is not None])
-        if image is None and text_result is None and not failures:
+        is_whole = item.product.needs_image and item.product.needs_text
+        if image is None and text_result is None and not failures and is_whole:
             failures.append(NO_CONTENT)
         return Embedded(
             product=item.product,
@@ -97,3 +101,7 @@ class PageEmbedder:
             picture=usable[0] if usable else None,
             failures=tuple(failures),
         )
+
+
+def _text(product: Product) -> str:
+    return product_text(product.title, product.description) if product.needs_text else ""

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from pydantic_core import from_json
 
 from shelfsight.errors import ServerError
+from shelfsight.retry_after import retry_after
 
 _REFUSING = frozenset({400, 413, 422})
 """Statuses that are about what was sent."""
@@ -71,8 +70,8 @@ class Answer:
             ServerError: no other try will do.
         """
         if self.status in _LATER:
-            after = _retry_after(self.headers)
-            pause = "" if after is None else f", asking for a pause of {max(after, 0):.0f} s"
+            after = retry_after(self.headers)
+            pause = "" if after is None else f", asking for a pause of {after:.0f} s"
             raise AwayError(f"status {self.status}{pause}", after)
         if self.status >= 500 or self.status == _BACKEND_FAILED:
             raise BrokenError(f"server_{self.status}", f"status {self.status}: {self.said}")
@@ -124,15 +123,3 @@ class Answer:
 
 def _excerpt(said: str) -> str:
     return " ".join(said.split())[:200]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `Retry-After`, which is seconds or a date (RFC 9110, 10.2.3)."""
-    sent = headers.get("Retry-After", "").strip()
-    if sent.isdecimal():
-        return float(sent)
-    with suppress(ValueError):
-        date = parsedate_to_datetime(sent)
-        aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return (aware - datetime.now(UTC)).total_seconds()
-    return None

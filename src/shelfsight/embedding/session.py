@@ -37,7 +37,7 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class Session:
-    """Implements `graph.Graph`.
+    """Implements `graph.Graph`. On the CPU it computes with `threads`; 0 means one a core.
 
     Raises:
         ModelError: the graph cannot be loaded, not on `device`, or has no output called `output`.
@@ -45,9 +45,15 @@ class Session:
     """
 
     def __init__(
-        self, graph: bytes | Path, *, name: str, output: str | None, device: Device = "cpu"
+        self,
+        graph: bytes | Path,
+        *,
+        name: str,
+        output: str | None,
+        device: Device = "cpu",
+        threads: int = 0,
     ) -> None:
-        self._session = _open(graph, name, device)
+        self._session = _open(graph, name, device, threads)
         outputs = [value.name for value in self._session.get_outputs()]
         if output is not None and output not in outputs:
             raise ModelError(f"{name}: the graph gives {', '.join(outputs)}, but not {output}")
@@ -69,11 +75,13 @@ class Session:
         return result if places is None else result[np.arange(len(places)), places]
 
 
-def _open(graph: bytes | Path, name: str, device: Device) -> onnxruntime.InferenceSession:
+def _open(
+    graph: bytes | Path, name: str, device: Device, threads: int
+) -> onnxruntime.InferenceSession:
     if device == "cuda":
         _require_cuda()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count() or 1
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
     # A waiting thread sleeps: spinning takes the cores from the stages beside this one.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4

@@ -33,7 +33,9 @@ DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat1
 _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 
 
-def open_pair(name: str, *, model_dir: Path | None, device: Device = "cpu") -> LocalEmbedder:
+def open_pair(
+    name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> LocalEmbedder:
     """Load one of `models.PAIRS`, from where `onnx_model.open_pair` would.
 
     Raises:
@@ -41,22 +43,36 @@ def open_pair(name: str, *, model_dir: Path | None, device: Device = "cpu") -> L
 
     """
     image, text = PAIRS[name]
-    return LocalEmbedder(load_image(image, model_dir, device), load_text(text, model_dir, device))
+    return LocalEmbedder(
+        load_image(image, model_dir, device, threads), load_text(text, model_dir, device, threads)
+    )
 
 
-def load_image(spec: ImageSpec, model_dir: Path | None, device: Device = "cpu") -> ImageModel:
+def load_image(
+    spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> ImageModel:
     """Load one image model; see `open_pair`."""
     row = for_torch(spec)
     folder = model_folder(row, torch_form(spec).hub, model_dir)
+    _compute_with(threads)
     return ImageModel(row, TorchGraph(row, folder, device=device, dtype=DTYPES[device]))
 
 
-def load_text(spec: TextSpec, model_dir: Path | None, device: Device = "cpu") -> TextModel:
+def load_text(
+    spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> TextModel:
     """Load one text model; see `open_pair`."""
     row = for_torch(spec)
     folder = model_folder(row, torch_form(spec).hub, model_dir)
+    _compute_with(threads)
     graph = TorchGraph(row, folder, device=device, dtype=DTYPES[device])
     return TextModel(row, graph, read_tokenizer(row, folder))
+
+
+def _compute_with(threads: int) -> None:
+    """Set the threads of the process, which its models share; 0 leaves them as they are."""
+    if threads:
+        torch.set_num_threads(threads)
 
 
 class TorchGraph:

@@ -23,12 +23,12 @@ def run(parts: Parts, job: Job, report: Report, progress: Progress) -> None:
         KeyboardInterrupt: at the second.
         ShelfsightError: the run cannot go on.
     """
-    with _interruptible() as stop:
+    with interruptible() as stop:
         backfill(parts, job, report, progress, stop)
 
 
 @contextmanager
-def _interruptible() -> Iterator[Event]:
+def interruptible() -> Iterator[Event]:
     """Turn the first signal into an event; must be entered in the main thread."""
     stop = Event()
 

@@ -109,6 +109,17 @@ def shown(address: str) -> str:
     return line if len(line) <= SHOWN_LENGTH else f"{line[: SHOWN_LENGTH - 3]}..."
 
 
+def host_of(address: str) -> str | None:
+    """The `host` or `host:port` of an http(s) address, in lower case; None where it has none."""
+    try:
+        url = _parsed(address, None)
+        _host(url)
+    except UnusablePictureError:
+        return None
+    name = url.host_port_subcomponent if url.scheme in {"http", "https"} else None
+    return name and name.lower()
+
+
 class PublicResolver(AbstractResolver):
     """Resolves names, and refuses one that has any address that is not public."""
 

@@ -3,13 +3,12 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from http.client import responses
 from types import TracebackType
 from typing import Self
-from weakref import WeakValueDictionary
 
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
@@ -18,10 +17,13 @@ from yarl import URL
 from shelfsight import __version__
 from shelfsight.images.addresses import PublicResolver, check_url, is_listed, public_socket
 from shelfsight.images.decode import MAX_BYTES
+from shelfsight.images.hosts import Host, Hosts, LaterError, Manners
 from shelfsight.images.unusable import UnusablePictureError
+from shelfsight.retry_after import retry_after
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({"http_502", "http_503", "http_504"})
+_BUSY = frozenset({429, 503})
 _BROKEN = (
     aiohttp.ClientOSError,
     aiohttp.ClientPayloadError,
@@ -34,13 +36,18 @@ _BROKEN = (
 class Limits:
     """Times in seconds, sizes in bytes, and how many at once, in all and of one host.
 
-    `total` is for one attempt with its redirects; waiting for a place does not count.
+    `total` is for one attempt with its redirects; waiting for a place does not count. A picture
+    waits `patience` in all where its host asks for pauses. A host that always fails is left alone
+    for `host_pause`, 0 meaning never, and then asked once more, with `probe` as its total.
     """
 
     connect: float = 10
     read: float = 15
     total: float = 60
     retry_pause: float = 0.5
+    patience: float = 30
+    host_pause: float = 60
+    probe: float = 5
     redirects: int = 3
     max_bytes: int = MAX_BYTES
     at_once: int = 32
@@ -51,13 +58,28 @@ LIMITS = Limits()
 
 
 class Downloader:
-    """Two pools of connections: to public addresses only, and to hosts the user named."""
+    """Two pools of connections: to public addresses only, and to hosts the user named.
 
-    def __init__(self, private_hosts: frozenset[str], limits: Limits = LIMITS) -> None:
+    `say` hears which host is paused.
+    """
+
+    def __init__(
+        self,
+        private_hosts: frozenset[str],
+        limits: Limits = LIMITS,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._private_hosts = private_hosts
         self._limits = limits
         self._places = asyncio.Semaphore(limits.at_once)
-        self._host_places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._hosts = Hosts(
+            Manners(
+                at_once=limits.per_host,
+                patience=limits.patience,
+                pause=limits.host_pause,
+                say=say,
+            )
+        )
 
     async def __aenter__(self) -> Self:
         tls = ssl.create_default_context()
@@ -93,12 +115,8 @@ class Downloader:
 
         """
         url = check_url(address, self._private_hosts)
-        async with self._host_place(url), self._places:
-            try:
-                data = await self._with_one_retry(url)
-            except (aiohttp.ClientError, OSError) as error:
-                raise _explained(error) from error
-            yield data
+        async with AsyncExitStack() as place:
+            yield await self._patiently(url, place)
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._limits
@@ -112,30 +130,46 @@ class Downloader:
             ),
         )
 
-    def _host_place(self, url: URL) -> asyncio.Semaphore:
-        """The host's semaphore; it is forgotten when nobody waits for it or holds it."""
-        return self._host_places.setdefault(
-            url.raw_authority, asyncio.Semaphore(self._limits.per_host)
-        )
+    async def _patiently(self, url: URL, place: AsyncExitStack) -> bytes:
+        """Wait, without a place, while the host asks for it."""
+        host, patience = self._hosts.of(url.raw_authority), self._limits.patience
+        while True:
+            async with host.turn():
+                await place.enter_async_context(self._places)
+                try:
+                    return await self._with_one_retry(url, host)
+                except LaterError as later:
+                    patience -= max(later.after, 1.0)
+                    if patience < 0:
+                        raise
+            await place.aclose()
 
-    async def _with_one_retry(self, url: URL) -> bytes:
+    async def _with_one_retry(self, url: URL, host: Host) -> bytes:
         attempts = AsyncRetrying(
             stop=stop_after_attempt(2),
             wait=wait_fixed(self._limits.retry_pause),
             retry=retry_if_exception(_may_pass),
             reraise=True,
         )
-        return await attempts(self._attempt, url)
+        return await attempts(self._attempt, url, host)
 
-    async def _attempt(self, url: URL) -> bytes:
-        async with asyncio.timeout(self._limits.total):
-            for _ in range(self._limits.redirects + 1):
-                session = self._private if is_listed(url, self._private_hosts) else self._public
-                async with session.get(url, allow_redirects=False) as response:
-                    target = response.headers.get("Location")
-                    if response.status not in _REDIRECTS or target is None:
-                        return await self._body(response)
-                url = check_url(target, self._private_hosts, base=url)
+    async def _attempt(self, url: URL, host: Host) -> bytes:
+        seconds = self._limits.probe if host.is_paused else self._limits.total
+        with host.judged():
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._answer(url)
+            except (aiohttp.ClientError, OSError) as error:
+                raise _explained(error) from error
+
+    async def _answer(self, url: URL) -> bytes:
+        for _ in range(self._limits.redirects + 1):
+            session = self._private if is_listed(url, self._private_hosts) else self._public
+            async with session.get(url, allow_redirects=False) as response:
+                target = response.headers.get("Location")
+                if response.status not in _REDIRECTS or target is None:
+                    return await self._body(response)
+            url = check_url(target, self._private_hosts, base=url)
         raise UnusablePictureError(
             "too_many_redirects", f"more than {self._limits.redirects} redirects"
         )
@@ -162,18 +196,20 @@ class Downloader:
 
 def _status(response: aiohttp.ClientResponse) -> UnusablePictureError:
     status = response.status
-    return UnusablePictureError(
-        f"http_{status}",
-        f"the server says {status} {responses.get(status, '')}".strip(),
-        retryable=status == 429 or status >= 500,
-    )
+    kind = f"http_{status}"
+    message = f"the server says {status} {responses.get(status, '')}".strip()
+    after = retry_after(response.headers) if status in _BUSY else None
+    if after is not None:
+        return LaterError(kind, message, after)
+    return UnusablePictureError(kind, message, retryable=status == 429 or status >= 500)
 
 
 def _may_pass(error: BaseException) -> bool:
     """Whether to ask once more at once: a broken connection, or a server between two restarts."""
-    if isinstance(error, UnusablePictureError):
-        return error.failure.kind in _PASSING
-    return isinstance(error, _BROKEN) and not isinstance(error, aiohttp.ClientConnectorError)
+    if isinstance(error, UnusablePictureError) and error.failure.kind in _PASSING:
+        return not isinstance(error, LaterError)
+    cause = error.__cause__
+    return isinstance(cause, _BROKEN) and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
 def _explained(error: aiohttp.ClientError | OSError) -> UnusablePictureError:

@@ -3,16 +3,18 @@
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
 
-from shelfsight.images.addresses import shown
+from shelfsight.images.addresses import host_of, shown
 from shelfsight.images.decode import decode, resize
 from shelfsight.images.download import LIMITS, Downloader, Limits
 from shelfsight.images.files import is_path, read_below
@@ -27,12 +29,13 @@ RECENT = 8192
 class FetchConfig:
     """`private_hosts`: `host` or `host:port`, in lower case, fetched from though private.
 
-    Without `image_root` no file is read.
+    Without `image_root` no file is read. `say` hears, from another thread, which host is paused.
     """
 
     images_per_product: int = 1
     image_root: Path | None = None
     private_hosts: frozenset[str] = frozenset()
+    say: Callable[[str], None] = lambda _: None
 
 
 class PictureFetcher:
@@ -47,6 +50,7 @@ class PictureFetcher:
         self._format = picture_format
         self._config = config
         self._recent: OrderedDict[str, Picture | Failure] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[Pictured]]] = set()
         decoders = os.cpu_count() or 1
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
@@ -54,7 +58,7 @@ class PictureFetcher:
         self._open = ExitStack()
         self._open.callback(self._decoders.shutdown, wait=False, cancel_futures=True)
         self._portal = self._open.enter_context(start_blocking_portal(name="pictures"))
-        downloader = Downloader(config.private_hosts, limits)
+        downloader = Downloader(config.private_hosts, limits, config.say)
         self._downloader = self._open.enter_context(
             self._portal.wrap_async_context_manager(downloader)
         )
@@ -63,8 +67,8 @@ class PictureFetcher:
     def fetch(self, page: Sequence[Product]) -> list[Pictured]:
         """The products in order, each with its first pictures as uint8 (side, side, 3).
 
-        Blocks until all are there. If another thread closes meanwhile, it raises
-        `concurrent.futures.CancelledError`.
+        One whose image is not needed comes without. Blocks until all are there. If another thread
+        closes meanwhile, it raises `concurrent.futures.CancelledError`.
         """
         future = self._portal.start_task_soon(self._fetch, page)
         self._pages.add(future)
@@ -83,17 +87,23 @@ class PictureFetcher:
 
     async def _fetch(self, page: Sequence[Product]) -> list[Pictured]:
         limit = self._config.images_per_product
-        urls = dict.fromkeys(url for product in page for url in product.image_urls[:limit])
+        needed = [product.image_urls[:limit] if product.needs_image else () for product in page]
+        urls = dict.fromkeys(chain.from_iterable(needed))
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {url: group.create_task(self._outcome(url)) for url in urls}
+                tasks = {url: group.create_task(self._in_turn(url)) for url in urls}
         except ExceptionGroup as bugs:
             raise bugs.exceptions[0] from None
         outcomes = {url: task.result() for url, task in tasks.items()}
         return [
-            _pictured(product, [outcomes[url] for url in product.image_urls[:limit]])
-            for product in page
+            _pictured(product, [outcomes[url] for url in own])
+            for product, own in zip(page, needed, strict=True)
         ]
+
+    async def _in_turn(self, url: str) -> Picture | Failure:
+        """Wait for another page that is at this very address: it is fetched once."""
+        async with self._turns.setdefault(url, asyncio.Lock()):
+            return await self._outcome(url)
 
     async def _outcome(self, url: str) -> Picture | Failure:
         outcome = self._recent.get(url)
@@ -102,7 +112,9 @@ class PictureFetcher:
                 outcome = await self._picture(url)
             except UnusablePictureError as error:
                 message = f"{shown(url)}: {error.failure.message}"
-                outcome = replace(error.failure, message=message)
+                outcome = replace(error.failure, message=message, host=host_of(url))
+                if outcome.kind == "host_paused":  # it was not asked for
+                    return outcome
             self._recent[url] = outcome
             if len(self._recent) > RECENT:
                 self._recent.popitem(last=False)

@@ -28,7 +28,7 @@ def rgb(image: Image.Image) -> Image.Image:
     elif image.mode == "La":
         image = image.convert("LA")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     rgba = image.convert("RGBA")
     flat = Image.new("RGB", image.size, "white")
     flat.paste(rgba, mask=rgba.getchannel("A"))

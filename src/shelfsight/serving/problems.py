@@ -33,7 +33,7 @@ _AWAY = (
     (
         ModelMismatchError,
         "models_differ",
-        "the stored vectors come from other models: run shelfsight backfill --no-skip-existing",
+        "the stored vectors come from other models than this server's: see shelfsight models",
     ),
     (SchemaError, "not_prepared", "the database is not prepared: run shelfsight init"),
     (ServerError, "model_away", "the models cannot be used now"),

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from shelfsight.database import Transactions, Work
+from shelfsight.database import Query, Rows, Transactions, Work
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 from shelfsight.seams import Embedder
 
@@ -110,3 +110,8 @@ class TimedDatabase:
         """Do `work` in one transaction; see `Database.run`."""
         with self._metrics.step("sql" if read_only else "learn"):
             return self._database.run(work, read_only=read_only)
+
+    def ask(self, *queries: Query) -> list[Rows]:
+        """Read in one round trip; see `Database.ask`."""
+        with self._metrics.step("sql"):
+            return self._database.ask(*queries)

@@ -16,8 +16,10 @@ from shelfsight.serving.scan_metrics import ScanMetrics
 from shelfsight.serving.workers import Workers
 from shelfsight.storage.feedback import FeedbackStore
 
-FETCH_LIMITS = FetchLimits(connect=4, read=6, total=10, retry_pause=0.2, at_once=16, per_host=8)
-"""Someone waits for the answer: shorter times than for the catalogue."""
+FETCH_LIMITS = FetchLimits(
+    connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, at_once=16
+)
+"""Someone waits for the answer: shorter times than for the catalogue, and no host is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,13 @@ _SOCKET_PATH = 103
 _SHM_NEEDED = 1 << 30
 """Bytes of /dev/shm below which parallel index builds use files: a container has 64 MB."""
 
+_BUFFERS = 128 << 20, 1 << 30
+"""Bytes, at least and at most. An index of 100,000 vectors of 768 numbers takes 200 MB: in 128 MB,
+the default, searches push each other's pages out."""
+
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""The limit of a container's memory (Linux, cgroup v2)."""
+
 _ORPHAN_PATIENCE = 30
 """Seconds that backends of a killed server may take to notice and end."""
 
@@ -73,7 +80,7 @@ class Cluster:
     def _create(self, binaries: Path, gate: int) -> None:
         """Create the cluster under another name, so that there is never half of one.
 
-        The defaults of `initdb` fit: 100 connections, 128 MB of shared buffers, fsync.
+        The defaults of `initdb` fit (100 connections, fsync), but for the buffers.
         """
         if self._data.exists() and any(self._data.iterdir()):
             raise EmbeddedDatabaseError(
@@ -88,7 +95,7 @@ class Cluster:
             [
                 *(binaries / "initdb", "-D", unfinished, "-U", "postgres", "--auth=trust"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
-                "--no-instructions",
+                *("--no-instructions", "--set", f"shared_buffers={_buffers() >> 10}kB"),
             ],
             pass_fds=[gate],
         )
@@ -188,6 +195,18 @@ def _settings(sockets: Path) -> list[str]:
     if _small_shared_memory():
         settings["dynamic_shared_memory_type"] = "mmap"
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+
+def _buffers() -> int:
+    """Bytes: a quarter of the memory, the usual share, as far as `_BUFFERS`.
+
+    `postgresql.conf` has it, so that it can be changed there.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no container, or one without a limit: "max"
+        memory = min(memory, int(_CONTAINER.read_text()))
+    least, most = _BUFFERS
+    return min(most, max(least, memory // 4))
 
 
 def _small_shared_memory() -> bool:

@@ -7,30 +7,44 @@ from psycopg import sql
 
 from shelfsight import statements
 from shelfsight.database import Connection
-from shelfsight.records import Embedded, Failure, Stage
+from shelfsight.records import TEXT_STAGES, Embedded, Failure, Stage
 
 QUERIES = statements.load("shelfsight.storage", "queries.sql")
 
 _SOON = timedelta(minutes=5)
 _TOMORROW = timedelta(days=1)
 
-_MAY_COME_BACK = ("http_", "file_not_found", "forbidden_", "bad_address")
+_MAY_COME_BACK = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
 """Kinds that another day, or another setting, may mend though the content stays the same."""
 
 
 def record_failures(connection: Connection, page: Sequence[Embedded], id_type: sql.SQL) -> None:
-    """Bring the failures of a page's products up to date: clear what went well, count the rest."""
+    """Bring the failures of a page's products up to date: clear what went well, count the rest.
+
+    What was not needed, and so not tried, waits on.
+    """
     failed: dict[tuple[str, Stage], tuple[Embedded, Failure]] = {}
     for item in page:
         for failure in sorted(item.failures, key=_patience, reverse=True):
             failed[item.product.id, failure.stage] = item, failure
+    waiting = [(item, stage) for item in page for stage in item.product.unneeded_stages]
+    stay = [*failed, *((item.product.id, stage) for item, stage in waiting)]
     connection.execute(
         QUERIES["clear_failures"].format(id_type=id_type),
         {
             "ids": [item.product.id for item in page],
-            "failed": [f"{product} {stage}" for product, stage in failed],
+            "stay": [f"{product} {stage}" for product, stage in stay],
         },
     )
+    if waiting:
+        connection.execute(
+            QUERIES["carry_failures"].format(id_type=id_type),
+            {
+                "ids": [item.product.id for item, _ in waiting],
+                "stages": [stage.value for _, stage in waiting],
+                "hashes": [item.product.source_hash for item, _ in waiting],
+            },
+        )
     if not failed:
         return
     with connection.cursor() as cursor:
@@ -46,7 +60,9 @@ def _row(item: Embedded, failure: Failure) -> dict[str, object]:
         "stage": failure.stage.value,
         "kind": failure.kind,
         "message": failure.message.replace("\0", "").encode("utf-8", "replace").decode(),
+        "host": failure.host,
         "source_hash": item.product.source_hash,
+        "part": 1 if failure.stage in TEXT_STAGES else 2,
         "wait": _wait(failure),
         "doubles": failure.retryable,
     }

@@ -6,7 +6,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shelfsight import statements
+from shelfsight import archived, statements
 from shelfsight.errors import FilterError
 from shelfsight.matching import Filters
 
@@ -20,7 +20,7 @@ _WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id" = v."ProductId"')
 class Chosen:
     """What a statement needs of filters: `join`, the condition `chosen`, and `values`.
 
-    `variants` are the columns of `"ProductVariants"`.
+    What is archived never passes. `variants` are the columns of `"ProductVariants"`.
 
     Raises:
         FilterError: the shop's tables have no such column.
@@ -29,6 +29,7 @@ class Chosen:
     def __init__(self, filters: Filters, columns: Columns) -> None:
         self.variants = columns("ProductVariants")
         self._products = columns("Products")
+        self._living = archived.living(self.variants, self._products, "v")
         self._conditions: list[sql.Composable] = []
         self.join: sql.Composable = sql.SQL("")
         self.values: dict[str, Any] = {}
@@ -47,11 +48,12 @@ class Chosen:
     @property
     def chosen(self) -> sql.Composable:
         """The condition over a variant `v`, and its product `p` where that is joined."""
-        return sql.SQL(" AND ").join(self._conditions) if self._conditions else _TRUE
+        conditions = [*self._living, *self._conditions]
+        return sql.SQL(" AND ").join(conditions) if conditions else _TRUE
 
     @property
     def is_all(self) -> bool:
-        """Whether every product passes."""
+        """Whether nothing is asked for: every product passes, but for those that are archived."""
         return not self._conditions
 
     def _add(self, name: str, value: object, comparison: sql.Composable, column: str) -> None:

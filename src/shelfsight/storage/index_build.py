@@ -25,7 +25,7 @@ from shelfsight.storage.index import (
 )
 from shelfsight.storage.nearest import FEW
 
-_WORKERS = "max_parallel_maintenance_workers"
+WORKERS = "max_parallel_maintenance_workers"
 
 CANDIDATES = 128
 """`ef_construction`. Of 100,000 clustered vectors an index of 64 lost every fortieth neighbour,
@@ -43,7 +43,7 @@ _ROW, _FIXED = 800, 8 << 20
 _PARALLEL_SAFE = [0, 8, 2]
 """The pgvector from which several processes may build an index; before, they overrun memory."""
 
-_NO_ROOM = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
+NO_ROOM = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
 """What Postgres says where processes cannot share that much memory: a container may have 64 MB."""
 
 
@@ -114,10 +114,10 @@ def _build(database: Database, one: IndexState, watcher: Watcher) -> None:
     start = monotonic()
     settings = {**UNLIMITED, **database.run(partial(sized_for, one), read_only=True)}
     try:
-        with _watched(database, one.index.name, watcher):
-            for workers in (settings[_WORKERS], "0"):
+        with watched(database, one.index.name, watcher):
+            for workers in (settings[WORKERS], "0"):
                 create = partial(_create, one.index, watcher, workers == "0")
-                if database.run_alone(create, {**settings, _WORKERS: workers}):
+                if database.run_alone(create, {**settings, WORKERS: workers}):
                     break
     except (KeyboardInterrupt, DatabaseError):
         _clear(database, one.index, watcher)
@@ -139,7 +139,7 @@ def _create(index: Index, watcher: Watcher, alone: bool, connection: Connection)
     _drop_broken(index, watcher, connection)
     try:
         connection.execute(statement)
-    except _NO_ROOM as error:
+    except NO_ROOM as error:
         if alone:
             raise
         watcher.say(f"{index.name}: {error.diag.message_primary}; once more, by one process")
@@ -177,7 +177,7 @@ def sized_for(one: IndexState, connection: Connection) -> dict[str, str]:
     needed = one.rows * (2 * (one.index.width or 0) + _ROW) + _FIXED
     return {
         "maintenance_work_mem": f"{max(memory, min(needed, room)) >> 10}kB",
-        _WORKERS: str(workers if version >= _PARALLEL_SAFE else 0),
+        WORKERS: str(workers if version >= _PARALLEL_SAFE else 0),
     }
 
 
@@ -191,10 +191,11 @@ def _spare_memory() -> int:
 
 
 @contextmanager
-def _watched(database: Database, name: str, watcher: Watcher) -> Iterator[None]:
+def watched(database: Database, name: str, watcher: Watcher) -> Iterator[None]:
     """Tell the watcher of the build that goes on meanwhile."""
     done = Event()
-    thread = Thread(target=_watch, args=(database.url, name, watcher, done), daemon=True)
+    looking = Database(database.url, schema=database.schema, reconnect_seconds=0)
+    thread = Thread(target=_watch, args=(looking, name, watcher, done), daemon=True)
     thread.start()
     try:
         yield
@@ -203,8 +204,8 @@ def _watched(database: Database, name: str, watcher: Watcher) -> Iterator[None]:
         thread.join()
 
 
-def _watch(url: str, name: str, watcher: Watcher, done: Event) -> None:
-    with closing(Database(url, reconnect_seconds=0)) as database:
+def _watch(looking: Database, name: str, watcher: Watcher, done: Event) -> None:
+    with closing(looking) as database:
         while not done.wait(POLL):
             try:
                 rows = database.run(

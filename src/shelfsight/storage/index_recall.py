@@ -9,7 +9,7 @@ from psycopg import sql
 
 from shelfsight.database import Connection, Database
 from shelfsight.storage.index import INDEX_SQL, UNLIMITED, Index, IndexState, read
-from shelfsight.storage.nearest import EF_SEARCH, Indexes
+from shelfsight.storage.nearest import EF_SEARCH, settings
 
 NEIGHBOURS = 10
 
@@ -64,7 +64,7 @@ def _recall(index: Index, connection: Connection) -> float:
 
 def _by_index(index: Index, sample: Sample, connection: Connection) -> list[list[float]]:
     """The cosine distances of the neighbours that the index finds, for each query."""
-    Indexes(connection, NEIGHBOURS)
+    connection.execute(*settings(NEIGHBOURS))
     connection.execute(INDEX_SQL["nothing_else"])
     statement = INDEX_SQL["nearest_by_index"].format(
         column=sql.Identifier(index.column), width=sql.Literal(index.width)

@@ -78,7 +78,9 @@ class ApiKeys:
             return connection.execute(QUERIES[name], values).fetchall()
 
         try:
-            return self._database.run(work, read_only=read_only)
+            if read_only:
+                return self._database.ask((QUERIES[name], values or {}))[0]
+            return self._database.run(work)
         except psycopg.errors.UndefinedTable:
             raise SchemaError(
                 'the database is not prepared (there is no table "ApiKeys"); run: shelfsight init'

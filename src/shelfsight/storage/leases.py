@@ -14,7 +14,8 @@ from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError
 from shelfsight.records import Embedded
 from shelfsight.report import Report
-from shelfsight.runs import KeyRange, Lease, Mark
+from shelfsight.runs import Hold, KeyRange, Lease, Mark, Take
+from shelfsight.storage.queue import settle
 from shelfsight.storage.worker import is_gone, new_name
 
 QUERIES = statements.load("shelfsight.storage", "runs.sql")
@@ -138,10 +139,10 @@ def is_left(database: Database, run: int) -> bool:
 
 
 class LeaseLostError(Exception):
-    """Another tenure of this range has begun: this page must not be stored."""
+    """Another worker holds these products now: this page must not be stored."""
 
-    def __init__(self, lease: Lease) -> None:
-        super().__init__(f"range {lease.number} of run {lease.run}")
+    def __init__(self, lease: Hold) -> None:
+        super().__init__(lease)
         self.lease = lease
 
 
@@ -152,6 +153,10 @@ def advance(connection: Connection, mark: Mark, page: Sequence[Embedded], id_typ
         LeaseLostError: the range has another holder, or lacks the page before this one.
     """
     lease = mark.lease
+    if isinstance(lease, Take):
+        if not settle(connection, lease):
+            raise LeaseLostError(lease)
+        return True
     report = Report()
     report.add(page)
     counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}

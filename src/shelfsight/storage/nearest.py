@@ -1,11 +1,15 @@
-"""The nearest neighbours of a vector: through an index where that pays, else one by one."""
+"""The statement of a search: the nearest neighbours of a vector and what its words name, compared.
 
-from collections.abc import Mapping
+All of it is one statement, so that a scan costs one round trip and reads no row twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from psycopg import sql
 
 from shelfsight import statements
-from shelfsight.database import Connection
+from shelfsight.database import Query
 from shelfsight.matching import Sought
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH, Modality
 from shelfsight.storage.filters import Chosen
@@ -24,58 +28,122 @@ EF_SEARCH = 100
 FEW = 5_000
 """So many chosen products, or fewer, are compared one by one: a graph would miss some of them."""
 
+FEW_TEXTS = 20_000
+"""So many rows, or fewer, are searched for words without an index."""
 
+NAMED = 50
+"""How many products that share all words become candidates, and how many by SKU or barcode."""
+
+_LONGEST_CODE = 64
+
+_SHOWN = {
+    "product_id": "ProductId",
+    "title": "Title",
+    "description": "Description",
+    "sku": "Sku",
+    "price": "Price",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Indexes:
-    """Which of our indexes are valid now, and about how many rows there are.
+    """Which of our indexes are valid, and about how many rows there are; -1: never counted."""
 
-    Sets for the transaction that they look at `EF_SEARCH` neighbours, or `limit` if that is more.
-    """
-
-    def __init__(self, connection: Connection, limit: int) -> None:
-        values = {"ef_search": str(max(EF_SEARCH, limit))}
-        row = connection.execute(QUERIES["indexes"], values).fetchone()
-        self.rows: int
-        self._names: list[str]
-        _, _, self.rows, self._names = row or ("", "", 0, [])
+    rows: int
+    names: Sequence[str]
 
     def has(self, what: str) -> bool:
         """Whether there is the index of a column, or of the words."""
-        return f"shelfsight_{what}" in self._names
+        return f"shelfsight_{what}" in self.names
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all rows are compared one by one."""
+        return 0 <= self.rows <= FEW
+
+    @property
+    def find_words(self) -> bool:
+        """Whether words are looked for: through an index, or in few rows."""
+        return self.has("words") or self.rows <= FEW_TEXTS
 
 
-def nearest(
-    connection: Connection, indexes: Indexes, sought: Sought, chosen: Chosen, limit: int
-) -> list[object]:
-    """The ids of the `limit` nearest in the sought column, nearest first.
+def settings(limit: int) -> Query:
+    """Have a transaction look at `EF_SEARCH` neighbours, or `limit` if that is more."""
+    return QUERIES["settings"], {"ef_search": str(max(EF_SEARCH, limit))}
 
-    Fewer only where fewer pass the filters and have that vector: an index that gives fewer is not
-    believed.
+
+def count_chosen(chosen: Chosen) -> Query:
+    """How many products pass, `FEW + 1` standing for all above."""
+    statement = QUERIES["count_chosen"].format(join=chosen.join, chosen=chosen.chosen)
+    return statement, {"most": FEW + 1, **chosen.values}
+
+
+def search(
+    sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_words: bool
+) -> Query:
+    """The `limit` nearest in the sought column, and what the words name, each compared exactly.
+
+    A product may come twice. The columns are those of `search` in `search.sql`.
     """
-    has_index = indexes.has(f"{sought.column}_hnsw")
-    if has_index and not _are_few(connection, indexes, chosen):
-        ids = _near(connection, "by_index", sought, chosen, limit)
-        if len(ids) == limit:
-            return ids
-    return _near(connection, "one_by_one", sought, chosen, limit)
+    image, centre, words = sought.image, sought.centre, sought.words
+    how = "image_score" if centre is None else "centred_score"
+    statement = QUERIES["search"].format(
+        parts=sql.SQL(" UNION ALL ").join(_parts(sought, chosen, by_index, find_words)),
+        image_score=QUERIES["no_score" if image is None else how],
+        text_score=QUERIES["no_score" if sought.text is None else "text_score"],
+        word_score=QUERIES["word_score" if words else "no_score"],
+    )
+    values = {
+        "query": sought.query,
+        "limit": limit,
+        "named": NAMED,
+        "image": image if image is None or centre is None else image - centre.scans,
+        "mean": centre and centre.catalogue,
+        "text": sought.text,
+        "words": words,
+        "codes": _codes(words or ""),
+        **chosen.values,
+    }
+    return statement, values
 
 
-def _are_few(connection: Connection, indexes: Indexes, chosen: Chosen) -> bool:
-    few_rows = 0 <= indexes.rows <= FEW
-    if chosen.is_all or few_rows:
-        return few_rows
-    count = QUERIES["count_chosen"].format(join=chosen.join, chosen=chosen.chosen)
-    row = connection.execute(count, {"most": FEW + 1, **chosen.values}).fetchone()
-    return row is not None and row[0] <= FEW
-
-
-def _near(
-    connection: Connection, how: str, sought: Sought, chosen: Chosen, limit: int
-) -> list[object]:
+def _parts(
+    sought: Sought, chosen: Chosen, by_index: bool, find_words: bool
+) -> Sequence[sql.Composed]:
+    """What gives candidates: the nearest, those with all the words, those with that very code."""
     name, width = COLUMNS[sought.column]
     column = sql.Identifier(name)
-    distance = QUERIES[how].format(column=column, width=sql.Literal(width))
-    statement = QUERIES["near"].format(
-        column=column, distance=distance, join=chosen.join, chosen=chosen.chosen
+    distance = QUERIES["by_index" if by_index else "one_by_one"].format(
+        column=column, width=sql.Literal(width)
     )
-    values = {"query": sought.query, "limit": limit, **chosen.values}
-    return [row[0] for row in connection.execute(statement, values, binary=True)]
+    columns = QUERIES["columns"].format(
+        is_code=_is_code(chosen.variants) if sought.words else sql.SQL("false"),
+        **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
+    )
+    same = {"columns": columns, "join": chosen.join, "chosen": chosen.chosen}
+    parts = [QUERIES["near"].format(column=column, distance=distance, **same)]
+    if sought.words and find_words:
+        parts.append(QUERIES["named"].format(**same))
+    if sought.words and len(sought.words) <= _LONGEST_CODE:
+        parts.append(QUERIES["coded"].format(is_code=_is_code(chosen.variants), **same))
+    return parts
+
+
+def _is_code(variants: Mapping[str, str]) -> sql.Composable:
+    """The condition that a variant's SKU or barcode is among `codes`."""
+    same = [
+        sql.SQL("v.{} = ANY(%(codes)s)").format(sql.Identifier(name))
+        for name in ("Sku", "Barcode")
+        if name in variants
+    ]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(same)) if same else sql.SQL("false")
+
+
+def _codes(words: str) -> list[str]:
+    """The ways in which a SKU or a barcode may be written."""
+    return list({words, words.upper(), words.lower()})
+
+
+def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
+    """A variant's column, or NULL where the table has none."""
+    return sql.SQL("v.{}").format(sql.Identifier(name)) if name in variants else sql.SQL("NULL")

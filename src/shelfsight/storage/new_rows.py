@@ -48,7 +48,7 @@ def copy_new(
 
     `staged` are the rows as they would be staged. Where it cannot be done nothing has changed.
     """
-    if not all(item.product.is_new and not item.failures for item in page):
+    if not all(_is_well(item) for item in page):
         return False
     try:
         with connection.transaction():
@@ -57,6 +57,10 @@ def copy_new(
     except _CANNOT:
         return False
     return True
+
+
+def _is_well(item: Embedded) -> bool:
+    return item.product.is_new and not item.product.unneeded_stages and not item.failures
 
 
 def _row(item: Embedded, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:

@@ -1,6 +1,11 @@
--- name: do_not_wait
+-- name: begin_page
 -- A page that a crash of the server loses is due again: its commit need not wait for the disk.
-SET LOCAL synchronous_commit = off
+LOCK TABLE "ProductEmbeddings" IN ROW EXCLUSIVE MODE;
+SET LOCAL synchronous_commit = off;
+SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
+
+-- name: table
+SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
 -- name: copy_new
 COPY "ProductEmbeddings" (
@@ -8,9 +13,26 @@ COPY "ProductEmbeddings" (
   "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
   "ModelVersions") FROM STDIN (FORMAT BINARY)
 
+-- name: kept
+-- In one order, so that two pages do not wait for each other.
+SELECT "ProductVariantId"::text, "SourceHash", "ModelVersions" ->> 'text',
+  "ModelVersions" ->> 'image', "TextEmbedding"::vector, "ImageEmbedding"::vector
+FROM "ProductEmbeddings"
+WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+ORDER BY "ProductVariantId"
+FOR UPDATE
+
+-- name: waiting
+SELECT "ProductVariantId"::text, "Stage", "SourceHash"
+FROM "EmbeddingFailures"
+WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+ORDER BY "ProductVariantId", "Stage"
+FOR UPDATE
+
 -- name: stage_vectors
+-- "image_state" and "text_state" are made, failed or kept.
 CREATE TEMPORARY TABLE shelfsight_page (
-  id text, image vector, text vector, combined vector, image_failed boolean, text_failed boolean,
+  id text, image vector, text vector, combined vector, image_state text, text_state text,
   image_url text, image_hash text, product_text text, source_hash text, versions jsonb
 ) ON COMMIT DROP
 
@@ -22,15 +44,18 @@ COPY shelfsight_page FROM STDIN (FORMAT BINARY)
 ANALYZE shelfsight_page (id)
 
 -- name: upsert_vectors
--- A vector that could not be made anew stays while the content it came from (the part of the hash
--- before the colon is the text's, the one behind it the pictures') and its model are the same, or
--- are not known. The combined vector then no longer fits, which its missing "fusion" says.
+-- A vector that was not needed anew is kept. One that could not be made anew stays while the content
+-- it came from (the part of the hash before the colon is the text's, the one behind it the pictures')
+-- and its model are the same, or are not known. The combined vector then no longer fits, which its
+-- missing "fusion" says.
 WITH kept AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
-    s.image IS NULL AND s.image_failed AND e."ImageEmbedding" IS NOT NULL
+    s.image_state = 'kept' OR s.image IS NULL AND s.image_state = 'failed'
+      AND e."ImageEmbedding" IS NOT NULL
       AND coalesce(split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2), true)
       AND coalesce(e."ModelVersions" ->> 'image' = %(image_model)s, true) AS keep_image,
-    s.text IS NULL AND s.text_failed AND e."TextEmbedding" IS NOT NULL
+    s.text_state = 'kept' OR s.text IS NULL AND s.text_state = 'failed'
+      AND e."TextEmbedding" IS NOT NULL
       AND coalesce(split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1), true)
       AND coalesce(e."ModelVersions" ->> 'text' = %(text_model)s, true) AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
@@ -47,8 +72,11 @@ WITH kept AS (
     CASE WHEN keep_image THEN old_url ELSE image_url END AS image_url,
     CASE WHEN keep_image THEN old_hash ELSE image_hash END AS image_hash,
     CASE WHEN keep_text THEN old_product_text ELSE product_text END AS product_text,
-    CASE WHEN keep_image OR keep_text THEN (coalesce(old_versions, '{{}}') || versions) - 'fusion'
-         ELSE versions END AS versions
+    jsonb_strip_nulls(jsonb_build_object(
+      'fusion', CASE WHEN keep_image AND image_state = 'failed' OR keep_text AND text_state = 'failed'
+                     THEN NULL ELSE versions -> 'fusion' END,
+      'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
+      'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
   FROM kept
 ), gone AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
@@ -76,21 +104,32 @@ ON CONFLICT ("ProductVariantId") DO UPDATE SET
 -- name: clear_failures
 DELETE FROM "EmbeddingFailures"
 WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
-  AND ("ProductVariantId"::text || ' ' || "Stage") <> ALL(%(failed)s)
+  AND ("ProductVariantId"::text || ' ' || "Stage") <> ALL(%(stay)s)
+
+-- name: carry_failures
+-- What was not tried is of the content as it is now: its part of it has not changed.
+UPDATE "EmbeddingFailures" AS f SET "SourceHash" = x.hash
+FROM unnest(%(ids)s::{id_type}[], %(stages)s::text[], %(hashes)s::text[]) AS x (id, stage, hash)
+WHERE f."ProductVariantId" = x.id AND f."Stage" = x.stage AND f."SourceHash" <> x.hash
 
 -- name: record_failure
 -- What passes is tried again after 5 minutes, then 10, 20, ... up to a day; a picture that is not
 -- there, after a day; where only other content can help, not before that has changed.
 INSERT INTO "EmbeddingFailures" AS f (
-  "ProductVariantId", "Stage", "Kind", "Message", "SourceHash", "NextAttemptAt")
-SELECT v."Id", %(stage)s, %(kind)s, %(message)s, %(source_hash)s, now() + %(wait)s::interval
+  "ProductVariantId", "Stage", "Kind", "Message", "Host", "SourceHash", "NextAttemptAt")
+SELECT v."Id", %(stage)s, %(kind)s, %(message)s, %(host)s, %(source_hash)s,
+  now() + %(wait)s::interval
 FROM "ProductVariants" AS v WHERE v."Id" = %(id)s::{id_type}
 ON CONFLICT ("ProductVariantId", "Stage") DO UPDATE SET
-  "Kind" = EXCLUDED."Kind", "Message" = EXCLUDED."Message", "UpdatedAt" = now(),
-  "Attempts" = CASE WHEN f."SourceHash" = EXCLUDED."SourceHash" THEN f."Attempts" + 1 ELSE 1 END,
+  "Kind" = EXCLUDED."Kind", "Message" = EXCLUDED."Message", "Host" = EXCLUDED."Host",
+  "UpdatedAt" = now(),
+  "Attempts" = CASE
+    WHEN split_part(f."SourceHash", ':', %(part)s) = split_part(EXCLUDED."SourceHash", ':', %(part)s)
+    THEN f."Attempts" + 1 ELSE 1 END,
   "SourceHash" = EXCLUDED."SourceHash",
   "NextAttemptAt" = now() + CASE
-    WHEN %(doubles)s AND f."SourceHash" = EXCLUDED."SourceHash"
+    WHEN %(doubles)s
+      AND split_part(f."SourceHash", ':', %(part)s) = split_part(EXCLUDED."SourceHash", ':', %(part)s)
     THEN least(%(wait)s::interval * power(2, least(f."Attempts", 16)), interval '1 day')
     ELSE %(wait)s::interval END
 

@@ -1,4 +1,4 @@
-"""Creates the tables that are missing, and the columns that `"ProductEmbeddings"` lacks."""
+"""Creates the tables that are missing, and the columns that an older table of ours lacks."""
 
 from collections.abc import Mapping
 
@@ -28,6 +28,9 @@ _OTHER_COLUMNS = {
     "CreatedAt": "timestamptz NOT NULL DEFAULT now()",
     "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
 }
+
+_NEWER_COLUMNS = {"EmbeddingFailures": {"Host": "text"}}
+"""Columns that tables of ours did not always have."""
 
 _OFTEN_NULL = {"ImageEmbedding", "TextEmbedding", "ImageUrl", "ImageHash", "ProductText"}
 _FILLED = {"Id", "ProductVariantId", "ProductId", "UserId", *VECTOR_COLUMNS, *_OTHER_COLUMNS}
@@ -64,11 +67,9 @@ def check(connection: Connection) -> None:
             some products have nothing.
     """
     _see_vector(connection)
-    found = columns(connection, "ProductEmbeddings")
-    missing = [name for name in (*VECTOR_COLUMNS, *_OTHER_COLUMNS) if name not in found]
-    if missing or not columns(connection, "EmbeddingFailures"):
-        what = f'"ProductEmbeddings" lacks {", ".join(missing)}' if found else "there are no tables"
-        raise SchemaError(f"the database is not prepared ({what}); run: shelfsight init")
+    found = _see_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
+    for table, wanted in _NEWER_COLUMNS.items():
+        _see_columns(connection, table, list(wanted))
     for name, kind in VECTOR_COLUMNS.items():
         if found[name] not in (kind, kind.replace("vector", "halfvec")):
             raise SchemaError(
@@ -84,6 +85,16 @@ def check(connection: Connection) -> None:
                 f'"ProductEmbeddings"."{name}" is NOT NULL, and not every product fills it; run:'
                 f' ALTER TABLE "ProductEmbeddings" ALTER "{name}" DROP NOT NULL'
             )
+
+
+def _see_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
+    """Raise where a table of ours is not there, or lacks a column; gives its columns."""
+    found = columns(connection, table)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        what = f'"{table}" lacks {", ".join(missing)}' if found else "there are no tables"
+        raise SchemaError(f"the database is not prepared ({what}); run: shelfsight init")
+    return found
 
 
 def _see_vector(connection: Connection) -> None:
@@ -151,22 +162,34 @@ def _create_extension(connection: Connection) -> list[str]:
 
 
 def _add_columns(connection: Connection) -> list[str]:
-    found = columns(connection, "ProductEmbeddings")
-    variants = columns(connection, "ProductVariants")
-    wanted: Mapping[str, str] = {
-        "ProductId": variants.get("ProductId", "text"),
-        "UserId": variants.get("UserId", "text"),
-        **VECTOR_COLUMNS,
-        **_OTHER_COLUMNS,
-    }
-    missing = {name: kind for name, kind in wanted.items() if name not in found}
-    if "ProductVariantId" not in found:
+    if "ProductVariantId" not in columns(connection, "ProductEmbeddings"):
         raise SchemaError('"ProductEmbeddings" has no column "ProductVariantId": not our table')
-    for name, kind in missing.items():
-        statement = sql.SQL('ALTER TABLE "ProductEmbeddings" ADD COLUMN {} {}')
-        connection.execute(statement.format(sql.Identifier(name), statements.trusted(kind)))
+    variants = columns(connection, "ProductVariants")
+    wanted = {
+        "ProductEmbeddings": {
+            "ProductId": variants.get("ProductId", "text"),
+            "UserId": variants.get("UserId", "text"),
+            **VECTOR_COLUMNS,
+            **_OTHER_COLUMNS,
+        },
+        **_NEWER_COLUMNS,
+    }
+    done = [name for table, kinds in wanted.items() for name in _add(connection, table, kinds)]
     check(connection)
-    return [f'column "ProductEmbeddings"."{name}"' for name in missing]
+    return done
+
+
+def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[str]:
+    """Add the columns that a table lacks; gives their names."""
+    found = columns(connection, table)
+    missing = {name: kind for name, kind in wanted.items() if name not in found}
+    for name, kind in missing.items():
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
+                sql.Identifier(table), sql.Identifier(name), statements.trusted(kind)
+            )
+        )
+    return [f'column "{table}"."{name}"' for name in missing]
 
 
 def _add_unique(connection: Connection) -> list[str]:

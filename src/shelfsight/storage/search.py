@@ -9,21 +9,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import psycopg
 from pgvector import Vector as PgVector
-from psycopg import sql
 
-from shelfsight.database import Connection, Transactions, Work, columns
+from shelfsight.database import Connection, Query, Rows, Transactions, columns
 from shelfsight.errors import FilterError
 from shelfsight.matching import Candidate, Filters, Means, Sought
 from shelfsight.records import ModelPair, Vector
 from shelfsight.storage.filters import Chosen
-from shelfsight.storage.nearest import QUERIES, Indexes, nearest
+from shelfsight.storage.nearest import FEW, QUERIES, Indexes, count_chosen, search, settings
 from shelfsight.storage.stored_models import refuse_others
-
-FEW_TEXTS = 20_000
-"""So many rows, or fewer, are searched for words without an index."""
-
-NAMED = 50
-"""How many products that share all words become candidates."""
 
 MEAN_OF = 10_000
 """How many stored pictures the catalogue's mean is taken over."""
@@ -34,25 +27,20 @@ _REMEMBERED = 5_000
 FRESH = 60.0
 """Seconds for which what was learnt about tables, models and means is not asked again."""
 
-_LONGEST_CODE = 64
-
-_SHOWN = {
-    "product_id": "ProductId",
-    "title": "Title",
-    "description": "Description",
-    "sku": "Sku",
-    "price": "Price",
-}
-
 _FIELDS = (
     "id",
-    *_SHOWN,
+    "product_id",
+    "title",
+    "description",
+    "sku",
+    "price",
     "image_url",
     "image_score",
     "text_score",
     "word_score",
     "is_code",
 )
+"""The columns of `search` in `search.sql`, between whether a row is near and its table."""
 
 Asked = TypeVar("Asked")
 
@@ -63,7 +51,8 @@ class PostgresProductSearch:
     def __init__(self, database: Transactions) -> None:
         self._database = database
         self._answers: dict[object, tuple[float, Any]] = {}
-        self._model = ""
+        self._models = ModelPair(image="", text="")
+        self._table: int | None = None
 
     def require(self, models: ModelPair) -> None:
         """Refuse queries of other models than those that made the stored vectors.
@@ -72,8 +61,9 @@ class PostgresProductSearch:
             SchemaError: the columns are missing or of other dimensions.
             ModelMismatchError: other models made the stored vectors.
         """
-        self._model = models.image
-        self._fresh(("models", models), partial(refuse_others, self._database, models))
+        self._models = models
+        ask = partial(refuse_others, self._database, models)
+        self._table = self._fresh(("models", models), ask)
 
     def candidates(self, sought: Sought, filters: Filters, limit: int) -> list[Candidate]:
         """The `limit` products nearest to what is sought, and those that its words name.
@@ -82,17 +72,15 @@ class PostgresProductSearch:
 
         Raises:
             FilterError: the shop's tables have no such column.
+            ModelMismatchError: others were switched to since `require`.
         """
-        chosen = Chosen(filters, self._columns)
-
-        def work(connection: Connection) -> list[Candidate]:
-            indexes = Indexes(connection, limit)
-            ids = nearest(connection, indexes, sought, chosen, limit)
-            if sought.words:
-                ids += _named(connection, indexes, sought.words, chosen)
-            return _score(connection, list(dict.fromkeys(ids)), sought, chosen)
-
-        return self._read(work)
+        rows = self._nearest(sought, filters, limit)
+        if not rows or self._table in (None, rows[0][-1]):
+            found = (dict(zip(_FIELDS, row[1:-1], strict=True)) for row in rows)
+            return list({one["id"]: Candidate(**one) for one in found}.values())
+        self._answers.clear()  # all of it was learnt of another table
+        self.require(self._models)
+        return self.candidates(sought, filters, limit)
 
     def is_empty(self, filters: Filters) -> bool:
         """Whether nothing is stored that passes the filters.
@@ -125,7 +113,7 @@ class PostgresProductSearch:
         if not means or not self._columns("ScanMeans"):
             return None
         (catalogue,) = means
-        values = {"owner": owner or "", "model": self._model}
+        values = {"owner": owner or "", "model": self._models.image}
         rows = self._fresh(("scans", owner), partial(self._run, "scans_mean", values))
         if not rows:
             return Means(catalogue=catalogue)
@@ -137,7 +125,7 @@ class PostgresProductSearch:
             return
         values = {
             "owner": owner or "",
-            "model": self._model,
+            "model": self._models.image,
             "image": image,
             "remembered": _REMEMBERED,
         }
@@ -146,6 +134,33 @@ class PostgresProductSearch:
             return connection.execute(QUERIES["learn"], values, binary=True).fetchall()
 
         self._answers["scans", owner] = monotonic(), self._database.run(work)
+
+    def _nearest(self, sought: Sought, filters: Filters, limit: int) -> Rows:
+        """The rows of `search`; an index that gives too few of the nearest is not believed."""
+        chosen = Chosen(filters, self._columns)
+        indexes = self._fresh("indexes", self._indexes)
+        compare = partial(search, sought, chosen, limit, find_words=indexes.find_words)
+        if indexes.has(f"{sought.column}_hnsw") and not self._are_few(indexes, filters, chosen):
+            _, rows = self._ask(settings(limit), compare(by_index=True))
+            if sum(is_near for is_near, *_ in rows) == limit:
+                return rows
+        (rows,) = self._ask(compare(by_index=False))
+        return rows
+
+    def _indexes(self) -> Indexes:
+        (rows,) = self._ask((QUERIES["indexes"], {}))
+        return Indexes(*rows[0]) if rows else Indexes(0, ())
+
+    def _are_few(self, indexes: Indexes, filters: Filters, chosen: Chosen) -> bool:
+        if chosen.is_all or indexes.are_few:
+            return indexes.are_few
+
+        def count() -> int:
+            return int(self._ask(count_chosen(chosen))[0][0][0])
+
+        # an owner asks again and again; of other filters there is no end
+        is_owners = filters == Filters(owner=filters.owner)
+        return (self._fresh(("count", filters.owner), count) if is_owners else count()) <= FEW
 
     def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
         """The mean, or nothing where there is no picture."""
@@ -159,14 +174,15 @@ class PostgresProductSearch:
 
         return self._fresh(("columns", table), ask)
 
-    def _run(
-        self, name: str, values: Mapping[str, object], chosen: Chosen | None = None
-    ) -> list[tuple[Any, ...]]:
-        return self._read(partial(_rows, name=name, values=values, chosen=chosen))
+    def _run(self, name: str, values: Mapping[str, object], chosen: Chosen | None = None) -> Rows:
+        if chosen is None:
+            return self._ask((QUERIES[name], values))[0]
+        statement = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
+        return self._ask((statement, {**values, **chosen.values}))[0]
 
-    def _read(self, work: Work[Asked]) -> Asked:
+    def _ask(self, *queries: Query) -> list[Rows]:
         try:
-            return self._database.run(work, read_only=True)
+            return self._database.ask(*queries)
         except psycopg.DataError as error:
             said = error.diag.message_primary
             raise FilterError(f"products cannot be chosen like this: {said}") from error
@@ -180,81 +196,6 @@ class PostgresProductSearch:
         if answer:
             self._answers[what] = monotonic(), answer
         return answer
-
-
-def _rows(
-    connection: Connection, name: str, values: Mapping[str, object], chosen: Chosen | None
-) -> list[tuple[Any, ...]]:
-    statement: sql.SQL | sql.Composed = QUERIES[name]
-    if chosen is not None:
-        statement = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
-        values = {**values, **chosen.values}
-    return connection.execute(statement, values, binary=True).fetchall()
-
-
-def _named(connection: Connection, indexes: Indexes, words: str, chosen: Chosen) -> list[object]:
-    """Products that have all these words, or have them as SKU or barcode."""
-    ids: list[object] = []
-    if indexes.has("words") or indexes.rows <= FEW_TEXTS:
-        values = {"words": words, "limit": NAMED}
-        ids += [row[0] for row in _rows(connection, "named", values, chosen)]
-    if len(words) <= _LONGEST_CODE:
-        statement = QUERIES["coded"].format(
-            join=chosen.join, chosen=chosen.chosen, is_code=_is_code(chosen.variants)
-        )
-        values = {"codes": _codes(words), "limit": NAMED, **chosen.values}
-        ids += [row[0] for row in connection.execute(statement, values)]
-    return ids
-
-
-def _score(
-    connection: Connection, ids: list[object], sought: Sought, chosen: Chosen
-) -> list[Candidate]:
-    """Compare each candidate exactly; only what passes the filters comes back."""
-    image, centre = sought.image, sought.centre
-    if image is not None and centre is not None:
-        image = image - centre.scans
-    how = "image_score" if centre is None else "centred_score"
-    statement = QUERIES["score"].format(
-        join=chosen.join,
-        chosen=chosen.chosen,
-        image_score=QUERIES["no_score" if image is None else how],
-        text_score=QUERIES["no_score" if sought.text is None else "text_score"],
-        word_score=QUERIES["word_score" if sought.words else "no_score"],
-        is_code=_is_code(chosen.variants) if sought.words else sql.SQL("false"),
-        **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
-    )
-    values = {
-        "ids": ids,
-        "image": image,
-        "mean": centre and centre.catalogue,
-        "text": sought.text,
-        "words": sought.words,
-        "codes": _codes(sought.words or ""),
-        **chosen.values,
-    }
-    rows = connection.execute(statement, values, binary=True).fetchall()
-    return [Candidate(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
-
-
-def _is_code(variants: Mapping[str, str]) -> sql.Composable:
-    """The condition that a variant's SKU or barcode is among `codes`."""
-    same = [
-        sql.SQL("v.{} = ANY(%(codes)s)").format(sql.Identifier(name))
-        for name in ("Sku", "Barcode")
-        if name in variants
-    ]
-    return sql.SQL("({})").format(sql.SQL(" OR ").join(same)) if same else sql.SQL("false")
-
-
-def _codes(words: str) -> list[str]:
-    """The ways in which a SKU or a barcode may be written."""
-    return list({words, words.upper(), words.lower()})
-
-
-def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
-    """A variant's column, or NULL where the table has none."""
-    return sql.SQL("v.{}").format(sql.Identifier(name)) if name in variants else sql.SQL("NULL")
 
 
 def _array(stored: PgVector | None) -> Vector | None:

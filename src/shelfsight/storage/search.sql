@@ -1,9 +1,13 @@
--- name: indexes
--- Which of our indexes can be used, and about how many rows there are (-1: never counted).
--- They are used in strict order, and on through the graph until the limit is reached or too many
+-- name: settings
+-- Indexes are used in strict order, and on through the graph until the limit is reached or too many
 -- rows were looked at.
-SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
-  set_config('hnsw.iterative_scan', 'strict_order', true), reltuples::bigint, ARRAY(
+SELECT set_config('transaction_read_only', 'on', true),
+  set_config('hnsw.ef_search', %(ef_search)s, true),
+  set_config('hnsw.iterative_scan', 'strict_order', true)
+
+-- name: indexes
+-- About how many rows there are (-1: never counted), and which of our indexes can be used.
+SELECT reltuples::bigint, ARRAY(
   SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%')
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
@@ -21,51 +25,57 @@ SELECT count(*) FROM (
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
   WHERE {chosen} LIMIT %(most)s) AS part
 
+-- name: search
+-- Vectors are read only of what the parts give. The table that was read comes last: it stays what
+-- it is until this transaction ends.
+SELECT f.is_near, f.id::text, f.product_id::text, coalesce(f.title::text, ''),
+  left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price::numeric, f.image_url,
+  {image_score}, {text_score}, {word_score}, coalesce(f.is_code, false),
+  (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint)
+FROM ({parts}) AS f
+
+-- name: columns
+v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS description,
+  {sku} AS sku, {price} AS price, e."ImageUrl" AS image_url, e."ImageEmbedding" AS image,
+  e."TextEmbedding" AS text, e."ProductText" AS words, {is_code} AS is_code
+
 -- name: near
-SELECT e."ProductVariantId"
+(SELECT true AS is_near, {columns}
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE e.{column} IS NOT NULL AND {chosen}
 ORDER BY {distance}
-LIMIT %(limit)s
+LIMIT %(limit)s)
 
 -- name: named
-SELECT e."ProductVariantId"
+(SELECT false AS is_near, {columns}
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE to_tsvector('simple', coalesce(e."ProductText", '')) @@ plainto_tsquery('simple', %(words)s)
   AND {chosen}
-LIMIT %(limit)s
+LIMIT %(named)s)
 
 -- name: coded
-SELECT e."ProductVariantId"
+(SELECT false AS is_near, {columns}
 FROM "ProductVariants" AS v
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id" {join}
 WHERE {is_code} AND {chosen}
-LIMIT %(limit)s
-
--- name: score
-SELECT v."Id"::text, {product_id}::text, coalesce({title}::text, ''),
-  left(coalesce({description}::text, ''), 2000), {sku}::text, {price}::numeric,
-  e."ImageUrl", {image_score}, {text_score}, {word_score}, coalesce({is_code}, false)
-FROM "ProductEmbeddings" AS e
-JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE e."ProductVariantId" = ANY(%(ids)s) AND {chosen}
+LIMIT %(named)s)
 
 -- name: no_score
 NULL::float8
 
 -- name: image_score
-1 - (e."ImageEmbedding"::vector <=> %(image)s)
+1 - (f.image::vector <=> %(image)s)
 
 -- name: centred_score
-1 - ((e."ImageEmbedding"::vector - %(mean)s) <=> %(image)s)
+1 - ((f.image::vector - %(mean)s) <=> %(image)s)
 
 -- name: text_score
-1 - (e."TextEmbedding"::vector <=> %(text)s)
+1 - (f.text::vector <=> %(text)s)
 
 -- name: word_score
-(SELECT avg((lexeme = ANY(tsvector_to_array(to_tsvector('simple', coalesce(e."ProductText", '')))))
+(SELECT avg((lexeme = ANY(tsvector_to_array(to_tsvector('simple', coalesce(f.words, '')))))
             ::int)
  FROM unnest(tsvector_to_array(to_tsvector('simple', %(words)s))) AS lexeme)::float8
 

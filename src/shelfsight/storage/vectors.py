@@ -3,39 +3,36 @@
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
 import psycopg
-from pgvector import Vector as PgVector
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight import statements
 from shelfsight.database import Connection, Database, columns, copy_rows
 from shelfsight.errors import SchemaError
-from shelfsight.records import Embedded, ModelPair, Stage, Vector
+from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Embedded, ModelPair, Stage, Vector
 from shelfsight.runs import Mark
 from shelfsight.seams import Fusion
 from shelfsight.storage import schema
+from shelfsight.storage.complete import array, complete
 from shelfsight.storage.failures import QUERIES, record_failures
 from shelfsight.storage.leases import LeaseLostError, advance
 from shelfsight.storage.new_rows import copy_new, types_of
-from shelfsight.storage.stored_models import refuse_others
+from shelfsight.storage.stored_models import checked_table, hold, refuse_others
 
 _STAGED = (
     "text",
     "vector",
     "vector",
     "vector",
-    "bool",
-    "bool",
+    "text",
+    "text",
     "text",
     "text",
     "text",
     "text",
     "jsonb",
 )
-
-_IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
 
 _CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
 """Columns that a shop's own table may have in other types than ours: shorter, or an enum."""
@@ -50,6 +47,7 @@ class PostgresVectorStore:
         self._database = database
         self._fusion = fusion
         self._found: dict[str, dict[str, str]] = {}
+        self._table: int | None = None
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
         """Refuse, before the first write, vectors that would not fit those that are stored.
@@ -59,41 +57,45 @@ class PostgresVectorStore:
             ModelMismatchError: other models made the stored vectors, and not `replace`.
         """
         if replace:
-            self._database.run(schema.check, read_only=True)
+            self._table = self._database.run(checked_table, read_only=True)
         else:
-            refuse_others(self._database, models)
+            self._table = refuse_others(self._database, models)
 
     def save(
         self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
     ) -> list[Embedded]:
         """Store a page in one transaction, and hand it on. A lost connection redoes the page.
 
-        With `mark` its lease moves on in the same transaction; gives `[]` where that is lost.
+        With `mark` its lease moves on in the same transaction; gives `[]` where that is lost. What
+        is handed on has its stored vectors too; a product of which they have become others, or
+        are gone, is left as it is, and out.
 
         Raises:
             SchemaError: a product is there twice.
+            ModelMismatchError: the table was switched to vectors of other models meanwhile.
         """
-        staged = [self._staged(item, models) for item in page]
         types, upsert = self._straight, self._upsert
         id_type = self._id_type()
         values = {"image_model": models.image, "text_model": models.text}
-        failed = [item.product.id for item in page if item.failures]
 
-        def work(connection: Connection) -> None:
-            connection.execute(QUERIES["do_not_wait"])
-            if mark is not None and not advance(connection, mark, page, id_type):
-                return
-            if types is None or not copy_new(connection, page, staged, types):
+        def work(connection: Connection) -> list[Embedded]:
+            self._table = hold(connection, self._table)
+            whole = complete(connection, page, models, self._fusion, id_type)
+            if mark is not None and not advance(connection, mark, whole, id_type):
+                return whole
+            staged = [self._staged(item, models) for item in whole]
+            if types is None or not copy_new(connection, whole, staged, types):
                 connection.execute(QUERIES["stage_vectors"])
                 copy_rows(connection, QUERIES["copy_vectors"], _STAGED, staged)
                 connection.execute(QUERIES["count_staged"])
                 connection.execute(upsert, values)
-            record_failures(connection, page, id_type)
-            if failed:
+            record_failures(connection, whole, id_type)
+            if failed := [item.product.id for item in whole if item.failures]:
                 self._recombine(connection, after=None, only=failed)
+            return whole
 
         try:
-            self._database.run(work)
+            stored = self._database.run(work)
         except LeaseLostError as error:
             error.lease.lose()
             return []
@@ -101,7 +103,7 @@ class PostgresVectorStore:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
         if mark is not None and mark.is_last:
             mark.lease.ended.set()
-        return page
+        return stored
 
     def recombine(self) -> int:
         """Bring combined vectors made with other weights up to date; gives how many."""
@@ -118,15 +120,14 @@ class PostgresVectorStore:
             versions["image"] = models.image
         if item.text is not None:
             versions["text"] = models.text
-        stages = {failure.stage for failure in item.failures}
         picture = item.picture
         return (
             item.product.id,
             item.image,
             item.text,
             item.combined,
-            not stages.isdisjoint(_IMAGE_STAGES),
-            Stage.TEXT in stages,
+            _state(item, IMAGE_STAGES, item.image),
+            _state(item, TEXT_STAGES, item.text),
             picture.url if picture else None,
             picture.content_hash if picture else None,
             item.text_used or None,
@@ -145,7 +146,7 @@ class PostgresVectorStore:
         rows = connection.execute(query, values, binary=True).fetchall()
         if rows:
             combined = (
-                (str(id_), self._fusion.combine(_array(image), _array(text)))
+                (str(id_), self._fusion.combine(array(image), array(text)))
                 for id_, image, text in rows
             )
             connection.execute(QUERIES["stage_combined"])
@@ -189,5 +190,8 @@ def _or_null(found: dict[str, str], name: str) -> sql.Composable:
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in found else sql.SQL("NULL::text")
 
 
-def _array(stored: PgVector | None) -> Vector | None:
-    return None if stored is None else np.asarray(stored.to_numpy(), dtype=np.float32)
+def _state(item: Embedded, stages: frozenset[Stage], vector: Vector | None) -> str:
+    """What became of an image or a text, which goes through these stages."""
+    if vector is not None and stages <= item.product.unneeded_stages:
+        return "kept"
+    return "made" if stages.isdisjoint(failure.stage for failure in item.failures) else "failed"

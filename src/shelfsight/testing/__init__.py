@@ -10,10 +10,10 @@ from shelfsight.testing.memory import (
     HashEmbedder,
     MemoryCatalog,
     MemoryFetcher,
-    MemoryStore,
     direction,
 )
 from shelfsight.testing.search import MemorySearch
+from shelfsight.testing.store import MemoryStore
 
 __all__ = [
     "MODELS",

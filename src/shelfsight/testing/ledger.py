@@ -35,8 +35,12 @@ class MemoryLedger:
         del say
         yield (lease for lease in self._leases[run.id] if not stop.is_set())
 
+    def run(self, id_: int) -> Run:
+        """A run as it began or ended."""
+        return self.runs[id_ - 1]
+
     def close(self, run: Run) -> Run:
         """Close a run of which nothing is left; gives it as it stands."""
         if all(lease.ended.is_set() for lease in self._leases[run.id]):
             self.runs[run.id - 1] = replace(run, outcome="done")
-        return self.runs[run.id - 1]
+        return self.run(run.id)

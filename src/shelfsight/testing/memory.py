@@ -1,4 +1,4 @@
-"""A shop, a fetcher, models and a store that live in memory."""
+"""A shop, a fetcher and models that live in memory."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from shelfsight.errors import ModelMismatchError
 from shelfsight.records import (
     IMAGE_WIDTH,
+    NO_CONTENT,
     TEXT_WIDTH,
     Due,
-    Embedded,
     Failure,
     ModelPair,
     Picture,
@@ -23,8 +22,8 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
-from shelfsight.runs import WHOLE, Cut, KeyRange, Mark
-from shelfsight.seams import Fusion
+from shelfsight.runs import WHOLE, Cut, KeyRange
+from shelfsight.testing.store import STAGES, Half, MemoryStore
 
 MODELS = ModelPair(image="hashed-pixels@1", text="hashed-words@1")
 
@@ -80,14 +79,15 @@ class MemoryFetcher:
         self._seen: dict[str, Picture] = {}
 
     def fetch(self, page: Sequence[Product]) -> list[Pictured]:
-        """The products in order, each with all its pictures."""
+        """The products in order, each with all its pictures, if its image is needed."""
         return [self._pictured(product) for product in page]
 
     def close(self) -> None:
         """Nothing to let go of."""
 
     def _pictured(self, product: Product) -> Pictured:
-        results = [self._picture(url) for url in product.image_urls]
+        urls = product.image_urls if product.needs_image else ()
+        results = [self._picture(url) for url in urls]
         return Pictured(
             product=product,
             pictures=tuple(result for result in results if isinstance(result, Picture)),
@@ -104,81 +104,10 @@ class MemoryFetcher:
         return self._seen.setdefault(url, Picture(url, content_hash, found))
 
 
-class MemoryStore:
-    """`seams.VectorStore` in dictionaries by product id."""
-
-    def __init__(self, fusion: Fusion) -> None:
-        self.rows: dict[str, Embedded] = {}
-        self.failures: dict[str, Embedded] = {}
-        self._fusion = fusion
-        self.fused_by: dict[str, str] = {}
-        self.models: ModelPair | None = None
-
-    def require(self, models: ModelPair, *, replace: bool = False) -> None:
-        """Refuse other models than those that made the stored vectors, unless `replace`.
-
-        Raises:
-            ModelMismatchError: other models made them.
-        """
-        if self.rows and self.models not in (None, models) and not replace:
-            raise ModelMismatchError(f"the store holds vectors of {self.models}")
-
-    def save(
-        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-    ) -> list[Embedded]:
-        """Keep a page, and hand it on, unless its lease is lost."""
-        if mark is not None and mark.lease.lost:
-            return []
-        self.models = models
-        for item in page:
-            self._save(self._kept(item))
-        if mark is not None and mark.is_last:
-            mark.lease.ended.set()
-        return page
-
-    def recombine(self) -> int:
-        """Fuse again what other weights fused; gives how many."""
-        old = [id_ for id_ in self.rows if self.fused_by[id_] != self._fusion.name]
-        for id_ in old:
-            row = self.rows[id_]
-            combined = self._fusion.combine(row.image, row.text)
-            self.rows[id_] = replace(row, combined=combined)
-            self.fused_by[id_] = self._fusion.name
-        return len(old)
-
-    def _save(self, item: Embedded) -> None:
-        id_ = item.product.id
-        if item.combined is None:
-            self.rows.pop(id_, None)
-        else:
-            self.rows[id_] = item
-            self.fused_by[id_] = self._fusion.name
-        if item.failures:
-            self.failures[id_] = item
-        else:
-            self.failures.pop(id_, None)
-
-    def _kept(self, item: Embedded) -> Embedded:
-        """With the stored vector in place of one that failed, if its content is the same."""
-        old = self.rows.get(item.product.id)
-        if old is None or not item.failures:
-            return item
-        text_part, image_part = old.product.source_hash.split(":")
-        new_text_part, new_image_part = item.product.source_hash.split(":")
-        failed_text = any(failure.stage is Stage.TEXT for failure in item.failures)
-        failed_image = any(failure.stage is not Stage.TEXT for failure in item.failures)
-        image, text = item.image, item.text
-        if image is None and failed_image and image_part == new_image_part:
-            image = old.image
-        if text is None and failed_text and text_part == new_text_part:
-            text = old.text
-        return replace(item, image=image, text=text, combined=self._fusion.combine(image, text))
-
-
 class MemoryCatalog:
     """`seams.Catalog` over a list of products, due as a `MemoryStore` tells.
 
-    Selects by `products`, `owner`, `missing`, `skip_existing` and `retry_failed`.
+    Selects by `products`, `owner`, `missing`, `skip_existing`, `retry_failed` and `only_failed`.
     """
 
     def __init__(self, products: Sequence[Product], store: MemoryStore) -> None:
@@ -226,8 +155,10 @@ class MemoryCatalog:
             for product in self.products
             if selection.owner in (None, product.owner_id)
             and (not selection.products or product.id in selection.products)
+            and (not selection.variants or product.id in selection.variants)
         )
-        return sorted((p for p in chosen if self._is_due(p, selection)), key=lambda p: p.id)
+        due = (self._needing(p, selection) for p in chosen if self._is_due(p, selection))
+        return sorted(due, key=lambda p: p.id)
 
     def _is_due(self, product: Product, selection: Selection) -> bool:
         row = self._store.rows.get(product.id)
@@ -237,12 +168,40 @@ class MemoryCatalog:
             return possible and (row is None or getattr(row, selection.missing) is None)
         if not selection.skip_existing:
             return True
-        failed = self._store.failures.get(product.id)
-        same = failed is not None and failed.product.source_hash == product.source_hash
-        again = same and failed is not None and selection.retry_failed and not failed.skipped
-        if row is not None and row.product.source_hash == product.source_hash:
-            return again
-        return again or not same
+        failures = self._store.failures.get(product.id, {}).values()
+        if selection.only_failed:
+            return any(_is_meant(failed.failure, selection) for failed in failures)
+        tried = {failed.source_hash for failed in failures}
+        if row is not None:
+            tried.add(row.product.source_hash)
+        is_again = any(self._is_again(product, half, selection) for half in STAGES)
+        return is_again or product.source_hash not in tried
+
+    def _needing(self, product: Product, selection: Selection) -> Product:
+        def needs(half: Half) -> bool:
+            is_done = self._store.is_done(product, half)
+            return not is_done or self._is_again(product, half, selection)
+
+        everything = not selection.skip_existing
+        return replace(
+            product,
+            is_new=product.id not in self._store.rows,
+            needs_image=everything or needs("image"),
+            needs_text=everything or needs("text"),
+        )
+
+    def _is_again(self, product: Product, half: Half, selection: Selection) -> bool:
+        """Whether this half failed and is tried again: no time passes here, so only when asked."""
+        is_asked_for = selection.retry_failed or selection.missing in (half, "combined")
+        return is_asked_for and self._store.has_failed(product, half)
+
+
+def _is_meant(failure: Failure, selection: Selection) -> bool:
+    return (
+        failure != NO_CONTENT
+        and (not selection.kinds or failure.kind in selection.kinds)
+        and (not selection.hosts or failure.host in selection.hosts)
+    )
 
 
 def _has_text(product: Product) -> bool:

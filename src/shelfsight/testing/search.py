@@ -5,7 +5,7 @@ import numpy as np
 from shelfsight.errors import FilterError
 from shelfsight.matching import Candidate, Filters, Means, Sought
 from shelfsight.records import Embedded, ModelPair, Vector
-from shelfsight.testing.memory import MemoryStore
+from shelfsight.testing.store import MemoryStore
 
 
 class MemorySearch:

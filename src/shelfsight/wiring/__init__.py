@@ -6,11 +6,14 @@ from shelfsight.wiring.database import (
     database_name,
     home,
     init,
+    is_back,
     open_database,
     read_status,
     stored,
 )
 from shelfsight.wiring.embedder import files_to_download, fusion, models_name, open_embedder
+from shelfsight.wiring.engine import open_engine
+from shelfsight.wiring.failures import failed_kinds, failed_products, prune
 from shelfsight.wiring.imports import count_products, import_products, write_products
 from shelfsight.wiring.index import (
     around_load,
@@ -22,9 +25,19 @@ from shelfsight.wiring.index import (
     read_indexes,
     spoken,
 )
+from shelfsight.wiring.models import (
+    count_due,
+    discard_models,
+    forget_models,
+    generation,
+    read_models,
+    roll_back_models,
+    switch_models,
+)
 from shelfsight.wiring.scan import look, read_photo, scanner
 from shelfsight.wiring.serve import api_keys, open_service, serve, serve_shop
 from shelfsight.wiring.server import Listen, embedding_app, serve_models
+from shelfsight.wiring.watch import open_watch
 
 __all__ = [
     "Listen",
@@ -32,34 +45,47 @@ __all__ = [
     "around_load",
     "build_indexes",
     "catalog",
+    "count_due",
     "count_products",
     "database_name",
+    "discard_models",
     "drop_indexes",
     "embedding_app",
     "exact_milliseconds",
+    "failed_kinds",
+    "failed_products",
     "files_to_download",
+    "forget_models",
     "fusion",
+    "generation",
     "home",
     "import_products",
     "index_advice",
     "init",
+    "is_back",
     "look",
     "measure_indexes",
     "models_name",
     "newest_open_run",
     "open_database",
     "open_embedder",
+    "open_engine",
     "open_parts",
     "open_service",
+    "open_watch",
+    "prune",
     "read_indexes",
+    "read_models",
     "read_photo",
     "read_runs",
     "read_status",
+    "roll_back_models",
     "scanner",
     "serve",
     "serve_models",
     "serve_shop",
     "spoken",
     "stored",
+    "switch_models",
     "write_products",
 ]

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from shelfsight.backfill import Parts
+from shelfsight.backfill import Ends, Parts
 from shelfsight.database import Database
 from shelfsight.progress import Progress
+from shelfsight.records import ModelPair
 from shelfsight.runs import Run
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
+from shelfsight.wiring.models import prepare_beside
 
 
 @contextmanager
@@ -24,9 +26,13 @@ def open_parts(
     """What a backfill is made of; the reader has a connection of its own beside the writer's.
 
     Unless it `joins` a run of the same job, it begins one of its own.
+
+    Raises:
+        ModelError: the database is for vectors beside those in use, and these models' cannot be.
     """
     from shelfsight.catalog.postgres import PostgresCatalog
     from shelfsight.embedding.page import PageEmbedder
+    from shelfsight.images.download import Limits
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
     from shelfsight.storage.runs import PostgresLedger
     from shelfsight.storage.vectors import PostgresVectorStore
@@ -35,20 +41,42 @@ def open_parts(
         images_per_product=settings.images_per_product,
         image_root=settings.image_root,
         private_hosts=settings.private_hosts,
+        say=progress.say,
     )
+    limits = Limits(per_host=settings.host_concurrency)
+    prepare_beside(database, embedder.models)
     with (
-        closing(Database(database.url)) as reading,
-        closing(PictureFetcher(embedder.picture_format, config)) as fetcher,
+        closing(database.another()) as reading,
+        closing(PictureFetcher(embedder.picture_format, config, limits)) as fetcher,
         closing(PageEmbedder(embedder, fusion(settings), progress.embedded)) as pages,
     ):
         yield Parts(
-            catalog=PostgresCatalog(reading, images_per_product=settings.images_per_product),
+            catalog=PostgresCatalog(
+                reading, images_per_product=settings.images_per_product, models=embedder.models
+            ),
             fetcher=fetcher,
             embed=pages.embed,
             models=embedder.models,
             store=PostgresVectorStore(database, fusion(settings)),
             ledger=PostgresLedger(database, joins=joins),
         )
+
+
+def ends(settings: Settings, database: Database, models: ModelPair, *, joins: bool = True) -> Ends:
+    """What is needed of a backfill where the work is done, and the models are, elsewhere."""
+    from shelfsight.catalog.postgres import PostgresCatalog
+    from shelfsight.storage.runs import PostgresLedger
+    from shelfsight.storage.vectors import PostgresVectorStore
+
+    prepare_beside(database, models)
+    return Ends(
+        catalog=PostgresCatalog(
+            database, images_per_product=settings.images_per_product, models=models
+        ),
+        models=models,
+        store=PostgresVectorStore(database, fusion(settings)),
+        ledger=PostgresLedger(database, joins=joins),
+    )
 
 
 def newest_open_run(database: Database) -> Run:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shelfsight.database import Database
+from shelfsight.errors import DatabaseError
 from shelfsight.records import Due, Selection
 from shelfsight.seams import Catalog
 from shelfsight.settings import Settings
@@ -45,16 +46,32 @@ def open_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Datab
         yield database
 
 
-def init(settings: Settings) -> list[str]:
-    """Prepare the database; gives the names of what was created.
+def init(settings: Settings, *, triggers: bool | None = None) -> list[str]:
+    """Prepare the database; gives what was done. Triggers are created, dropped or (None) left.
 
     Raises:
         DatabaseError: it cannot be reached, or the role may not.
     """
     from shelfsight.storage import schema
+    from shelfsight.storage import triggers as of_shop
 
     with _connected(settings, EMBEDDED) as database:
-        return schema.create(database)
+        done = [f"created {name}" for name in schema.create(database)]
+        if triggers is True:
+            done += [f"created {name}" for name in of_shop.create(database)]
+        elif triggers is False:
+            done += [f"dropped {name}" for name in of_shop.drop(database)]
+    return done
+
+
+def is_back(settings: Settings) -> bool:
+    """Whether the database can be reached; the embedded one is started again."""
+    try:
+        with open_database(settings) as database:
+            database.run(lambda connection: connection.execute("SELECT"))
+    except DatabaseError:
+        return False
+    return True
 
 
 @contextmanager

@@ -63,7 +63,12 @@ def open_models(settings: Settings) -> "LocalEmbedder":
         ModelError: they cannot be loaded, not on this device, or the backend is not installed.
     """
     backend = _backend(settings)
-    return backend.open_pair(settings.models, model_dir=settings.model_dir, device=settings.device)
+    return backend.open_pair(
+        settings.models,
+        model_dir=settings.model_dir,
+        device=settings.device,
+        threads=settings.model_threads,
+    )
 
 
 def _open_image_model(settings: Settings, say: Say) -> "ImageModel":
@@ -72,18 +77,20 @@ def _open_image_model(settings: Settings, say: Say) -> "ImageModel":
 
     image, _ = PAIRS[settings.models]
     say(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
-    return _backend(settings).load_image(image, settings.model_dir, settings.device)
+    return _backend(settings).load_image(
+        image, settings.model_dir, settings.device, settings.model_threads
+    )
 
 
 class _Backend(Protocol):
     """A module that loads models."""
 
     def open_pair(
-        self, name: str, *, model_dir: Path | None, device: "Device"
+        self, name: str, *, model_dir: Path | None, device: "Device", threads: int
     ) -> "LocalEmbedder": ...
 
     def load_image(
-        self, spec: "ImageSpec", model_dir: Path | None, device: "Device"
+        self, spec: "ImageSpec", model_dir: Path | None, device: "Device", threads: int
     ) -> "ImageModel": ...
 
 

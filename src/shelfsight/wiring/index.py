@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill import Parts
+from shelfsight.backfill import Ends
 from shelfsight.database import Database
 from shelfsight.progress import Progress
 from shelfsight.runs import Job
@@ -64,7 +64,7 @@ def exact_milliseconds(database: Database, one: "IndexState") -> float | None:
 
 
 def around_load(
-    parts: Parts, job: Job, database: Database, progress: Progress, *, defer: bool
+    ends: Ends, job: Job, database: Database, progress: Progress, *, defer: bool
 ) -> AbstractContextManager[None]:
     """What a load runs within: one that is large is warned of live indexes, or defers them.
 
@@ -74,12 +74,14 @@ def around_load(
     from shelfsight.storage.index import read
     from shelfsight.storage.index_defer import LARGE, Deferred, is_large
 
+    if database.schema is not None:
+        return nullcontext()  # what is built beside gets its indexes before it is used
     live = [one for one in read(database) if one.state != "missing"]
     most = job.max_batches * job.batch_size
     if not live or 0 < most <= LARGE:
         return nullcontext()
-    parts.store.require(parts.models, replace=not job.selection.skip_existing)
-    products = job.products(parts.catalog.due(job.selection).products)
+    ends.store.require(ends.models, replace=not job.selection.skip_existing)
+    products = job.products(ends.catalog.due(job.selection).products)
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:

@@ -1,6 +1,8 @@
 """What a scan is made of."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shelfsight.database import Transactions
@@ -27,15 +29,11 @@ def look(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
 
     It raises `UnusablePictureError` where that is not a picture.
     """
-    from shelfsight.images.decode import decode
-    from shelfsight.images.views import views
+    from shelfsight.images.views import look
 
+    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="look")
     picture_format, count = embedder.picture_format, settings.scan_views
-
-    def look(data: bytes) -> Photo:
-        return views(decode(data), count, picture_format)
-
-    return look
+    return lambda data: look(data, count, picture_format, threads.map)
 
 
 def read_photo(settings: Settings, path: Path, embedder: Embedder) -> Photo:

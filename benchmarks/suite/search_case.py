@@ -1,0 +1,141 @@
+"""Search, alone and within an owner's 1%, against pgvector called bare in SQL."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import numpy as np
+import psycopg
+from benchmarks import scan_latency
+from benchmarks.suite.bench import Bench
+from benchmarks.suite.figure import Figure
+from pgvector.psycopg import register_vector
+
+from shelfsight import wiring
+from shelfsight.database import Connection, Database
+from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.matching import Filters, Sought
+from shelfsight.records import Vector
+from shelfsight.storage.search import PostgresProductSearch
+
+TOP = 10
+QUERIES = 100
+OWNER = "one-in-a-hundred"
+
+BARE = """
+    SELECT e."ProductVariantId"::text
+    FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId"
+    WHERE {owner}
+    ORDER BY e."ImageEmbedding"::halfvec(768) <=> %(query)s::halfvec(768)
+    LIMIT 10
+"""
+"""As pgvector's README has it: an expression index of half precision, and a join for the filter."""
+
+EXACT = """
+    SELECT e."ProductVariantId"::text
+    FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId"
+    WHERE {owner}
+    ORDER BY (e."ImageEmbedding" <=> %(query)s) + 0
+    LIMIT 10
+"""
+
+Ask = Callable[[Vector], list[str]]
+
+
+def search(bench: Bench) -> Iterator[Figure]:
+    """The median time of a search, and how many of the true ten nearest it finds."""
+    sizes = [2_000] if bench.quick else [10_000, 100_000, *([1_000_000] if bench.large else [])]
+    with closing(open_pair("lite", model_dir=None)) as embedder:
+        photos = [scan_latency.picture(number) for number in range(scan_latency.CLUSTERS)]
+        clusters = scan_latency.embedded(embedder, photos)
+        for size in sizes:
+            scan_latency.fill(bench.database, embedder, clusters, size)
+            bench.database.run(_give_owners)
+            bench.database.run_alone(lambda c: c.execute("VACUUM ANALYZE"))
+            wiring.build_indexes(bench.database, wiring.spoken(lambda _line: None))
+            for owner in (None, OWNER):
+                yield from _compared(bench, clusters, size, owner)
+            wiring.drop_indexes(bench.database)
+
+
+def _compared(bench: Bench, clusters: Vector, size: int, owner: str | None) -> Iterator[Figure]:
+    rng = np.random.default_rng(size)
+    count = 10 if bench.quick else QUERIES
+    queries = scan_latency.near(clusters[rng.integers(0, len(clusters), count)], rng)
+    values = {"owner": owner}
+    condition = "true" if owner is None else 'v."UserId" = %(owner)s'
+    with (
+        psycopg.connect(bench.database.url, autocommit=True) as bare,
+        closing(Database(bench.database.url)) as database,
+    ):
+        register_vector(bare)
+        bare.execute("SET hnsw.ef_search = 100")
+        bare.execute("SET hnsw.iterative_scan = 'strict_order'")
+        ours = PostgresProductSearch(database)
+
+        def ask_ours(query: Vector) -> list[str]:
+            sought = Sought(column="image", query=query, image=query)
+            found = ours.candidates(sought, Filters(owner=owner), 100)
+            ranked = sorted(found, key=lambda one: -(one.image_score or 0))
+            return [one.id for one in ranked[:TOP]]
+
+        def ask_sql(statement: str) -> Ask:
+            said = statement.format(owner=condition)
+            return lambda query: [
+                row[0] for row in bare.execute(said, {**values, "query": query}, binary=True)
+            ]
+
+        exact = [ask_sql(EXACT)(query) for query in queries]
+        times, found = _in_turn([ask_ours, ask_sql(BARE)], list(queries))
+    who = f"{size} products" + (", an owner's 1%" if owner else "")
+    mine, theirs = (np.median(taken) for taken in times)
+    yield Figure(
+        name="search",
+        rounds=(float(theirs / mine),),
+        detail=(
+            f"speed of bare pgvector's top 10 ({1000 * theirs:.1f} ms; ours {1000 * mine:.1f} ms"
+            f" with 100 candidates scored and their products), {who}"
+        ),
+    )
+    yield Figure(
+        name="recall@10",
+        rounds=(_recall(found[0], exact),),
+        aim=0.99,
+        detail=f"of the ten nearest, bare pgvector {_recall(found[1], exact):.3f}, {who}",
+    )
+
+
+def _in_turn(
+    asks: list[Ask], queries: list[Vector]
+) -> tuple[list[list[float]], list[list[list[str]]]]:
+    """Seconds and results of each query, asked of one after the other; the first ones warm up."""
+    for query in queries[:10]:
+        for ask in asks:
+            ask(query)
+    times: list[list[float]] = [[] for _ in asks]
+    found: list[list[list[str]]] = [[] for _ in asks]
+    for query in queries:
+        for number, ask in enumerate(asks):
+            start = time.perf_counter()
+            found[number].append(ask(query))
+            times[number].append(time.perf_counter() - start)
+    return times, found
+
+
+def _recall(found: list[list[str]], exact: list[list[str]]) -> float:
+    same = sum(len(set(a) & set(b)) for a, b in zip(found, exact, strict=True))
+    return same / sum(map(len, exact))
+
+
+def _give_owners(connection: Connection) -> None:
+    connection.execute(
+        """UPDATE "ProductVariants"
+           SET "UserId" = CASE WHEN random() < 0.01 THEN %s ELSE 'another' END""",
+        [OWNER],
+    )
+    connection.execute(
+        """UPDATE "ProductEmbeddings" AS e SET "UserId" = v."UserId"
+           FROM "ProductVariants" AS v WHERE v."Id" = e."ProductVariantId" """
+    )

@@ -1,0 +1,102 @@
+"""A shop in a database of its own, pictures for it, and a timed backfill of it."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from io import StringIO
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+from PIL import Image
+
+from shelfsight import wiring
+from shelfsight.backfill import backfill
+from shelfsight.database import Connection, Database
+from shelfsight.progress import LineProgress
+from shelfsight.records import Selection
+from shelfsight.report import Report
+from shelfsight.runs import Job
+from shelfsight.seams import Embedder
+from shelfsight.settings import Settings, load
+
+BATCH_SIZE = 150
+
+
+def draw_pictures(folder: Path, count: int, *, side: int = 600) -> list[bytes]:
+    """JPEG files as a shop has them: patches of colour with some noise; gives their bytes."""
+    rng = np.random.default_rng(3)
+    for number in range(count):
+        small = rng.integers(0, 256, (12, 12, 3), np.uint8)
+        large = np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
+        noisy = np.clip(large.astype(np.int16) + rng.integers(-6, 7, large.shape), 0, 255)
+        Image.fromarray(noisy.astype(np.uint8)).save(folder / f"{number:04}.jpg", quality=88)
+    return [file.read_bytes() for file in sorted(folder.iterdir())]
+
+
+def fill(connection: Connection, products: int, host: str = "http://shop.test") -> None:
+    """Products with a title, a description and a picture of their own at `host`; nothing stored."""
+    connection.execute('TRUNCATE "ProductVariants" CASCADE')
+    connection.execute(
+        'INSERT INTO "ProductVariants" ("Sku", "Title", "Description")'
+        " SELECT 'sku-' || i, 'Product number ' || i, repeat('A sentence about it. ', 10)"
+        " FROM generate_series(1, %s) AS i",
+        [products],
+    )
+    connection.execute(
+        'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
+        ' SELECT "Id", %s || \'/\' || "Sku" || \'.jpg\' FROM "ProductVariants"',
+        [host],
+    )
+    connection.execute('ANALYZE "ProductVariants", "ProductImages"')
+
+
+def empty(connection: Connection) -> None:
+    """Forget all vectors."""
+    connection.execute('TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
+
+
+@contextmanager
+def served(module: str, *arguments: str) -> Iterator[str]:
+    """Run one of our servers in a process of its own; gives the address that it prints."""
+    words = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def settings_for(**flags: object) -> Settings:
+    """Settings of a backfill that may fetch from loopback."""
+    return load({"allow_private_images": "127.0.0.1", "models": "lite", **flags})
+
+
+def backfill_seconds(
+    database: Database, settings: Settings, embedder: Embedder, *, expected: int
+) -> float:
+    """Backfill all that is due with these models; every one of `expected` products must be well."""
+    progress, report = LineProgress(StringIO()), Report()
+    job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
+    with ExitStack() as stack:
+        writing = stack.enter_context(closing(Database(database.url)))
+        parts = stack.enter_context(wiring.open_parts(settings, writing, embedder, progress))
+        start = time.perf_counter()
+        backfill(parts, job, report, progress, Event())
+        seconds = time.perf_counter() - start
+    if report.combined != expected or report.failures:
+        raise RuntimeError(f"{report.combined} of {expected} embedded, {report.failures}")
+    return seconds
+
+
+def texts_of(database: Database) -> Sequence[str]:
+    """The texts as the backfill embeds them, in its order."""
+
+    def work(connection: Connection) -> list[str]:
+        rows = connection.execute('SELECT "ProductText" FROM "ProductEmbeddings" ORDER BY 1')
+        return [row[0] for row in rows]
+
+    return database.run(work)

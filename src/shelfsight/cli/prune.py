@@ -1,0 +1,39 @@
+"""`shelfsight prune`."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from shelfsight import wiring
+from shelfsight.cli.options import DATABASE, Command
+from shelfsight.settings import Settings
+
+_NAMES = {
+    "embeddings": '"ProductEmbeddings": rows of products that are gone or archived',
+    "failures": '"EmbeddingFailures": rows of products that are gone or archived',
+    "scan_means": '"ScanMeans": rows of owners without any product',
+    "runs": '"BackfillRuns": runs that were closed more than 90 days ago',
+}
+
+
+@click.command(cls=Command, settings=DATABASE)
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
+    """Delete what is left over in our own tables; the shop's are only read.
+
+    That is what is stored of products that are gone (where no foreign key deletes it) or archived,
+    of owners without any product, and runs that were closed more than 90 days ago. A product that
+    is archived no more is due again. The search shows none of it before, either.
+    """
+    with wiring.open_database(settings) as database:
+        found = asdict(wiring.prune(database, dry_run=dry_run))
+    if as_json:
+        click.echo(json.dumps({**found, "dry_run": dry_run}))
+        return
+    lines = [f"  {count} in {_NAMES[name]}" for name, count in found.items() if count]
+    if lines:
+        click.echo("Would be deleted (dry run: nothing was):" if dry_run else "Deleted:")
+    for line in lines or ["Nothing is left over."]:
+        click.echo(line)

@@ -1,0 +1,30 @@
+-- name: living
+-- What failed of products that are in the shop. A host may be given with its port or without.
+FROM "EmbeddingFailures" AS f JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"
+WHERE (%(kind)s::text IS NULL OR f."Kind" = %(kind)s)
+  AND (%(host)s::text IS NULL OR %(host)s IN (f."Host", regexp_replace(f."Host", ':\d+$', '')))
+  AND {chosen}
+
+-- name: by_kind
+-- The example of a kind is the product that was tried last.
+WITH counted AS (
+  SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,
+    sum(f."Attempts")::bigint AS attempts, min(f."NextAttemptAt") AS next_attempt
+  {living}
+  GROUP BY f."Kind"
+), example AS (
+  SELECT DISTINCT ON (f."Kind") f."Kind" AS kind, v."Id"::text AS id, {title} AS title,
+    f."Message" AS message
+  {living}
+  ORDER BY f."Kind", f."UpdatedAt" DESC, v."Id"
+)
+SELECT kind, products, attempts, next_attempt, id, title, message
+FROM counted JOIN example USING (kind)
+ORDER BY products DESC, kind
+
+-- name: one_by_one
+SELECT f."Kind" AS kind, f."Attempts" AS attempts, f."NextAttemptAt" AS next_attempt,
+  v."Id"::text AS id, {title} AS title, f."Message" AS message, f."Host" AS host
+{living}
+ORDER BY f."UpdatedAt" DESC, v."Id", f."Stage"
+LIMIT %(limit)s

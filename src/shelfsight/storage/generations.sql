@@ -1,0 +1,208 @@
+-- name: lock
+-- Two machines that begin at the same time must not both create the tables.
+SELECT pg_advisory_xact_lock(%(key)s)
+
+-- name: places
+-- Which schemas hold vectors: the one in use, and those of the names given.
+SELECT n.nspname
+FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+WHERE t.oid = to_regclass('"ProductEmbeddings"')
+  OR (t.relname = 'ProductEmbeddings' AND n.nspname = ANY(%(schemas)s))
+
+-- name: made
+SELECT 'image', "ModelVersions" ->> 'image', count(*) FROM "ProductEmbeddings"
+WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
+UNION ALL
+SELECT 'text', "ModelVersions" ->> 'text', count(*) FROM "ProductEmbeddings"
+WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
+ORDER BY 1, 3 DESC
+
+-- name: lost
+-- Products that failed in the new table, and have a vector in the old one that they lack there.
+SELECT count(DISTINCT f."ProductVariantId")
+FROM {new}."EmbeddingFailures" AS f
+JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = f."ProductVariantId"
+LEFT JOIN {new}."ProductEmbeddings" AS n ON n."ProductVariantId" = f."ProductVariantId"
+WHERE f."Kind" <> 'no_content'
+  AND ((e."ImageEmbedding" IS NOT NULL AND n."ImageEmbedding" IS NULL)
+       OR (e."TextEmbedding" IS NOT NULL AND n."TextEmbedding" IS NULL))
+
+-- name: since
+SELECT substring(obj_description(oid, 'pg_namespace') FROM '[0-9].*$')::timestamptz
+FROM pg_namespace WHERE nspname = %(schema)s
+
+-- name: remember
+-- Says when, for `since` and for whoever lists the schemas.
+COMMENT ON SCHEMA {schema} IS {text}
+
+-- name: owner
+SELECT t.relkind = 'r', pg_has_role(t.relowner, 'USAGE'), pg_get_userbyid(t.relowner),
+  n.nspname, has_schema_privilege(n.oid, 'CREATE'), current_user, current_database(),
+  has_database_privilege(current_database(), 'CREATE')
+FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+WHERE t.oid = to_regclass(quote_ident(%(table)s))
+
+-- name: referring
+-- Tables that hold ids of vectors' rows: in another table those are others.
+SELECT conrelid::regclass::text FROM pg_constraint
+WHERE contype = 'f' AND confrelid = to_regclass(quote_ident(%(table)s)) AND conrelid <> confrelid
+
+-- name: create_schema
+CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}
+
+-- name: create_table
+CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES)
+
+-- name: structure
+-- What makes a new table work as the one in use does, but for the indexes that only searches need.
+WITH old AS (
+  SELECT t.*, format('%%I.%%I', n.nspname, t.relname) AS name,
+    format('%%I.%%I', %(schema)s::text, t.relname) AS new
+  FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+  WHERE t.oid = to_regclass(quote_ident(%(table)s))
+)
+SELECT ddl FROM (
+  SELECT 1, format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', new, conname,
+    pg_get_constraintdef(k.oid))
+  FROM old JOIN pg_constraint AS k ON k.conrelid = old.oid
+  WHERE contype IN ('p', 'u', 'x', 'f')
+  UNION ALL
+  SELECT 2, replace(pg_get_indexdef(indexrelid), ' ON ' || name || ' ', ' ON ' || new || ' ')
+  FROM old JOIN pg_index AS i ON i.indrelid = old.oid
+  WHERE indisunique AND indisvalid
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND conrelid = old.oid)
+  UNION ALL
+  SELECT 3, replace(pg_get_triggerdef(g.oid), ' ON ' || name || ' ', ' ON ' || new || ' ')
+  FROM old JOIN pg_trigger AS g ON g.tgrelid = old.oid
+  WHERE NOT tgisinternal AND tgenabled <> 'D'
+  UNION ALL
+  SELECT 4, format('ALTER TABLE %%s SET (%%s)', new, array_to_string(reloptions, ', '))
+  FROM old WHERE reloptions IS NOT NULL
+  UNION ALL
+  SELECT 5, format('ALTER TABLE %%s OWNER TO %%I', new, pg_get_userbyid(relowner)) FROM old
+) AS s (part, ddl)
+ORDER BY part, ddl
+
+-- name: search_indexes
+-- The indexes in use that `structure` leaves out and the new table lacks.
+SELECT x.relname, replace(pg_get_indexdef(x.oid),
+  format(' ON %%I.%%I ', n.nspname, t.relname), format(' ON %%I.%%I ', %(schema)s::text, t.relname))
+FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+JOIN pg_index AS i ON i.indrelid = t.oid JOIN pg_class AS x ON x.oid = i.indexrelid
+WHERE t.oid = to_regclass(quote_ident(%(table)s)) AND i.indisvalid AND NOT i.indisunique
+  AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = x.oid)
+  AND to_regclass(format('%%I.%%I', %(schema)s::text, x.relname)) IS NULL
+ORDER BY x.oid
+
+-- name: access
+-- Who may see what, as of the table in use.
+WITH old AS (
+  SELECT t.*, n.nspname, format('%%I.%%I', %(schema)s::text, t.relname) AS new
+  FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+  WHERE t.oid = to_regclass(quote_ident(%(table)s))
+), granted AS (
+  SELECT new, relowner, '' AS on_column, acl.* FROM old, aclexplode(relacl) AS acl
+  UNION ALL
+  SELECT new, relowner, format(' (%%I)', attname), acl.*
+  FROM old JOIN pg_attribute ON attrelid = old.oid, aclexplode(attacl) AS acl
+)
+SELECT ddl FROM (
+  SELECT 1, format('GRANT %%s%%s ON %%s TO %%s%%s', privilege_type, on_column, new,
+    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END)
+  FROM granted WHERE grantee <> relowner
+  UNION ALL
+  SELECT 2, format('ALTER TABLE %%s %%s ROW LEVEL SECURITY, %%s ROW LEVEL SECURITY', new,
+    CASE WHEN relrowsecurity THEN 'ENABLE' ELSE 'DISABLE' END,
+    CASE WHEN relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END)
+  FROM old
+  UNION ALL
+  SELECT 3, format('DROP POLICY IF EXISTS %%I ON %%s', policyname, new)
+  FROM old JOIN pg_policies ON schemaname = nspname AND tablename = relname
+  UNION ALL
+  SELECT 4, format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', policyname, new,
+    permissive, cmd,
+    (SELECT string_agg(CASE role WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(role) END, ', ')
+     FROM unnest(roles) AS role),
+    ' USING (' || qual || ')', ' WITH CHECK (' || with_check || ')')
+  FROM old JOIN pg_policies ON schemaname = nspname AND tablename = relname
+  UNION ALL
+  SELECT 5, format('COMMENT ON TABLE %%s IS %%L', new, obj_description(old.oid, 'pg_class'))
+  FROM old
+) AS s (part, ddl)
+ORDER BY part, ddl
+
+-- name: differing_columns
+SELECT attname FROM (
+  SELECT attrelid, attname, format_type(atttypid, atttypmod), attnotnull
+  FROM pg_attribute
+  WHERE attrelid IN (to_regclass(quote_ident(%(table)s)),
+                     to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text)))
+    AND attnum > 0 AND NOT attisdropped
+) AS c (attrelid, attname, kind, is_never_null)
+GROUP BY attname, kind, is_never_null
+HAVING count(*) <> 2
+ORDER BY attname
+
+-- name: pointing
+-- What goes on reading a table wherever it is moved to.
+SELECT 'view ' || v.oid::regclass
+FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid = to_regclass(quote_ident(%(table)s)) AND v.oid <> d.refobjid
+UNION
+SELECT 'publication ' || quote_ident(p.pubname)
+FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
+WHERE r.prrelid = to_regclass(quote_ident(%(table)s))
+ORDER BY 1
+
+-- name: lock_timeout
+SELECT set_config('lock_timeout', %(timeout)s, true)
+
+-- name: lock_tables
+LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
+
+-- name: oldest_holder
+SELECT a.pid, a.application_name, date_trunc('second', now() - a.xact_start)::text
+FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.relation = ANY(ARRAY[
+    to_regclass('"ProductEmbeddings"'), to_regclass('"EmbeddingFailures"'),
+    to_regclass('"ProductVariants"')]::oid[])
+  AND a.pid <> pg_backend_pid() AND l.granted
+ORDER BY a.xact_start
+LIMIT 1
+
+-- name: serials
+-- Sequences that columns own, which a default in the other table uses, too.
+SELECT s.oid::regclass::text, quote_ident(a.attname)
+FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.deptype = 'a' AND d.refobjid = to_regclass(quote_ident(%(table)s))
+
+-- name: disown
+ALTER SEQUENCE {sequence} OWNED BY NONE
+
+-- name: own
+ALTER SEQUENCE {sequence} OWNED BY {table}.{column}
+
+-- name: move
+ALTER TABLE {table} SET SCHEMA {schema}
+
+-- name: drop_table
+DROP TABLE IF EXISTS {table}
+
+-- name: drop_schema
+DROP SCHEMA IF EXISTS {schema}
+
+-- name: runs_beside
+SELECT "Id" FROM "BackfillRuns"
+WHERE "ClosedAt" IS NULL AND "Asked" @> '{"beside": true}'
+
+-- name: time_for_build
+-- Of this transaction alone: a pooler hands nothing of it on.
+SELECT set_config(name, value, true)
+FROM jsonb_each_text(%(settings)s) AS s (name, value)
+
+-- name: analyze
+ANALYZE "ProductEmbeddings"

@@ -1,0 +1,82 @@
+"""Who drives a backfill: this process, or the workers of a cluster."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from shelfsight.backfill import Ends, Parts
+from shelfsight.database import Database
+from shelfsight.engines import local, remote
+from shelfsight.engines.cluster import Cluster
+from shelfsight.errors import EngineError
+from shelfsight.progress import Progress
+from shelfsight.report import Report
+from shelfsight.runs import Job
+from shelfsight.settings import Settings
+from shelfsight.wiring.backfill import ends as ends_of
+from shelfsight.wiring.backfill import open_parts
+from shelfsight.wiring.embedder import open_embedder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """`run` does a job to the end; `ends` are the store and so on that it works with."""
+
+    ends: Ends
+    run: Callable[[Job, Report, Progress], None]
+
+
+@contextmanager
+def open_engine(
+    settings: Settings,
+    database: Database,
+    progress: Progress,
+    *,
+    joins: bool = True,
+    cluster: Cluster | None = None,
+) -> Iterator[Engine]:
+    """This process with models of its own, or the workers of a cluster, where one is given.
+
+    Unless it `joins` a run of the same job, it begins one of its own.
+
+    Raises:
+        EngineError: Ray or its cluster cannot be had.
+        ShelfsightError: the models cannot be had.
+    """
+    if cluster is None:
+        with (
+            open_embedder(settings, progress.say) as embedder,
+            open_parts(settings, database, embedder, progress, joins=joins) as parts,
+        ):
+            yield Engine(ends=parts, run=partial(local.run, parts))
+        return
+    try:
+        from shelfsight.engines import ray_engine
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"--engine ray: {error.name} is not installed: pip install 'shelfsight[ray]'"
+        ) from None
+    theirs = settings.model_copy(update={"database_url": database.url})
+    theirs_of = partial(worker_parts, theirs, database.schema)
+    with ray_engine.open_fleet(theirs_of, cluster, progress.say) as fleet:
+        ends = ends_of(settings, database, fleet.models(), joins=joins)
+        yield Engine(ends=ends, run=partial(remote.run, fleet, ends))
+
+
+@contextmanager
+def worker_parts(
+    settings: Settings, schema: str | None, progress: Progress, threads: int
+) -> Iterator[Parts]:
+    """The parts of a worker elsewhere, with models and connections of its own.
+
+    Raises:
+        ShelfsightError: they cannot be had.
+    """
+    settings = settings.model_copy(update={"model_threads": settings.model_threads or threads})
+    with (
+        closing(Database(str(settings.database_url), schema=schema)) as database,
+        open_embedder(settings, progress.say) as embedder,
+        open_parts(settings, database, embedder, progress) as parts,
+    ):
+        yield parts

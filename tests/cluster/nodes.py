@@ -1,0 +1,64 @@
+"""A Ray cluster of several machines, all of them this one."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.end_to_end.command import PATIENCE
+
+QUIET = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
+"""What every process of the cluster has in its environment, and whoever asks it."""
+
+
+@contextmanager
+def cluster(folder: Path, nodes: int) -> Iterator[str]:
+    """Start so many nodes; gives the address of the first."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    with ExitStack() as running:
+        head = ("--head", f"--port={port}", "--include-dashboard=false")
+        running.enter_context(_node(folder, *head))
+        for _ in range(nodes - 1):
+            running.enter_context(_node(folder, f"--address={address}"))
+        yield address
+
+
+@contextmanager
+def _node(folder: Path, *arguments: str) -> Iterator[None]:
+    words = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"),
+        *("--node-ip-address=127.0.0.1", "--object-store-memory=80000000", *arguments),
+    ]
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env={**os.environ, **QUIET},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said = ""
+        assert process.stdout is not None
+        while "Ray runtime started" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=PATIENCE)
+
+
+def raylet_of(worker: int) -> int:
+    """The process that is a worker's node."""
+    parent = int(re.findall(r"PPid:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())[0])
+    assert "raylet" in Path(f"/proc/{parent}/comm").read_text()
+    return parent

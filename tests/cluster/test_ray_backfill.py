@@ -1,0 +1,193 @@
+"""`backfill --engine ray`: the same ledger, counts and output, whoever of the workers is lost."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+
+from tests.cluster.nodes import QUIET, cluster, raylet_of
+from tests.end_to_end.command import PATIENCE, Command, failed_plainly
+from tests.end_to_end.conftest import command, home_of_its_own
+from tests.end_to_end.shop_tables import create_tables, run
+
+__all__ = ["home_of_its_own"]
+
+PRODUCTS = 500
+EMPTY = (7, 400)
+ALL = ("backfill", "--json", "--all", "--batch-size=5", "--engine=ray", "--workers=2")
+LOST = {"event": "message", "text": "A worker was lost; another takes its place"}
+STORED = 'SELECT count(*), count(DISTINCT "ProductVariantId") FROM "ProductEmbeddings"'
+WORKERS = """
+    SELECT DISTINCT split_part("Worker", '/', 2)::int FROM "BackfillLeases" WHERE "DoneAt" IS NULL
+    AND "Worker" IS NOT NULL
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of two machines for the tests that lose none of them."""
+    with cluster(tmp_path_factory.mktemp("cluster"), nodes=2) as address:
+        yield address
+
+
+@pytest.fixture
+def shop(url: str, tmp_path: Path) -> Command:
+    """Products with text but for two that have nothing, and pictures that are not there."""
+    create_tables(url)
+    run(
+        url,
+        'INSERT INTO "ProductVariants" ("Id", "Title") SELECT lpad(i::text, 32, \'0\')::uuid,'
+        " CASE WHEN i <> ALL(%s) THEN 'Thing no. ' || i END FROM generate_series(1, %s) AS i",
+        [list(EMPTY), PRODUCTS],
+    )
+    run(
+        url,
+        'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
+        ' SELECT "Id", \'gone.png\' FROM "ProductVariants" WHERE "Title" LIKE \'%50\'',
+    )
+    return command(url, tmp_path, IMAGE_ROOT=str(tmp_path), **QUIET)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A run whose two workers each have a page to store, and cannot until they may `go_on`."""
+
+    process: subprocess.Popen[str]
+    workers: list[int]
+    go_on: Callable[[], None]
+
+    def interrupt(self) -> str:
+        """Press Ctrl-C; gives what is said to that."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stderr is not None
+        return self.process.stderr.readline() + self.process.stderr.readline()
+
+    def result(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """What it says until it ends; its last line apart."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        assert err == ""
+        *events, result = [json.loads(line) for line in out.splitlines()]
+        return events, result
+
+
+@contextmanager
+def held(shop: Command, url: str, address: str) -> Iterator[Held]:
+    with (
+        psycopg.connect(url) as holding,
+        shop.started(*ALL, f"--address={address}") as process,
+    ):
+        holding.execute('LOCK TABLE "ProductEmbeddings" IN SHARE MODE')
+        yield Held(process, workers(url), holding.rollback)
+
+
+@retry(
+    retry=retry_if_result(lambda found: len(found) < 2),
+    wait=wait_fixed(0.1),
+    stop=stop_after_delay(PATIENCE),
+)
+def workers(url: str) -> list[int]:
+    return [row[0] for row in run(url, WORKERS)]
+
+
+def completes(run_: Held, url: str) -> list[dict[str, Any]]:
+    """See that all is stored and nothing counted twice, though a worker is lost; what was said."""
+    run_.go_on()
+    events, result = run_.result()
+    assert (result["found"], result["skipped"], result["exit_status"]) == (PRODUCTS, 2, 0)
+    assert result["embedded"] == PRODUCTS - 2
+    assert sum(event["found"] for event in events if event["event"] == "batch") == PRODUCTS
+    assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
+    return events
+
+
+def test_workers_give_the_same_result_and_exit_status_as_one_process(
+    shop: Command, url: str, address: str
+) -> None:
+    by_workers = shop.result("--all", "--engine=ray", f"--address={address}")
+    assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
+    ((outcome, counts),) = run(url, 'SELECT "Outcome", "Counts" FROM "BackfillRuns"')
+    assert (outcome, counts["found"], counts["skipped"]) == ("done", PRODUCTS, 2)
+    run(url, 'TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
+    assert shop.result("--all") == by_workers
+    assert by_workers["failures"]
+
+
+def test_a_killed_worker_costs_no_product(shop: Command, url: str, address: str) -> None:
+    with held(shop, url, address) as run_:
+        os.kill(run_.workers[0], signal.SIGKILL)
+        assert LOST in completes(run_, url)
+
+
+def test_a_killed_node_costs_no_product(shop: Command, url: str) -> None:
+    with cluster(shop.folder, nodes=2) as address, held(shop, url, address) as run_:
+        # The command is at the first node, which it needs.
+        (first, _), (node, worker) = sorted((raylet_of(one), one) for one in run_.workers)
+        assert first < node
+        os.kill(node, signal.SIGKILL)
+        os.kill(worker, signal.SIGKILL)
+        completes(run_, url)
+
+
+def test_ctrl_c_lets_every_worker_finish_its_page_and_the_next_run_does_the_rest(
+    shop: Command, url: str, address: str
+) -> None:
+    with held(shop, url, address) as run_:
+        said = run_.interrupt()
+        run_.go_on()
+        _, result = run_.result()
+    assert said == "\nStopping after the page in hand; Ctrl-C again stops at once.\n"
+    assert (result["interrupted"], result["exit_status"]) == (True, 130)
+    assert 0 < result["found"] < PRODUCTS
+    assert run(url, WORKERS) == []
+    assert shop.result("--all")["found"] == PRODUCTS - result["found"] == result["remaining"]
+
+
+def test_a_second_ctrl_c_stops_at_once_and_still_reports_what_is_stored(
+    shop: Command, url: str, address: str
+) -> None:
+    with held(shop, url, address) as run_:
+        run_.interrupt()
+        run_.process.send_signal(signal.SIGINT)
+        _, result = run_.result()
+    assert (result["found"], result["interrupted"], result["exit_status"]) == (0, True, 130)
+
+
+def test_what_ends_a_worker_ends_the_run_with_its_line(shop: Command, address: str) -> None:
+    folder = {"MODELS": "siglip-qwen3", "MODEL_DIR": "/nowhere"}
+    done = shop("backfill", "--engine=ray", f"--address={address}", **folder)
+    assert "/nowhere" in failed_plainly(done, 1)
+
+
+def test_what_the_cluster_lacks_is_said(shop: Command, address: str) -> None:
+    done = shop("backfill", "--engine=ray", f"--address={address}", "--gpus-per-worker=1")
+    assert "0 GPUs" in failed_plainly(done, 1)
+
+
+def test_an_address_without_a_cluster_is_said_in_a_line(shop: Command) -> None:
+    done = shop("backfill", "--engine=ray", "--address=127.0.0.1:1")
+    assert "127.0.0.1:1" in failed_plainly(done, 1)
+
+
+def test_a_cluster_does_not_reach_the_embedded_database(shop: Command) -> None:
+    done = shop("backfill", "--engine=ray", "--address=127.0.0.1:1", DATABASE_URL="")
+    assert done.returncode == 2
+    assert "set DATABASE_URL" in done.stderr
+
+
+def test_this_machine_alone_needs_no_cluster(tmp_path: Path, home_of_its_own: str) -> None:
+    shelfsight = Command(tmp_path, SHELFSIGHT_HOME=home_of_its_own, MODELS="lite")
+    lines = "".join(f"sku-{i},Thing no. {i}\n" for i in range(300))
+    (tmp_path / "shop.csv").write_text(f"sku,title\n{lines}")
+    assert shelfsight("import", "shop.csv").returncode == 0
+    done = shelfsight("backfill", "--all", "--engine=ray", "--workers=2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  - Successfully embedded: 300\n" in done.stdout

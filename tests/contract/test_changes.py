@@ -1,0 +1,334 @@
+"""What is made anew of a product that has changed: what has changed, and no more."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shelfsight.embedding.fusion import WeightedMean, combine, mean_of
+from shelfsight.embedding.page import PageEmbedder
+from shelfsight.matching import Filters, Sought
+from shelfsight.records import Embedded, Pixels, Product, Selection, Vector, Weights
+from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher, direction
+from tests.contract.conftest import Shop, product_id
+
+AT_ONCE = Selection(retry_failed=True)
+TITLES = ("", "Mug", "Cap", "<p></p>")
+
+
+def pixels(address: str) -> Pixels:
+    return np.resize(np.frombuffer(address.encode(), np.uint8), (8, 8, 3))
+
+
+def image_of(*addresses: str) -> Vector | None:
+    return mean_of([direction(pixels(address).tobytes(), 768) for address in addresses])
+
+
+def text_of(title: str) -> Vector | None:
+    return direction(title.encode(), 1024) if title.isalpha() else None
+
+
+@dataclass
+class Runs:
+    """Runs over a shop; `lost` addresses are not found, `unspeakable` titles not embedded."""
+
+    shop: Shop
+    lost: frozenset[str] = frozenset()
+    unspeakable: frozenset[str] = frozenset()
+    stored: list[Embedded] = field(default_factory=list)
+
+    def run(self, selection: Selection) -> tuple[int, int]:
+        """Gives how many images and texts were embedded."""
+        embedder = HashEmbedder(broken=self.unspeakable)
+        fusion = WeightedMean(Weights())
+        self.stored = []
+        with closing(PageEmbedder(embedder, fusion, lambda _: None)) as pages:
+            for page in self.shop.catalog.pages(selection, 10):
+                addresses = {url for product in page for url in product.image_urls}
+                fetcher = MemoryFetcher({url: pixels(url) for url in addresses - self.lost})
+                embedded = pages.embed(fetcher.fetch(page))
+                self.stored += self.shop.store.save(embedded, MODELS)
+        return embedder.images_embedded, embedder.texts_embedded
+
+    def due(self, selection: Selection) -> list[tuple[bool, bool]]:
+        """Of each product that is due, whether its image and its text are needed."""
+        pages = self.shop.catalog.pages(selection, 10)
+        return [(item.needs_image, item.needs_text) for page in pages for item in page]
+
+    def vectors(self, number: int) -> Sought | None:
+        return self.shop.search.vectors(product_id(number), Filters())
+
+
+@pytest.fixture
+def runs(shop: Shop) -> Runs:
+    return Runs(shop)
+
+
+def assert_has(runs: Runs, number: int, image: Vector | None, text: Vector | None) -> None:
+    found = runs.vectors(number)
+    if image is None and text is None:
+        assert found is None
+        return
+    assert found is not None
+    wanted = {"image": image, "text": text, "query": image if text is None else text}
+    if image is not None and text is not None:
+        wanted["query"] = combine(image, text, Weights())
+    for name, vector in wanted.items():
+        stored = getattr(found, name)
+        assert (stored is None) == (vector is None), name
+        if vector is not None:
+            np.testing.assert_allclose(stored, vector, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("title", "urls", "embedded"),
+    [
+        ("Cap", ("a.png",), (0, 1)),
+        ("Mug", ("b.png",), (1, 0)),
+        ("Mug", ("a.png", "b.png"), (2, 0)),
+        ("Cap", ("b.png",), (1, 1)),
+        ("", ("a.png",), (0, 0)),
+        ("Mug", (), (0, 0)),
+    ],
+)
+def test_of_a_changed_product_only_what_has_changed_is_embedded(
+    runs: Runs, title: str, urls: tuple[str, ...], embedded: tuple[int, int]
+) -> None:
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    assert runs.run(Selection()) == (1, 1)
+    runs.shop.put(1, title=title, urls=urls)
+    assert runs.run(Selection()) == embedded
+    assert_has(runs, 1, image_of(*urls), text_of(title))
+    assert runs.run(AT_ONCE) == (0, 0)
+
+
+def test_another_owner_changes_no_vector(runs: Runs) -> None:
+    runs.shop.put(1, title="Mug", urls=("a.png",), owner="ann")
+    runs.run(Selection())
+    runs.shop.put(1, title="Mug", urls=("a.png",), owner="bob")
+    assert runs.due(Selection()) == []
+
+
+def test_what_is_kept_is_handed_on_with_what_was_made(runs: Runs) -> None:
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Cap", urls=("a.png",))
+    runs.run(Selection())
+    (item,) = runs.stored
+    np.testing.assert_allclose(item.image, image_of("a.png"), atol=1e-6)
+    np.testing.assert_allclose(
+        item.combined, combine(image_of("a.png"), text_of("Cap"), Weights()), atol=1e-6
+    )
+
+
+def test_an_edited_title_does_not_try_again_a_picture_that_waits(runs: Runs) -> None:
+    runs.lost = frozenset({"a.png"})
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Cap", urls=("a.png",))
+    assert runs.due(Selection()) == [(False, True)]
+    runs.run(Selection())
+    assert_has(runs, 1, None, text_of("Cap"))
+    assert runs.due(Selection()) == []
+    runs.lost = frozenset()
+    assert runs.due(AT_ONCE) == [(True, False)]
+    assert runs.run(AT_ONCE) == (1, 0)
+    assert_has(runs, 1, image_of("a.png"), text_of("Cap"))
+    assert runs.due(AT_ONCE) == []
+
+
+def test_a_new_picture_does_not_try_again_a_text_that_waits(runs: Runs) -> None:
+    runs.unspeakable = frozenset({"Mug"})
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Mug", urls=("b.png",))
+    assert runs.run(Selection()) == (1, 0)
+    assert_has(runs, 1, image_of("b.png"), None)
+    runs.unspeakable = frozenset()
+    assert runs.run(AT_ONCE) == (0, 1)
+    assert_has(runs, 1, image_of("b.png"), text_of("Mug"))
+
+
+def test_a_picture_of_which_nothing_is_stored_waits_too(runs: Runs) -> None:
+    runs.lost = frozenset({"a.png"})
+    runs.shop.put(1, urls=("a.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    assert runs.due(Selection()) == [(False, True)]
+    assert runs.run(Selection()) == (0, 1)
+    runs.shop.put(1, title="<p></p>", urls=("a.png",))
+    runs.run(Selection())
+    assert runs.vectors(1) is None
+    assert runs.due(Selection()) == []
+    assert len(runs.due(AT_ONCE)) == 1
+
+
+def test_missing_needs_that_alone_unless_the_other_has_changed_too(runs: Runs) -> None:
+    runs.lost = frozenset({"a.png"})
+    for number in (1, 2):
+        runs.shop.put(number, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    runs.shop.put(2, title="Cap", urls=("a.png",))
+    runs.lost = frozenset()
+    missing = Selection(missing="image")
+    assert runs.due(missing) == [(True, False), (True, True)]
+    assert runs.run(missing) == (1, 1)
+    assert_has(runs, 1, image_of("a.png"), text_of("Mug"))
+    assert_has(runs, 2, image_of("a.png"), text_of("Cap"))
+
+
+def test_all_anew_needs_everything(runs: Runs) -> None:
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    assert runs.run(Selection(skip_existing=False)) == (1, 1)
+
+
+def edited(runs: Runs) -> tuple[list[Product], list[Embedded]]:
+    """A page whose titles alone have changed, and what one worker makes of it."""
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Cap", urls=("a.png",))
+    (page,) = runs.shop.catalog.pages(Selection(), 10)
+    text = text_of("Cap")
+    made = Embedded(
+        product=page[0], text=text, combined=combine(None, text, Weights()), text_used="Cap"
+    )
+    return page, [made]
+
+
+def test_a_product_whose_kept_half_another_worker_has_changed_is_left_alone(runs: Runs) -> None:
+    _, made = edited(runs)
+    runs.shop.put(1, title="Mug", urls=("b.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Cap", urls=("a.png",))
+    assert runs.shop.store.save(made, MODELS) == []
+    assert_has(runs, 1, image_of("b.png"), text_of("Mug"))
+    assert runs.due(Selection()) == [(True, True)]
+
+
+def test_a_product_whose_kept_half_is_gone_is_left_due(runs: Runs) -> None:
+    _, made = edited(runs)
+    runs.shop.put(1)
+    runs.run(Selection())
+    runs.shop.put(1, title="Cap", urls=("a.png",))
+    assert runs.shop.store.save(made, MODELS) == []
+    assert runs.vectors(1) is None
+    assert runs.due(Selection()) == [(True, True)]
+
+
+def test_the_others_of_such_a_page_are_stored(runs: Runs) -> None:
+    (product,), made = edited(runs)
+    runs.shop.put(1, title="Mug", urls=("b.png",))
+    runs.run(Selection())
+    runs.shop.put(2, title="Jug")
+    other = replace(made[0], product=replace(product, id=product_id(2), needs_image=True))
+    assert [item.product.id for item in runs.shop.store.save([*made, other], MODELS)] == [
+        product_id(2)
+    ]
+    assert_has(runs, 2, None, text_of("Cap"))
+
+
+PRODUCTS = 5
+EDIT = st.one_of(
+    st.none(),
+    st.tuples(st.just("title"), st.sampled_from(TITLES)),
+    st.tuples(st.just("urls"), st.sampled_from(((), ("a",), ("b",), ("a", "b"), ("b", "a")))),
+    st.tuples(st.just("owner"), st.sampled_from(("ann", "bob"))),
+)
+STEP = st.fixed_dictionaries(
+    {
+        "edits": st.lists(EDIT, min_size=PRODUCTS, max_size=PRODUCTS),
+        "lost": st.sampled_from(("", "a", "ab")),
+        "unspeakable": st.booleans(),
+        "at_once": st.booleans(),
+    }
+)
+
+
+@dataclass
+class Half:
+    """What was last tried of a text or of pictures, and whether it failed."""
+
+    tried: object = None
+    failed: bool = False
+
+    def is_tried(self, content: object, failed: bool, *, at_once: bool) -> bool:
+        """Whether a run must try it; then it has."""
+        if content == self.tried and not (self.failed and at_once):
+            return False
+        self.tried, self.failed = content, failed
+        return True
+
+
+@dataclass
+class Edited:
+    """A product as the shop has it, and what a run should have to do with it."""
+
+    number: int
+    title: str = ""
+    urls: tuple[str, ...] = ()
+    owner: str | None = None
+    tried_text: Half = field(default_factory=Half)
+    tried_image: Half = field(default_factory=Half)
+
+    def content(self) -> dict[str, object]:
+        """Words and addresses that no other product has."""
+        title = f"{self.title}{'x' * self.number}" if self.title.isalpha() else self.title
+        return {"title": title, "urls": tuple(f"{name}{self.number}.png" for name in self.urls)}
+
+    def inferences(self, lost: str, *, unspeakable: bool, at_once: bool) -> tuple[int, int]:
+        """How many pictures and texts a run should embed now."""
+        content = self.content()
+        there = [name for name in self.urls if name not in lost]
+        fails = len(there) < len(self.urls)
+        image = self.tried_image.is_tried(content["urls"], fails, at_once=at_once)
+        speaks = self.title.isalpha()
+        text = self.tried_text.is_tried(content["title"], unspeakable and speaks, at_once=at_once)
+        return len(there) * image, int(text and speaks)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEP, max_size=6))
+def test_whatever_happens_the_vectors_end_as_those_of_the_content_with_no_inference_too_many(
+    shop: Shop, numbers: Iterator[int], steps: list[dict[str, Any]]
+) -> None:
+    products = [Edited(next(numbers)) for _ in range(PRODUCTS)]
+    only = Selection(products=tuple(product_id(product.number) for product in products))
+    healed = {"edits": [], "lost": "", "unspeakable": False, "at_once": True}
+    for product in products:
+        shop.put(product.number)
+    for step in [*steps, healed]:
+        for product, edit in zip(products, step["edits"], strict=False):
+            if edit is not None:
+                setattr(product, *edit)
+                shop.put(product.number, **product.content(), owner=product.owner)
+        wanted = [
+            product.inferences(
+                step["lost"], unspeakable=step["unspeakable"], at_once=step["at_once"]
+            )
+            for product in products
+        ]
+        contents = [product.content() for product in products]
+        runs = Runs(
+            shop,
+            lost=frozenset(u for c in contents for u in c["urls"] if u[0] in step["lost"]),
+            unspeakable=frozenset(c["title"] for c in contents if step["unspeakable"]),
+        )
+        done = runs.run(replace(only, retry_failed=step["at_once"]))
+        assert done == tuple(map(sum, zip(*wanted, strict=True)))
+    for product in products:
+        content = product.content()
+        assert_has(runs, product.number, image_of(*content["urls"]), text_of(content["title"]))
+    assert runs.due(replace(only, retry_failed=True)) == []
+
+
+@pytest.fixture
+def numbers() -> Iterator[int]:
+    """Numbers of products, so that each example has some of its own."""
+    return count(1)

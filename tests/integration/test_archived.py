@@ -1,0 +1,155 @@
+"""A product that its shop has archived or deleted is neither embedded nor found."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from shelfsight.archived import MARKS
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Database
+from shelfsight.matching import Filters, Sought
+from shelfsight.records import Selection
+from shelfsight.storage import failed, schema
+from shelfsight.storage.nearest import FEW
+from shelfsight.storage.sample import CatalogueSample
+from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.testing import direction
+from tests.integration.test_search import HURRIED, by_image
+from tests.integration.test_search import fill as fill_with_vectors
+from tests.shop import backfill_all, fill
+
+ALL = Filters()
+WAYS = [
+    ("ArchivedAt", "timestamptz", "now()"),
+    ("DeletedAt", "date", "current_date"),
+    ("IsArchived", "boolean NOT NULL DEFAULT false", "true"),
+    ("IsDeleted", "boolean", "true"),
+    ("Archived", "smallint DEFAULT 0", "1"),
+    ("Deleted", "bigint", "1"),
+    ("Status", "varchar(20) DEFAULT 'active'", "'archived'"),
+    ("Status", "text", "'Deleted'"),
+]
+
+
+def run(database: Database, *statements: str) -> None:
+    for statement in statements:
+        database.run(lambda connection, one=statement: connection.execute(one))
+
+
+def id_of(number: int) -> str:
+    return str(UUID(int=number))
+
+
+def shop_of(database: Database, count: int) -> None:
+    """Products with one variant each, of the same id."""
+    fill(database, count)
+    run(
+        database,
+        'UPDATE "ProductVariants" SET "ProductId" = "Id"',
+        'INSERT INTO "Products" ("Id") SELECT "Id" FROM "ProductVariants"',
+    )
+
+
+def found(database: Database, words: str = "Product") -> set[int]:
+    """The numbers of the products that these words find."""
+    query = direction(words.encode(), 1024)
+    sought = Sought(column="text", query=query, text=query, words=words)
+    candidates = PostgresProductSearch(database).candidates(sought, ALL, 100)
+    return {UUID(candidate.id).int for candidate in candidates}
+
+
+def test_each_column_that_marks_a_product_is_tried_here() -> None:
+    assert {column for column, *_ in WAYS} == set(MARKS)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "kind", "mark"),
+    [("ProductVariants", *way) for way in WAYS] + [("Products", *WAYS[n]) for n in (0, -1)],
+)
+def test_what_is_marked_is_neither_due_nor_found_until_it_is_marked_no_more(
+    database: Database, table: str, column: str, kind: str, mark: str
+) -> None:
+    shop_of(database, 4)
+    run(database, f'ALTER TABLE "{table}" ADD "{column}" {kind}')
+    change = f'UPDATE "{table}" SET "{column}" = {{}} WHERE "Id" IN (\'{id_of(1)}\')'
+    run(database, change.format(mark))
+    assert backfill_all(database).found == 3
+    run(database, change.replace(id_of(1), id_of(2)).format(mark))
+    assert found(database) == {3, 4}
+    assert found(database, "sku-2") == {3, 4}
+    run(database, f'UPDATE "{table}" SET "{column}" = DEFAULT')
+    assert found(database) == {2, 3, 4}
+    assert backfill_all(database).found == 1
+    assert found(database) == {1, 2, 3, 4}
+
+
+def test_what_is_archived_is_seen_nowhere(database: Database) -> None:
+    shop_of(database, 3)
+    run(database, 'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz')
+    search = PostgresProductSearch(database)
+    backfill_all(database)
+    assert search.vectors(id_of(1), ALL) is not None
+    run(database, 'UPDATE "ProductVariants" SET "ArchivedAt" = now() WHERE "Sku" <> \'sku-3\'')
+    assert search.vectors(id_of(1), ALL) is None
+    assert CatalogueSample(database).counts(None).products == 1
+    catalog = PostgresCatalog(database)
+    assert catalog.due(Selection(skip_existing=False)).products == 1
+    assert catalog.due(Selection(skip_existing=False, products=(id_of(1),))).products == 0
+    run(database, 'UPDATE "ProductVariants" SET "ArchivedAt" = now()')
+    assert search.is_empty(ALL)
+
+
+def test_what_failed_of_an_archived_product_is_not_shown(database: Database) -> None:
+    fill(database, 2, pictures=True)
+    run(database, 'ALTER TABLE "ProductVariants" ADD "DeletedAt" timestamptz')
+    backfill_all(database, pictures={})
+    assert [kind.products for kind in failed.by_kind(database)] == [2]
+    run(database, 'UPDATE "ProductVariants" SET "DeletedAt" = now() WHERE "Sku" = \'sku-1\'')
+    assert [kind.products for kind in failed.by_kind(database)] == [1]
+    retry = Selection(retry_failed=True, only_failed=True)
+    assert PostgresCatalog(database).due(retry).products == 1
+
+
+@pytest.mark.parametrize("id_type", ["text", "varchar(36)"])
+def test_products_whose_ids_have_another_type_than_their_variants_say_are_compared(
+    database: Database, id_type: str
+) -> None:
+    shop_of(database, 2)
+    run(
+        database,
+        f'ALTER TABLE "ProductVariants" ALTER "ProductId" TYPE {id_type}',
+        'ALTER TABLE "Products" ADD "IsDeleted" boolean',
+        f'UPDATE "Products" SET "IsDeleted" = true WHERE "Id" = \'{id_of(1)}\'',
+    )
+    assert backfill_all(database).found == 1
+    assert found(database) == {2}
+
+
+@pytest.fixture(scope="module")
+def indexed(server: str) -> Iterator[Database]:
+    """More products than are compared one by one, behind an index; half of them are archived."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE archived")
+    with closing(Database(server.replace("/postgres?", "/archived?"))) as database:
+        schema.create(database)
+        fill_with_vectors(database, 2 * FEW)
+        run(
+            database,
+            HURRIED,
+            'ALTER TABLE "ProductVariants" ADD "Status" text DEFAULT \'active\'',
+            'UPDATE "ProductVariants" SET "Status" = \'archived\' WHERE "Price" * 10 % 2 = 0',
+            'ALTER TABLE "Products" ADD "DeletedAt" timestamptz',
+        )
+        yield database
+
+
+@pytest.mark.parametrize("limit", [10, 1_000])
+def test_an_index_gives_as_many_as_asked_for_though_half_are_archived(
+    indexed: Database, limit: int
+) -> None:
+    candidates = PostgresProductSearch(indexed).candidates(by_image(), ALL, limit)
+    assert len(candidates) == limit
+    assert all(UUID(candidate.id).int % 2 == 1 for candidate in candidates)

@@ -1,0 +1,111 @@
+"""What of a product that changed is made anew: what Postgres alone can tell."""
+
+from dataclasses import replace
+
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Connection, Database
+from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.records import Embedded, ModelPair, Product, Selection, Weights
+from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.testing import MODELS
+from tests.shop import FUSION, backfill_all, embed, fill, rows
+
+AT_ONCE = Selection(retry_failed=True)
+
+
+def change(database: Database, statement: str) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(statement.encode())
+
+    database.run(work)
+
+
+def due(database: Database, models: ModelPair | None = None) -> list[Product]:
+    pages = PostgresCatalog(database, models=models).pages(Selection(), 10)
+    return [product for page in pages for product in page]
+
+
+def test_a_kept_vector_keeps_its_picture_and_model_and_the_row_its_id(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    kept = (
+        'SELECT "Id", "ImageUrl", "ImageHash", "SourceType", "ModelVersions" '
+        'FROM "ProductEmbeddings"'
+    )
+    before = rows(database, kept)
+    change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
+    report = backfill_all(database)
+    assert (report.embedded, report.image, report.text, report.combined) == (1, 0, 1, 1)
+    assert rows(database, kept) == before
+    assert rows(database, 'SELECT "ProductText" FROM "ProductEmbeddings"') == [("New",)]
+
+
+def test_a_vector_that_is_gone_leaves_no_model_behind(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    change(database, 'DELETE FROM "ProductImages"')
+    backfill_all(database)
+    ((versions, kind),) = rows(
+        database, 'SELECT "ModelVersions", "SourceType" FROM "ProductEmbeddings"'
+    )
+    assert versions == {"text": MODELS.text, "fusion": FUSION.name}
+    assert kind == "text"
+
+
+def test_a_half_of_which_nothing_is_known_is_made_anew(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
+    (product,) = due(database)
+    assert (product.needs_image, product.needs_text) == (True, True)
+
+
+def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
+    other = ModelPair(image="another@2", text=MODELS.text)
+    (product,) = due(database, other)
+    assert (product.needs_image, product.needs_text) == (True, True)
+    late = replace(product, needs_image=False)
+    assert PostgresVectorStore(database, FUSION).save([embed(late)], other) == []
+    assert len(due(database)) == 1
+
+
+def test_attempts_go_on_counting_while_only_the_other_half_changes(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database, pictures={})
+    attempts = 'SELECT "Kind", "Attempts" FROM "EmbeddingFailures"'
+    for title in ("One", "Two"):
+        change(database, f"""UPDATE "ProductVariants" SET "Title" = '{title}'""")
+        backfill_all(database, pictures={}, selection=AT_ONCE)
+    assert rows(database, attempts) == [("http_404", 3)]
+    change(database, """UPDATE "ProductImages" SET "ImageUrl" = 'http://shop.test/other.png'""")
+    backfill_all(database, pictures={})
+    assert rows(database, attempts) == [("http_404", 1)]
+
+
+def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -> None:
+    """What was read is stored with the hash of what was read."""
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
+
+    def edit_again(page: list[Embedded]) -> None:
+        if page:
+            change(database, """UPDATE "ProductVariants" SET "Title" = 'Newer'""")
+
+    backfill_all(database, before_save=edit_again)
+    (product,) = due(database)
+    assert (product.title, product.needs_image, product.needs_text) == ("Newer", False, True)
+
+
+def test_other_weights_meet_a_kept_vector(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
+    (product,) = due(database)
+    even = PostgresVectorStore(database, WeightedMean(Weights(image=1, text=1)))
+    (stored,) = even.save([embed(product)], MODELS)
+    assert stored.combined is not None
+    assert even.recombine() == 0

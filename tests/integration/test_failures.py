@@ -1,0 +1,157 @@
+"""What failed: when it is tried again, what is shown of it, and that a success clears it."""
+
+from contextlib import closing
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Connection, Database
+from shelfsight.errors import SchemaError
+from shelfsight.records import Embedded, Failure, Product, Selection, Stage
+from shelfsight.storage import failed, schema
+from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.testing import MODELS
+from tests.shop import FUSION, embed, fill, rows
+
+MINUTES, DAY = timedelta(minutes=5), timedelta(days=1)
+
+
+def failure(kind: str, *, retryable: bool = False, host: str | None = None) -> Failure:
+    message = f"http://{host}/a.png: {kind}"
+    return Failure(stage=Stage.FETCH, kind=kind, message=message, retryable=retryable, host=host)
+
+
+TIMEOUT = failure("timeout", retryable=True, host="slow.test:8080")
+GONE = failure("http_404", host="cdn.test")
+BROKEN = failure("not_an_image", host="cdn.test")
+
+
+def products(database: Database) -> list[Product]:
+    """All of them, in order."""
+    return [
+        p
+        for page in PostgresCatalog(database).pages(Selection(skip_existing=False), 100)
+        for p in page
+    ]
+
+
+def fail(database: Database, *failures: Failure | None) -> None:
+    """Store the first products: with their failure, or well where that is None."""
+    page = [
+        embed(product) if one is None else Embedded(product=product, failures=(one,))
+        for product, one in zip(products(database), failures, strict=False)
+    ]
+    PostgresVectorStore(database, FUSION).save(page, MODELS)
+
+
+def waits(database: Database) -> list[timedelta | None]:
+    """How long each waits, in order of the products."""
+    found = rows(
+        database,
+        'SELECT "NextAttemptAt" - "UpdatedAt" FROM "EmbeddingFailures" ORDER BY "ProductVariantId"',
+    )
+    return [wait for (wait,) in found]
+
+
+def test_a_timeout_waits_minutes_a_404_a_day_and_a_broken_picture_for_another(
+    database: Database,
+) -> None:
+    fill(database, 4, pictures=True)
+    fail(database, TIMEOUT, GONE, BROKEN, failure("tls_failed"))
+    assert waits(database) == [MINUTES, DAY, None, DAY]
+    assert PostgresCatalog(database).due(Selection()).products == 0
+    address = 'UPDATE "ProductImages" SET "ImageUrl" = \'http://cdn.test/new.png\''
+    database.run(lambda connection: connection.execute(address))
+    assert PostgresCatalog(database).due(Selection()).products == 4
+
+
+def test_a_timeout_that_comes_again_waits_twice_as_long_up_to_a_day(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    seen = []
+    for _ in range(11):
+        fail(database, TIMEOUT)
+        seen += waits(database)
+    doubled = [MINUTES * 2**n for n in range(9)]
+    assert seen == [min(wait, DAY) for wait in doubled] + [DAY, DAY]
+
+
+def test_a_success_clears_what_failed_and_other_products_keep_theirs(database: Database) -> None:
+    fill(database, 2, pictures=True)
+    fail(database, TIMEOUT, GONE)
+    fail(database, None)
+    assert rows(database, 'SELECT "Kind", "Host" FROM "EmbeddingFailures"') == [
+        ("http_404", "cdn.test")
+    ]
+
+
+def test_what_failed_is_shown_by_kind_most_products_first(database: Database) -> None:
+    fill(database, 4, pictures=True)
+    fail(database, TIMEOUT, GONE, GONE)
+    fail(database, TIMEOUT)
+    gone, slow = failed.by_kind(database)
+    assert (gone.kind, gone.products, gone.attempts) == ("http_404", 2, 2)
+    assert (slow.kind, slow.products, slow.attempts) == ("timeout", 1, 2)
+    assert (slow.title, slow.message) == ("Product 1", TIMEOUT.message)
+    assert slow.next_attempt is not None
+    fail(database, BROKEN)
+    (broken,) = failed.by_kind(database, "not_an_image")
+    assert broken.next_attempt is None
+
+
+@pytest.mark.parametrize(
+    ("host", "kinds"),
+    [
+        ("cdn.test", ["http_404", "not_an_image"]),
+        ("slow.test", ["timeout"]),
+        ("slow.test:8080", ["timeout"]),
+        ("slow.test:80", []),
+        ("test", []),
+    ],
+)
+def test_a_host_is_given_with_its_port_or_without(
+    database: Database, host: str, kinds: list[str]
+) -> None:
+    fill(database, 4, pictures=True)
+    fail(database, TIMEOUT, GONE, BROKEN, failure("file_not_found"))
+    assert [one.kind for one in failed.by_kind(database, host=host)] == kinds
+    selection = Selection(retry_failed=True, only_failed=True, hosts=(host,))
+    assert PostgresCatalog(database).due(selection).products == len(kinds)
+
+
+def test_the_products_of_a_kind_are_shown_one_by_one_up_to_a_limit(database: Database) -> None:
+    fill(database, 3, pictures=True)
+    fail(database, GONE, GONE, TIMEOUT)
+    shown = failed.one_by_one(database, "http_404", limit=10)
+    assert [one.title for one in shown] == ["Product 1", "Product 2"]
+    assert {(one.kind, one.attempts, one.host) for one in shown} == {("http_404", 1, "cdn.test")}
+    assert len(failed.one_by_one(database, "http_404", limit=1)) == 1
+    assert failed.one_by_one(database, "http_404", "other.test", limit=1) == []
+
+
+def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    fail(database, GONE)
+
+    def age(connection: Connection) -> None:
+        connection.execute('ALTER TABLE "EmbeddingFailures" DROP "Host"')
+
+    database.run(age)
+    with pytest.raises(SchemaError, match=r'"EmbeddingFailures" lacks Host.*shelfsight init'):
+        PostgresVectorStore(database, FUSION).require(MODELS)
+    assert schema.create(database) == ['column "EmbeddingFailures"."Host"']
+    assert [one.host for one in failed.one_by_one(database, "http_404", limit=1)] == [None]
+
+
+def test_a_shop_without_titles_is_shown_by_its_ids(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute('CREATE TABLE "ProductVariants" ("Id" int PRIMARY KEY)')
+        connection.execute('INSERT INTO "ProductVariants" VALUES (7)')
+    with closing(Database(url)) as database:
+        schema.create(database)
+        PostgresVectorStore(database, FUSION).save(
+            [Embedded(product=Product(id="7"), failures=(GONE,))], MODELS
+        )
+        (only,) = failed.by_kind(database)
+        assert (only.id, only.title) == ("7", "")

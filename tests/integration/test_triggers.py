@@ -1,0 +1,206 @@
+"""The triggers on the shop's tables: they tell of every change, and never hold up the shop."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from shelfsight.database import Database, DatabasePool
+from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.storage import schema, triggers
+from shelfsight.storage.bell import Bell
+from shelfsight.storage.queue import PostgresQueue
+from tests.shop import fill, rows
+
+ONE = "00000000-0000-0000-0000-000000000001"
+TWO = "00000000-0000-0000-0000-000000000002"
+EDIT = 'UPDATE "ProductVariants" SET "Title" = %s WHERE "Id" = %s'
+ADD_PICTURE = (
+    'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
+    " VALUES (%s, 'http://shop.test/1.png')"
+)
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:
+    """Two products, triggers, and nothing queued."""
+    fill(database, 2)
+    triggers.create(database)
+    return database
+
+
+@contextmanager
+def client(database: Database, *, patience: str = "5s") -> Iterator[psycopg.Connection[Any]]:
+    """The shop's own connection; it would rather fail than wait for a lock."""
+    options = f"-c lock_timeout={patience}"
+    with psycopg.connect(database.url, options=options) as connection:
+        yield connection
+
+
+@contextmanager
+def queue_of(database: Database) -> Iterator[PostgresQueue]:
+    with closing(DatabasePool(database.url, 1)) as pool:
+        yield PostgresQueue(pool)
+
+
+def queued(database: Database) -> list[str]:
+    query = 'SELECT "ProductVariantId"::text FROM "EmbeddingQueue" ORDER BY "Number"'
+    return [id_ for (id_,) in rows(database, query)]
+
+
+def test_each_kind_of_change_is_queued(shop: Database) -> None:
+    def after(statement: str) -> list[str]:
+        with client(shop) as connection:
+            connection.execute('DELETE FROM "EmbeddingQueue"')
+            connection.execute(statement)
+        return queued(shop)
+
+    image = f"('{ONE}', 'http://shop.test/1.png'), ('{ONE}', 'http://shop.test/2.png')"
+    insert = 'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl") VALUES '
+    assert after(insert + image) == [ONE]
+    assert after('UPDATE "ProductImages" SET "Position" = 3') == [ONE]
+    assert sorted(after(f'UPDATE "ProductImages" SET "ProductVariantId" = \'{TWO}\'')) == [ONE, TWO]
+    assert after('DELETE FROM "ProductImages"') == [TWO]
+    assert after('DELETE FROM "ProductImages"') == []
+    assert after(f'UPDATE "ProductVariants" SET "Description" = \'x\' WHERE "Id" = \'{ONE}\'') == [
+        ONE
+    ]
+    assert after('UPDATE "ProductVariants" SET "Description" = "Description"') == []
+    assert after(f'INSERT INTO "ProductVariants" ("Id") VALUES (\'{ONE[:-1]}3\')') == [
+        f"{ONE[:-1]}3"
+    ]
+
+
+def test_a_change_is_announced_once_it_is_committed(shop: Database) -> None:
+    with closing(Bell(shop.url)) as bell:
+        assert bell.wait(0.01)
+        with client(shop) as connection:
+            connection.execute(EDIT, ["New", ONE])
+        assert bell.wait(30)
+    assert queued(shop) == [ONE]
+
+
+def test_two_transactions_that_cross_do_not_wait_for_each_other(shop: Database) -> None:
+    """Pictures of the same products, added in opposite orders, were never a deadlock before."""
+    with client(shop) as one, client(shop) as other:
+        one.execute(ADD_PICTURE, [ONE])
+        other.execute(ADD_PICTURE, [TWO])
+        one.execute(ADD_PICTURE, [TWO])
+        other.execute(ADD_PICTURE, [ONE])
+    assert set(queued(shop)) == {ONE, TWO}
+
+
+def test_a_row_that_waits_is_not_waited_for_either(shop: Database) -> None:
+    with client(shop) as connection:
+        connection.execute(EDIT, ["Before", ONE])
+    with client(shop) as one, client(shop) as other:
+        one.execute(ADD_PICTURE, [ONE])
+        other.execute(ADD_PICTURE, [ONE])
+
+
+def test_a_change_that_is_not_committed_yet_is_not_taken_and_not_lost(shop: Database) -> None:
+    with client(shop) as connection, queue_of(shop) as queue:
+        connection.execute(EDIT, ["Before", ONE])
+        connection.commit()
+        connection.execute(EDIT, ["After", ONE])
+        assert queue.take(10, newest=True) is None
+        connection.commit()
+        take = queue.take(10, newest=True)
+        assert take is not None
+        assert take.variants == (ONE,)
+
+
+def test_a_change_of_what_is_in_hand_waits_for_its_own_turn(shop: Database) -> None:
+    with client(shop) as connection, queue_of(shop) as queue:
+        connection.execute(EDIT, ["Before", ONE])
+        connection.commit()
+        take = queue.take(10, newest=True)
+        assert take is not None
+        connection.execute(EDIT, ["After", ONE])
+        connection.commit()
+        assert queue.take(10, newest=True) is None
+        queue.drop(take)
+        assert queue.take(10, newest=True) is not None
+
+
+@pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_stricter_transaction_is_not_broken(shop: Database, isolation: str) -> None:
+    with client(shop) as connection, queue_of(shop) as queue:
+        connection.execute(EDIT, ["Before", ONE])
+        connection.commit()
+        connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+        connection.execute('SELECT FROM "ProductVariants"')
+        assert queue.take(10, newest=True) is not None
+        connection.execute(EDIT, ["After", ONE])
+        connection.commit()
+    assert queued(shop) == [ONE, ONE]
+
+
+def test_a_role_that_may_only_write_the_shop_goes_on_writing(shop: Database) -> None:
+    with client(shop) as connection:
+        connection.execute("CREATE ROLE clerk")
+        connection.execute('GRANT SELECT, INSERT, UPDATE ON "ProductVariants" TO clerk')
+        connection.execute("SET ROLE clerk")
+        connection.execute(EDIT, ["New", ONE])
+        connection.execute("RESET ROLE")
+        connection.execute("DROP OWNED BY clerk")
+        connection.execute("DROP ROLE clerk")
+    assert queued(shop) == [ONE]
+
+
+def test_the_shop_goes_on_where_the_queue_was_dropped(shop: Database) -> None:
+    with client(shop) as connection:
+        connection.execute('DROP TABLE "EmbeddingQueue"')
+        connection.execute(EDIT, ["New", ONE])
+    assert rows(shop, f'SELECT "Title" FROM "ProductVariants" WHERE "Id" = \'{ONE}\'') == [("New",)]
+
+
+def test_creating_them_again_creates_what_is_missing(shop: Database) -> None:
+    assert triggers.create(shop) == []
+    with client(shop) as connection:
+        connection.execute('DROP TRIGGER shelfsight_images_delete ON "ProductImages"')
+    assert triggers.create(shop) == ['trigger "shelfsight_images_delete"']
+    assert shop.run(triggers.are_there)
+
+
+def test_dropped_they_leave_nothing(shop: Database) -> None:
+    assert len(triggers.drop(shop)) == 5
+    assert triggers.drop(shop) == []
+    assert rows(shop, "SELECT FROM pg_proc WHERE proname LIKE 'shelfsight%'") == []
+    with client(shop) as connection:
+        connection.execute(EDIT, ["New", ONE])
+    assert queued(shop) == []
+
+
+def test_a_busy_table_is_named_and_not_blocked(database: Database) -> None:
+    with client(database) as busy:
+        busy.execute('LOCK TABLE "ProductVariants" IN ROW EXCLUSIVE MODE')
+        with pytest.raises(DatabaseError, match='"ProductVariants" is in use'):
+            triggers.create(database)
+
+
+def test_a_view_has_no_triggers(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute('CREATE TABLE items (id text PRIMARY KEY, "Title" text)')
+        connection.execute('CREATE VIEW "ProductVariants" AS SELECT id AS "Id", "Title" FROM items')
+    with closing(Database(url)) as database:
+        schema.create(database)
+        with pytest.raises(SchemaError, match="not a table of this database"):
+            triggers.create(database)
+
+
+def test_ids_of_a_type_of_the_shops_own_are_queued(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE DOMAIN sku AS varchar(20)")
+        connection.execute(
+            'CREATE TABLE "ProductVariants" ("Id" sku PRIMARY KEY, "Title" text, "Price" int)'
+        )
+    with closing(Database(url)) as database:
+        schema.create(database)
+        assert len(triggers.create(database)) == 5
+        with client(database) as connection:
+            connection.execute("INSERT INTO \"ProductVariants\" VALUES ('a', 'A'), ('b', 'B')")
+            connection.execute(EDIT, ["New", "a"])
+        assert queued(database) == ["b", "a"]

@@ -1,0 +1,399 @@
+"""A watch: whatever changes in the shop's own tables is embedded, without any further command."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+
+import psycopg
+import pytest
+
+from shelfsight import wiring
+from shelfsight.backfill import Parts
+from shelfsight.catalog.postgres import PostgresCatalog
+from shelfsight.database import Database, DatabasePool
+from shelfsight.embedding.page import PageEmbedder
+from shelfsight.errors import SchemaError
+from shelfsight.records import Embedded, Pictured
+from shelfsight.report import Report
+from shelfsight.settings import Settings
+from shelfsight.storage import keeper, triggers
+from shelfsight.storage.bell import Bell
+from shelfsight.storage.queue import PostgresQueue
+from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.sweep import Sweeper
+from shelfsight.testing import HashEmbedder, MemoryFetcher
+from shelfsight.watch import PAGE, Watching, watch
+from tests.shop import FUSION, backfill_all, fill, picture, rows
+
+PATIENCE = 60.0
+NEVER = 3600.0
+PICTURES = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
+ONE = "00000000-0000-0000-0000-000000000001"
+
+
+class Heard:
+    """What the watch has told of."""
+
+    def __init__(self) -> None:
+        self.pages: list[list[Embedded]] = []
+        self.said: list[str] = []
+        self.idle = Event()
+
+    def changed(self, page: Sequence[Embedded], seconds: float) -> None:
+        del seconds
+        self.pages.append(list(page))
+
+    def waiting(self, *, is_told: bool) -> None:
+        del is_told
+        self.idle.set()
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    @property
+    def ids(self) -> list[str]:
+        return [item.product.id for page in self.pages for item in page]
+
+
+class Watch:
+    """A watch in threads of its own, with models in memory; a context that ends it."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        every: float = NEVER,
+        before_embed: Callable[[Sequence[Pictured]], object] = lambda _: None,
+        is_back: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.heard = Heard()
+        self.report = Report()
+        self.embedder = HashEmbedder()
+        self._url = url
+        self._every = every
+        self._before_embed = before_embed
+        self._is_back = is_back
+        self._stop = Event()
+        self._errors: list[BaseException] = []
+        self._thread = Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        if self._errors:
+            raise self._errors[0]
+
+    def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Wait until something is so in the database."""
+        end = time.monotonic() + PATIENCE
+        while not reached():
+            assert time.monotonic() < end and not self._errors, (self.heard.said, self._errors)
+            time.sleep(0.02)
+
+    def wait_until_idle(self) -> None:
+        """Wait until it has caught up."""
+        assert self.heard.idle.wait(PATIENCE), self._errors
+
+    def _run(self) -> None:
+        try:
+            with ExitStack() as opening:
+                watching = self._watching(opening)
+                watch(watching, self.report, self.heard, self._stop)
+        except BaseException as error:
+            self._errors.append(error)
+
+    def _watching(self, opening: ExitStack) -> Watching:
+        pool = opening.enter_context(closing(DatabasePool(self._url, 2, reconnect_seconds=0.5)))
+        catalog = PostgresCatalog(pool, models=self.embedder.models)
+        queue = PostgresQueue(pool)
+        return Watching(
+            catalog=catalog,
+            queue=queue,
+            sweeper=opening.enter_context(closing(Sweeper(catalog, queue, self._every))),
+            open_parts=self._parts,
+            listen=opening.enter_context(closing(Bell(self._url))).wait,
+            is_back=self._is_back,
+        )
+
+    def _parts(self) -> AbstractContextManager[Parts]:
+        @contextmanager
+        def opened() -> Iterator[Parts]:
+            with (
+                closing(Database(self._url, reconnect_seconds=0.5)) as writing,
+                closing(PageEmbedder(self.embedder, FUSION, lambda _: None)) as pages,
+            ):
+
+                def embed(page: Sequence[Pictured]) -> list[Embedded]:
+                    self._before_embed(page)
+                    return pages.embed(page)
+
+                yield Parts(
+                    catalog=PostgresCatalog(writing),
+                    fetcher=MemoryFetcher(PICTURES),
+                    embed=embed,
+                    models=self.embedder.models,
+                    store=PostgresVectorStore(writing, FUSION),
+                    ledger=PostgresLedger(writing),
+                )
+
+        return opened()
+
+
+def run(database: Database, statement: str) -> None:
+    """A write of the shop's own."""
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def texts(database: Database) -> dict[str, str]:
+    """What text was embedded of each product."""
+    return {
+        str(id_): text
+        for id_, text in rows(
+            database, 'SELECT "ProductVariantId", "ProductText" FROM "ProductEmbeddings"'
+        )
+    }
+
+
+def queued(database: Database) -> list[str]:
+    """What waits, oldest first."""
+    query = 'SELECT "ProductVariantId"::text FROM "EmbeddingQueue" ORDER BY "Number"'
+    return [id_ for (id_,) in rows(database, query)]
+
+
+def is_empty(database: Database) -> bool:
+    return not queued(database)
+
+
+@pytest.fixture
+def told(database: Database) -> Database:
+    """A database whose shop's tables have triggers."""
+    assert len(triggers.create(database)) == 5
+    return database
+
+
+def test_what_is_due_at_the_start_is_embedded(database: Database) -> None:
+    fill(database, 100)
+    with Watch(database.url) as watched:
+        watched.wait_until(lambda: len(texts(database)) == 100)
+        watched.wait_until(lambda: is_empty(database))
+    assert watched.report.embedded == watched.embedder.texts_embedded == 100
+
+
+def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
+    told: Database,
+) -> None:
+    fill(told, 3)
+    with Watch(told.url) as watched:
+        watched.wait_until_idle()
+        fill(told, 1, first=10)
+        watched.wait_until(lambda: len(texts(told)) == 4)
+        run(told, f'UPDATE "ProductVariants" SET "Title" = \'A new one\' WHERE "Id" = \'{ONE}\'')
+        watched.wait_until(lambda: texts(told)[ONE] == "A new one")
+
+        def pictured() -> object:
+            query = 'SELECT "ImageUrl" FROM "ProductEmbeddings" WHERE "ProductVariantId" = '
+            return rows(told, f"{query}'{ONE}'")[0][0]
+
+        run(
+            told,
+            'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
+            f" VALUES ('{ONE}', 'http://shop.test/1.png')",
+        )
+        watched.wait_until(lambda: pictured() == "http://shop.test/1.png")
+        run(told, 'UPDATE "ProductImages" SET "ImageUrl" = \'http://shop.test/2.png\'')
+        watched.wait_until(lambda: pictured() == "http://shop.test/2.png")
+        run(told, 'DELETE FROM "ProductImages"')
+        watched.wait_until(lambda: pictured() is None)
+        run(told, f'DELETE FROM "ProductVariants" WHERE "Id" = \'{ONE}\'')
+        assert ONE not in texts(told)
+        watched.wait_until(lambda: is_empty(told))
+    assert watched.embedder.images_embedded == 2
+    assert watched.report.failed == 0
+
+
+def test_what_vectors_do_not_depend_on_wakes_nobody(told: Database) -> None:
+    fill(told, 3, pictures=True)
+    run(told, 'TRUNCATE "EmbeddingQueue"')
+    run(told, 'UPDATE "ProductVariants" SET "Price" = 1, "Title" = "Title"')
+    run(told, 'UPDATE "ProductImages" SET "AltText" = \'seen\'')
+    assert is_empty(told)
+
+
+def test_without_triggers_changes_are_looked_for(database: Database) -> None:
+    fill(database, 3)
+    with Watch(database.url, every=0.5) as watched:
+        watched.wait_until_idle()
+        watched.wait_until(lambda: len(texts(database)) == 3)
+        run(database, 'UPDATE "ProductVariants" SET "Title" = \'Other\'')
+        watched.wait_until(lambda: set(texts(database).values()) == {"Other"})
+
+
+def test_a_change_during_its_own_embedding_is_not_lost(told: Database) -> None:
+    fill(told, 1)
+    seen: list[str] = []
+
+    def edit(page: Sequence[Pictured]) -> None:
+        seen.append(page[0].product.title)
+        if len(seen) < 4:
+            run(told, f'UPDATE "ProductVariants" SET "Title" = \'Edit {len(seen)}\'')
+
+    with Watch(told.url, before_embed=edit) as watched:
+        watched.wait_until(lambda: texts(told) == {ONE: "Edit 3"})
+        watched.wait_until(lambda: is_empty(told))
+    assert seen == ["Product 1", "Edit 1", "Edit 2", "Edit 3"]
+
+
+def test_a_product_has_one_row_however_often_it_changes(told: Database) -> None:
+    fill(told, 2)
+    for number in range(10):
+        run(told, f'UPDATE "ProductVariants" SET "Title" = \'{number}\' WHERE "Id" = \'{ONE}\'')
+    assert len(queued(told)) == 2
+    assert queued(told)[-1] == ONE, "the newest change is the last"
+
+
+def test_two_watches_embed_each_change_once(told: Database) -> None:
+    fill(told, 400)
+    with Watch(told.url) as one, Watch(told.url) as other:
+        one.wait_until(lambda: len(texts(told)) == 400)
+        run(told, 'UPDATE "ProductVariants" SET "Title" = \'New \' || "Sku"')
+        one.wait_until(lambda: is_empty(told))
+        one.wait_until(lambda: all(text.startswith("New") for text in texts(told).values()))
+    assert one.embedder.texts_embedded + other.embedder.texts_embedded == 800
+
+
+def test_a_flood_does_not_keep_a_later_change_waiting(told: Database) -> None:
+    """Also where that product was in the flood itself."""
+    fill(told, 20 * PAGE)
+    backfill_all(told)
+    run(told, 'TRUNCATE "EmbeddingQueue"')
+    run(told, 'UPDATE "ProductVariants" SET "Title" = \'Flood \' || "Sku"')
+    later = rows(told, 'SELECT "Id"::text FROM "ProductVariants" ORDER BY "Id" OFFSET 300')[0][0]
+    gate, reached = Event(), Event()
+
+    def hold(_page: Sequence[Pictured]) -> None:
+        reached.set()
+        assert gate.wait(PATIENCE)
+
+    with Watch(told.url, before_embed=hold) as watched:
+        assert reached.wait(PATIENCE)
+        run(told, f'UPDATE "ProductVariants" SET "Title" = \'Later\' WHERE "Id" = \'{later}\'')
+        gate.set()
+        watched.wait_until(lambda: is_empty(told))
+    assert texts(told)[later] == "Later"
+    place = max(n for n, id_ in enumerate(watched.heard.ids) if id_ == later)
+    assert place < 8 * PAGE, "those in hand, and two takes, came before it"
+    oldest = watched.heard.ids.index(ONE)
+    assert oldest < 8 * PAGE, "nor do the newest keep the oldest waiting"
+
+
+def test_what_a_lost_watch_held_is_taken_again(told: Database) -> None:
+    fill(told, 1)
+    with closing(DatabasePool(told.url, 1)) as pool:
+        other = PostgresQueue(pool)
+        take = other.take(PAGE, newest=True)
+        assert take is not None
+        assert PostgresQueue(pool).take(PAGE, newest=True) is None
+        run(told, 'UPDATE "EmbeddingQueue" SET "ExpiresAt" = now() - interval \'1 second\'')
+        with Watch(told.url) as watched:
+            watched.wait_until(lambda: len(texts(told)) == 1)
+            watched.wait_until(lambda: is_empty(told))
+    assert watched.embedder.texts_embedded == 1
+
+
+def test_what_is_stored_late_is_refused(told: Database) -> None:
+    """Another watch has the change by now: its vectors must not be replaced by older ones."""
+    fill(told, 1)
+
+    def steal(_page: Sequence[Pictured]) -> None:
+        run(told, 'UPDATE "EmbeddingQueue" SET "Worker" = \'another\'')
+
+    with Watch(told.url, before_embed=steal) as watched:
+        watched.wait_until(lambda: watched.embedder.texts_embedded == 1)
+        watched.wait_until_idle()
+    assert texts(told) == {}
+    assert watched.heard.pages == []
+
+
+def test_what_failed_is_tried_again_when_its_time_has_come(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database, pictures={})
+    assert rows(database, 'SELECT "Kind" FROM "EmbeddingFailures"') == [("http_404",)]
+    run(database, 'UPDATE "EmbeddingFailures" SET "NextAttemptAt" = now()')
+    with Watch(database.url) as watched:
+        watched.wait_until(lambda: rows(database, 'SELECT FROM "EmbeddingFailures"') == [])
+    assert watched.report.image == 1
+
+
+def test_lost_connections_are_had_again_and_nothing_is_missed(told: Database) -> None:
+    fill(told, 3)
+    with Watch(told.url) as watched:
+        watched.wait_until_idle()
+        watched.wait_until(lambda: len(texts(told)) == 3)
+        run(
+            told,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        run(told, 'UPDATE "ProductVariants" SET "Title" = \'After\'')
+        watched.wait_until(lambda: set(texts(told).values()) == {"After"})
+
+
+def test_while_a_backfill_is_at_work_what_is_due_is_left_to_it(database: Database) -> None:
+    fill(database, 50)
+    held, go_on = Event(), Event()
+
+    def hold(_page: object) -> None:
+        held.set()
+        assert go_on.wait(PATIENCE)
+
+    backfill = Thread(target=backfill_all, args=(database,), kwargs={"before_save": hold})
+    backfill.start()
+    assert held.wait(PATIENCE)
+    with Watch(database.url, every=0.5) as watched:
+        watched.wait_until_idle()
+        go_on.set()
+        backfill.join(PATIENCE)
+    assert watched.report.found == 0
+    assert len(texts(database)) == 50
+
+
+def test_a_database_without_the_queue_is_named(database: Database) -> None:
+    run(database, 'DROP TABLE "EmbeddingQueue"')
+    with pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init"), Watch(database.url):
+        time.sleep(1)
+
+
+def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
+    """The embedded one; of another a watch waits until somebody has started it."""
+    home = Path(tempfile.mkdtemp(prefix="shelfsight-test-", dir="/var/tmp"))
+    home.chmod(0o755)
+    settings = Settings.model_construct(shelfsight_home=home)
+    with wiring.open_database(settings) as database:
+        fill(database, 3)
+        triggers.create(database)
+        with Watch(database.url, is_back=partial(wiring.is_back, settings)) as watched:
+            watched.wait_until(lambda: len(texts(database)) == 3)
+            killed = keeper.server_pid(home.resolve() / "postgres")
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            watched.wait_until(lambda: len(watched.heard.said) == 2)
+            run(database, 'UPDATE "ProductVariants" SET "Title" = \'After\'')
+            watched.wait_until(lambda: set(texts(database).values()) == {"After"})
+            watched.wait_until(lambda: is_empty(database))
+        assert watched.heard.said[0].endswith("; waiting for it")
+        assert watched.heard.said[1].startswith("the database is back after")
+    shutil.rmtree(home)
