@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-ray test-browser bench clean
+.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-ray test-browser bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
@@ -73,11 +73,11 @@ $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 test-browser: $(VENV)/browser.done ## the page in a real browser (Debian: apt-get install chromium)
 	$(VENV)/bin/python -m pytest tests/browser
 
-bench: $(VENV)/dev.done ## the benchmarks that need no data of yours
-	$(VENV)/bin/python benchmarks/backfill_overhead.py
-	$(VENV)/bin/python -m benchmarks.incremental
-	$(VENV)/bin/python benchmarks/server_throughput.py
-	$(VENV)/bin/python benchmarks/scan_latency.py
+bench: $(VENV)/dev.done ## every stage against the limit of its slowest part: a table, and bench.json
+	$(VENV)/bin/python -m benchmarks.suite
+
+bench-quick: $(VENV)/dev.done ## the same, small: that it runs, not how fast anything is
+	$(VENV)/bin/python -m benchmarks.suite --quick
 
 clean:
 	rm -rf $(VENV)

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.others.case import others
 from benchmarks.suite.bench import Bench, Case
 from benchmarks.suite.cases import model_bound, network_bound, server_bound
 from benchmarks.suite.database_cases import database_bound
@@ -33,6 +34,7 @@ CASES: dict[str, Case] = {
     "network-bound": network_bound,
     "database-bound": database_bound,
     "search": search,
+    "others": others,
 }
 
 

@@ -1,0 +1,1 @@
+"""Shelfsight beside other systems: the same pictures, texts, models and database."""

@@ -1,0 +1,79 @@
+"""Shelfsight's backfill beside CocoIndex, Pixeltable, Daft and Ray Data, in turn.
+
+    python -m benchmarks.others --install
+    python -m benchmarks.others [--products 300] [--rounds 3] [--only SYSTEM ...]
+
+Each has an environment of its own, with what requirements/others.txt pins. One that is not
+installed is named and left out. See docs/comparison.md.
+"""
+
+import argparse
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+
+from benchmarks.others.compare import OURS, Told, cosines, in_turn, shop
+from benchmarks.others.environments import install, installed, pinned
+from rich.console import Console
+from rich.table import Table
+
+from shelfsight.database import Database
+from shelfsight.storage import schema
+from shelfsight.storage.embedded import EmbeddedPostgres
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--install", action="store_true", help="the other systems, and no more")
+    parser.add_argument("--products", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=pinned(), default=list(pinned()))
+    arguments = parser.parse_args()
+    if arguments.install:
+        for system in arguments.only:
+            install(system)
+        return
+    interpreters = installed(arguments.only)
+    with tempfile.TemporaryDirectory(prefix="shelfsight-others-", dir="/var/tmp") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with EmbeddedPostgres(home / "postgres") as url, closing(Database(url)) as database:
+            schema.create(database)
+            with shop(database, home, arguments.products):
+                told = in_turn(database, home, interpreters, arguments.rounds)
+                alike = cosines(database, [name for name in interpreters if name != OURS])
+    console = Console(width=max(Console().width, 110))
+    console.print(table(told, alike, arguments.products))
+    load = " ".join(f"{number:.1f}" for number in os.getloadavg())
+    print(f"{arguments.products} products, {arguments.rounds} rounds, {os.cpu_count()} cores")
+    print(f"load of the machine at the end: {load}")
+
+
+def table(told: dict[str, list[Told]], alike: dict[str, float], products: int) -> Table:
+    """For people: a ratio is of one round's two times."""
+    drawn = Table(box=None, pad_edge=False)
+    for name in ("system", "version", "products/s", "we are faster", "with its start", "cosine"):
+        drawn.add_column(name)
+    ours = told[OURS]
+    for system, runs in told.items():
+        steady = [run.seconds / our.seconds for run, our in zip(runs, ours, strict=True)]
+        whole = [run.all / our.all for run, our in zip(runs, ours, strict=True)]
+        drawn.add_row(
+            system,
+            runs[0].version,
+            f"{(products - 1) / median(run.seconds for run in runs):.1f}",
+            spread(steady),
+            spread(whole),
+            f"{alike[system]:.6f}" if system in alike else "",
+        )
+    return drawn
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} x ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+if __name__ == "__main__":
+    main()
