@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from io import StringIO
 from threading import Barrier, Event, Thread
 
@@ -199,11 +200,36 @@ def test_a_page_that_the_database_took_back_is_embedded_again(database: Database
                     ' UPDATE "BackfillLeases" SET "Position" = NULL'
                 )
             )
-            expire(database)
 
     with worker(database, crash) as (parts, _):
         work(parts, job(ANEW))
     assert stored(database) == 30
+
+
+@pytest.mark.usefixtures("small_ranges")
+def test_a_range_whose_claim_was_never_answered_runs_out(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection broke as the claim was committed: the worker does not know that it has it."""
+    monkeypatch.setattr("shelfsight.storage.leases.HEARTBEAT", timedelta(seconds=0.1))
+    fill(database, 40)
+    claimed: list[None] = []
+
+    def claim_unheard() -> None:
+        if not claimed:
+            claimed.append(None)
+            database.run(
+                lambda c: c.execute(
+                    """UPDATE "BackfillLeases" SET "Fence" = "Fence" + 1,
+                         "ExpiresAt" = now() + interval '1 second',
+                         "Worker" = (SELECT min("Worker") FROM "BackfillLeases")
+                       WHERE "Number" = 4"""
+                )
+            )
+
+    with worker(database, claim_unheard) as (parts, _):
+        assert work(parts, job()).embedded == 40
+    assert [run.outcome for run in runs(database)] == ["done"]
 
 
 def test_saving_a_page_again_moves_its_lease_once(database: Database) -> None:

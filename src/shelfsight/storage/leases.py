@@ -1,6 +1,6 @@
 """One worker's leases of a run: claimed in order, kept alive, advanced page by page, let go."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -48,6 +48,7 @@ class Leases:
         self._run = run
         self._say = say
         self._stop = stop
+        self._held: tuple[Lease, ...] = ()
         self._over = Event()
         self._lock = Lock()
         self._heart = Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -69,15 +70,15 @@ class Leases:
             self._beating.close()
 
     def _each(self) -> Iterator[Lease]:
-        held: list[Lease] = []
         has_said = False
         while not self._is_over():
+            self._let_go()
             lease = self._claim()
             if lease is not None:
-                held = [*(one for one in held if not one.ended.is_set()), lease]
+                self._held = (*self._held, lease)
                 yield lease
-            elif held:
-                self._wait_for(held.pop())
+            elif self._held:
+                self._wait_for(self._held[-1])
             elif not self._is_left():
                 return
             else:
@@ -86,6 +87,15 @@ class Leases:
                     has_said = True
                 self._claiming.run(partial(is_held, run=self._run))
                 self._over.wait(_LOOK_AGAIN)
+
+    def _let_go(self) -> None:
+        """Forget what has ended; what was lost is anybody's, unless another has it already."""
+        ended = [lease for lease in self._held if lease.ended.is_set()]
+        self._held = tuple(lease for lease in self._held if lease not in ended)
+        for lease in ended:
+            if lease.lost:
+                values = {"run": self._run, "number": lease.number, "fence": lease.fence}
+                self._claiming.run(partial(_execute, name="give_back", values=values))
 
     def _is_over(self) -> bool:
         return self._stop.is_set() or self._over.is_set()
@@ -110,10 +120,16 @@ class Leases:
         return is_left(self._claiming, self._run)
 
     def _beat(self) -> None:
-        renew = partial(_execute, name="renew", values=self._values)
         while not self._over.wait(HEARTBEAT.total_seconds()):
+            held = [lease for lease in self._held if not lease.ended.is_set()]
+            values = {
+                "run": self._run,
+                "lease": LEASE,
+                "numbers": [lease.number for lease in held],
+                "fences": [lease.fence for lease in held],
+            }
             try:
-                self._beating.run(renew)
+                self._beating.run(partial(_execute, name="renew", values=values))
             except DatabaseError:  # whoever stores the pages waits for the database, and says so
                 continue
 
@@ -188,5 +204,5 @@ def _added(column: str) -> sql.Composable:
     )
 
 
-def _execute(connection: Connection, *, name: str, values: dict[str, object]) -> None:
+def _execute(connection: Connection, *, name: str, values: Mapping[str, object]) -> None:
     connection.execute(QUERIES[name], values)

@@ -43,8 +43,15 @@ RETURNING l."Number", l."Fence", coalesce(l."Position", l."After")::text, l."Las
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL)
 
 -- name: renew
-UPDATE "BackfillLeases" SET "ExpiresAt" = now() + %(lease)s::interval
-WHERE "RunId" = %(run)s AND "Worker" = %(worker)s AND "DoneAt" IS NULL
+-- Only what this worker knows it holds: a claim whose answer was lost must run out.
+UPDATE "BackfillLeases" AS l SET "ExpiresAt" = now() + %(lease)s::interval
+FROM unnest(%(numbers)s::int[], %(fences)s::int[]) AS held(number, fence)
+WHERE l."RunId" = %(run)s AND l."Number" = held.number AND l."Fence" = held.fence
+  AND l."DoneAt" IS NULL
+
+-- name: give_back
+UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
+WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "DoneAt" IS NULL
 
 -- name: release
 UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
