@@ -133,7 +133,8 @@ def compare(database: Database, products: int, batch_size: int) -> None:
     )
 
 
-def fill(connection: Connection, products: int) -> None:
+def fill(connection: Connection, products: int, host: str = "http://shop.test") -> None:
+    """Products with a title, a description and a picture of their own at `host`; nothing stored."""
     connection.execute('TRUNCATE "ProductVariants" CASCADE')
     connection.execute(
         'INSERT INTO "ProductVariants" ("Sku", "Title", "Description")'
@@ -143,7 +144,8 @@ def fill(connection: Connection, products: int) -> None:
     )
     connection.execute(
         'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
-        ' SELECT "Id", \'http://shop.test/\' || "Sku" || \'.jpg\' FROM "ProductVariants"'
+        ' SELECT "Id", %s || \'/\' || "Sku" || \'.jpg\' FROM "ProductVariants"',
+        [host],
     )
     connection.execute('ANALYZE "ProductVariants", "ProductImages"')
 

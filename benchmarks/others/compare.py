@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from benchmarks.suite.shop import draw_pictures, fill, served
+from benchmarks.backfill_overhead import fill
+from benchmarks.suite.shop import draw_pictures, served
 from pgvector.psycopg import register_vector
 
 from shelfsight.database import Connection, Database

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from urllib.request import urlopen
 
+from benchmarks.backfill_overhead import fill
 from benchmarks.suite.bench import Bench
 from benchmarks.suite.figure import Figure
 from benchmarks.suite.plain_way import plain_way
@@ -16,7 +17,6 @@ from benchmarks.suite.shop import (
     backfill_seconds,
     draw_pictures,
     empty,
-    fill,
     served,
     settings_for,
     texts_of,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from benchmarks import backfill_overhead as overhead
 from benchmarks.suite.bench import Bench
 from benchmarks.suite.figure import Figure
-from benchmarks.suite.shop import BATCH_SIZE, fill
+from benchmarks.suite.shop import BATCH_SIZE
 
 
 def database_bound(bench: Bench) -> Iterator[Figure]:
@@ -16,7 +16,7 @@ def database_bound(bench: Bench) -> Iterator[Figure]:
     peaks: dict[int, int] = {}
     ratios: dict[int, list[float]] = {size: [] for size in sizes}
     for size in rounds:
-        bench.database.run(lambda c, size=size: fill(c, size))
+        bench.database.run(lambda c, size=size: overhead.fill(c, size))
         seconds, peaks[size] = overhead.measured(bench.database.url, BATCH_SIZE)
         ratios[size].append(overhead.copy_seconds(bench.database) / seconds)
     for size in sizes[1:]:

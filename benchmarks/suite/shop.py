@@ -36,23 +36,6 @@ def draw_pictures(folder: Path, count: int, *, side: int = 600) -> list[bytes]:
     return [file.read_bytes() for file in sorted(folder.iterdir())]
 
 
-def fill(connection: Connection, products: int, host: str = "http://shop.test") -> None:
-    """Products with a title, a description and a picture of their own at `host`; nothing stored."""
-    connection.execute('TRUNCATE "ProductVariants" CASCADE')
-    connection.execute(
-        'INSERT INTO "ProductVariants" ("Sku", "Title", "Description")'
-        " SELECT 'sku-' || i, 'Product number ' || i, repeat('A sentence about it. ', 10)"
-        " FROM generate_series(1, %s) AS i",
-        [products],
-    )
-    connection.execute(
-        'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
-        ' SELECT "Id", %s || \'/\' || "Sku" || \'.jpg\' FROM "ProductVariants"',
-        [host],
-    )
-    connection.execute('ANALYZE "ProductVariants", "ProductImages"')
-
-
 def empty(connection: Connection) -> None:
     """Forget all vectors."""
     connection.execute('TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
