@@ -40,7 +40,7 @@ TESTS += tests/pooler
 endif
 
 test: $(VENV)/dev.done ## every test, against a real Postgres
-	$(VENV)/bin/python -m pytest $(TESTS)
+	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
 
 torture: $(VENV)/dev.done ## four workers on 5,000 products, of which thirty mishaps befall some; prints its seed

@@ -1,7 +1,5 @@
 """Databases, a picture host and the command for whole runs; shared by a file's tests where said."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +9,7 @@ import pytest
 
 from tests.end_to_end.command import PASSWORD, Command
 from tests.end_to_end.picture_host import PictureHost, picture_host
+from tests.open_folder import open_folder
 
 NUMBERS = count(1)
 
@@ -47,7 +46,5 @@ def command(url: str, folder: Path, **variables: str) -> Command:
 @pytest.fixture
 def home_of_its_own() -> Iterator[str]:
     """A folder for an embedded database that no other test uses, and its server can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="shelfsight-test-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    yield str(folder)
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield str(folder)

@@ -10,11 +10,9 @@ import argparse
 import asyncio
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -42,6 +40,7 @@ from tests.integration.remote.scripted_server import (
     text_vector,
     unit,
 )
+from tests.open_folder import open_folder
 
 BATCH = 20
 THING = "Thing no. "
@@ -238,9 +237,7 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
     """Run the whole of it."""
     chance = random.Random(seed)
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="shelfsight-torture-", dir="/var/tmp"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        folder.chmod(0o755)
+        folder = stack.enter_context(open_folder())
         url = stack.enter_context(EmbeddedPostgres(folder / "home", database="shop"))
         server = CountingServer()
         address = stack.enter_context(serving(server.handle))

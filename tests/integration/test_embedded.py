@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from shelfsight.errors import EmbeddedDatabaseError
 from shelfsight.storage import keeper
 from shelfsight.storage.embedded import EmbeddedPostgres
+from tests.open_folder import open_folder
 
 ROOT = os.geteuid() == 0
 
@@ -31,17 +31,6 @@ database = EmbeddedPostgres(Path(sys.argv[1]), database=sys.argv[2])
 print(database.start(), flush=True)
 sys.stdin.read()
 """
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A folder that a server of root's can reach, which `tmp_path` is not."""
-    folder = Path(tempfile.mkdtemp(prefix="shelfsight-test-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """A watch: whatever changes in the shop's own tables is embedded, without any further command."""
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
-from pathlib import Path
 from threading import Event, Thread
 
 import psycopg
@@ -31,6 +28,7 @@ from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.sweep import Sweeper
 from shelfsight.testing import HashEmbedder, MemoryFetcher
 from shelfsight.watch import PAGE, Watching, watch
+from tests.open_folder import open_folder
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 
 PATIENCE = 60.0
@@ -379,10 +377,10 @@ def test_a_database_without_the_queue_is_named(database: Database) -> None:
 
 def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
     """The embedded one; of another a watch waits until somebody has started it."""
-    home = Path(tempfile.mkdtemp(prefix="shelfsight-test-", dir="/var/tmp"))
-    home.chmod(0o755)
-    settings = Settings.model_construct(shelfsight_home=home)
-    with wiring.open_database(settings) as database:
+    with ExitStack() as stack:
+        home = stack.enter_context(open_folder())
+        settings = Settings.model_construct(shelfsight_home=home)
+        database = stack.enter_context(wiring.open_database(settings))
         fill(database, 3)
         triggers.create(database)
         with Watch(database.url, is_back=partial(wiring.is_back, settings)) as watched:
@@ -396,4 +394,3 @@ def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
             watched.wait_until(lambda: is_empty(database))
         assert watched.heard.said[0].endswith("; waiting for it")
         assert watched.heard.said[1].startswith("the database is back after")
-    shutil.rmtree(home)
