@@ -1,7 +1,7 @@
 """The path of every product, from the shop's tables to its stored vectors."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from operator import attrgetter
@@ -74,8 +74,14 @@ def flow(
     While a picture holds up its page, `ahead` pages are fetched at a time.
     """
     pictured = stage_past_stuck(each(parts.fetcher.fetch), pages, most=ahead, stop=stop)
-    embedded = stage(each(embed), pictured, stop=stop)
+    embedded = stage(each(partial(_with_files, embed)), pictured, stop=stop)
     return stage(partial(_save, parts), embedded)
+
+
+def _with_files(embed: EmbedPage, page: Sequence[Pictured]) -> list[Embedded]:
+    """A page embedded, with the files of the images: which of them, the embedding has shown."""
+    embedded = zip(page, embed(page), strict=True)
+    return [replace(item, files=pictured.files) for pictured, item in embedded]
 
 
 def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
@@ -94,6 +100,8 @@ def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
     report.due = run.due - run.done
     if is_joined:
         progress.say(f"Joined run {run.id}: {run.done} of {run.due} products done by others")
+    if job.selection.refetch:
+        progress.say("Stored images: their pictures are asked for again, and embedded if changed")
     progress.start(run.left, job.batches(run.left))
     return run
 

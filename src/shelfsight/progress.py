@@ -101,10 +101,15 @@ class LineProgress:
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
         """Print what a run would do."""
+        asked = (
+            f" The pictures of {due.with_image} stored images would be asked for again."
+            if due.with_image
+            else ""
+        )
         self._print(
             f"{due.products} products due: {due.with_picture} with pictures,"
             f" {due.with_text} with text, {due.with_neither} with neither",
-            f"A run would embed {products} of them in {batches} batches."
+            f"A run would embed {products} of them in {batches} batches.{asked}"
             " Dry run: nothing was embedded or stored.",
         )
 

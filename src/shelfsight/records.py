@@ -59,13 +59,28 @@ NO_CONTENT = Failure(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureFile:
+    """The file that was behind an address: `content_hash` as of `Picture`, "" if not known.
+
+    `etag` and `last_modified` are as the server gave them, at `source` if a redirect led there.
+    """
+
+    url: str
+    content_hash: str
+    etag: str | None = None
+    last_modified: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
     """One row of `"ProductVariants"` with the addresses of its pictures, in order.
 
     `source_hash` stands for the content the vectors depend on, `text:pictures`; it is computed in
     SQL. `is_new` says that no vectors of it were stored when it was read. An image or a text that
     is not needed is left alone: it has not changed, and its vector is stored, or what failed of it
-    is not to be tried again yet.
+    is not to be tried again yet. An image that is needed may be stored all the same, made of
+    `files`: they are asked for again, and it is made anew if one is another by now.
     """
 
     id: str
@@ -78,6 +93,7 @@ class Product:
     is_new: bool = False
     needs_image: bool = True
     needs_text: bool = True
+    files: tuple[PictureFile, ...] = ()
 
     @property
     def unneeded_stages(self) -> frozenset[Stage]:
@@ -91,22 +107,37 @@ class Picture:
     """A decoded picture, one object for all products of a run with the same address.
 
     It is fetched once and embedded once: whoever embeds it sets `vector` and drops `pixels`.
-    `content_hash` is the SHA-256 of the file's bytes, in hex.
+    `content_hash` is the SHA-256 of the file's bytes, in hex; `file` is what may be stored of it.
     """
 
     url: str
     content_hash: str
     pixels: Pixels | None
     vector: Vector | None = field(default=None)
+    file: PictureFile | None = field(default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictured:
-    """A product with its decoded pictures, and what went wrong with the others."""
+    """A product with its decoded pictures, and what went wrong with the others.
+
+    It has none where its stored image stays: `kept` are the files that this is made of, if they
+    are as they were.
+    """
 
     product: Product
     pictures: tuple[Picture, ...] = ()
     failures: tuple[Failure, ...] = ()
+    kept: tuple[PictureFile, ...] = ()
+
+    @property
+    def files(self) -> tuple[PictureFile, ...]:
+        """What its image is made of, once its pictures have their vectors."""
+        made = [picture.file for picture in self.pictures if picture.vector is not None]
+        return self.kept or tuple(file for file in made if file is not None)
+
+
+Refetched = Literal["unchanged", "changed", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +145,8 @@ class Embedded:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
     Once it is stored it has those too that were not needed. `text_used` is the normalised text
-    that was embedded; `picture` the first one used.
+    that was embedded; `picture` the first one used; `files` those of its image, if they were
+    asked for.
     """
 
     product: Product
@@ -124,6 +156,29 @@ class Embedded:
     text_used: str = ""
     picture: Picture | None = None
     failures: tuple[Failure, ...] = ()
+    files: tuple[PictureFile, ...] = ()
+
+    @property
+    def refetched(self) -> Refetched | None:
+        """What came of asking for the pictures of its stored image again, if they were."""
+        if not self.product.files:
+            return None
+        if self.product.needs_image:
+            return "failed" if self.image is None else "changed"
+        return "failed" if any(f.stage in IMAGE_STAGES for f in self.failures) else "unchanged"
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing of it was to be made, once its pictures had been asked for again."""
+        return self.refetched is not None and not (
+            self.product.needs_image or self.product.needs_text
+        )
+
+    @property
+    def untried_stages(self) -> frozenset[Stage]:
+        """The stages through which it did not go."""
+        unneeded = self.product.unneeded_stages
+        return unneeded if self.refetched is None else unneeded - IMAGE_STAGES
 
     @property
     def skipped(self) -> bool:
@@ -162,10 +217,12 @@ class Selection:
     `products` are ids of variants or of their products, `variants` of variants only. `where` is a
     SQL condition over `"ProductVariants"`, run in a read-only transaction. `retry_failed` does not
     wait until what failed is due again; `only_failed` leaves out all but that: what failed in one
-    of `kinds`, at one of `hosts`, where such are given.
+    of `kinds`, at one of `hosts`, where such are given. `refetch` adds those with a stored image,
+    to see whether the pictures behind their addresses are others by now.
     """
 
     skip_existing: bool = True
+    refetch: bool = False
     retry_failed: bool = False
     only_failed: bool = False
     kinds: tuple[str, ...] = ()
@@ -180,12 +237,21 @@ class Selection:
     missing: Modality | None = None
     where: str | None = None
 
+    @property
+    def stays_due(self) -> bool:
+        """Whether what is done is chosen again: how far a run has come, only its ledger knows."""
+        return self.refetch or not self.skip_existing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """How many products a selection has due, and what content they have."""
+    """How many products a selection has due, and what content they have.
+
+    Of `with_image` a vector is stored of whose pictures it is asked whether they are others now.
+    """
 
     products: int
     with_picture: int
     with_text: int
     with_neither: int
+    with_image: int = 0

@@ -13,8 +13,9 @@ class Report:
 
     `failed` are products left without any vector; `failures` counts what went wrong by kind,
     including pictures of products that still got their text vector, and `paused_hosts` those
-    that were not asked for since their host is paused. `broken` is the exit status of the error
-    that ended the run, 0 for none.
+    that were not asked for since their host is paused. `refetched` are stored images whose pictures
+    were asked for again: `unchanged`, `changed`, or, the rest, not to be had. `broken` is the exit
+    status of the error that ended the run, 0 for none.
     """
 
     found: int = 0
@@ -24,6 +25,9 @@ class Report:
     image: int = 0
     text: int = 0
     combined: int = 0
+    refetched: int = 0
+    unchanged: int = 0
+    changed: int = 0
     recombined: int = 0
     due: int = 0
     interrupted: bool = False
@@ -38,15 +42,21 @@ class Report:
             if item.skipped:
                 self.skipped += 1
                 continue
-            self.image += item.image is not None and item.product.needs_image
-            self.text += item.text is not None and item.product.needs_text
-            self.combined += item.combined is not None
-            self.embedded += item.combined is not None
-            self.failed += item.combined is None
+            self.refetched += item.refetched is not None
+            self.unchanged += item.refetched == "unchanged"
+            self.changed += item.refetched == "changed"
+            self._add_vectors(item)
             self.failures.update(failure.kind for failure in item.failures)
             self.paused_hosts.update(
                 failure.host or "" for failure in item.failures if failure.kind == "host_paused"
             )
+
+    def _add_vectors(self, item: Embedded) -> None:
+        self.image += item.image is not None and item.product.needs_image
+        self.text += item.text is not None and item.product.needs_text
+        self.combined += item.combined is not None
+        self.embedded += item.combined is not None
+        self.failed += item.combined is None and not item.is_untouched
 
     @property
     def remaining(self) -> int:
@@ -55,8 +65,13 @@ class Report:
 
     @property
     def success_rate(self) -> float:
-        """Embedded products as a percentage of those found; 100 where none was."""
-        return 100 * self.embedded / self.found if self.found else 100.0
+        """Products that have their vectors, as a percentage of those found; 100 where none was."""
+        return 100 * self._well / self.found if self.found else 100.0
+
+    @property
+    def _well(self) -> int:
+        """Products that were embedded, or found to be as they are stored."""
+        return self.found - self.skipped - self.failed
 
     @property
     def exit_status(self) -> int:
@@ -67,7 +82,7 @@ class Report:
             return self.broken
         if not self.failed:
             return 0
-        return 3 if self.embedded else 1
+        return 3 if self._well else 1
 
     def lines(self) -> list[str]:
         """The results as shown to people."""
@@ -83,6 +98,14 @@ class Report:
             f"  - Text embeddings: {self.text}",
             f"  - Combined embeddings: {self.combined}",
         ]
+        if self.refetched:
+            lost = self.refetched - self.unchanged - self.changed
+            lines += [
+                f"Stored images whose pictures were asked for again: {self.refetched}",
+                f"  - Unchanged: {self.unchanged}",
+                f"  - Changed: {self.changed}",
+                f"  - Not to be had, left as stored: {lost}",
+            ]
         if self.recombined:
             lines.append(f"  - Combined anew from stored vectors: {self.recombined}")
         if self.failures:
@@ -102,6 +125,8 @@ def product_lines(item: Embedded) -> list[str]:
     title = one_line(product.title) or product.id
     lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
     lines += [f"    {_failure(failure)}" for failure in item.failures]
+    if item.refetched == "unchanged":
+        lines.append("    The pictures of its image are as they were")
     vectors = (("Image", item.image, product.needs_image), ("Text", item.text, product.needs_text))
     lines += [
         f"    {kind} embedding: {len(vector)} dimensions{'' if is_new else ', kept'}"
@@ -140,6 +165,7 @@ def product_fields(item: Embedded) -> dict[str, object]:
         "title": item.product.title,
         "embeddings": _kinds(item),
         "skipped": item.skipped,
+        "refetched": item.refetched,
         "failures": [
             {"stage": f.stage, "kind": f.kind, "message": f.message} for f in item.failures
         ],

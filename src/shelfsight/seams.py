@@ -53,7 +53,11 @@ class ImageFetcher(Protocol):
     """
 
     def fetch(self, page: Sequence[Product]) -> list[Pictured]:
-        """The products of a page, in order, with their pictures decoded and resized."""
+        """The products of a page, in order, with their pictures decoded and resized.
+
+        The image of one that has `files` is needed no more if they are as they were, or cannot be
+        had: then what is stored stays. Those that are as they were are handed on.
+        """
         ...
 
     def close(self) -> None:
@@ -107,7 +111,8 @@ class VectorStore(Protocol):
         With `mark` its lease moves on in the same transaction; gives `[]` where that is lost.
         A stored vector that could not be made anew stays while its content is the same. One that
         was not needed is handed on too; if it is no longer what it was when the product was read,
-        the product is neither stored nor handed on: it is due again.
+        the product is neither stored nor handed on: it is due again. One that is untouched has
+        what failed of its pictures cleared or noted, and its files brought up to date, no more.
         """
         ...
 

@@ -23,6 +23,7 @@ TITLES = ("", "Mug", "Cap", "<p></p>")
 
 
 def pixels(address: str) -> Pixels:
+    """What is behind an address at first; behind `address#2` is what may replace it."""
     return np.resize(np.frombuffer(address.encode(), np.uint8), (8, 8, 3))
 
 
@@ -36,11 +37,15 @@ def text_of(title: str) -> Vector | None:
 
 @dataclass
 class Runs:
-    """Runs over a shop; `lost` addresses are not found, `unspeakable` titles not embedded."""
+    """Runs over a shop; `lost` addresses are not found, `unspeakable` titles not embedded.
+
+    Behind `replaced` addresses are other pictures by now.
+    """
 
     shop: Shop
     lost: frozenset[str] = frozenset()
     unspeakable: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()
     stored: list[Embedded] = field(default_factory=list)
 
     def run(self, selection: Selection) -> tuple[int, int]:
@@ -51,15 +56,20 @@ class Runs:
         with closing(PageEmbedder(embedder, fusion, lambda _: None)) as pages:
             for page in self.shop.catalog.pages(selection, 10):
                 addresses = {url for product in page for url in product.image_urls}
-                fetcher = MemoryFetcher({url: pixels(url) for url in addresses - self.lost})
-                embedded = pages.embed(fetcher.fetch(page))
-                self.stored += self.shop.store.save(embedded, MODELS)
+                fetcher = MemoryFetcher({url: self._pixels(url) for url in addresses - self.lost})
+                pictured = fetcher.fetch(page)
+                embedded = zip(pages.embed(pictured), pictured, strict=True)
+                made = [replace(item, files=one.files) for item, one in embedded]
+                self.stored += self.shop.store.save(made, MODELS)
         return embedder.images_embedded, embedder.texts_embedded
 
     def due(self, selection: Selection) -> list[tuple[bool, bool]]:
         """Of each product that is due, whether its image and its text are needed."""
         pages = self.shop.catalog.pages(selection, 10)
         return [(item.needs_image, item.needs_text) for page in pages for item in page]
+
+    def _pixels(self, url: str) -> Pixels:
+        return pixels(f"{url}#2" if url in self.replaced else url)
 
     def vectors(self, number: int) -> Sought | None:
         return self.shop.search.vectors(product_id(number), Filters())
@@ -189,6 +199,90 @@ def test_all_anew_needs_everything(runs: Runs) -> None:
     assert runs.run(Selection(skip_existing=False)) == (1, 1)
 
 
+REFETCH = Selection(refetch=True)
+
+
+def came_of(runs: Runs) -> list[str | None]:
+    return [item.refetched for item in runs.stored]
+
+
+def test_stored_images_are_asked_for_again_and_what_is_as_it_was_is_not_embedded(
+    runs: Runs,
+) -> None:
+    runs.shop.put(1, title="Mug", urls=("a.png", "b.png"))
+    runs.shop.put(2, title="Cap")
+    runs.run(Selection())
+    assert runs.due(REFETCH) == [(True, False)]
+    counted = runs.shop.catalog.due(REFETCH)
+    assert (counted.products, counted.with_image) == (1, 1)
+    assert runs.run(REFETCH) == (0, 0)
+    assert came_of(runs) == ["unchanged"]
+    assert_has(runs, 1, image_of("a.png", "b.png"), text_of("Mug"))
+    assert runs.due(Selection()) == []
+
+
+def test_a_picture_replaced_behind_its_address_makes_the_image_anew_and_it_alone(
+    runs: Runs,
+) -> None:
+    for number in (1, 2):
+        runs.shop.put(number, title="Mug", urls=(f"{number}.png",))
+    runs.run(Selection())
+    runs.replaced = frozenset({"1.png"})
+    assert runs.run(Selection()) == (0, 0)
+    assert runs.run(REFETCH) == (1, 0)
+    assert came_of(runs) == ["changed", "unchanged"]
+    assert_has(runs, 1, image_of("1.png#2"), text_of("Mug"))
+    assert_has(runs, 2, image_of("2.png"), text_of("Mug"))
+    assert runs.run(REFETCH) == (0, 0)
+
+
+def test_what_cannot_be_had_again_stays_stored_is_noted_and_heals_without_inference(
+    runs: Runs,
+) -> None:
+    runs.shop.put(1, title="Mug", urls=("a.png",))
+    runs.run(Selection())
+    runs.lost = frozenset({"a.png"})
+    assert runs.run(REFETCH) == (0, 0)
+    assert came_of(runs) == ["failed"]
+    assert_has(runs, 1, image_of("a.png"), text_of("Mug"))
+    assert runs.due(Selection()) == []
+    assert runs.due(AT_ONCE) == [(True, False)]
+    runs.lost = frozenset()
+    assert runs.run(AT_ONCE) == (0, 0)
+    assert came_of(runs) == ["unchanged"]
+    assert runs.due(AT_ONCE) == []
+
+
+def test_an_image_is_not_made_anew_of_less_than_it_was(runs: Runs) -> None:
+    runs.shop.put(1, urls=("a.png", "b.png"))
+    runs.run(Selection())
+    runs.replaced, runs.lost = frozenset({"a.png"}), frozenset({"b.png"})
+    assert runs.run(REFETCH) == (0, 0)
+    assert_has(runs, 1, image_of("a.png", "b.png"), None)
+    runs.lost = frozenset()
+    assert runs.run(AT_ONCE) == (2, 0)
+    assert_has(runs, 1, image_of("a.png#2", "b.png"), None)
+
+
+def test_a_refetch_does_what_is_due_anyway(runs: Runs) -> None:
+    for number in (1, 2):
+        runs.shop.put(number, title="Mug", urls=(f"{number}.png",))
+    runs.run(Selection())
+    runs.shop.put(1, title="Cap", urls=("1.png",))
+    runs.shop.put(2, title="Mug", urls=("new.png",))
+    runs.shop.put(3, title="Jug")
+    runs.replaced = frozenset({"1.png"})
+    assert runs.run(REFETCH) == (2, 2)
+    assert came_of(runs) == ["changed", None, None]
+    assert_has(runs, 1, image_of("1.png#2"), text_of("Cap"))
+    assert_has(runs, 2, image_of("new.png"), text_of("Mug"))
+    assert_has(runs, 3, None, text_of("Jug"))
+    runs.shop.put(1, title="Pot", urls=("1.png",))
+    runs.lost = frozenset({"1.png"})
+    assert runs.run(REFETCH) == (0, 1)
+    assert_has(runs, 1, image_of("1.png#2"), text_of("Pot"))
+
+
 def edited(runs: Runs) -> tuple[list[Product], list[Embedded]]:
     """A page whose titles alone have changed, and what one worker makes of it."""
     runs.shop.put(1, title="Mug", urls=("a.png",))
@@ -240,6 +334,7 @@ EDIT = st.one_of(
     st.tuples(st.just("title"), st.sampled_from(TITLES)),
     st.tuples(st.just("urls"), st.sampled_from(((), ("a",), ("b",), ("a", "b"), ("b", "a")))),
     st.tuples(st.just("owner"), st.sampled_from(("ann", "bob"))),
+    st.tuples(st.just("replaced"), st.sampled_from(("", "a", "b"))),
 )
 STEP = st.fixed_dictionaries(
     {
@@ -247,6 +342,7 @@ STEP = st.fixed_dictionaries(
         "lost": st.sampled_from(("", "a", "ab")),
         "unspeakable": st.booleans(),
         "at_once": st.booleans(),
+        "refetch": st.booleans(),
     }
 )
 
@@ -267,30 +363,60 @@ class Half:
 
 
 @dataclass
+class Images(Half):
+    """The pictures, too; `had` are those of which there is a vector."""
+
+    had: tuple[str, ...] = ()
+
+    def embedded(self, content: object, there: tuple[str, ...], fails: bool, **how: bool) -> int:
+        """How many of those that are `there` a run must embed."""
+        is_stored = content == self.tried and bool(self.had)
+        is_tried = self.is_tried(content, fails, at_once=how["at_once"])
+        if not is_tried and not (how["refetch"] and is_stored):
+            return 0
+        self.failed = fails
+        has_lost = {name[0] for name in self.had} - {name[0] for name in there}
+        if is_stored and (there == self.had or has_lost):
+            return 0
+        self.had = there
+        return len(there)
+
+
+@dataclass
 class Edited:
-    """A product as the shop has it, and what a run should have to do with it."""
+    """A product as the shop has it, and what a run should have to do with it.
+
+    Behind the address that begins with `replaced` is another picture.
+    """
 
     number: int
     title: str = ""
     urls: tuple[str, ...] = ()
     owner: str | None = None
+    replaced: str = ""
     tried_text: Half = field(default_factory=Half)
-    tried_image: Half = field(default_factory=Half)
+    images: Images = field(default_factory=Images)
 
     def content(self) -> dict[str, object]:
         """Words and addresses that no other product has."""
         title = f"{self.title}{'x' * self.number}" if self.title.isalpha() else self.title
         return {"title": title, "urls": tuple(f"{name}{self.number}.png" for name in self.urls)}
 
-    def inferences(self, lost: str, *, unspeakable: bool, at_once: bool) -> tuple[int, int]:
+    def inferences(
+        self, lost: str, *, unspeakable: bool, at_once: bool, refetch: bool
+    ) -> tuple[int, int]:
         """How many pictures and texts a run should embed now."""
         content = self.content()
-        there = [name for name in self.urls if name not in lost]
+        there = tuple(
+            f"{name}#2" if name == self.replaced else name for name in self.urls if name not in lost
+        )
         fails = len(there) < len(self.urls)
-        image = self.tried_image.is_tried(content["urls"], fails, at_once=at_once)
+        images = self.images.embedded(
+            content["urls"], there, fails, at_once=at_once, refetch=refetch
+        )
         speaks = self.title.isalpha()
         text = self.tried_text.is_tried(content["title"], unspeakable and speaks, at_once=at_once)
-        return len(there) * image, int(text and speaks)
+        return images, int(text and speaks)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -300,7 +426,7 @@ def test_whatever_happens_the_vectors_end_as_those_of_the_content_with_no_infere
 ) -> None:
     products = [Edited(next(numbers)) for _ in range(PRODUCTS)]
     only = Selection(products=tuple(product_id(product.number) for product in products))
-    healed = {"edits": [], "lost": "", "unspeakable": False, "at_once": True}
+    healed = {"edits": [], "lost": "", "unspeakable": False, "at_once": True, "refetch": True}
     for product in products:
         shop.put(product.number)
     for step in [*steps, healed]:
@@ -310,7 +436,10 @@ def test_whatever_happens_the_vectors_end_as_those_of_the_content_with_no_infere
                 shop.put(product.number, **product.content(), owner=product.owner)
         wanted = [
             product.inferences(
-                step["lost"], unspeakable=step["unspeakable"], at_once=step["at_once"]
+                step["lost"],
+                unspeakable=step["unspeakable"],
+                at_once=step["at_once"],
+                refetch=step["refetch"],
             )
             for product in products
         ]
@@ -319,12 +448,14 @@ def test_whatever_happens_the_vectors_end_as_those_of_the_content_with_no_infere
             shop,
             lost=frozenset(u for c in contents for u in c["urls"] if u[0] in step["lost"]),
             unspeakable=frozenset(c["title"] for c in contents if step["unspeakable"]),
+            replaced=frozenset(f"{p.replaced}{p.number}.png" for p in products),
         )
-        done = runs.run(replace(only, retry_failed=step["at_once"]))
+        done = runs.run(replace(only, retry_failed=step["at_once"], refetch=step["refetch"]))
         assert done == tuple(map(sum, zip(*wanted, strict=True)))
     for product in products:
         content = product.content()
-        assert_has(runs, product.number, image_of(*content["urls"]), text_of(content["title"]))
+        shown = [f"{url}#2" if url in runs.replaced else url for url in content["urls"]]
+        assert_has(runs, product.number, image_of(*shown), text_of(content["title"]))
     assert runs.due(replace(only, retry_failed=True)) == []
 
 

@@ -26,7 +26,14 @@ from shelfsight.images import fetch as fetch_module
 from shelfsight.images.decode import decode, resize
 from shelfsight.images.download import Limits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
-from shelfsight.records import Failure, Picture, Pictured, PictureFormat, Product
+from shelfsight.records import (
+    Failure,
+    Picture,
+    Pictured,
+    PictureFile,
+    PictureFormat,
+    Product,
+)
 
 FORMAT = PictureFormat(side=16, resample="bicubic")
 QUICK = Limits(connect=0.5, read=0.5, total=2, retry_pause=0, max_bytes=100_000)
@@ -645,3 +652,155 @@ def test_a_server_cannot_write_into_the_message(fetcher, site) -> None:
 
     url = site.serve("/gone.png", shout)
     assert failure(fetcher, url).message == f"{url}: the server says 404 Not Found"
+
+
+def refetch(fetcher: PictureFetcher, *files: PictureFile) -> Pictured:
+    """Ask again for the pictures of a stored image that is made of these files."""
+    urls = tuple(file.url for file in files)
+    [pictured] = fetcher.fetch([Product(id="1", image_urls=urls, files=files)])
+    return pictured
+
+
+def seen(fetcher: PictureFetcher, url: str) -> PictureFile:
+    """What a first run keeps of a picture."""
+    [found] = get(fetcher, url).pictures
+    assert found.file is not None
+    return found.file
+
+
+@pytest.fixture
+def again(make_fetcher) -> Callable[[], PictureFetcher]:
+    """A fetcher of another run, that remembers nothing."""
+    return lambda: make_fetcher(images_per_product=2)
+
+
+def versioned(site: Site, path: str, bodies: list[bytes], **validators: str) -> str:
+    """Serve the last of `bodies` as a server with ETags does; `{}` is its number in validators."""
+
+    async def answer(request: web.Request) -> web.Response:
+        headers = {
+            name.replace("_", "-"): value.format(len(bodies)) for name, value in validators.items()
+        }
+        asked = {
+            "ETag": request.headers.get("If-None-Match"),
+            "Last-Modified": request.headers.get("If-Modified-Since"),
+        }
+        is_same = any(value and asked.get(name) == value for name, value in headers.items())
+        if is_same:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=bodies[-1], headers=headers)
+
+    return site.serve(path, answer)
+
+
+@pytest.mark.parametrize(
+    ("validators", "condition"),
+    [
+        ({"ETag": '"v{}"', "Last_Modified": "Sun, 22 Nov 2026 10:00:0{} GMT"}, "If-None-Match"),
+        ({"ETag": 'W/"v{}"'}, "If-None-Match"),
+        ({"Last_Modified": "Sun, 22 Nov 2026 10:00:0{} GMT"}, "If-Modified-Since"),
+    ],
+)
+def test_a_server_is_asked_for_another_file_only_and_sends_it_if_there_is_one(
+    again, site, validators: dict[str, str], condition: str
+) -> None:
+    bodies = [PNG]
+    url = versioned(site, "/mug.png", bodies, **validators)
+    file = seen(again(), url)
+    kept = refetch(again(), file)
+    assert (kept.product.needs_image, kept.kept, kept.pictures) == (False, (file,), ())
+    sent = {name for name in site.requests[-1].headers if name.startswith("If-")}
+    assert sent == {condition}
+    bodies.append(picture("blue"))
+    changed = refetch(again(), file)
+    assert changed.product.needs_image
+    assert [found.content_hash for found in changed.pictures] == [sha256(bodies[1]).hexdigest()]
+    [now] = [found.file for found in changed.pictures]
+    assert refetch(again(), now).kept == (now,)
+
+
+def test_where_the_server_says_nothing_of_its_files_their_content_decides(again, site) -> None:
+    url = site.page("/mug.png", body=PNG)
+    file = seen(again(), url)
+    assert (file.etag, file.last_modified) == (None, None)
+    assert refetch(again(), file).kept == (file,)
+    site.page("/mug.png", body=picture("blue"))
+    assert len(refetch(again(), file).pictures) == 1
+
+
+def test_the_same_content_under_a_new_etag_is_no_change_and_its_etag_is_kept(again, site) -> None:
+    url = site.page("/mug.png", body=PNG, ETag='"1"')
+    file = seen(again(), url)
+    site.page("/mug.png", body=PNG, ETag='"2"')
+    assert refetch(again(), file).kept == (replace(file, etag='"2"'),)
+
+
+def test_an_unasked_304_is_a_failure_and_what_is_stored_stays(again, site) -> None:
+    url = site.page("/mug.png", body=PNG)
+    file = seen(again(), url)
+    site.page("/mug.png", status=304)
+    kept = refetch(again(), file)
+    assert [found.kind for found in kept.failures] == ["http_304"]
+    assert (kept.product.needs_image, kept.kept) == (False, ())
+    assert kind(again(), url) == "http_304"
+
+
+def test_a_condition_goes_only_to_the_address_that_gave_the_validators(again, site) -> None:
+    versioned(site, "/one", [PNG], ETag='"1"')
+    versioned(site, "/two", [picture("blue")], ETag='"1"')
+    url = site.page("/mug.png", status=302, Location="/one", ETag='"1"')
+    file = seen(again(), url)
+    assert file.source == f"{site.address}/one"
+    assert refetch(again(), file).kept == (file,)
+    assert "If-None-Match" not in site.requests[-2].headers
+    site.page("/mug.png", status=302, Location="/two")
+    assert len(refetch(again(), file).pictures) == 1
+    assert "If-None-Match" not in site.requests[-1].headers
+
+
+def test_validators_that_no_database_takes_are_not_kept(again, site) -> None:
+    for value in ('"caf\xe9"', f'"{"x" * 600}"'):
+        file = seen(again(), site.page("/mug.png", body=PNG, ETag=value))
+        assert file.etag is None
+
+
+def test_where_one_picture_has_changed_all_of_that_product_are_read(again, site) -> None:
+    bodies = [PNG]
+    files = [
+        seen(again(), versioned(site, path, bodies, ETag='"{}"')) for path in ("/a.png", "/b.png")
+    ]
+    versioned(site, "/b.png", [PNG], ETag='"{}"')
+    bodies.append(picture("blue"))
+    changed = refetch(again(), *files)
+    assert [found.url for found in changed.pictures] == [file.url for file in files]
+    assert all(found.pixels is not None for found in changed.pictures)
+    site.page("/b.png", status=500)
+    lost = refetch(again(), *files)
+    assert (lost.product.needs_image, lost.pictures, len(lost.failures)) == (False, (), 1)
+
+
+def test_products_that_share_an_address_ask_once_and_each_by_what_it_has(again, site) -> None:
+    bodies = [PNG]
+    url = versioned(site, "/mug.png", bodies, ETag='"{}"')
+    old = seen(again(), url)
+    bodies.append(picture("blue"))
+    new = seen(again(), url)
+    site.hits.clear()
+    page = [Product(id=str(n), image_urls=(url,), files=(old if n else new,)) for n in range(3)]
+    fetcher = again()
+    first, *others = fetcher.fetch(page) + fetcher.fetch(page)
+    assert first.kept == (new,)
+    assert [len(other.pictures) for other in others] == [1, 1, 0, 1, 1]
+    assert site.hits["/mug.png"] == 2  # once for what has changed, once to read it
+
+
+def test_a_file_is_read_again_and_compared(make_fetcher, tmp_path: Path) -> None:
+    path = tmp_path / "mug.png"
+    path.write_bytes(PNG)
+    file = seen(make_fetcher(image_root=tmp_path), "mug.png")
+    assert refetch(make_fetcher(image_root=tmp_path), file).kept == (file,)
+    path.write_bytes(picture("blue"))
+    assert len(refetch(make_fetcher(image_root=tmp_path), file).pictures) == 1
+    path.unlink()
+    gone = refetch(make_fetcher(image_root=tmp_path), file)
+    assert [found.kind for found in gone.failures] == ["file_not_found"]

@@ -298,12 +298,12 @@ def test_a_run_beside_writes_nothing_where_its_table_is_gone(
 
 def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Database) -> None:
     def prepare(connection: Connection) -> None:
-        connection.execute("CREATE ROLE reader")
-        connection.execute('GRANT SELECT ON "ProductEmbeddings" TO reader WITH GRANT OPTION')
-        connection.execute('GRANT UPDATE ("ImageUrl") ON "ProductEmbeddings" TO reader')
+        connection.execute("CREATE ROLE guest")
+        connection.execute('GRANT SELECT ON "ProductEmbeddings" TO guest WITH GRANT OPTION')
+        connection.execute('GRANT UPDATE ("ImageUrl") ON "ProductEmbeddings" TO guest')
         connection.execute('ALTER TABLE "ProductEmbeddings" ENABLE ROW LEVEL SECURITY')
         connection.execute(
-            'CREATE POLICY own ON "ProductEmbeddings" FOR SELECT TO reader'
+            'CREATE POLICY own ON "ProductEmbeddings" FOR SELECT TO guest'
             " USING (\"UserId\" = 'it''s 100%')"
         )
         connection.execute("COMMENT ON TABLE \"ProductEmbeddings\" IS 'by 100% hand'")
@@ -324,7 +324,7 @@ def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Data
         generations.forget(shop)
         assert shape(shop) == before
     finally:
-        do(shop, "DROP OWNED BY reader; DROP ROLE reader")
+        do(shop, "DROP OWNED BY guest; DROP ROLE guest")
 
 
 def shape(database: Database) -> list[object]:

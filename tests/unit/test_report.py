@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from shelfsight.records import NO_CONTENT, Embedded, Failure, Product, Stage
-from shelfsight.report import Report, product_lines
+from shelfsight.records import NO_CONTENT, Embedded, Failure, PictureFile, Product, Stage
+from shelfsight.report import Report, product_fields, product_lines
 
 VECTOR = np.ones(768, np.float32)
 BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
@@ -85,3 +85,23 @@ def test_a_vector_that_was_kept_is_not_counted_as_made_and_its_product_is_embedd
     assert (report.image, report.text, report.combined) == (0, 1, 1)
     assert (report.embedded, report.failed) == (1, 0)
     assert "    Image embedding: 768 dimensions, kept" in product_lines(item)
+
+
+def test_stored_images_that_were_asked_for_again_are_counted_by_what_came_of_it() -> None:
+    files = (PictureFile(url="a.png", content_hash="1"),)
+    stored = Product(id="1", needs_image=False, needs_text=False, files=files)
+    same, lost = Embedded(product=stored), Embedded(product=stored, failures=(BROKEN,))
+    replaced = Product(id="2", needs_text=False, files=files)
+    changed = Embedded(product=replaced, image=VECTOR, combined=VECTOR)
+    report = Report()
+    report.add([same, same, lost, changed])
+    assert (report.found, report.embedded, report.failed, report.image) == (4, 1, 0, 1)
+    assert (report.success_rate, report.exit_status) == (100.0, 0)
+    assert report.lines()[10:14] == [
+        "Stored images whose pictures were asked for again: 4",
+        "  - Unchanged: 2",
+        "  - Changed: 1",
+        "  - Not to be had, left as stored: 1",
+    ]
+    assert "    The pictures of its image are as they were" in product_lines(same)
+    assert product_fields(changed)["refetched"] == "changed"

@@ -14,7 +14,7 @@ from shelfsight import statements
 from shelfsight.catalog.selection import QUERIES, chosen, due, halves
 from shelfsight.database import Connection, Transactions, columns
 from shelfsight.errors import SchemaError, SelectionError
-from shelfsight.records import Due, ModelPair, Product, Selection
+from shelfsight.records import Due, ModelPair, PictureFile, Product, Selection
 from shelfsight.runs import WHOLE, Cut, KeyRange
 
 WINDOW = 2_000
@@ -26,6 +26,8 @@ COUNT_WINDOW = 20_000
 TEXT_LIMIT = 50_000
 """Characters of a title or description that are read; more than the text models take in."""
 
+
+_NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -57,11 +59,15 @@ class PostgresCatalog:
 
     def due(self, selection: Selection) -> Due:
         """Count what `pages` would give."""
-        total = [0, 0, 0, 0]
+        total = [0, 0, 0, 0, 0]
         for window in self._windows("count", selection, COUNT_WINDOW):
             total = [sum(pair) for pair in zip(total, window.rows[0], strict=True)]
         return Due(
-            products=total[0], with_picture=total[1], with_text=total[2], with_neither=total[3]
+            products=total[0],
+            with_picture=total[1],
+            with_text=total[2],
+            with_neither=total[3],
+            with_image=total[4],
         )
 
     def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
@@ -154,7 +160,7 @@ class PostgresCatalog:
             reason = error.diag.message_primary or str(error)
             if selection.where is not None:
                 raise SelectionError(f"--where {selection.where!r}: {reason}") from error
-            if isinstance(error, psycopg.errors.UndefinedTable):
+            if isinstance(error, _NOT_PREPARED):
                 raise SchemaError(f"{reason}; run: shelfsight init") from error
             if isinstance(error, psycopg.DataError):
                 raise SelectionError(f"the selection is refused: {reason}") from error
@@ -184,7 +190,7 @@ def _text(found: dict[str, str], name: str) -> sql.Composable:
 
 def _product(row: tuple[Any, ...]) -> Product:
     id_, product_id, owner_id, title, description, image_urls, source_hash, *state = row
-    is_new, needs_image, needs_text = state
+    is_new, needs_image, needs_text, files = state
     return Product(
         id=id_,
         product_id=product_id,
@@ -196,4 +202,15 @@ def _product(row: tuple[Any, ...]) -> Product:
         is_new=is_new,
         needs_image=needs_image,
         needs_text=needs_text,
+        files=tuple(_file(url, said) for url, said in (files or {}).items()),
+    )
+
+
+def _file(url: str, said: Mapping[str, str]) -> PictureFile:
+    return PictureFile(
+        url=url,
+        content_hash=said["hash"],
+        etag=said.get("etag"),
+        last_modified=said.get("modified"),
+        source=said.get("source"),
     )

@@ -39,7 +39,8 @@ WITH span AS MATERIALIZED (
   GROUP BY id
 ), due AS (
   SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
-         {needs_image} AS needs_image, {needs_text} AS needs_text
+         {needs_image} AS needs_image, {needs_text} AS needs_text,
+         CASE WHEN {needs_image} THEN {files} END AS files
   FROM source
   LEFT JOIN "ProductEmbeddings" AS e
     ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
@@ -64,6 +65,18 @@ BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 -- none, unless that is because it failed and waits until it may be tried again.
 ({again} IS TRUE OR CASE WHEN e.{vector} IS NULL THEN {failed} IS NOT TRUE
                     ELSE NOT {same} OR (e."ModelVersions" ->> {modality} <> {model}) IS TRUE END)
+
+-- name: has_image
+-- Whether a vector is stored of the pictures at the addresses as they are now, by this model.
+(e."ImageEmbedding" IS NOT NULL AND cardinality(source.urls) > 0 AND {same}
+ AND (e."ModelVersions" ->> 'image' <> %(image_model)s) IS NOT TRUE)
+
+-- name: files
+-- What that vector is made of, by address. Of an older row it is known of the first file alone.
+CASE WHEN {has_image} THEN coalesce(e."ImageFiles", (
+  SELECT jsonb_object_agg(url, jsonb_build_object('hash',
+    CASE WHEN url = e."ImageUrl"::text THEN coalesce(e."ImageHash"::text, '') ELSE '' END))
+  FROM unnest(source.urls) AS url)) END
 
 -- name: due_changed
 -- New or changed since it was last tried; or something of that very content failed then, and may
@@ -104,7 +117,7 @@ SELECT bounds.size, bounds.last::text, due.id::text, due.product_id::text, due.o
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
                       {text_limit}) END,
-       due.urls, due.hash, due.is_new, due.needs_image, due.needs_text
+       due.urls, due.hash, due.is_new, due.needs_image, due.needs_text, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
@@ -114,7 +127,8 @@ SELECT bounds.size, bounds.last::text, count(due.id),
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0),
        count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> ''),
        count(due.id) FILTER (WHERE cardinality(due.urls) = 0
-                             AND btrim(due.title || due.description, E' \t\r\n') = '')
+                             AND btrim(due.title || due.description, E' \t\r\n') = ''),
+       count(due.files)
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 

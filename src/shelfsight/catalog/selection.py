@@ -12,6 +12,7 @@ from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Selection, Stage
 QUERIES = statements.load("shelfsight.catalog", "queries.sql")
 
 _TRUE = sql.SQL("true")
+_TEXT_PART, _IMAGE_PART = 1, 2
 
 
 def chosen(
@@ -68,7 +69,10 @@ def due(selection: Selection) -> sql.Composable:
         return QUERIES[f"due_missing_{selection.missing}"]
     if selection.only_failed or not selection.skip_existing:
         return _TRUE
-    return QUERIES["due_changed"]
+    changed = QUERIES["due_changed"]
+    if not selection.refetch:
+        return changed
+    return sql.SQL("({} OR {})").format(changed, _has_image())
 
 
 def halves(selection: Selection) -> dict[str, sql.Composable]:
@@ -76,12 +80,22 @@ def halves(selection: Selection) -> dict[str, sql.Composable]:
 
     `of_...` and `..._again` are conditions over a row of `"EmbeddingFailures"`, `needs_...` over a
     source row, what failed of it, and its row of `"ProductEmbeddings"`, if it has one. Their
-    parameters `image_model` and `text_model` are the models of the run, or None.
+    parameters `image_model` and `text_model` are the models of the run, or None. `files` is what
+    a stored image is made of, where it need not be made anew whatever its pictures are.
     """
-    return {
-        **_half(selection, "image", part=2, stages=IMAGE_STAGES),
-        **_half(selection, "text", part=1, stages=TEXT_STAGES),
+    found = {
+        **_half(selection, "image", part=_IMAGE_PART, stages=IMAGE_STAGES),
+        **_half(selection, "text", part=_TEXT_PART, stages=TEXT_STAGES),
     }
+    if selection.refetch:
+        found["needs_image"] = sql.SQL("({} OR {})").format(_has_image(), found["needs_image"])
+    files = QUERIES["files"].format(has_image=_has_image())
+    return found | {"files": files if selection.skip_existing else sql.SQL("NULL::jsonb")}
+
+
+def _has_image() -> sql.Composable:
+    same = QUERIES["same"].format(row=sql.Identifier("e"), part=sql.Literal(_IMAGE_PART))
+    return QUERIES["has_image"].format(same=same)
 
 
 def _half(

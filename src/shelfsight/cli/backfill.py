@@ -69,8 +69,9 @@ def backfill(settings: Settings, **arguments: Any) -> int:
     """Give every product its image, text and combined vector.
 
     Products that have theirs are skipped, unless title, description or picture addresses have
-    changed since. Run it again and it goes on where it stopped. The same command on a second
-    machine shares the work.
+    changed since. With --refetch their pictures are asked for again, and an image is embedded
+    anew if another is behind its address by now. Run it again and it goes on where it stopped.
+    The same command on a second machine shares the work.
 
     Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
     3 done, but some products failed; 130 interrupted.
@@ -185,6 +186,7 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
         "Batch size": str(job.batch_size),
         "Max batches": str(job.max_batches or "no limit"),
         "Skip existing": str(job.selection.skip_existing).lower(),
+        **({"Refetch": "true"} if job.selection.refetch else {}),
         "Embedding": wiring.models_name(settings),
         "Weights": f"image {weights.image:g}, text {weights.text:g}",
         "Database": wiring.database_name(settings),

@@ -123,12 +123,34 @@ SELECTION = (
         ["--where"], metavar="SQL", help='A condition over "ProductVariants", run read-only.'
     ),
     click.Option(["--retry-failed"], is_flag=True, help="Do not wait: try again what failed."),
+    click.Option(
+        ["--refetch"],
+        is_flag=True,
+        help="See whether the pictures of stored images have changed behind their addresses.",
+    ),
 )
 
 
 def selection(settings: Settings, arguments: dict[str, Any]) -> Selection:
-    """Take the selection's flags out of a command's arguments."""
+    """Take the selection's flags out of a command's arguments.
+
+    Raises:
+        click.UsageError: two of them contradict each other.
+    """
     names = [option.name for option in SELECTION if option.name is not None]
-    return Selection(
+    chosen = Selection(
         skip_existing=settings.skip_existing, **{name: arguments.pop(name) for name in names}
     )
+    if chosen.refetch and (reason := _against_refetch(chosen)):
+        raise click.UsageError(f"--refetch {reason}")
+    return chosen
+
+
+def _against_refetch(chosen: Selection) -> str | None:
+    if not chosen.skip_existing:
+        return "embeds what has changed: leave --no-skip-existing (SKIP_EXISTING=false) out"
+    if chosen.missing is not None:
+        return "is about images that are stored: leave --missing out"
+    if chosen.retry_failed:
+        return "asks for stored images, failed or not: leave --retry-failed out"
+    return None

@@ -12,16 +12,18 @@ from typing import Self
 
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
-from yarl import URL
 
 from shelfsight import __version__
 from shelfsight.images.addresses import PublicResolver, check_url, is_listed, public_socket
 from shelfsight.images.decode import MAX_BYTES
 from shelfsight.images.hosts import Host, Hosts, LaterError, Manners
 from shelfsight.images.unusable import UnusablePictureError
+from shelfsight.images.validators import Answer, Wanted, answered
+from shelfsight.records import PictureFile
 from shelfsight.retry_after import retry_after
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NOT_MODIFIED = 304
 _PASSING = frozenset({"http_502", "http_503", "http_504"})
 _BUSY = frozenset({429, 503})
 _BROKEN = (
@@ -106,7 +108,13 @@ class Downloader:
 
     @asynccontextmanager
     async def download(self, address: str) -> AsyncIterator[bytes]:
-        """Give the body, with gzip and the like undone.
+        """Give the body, with gzip and the like undone; see `ask`."""
+        async with self.ask(address) as answer:
+            yield answer.data or b""
+
+    @asynccontextmanager
+    async def ask(self, address: str, known: PictureFile | None = None) -> AsyncIterator[Answer]:
+        """Give the body, with gzip and the like undone, unless it is that of the `known` file.
 
         Staying in the block keeps one of the places that bound how much is in memory at once.
 
@@ -116,7 +124,7 @@ class Downloader:
         """
         url = check_url(address, self._private_hosts)
         async with AsyncExitStack() as place:
-            yield await self._patiently(url, place)
+            yield await self._patiently(Wanted(url, known), place)
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._limits
@@ -130,46 +138,51 @@ class Downloader:
             ),
         )
 
-    async def _patiently(self, url: URL, place: AsyncExitStack) -> bytes:
+    async def _patiently(self, wanted: Wanted, place: AsyncExitStack) -> Answer:
         """Wait, without a place, while the host asks for it."""
-        host, patience = self._hosts.of(url.raw_authority), self._limits.patience
+        host, patience = self._hosts.of(wanted.url.raw_authority), self._limits.patience
         while True:
             async with host.turn():
                 await place.enter_async_context(self._places)
                 try:
-                    return await self._with_one_retry(url, host)
+                    return await self._with_one_retry(wanted, host)
                 except LaterError as later:
                     patience -= max(later.after, 1.0)
                     if patience < 0:
                         raise
             await place.aclose()
 
-    async def _with_one_retry(self, url: URL, host: Host) -> bytes:
+    async def _with_one_retry(self, wanted: Wanted, host: Host) -> Answer:
         attempts = AsyncRetrying(
             stop=stop_after_attempt(2),
             wait=wait_fixed(self._limits.retry_pause),
             retry=retry_if_exception(_may_pass),
             reraise=True,
         )
-        return await attempts(self._attempt, url, host)
+        return await attempts(self._attempt, wanted, host)
 
-    async def _attempt(self, url: URL, host: Host) -> bytes:
+    async def _attempt(self, wanted: Wanted, host: Host) -> Answer:
         seconds = self._limits.probe if host.is_paused else self._limits.total
         with host.judged():
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._answer(url)
+                    return await self._answer(wanted)
             except (aiohttp.ClientError, OSError) as error:
                 raise _explained(error) from error
 
-    async def _answer(self, url: URL) -> bytes:
+    async def _answer(self, wanted: Wanted) -> Answer:
+        url, source = wanted.url, None
         for _ in range(self._limits.redirects + 1):
             session = self._private if is_listed(url, self._private_hosts) else self._public
-            async with session.get(url, allow_redirects=False) as response:
+            condition = wanted.condition(source)
+            async with session.get(url, headers=condition, allow_redirects=False) as response:
                 target = response.headers.get("Location")
+                if response.status == _NOT_MODIFIED and condition:
+                    return Answer(data=None)
                 if response.status not in _REDIRECTS or target is None:
-                    return await self._body(response)
+                    return answered(await self._body(response), response.headers, source)
             url = check_url(target, self._private_hosts, base=url)
+            source = str(url)
         raise UnusablePictureError(
             "too_many_redirects", f"more than {self._limits.redirects} redirects"
         )

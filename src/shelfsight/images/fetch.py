@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,10 +19,21 @@ from shelfsight.images.decode import decode, resize
 from shelfsight.images.download import LIMITS, Downloader, Limits
 from shelfsight.images.files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import Failure, Picture, Pictured, PictureFormat, Product
+from shelfsight.images.validators import Answer
+from shelfsight.records import (
+    Picture,
+    Pictured,
+    PictureFile,
+    PictureFormat,
+    Product,
+)
+from shelfsight.refetch import Outcome, pictured, stays
 
 RECENT = 8192
 """How many addresses are remembered with what came of them."""
+
+_Wish = tuple[str, PictureFile | None]
+"""An address, and the file that it had, whose pixels are not needed if it still has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +60,7 @@ class PictureFetcher:
     ) -> None:
         self._format = picture_format
         self._config = config
-        self._recent: OrderedDict[str, Picture | Failure] = OrderedDict()
+        self._recent: OrderedDict[str, Outcome] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[Pictured]]] = set()
         decoders = os.cpu_count() or 1
@@ -67,8 +78,9 @@ class PictureFetcher:
     def fetch(self, page: Sequence[Product]) -> list[Pictured]:
         """The products in order, each with its first pictures as uint8 (side, side, 3).
 
-        One whose image is not needed comes without. Blocks until all are there. If another thread
-        closes meanwhile, it raises `concurrent.futures.CancelledError`.
+        One whose image is not needed comes without, and one whose stored image stays, too: then
+        it is not needed any more. Blocks until all are there. If another thread closes meanwhile,
+        it raises `concurrent.futures.CancelledError`.
         """
         future = self._portal.start_task_soon(self._fetch, page)
         self._pages.add(future)
@@ -86,30 +98,68 @@ class PictureFetcher:
             page.cancel()
 
     async def _fetch(self, page: Sequence[Product]) -> list[Pictured]:
-        limit = self._config.images_per_product
-        needed = [product.image_urls[:limit] if product.needs_image else () for product in page]
-        urls = dict.fromkeys(chain.from_iterable(needed))
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = {url: group.create_task(self._in_turn(url)) for url in urls}
-        except ExceptionGroup as bugs:
-            raise bugs.exceptions[0] from None
-        outcomes = {url: task.result() for url, task in tasks.items()}
+        wishes = [self._wishes(product) for product in page]
+        found = await self._granted(chain.from_iterable(wishes))
+        again = [
+            [(url, None) for url, file in own if isinstance(found[url, file], PictureFile)]
+            for product, own in zip(page, wishes, strict=True)
+            if not stays(product, [found[wish] for wish in own])
+        ]
+        found |= await self._granted(chain.from_iterable(again))
         return [
-            _pictured(product, [outcomes[url] for url in own])
-            for product, own in zip(page, needed, strict=True)
+            pictured(product, self._last(product, own, found))
+            for product, own in zip(page, wishes, strict=True)
         ]
 
-    async def _in_turn(self, url: str) -> Picture | Failure:
+    def _wishes(self, product: Product) -> list[_Wish]:
+        urls = product.image_urls[: self._config.images_per_product] if product.needs_image else ()
+        known = {file.url: file for file in product.files}
+        return [(url, known.get(url)) for url in urls]
+
+    def _last(
+        self, product: Product, own: Sequence[_Wish], found: Mapping[_Wish, Outcome]
+    ) -> list[Outcome]:
+        """What came of its addresses; of all its pictures the pixels, where one of them is needed.
+
+        A picture that was read and is not used is forgotten: its pixels would take up memory.
+        """
+        outcomes = [found[wish] for wish in own]
+        if not stays(product, outcomes):
+            outcomes = [
+                found[url, None] if isinstance(one, PictureFile) else one
+                for (url, _), one in zip(own, outcomes, strict=True)
+            ]
+        if stays(product, outcomes):
+            for one in outcomes:
+                if isinstance(one, Picture):
+                    self._recent.pop(one.url, None)
+        return outcomes
+
+    async def _granted(self, wishes: Iterable[_Wish]) -> dict[_Wish, Outcome]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    wish: group.create_task(self._in_turn(*wish)) for wish in dict.fromkeys(wishes)
+                }
+        except ExceptionGroup as bugs:
+            raise bugs.exceptions[0] from None
+        return {wish: task.result() for wish, task in tasks.items()}
+
+    async def _in_turn(self, url: str, known: PictureFile | None) -> Outcome:
         """Wait for another page that is at this very address: it is fetched once."""
         async with self._turns.setdefault(url, asyncio.Lock()):
-            return await self._outcome(url)
+            outcome = await self._outcome(url, known)
+        if isinstance(outcome, Picture) and _is(known, outcome.content_hash):
+            return outcome.file or outcome
+        return outcome
 
-    async def _outcome(self, url: str) -> Picture | Failure:
+    async def _outcome(self, url: str, known: PictureFile | None) -> Outcome:
         outcome = self._recent.get(url)
+        if isinstance(outcome, PictureFile) and not _is(known, outcome.content_hash):
+            outcome = None  # it was not read, since for another product it is as it was
         if outcome is None:
             try:
-                outcome = await self._picture(url)
+                outcome = await self._picture(url, known)
             except UnusablePictureError as error:
                 message = f"{shown(url)}: {error.failure.message}"
                 outcome = replace(error.failure, message=message, host=host_of(url))
@@ -121,29 +171,40 @@ class PictureFetcher:
         self._recent.move_to_end(url)
         return outcome
 
-    async def _picture(self, url: str) -> Picture:
+    async def _picture(self, url: str, known: PictureFile | None) -> Picture | PictureFile:
         loop = asyncio.get_running_loop()
         if is_path(url):
             async with self._decoding:
-                return await loop.run_in_executor(self._decoders, self._from_file, url)
-        async with self._downloader.download(url) as data:
+                return await loop.run_in_executor(self._decoders, self._from_file, url, known)
+        async with self._downloader.ask(url, known) as answer:
+            if answer.data is None and known is not None:
+                return known
             await self._decoding.acquire()
         try:
-            return await loop.run_in_executor(self._decoders, self._decoded, url, data)
+            return await loop.run_in_executor(self._decoders, self._decoded, url, answer, known)
         finally:
             self._decoding.release()
 
-    def _from_file(self, path: str) -> Picture:
-        return self._decoded(path, read_below(self._config.image_root, path))
+    def _from_file(self, path: str, known: PictureFile | None) -> Picture | PictureFile:
+        data = read_below(self._config.image_root, path)
+        return self._decoded(path, Answer(data=data), known)
 
-    def _decoded(self, url: str, data: bytes) -> Picture:
+    def _decoded(
+        self, url: str, answer: Answer, known: PictureFile | None
+    ) -> Picture | PictureFile:
+        data = answer.data or b""
+        file = PictureFile(
+            url=url,
+            content_hash=sha256(data).hexdigest(),
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            source=answer.source,
+        )
+        if _is(known, file.content_hash):
+            return file
         pixels = resize(decode(data), self._format)
-        return Picture(url=url, content_hash=sha256(data).hexdigest(), pixels=pixels)
+        return Picture(url=url, content_hash=file.content_hash, pixels=pixels, file=file)
 
 
-def _pictured(product: Product, outcomes: Sequence[Picture | Failure]) -> Pictured:
-    return Pictured(
-        product=product,
-        pictures=tuple(outcome for outcome in outcomes if isinstance(outcome, Picture)),
-        failures=tuple(outcome for outcome in outcomes if isinstance(outcome, Failure)),
-    )
+def _is(known: PictureFile | None, content_hash: str) -> bool:
+    return known is not None and known.content_hash == content_hash

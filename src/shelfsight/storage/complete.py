@@ -47,9 +47,11 @@ def complete(
     """The products with their stored vectors where those were not needed, combined anew.
 
     One is left out if what was to stay has become another meanwhile, or is gone: it is due again.
-    What stays is locked until the transaction ends.
+    What stays is locked until the transaction ends. Of what is untouched nothing is read.
     """
-    ids = [item.product.id for item in page if item.product.unneeded_stages]
+    ids = [
+        item.product.id for item in page if item.product.unneeded_stages and not item.is_untouched
+    ]
     if not ids:
         return page
     stored = _stored(connection, ids, id_type)

@@ -27,7 +27,7 @@ def record_failures(connection: Connection, page: Sequence[Embedded], id_type: s
     for item in page:
         for failure in sorted(item.failures, key=_patience, reverse=True):
             failed[item.product.id, failure.stage] = item, failure
-    waiting = [(item, stage) for item in page for stage in item.product.unneeded_stages]
+    waiting = [(item, stage) for item in page for stage in item.untried_stages]
     stay = [*failed, *((item.product.id, stage) for item, stage in waiting)]
     connection.execute(
         QUERIES["clear_failures"].format(id_type=id_type),

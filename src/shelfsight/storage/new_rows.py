@@ -21,6 +21,7 @@ _FROM_TEXT: dict[str, Callable[[str], object]] = {
 """How an id, which travels as text, becomes what a binary COPY sends for its column's type."""
 
 _IDS = ("ProductVariantId", "ProductId", "UserId")
+_OBJECTS = ("ModelVersions", "ImageFiles")
 _TEXTS = ("ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType")
 
 _CANNOT = (
@@ -32,10 +33,10 @@ _CANNOT = (
 def types_of(stored: Mapping[str, str]) -> tuple[str, ...] | None:
     """The column types of a straight COPY; None where the table's are not those of `init`."""
     ids = tuple(stored[name] for name in _IDS)
-    ours = {**VECTOR_COLUMNS, **dict.fromkeys(_TEXTS, "text"), "ModelVersions": "jsonb"}
+    ours = {**VECTOR_COLUMNS, **dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_OBJECTS, "jsonb")}
     if not set(ids) <= _FROM_TEXT.keys() or any(stored[name] != ours[name] for name in ours):
         return None
-    return (*ids, "bytea", "bytea", "bytea", *("text" for _ in _TEXTS), "jsonb")
+    return (*ids, "bytea", "bytea", "bytea", *("text" for _ in _TEXTS), "jsonb", "jsonb")
 
 
 def copy_new(
@@ -64,16 +65,15 @@ def _is_well(item: Embedded) -> bool:
 
 
 def _row(item: Embedded, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:
-    _id, image, text, combined, _, _, url, file_hash, product_text, source_hash, versions = staged
+    _id, image, text, combined, _, _, *words, source_hash, versions, files = staged
     ids = (item.product.id, item.product.product_id, item.product.owner_id)
     typed = (
         None if value is None else _FROM_TEXT[kind](value)
         for value, kind in zip(ids, types[: len(ids)], strict=True)
     )
     source_type = "image" if text is None else "text" if image is None else "image_text"
-    words = (url, file_hash, product_text, source_hash, source_type)
     vectors = (_binary(vector) for vector in (image, text, combined))
-    return (*typed, *vectors, *words, versions)
+    return (*typed, *vectors, *words, source_hash, source_type, versions, files)
 
 
 def _binary(vector: Vector | None) -> bytes | None:

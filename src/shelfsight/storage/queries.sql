@@ -11,7 +11,7 @@ SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 COPY "ProductEmbeddings" (
   "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
   "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
-  "ModelVersions") FROM STDIN (FORMAT BINARY)
+  "ModelVersions", "ImageFiles") FROM STDIN (FORMAT BINARY)
 
 -- name: kept
 -- In one order, so that two pages do not wait for each other.
@@ -33,7 +33,8 @@ FOR UPDATE
 -- "image_state" and "text_state" are made, failed or kept.
 CREATE TEMPORARY TABLE shelfsight_page (
   id text, image vector, text vector, combined vector, image_state text, text_state text,
-  image_url text, image_hash text, product_text text, source_hash text, versions jsonb
+  image_url text, image_hash text, product_text text, source_hash text, versions jsonb,
+  image_files jsonb
 ) ON COMMIT DROP
 
 -- name: copy_vectors
@@ -60,7 +61,7 @@ WITH kept AS (
       AND coalesce(e."ModelVersions" ->> 'text' = %(text_model)s, true) AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
     e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
-    e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
+    e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
   FROM shelfsight_page AS s
   JOIN "ProductVariants" AS v ON v."Id" = s.id::{id_type}
   LEFT JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id"
@@ -71,6 +72,7 @@ WITH kept AS (
     coalesce(combined, CASE WHEN keep_image OR keep_text THEN old_combined END) AS combined,
     CASE WHEN keep_image THEN old_url ELSE image_url END AS image_url,
     CASE WHEN keep_image THEN old_hash ELSE image_hash END AS image_hash,
+    coalesce(image_files, CASE WHEN keep_image THEN old_files END) AS image_files,
     CASE WHEN keep_text THEN old_product_text ELSE product_text END AS product_text,
     jsonb_strip_nulls(jsonb_build_object(
       'fusion', CASE WHEN keep_image AND image_state = 'failed' OR keep_text AND text_state = 'failed'
@@ -85,12 +87,12 @@ WITH kept AS (
 INSERT INTO "ProductEmbeddings" (
   {id_column} "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
   "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceType", "SourceHash",
-  "ModelVersions", "CreatedAt", "UpdatedAt")
+  "ModelVersions", "ImageFiles", "CreatedAt", "UpdatedAt")
 SELECT {id_value} variant_id, product_id::{ProductId}, owner::{UserId}, image, text, combined,
   image_url::{ImageUrl}, image_hash::{ImageHash}, product_text::{ProductText},
   (CASE WHEN text IS NULL THEN 'image' WHEN image IS NULL THEN 'text' ELSE 'image_text' END)
     ::{SourceType},
-  source_hash, versions, now(), now()
+  source_hash, versions, image_files, now(), now()
 FROM page
 WHERE image IS NOT NULL OR text IS NOT NULL
 ON CONFLICT ("ProductVariantId") DO UPDATE SET
@@ -99,7 +101,14 @@ ON CONFLICT ("ProductVariantId") DO UPDATE SET
   "CombinedEmbedding" = EXCLUDED."CombinedEmbedding", "ImageUrl" = EXCLUDED."ImageUrl",
   "ImageHash" = EXCLUDED."ImageHash", "ProductText" = EXCLUDED."ProductText",
   "SourceType" = EXCLUDED."SourceType", "SourceHash" = EXCLUDED."SourceHash",
-  "ModelVersions" = EXCLUDED."ModelVersions", "UpdatedAt" = now()
+  "ModelVersions" = EXCLUDED."ModelVersions", "ImageFiles" = EXCLUDED."ImageFiles", "UpdatedAt" = now()
+
+-- name: keep_files
+-- What the servers say of files that are as they were; the vectors and their time stay.
+UPDATE "ProductEmbeddings" AS e SET "ImageFiles" = x.files
+FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[], %(files)s::jsonb[]) AS x (id, hash, files)
+WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
+  AND split_part(e."SourceHash", ':', 2) = split_part(x.hash, ':', 2)
 
 -- name: clear_failures
 DELETE FROM "EmbeddingFailures"

@@ -93,7 +93,7 @@ class PostgresLedger:
     def _joined(self, job: Job, models: ModelPair, connection: Connection) -> int | None:
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
-            if is_fresh or is_held(connection, id_) or not job.selection.skip_existing:
+            if is_fresh or is_held(connection, id_) or job.selection.stays_due:
                 return int(id_)
             connection.execute(QUERIES["close"], {"run": id_, "outcome": "replaced"})
         return None

@@ -25,6 +25,7 @@ _OTHER_COLUMNS = {
     "SourceType": "text",
     "SourceHash": "text",
     "ModelVersions": "jsonb",
+    "ImageFiles": "jsonb",
     "CreatedAt": "timestamptz NOT NULL DEFAULT now()",
     "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
 }
@@ -32,7 +33,10 @@ _OTHER_COLUMNS = {
 _NEWER_COLUMNS = {"EmbeddingFailures": {"Host": "text"}}
 """Columns that tables of ours did not always have."""
 
-_OFTEN_NULL = {"ImageEmbedding", "TextEmbedding", "ImageUrl", "ImageHash", "ProductText"}
+_OFTEN_NULL = {
+    *("ImageEmbedding", "TextEmbedding"),
+    *("ImageUrl", "ImageHash", "ImageFiles", "ProductText"),
+}
 _FILLED = {"Id", "ProductVariantId", "ProductId", "UserId", *VECTOR_COLUMNS, *_OTHER_COLUMNS}
 
 _UNIQUE = """
@@ -76,9 +80,9 @@ def check(connection: Connection) -> None:
                 f'"ProductEmbeddings"."{name}" is {found[name]}, and these vectors need {kind};'
                 " rename or drop that column, then run: shelfsight init"
             )
-    if found["ModelVersions"] != "jsonb":
-        kind = found["ModelVersions"]
-        raise SchemaError(f'"ProductEmbeddings"."ModelVersions" is {kind}; it must be jsonb')
+    for name in ("ModelVersions", "ImageFiles"):
+        if found[name] != "jsonb":
+            raise SchemaError(f'"ProductEmbeddings"."{name}" is {found[name]}; it must be jsonb')
     for name, has_default in _never_null(connection).items():
         if name in _OFTEN_NULL or not (has_default or name in _FILLED):
             raise SchemaError(

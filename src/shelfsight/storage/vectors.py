@@ -16,6 +16,7 @@ from shelfsight.seams import Fusion
 from shelfsight.storage import schema
 from shelfsight.storage.complete import array, complete
 from shelfsight.storage.failures import QUERIES, record_failures
+from shelfsight.storage.kept_files import as_json, keep_files
 from shelfsight.storage.leases import LeaseLostError, advance
 from shelfsight.storage.new_rows import copy_new, types_of
 from shelfsight.storage.stored_models import checked_table, hold, refuse_others
@@ -31,6 +32,7 @@ _STAGED = (
     "text",
     "text",
     "text",
+    "jsonb",
     "jsonb",
 )
 
@@ -83,12 +85,14 @@ class PostgresVectorStore:
             whole = complete(connection, page, models, self._fusion, id_type)
             if mark is not None and not advance(connection, mark, whole, id_type):
                 return whole
-            staged = [self._staged(item, models) for item in whole]
-            if types is None or not copy_new(connection, whole, staged, types):
+            made = [item for item in whole if not item.is_untouched]
+            staged = [self._staged(item, models) for item in made]
+            if made and (types is None or not copy_new(connection, made, staged, types)):
                 connection.execute(QUERIES["stage_vectors"])
                 copy_rows(connection, QUERIES["copy_vectors"], _STAGED, staged)
                 connection.execute(QUERIES["count_staged"])
                 connection.execute(upsert, values)
+            keep_files(connection, whole, id_type)
             record_failures(connection, whole, id_type)
             if failed := [item.product.id for item in whole if item.failures]:
                 self._recombine(connection, after=None, only=failed)
@@ -133,6 +137,7 @@ class PostgresVectorStore:
             item.text_used or None,
             item.product.source_hash,
             Jsonb(versions),
+            Jsonb(as_json(item.files)) if item.files else None,
         )
 
     def _recombine(

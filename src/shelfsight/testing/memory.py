@@ -15,6 +15,7 @@ from shelfsight.records import (
     ModelPair,
     Picture,
     Pictured,
+    PictureFile,
     PictureFormat,
     Pixels,
     Product,
@@ -22,6 +23,7 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
+from shelfsight.refetch import Outcome, pictured, stays
 from shelfsight.runs import WHOLE, Cut, KeyRange
 from shelfsight.testing.store import STAGES, Half, MemoryStore
 
@@ -87,12 +89,9 @@ class MemoryFetcher:
 
     def _pictured(self, product: Product) -> Pictured:
         urls = product.image_urls if product.needs_image else ()
-        results = [self._picture(url) for url in urls]
-        return Pictured(
-            product=product,
-            pictures=tuple(result for result in results if isinstance(result, Picture)),
-            failures=tuple(result for result in results if isinstance(result, Failure)),
-        )
+        found = [self._picture(url) for url in urls]
+        outcomes = [_unless_known(one, product.files) for one in found]
+        return pictured(product, outcomes if stays(product, outcomes) else found)
 
     def _picture(self, url: str) -> Picture | Failure:
         found = self._pictures.get(url)
@@ -101,13 +100,15 @@ class MemoryFetcher:
         if isinstance(found, Failure):
             return found
         content_hash = hashlib.sha256(found.tobytes()).hexdigest()
-        return self._seen.setdefault(url, Picture(url, content_hash, found))
+        file = PictureFile(url=url, content_hash=content_hash)
+        return self._seen.setdefault(url, Picture(url, content_hash, found, file=file))
 
 
 class MemoryCatalog:
     """`seams.Catalog` over a list of products, due as a `MemoryStore` tells.
 
-    Selects by `products`, `owner`, `missing`, `skip_existing`, `retry_failed` and `only_failed`.
+    Selects by `products`, `owner`, `missing`, `skip_existing`, `retry_failed`, `only_failed`
+    and `refetch`.
     """
 
     def __init__(self, products: Sequence[Product], store: MemoryStore) -> None:
@@ -122,6 +123,7 @@ class MemoryCatalog:
             with_picture=sum(bool(product.image_urls) for product in due),
             with_text=sum(_has_text(product) for product in due),
             with_neither=sum(not product.image_urls and not _has_text(product) for product in due),
+            with_image=sum(bool(product.files) for product in due),
         )
 
     def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
@@ -174,6 +176,8 @@ class MemoryCatalog:
         tried = {failed.source_hash for failed in failures}
         if row is not None:
             tried.add(row.product.source_hash)
+        if selection.refetch and self._files(product):
+            return True
         is_again = any(self._is_again(product, half, selection) for half in STAGES)
         return is_again or product.source_hash not in tried
 
@@ -183,17 +187,31 @@ class MemoryCatalog:
             return not is_done or self._is_again(product, half, selection)
 
         everything = not selection.skip_existing
+        files = self._files(product) if selection.skip_existing else ()
+        needs_image = everything or needs("image") or bool(selection.refetch and files)
         return replace(
             product,
             is_new=product.id not in self._store.rows,
-            needs_image=everything or needs("image"),
+            needs_image=needs_image,
             needs_text=everything or needs("text"),
+            files=files if needs_image else (),
         )
+
+    def _files(self, product: Product) -> tuple[PictureFile, ...]:
+        """What the stored image of a product's very pictures is made of, if there is one."""
+        row = self._store.rows.get(product.id)
+        has_image = row is not None and row.image is not None
+        return row.files if row and has_image and self._store.is_done(product, "image") else ()
 
     def _is_again(self, product: Product, half: Half, selection: Selection) -> bool:
         """Whether this half failed and is tried again: no time passes here, so only when asked."""
         is_asked_for = selection.retry_failed or selection.missing in (half, "combined")
         return is_asked_for and self._store.has_failed(product, half)
+
+
+def _unless_known(found: Picture | Failure, files: Sequence[PictureFile]) -> Outcome:
+    file = found.file if isinstance(found, Picture) else None
+    return file if file is not None and file in files else found
 
 
 def _is_meant(failure: Failure, selection: Selection) -> bool:

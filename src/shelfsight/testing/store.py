@@ -58,7 +58,10 @@ class MemoryStore:
         whole = [self._completed(item) for item in page if self._stays(item.product, models)]
         self.models = models
         for item in whole:
-            self._save(self._kept(item))
+            if not item.is_untouched:
+                self._save(self._kept(item))
+            self._keep_files(item)
+            self._note_failures(item)
         if mark is not None and mark.is_last:
             mark.lease.ended.set()
         return whole
@@ -101,25 +104,34 @@ class MemoryStore:
     def _completed(self, item: Embedded) -> Embedded:
         """With the stored vectors that were not needed."""
         row = self.rows.get(item.product.id)
-        if not item.product.unneeded_stages or row is None:
+        if not item.product.unneeded_stages or item.is_untouched or row is None:
             return item
         if not item.product.needs_image:
-            item = replace(item, image=row.image, picture=row.picture)
+            files = item.files or row.files
+            item = replace(item, image=row.image, picture=row.picture, files=files)
         if not item.product.needs_text:
             item = replace(item, text=row.text, text_used=row.text_used)
         return replace(item, combined=self._fusion.combine(item.image, item.text))
 
     def _save(self, item: Embedded) -> None:
-        id_, source_hash = item.product.id, item.product.source_hash
+        id_ = item.product.id
         if item.combined is None:
             self.rows.pop(id_, None)
         else:
             self.rows[id_] = item
             self.fused_by[id_] = self._fusion.name
+
+    def _keep_files(self, item: Embedded) -> None:
+        row = self.rows.get(item.product.id)
+        if row is not None and item.is_untouched and item.files:
+            self.rows[item.product.id] = replace(row, files=item.files)
+
+    def _note_failures(self, item: Embedded) -> None:
+        id_, source_hash = item.product.id, item.product.source_hash
         waiting = {
             stage: Failed(source_hash, failed.failure)
             for stage, failed in self.failures.pop(id_, {}).items()
-            if stage in item.product.unneeded_stages
+            if stage in item.untried_stages
         }
         new = {failure.stage: Failed(source_hash, failure) for failure in item.failures}
         if waiting or new:
@@ -131,12 +143,13 @@ class MemoryStore:
         if old is None or not item.failures:
             return item
         stages = {failure.stage for failure in item.failures}
-        image, text = item.image, item.text
+        image, text, files = item.image, item.text, item.files
         if image is None and stages & IMAGE_STAGES and _same(old, item, "image"):
-            image = old.image
+            image, files = old.image, old.files
         if text is None and stages & TEXT_STAGES and _same(old, item, "text"):
             text = old.text
-        return replace(item, image=image, text=text, combined=self._fusion.combine(image, text))
+        combined = self._fusion.combine(image, text)
+        return replace(item, image=image, text=text, combined=combined, files=files)
 
 
 def _vector(row: Embedded, half: Half) -> Vector | None:

@@ -81,7 +81,8 @@ def around_load(
     if not live or 0 < most <= LARGE:
         return nullcontext()
     ends.store.require(ends.models, replace=not job.selection.skip_existing)
-    products = job.products(ends.catalog.due(job.selection).products)
+    due = ends.catalog.due(job.selection)
+    products = job.products(due.products - due.with_image)  # most of those will be as stored
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:
