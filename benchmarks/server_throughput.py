@@ -123,11 +123,12 @@ def loads(models: str, model_dir: Path | None) -> list[Load]:
     small = rng.integers(0, 252, (64, 8, 8, 3), np.uint8)
     pictures = [np.array(Image.fromarray(one).resize((side, side))) for one in small]
     pictures = [one // 2 + rng.integers(0, 5, one.shape, np.uint8) for one in pictures]
+    sent = [sendable(one, compressed=False) for one in pictures]
+    words = texts()
     return [
-        Load("image", "/embed/image", "images", pictures, list(map(sendable, pictures)),
-             embedder.embed_images, 8),
-        Load("text", "/embed/text", "texts", texts(), texts(), embedder.embed_texts, 64),
-    ]  # fmt: skip
+        Load("image", "/embed/image", "images", pictures, sent, embedder.embed_images, 8),
+        Load("text", "/embed/text", "texts", words, words, embedder.embed_texts, 64),
+    ]
 
 
 def texts() -> list[str]:

@@ -88,11 +88,14 @@ def test_other_machines_are_served_with_a_key_or_when_told_so(host: str) -> None
         check_host(host, has_key=False, insecure=False)
 
 
+@pytest.mark.parametrize("compressed", [True, False])
 @pytest.mark.parametrize("colours", [1, 8, 256])
-def test_the_server_sees_the_very_pixels_that_our_client_sends(colours: int) -> None:
+def test_the_server_sees_the_very_pixels_that_our_client_sends(
+    colours: int, compressed: bool
+) -> None:
     side = SIGLIP.picture.side
     pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
-    assert np.array_equal(prepare(sendable(pixels), SIGLIP.picture), pixels)
+    assert np.array_equal(prepare(sendable(pixels, compressed=compressed), SIGLIP.picture), pixels)
 
 
 def test_a_room_lets_in_what_fits_and_one_giant_alone() -> None:

@@ -4,10 +4,10 @@
 `encoding_format` asks for it, the base64 of its little-endian float32.
 """
 
-import base64
 from typing import Any, Literal
 
 import numpy as np
+import pybase64
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PositiveInt
 
@@ -108,7 +108,7 @@ class Health(BaseModel):
 
 def encode_vector(vector: NDArray[np.float32]) -> str:
     """Give the base64 of a vector's little-endian float32."""
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
+    return pybase64.b64encode_as_string(vector.astype("<f4").tobytes())
 
 
 def decode_vector(sent: list[float] | str) -> NDArray[np.float32]:
@@ -118,6 +118,6 @@ def decode_vector(sent: list[float] | str) -> NDArray[np.float32]:
         ValueError: it is no base64 of whole float32 numbers.
     """
     if isinstance(sent, str):
-        return np.frombuffer(base64.b64decode(sent, validate=True), "<f4").astype(np.float32)
+        return np.frombuffer(pybase64.b64decode(sent, validate=True), "<f4").astype(np.float32)
     with np.errstate(over="ignore"):
         return np.array(sent, np.float64).astype(np.float32)

@@ -1,10 +1,11 @@
 """From a photo as it is sent, by address, in base64 or as a file, to what the model takes."""
 
-import binascii
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+
+import pybase64
 
 from shelfsight.images.decode import MAX_BYTES
 from shelfsight.images.download import Downloader
@@ -112,7 +113,7 @@ def from_base64(sent: str) -> bytes:
             "too_large", f"the picture is larger than {MAX_BYTES:,} bytes", stage=Stage.DECODE
         )
     try:
-        return binascii.a2b_base64(content, strict_mode=True)
+        return pybase64.b64decode(content, validate=True)
     except ValueError:
         raise UnusablePictureError(
             "bad_base64", "this is not base64, without line breaks", stage=Stage.DECODE

@@ -1,6 +1,6 @@
 """From a picture as it is sent, in base64, to pixels."""
 
-import binascii
+import pybase64
 
 from shelfsight.images.decode import decode, resize
 from shelfsight.images.unusable import UnusablePictureError
@@ -12,7 +12,7 @@ def prepare(sent: str, picture_format: PictureFormat) -> Pixels | Failure:
     if sent[:8].lower().startswith(("http://", "https://")):
         return _failure("url_not_fetched", "nothing is fetched: send the picture itself in base64")
     try:
-        data = binascii.a2b_base64(_content(sent), strict_mode=True)
+        data = pybase64.b64decode(_content(sent), validate=True)
     except ValueError:
         return _failure("bad_base64", "this is not base64")
     try:
