@@ -63,7 +63,7 @@ def model_bound(bench: Bench) -> Iterator[Figure]:
 
 def server_bound(bench: Bench) -> Iterator[Figure]:
     """A stand-in for a GPU: how long it is at work, and how much faster than the plain way."""
-    products = bench.size(3_000, 300)
+    products = bench.size(2_400, 300)
     few = bench.size(150, 30)
     with (
         pictures(bench, 64) as (_, host),
@@ -84,7 +84,7 @@ def server_bound(bench: Bench) -> Iterator[Figure]:
                 stored = plain_way(bench.database.url, server, few)
                 plain = (time.perf_counter() - start) / stored
                 times.append(plain / (ours / products))
-    what = "20 ms a request and 4 ms an item, one at a time"
+    what = "100 ms a request, one at a time"
     yield Figure(
         name="server-bound",
         rounds=tuple(shares),
@@ -106,7 +106,7 @@ def network_bound(bench: Bench) -> Iterator[Figure]:
     slowly = ("--latency", str(LATENCY), "--rate", str(RATE))
     with (
         pictures(bench, 64, *slowly, side=300) as (files, host),
-        served("benchmarks.suite.fixed_server", "--batch", "0", "--item", "0") as server,
+        served("benchmarks.suite.fixed_server", "--batch", "0") as server,
     ):
         bench.database.run(lambda c: fill(c, products, host))
         settings = settings_for(embedding_server_url=server)

@@ -1,6 +1,6 @@
 """A stand-in for a GPU: an embedding server that does one batch at a time, in a fixed time.
 
-    python -m benchmarks.suite.fixed_server --batch 0.02 --item 0.004
+    python -m benchmarks.suite.fixed_server --batch 0.1
 
 Prints its address. `GET /busy` says for how long it has worked, and from when to when. What it
 answers is one vector, made beforehand: only its time is real.
@@ -8,7 +8,8 @@ answers is one vector, made beforehand: only its time is real.
 
 import argparse
 import asyncio
-from time import perf_counter
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter, sleep
 
 import numpy as np
 from aiohttp import web
@@ -30,11 +31,11 @@ HEALTH = {
 
 
 class FixedServer:
-    """Works `batch` seconds a request and `item` more for each picture or text, one at a time."""
+    """Works `batch` seconds a request, whatever it holds, and one at a time."""
 
-    def __init__(self, batch: float, item: float) -> None:
-        self._batch, self._item = batch, item
-        self._one = asyncio.Lock()
+    def __init__(self, batch: float) -> None:
+        self._batch = batch
+        self._model = ThreadPoolExecutor(1)
         self._busy, self._first, self._last = 0.0, 0.0, 0.0
         self._answers = {
             IMAGE_PATH: encode_vector(np.ones(768, np.float32) / np.float32(768**0.5)),
@@ -45,14 +46,16 @@ class FixedServer:
         """Take as long as it takes, and answer."""
         body = await request.json()
         items = len(body.get("texts") or body.get("images") or [body.get("image_data")])
-        async with self._one:
-            self._first = self._first or perf_counter()
-            await asyncio.sleep(self._batch + self._item * items)
-            self._busy += self._batch + self._item * items
-            self._last = perf_counter()
+        await asyncio.get_running_loop().run_in_executor(self._model, self._work)
         return web.json_response(
             {"embeddings": [self._answers[request.path]] * items, "model": "fixed"}
         )
+
+    def _work(self) -> None:
+        self._first = self._first or perf_counter()
+        sleep(self._batch)
+        self._busy += self._batch
+        self._last = perf_counter()
 
     async def busy(self, _request: web.Request) -> web.Response:
         """Seconds at work and seconds from the first item to the last; then begin anew."""
@@ -66,9 +69,9 @@ async def health(_request: web.Request) -> web.Response:
     return web.json_response(HEALTH)
 
 
-async def serve(batch: float, item: float) -> None:
+async def serve(batch: float) -> None:
     """Answer on a free port of loopback."""
-    server = FixedServer(batch, item)
+    server = FixedServer(batch)
     app = web.Application(client_max_size=1 << 28)
     app.router.add_post(IMAGE_PATH, server.embed)
     app.router.add_post(TEXT_PATH, server.embed)
@@ -84,10 +87,8 @@ async def serve(batch: float, item: float) -> None:
 def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--batch", type=float, default=0.02, help="seconds a request")
-    parser.add_argument("--item", type=float, default=0.004, help="and seconds an item of it")
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.batch, arguments.item))
+    parser.add_argument("--batch", type=float, default=0.1, help="seconds a request")
+    asyncio.run(serve(parser.parse_args().batch))
 
 
 if __name__ == "__main__":
