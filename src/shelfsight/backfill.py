@@ -74,7 +74,7 @@ def flow(
     While a picture holds up its page, `ahead` pages are fetched at a time.
     """
     pictured = stage_past_stuck(each(parts.fetcher.fetch), pages, most=ahead, stop=stop)
-    embedded = stage(each(partial(_with_files, embed)), pictured, stop=stop)
+    embedded = stage(each(partial(_with_files, embed)), pictured, depth=2, stop=stop)
     return stage(partial(_save, parts), embedded)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from queue import Empty, Queue
+from queue import Queue
 from threading import Event, Semaphore, Thread
 from typing import Generic, TypeVar
 
@@ -31,16 +31,19 @@ def stage(
 ) -> Iterator[Out]:
     """Apply `function` here while `upstream` runs ahead in a thread, at most `depth` items.
 
-    Whatever upstream raises is raised here, after the items before it. Once `stop` is set no
-    further item is begun; the one in hand is finished and given out. Closing the iterator ends
-    the thread as soon as its item in hand is done.
+    The one that upstream is making counts: it is not begun before there is room for it. Whatever
+    upstream raises is raised here, after the items before it. Once `stop` is set no further item
+    is begun; the one in hand is finished and given out. Closing the iterator ends the thread as
+    soon as its item in hand is done.
     """
-    queue: Queue[In | _End[In]] = Queue(maxsize=depth)
+    queue: Queue[In | _End[In]] = Queue()
     closed = Event()
-    run_ahead = partial(_run_ahead, upstream, queue, closed)
+    room = Semaphore(depth)
+    run_ahead = partial(_run_ahead, upstream, queue, room, closed)
     Thread(target=run_ahead, name=f"before {_name(function)}", daemon=True).start()
     try:
         while not isinstance(item := queue.get(), _End):
+            room.release()
             if stop is not None and stop.is_set():
                 return
             yield function(item)
@@ -48,7 +51,7 @@ def stage(
             raise item.error
     finally:
         closed.set()
-        _drain(queue)
+        room.release()  # for a thread that waits to have the next one made: it can end
 
 
 def stage_past_stuck(
@@ -92,19 +95,21 @@ def _begun(
         _close(upstream)
 
 
-def _run_ahead(upstream: Iterable[In], queue: "Queue[In | _End[In]]", closed: Event) -> None:
+def _run_ahead(
+    upstream: Iterable[In], queue: "Queue[In | _End[In]]", room: Semaphore, closed: Event
+) -> None:
     end: _End[In] = _End()
     try:
-        for item in upstream:
-            if closed.is_set():
-                break
-            queue.put(item)
+        items = iter(upstream)
+        while room.acquire() and not closed.is_set():
+            queue.put(next(items))
+    except StopIteration:
+        pass
     except BaseException as error:  # carried to the consumer, who raises it
         end = _End(error)
     finally:
         _close(upstream)
-    if not closed.is_set():
-        queue.put(end)
+    queue.put(end)
 
 
 def _name(function: Callable[[In], Out]) -> str:
@@ -116,12 +121,3 @@ def _close(upstream: Iterable[In]) -> None:
     close = getattr(upstream, "close", None)
     if close is not None:
         close()
-
-
-def _drain(queue: Queue[In]) -> None:
-    """Make room, so that a thread that waits to put its last items can end."""
-    try:
-        while True:
-            queue.get_nowait()
-    except Empty:
-        pass

@@ -47,8 +47,8 @@ THING = "Thing no. "
 PICTURES = 12
 ARGUMENTS = ("backfill", "--all", f"--batch-size={BATCH}", "--image-root=.", "--json")
 
-IN_FLIGHT = 3 * BATCH
-"""Products embedded but not stored in a worker: being stored, waiting for it, being embedded."""
+IN_FLIGHT = 2 * BATCH
+"""Products embedded but not stored in a worker: a page that is being stored, and the next one."""
 
 NOT_FLUSHED = 4 * BATCH
 """And stored by it, but not yet on the disk, when Postgres is killed: commits of 0.6 s."""
@@ -265,6 +265,7 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
             time.sleep(chance.uniform(0.2, 2))
             happen[name]()
         crew.wait()
+        server.fail(0)
         last = command.result("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed")
         told = Counter(names)
         lost = told["worker killed"] + workers * told["lease skewed"]
