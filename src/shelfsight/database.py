@@ -1,7 +1,7 @@
 """A connection to Postgres that comes back, and errors that say what to do.
 
-It keeps no session state (no prepared statements, no SET beyond a transaction, no session locks),
-so that it works through a pooler in transaction mode.
+It keeps no session state (no prepared statements, no SET beyond a transaction but for the style of
+dates, no session locks), so that it works through a pooler in transaction mode.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -237,14 +237,20 @@ def _enter(connection: Connection, schema: str) -> None:
 
 
 def connect(url: str) -> Connection:
-    """A new connection, outside any transaction."""
-    return psycopg.connect(
+    """A new connection, outside any transaction; times are written as ISO 8601 has them.
+
+    psycopg reads no other style, and a pooler knows this setting of each client.
+    """
+    connection = psycopg.connect(
         url,
         autocommit=True,
         prepare_threshold=None,
         client_encoding="utf8",
         application_name="shelfsight",
     )
+    if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
+        connection.execute("SET datestyle TO ISO")
+    return connection
 
 
 def _connect_with(url: str, settings: Mapping[str, str]) -> Connection:

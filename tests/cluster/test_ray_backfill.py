@@ -172,6 +172,17 @@ def test_what_the_cluster_lacks_is_said(shop: Command, address: str) -> None:
     assert "0 GPUs" in failed_plainly(done, 1)
 
 
+def test_workers_that_ray_ends_for_want_of_memory_are_replaced_until_it_is_too_often(
+    shop: Command,
+) -> None:
+    full = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
+    done = shop("backfill", "--all", "--engine=ray", "--workers=1", **full)
+    said = failed_plainly(done, 1)
+    assert "Ray loses one worker after another" in said
+    assert "low on memory" in said
+    assert done.stdout.count(LOST["text"]) == 3
+
+
 def test_an_address_without_a_cluster_is_said_in_a_line(shop: Command) -> None:
     done = shop("backfill", "--engine=ray", "--address=127.0.0.1:1")
     assert "127.0.0.1:1" in failed_plainly(done, 1)

@@ -93,6 +93,21 @@ def test_images_are_compared_without_what_all_have_in_common(shop: Shop) -> None
         assert found[product_id(number)] == pytest.approx(float(cosine), abs=1e-5)
 
 
+@pytest.mark.parametrize("asked", ["1.png", "photo"])
+def test_a_picture_that_is_all_that_is_in_common_is_compared_as_it_is(
+    shop: Shop, asked: str
+) -> None:
+    fill(shop, 1)
+    means = shop.search.means(None)
+    assert means is not None
+    query = image_of(asked)
+    for scans in (means.catalogue, query):
+        centre = Centre(catalogue=means.catalogue, scans=scans)
+        sought = Sought(column="image", query=query, image=query, centre=centre)
+        (found,) = shop.search.candidates(sought, ALL, 5)
+        assert found.image_score == pytest.approx(float(image_of("1.png") @ query), abs=1e-5)
+
+
 def test_the_mean_of_the_scans_is_learnt_scan_by_scan_for_each_owner(shop: Shop) -> None:
     fill(shop, 2)
     shop.search.require(MODELS)

@@ -764,6 +764,47 @@ def test_validators_that_no_database_takes_are_not_kept(again, site) -> None:
         assert file.etag is None
 
 
+@pytest.mark.parametrize("etag", ["*", " *", "*, *", 'W/"a", *'])
+def test_a_validator_that_fits_every_file_is_not_asked_with(again, site, etag: str) -> None:
+    """`If-None-Match: *` asks whether there is any file at all (RFC 9110, 13.1.2)."""
+    bodies = [PNG]
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = request.headers.get("If-None-Match", "")
+        if "*" in asked:
+            return web.Response(status=304)
+        return web.Response(body=bodies[-1], headers={"ETag": etag})
+
+    url = site.serve("/mug.png", answer)
+    file = seen(again(), url)
+    assert refetch(again(), file).kept == (file,)
+    bodies.append(picture("blue"))
+    assert len(refetch(again(), file).pictures) == 1
+
+
+def test_headers_of_any_length_are_a_failure_and_what_is_stored_stays(again, site) -> None:
+    url = site.page("/mug.png", body=PNG, ETag='"1"')
+    file = seen(again(), url)
+    site.page("/mug.png", body=PNG, ETag='"' + "x" * 100_000 + '"')
+    kept = refetch(again(), file)
+    assert (kept.product.needs_image, kept.kept) == (False, ())
+    assert [found.kind for found in kept.failures] == ["connection_failed"]
+
+
+def test_a_redirect_to_where_nothing_may_be_fetched_is_refused_when_asked_again_too(
+    again, site
+) -> None:
+    url = site.page("/mug.png", body=PNG, ETag='"1"')
+    file = seen(again(), url)
+    for target in ("http://169.254.169.254/latest", "http://user:word@127.0.0.1/", "file:///etc"):
+        site.page("/mug.png", status=302, Location=target)
+        moved = replace(file, source=target)
+        for known in (file, moved):
+            kept = refetch(again(), known)
+            assert (kept.product.needs_image, kept.kept) == (False, ())
+            assert kept.failures[0].kind in {"forbidden_address", "bad_address"}
+
+
 def test_where_one_picture_has_changed_all_of_that_product_are_read(again, site) -> None:
     bodies = [PNG]
     files = [

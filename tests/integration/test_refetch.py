@@ -198,3 +198,33 @@ def test_a_refetch_is_about_its_selection_and_its_batches(database: Database) ->
     assert catalog.cut(REFETCH, 2, 2).due == 3
     some = Selection(refetch=True, where="\"Sku\" = 'sku-2'")
     assert backfill_all(database, pictures=pictures(3), selection=some).unchanged == 1
+
+
+def test_ids_that_are_numbers_and_addresses_with_quotes_are_asked_for_again(
+    database: Database,
+) -> None:
+    execute(
+        database,
+        'DROP TABLE "EmbeddingFailures", "ProductEmbeddings", "ProductImages", "ProductVariants",'
+        ' "BackfillLeases", "BackfillRuns", "EmbeddingQueue";'
+        'CREATE TABLE "ProductVariants" ("Id" integer PRIMARY KEY, "Title" text, "UserId" text)',
+    )
+    schema.create(database)
+    odd = 'http://shop.test/it\'s%20100% "odd" \\ {0}.png'
+    execute(
+        database,
+        "INSERT INTO \"ProductVariants\" VALUES (1, '50% \"off\" of O''Neill {0}'), (2, NULL)",
+    )
+
+    def address(connection: Connection) -> None:
+        for id_ in (1, 2):
+            connection.execute(
+                'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl") VALUES (%s, %s)',
+                [id_, f"{odd}{id_}"],
+            )
+
+    database.run(address)
+    site = {f"{odd}{number}": picture(number) for number in (1, 2)}
+    assert backfill_all(database, pictures=site).image == 2
+    report = backfill_all(database, pictures=site | {f"{odd}2": picture(9)}, selection=REFETCH)
+    assert (report.unchanged, report.changed, report.image, report.text) == (1, 1, 1, 0)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -215,3 +216,93 @@ def test_a_search_changes_nothing_of_the_next_transaction(database: Database) ->
     PostgresProductSearch(database).candidates(by_image(), ALL, 5)
     database.run(lambda c: c.execute('DELETE FROM "ProductVariants"'))
     assert PostgresProductSearch(database).candidates(by_image(), ALL, 5) == []
+
+
+@pytest.mark.parametrize("kind", ["bigint", "numeric", "varchar(40)", "jsonb"])
+@pytest.mark.parametrize("code", ["407", "40 %7' and more"])
+def test_a_barcode_may_be_a_number(database: Database, kind: str, code: str) -> None:
+    fill(database, 30)
+    database.run(
+        lambda connection: connection.execute(
+            f'ALTER TABLE "ProductVariants" ALTER "Barcode" TYPE {kind} USING "Barcode"::{kind}'
+        )
+    )
+    vector = direction(b"query", 768)
+    sought = Sought(column="image", query=vector, image=vector, words=code)
+    found = PostgresProductSearch(database).candidates(sought, ALL, 1)
+    assert [UUID(one.id).int for one in found if one.is_code] == [7] * (code == "407")
+
+
+def test_skus_that_are_numbers_are_chosen_as_they_are_written(database: Database) -> None:
+    fill(database, 30)
+    database.run(
+        lambda connection: connection.execute(
+            'ALTER TABLE "ProductVariants" ALTER "Sku" TYPE integer'
+            ' USING substring("Sku" FROM 5)::integer'
+        )
+    )
+    search = PostgresProductSearch(database)
+    found = search.candidates(by_image(), Filters(skus=("4", "none")), 100)
+    assert [(UUID(one.id).int, one.sku) for one in found] == [(4, "4")]
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"),
+    [("12,50 EUR", None), ("", None), ("NaN", None), (" 12.50 ", Decimal("12.50")), ("7", 7)],
+)
+def test_a_price_in_words_keeps_no_product_from_being_found(
+    database: Database, price: str, shown: Decimal | None
+) -> None:
+    fill(database, 3)
+
+    def in_words(connection):
+        connection.execute('ALTER TABLE "ProductVariants" ALTER "Price" TYPE text')
+        connection.execute('UPDATE "ProductVariants" SET "Price" = %s', [price])
+
+    database.run(in_words)
+    search = PostgresProductSearch(database)
+    found = search.candidates(by_image(), ALL, 100)
+    assert numbers(found) == {1, 2, 3}
+    assert {one.price for one in found} == {shown}
+    with pytest.raises(FilterError, match="products cannot be chosen like this"):
+        search.candidates(by_image(), Filters(min_price=Decimal(1)), 5)
+
+
+def test_a_product_may_be_named_by_another_type_than_its_table_has(database: Database) -> None:
+    fill(database, 101)
+    database.run(
+        lambda connection: connection.execute(
+            'ALTER TABLE "ProductVariants" ALTER "ProductId" TYPE text'
+        )
+    )
+    found = PostgresProductSearch(database).candidates(by_image(), Filters(category="rare"), 100)
+    assert numbers(found) == {100}
+
+
+def test_options_that_are_no_json_are_told(database: Database) -> None:
+    fill(database, 3)
+    database.run(
+        lambda connection: connection.execute(
+            'ALTER TABLE "ProductVariants" ALTER "Options" TYPE text[]'
+            " USING ARRAY[\"Options\" ->> 'Size']"
+        )
+    )
+    search = PostgresProductSearch(database)
+    with pytest.raises(FilterError, match=r"cannot cast type text\[\] to jsonb"):
+        search.candidates(by_image(), Filters(options=(("Size", "S"),)), 5)
+    assert numbers(search.candidates(by_image(), ALL, 5)) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_what_no_text_column_can_hold_is_refused_in_words(database: Database, text: str) -> None:
+    fill(database, 3)
+    search = PostgresProductSearch(database)
+    sought = replace(by_image(), words=text)
+    for ask in (
+        lambda: search.candidates(sought, ALL, 5),
+        lambda: search.candidates(by_image(), Filters(category=text), 5),
+        lambda: search.vectors(text, ALL),
+    ):
+        with pytest.raises(FilterError, match=r"cannot be chosen like this: [^N]"):
+            ask()
+    assert numbers(search.candidates(by_image(), ALL, 5)) == {1, 2, 3}

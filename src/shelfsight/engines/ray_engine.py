@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from shelfsight.engines.cluster import Cluster
 from shelfsight.engines.ray_worker import OpenParts, Worker
@@ -33,6 +33,9 @@ _PATIENCE = 10.0
 
 _LOSSES = 3
 """So many times the workers may be lost, all of them, without a page stored in between."""
+
+_LOST = (RayActorError, OutOfMemoryError)
+"""What tells that a worker is gone; by the second Ray itself has ended it, to save its machine."""
 
 _SLOT = 0.01
 """Processors that a worker asks Ray for: it may use all, but what asks for none is not spread."""
@@ -139,7 +142,7 @@ class Fleet:
     def _take(self, member: _Member) -> None:
         try:
             models = _result(member.doing)
-        except RayActorError as error:
+        except _LOST as error:
             self._replace(member, error)
             return
         if member.works:
@@ -156,7 +159,7 @@ class Fleet:
         if self._run is not None:
             self._put_to_work(member)
 
-    def _replace(self, member: _Member, error: RayActorError) -> None:
+    def _replace(self, member: _Member, error: RayError) -> None:
         ray.kill(member.actor)
         if self._stops:
             self._members.remove(member)
@@ -173,7 +176,7 @@ class Fleet:
             return
         try:
             said = ray.get(member.saying)
-        except RayActorError:  # whatever it was doing tells so, too
+        except _LOST:  # whatever it was doing tells so, too
             return
         member.saying = member.actor.said.remote()
         for message in said:

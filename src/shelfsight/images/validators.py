@@ -1,5 +1,6 @@
 """What a server says of a file, so that it can be asked later whether it has another (RFC 9110)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from shelfsight.records import PictureFile
 
 _LONGEST = 500
 """Characters of a validator that is worth keeping."""
+
+_ONE_ETAG = re.compile(r'(W/)?("[^"]*"|[^",*\s]+)')
+"""Also without quotes, as some servers have it. `*` would fit every file (RFC 9110, 13.1.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class Wanted:
 def answered(data: bytes, headers: Mapping[str, str], source: str | None) -> Answer:
     """A whole file, with the validators in the headers."""
     etag, last_modified = _kept(headers, "ETag"), _kept(headers, "Last-Modified")
+    if etag is not None and not _ONE_ETAG.fullmatch(etag):
+        etag = None
     has_any = etag is not None or last_modified is not None
     return Answer(
         data=data, etag=etag, last_modified=last_modified, source=source if has_any else None

@@ -14,7 +14,7 @@ Columns = Callable[[str], Mapping[str, str]]
 """The columns of a table with their types; none where there is no such table."""
 
 _TRUE = sql.SQL("true")
-_WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id" = v."ProductId"')
+_WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id"{cast} = v."ProductId"{cast}')
 
 
 class Chosen:
@@ -41,7 +41,7 @@ class Chosen:
         self._add("min_price", filters.min_price, sql.SQL("{column} >= {value}"), "Price")
         self._add("max_price", filters.max_price, sql.SQL("{column} <= {value}"), "Price")
         skus = list(filters.skus) or None
-        self._add("skus", skus, sql.SQL("{column} = ANY({value})"), "Sku")
+        self._add("skus", skus, sql.SQL("{column}::text = ANY({value})"), "Sku")
         since = filters.updated_since
         self._add("updated_since", since, sql.SQL("{column} >= {value}"), "UpdatedAt")
 
@@ -68,7 +68,8 @@ class Chosen:
         if column in self.variants:
             return sql.SQL("v.{}").format(sql.Identifier(column))
         if column in self._products and "ProductId" in self.variants:
-            self.join = _WITH_PRODUCT
+            alike = self._products.get("Id") == self.variants["ProductId"]
+            self.join = _WITH_PRODUCT.format(cast=sql.SQL("" if alike else "::text"))
             return sql.SQL("p.{}").format(sql.Identifier(column))
         raise FilterError(
             f'products cannot be chosen by {name}: there is no column "{column}" in'

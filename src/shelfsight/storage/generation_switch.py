@@ -1,7 +1,10 @@
 """Puts the vectors built beside in the place of those in use, and back."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 
+import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -22,6 +25,13 @@ from shelfsight.storage.index_build import NO_ROOM, WORKERS, Watcher, sized_for,
 from shelfsight.storage.short_locks import PATIENCE, QUERIES
 from shelfsight.storage.table_like import TABLES
 
+_MEANWHILE = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.DuplicateTable,
+)
+"""What is found where another process has changed over, or dropped one of the two."""
+
 
 def switch(database: Database, watcher: Watcher, *, patience: float = PATIENCE) -> list[str]:
     """Index what is built beside as what is in use is, then put it in its place in one transaction.
@@ -39,10 +49,8 @@ def switch(database: Database, watcher: Watcher, *, patience: float = PATIENCE) 
             " shelfsight models --forget"
         )
     database.run(_require, read_only=True)
-    try:
+    with closing(new), _alone(NEXT):
         _index(database, new, watcher)
-    finally:
-        new.close()
     return _exchange(database, come=NEXT, go=PREVIOUS, patience=patience)
 
 
@@ -65,7 +73,7 @@ def roll_back(database: Database, *, patience: float = PATIENCE) -> list[str]:
 
 def _require(connection: Connection) -> None:
     table_like.require_rights(connection)
-    table_like.require_same_columns(connection, NEXT)
+    table_like.require_alike(connection, NEXT)
 
 
 def _index(database: Database, new: Database, watcher: Watcher) -> None:
@@ -105,22 +113,34 @@ def _exchange(database: Database, *, come: str, go: str, patience: float) -> lis
     left_behind: list[str] = []
 
     def work(connection: Connection) -> None:
-        use = table_like.require_rights(connection)
-        table_like.require_same_columns(connection, come)
+        in_use = table_like.require_rights(connection)
+        table_like.require_alike(connection, come)
         table_like.create_schema(connection, go)
         left_behind[:] = _pointing(connection)
         for table in TABLES:
             table_like.execute_all(connection, "access", table, come)
-            _move(connection, table, come=come, use=use, go=go)
-        connection.execute(QUERIES["drop_schema"].format(schema=sql.Identifier(come)))
+            _move(connection, table, come=come, use=in_use[table], go=go)
+        table_like.drop_schema(connection, come)
         if go == PREVIOUS:
             _remember(connection)
         close_runs_beside(connection)
 
     tables = [sql.Identifier(table) for table in TABLES]
     tables += [sql.Identifier(come, table) for table in TABLES]
-    short_locks.run(database, work, tables, patience=patience)
+    with _alone(come):
+        short_locks.run(database, work, tables, patience=patience)
     return left_behind
+
+
+@contextmanager
+def _alone(schema: str) -> Iterator[None]:
+    try:
+        yield
+    except _MEANWHILE as error:
+        raise SchemaError(
+            f"the vectors in the schema {schema} were indexed, switched or dropped by another"
+            " process meanwhile; see: shelfsight models"
+        ) from error
 
 
 def _move(connection: Connection, table: str, *, come: str, use: str, go: str) -> None:
@@ -130,9 +150,16 @@ def _move(connection: Connection, table: str, *, come: str, use: str, go: str) -
         name = statements.trusted(sequence)
         connection.execute(QUERIES["disown"].format(sequence=name))
     for place, to in ((use, go), (come, use)):
+        values, schema = {"table": table, "schema": place}, sql.Identifier(to)
+        found = connection.execute(QUERIES["statistics"], values).fetchall()
         connection.execute(
-            QUERIES["move"].format(table=sql.Identifier(place, table), schema=sql.Identifier(to))
+            QUERIES["move"].format(table=sql.Identifier(place, table), schema=schema)
         )
+        for (name,) in found:
+            statistics = statements.trusted(name)
+            connection.execute(
+                QUERIES["move_statistics"].format(statistics=statistics, schema=schema)
+            )
     for sequence, column in serials:
         connection.execute(
             QUERIES["own"].format(
@@ -149,6 +176,8 @@ def _pointing(connection: Connection) -> list[str]:
 
 
 def _remember(connection: Connection) -> None:
-    row = connection.execute("SELECT date_trunc('second', now())::text").fetchall()[0]
+    row = connection.execute(
+        "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'"
+    ).fetchall()[0]
     text = sql.Literal(f"Vectors that shelfsight kept at the switch of {row[0]}")
     connection.execute(QUERIES["remember"].format(schema=sql.Identifier(PREVIOUS), text=text))

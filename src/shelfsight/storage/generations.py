@@ -18,11 +18,7 @@ from shelfsight.storage.leases import QUERIES as RUNS
 from shelfsight.storage.short_locks import QUERIES
 from shelfsight.storage.stored_models import Stored, fits
 
-NEXT = "shelfsight_next"
-"""The schema in which vectors are built beside those in use."""
-
-PREVIOUS = "shelfsight_previous"
-"""The schema in which those before are kept."""
+NEXT, PREVIOUS = columns.NEXT, columns.PREVIOUS
 
 _CREATE_LOCK = 0x5E1F5166
 """Key of the advisory lock under which tables are made; any fixed number does."""
@@ -67,7 +63,7 @@ def kept_since(database: Database) -> datetime | None:
 
     def work(connection: Connection) -> datetime | None:
         row = connection.execute(QUERIES["since"], {"schema": PREVIOUS}).fetchone()
-        return None if row is None else row[0]
+        return None if row is None else _time(row[0])
 
     return database.run(work, read_only=True)
 
@@ -166,6 +162,13 @@ def _opened(database: Database, schema: str, otherwise: str) -> Database:
 def _stored(connection: Connection) -> Sequence[Stored]:
     columns.check(connection)
     return connection.execute(STORED["stored_models"]).fetchall()
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
 
 
 def _create(connection: Connection) -> None:

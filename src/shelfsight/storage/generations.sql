@@ -28,7 +28,9 @@ WHERE f."Kind" <> 'no_content'
        OR (e."TextEmbedding" IS NOT NULL AND n."TextEmbedding" IS NULL))
 
 -- name: since
-SELECT substring(obj_description(oid, 'pg_namespace') FROM '[0-9].*$')::timestamptz
+-- Null where the comment is the owner's own.
+SELECT substring(obj_description(oid, 'pg_namespace')
+  FROM '[0-9-]+ [0-9:]+[+-][0-9:]+$')
 FROM pg_namespace WHERE nspname = %(schema)s
 
 -- name: remember
@@ -95,7 +97,7 @@ WHERE t.oid = to_regclass(quote_ident(%(table)s)) AND i.indisvalid AND NOT i.ind
 ORDER BY x.oid
 
 -- name: access
--- Who may see what, as of the table in use.
+-- Who may see what, as of the table in use: what was taken away since does not come back.
 WITH old AS (
   SELECT t.*, n.nspname, format('%%I.%%I', %(schema)s::text, t.relname) AS new
   FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
@@ -105,8 +107,19 @@ WITH old AS (
   UNION ALL
   SELECT new, relowner, format(' (%%I)', attname), acl.*
   FROM old JOIN pg_attribute ON attrelid = old.oid, aclexplode(attacl) AS acl
+), before AS (
+  SELECT new, t.relowner, acl.grantee
+  FROM old JOIN pg_class AS t ON t.oid = to_regclass(new), aclexplode(t.relacl) AS acl
+  UNION
+  SELECT new, t.relowner, acl.grantee
+  FROM old JOIN pg_class AS t ON t.oid = to_regclass(new)
+  JOIN pg_attribute ON attrelid = t.oid, aclexplode(attacl) AS acl
 )
 SELECT ddl FROM (
+  SELECT 0, format('REVOKE ALL ON %%s FROM %%s CASCADE', new,
+    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
+  FROM before WHERE grantee <> relowner
+  UNION ALL
   SELECT 1, format('GRANT %%s%%s ON %%s TO %%s%%s', privilege_type, on_column, new,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
     CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END)
@@ -117,8 +130,8 @@ SELECT ddl FROM (
     CASE WHEN relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END)
   FROM old
   UNION ALL
-  SELECT 3, format('DROP POLICY IF EXISTS %%I ON %%s', policyname, new)
-  FROM old JOIN pg_policies ON schemaname = nspname AND tablename = relname
+  SELECT 3, format('DROP POLICY %%I ON %%s', policyname, new)
+  FROM old JOIN pg_policies ON schemaname = %(schema)s AND tablename = relname
   UNION ALL
   SELECT 4, format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', policyname, new,
     permissive, cmd,
@@ -132,17 +145,34 @@ SELECT ddl FROM (
 ) AS s (part, ddl)
 ORDER BY part, ddl
 
--- name: differing_columns
-SELECT attname FROM (
-  SELECT attrelid, attname, format_type(atttypid, atttypmod), attnotnull
-  FROM pg_attribute
-  WHERE attrelid IN (to_regclass(quote_ident(%(table)s)),
-                     to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text)))
-    AND attnum > 0 AND NOT attisdropped
-) AS c (attrelid, attname, kind, is_never_null)
-GROUP BY attname, kind, is_never_null
+-- name: differing
+-- Columns, constraints, unique indexes and triggers that only one of the two tables has.
+WITH both_tables AS (
+  SELECT oid FROM unnest(ARRAY[
+    to_regclass(quote_ident(%(table)s)),
+    to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))]) AS oid
+)
+SELECT DISTINCT name FROM (
+  SELECT attname, 'column', format_type(atttypid, atttypmod), attnotnull
+  FROM both_tables JOIN pg_attribute ON attrelid = oid
+  WHERE attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT conname, 'constraint', contype::text, false
+  FROM both_tables JOIN pg_constraint ON conrelid = both_tables.oid
+  WHERE contype IN ('c', 'p', 'u', 'x', 'f')
+  UNION ALL
+  SELECT x.relname, 'index', '', false
+  FROM both_tables JOIN pg_index ON indrelid = both_tables.oid
+  JOIN pg_class AS x ON x.oid = indexrelid
+  WHERE indisunique AND indisvalid
+  UNION ALL
+  SELECT tgname, 'trigger', '', false
+  FROM both_tables JOIN pg_trigger ON tgrelid = both_tables.oid
+  WHERE NOT tgisinternal AND tgenabled <> 'D'
+) AS c (name, what, kind, is_never_null)
+GROUP BY name, what, kind, is_never_null
 HAVING count(*) <> 2
-ORDER BY attname
+ORDER BY name
 
 -- name: pointing
 -- What goes on reading a table wherever it is moved to.
@@ -168,9 +198,19 @@ FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.relation = ANY(ARRAY[
     to_regclass('"ProductEmbeddings"'), to_regclass('"EmbeddingFailures"'),
     to_regclass('"ProductVariants"')]::oid[])
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND a.pid <> pg_backend_pid() AND l.granted
 ORDER BY a.xact_start
 LIMIT 1
+
+-- name: statistics
+-- Those of several columns, which do not move with their table.
+SELECT format('%%I.%%I', n.nspname, s.stxname)
+FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
+WHERE s.stxrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
+
+-- name: move_statistics
+ALTER STATISTICS {statistics} SET SCHEMA {schema}
 
 -- name: serials
 -- Sequences that columns own, which a default in the other table uses, too.

@@ -6,12 +6,13 @@ All of it is one statement, so that a scan costs one round trip and reads no row
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from psycopg import sql
 
 from shelfsight import statements
 from shelfsight.database import Query
 from shelfsight.matching import Sought
-from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH, Modality
+from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH, Modality, Vector
 from shelfsight.storage.filters import Chosen
 
 QUERIES = statements.load("shelfsight.storage", "search.sql")
@@ -36,12 +37,16 @@ NAMED = 50
 
 _LONGEST_CODE = 64
 
+_NOTHING = 1e-6
+"""A shorter vector is nothing but rounding."""
+
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "money")
+
 _SHOWN = {
     "product_id": "ProductId",
     "title": "Title",
     "description": "Description",
     "sku": "Sku",
-    "price": "Price",
 }
 
 
@@ -97,8 +102,9 @@ def search(
         "query": sought.query,
         "limit": limit,
         "named": NAMED,
-        "image": image if image is None or centre is None else image - centre.scans,
+        "image": image if image is None or centre is None else _rest(image, centre.scans),
         "mean": centre and centre.catalogue,
+        "whole": image,
         "text": sought.text,
         "words": words,
         "codes": _codes(words or ""),
@@ -118,6 +124,7 @@ def _parts(
     )
     columns = QUERIES["columns"].format(
         is_code=_is_code(chosen.variants) if sought.words else sql.SQL("false"),
+        price=_price(chosen.variants),
         **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
     )
     same = {"columns": columns, "join": chosen.join, "chosen": chosen.chosen}
@@ -132,7 +139,7 @@ def _parts(
 def _is_code(variants: Mapping[str, str]) -> sql.Composable:
     """The condition that a variant's SKU or barcode is among `codes`."""
     same = [
-        sql.SQL("v.{} = ANY(%(codes)s)").format(sql.Identifier(name))
+        sql.SQL("v.{}::text = ANY(%(codes)s)").format(sql.Identifier(name))
         for name in ("Sku", "Barcode")
         if name in variants
     ]
@@ -142,6 +149,19 @@ def _is_code(variants: Mapping[str, str]) -> sql.Composable:
 def _codes(words: str) -> list[str]:
     """The ways in which a SKU or a barcode may be written."""
     return list({words, words.upper(), words.lower()})
+
+
+def _rest(image: Vector, mean: Vector) -> Vector:
+    """What an image has beyond the mean; itself if that is nothing, which has no direction."""
+    rest = image - mean
+    return rest if np.linalg.norm(rest) > _NOTHING else image
+
+
+def _price(variants: Mapping[str, str]) -> sql.Composable:
+    """A variant's price as a number, NULL where it is none."""
+    price = _or_null(variants, "Price")
+    is_number = variants.get("Price", "").partition("(")[0] in _NUMBERS
+    return QUERIES["price" if is_number else "price_in_words"].format(price=price)
 
 
 def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:

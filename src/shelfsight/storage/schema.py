@@ -47,8 +47,24 @@ _UNIQUE = """
 """
 """Whether a table has a unique index on just that column, which a foreign key can rely on."""
 
+_LACKING = """
+    SELECT n.nspname, wanted
+    FROM unnest(%s::text[]) AS wanted,
+      pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE t.relname = %s AND n.nspname = ANY(%s)
+      AND NOT EXISTS (SELECT FROM pg_attribute
+                      WHERE attrelid = t.oid AND attname = wanted AND NOT attisdropped)
+"""
+"""The columns that a table of ours lacks where it is kept or built beside the one in use."""
+
 _INIT_LOCK = 0x5E1F5164
 """Key of the advisory lock under which two `init` wait for each other; any fixed number does."""
+
+NEXT = "shelfsight_next"
+"""The schema in which vectors are built beside those in use."""
+
+PREVIOUS = "shelfsight_previous"
+"""The schema in which those before are kept."""
 
 
 def create(database: Database) -> list[str]:
@@ -184,16 +200,18 @@ def _add_columns(connection: Connection) -> list[str]:
 
 
 def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[str]:
-    """Add the columns that a table lacks; gives their names."""
+    """Add the columns that a table lacks, in use or beside; gives their names."""
     found = columns(connection, table)
-    missing = {name: kind for name, kind in wanted.items() if name not in found}
-    for name, kind in missing.items():
+    missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
+    lacking = connection.execute(_LACKING, [list(wanted), table, [NEXT, PREVIOUS]])
+    missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
+    for place, name in missing:
         connection.execute(
             sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                sql.Identifier(table), sql.Identifier(name), statements.trusted(kind)
+                place, sql.Identifier(name), statements.trusted(wanted[name])
             )
         )
-    return [f'column "{table}"."{name}"' for name in missing]
+    return [f'column {place.as_string()}."{name}"' for place, name in missing]
 
 
 def _add_unique(connection: Connection) -> list[str]:

@@ -42,6 +42,13 @@ _FIELDS = (
 )
 """The columns of `search` in `search.sql`, between whether a row is near and its table."""
 
+_REFUSED = (
+    psycopg.DataError,
+    psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with such a value
+    psycopg.errors.CannotCoerce,
+    UnicodeEncodeError,  # half of a surrogate pair is no character
+)
+
 Asked = TypeVar("Asked")
 
 
@@ -183,9 +190,9 @@ class PostgresProductSearch:
     def _ask(self, *queries: Query) -> list[Rows]:
         try:
             return self._database.ask(*queries)
-        except psycopg.DataError as error:
-            said = error.diag.message_primary
-            raise FilterError(f"products cannot be chosen like this: {said}") from error
+        except _REFUSED as error:
+            said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+            raise FilterError(f"products cannot be chosen like this: {said or error}") from error
 
     def _fresh(self, what: object, ask: Callable[[], Asked]) -> Asked:
         """Ask, unless there was an answer a moment ago."""

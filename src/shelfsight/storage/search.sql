@@ -29,7 +29,7 @@ SELECT count(*) FROM (
 -- Vectors are read only of what the parts give. The table that was read comes last: it stays what
 -- it is until this transaction ends.
 SELECT f.is_near, f.id::text, f.product_id::text, coalesce(f.title::text, ''),
-  left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price::numeric, f.image_url,
+  left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price, f.image_url,
   {image_score}, {text_score}, {word_score}, coalesce(f.is_code, false),
   (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint)
 FROM ({parts}) AS f
@@ -38,6 +38,12 @@ FROM ({parts}) AS f
 v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS description,
   {sku} AS sku, {price} AS price, e."ImageUrl" AS image_url, e."ImageEmbedding" AS image,
   e."TextEmbedding" AS text, e."ProductText" AS words, {is_code} AS is_code
+
+-- name: price
+nullif({price}::numeric, 'NaN')
+
+-- name: price_in_words
+CASE WHEN {price}::text ~ '^\s*[0-9]{{1,15}}(\.[0-9]{{1,15}})?\s*$' THEN {price}::text::numeric END
 
 -- name: near
 (SELECT true AS is_near, {columns}
@@ -69,7 +75,10 @@ NULL::float8
 1 - (f.image::vector <=> %(image)s)
 
 -- name: centred_score
-1 - ((f.image::vector - %(mean)s) <=> %(image)s)
+-- Whole where nothing is left, as of the only picture of a catalogue.
+CASE WHEN vector_norm(f.image::vector - %(mean)s) > 1e-6
+  THEN 1 - ((f.image::vector - %(mean)s) <=> %(image)s)
+  ELSE 1 - (f.image::vector <=> %(whole)s) END
 
 -- name: text_score
 1 - (f.text::vector <=> %(text)s)

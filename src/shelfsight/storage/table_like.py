@@ -1,6 +1,7 @@
 """A second table of vectors in a schema of its own, made to work as the one in use does."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import sql
@@ -14,18 +15,20 @@ TABLES = ("ProductEmbeddings", "EmbeddingFailures")
 """What a generation of vectors is: the vectors, and what failed of them."""
 
 
-def require_rights(connection: Connection) -> str:
-    """See that tables can be put beside those in use, and in their place; gives their schema.
+def require_rights(connection: Connection) -> dict[str, str]:
+    """See that tables can be put beside those in use, and in their place; gives their schemas.
 
     Raises:
         DatabaseError: the role may not; says what to ask for.
         SchemaError: a table is none that could be replaced.
     """
+    places: dict[str, str] = {}
     for table in TABLES:
         row = connection.execute(QUERIES["owner"], {"table": table}).fetchone()
         if row is None:
             raise SchemaError("the database is not prepared (no tables); run: shelfsight init")
         is_table, is_owner, owner, schema, may_create, role, base, may_add_schema = row
+        places[table] = schema
         if not is_table:
             raise SchemaError(f'"{table}" is no plain table: no other can take its place')
         if not is_owner:
@@ -43,7 +46,7 @@ def require_rights(connection: Connection) -> str:
     if not may_create:
         grant = _grant("CREATE ON SCHEMA {} TO {}", schema, role)
         raise DatabaseError(f"the new tables could not take the place of the old; run: {grant}")
-    return str(schema)
+    return places
 
 
 def create(connection: Connection, schema: str) -> None:
@@ -70,10 +73,26 @@ def drop(connection: Connection, schema: str) -> None:
     Raises:
         SchemaError: something else depends on them, or lies there.
     """
-    try:
+    with _nothing_else(schema):
         for table in TABLES:
             connection.execute(QUERIES["drop_table"].format(table=sql.Identifier(schema, table)))
+    drop_schema(connection, schema)
+
+
+def drop_schema(connection: Connection, schema: str) -> None:
+    """Drop a schema that should be empty.
+
+    Raises:
+        SchemaError: something lies there.
+    """
+    with _nothing_else(schema):
         connection.execute(QUERIES["drop_schema"].format(schema=sql.Identifier(schema)))
+
+
+@contextmanager
+def _nothing_else(schema: str) -> Iterator[None]:
+    try:
+        yield
     except psycopg.errors.DependentObjectsStillExist as error:
         detail = " ".join((error.diag.message_detail or "").split())
         raise SchemaError(
@@ -81,15 +100,15 @@ def drop(connection: Connection, schema: str) -> None:
         ) from error
 
 
-def require_same_columns(connection: Connection, schema: str) -> None:
-    """See that no column of the table in use has changed since the other was made.
+def require_alike(connection: Connection, schema: str) -> None:
+    """See that no column or rule of the table in use has changed since the other was made.
 
     Raises:
         SchemaError: one has.
     """
     for table in TABLES:
         values = {"table": table, "schema": schema}
-        names = [row[0] for row in connection.execute(QUERIES["differing_columns"], values)]
+        names = [row[0] for row in connection.execute(QUERIES["differing"], values)]
         if names:
             raise SchemaError(
                 f'"{table}" differs in {", ".join(names)} from the one in {schema}: alter the'

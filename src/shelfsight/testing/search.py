@@ -7,6 +7,9 @@ from shelfsight.matching import Candidate, Filters, Means, Sought
 from shelfsight.records import Embedded, ModelPair, Vector
 from shelfsight.testing.store import MemoryStore
 
+_NOTHING = 1e-6
+"""A shorter vector has no direction."""
+
 
 class MemorySearch:
     """`seams.ProductSearch`; it filters by owner and knows neither SKUs nor barcodes."""
@@ -83,7 +86,10 @@ class MemorySearch:
 def _candidate(row: Embedded, sought: Sought) -> Candidate:
     image, stored = sought.image, row.image
     if sought.centre is not None and image is not None and stored is not None:
-        image, stored = image - sought.centre.scans, stored - sought.centre.catalogue
+        rest = stored - sought.centre.catalogue
+        if np.linalg.norm(rest) > _NOTHING:
+            asked = image - sought.centre.scans
+            image, stored = asked if np.linalg.norm(asked) > _NOTHING else image, rest
     return Candidate(
         id=row.product.id,
         product_id=row.product.product_id,
