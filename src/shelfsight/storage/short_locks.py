@@ -13,8 +13,9 @@ from shelfsight.errors import DatabaseError
 
 QUERIES = statements.load("shelfsight.storage", "generations.sql")
 
-LONGEST = "1s"
-"""What asks after us for a table waits as long as we do."""
+LONGEST = "900ms"
+"""What asks after us for a table waits as long as we do. After 1 s Postgres looks for deadlocks,
+and might end the shop's transaction rather than ours."""
 
 PATIENCE = 60.0
 """Seconds after which a transaction that holds a table counts as too long."""
