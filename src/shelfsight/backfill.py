@@ -12,7 +12,7 @@ from shelfsight.records import Embedded, ModelPair, Pictured, Product
 from shelfsight.report import Report
 from shelfsight.runs import Cut, Job, Lease, Page, Run, each, marked
 from shelfsight.seams import Catalog, ImageFetcher, Ledger, VectorStore
-from shelfsight.stage import stage, stage_past_stuck
+from shelfsight.stage import in_order, placed, stage, stage_past_stuck
 
 EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
 
@@ -71,10 +71,11 @@ def flow(
 ) -> Iterator[list[Embedded]]:
     """What was stored of each page, in order: nothing where it was lost to another worker.
 
-    While a picture holds up its page, `ahead` pages are fetched at a time.
+    While a picture holds up its page, `ahead` pages are fetched at a time, and embedded before it.
     """
     pictured = stage_past_stuck(each(parts.fetcher.fetch), pages, most=ahead, stop=stop)
-    embedded = stage(each(partial(_with_files, embed)), pictured, depth=2, stop=stop)
+    embed_placed = placed(each(partial(_with_files, embed)))
+    embedded = in_order(stage(embed_placed, pictured, depth=2, stop=stop))
     return stage(partial(_save, parts), embedded)
 
 

@@ -1,25 +1,29 @@
 """The only concurrency in the backfill's path: a stage runs beside the one before it."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from queue import Queue
+from queue import Empty, Queue
 from threading import Event, Semaphore, Thread
 from typing import Generic, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-STUCK = 5.0
+Placed = tuple[int, Out]
+"""An item with its place in the order of those upstream."""
+
+STUCK = 2.0
 """Seconds for which an item is waited for before others are begun beside it: more than a page of
-pictures takes where no host hangs, less than the timeouts of one that does."""
+pictures mostly takes where no host hangs, much less than the timeouts of one that does."""
 
 
 class _End(Generic[In]):
-    """Closes a queue: upstream is through, or raised `error`."""
+    """Closes a queue: upstream is through after `count` items, or raised `error`."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
+        self.count = 0
 
 
 def stage(
@@ -56,43 +60,111 @@ def stage(
 
 def stage_past_stuck(
     function: Callable[[In], Out], upstream: Iterable[In], *, most: int, stop: Event | None = None
-) -> Iterator[Out]:
+) -> Iterator[Placed[Out]]:
     """As `stage`, one item at a time, until one gets stuck: from then on `most` at a time.
 
-    `function` is called in threads; what it gives, or raises, comes in the order of the items.
+    `function` is called in threads. What it gives, or raises, comes as soon as it is there, with
+    its place in upstream's order (see `in_order`). None is begun `most` places after the oldest.
     """
-    pool = ThreadPoolExecutor(most, thread_name_prefix=_name(function))
+    ready: Queue[Placed[Future[Out]] | _End[In]] = Queue()
+    closed = Event()
     room = Semaphore(1)
-    is_wide = False
+    pool = ThreadPoolExecutor(most, thread_name_prefix=_name(function))
 
-    def finish(item: Future[Out]) -> Out:
-        nonlocal is_wide
-        if not is_wide and not wait([item], STUCK).done:
-            is_wide = True
-            room.release(most - 1)
-        result = item.result()
-        room.release()
-        return result
+    def submit(item: In) -> Future[Out]:
+        return pool.submit(function, item)
 
+    begin = partial(_begin, submit, upstream, ready, room, closed)
+    Thread(target=begin, name=f"begin {_name(function)}", daemon=True).start()
     try:
-        yield from stage(finish, _begun(pool, function, upstream, room), depth=most, stop=stop)
+        yield from _as_ready(ready, room, most, stop)
     finally:
+        closed.set()
         pool.shutdown(wait=False, cancel_futures=True)
         room.release()  # for a thread that waits to begin the next one: it can end
 
 
-def _begun(
-    pool: ThreadPoolExecutor,
-    function: Callable[[In], Out],
-    upstream: Iterable[In],
-    room: Semaphore,
-) -> Iterator[Future[Out]]:
+def placed(function: Callable[[In], Out]) -> Callable[[Placed[In]], Placed[Out]]:
+    """The same for an item with its place, which it keeps."""
+
+    def with_place(item: Placed[In]) -> Placed[Out]:
+        return item[0], function(item[1])
+
+    with_place.__qualname__ = _name(function)
+    return with_place
+
+
+def in_order(items: Iterable[Placed[Out]]) -> Iterator[Out]:
+    """The items without their places, each after all before it."""
+    early: dict[int, Out] = {}
+    wanted = 0
     try:
-        for item in upstream:
-            room.acquire()
-            yield pool.submit(function, item)
+        for place, item in items:
+            early[place] = item
+            while wanted in early:
+                yield early.pop(wanted)
+                wanted += 1
+    finally:
+        _close(items)
+
+
+def _begin(
+    submit: Callable[[In], Future[Out]],
+    upstream: Iterable[In],
+    ready: "Queue[Placed[Future[Out]] | _End[In]]",
+    room: Semaphore,
+    closed: Event,
+) -> None:
+    """Begin each item as there is room for it; it goes into `ready` when it is through."""
+    end: _End[In] = _End()
+    try:
+        items = iter(upstream)
+        while room.acquire() and not closed.is_set():
+            future = submit(next(items))
+            future.add_done_callback(partial(_hand_on, ready, end.count))
+            end.count += 1
+    except StopIteration:
+        pass
+    except BaseException as error:  # carried to the consumer, who raises it
+        end.error = error
     finally:
         _close(upstream)
+    ready.put(end)
+
+
+def _hand_on(
+    ready: "Queue[Placed[Future[Out]] | _End[In]]", place: int, future: Future[Out]
+) -> None:
+    ready.put((place, future))
+
+
+def _as_ready(
+    ready: "Queue[Placed[Future[Out]] | _End[In]]", room: Semaphore, most: int, stop: Event | None
+) -> Iterator[Placed[Out]]:
+    """Give what is through, and make room once the oldest one is."""
+    end: _End[In] | None = None
+    came: set[int] = set()
+    oldest, is_wide = 0, False
+    while end is None or oldest < end.count:
+        try:
+            got = ready.get(timeout=None if is_wide else STUCK)
+        except Empty:
+            is_wide = True
+            room.release(most - 1)
+            continue
+        if isinstance(got, _End):
+            end = got
+            continue
+        if stop is not None and stop.is_set():
+            return
+        came.add(got[0])
+        while oldest in came:
+            came.remove(oldest)
+            oldest += 1
+            room.release()
+        yield got[0], got[1].result()
+    if end.error is not None:
+        raise end.error
 
 
 def _run_ahead(
