@@ -16,9 +16,9 @@ from shelfsight.stage import in_order, placed, stage, stage_past_stuck
 
 EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
 
-FETCHED_AHEAD = 1_200
-"""Products whose pictures are fetched at a time once a host has held up a page: what they are
-embedded in should last for as long as a picture takes at the most."""
+FETCHED_AHEAD = 2_000
+"""Products whose pictures are fetched at a time once a host has held up a page: to embed them
+should take as long as a picture takes at the most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ def _pages(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page
 
 
 def _pages_ahead(job: Job) -> int:
-    return max(2, min(FETCHED_AHEAD // job.batch_size, 16))
+    return max(2, min(FETCHED_AHEAD // job.batch_size, 20))
 
 
 def _embed(

@@ -138,6 +138,17 @@ async def test_a_host_that_never_sent_a_status_is_paused_after_its_first_round()
     assert "the server takes too long" in said
 
 
+@on_a_clock
+async def test_a_host_that_has_only_ever_failed_is_doubtful_until_it_answers() -> None:
+    asked = Asked()
+    assert not asked.host.is_doubtful
+    await asked.ask(failure())
+    assert asked.host.is_doubtful
+    await asked.ask()
+    await asked.ask(failure())
+    assert not asked.host.is_doubtful
+
+
 @pytest.mark.parametrize("known_by", [None, failure("http_404"), failure("http_429")])
 def test_a_host_that_has_answered_is_given_more_time(known_by: UnusablePictureError | None) -> None:
     @on_a_clock

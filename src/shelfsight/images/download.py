@@ -40,7 +40,8 @@ class Limits:
 
     `total` is for one attempt with its redirects; waiting for a place does not count. A picture
     waits `patience` in all where its host asks for pauses. A host that always fails is left alone
-    for `host_pause`, 0 meaning never, and then asked once more, with `probe` as its total.
+    for `host_pause`, 0 meaning never, and then asked once more. That one, and what is asked of a
+    host that has only ever failed, has `probe` as its total.
     """
 
     connect: float = 10
@@ -162,7 +163,7 @@ class Downloader:
         return await attempts(self._attempt, wanted, host)
 
     async def _attempt(self, wanted: Wanted, host: Host) -> Answer:
-        seconds = self._limits.probe if host.is_paused else self._limits.total
+        seconds = self._limits.probe if host.is_doubtful else self._limits.total
         with host.judged():
             try:
                 async with asyncio.timeout(seconds):

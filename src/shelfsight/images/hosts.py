@@ -95,6 +95,12 @@ class Host:
         """Whether it is left alone; whoever has a turn nevertheless is the probe."""
         return self._paused_until is not None
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it has only ever failed: it need not be given much time to do so again."""
+        has_failed = self._is_stranger and self._failures > 0
+        return self.is_paused or (has_failed and self._manners.pause > 0)
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for one of its places, and until it has rested.
