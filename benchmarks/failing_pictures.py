@@ -4,7 +4,7 @@ Of the pictures 1% are broken, 1% are not there, 0.5% lie on hosts that take a c
 answer, and one is a decompression bomb. Prints the good products a second of both in turn, their
 ratio, and what became of the bad ones, by kind:
 
-    python benchmarks/failing_pictures.py [--products 4000] [--silent-hosts 4] [--rounds 3]
+    python benchmarks/failing_pictures.py [--products 12000] [--silent-hosts 4] [--rounds 3]
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Item:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--products", type=int, default=4_000)
+    parser.add_argument("--products", type=int, default=12_000)
     parser.add_argument("--silent-hosts", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=7)
