@@ -1,7 +1,7 @@
 """The embedding server against the same model called in a bare loop, in turns within one run.
 
     python benchmarks/server_throughput.py [--models lite] [--model-dir FOLDER] [--rounds 5]
-    ... --models siglip-qwen3 --model-dir FOLDER --clients 64 --items 1 --seconds 16 --rounds 3
+    ... --models siglip-qwen3 --model-dir FOLDER --clients 64 --items 1 --seconds 24 --rounds 3
     ... --clients 64 --seconds 4
 
 A round should last some times as long as the server needs for one item, or request, of each client.
