@@ -67,17 +67,24 @@ def stage_past_stuck(
     its place in upstream's order (see `in_order`). None is begun `most` places after the oldest.
     """
     ready: Queue[Placed[Future[Out]] | _End[In]] = Queue()
-    closed = Event()
+    closed, end = Event(), _End[In]()
     room = Semaphore(1)
     pool = ThreadPoolExecutor(most, thread_name_prefix=_name(function))
 
-    def submit(item: In) -> Future[Out]:
-        return pool.submit(function, item)
+    def futures() -> Iterator[Future[Out]]:
+        try:
+            for item in upstream:
+                yield pool.submit(function, item)
+        finally:
+            _close(upstream)
 
-    begin = partial(_begin, submit, upstream, ready, room, closed)
-    Thread(target=begin, name=f"begin {_name(function)}", daemon=True).start()
+    begin = partial(_begin, futures(), ready, end)
+    Thread(target=begin, args=(room, closed), name=f"begin {_name(function)}", daemon=True).start()
     try:
-        yield from _as_ready(ready, room, most, stop)
+        for place, item in _as_ready(ready, end, room, most):
+            if stop is not None and stop.is_set():
+                return
+            yield place, item.result()
     finally:
         closed.set()
         pool.shutdown(wait=False, cancel_futures=True)
@@ -109,18 +116,19 @@ def in_order(items: Iterable[Placed[Out]]) -> Iterator[Out]:
 
 
 def _begin(
-    submit: Callable[[In], Future[Out]],
-    upstream: Iterable[In],
+    futures: Iterator[Future[Out]],
     ready: "Queue[Placed[Future[Out]] | _End[In]]",
+    end: _End[In],
     room: Semaphore,
     closed: Event,
 ) -> None:
-    """Begin each item as there is room for it; it goes into `ready` when it is through."""
-    end: _End[In] = _End()
+    """Take each future as there is room for it; it goes into `ready` when it is through.
+
+    `end` counts those that were begun, and comes last.
+    """
     try:
-        items = iter(upstream)
         while room.acquire() and not closed.is_set():
-            future = submit(next(items))
+            future = next(futures)
             future.add_done_callback(partial(_hand_on, ready, end.count))
             end.count += 1
     except StopIteration:
@@ -128,7 +136,7 @@ def _begin(
     except BaseException as error:  # carried to the consumer, who raises it
         end.error = error
     finally:
-        _close(upstream)
+        _close(futures)
     ready.put(end)
 
 
@@ -139,30 +147,29 @@ def _hand_on(
 
 
 def _as_ready(
-    ready: "Queue[Placed[Future[Out]] | _End[In]]", room: Semaphore, most: int, stop: Event | None
-) -> Iterator[Placed[Out]]:
-    """Give what is through, and make room once the oldest one is."""
-    end: _End[In] | None = None
+    ready: "Queue[Placed[Future[Out]] | _End[In]]", end: _End[In], room: Semaphore, most: int
+) -> Iterator[Placed[Future[Out]]]:
+    """Give what is through, and make room once the oldest one is; make more if one is stuck."""
     came: set[int] = set()
-    oldest, is_wide = 0, False
-    while end is None or oldest < end.count:
+    oldest, is_wide, has_ended = 0, False, False
+    while not has_ended or oldest < end.count:
+        waits_for_one = oldest + len(came) < end.count  # and not for upstream
         try:
             got = ready.get(timeout=None if is_wide else STUCK)
         except Empty:
-            is_wide = True
-            room.release(most - 1)
+            if waits_for_one:
+                is_wide = True
+                room.release(most - 1)
             continue
         if isinstance(got, _End):
-            end = got
+            has_ended = True
             continue
-        if stop is not None and stop.is_set():
-            return
         came.add(got[0])
         while oldest in came:
             came.remove(oldest)
             oldest += 1
             room.release()
-        yield got[0], got[1].result()
+        yield got
     if end.error is not None:
         raise end.error
 

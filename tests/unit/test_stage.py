@@ -173,6 +173,27 @@ def test_what_is_stuck_does_not_wait_for_what_upstream_waits_for(
     assert list(items) == [(1, 2)]
 
 
+def test_a_pause_of_upstream_is_nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+    too_many = Event()
+
+    def upstream() -> Iterator[int]:
+        yield 0
+        Event().wait(0.2)  # many times as long as what counts as stuck
+        monkeypatch.setattr(stage_module, "STUCK", 100)
+        yield from range(1, 100)
+
+    def handle(item: int) -> int:
+        if item > 2:
+            too_many.set()
+        return item
+
+    items = stage_past_stuck(handle, upstream(), most=5)
+    assert [next(items) for _ in range(2)] == [(0, 0), (1, 1)]
+    assert not too_many.wait(0.2)
+    items.close()
+
+
 def test_a_bug_past_stuck_is_raised_after_the_items_before_it_and_ends_the_threads() -> None:
     before = set(threading.enumerate())
     seen: list[int] = []
