@@ -230,7 +230,7 @@ def scores(found: Found, right: frozenset[str]) -> tuple[np.ndarray, np.ndarray]
     """Scores of the matches that are right, and of the others, best first."""
     split = {True: [], False: []}
     for match in found.matches:
-        split[match.sku in right].append(match.score)
+        split[match.product.sku in right].append(match.score)
     return np.array(split[True]), np.array(split[False])
 
 
@@ -245,7 +245,7 @@ def surprise(asked: Sequence[tuple[np.ndarray, np.ndarray]], spread: float, riva
 
 
 def rank(found: Found, right: frozenset[str]) -> int | None:
-    return next((n for n, match in enumerate(found.matches, 1) if match.sku in right), None)
+    return next((n for n, match in enumerate(found.matches, 1) if match.product.sku in right), None)
 
 
 def verdict(found: Found) -> str:

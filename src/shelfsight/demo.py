@@ -145,7 +145,7 @@ def _scan_all(
     ranks = []
     for path, sku in photographs:
         matches = scan(path).matches
-        rank = next((n for n, match in enumerate(matches, 1) if match.sku == sku), None)
+        rank = next((n for n, match in enumerate(matches, 1) if match.product.sku == sku), None)
         ranks.append(rank)
         out(f"  {path.name:<14} {_verdict(rank):<10} {_best(matches, titles)}")
     first = sum(rank == 1 for rank in ranks)
@@ -160,8 +160,8 @@ def _verdict(rank: int | None) -> str:
 def _best(matches: Sequence[Match], titles: dict[str, str]) -> str:
     if not matches:
         return "no match"
-    best = matches[0]
-    return f"{best.score:.3f}  {best.sku}  {titles[best.sku or '']:.50}"
+    best, sku = matches[0], matches[0].product.sku
+    return f"{best.score:.3f}  {sku}  {titles[sku or '']:.50}"
 
 
 def _imported(product: DemoProduct, address: str) -> ImportedProduct:

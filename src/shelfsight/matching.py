@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from shelfsight.records import Modality, Pixels, Vector, Weights
 
@@ -90,12 +90,11 @@ class Sought:
     centre: Centre | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A stored product, and how near it is. Scores are cosines, None where not compared.
 
     `word_score` is the share of the sought words that the product's text has, in [0, 1];
-    `is_code` says that they are its very SKU or barcode.
+    `is_code` says that they are its very SKU or barcode. A tuple, since each scan makes a hundred.
     """
 
     id: str
@@ -111,10 +110,10 @@ class Candidate:
     is_code: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match(Candidate):
+class Match(NamedTuple):
     """A product found by a scan. `score` is in [-1, 1]."""
 
+    product: Candidate
     score: float
     confidence: Confidence
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 from shelfsight.embedding import centring
@@ -13,7 +13,6 @@ from shelfsight.matching import (
     Action,
     Candidate,
     Centre,
-    Confidence,
     Filters,
     Found,
     Match,
@@ -35,8 +34,6 @@ labels or none (Bruch and others 2022, arXiv 2210.11934); this one was not tuned
 
 Later = Callable[[Callable[[], None]], None]
 """Has work done at once, or when the answer is out."""
-
-_CANDIDATE = tuple(field.name for field in fields(Candidate))
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -125,11 +122,11 @@ class Scanner:
         best: dict[str, Match] = {}
         for sought in asked:
             for match in self._ranked(sought, options, limits, without):
-                known = best.get(match.id)
+                known = best.get(match.product.id)
                 if known is None or match.score > known.score:
-                    best[match.id] = match
+                    best[match.product.id] = match
         matches = sorted(best.values(), key=_order)
-        kept = [match for match in matches if match.score >= least or match.is_code]
+        kept = [match for match in matches if match.score >= least or match.product.is_code]
         if options.group_by == "product":
             kept = _first_of_each_product(kept)
         return found(kept[: options.limit])
@@ -186,8 +183,8 @@ def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) 
     scores = [_score(candidate, weights) for candidate in candidates]
     parts = shares(scores, [one.product_id or one.id for one in candidates], limits)
     matches = [
-        _match(candidate, score, confidence(score, part, limits))
-        for candidate, score, part in zip(candidates, scores, parts, strict=True)
+        Match(one, score, "high" if one.is_code else confidence(score, part, limits) or "low")
+        for one, score, part in zip(candidates, scores, parts, strict=True)
     ]
     return sorted(matches, key=_order)
 
@@ -198,8 +195,9 @@ def found(matches: Sequence[Match]) -> Found:
         return Found(matches=(), confidence="low", action="fallback_to_manual")
     first = matches[0].confidence
     sure = sum(match.confidence == "high" for match in matches)
+    coded = sum(match.product.is_code for match in matches)
     action: Action = "show_multiple_candidates"
-    if first == "high" and (sure == 1 or (matches[0].is_code and not matches[1].is_code)):
+    if first == "high" and (sure == 1 or coded == 1):
         action = "show_single_match"
     return Found(matches=tuple(matches), confidence=first, action=action)
 
@@ -218,19 +216,14 @@ def _score(candidate: Candidate, weights: Weights) -> float:
     return sum(score * weight for score, weight in shared) / total
 
 
-def _match(candidate: Candidate, score: float, sure: Confidence | None) -> Match:
-    known = {name: getattr(candidate, name) for name in _CANDIDATE}
-    return Match(**known, score=score, confidence="high" if candidate.is_code else sure or "low")
-
-
 def _order(match: Match) -> tuple[bool, float]:
-    return not match.is_code, -match.score
+    return not match.product.is_code, -match.score
 
 
 def _first_of_each_product(matches: Sequence[Match]) -> list[Match]:
     first: dict[str, Match] = {}
     for match in matches:
-        first.setdefault(match.product_id or match.id, match)
+        first.setdefault(match.product.product_id or match.product.id, match)
     return list(first.values())
 
 

@@ -51,7 +51,7 @@ def product(id_: str, *, shade: int | None = None, title: str = "", of: str = ""
 def test_weights_count_over_what_query_and_product_share() -> None:
     both = Candidate(id="both", image_score=1.0, text_score=0.2)
     image_only = Candidate(id="image only", image_score=0.9)
-    scores = {match.id: match.score for match in rank([both, image_only], WEIGHTS, LIMITS)}
+    scores = {match.product.id: match.score for match in rank([both, image_only], WEIGHTS, LIMITS)}
     assert scores["image only"] == pytest.approx(0.9)
     assert scores["both"] == pytest.approx(0.7 + 0.3 * 0.2)
 
@@ -59,7 +59,7 @@ def test_weights_count_over_what_query_and_product_share() -> None:
 def test_with_an_image_weight_of_zero_a_photo_alone_still_ranks() -> None:
     candidates = [Candidate(id="far", image_score=0.1), Candidate(id="near", image_score=0.9)]
     matches = rank(candidates, Weights(image=0, text=1), LIMITS)
-    assert [match.id for match in matches] == ["near", "far"]
+    assert [match.product.id for match in matches] == ["near", "far"]
 
 
 def test_a_product_with_the_words_beats_one_that_only_means_the_like() -> None:
@@ -67,7 +67,7 @@ def test_a_product_with_the_words_beats_one_that_only_means_the_like() -> None:
         Candidate(id="like", text_score=0.6, word_score=0.0),
         Candidate(id="said", text_score=0.5, word_score=1.0),
     ]
-    assert [match.id for match in rank(candidates, WEIGHTS, LIMITS)] == ["said", "like"]
+    assert [match.product.id for match in rank(candidates, WEIGHTS, LIMITS)] == ["said", "like"]
 
 
 def test_a_sku_or_barcode_wins_and_is_sure() -> None:
@@ -76,7 +76,7 @@ def test_a_sku_or_barcode_wins_and_is_sure() -> None:
         Candidate(id="coded", text_score=0.0, is_code=True),
     ]
     first, second = rank(candidates, WEIGHTS, LIMITS)
-    assert (first.id, first.confidence) == ("coded", "high")
+    assert (first.product.id, first.confidence) == ("coded", "high")
     assert found([first, second]).action == "show_single_match"
 
 
@@ -134,8 +134,8 @@ def test_products_without_text_win_no_more_often_than_their_share() -> None:
     wins = 0
     for number, id_ in enumerate(store.rows):
         best = scan.scan(Question(photos=(photo(number),)), ALL).matches[0]
-        assert best.id == id_
-        wins += store.rows[best.id].text is None
+        assert best.product.id == id_
+        wins += store.rows[best.product.id].text is None
     assert wins == 40
 
 
@@ -145,7 +145,7 @@ def test_photo_and_words_that_fit_half_each_win_as_often_with_text_as_without() 
     scan = scanner(store, NoisyPhotos())
     for number, id_ in enumerate(store.rows):
         asked = Question(photos=(photo(number),), text=f"text {number}")
-        assert scan.scan(asked, ALL).matches[0].id == id_
+        assert scan.scan(asked, ALL).matches[0].product.id == id_
 
 
 def test_a_scan_with_other_models_than_those_stored_is_refused() -> None:
@@ -161,7 +161,7 @@ def test_a_text_and_a_photo_together_find_what_both_fit() -> None:
     )
     asked = Question(photos=(photo(200),), text="a green mug")
     matches = scanner(store).scan(asked, ALL).matches
-    assert [match.id for match in matches] == ["green", "red"]
+    assert [match.product.id for match in matches] == ["green", "red"]
     assert matches[0].score == pytest.approx(1, abs=1e-5)
 
 
@@ -169,7 +169,7 @@ def test_of_several_photos_of_one_thing_the_best_counts() -> None:
     store = store_of(product("one", shade=10), product("two", shade=20))
     asked = Question(photos=(photo(99), photo(20)))
     best, other = scanner(store).scan(asked, ALL).matches
-    assert (best.id, other.id) == ("two", "one")
+    assert (best.product.id, other.product.id) == ("two", "one")
     assert best.score == pytest.approx(1, abs=1e-5)
 
 
@@ -188,7 +188,7 @@ def test_variants_of_one_product_can_be_shown_as_one() -> None:
     )
     options = Options(threshold=-1, group_by="product")
     matches = scanner(store).scan(Question(photos=(photo(11),)), options).matches
-    assert [match.id for match in matches if match.product_id == "mug"] == ["large"]
+    assert [match.product.id for match in matches if match.product.product_id == "mug"] == ["large"]
     assert len(matches) == 2
 
 
@@ -196,7 +196,7 @@ def test_similar_products_are_without_the_product_itself() -> None:
     store = store_of(product("one", shade=10), product("two", shade=10), product("three", shade=30))
     answer = scanner(store).similar("one", ALL)
     assert answer is not None
-    assert [match.id for match in answer.matches] == ["two", "three"]
+    assert [match.product.id for match in answer.matches] == ["two", "three"]
     assert scanner(store).similar("none", ALL) is None
 
 
@@ -213,8 +213,7 @@ def test_an_empty_catalogue_is_told_from_one_without_a_match() -> None:
 def test_a_match_tells_all_that_its_candidate_did() -> None:
     candidate = Candidate(id="1", product_id="p", title="Mug", sku="m", image_score=0.95)
     (match,) = rank([candidate], WEIGHTS, LIMITS)
-    assert isinstance(match, Match)
-    assert (match.product_id, match.title, match.sku) == ("p", "Mug", "m")
+    assert match == Match(product=candidate, score=0.95, confidence="high")
 
 
 def test_a_scan_among_no_products_teaches_nothing() -> None:

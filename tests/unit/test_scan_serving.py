@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shelfsight.errors import SettingsError
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.matching import Action, Found, Match
+from shelfsight.matching import Action, Candidate, Found, Match
 from shelfsight.records import Failure, ModelPair, Stage
 from shelfsight.serving.callers import Caller
 from shelfsight.serving.photo_input import from_base64
@@ -30,8 +30,9 @@ from shelfsight.settings import load
 MODELS = ModelPair(image="a@1", text="b@1")
 
 
-def match(id_: str, score: float, product: str | None = None) -> Match:
-    return Match(id=id_, product_id=product, score=score, confidence="medium")
+def match(id_: str, score: float, product_id: str | None = None) -> Match:
+    product = Candidate(id=id_, product_id=product_id)
+    return Match(product=product, score=score, confidence="medium")
 
 
 def found(*matches: Match, action: Action = "show_multiple_candidates") -> Found:
@@ -40,14 +41,14 @@ def found(*matches: Match, action: Action = "show_multiple_candidates") -> Found
 
 def test_the_best_over_all_photos_has_each_product_once_by_its_best_score() -> None:
     results = [found(match("a", 0.5), match("b", 0.4)), found(match("b", 0.9))]
-    assert [(m.id, m.score) for m in merged(results, "variant")] == [("b", 0.9), ("a", 0.5)]
-    assert [m.id for m in best_of(results, 1, "variant").matches] == ["b"]
+    assert [(m.product.id, m.score) for m in merged(results, "variant")] == [("b", 0.9), ("a", 0.5)]
+    assert [m.product.id for m in best_of(results, 1, "variant").matches] == ["b"]
 
 
 def test_variants_of_one_product_count_as_one_where_products_are_asked_for() -> None:
     results = [found(match("a", 0.5, "p")), found(match("b", 0.9, "p"), match("c", 0.1))]
-    assert [m.id for m in merged(results, "product")] == ["b", "c"]
-    assert [m.id for m in merged(results, "variant")] == ["b", "a", "c"]
+    assert [m.product.id for m in merged(results, "product")] == ["b", "c"]
+    assert [m.product.id for m in merged(results, "variant")] == ["b", "a", "c"]
 
 
 def test_one_match_is_recommended_only_where_all_photos_mean_that_one() -> None:
@@ -148,7 +149,7 @@ def test_an_owner_sees_their_own_products_and_an_admin_those_asked_for() -> None
 def test_a_scan_is_remembered_for_its_owner_until_there_are_too_many() -> None:
     scans = RecentScans(size=2)
     first = scans.add("ann", "image", MODELS, [match("a", 0.5)])
-    assert scans.get(first, Caller(owner="ann")).matches[0].id == "a"
+    assert scans.get(first, Caller(owner="ann")).matches[0].product.id == "a"
     assert scans.get(first, Caller()).owner == "ann"
     with pytest.raises(NotFoundError):
         scans.get(first, Caller(owner="bob"))

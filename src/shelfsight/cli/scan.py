@@ -80,9 +80,10 @@ def table(matches: Sequence[Match]) -> Table:
         shown.add_column(name, justify="right")
     shown.add_column("Sure")
     for number, match in enumerate(matches, start=1):
-        scores = (match.score, match.image_score, match.text_score)
+        product = match.product
+        scores = (match.score, product.image_score, product.text_score)
         cells = ("-" if score is None else f"{score:.3f}" for score in scores)
-        sku, title = (Text(one_line(text)) for text in (match.sku or match.id, match.title))
+        sku, title = (Text(one_line(text)) for text in (product.sku or product.id, product.title))
         shown.add_row(str(number), sku, title, *cells, match.confidence)
     return shown
 

@@ -148,18 +148,17 @@ class CatalogueView:
         return _Map(plane, answer)
 
     def _placed(self, drawn: _Map, scan: ShownScan, owner: str | None) -> PlacesAnswer:
-        found = {p.id: p for p in self._sample.some(owner, [match.id for match in scan.matches])}
+        seen = [match.product for match in scan.matches]
+        found = {p.id: p for p in self._sample.some(owner, [product.id for product in seen])}
         scored = [
-            (found[match.id], match.image_score)
-            for match in scan.matches
-            if match.id in found and match.image_score is not None
+            (found[product.id], product.image_score)
+            for product in seen
+            if product.id in found and product.image_score is not None
         ]
         return PlacesAnswer(
             version=drawn.answer.version,
             photo=_photo(drawn.plane, scored, scan) if scored else None,
-            products=placed(
-                drawn.plane, [found[match.id] for match in scan.matches if match.id in found]
-            ),
+            products=placed(drawn.plane, [found[one.id] for one in seen if one.id in found]),
         )
 
     def _thumbnail(self, owner: str | None, id_: str) -> bytes:

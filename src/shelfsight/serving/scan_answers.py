@@ -79,18 +79,18 @@ def match_answers(matches: Iterable[Match]) -> list[MatchAnswer]:
     """Write matches as they travel."""
     return [
         MatchAnswer(
-            product_id=match.product_id,
-            ProductVariantId=match.id,
-            title=match.title,
-            description=match.description,
-            sku=match.sku,
-            price=None if match.price is None else float(match.price),
-            image_url=match.image_url,
+            product_id=match.product.product_id,
+            ProductVariantId=match.product.id,
+            title=match.product.title,
+            description=match.product.description,
+            sku=match.product.sku,
+            price=None if match.product.price is None else float(match.product.price),
+            image_url=match.product.image_url,
             score=round(match.score, 4),
-            image_similarity=_rounded(match.image_score),
-            text_similarity=_rounded(match.text_score),
+            image_similarity=_rounded(match.product.image_score),
+            text_similarity=_rounded(match.product.text_score),
             confidence=match.confidence,
-            exact_code=match.is_code,
+            exact_code=match.product.is_code,
         )
         for match in matches
     ]
@@ -135,7 +135,8 @@ def best_of(results: Sequence[Found], limit: int, group_by: GroupBy) -> Found:
 
 
 def _identity(match: Match, group_by: GroupBy) -> str:
-    return match.product_id or match.id if group_by == "product" else match.id
+    product = match.product
+    return product.product_id or product.id if group_by == "product" else product.id
 
 
 def _rounded(score: float | None) -> float | None:

@@ -86,7 +86,7 @@ class ScanEndpoints:
         said = await body.read(request, self._service.config.limits, FeedbackBody)
         scan = self._service.recent.get(said.scan_id, caller)
         product = said.product_variant_id
-        if product is not None and product not in {match.id for match in scan.matches}:
+        if product is not None and product not in {match.product.id for match in scan.matches}:
             raise RequestRefusedError(
                 "not_a_match", "productVariantId: this product was not among the scan's matches"
             )

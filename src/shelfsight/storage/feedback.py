@@ -55,7 +55,7 @@ class FeedbackStore:
 
 
 def _values(scan: ShownScan, verdict: Verdict, product: str | None) -> dict[str, Any]:
-    ids = [match.id for match in scan.matches]
+    ids = [match.product.id for match in scan.matches]
     rank = ids.index(product) + 1 if product is not None else 1 if ids else None
     match = scan.matches[rank - 1] if rank else None
     return {
@@ -65,8 +65,8 @@ def _values(scan: ShownScan, verdict: Verdict, product: str | None) -> dict[str,
         "verdict": verdict,
         "rank": rank,
         "score": match and match.score,
-        "image_score": match and match.image_score,
-        "text_score": match and match.text_score,
+        "image_score": match and match.product.image_score,
+        "text_score": match and match.product.text_score,
         "confidence": match and match.confidence,
         "query_kind": scan.query_kind,
         "image_model": scan.models.image,
@@ -77,10 +77,10 @@ def _values(scan: ShownScan, verdict: Verdict, product: str | None) -> dict[str,
 
 def _shown(match: Match) -> dict[str, object]:
     return {
-        "id": match.id,
+        "id": match.product.id,
         "score": match.score,
-        "imageScore": match.image_score,
-        "textScore": match.text_score,
-        "wordScore": match.word_score,
+        "imageScore": match.product.image_score,
+        "textScore": match.product.text_score,
+        "wordScore": match.product.word_score,
         "confidence": match.confidence,
     }

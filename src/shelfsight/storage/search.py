@@ -27,21 +27,6 @@ _REMEMBERED = 5_000
 FRESH = 60.0
 """Seconds for which what was learnt about tables, models and means is not asked again."""
 
-_FIELDS = (
-    "id",
-    "product_id",
-    "title",
-    "description",
-    "sku",
-    "price",
-    "image_url",
-    "image_score",
-    "text_score",
-    "word_score",
-    "is_code",
-)
-"""The columns of `search` in `search.sql`, between whether a row is near and its table."""
-
 _REFUSED = (
     psycopg.DataError,
     psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with such a value
@@ -83,8 +68,8 @@ class PostgresProductSearch:
         """
         rows = self._nearest(sought, filters, limit)
         if not rows or self._table in (None, rows[0][-1]):
-            found = (dict(zip(_FIELDS, row[1:-1], strict=True)) for row in rows)
-            return list({one["id"]: Candidate(**one) for one in found}.values())
+            found = (Candidate(*row[1:-1]) for row in rows)
+            return list({one.id: one for one in found}.values())
         self._answers.clear()  # all of it was learnt of another table
         self.require(self._models)
         return self.candidates(sought, filters, limit)

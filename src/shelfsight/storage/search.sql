@@ -26,8 +26,9 @@ SELECT count(*) FROM (
   WHERE {chosen} LIMIT %(most)s) AS part
 
 -- name: search
--- Vectors are read only of what the parts give. The table that was read comes last: it stays what
--- it is until this transaction ends.
+-- Between whether a row is near and its table come the fields of a `Candidate`, in their order.
+-- Vectors are read only of what the parts give. The table stays what it is until this transaction
+-- ends.
 SELECT f.is_near, f.id::text, f.product_id::text, coalesce(f.title::text, ''),
   left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price, f.image_url,
   {image_score}, {text_score}, {word_score}, coalesce(f.is_code, false),
