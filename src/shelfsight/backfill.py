@@ -16,7 +16,7 @@ from shelfsight.stage import in_order, placed, stage, stage_past_stuck
 
 EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
 
-FETCHED_AHEAD = 2_000
+FETCHED_AHEAD = 3_000
 """Products whose pictures are fetched at a time once a host has held up a page: to embed them
 should take as long as a picture takes at the most."""
 

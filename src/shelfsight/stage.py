@@ -13,9 +13,13 @@ Out = TypeVar("Out")
 Placed = tuple[int, Out]
 """An item with its place in the order of those upstream."""
 
-STUCK = 2.0
-"""Seconds for which an item is waited for before others are begun beside it: more than a page of
+STUCK = 1.0
+"""Seconds for which an item is waited for before more are begun beside it: more than a page of
 pictures mostly takes where no host hangs, much less than the timeouts of one that does."""
+
+AT_ONCE = 2
+"""Items at a time while none is stuck: the next page's pictures are begun before the last picture
+of this one has come."""
 
 
 class _End(Generic[In]):
@@ -61,14 +65,15 @@ def stage(
 def stage_past_stuck(
     function: Callable[[In], Out], upstream: Iterable[In], *, most: int, stop: Event | None = None
 ) -> Iterator[Placed[Out]]:
-    """As `stage`, one item at a time, until one gets stuck: from then on `most` at a time.
+    """As `stage`, two items at a time, until one gets stuck: from then on `most` at a time.
 
-    `function` is called in threads. What it gives, or raises, comes as soon as it is there, with
-    its place in upstream's order (see `in_order`). None is begun `most` places after the oldest.
+    `function` is called in threads. What it gives, or raises, comes with its place in upstream's
+    order: in that order, but for what would have to wait for one that is stuck (see `in_order`).
+    None is begun `most` places after the oldest.
     """
     ready: Queue[Placed[Future[Out]] | _End[In]] = Queue()
     closed, end = Event(), _End[In]()
-    room = Semaphore(1)
+    room = Semaphore(AT_ONCE)
     pool = ThreadPoolExecutor(most, thread_name_prefix=_name(function))
 
     def futures() -> Iterator[Future[Out]]:
@@ -146,32 +151,61 @@ def _hand_on(
     ready.put((place, future))
 
 
+class _Arrivals(Generic[Out]):
+    """What has come of items that were begun in order; nothing yet of the one at `oldest`."""
+
+    def __init__(self) -> None:
+        self.oldest = 0
+        self._beyond: set[int] = set()
+        self._kept: dict[int, Out] = {}
+
+    @property
+    def count(self) -> int:
+        """How many have come."""
+        return self.oldest + len(self._beyond)
+
+    def add(self, place: int, item: Out) -> int:
+        """Keep one that has come; gives by how many places the oldest has moved on."""
+        self._kept[place] = item
+        self._beyond.add(place)
+        before = self.oldest
+        while self.oldest in self._beyond:
+            self._beyond.remove(self.oldest)
+            self.oldest += 1
+        return self.oldest - before
+
+    def give(self, *, past_oldest: bool) -> list[Placed[Out]]:
+        """Those not given yet, in order: up to the oldest, or past it, too."""
+        places = sorted(place for place in self._kept if past_oldest or place < self.oldest)
+        return [(place, self._kept.pop(place)) for place in places]
+
+
 def _as_ready(
     ready: "Queue[Placed[Future[Out]] | _End[In]]", end: _End[In], room: Semaphore, most: int
 ) -> Iterator[Placed[Future[Out]]]:
     """Give what is through, and make room once the oldest one is; make more if one is stuck."""
-    came: set[int] = set()
-    oldest, is_wide, has_ended = 0, False, False
-    while not has_ended or oldest < end.count:
-        waits_for_one = oldest + len(came) < end.count  # and not for upstream
+    arrivals = _Arrivals[Future[Out]]()
+    is_wide = has_ended = False
+    while not has_ended or arrivals.oldest < end.count:
         try:
             got = ready.get(timeout=None if is_wide else STUCK)
         except Empty:
-            if waits_for_one:
+            if arrivals.count < end.count:  # it is not upstream that is waited for
                 is_wide = True
-                room.release(most - 1)
-            continue
-        if isinstance(got, _End):
-            has_ended = True
-            continue
-        came.add(got[0])
-        while oldest in came:
-            came.remove(oldest)
-            oldest += 1
-            room.release()
-        yield got
+                _give_room(room, most - AT_ONCE)
+        else:
+            if isinstance(got, _End):
+                has_ended = True
+            else:
+                _give_room(room, arrivals.add(*got))
+        yield from arrivals.give(past_oldest=is_wide)
     if end.error is not None:
         raise end.error
+
+
+def _give_room(room: Semaphore, places: int) -> None:
+    for _ in range(places):
+        room.release()
 
 
 def _run_ahead(

@@ -62,12 +62,18 @@ def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments:
 
 def _show(found: Found, hint: str, *, as_json: bool) -> None:
     if as_json:
-        shown = {**asdict(found), "hint": hint or None}
+        matches = [_flat(match) for match in found.matches]
+        shown = {**asdict(found), "matches": matches, "hint": hint or None}
         click.echo(json.dumps(shown, ensure_ascii=False, default=str))
     elif found.matches:
         Console().print(table(found.matches))
     else:
         click.echo(hint, err=True)
+
+
+def _flat(match: Match) -> dict[str, object]:
+    score = {"score": match.score, "confidence": match.confidence}
+    return {**match.product._asdict(), **score}
 
 
 def table(matches: Sequence[Match]) -> Table:
