@@ -13,7 +13,7 @@ from shelfsight.embedding.fusion import combine
 from shelfsight.embedding.models import PAIRS
 from shelfsight.embedding.onnx_model import open_pair
 from shelfsight.embedding.text import product_text
-from shelfsight.images.decode import decode, resize
+from shelfsight.images import decode
 from shelfsight.records import Failure, Pixels, Vector, Weights
 
 PICTURE = PAIRS["lite"][0].picture
@@ -65,12 +65,12 @@ def models() -> Models:
 
 def pixels(data: bytes) -> Pixels:
     """A file, decoded and resized: uint8 (224, 224, 3)."""
-    return resized(decode(data))
+    return decode.pixels(data, PICTURE)
 
 
 def resized(picture: Image.Image) -> Pixels:
     """An RGB picture, resized."""
-    return resize(picture, PICTURE)
+    return decode.resize(picture, PICTURE)
 
 
 def text_of(title: str, description: str) -> str:

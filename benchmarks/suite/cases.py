@@ -63,8 +63,8 @@ def model_bound(bench: Bench) -> Iterator[Figure]:
 
 def server_bound(bench: Bench) -> Iterator[Figure]:
     """A stand-in for a GPU: how long it is at work, and how much faster than the plain way."""
-    products = bench.size(2_400, 300)
-    few = bench.size(150, 30)
+    products = bench.size(1_200, 300)
+    few = bench.size(60, 10)
     with (
         pictures(bench, 64) as (_, host),
         served("benchmarks.suite.fixed_server") as server,

@@ -26,7 +26,7 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, OperationalError, connect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from shelfsight.images.decode import decode, resize
+from shelfsight.images.decode import pixels
 from shelfsight.records import PictureFormat, Vector
 from shelfsight.storage import keeper
 from shelfsight.storage.embedded import EmbeddedPostgres
@@ -335,8 +335,8 @@ def faults(shop: Shop, folder: Path) -> Iterator[str]:
 
 def picture_vector(file: Path) -> Vector:
     """What the server makes of a picture."""
-    pixels = resize(decode(file.read_bytes()), PictureFormat(side=32, resample="bilinear"))
-    return unit(image_vector(pixels))
+    shown = pixels(file.read_bytes(), PictureFormat(side=32, resample="bilinear"))
+    return unit(image_vector(shown))
 
 
 def same(stored: PgVector | None, expected: Vector | None) -> bool:

@@ -570,10 +570,10 @@ def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher
 
 
 def test_a_bug_is_raised_as_it_is(fetcher, site, monkeypatch) -> None:
-    def decode_badly(_: bytes) -> None:
+    def decode_badly(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(fetch_module, "decode", decode_badly)
+    monkeypatch.setattr(fetch_module, "pixels", decode_badly)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         get(fetcher, site.page("/mug.png", body=PNG))
 

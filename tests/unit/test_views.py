@@ -9,7 +9,7 @@ from PIL import Image
 
 from shelfsight.embedding.fusion import mean_of
 from shelfsight.embedding.onnx_model import open_pair
-from shelfsight.images.decode import decode
+from shelfsight.images.decode import decode, pixels, resize
 from shelfsight.images.views import look, views
 from shelfsight.records import PictureFormat, Vector
 from shelfsight.seams import Embedder
@@ -94,6 +94,17 @@ def test_a_photo_read_by_short_cuts_has_the_vector_of_one_read_in_full(
 
     short = vector(look(data, 3, lite.picture_format))
     assert float(short @ vector(plain(data, lite.picture_format.side))) >= 0.999
+
+
+@pytest.mark.parametrize("size", [(700, 700), (1344, 1500), (2048, 2048), (4000, 3000)])
+def test_a_stored_picture_has_the_vector_of_one_read_in_full(
+    lite: Embedder, size: tuple[int, int]
+) -> None:
+    data, form = detailed(*size), lite.picture_format
+    short, full = lite.embed_images([pixels(data, form), resize(decode(data), form)])
+    assert isinstance(short, np.ndarray)
+    assert isinstance(full, np.ndarray)
+    assert float(short @ full) >= 0.999
 
 
 def test_threads_see_what_one_sees() -> None:

@@ -48,6 +48,11 @@ FORMATS = tuple(
 """What is read; those of them that this Pillow was built with. AVIF is not: a kilobyte that claims
 to be 16 x 16 can hold a frame of a gigabyte, and Pillow lets nobody set libavif a limit."""
 
+FINE = 3
+"""A JPEG that stands for a larger one has at least so many times the side that is wanted. Of 20
+real photos of 1,000 to 1,350 pixels the least cosine to plain reading was 0.9997; with 2.5 it was
+0.9991, with 2 0.9990."""
+
 RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 # Set once: warning filters belong to the whole process and must not be touched by threads.
@@ -134,6 +139,15 @@ def decode(data: bytes, *, least: int | None = None) -> Image.Image:
         raise _unidentified(data[:64]) from None
     except _PILLOW_ERRORS as error:
         raise _broken(str(error)) from None
+
+
+def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
+    """The whole picture of a file, `resize`d; of a large JPEG by way of a smaller one.
+
+    Raises:
+        UnusablePictureError: as `decode`.
+    """
+    return resize(decode(data, least=FINE * picture_format.side), picture_format)
 
 
 def resize(image: Image.Image, picture_format: PictureFormat) -> Pixels:

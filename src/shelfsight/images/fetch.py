@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from anyio.from_thread import start_blocking_portal
 
 from shelfsight.images.addresses import host_of, shown
-from shelfsight.images.decode import decode, resize
+from shelfsight.images.decode import pixels
 from shelfsight.images.download import LIMITS, Downloader, Limits
 from shelfsight.images.files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
@@ -202,8 +202,8 @@ class PictureFetcher:
         )
         if _is(known, file.content_hash):
             return file
-        pixels = resize(decode(data), self._format)
-        return Picture(url=url, content_hash=file.content_hash, pixels=pixels, file=file)
+        read = pixels(data, self._format)
+        return Picture(url=url, content_hash=file.content_hash, pixels=read, file=file)
 
 
 def _is(known: PictureFile | None, content_hash: str) -> bool:
