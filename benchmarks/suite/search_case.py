@@ -11,16 +11,18 @@ from benchmarks.suite.bench import Bench
 from benchmarks.suite.figure import Figure
 from pgvector.psycopg import register_vector
 
-from shelfsight import wiring
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.onnx_model import open_pair
 from shelfsight.matching import Filters, Sought
 from shelfsight.records import Vector
+from shelfsight.storage.index import drop
+from shelfsight.storage.index_build import Spoken, build
 from shelfsight.storage.search import PostgresProductSearch
 
 TOP = 10
 QUERIES = 100
 OWNER = "one-in-a-hundred"
+INDEX = "shelfsight_image_hnsw"
 
 BARE = """
     SELECT e."ProductVariantId"::text
@@ -54,10 +56,10 @@ def search(bench: Bench) -> Iterator[Figure]:
             scan_latency.fill(bench.database, embedder, clusters, size)
             bench.database.run(_give_owners)
             bench.database.run_alone(lambda c: c.execute("VACUUM ANALYZE"))
-            wiring.build_indexes(bench.database, wiring.spoken(lambda _line: None))
+            build(bench.database, Spoken(lambda _line: None), names=[INDEX])
             for owner in (None, OWNER):
                 yield from _compared(bench, clusters, size, owner)
-            wiring.drop_indexes(bench.database)
+            drop(bench.database)
 
 
 def _compared(bench: Bench, clusters: Vector, size: int, owner: str | None) -> Iterator[Figure]:
