@@ -13,10 +13,11 @@ from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.fusion import WeightedMean
 from shelfsight.embedding.page import PageEmbedder
+from shelfsight.leases import Mark
 from shelfsight.progress import JsonProgress
 from shelfsight.records import Embedded, ModelPair, Pictured, Pixels, Product, Selection, Weights
 from shelfsight.report import Report
-from shelfsight.runs import Job, Mark
+from shelfsight.runs import Job
 from shelfsight.storage.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher

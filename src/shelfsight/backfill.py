@@ -7,18 +7,26 @@ from itertools import count
 from operator import attrgetter
 from threading import Event
 
+from shelfsight.leases import Lease, Page, each, pages
 from shelfsight.progress import Progress
 from shelfsight.records import Embedded, ModelPair, Pictured, Product
 from shelfsight.report import Report
-from shelfsight.runs import Cut, Job, Lease, Page, Run, each, marked
+from shelfsight.runs import IN_HAND, Cut, Job, Run
 from shelfsight.seams import Catalog, ImageFetcher, Ledger, VectorStore
-from shelfsight.stage import in_order, placed, stage, stage_past_stuck
+from shelfsight.stage import abreast
 
-EmbedPage = Callable[[Sequence[Pictured]], list[Embedded]]
+Embed = Callable[[Sequence[Pictured]], list[Embedded]]
+EmbedPage = Callable[[Page[Pictured]], Page[Embedded]]
 
-FETCHED_AHEAD = 3_000
-"""Products whose pictures are fetched at a time once a host has held up a page: to embed them
-should take as long as a picture takes at the most."""
+FETCHED = 2 * IN_HAND
+"""Pages whose pictures are fetched at a time, or wait to be embedded."""
+
+PAST_STUCK = 3_000
+"""Products whose pictures are fetched at a time while a host holds up others: to embed them should
+take as long as a picture takes at the most."""
+
+PAST_STUCK_PAGES = 60
+"""And pages: each has a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +44,7 @@ class Parts(Ends):
     """What a backfill is made of. `embed` turns a page into vectors made by `models`."""
 
     fetcher: ImageFetcher
-    embed: EmbedPage
+    embed: Embed
 
 
 def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: Event) -> None:
@@ -55,34 +63,30 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
 
 def drain(parts: Parts, run: Run, report: Report, progress: Progress, stop: Event) -> None:
     """Work on a run until nothing is left of it to anybody, or `stop` is set; see `backfill`."""
-    embed = partial(_embed, parts.embed, progress, count(1))
+    most = min(PAST_STUCK // run.job.page, PAST_STUCK_PAGES)
+    embed = partial(_embed, each(parts.embed), progress, count(1))
 
     with parts.ledger.leases(run, stop, progress.say) as leases:
-        pages = _pages(parts.catalog, run.job, leases)
-        for saved in flow(parts, pages, embed, stop, _pages_ahead(run.job)):
-            if saved:
-                report.add(saved)
-                progress.stored(saved)
+        read = _read(parts.catalog, run.job, leases)
+        for page in flow(parts, read, embed, stop, most):
+            if page.items:
+                report.add(page.items)
+                progress.stored(page.items)
     report.interrupted = stop.is_set()
 
 
 def flow(
-    parts: Parts, pages: Iterable[Page[Product]], embed: EmbedPage, stop: Event, ahead: int = 2
-) -> Iterator[list[Embedded]]:
-    """What was stored of each page, in order: nothing where it was lost to another worker.
+    parts: Parts, read: Iterable[Page[Product]], embed: EmbedPage, stop: Event, most: int = 0
+) -> Iterator[Page[Embedded]]:
+    """What was stored of each page, as it comes: no items where it was lost to another worker.
 
-    While a picture holds up its page, `ahead` pages are fetched at a time, and embedded before it.
+    While pictures hold up their pages, up to `most` are fetched at a time.
     """
-    pictured = stage_past_stuck(each(parts.fetcher.fetch), pages, most=ahead, stop=stop)
-    embed_placed = placed(each(partial(_with_files, embed)))
-    embedded = in_order(stage(embed_placed, pictured, depth=2, stop=stop))
-    return stage(partial(_save, parts), embedded)
-
-
-def _with_files(embed: EmbedPage, page: Sequence[Pictured]) -> list[Embedded]:
-    """A page embedded, with the files of the images: which of them, the embedding has shown."""
-    embedded = zip(page, embed(page), strict=True)
-    return [replace(item, files=pictured.files) for pictured, item in embedded]
+    fetch = each(parts.fetcher.fetch)
+    pictured = abreast(fetch, read, at_once=FETCHED, most=most, stop=stop)
+    for page in abreast(embed, pictured, at_once=IN_HAND):
+        saved = parts.store.save(list(page.items), parts.models, page.mark)
+        yield replace(page, items=saved)
 
 
 def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
@@ -107,24 +111,15 @@ def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
     return run
 
 
-def _pages(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page[Product]]:
+def _read(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page[Product]]:
+    batches = partial(catalog.pages, job.selection, job.batch_size)
     for lease in leases:
-        pages = catalog.pages(job.selection, job.batch_size, lease.range)
-        yield from marked(lease, pages, attrgetter("id"))
-
-
-def _pages_ahead(job: Job) -> int:
-    return max(2, min(FETCHED_AHEAD // job.batch_size, 20))
+        yield from pages(lease, batches, job.page, attrgetter("id"))
 
 
 def _embed(
-    embed: EmbedPage, progress: Progress, numbers: Iterator[int], page: Sequence[Pictured]
-) -> list[Embedded]:
-    if not page:
-        return []
-    progress.batch(next(numbers), len(page))
+    embed: EmbedPage, progress: Progress, numbers: Iterator[int], page: Page[Pictured]
+) -> Page[Embedded]:
+    if page.begins:
+        progress.batch(next(numbers), page.begins)
     return embed(page)
-
-
-def _save(parts: Parts, page: Page[Embedded]) -> list[Embedded]:
-    return parts.store.save(list(page.items), parts.models, page.mark)

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from threading import Event
 from typing import Protocol
 
+from shelfsight.leases import Lease, Mark, Take
 from shelfsight.matching import Candidate, Filters, Means, Sought
 from shelfsight.records import (
     Due,
@@ -22,7 +23,7 @@ from shelfsight.records import (
     Selection,
     Vector,
 )
-from shelfsight.runs import WHOLE, Cut, Job, KeyRange, Lease, Mark, Run, Take
+from shelfsight.runs import WHOLE, Cut, Job, KeyRange, Run
 
 
 class Catalog(Protocol):

@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     )
 
     batch_size: int = Field(
-        150, ge=1, le=10_000, description="products a batch, which is one transaction"
+        150, ge=1, le=10_000, description="products a batch: what a killed worker may embed again"
     )
     max_batches: int = Field(3, ge=0, description="batches a run at the most; 0 means no limit")
     skip_existing: bool = Field(

@@ -1,228 +1,156 @@
-"""The only concurrency in the backfill's path: a stage runs beside the one before it."""
+"""The only concurrency in the backfill's path: a stage does several items at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from queue import Empty, Queue
-from threading import Event, Semaphore, Thread
-from typing import Generic, TypeVar
+from threading import Event, Lock, Semaphore, Thread
+from time import monotonic
+from typing import Any, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-Placed = tuple[int, Out]
-"""An item with its place in the order of those upstream."""
-
 STUCK = 1.0
-"""Seconds for which an item is waited for before more are begun beside it: more than a page of
-pictures mostly takes where no host hangs, much less than the timeouts of one that does."""
+"""Seconds after which an item may count as stuck: more than a page of pictures mostly takes where
+no host hangs, much less than the timeouts of one that does."""
 
-AT_ONCE = 2
-"""Items at a time while none is stuck: the next page's pictures are begun before the last picture
-of this one has come."""
-
-
-class _End(Generic[In]):
-    """Closes a queue: upstream is through after `count` items, or raised `error`."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-        self.count = 0
+_GLANCE = 0.1
+"""Seconds between two looks at what is stuck, and whether to stop."""
 
 
-def stage(
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Upstream is through after `count` items, or raised `error`."""
+
+    count: int
+    error: BaseException | None
+
+
+def abreast(
     function: Callable[[In], Out],
     upstream: Iterable[In],
     *,
-    depth: int = 1,
+    at_once: int,
+    most: int = 0,
     stop: Event | None = None,
 ) -> Iterator[Out]:
-    """Apply `function` here while `upstream` runs ahead in a thread, at most `depth` items.
+    """Apply `function` to `at_once` items at a time, in threads; each result is given as it comes.
 
-    The one that upstream is making counts: it is not begun before there is room for it. Whatever
-    upstream raises is raised here, after the items before it. Once `stop` is set no further item
-    is begun; the one in hand is finished and given out. Closing the iterator ends the thread as
-    soon as its item in hand is done.
+    An item takes its place before upstream is asked for it, and has it until the caller is done
+    with its result: asks for the next. One that is stuck gives its place to another, while no more
+    than `most` are at work: one that has taken more than `STUCK` seconds, where a later one is
+    through, or nothing has come for as long.
+
+    What `function` raises is raised here; what upstream raises, too, after the items before it.
+    Once `stop` is set nothing more is given. Closing the iterator ends its threads as soon as
+    their items in hand are done.
     """
-    queue: Queue[In | _End[In]] = Queue()
-    closed = Event()
-    room = Semaphore(depth)
-    run_ahead = partial(_run_ahead, upstream, queue, room, closed)
-    Thread(target=run_ahead, name=f"before {_name(function)}", daemon=True).start()
+    ready: Queue[Future[Out] | _End] = Queue()
+    room = _Room(at_once, max(most, at_once))
+    pool = ThreadPoolExecutor(max(most, at_once), thread_name_prefix=_name(function))
+    begin = partial(_begin, lambda item: pool.submit(function, item), upstream, ready, room)
+    Thread(target=begin, name=f"before {_name(function)}", daemon=True).start()
+    given, end = 0, None
+    since = monotonic()
     try:
-        while not isinstance(item := queue.get(), _End):
-            room.release()
+        while end is None or given < end.count:
             if stop is not None and stop.is_set():
                 return
-            yield function(item)
-        if item.error is not None:
-            raise item.error
+            room.pass_stuck(starving=monotonic() - since > STUCK)
+            try:
+                got = ready.get(timeout=_GLANCE)
+            except Empty:
+                continue
+            if isinstance(got, _End):
+                end = got
+                continue
+            yield got.result()
+            room.free(got)
+            given += 1
+            since = monotonic()
+        if end.error is not None:
+            raise end.error
     finally:
-        closed.set()
-        room.release()  # for a thread that waits to have the next one made: it can end
-
-
-def stage_past_stuck(
-    function: Callable[[In], Out], upstream: Iterable[In], *, most: int, stop: Event | None = None
-) -> Iterator[Placed[Out]]:
-    """As `stage`, two items at a time, until one gets stuck: from then on `most` at a time.
-
-    `function` is called in threads. What it gives, or raises, comes with its place in upstream's
-    order: in that order, but for what would have to wait for one that is stuck (see `in_order`).
-    None is begun `most` places after the oldest.
-    """
-    ready: Queue[Placed[Future[Out]] | _End[In]] = Queue()
-    closed, end = Event(), _End[In]()
-    room = Semaphore(AT_ONCE)
-    pool = ThreadPoolExecutor(most, thread_name_prefix=_name(function))
-
-    def futures() -> Iterator[Future[Out]]:
-        try:
-            for item in upstream:
-                yield pool.submit(function, item)
-        finally:
-            _close(upstream)
-
-    begin = partial(_begin, futures(), ready, end)
-    Thread(target=begin, args=(room, closed), name=f"begin {_name(function)}", daemon=True).start()
-    try:
-        for place, item in _as_ready(ready, end, room, most):
-            if stop is not None and stop.is_set():
-                return
-            yield place, item.result()
-    finally:
-        closed.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        room.release()  # for a thread that waits to begin the next one: it can end
+        room.close()
 
 
-def placed(function: Callable[[In], Out]) -> Callable[[Placed[In]], Placed[Out]]:
-    """The same for an item with its place, which it keeps."""
+class _Room:
+    """Places for `at_once` items; up to `most` where some are stuck."""
 
-    def with_place(item: Placed[In]) -> Placed[Out]:
-        return item[0], function(item[1])
+    def __init__(self, at_once: int, most: int) -> None:
+        self._places = Semaphore(at_once)
+        self._more = most - at_once
+        self._at_work: dict[Future[Any], tuple[int, float]] = {}
+        self._begun, self._newest = 0, 0
+        self._is_closed = False
+        self._lock = Lock()
 
-    with_place.__qualname__ = _name(function)
-    return with_place
+    def wait(self) -> bool:
+        """Wait for a place, for what is about to be begun; False where nothing more is to be."""
+        self._places.acquire()
+        return not self._is_closed
 
+    def begin(self, future: Future[Any]) -> None:
+        """It is at work in that place."""
+        with self._lock:
+            self._begun += 1
+            self._at_work[future] = self._begun, monotonic()
 
-def in_order(items: Iterable[Placed[Out]]) -> Iterator[Out]:
-    """The items without their places, each after all before it."""
-    early: dict[int, Out] = {}
-    wanted = 0
-    try:
-        for place, item in items:
-            early[place] = item
-            while wanted in early:
-                yield early.pop(wanted)
-                wanted += 1
-    finally:
-        _close(items)
+    def free(self, future: Future[Any]) -> None:
+        """It is done with, and so is its place, unless another has it."""
+        with self._lock:
+            number, _ = self._at_work.pop(future, (0, 0))
+            if number:
+                self._newest = max(self._newest, number)
+                self._places.release()
+            else:
+                self._more += 1
+
+    def pass_stuck(self, *, starving: bool) -> None:
+        """Give the places of those that are stuck to others."""
+        before = monotonic() - STUCK
+        with self._lock:
+            stuck = [
+                future
+                for future, (number, at) in self._at_work.items()
+                if at < before and (starving or number < self._newest) and not future.done()
+            ]
+            for future in stuck[: self._more]:
+                del self._at_work[future]
+                self._more -= 1
+                self._places.release()
+
+    def close(self) -> None:
+        """Whoever waits sees that all is over."""
+        self._is_closed = True
+        self._places.release()
 
 
 def _begin(
-    futures: Iterator[Future[Out]],
-    ready: "Queue[Placed[Future[Out]] | _End[In]]",
-    end: _End[In],
-    room: Semaphore,
-    closed: Event,
+    submit: Callable[[In], Future[Out]],
+    upstream: Iterable[In],
+    ready: "Queue[Future[Out] | _End]",
+    room: _Room,
 ) -> None:
-    """Take each future as there is room for it; it goes into `ready` when it is through.
-
-    `end` counts those that were begun, and comes last.
-    """
-    try:
-        while room.acquire() and not closed.is_set():
-            future = next(futures)
-            future.add_done_callback(partial(_hand_on, ready, end.count))
-            end.count += 1
-    except StopIteration:
-        pass
-    except BaseException as error:  # carried to the consumer, who raises it
-        end.error = error
-    finally:
-        _close(futures)
-    ready.put(end)
-
-
-def _hand_on(
-    ready: "Queue[Placed[Future[Out]] | _End[In]]", place: int, future: Future[Out]
-) -> None:
-    ready.put((place, future))
-
-
-class _Arrivals(Generic[Out]):
-    """What has come of items that were begun in order; nothing yet of the one at `oldest`."""
-
-    def __init__(self) -> None:
-        self.oldest = 0
-        self._beyond: set[int] = set()
-        self._kept: dict[int, Out] = {}
-
-    @property
-    def count(self) -> int:
-        """How many have come."""
-        return self.oldest + len(self._beyond)
-
-    def add(self, place: int, item: Out) -> int:
-        """Keep one that has come; gives by how many places the oldest has moved on."""
-        self._kept[place] = item
-        self._beyond.add(place)
-        before = self.oldest
-        while self.oldest in self._beyond:
-            self._beyond.remove(self.oldest)
-            self.oldest += 1
-        return self.oldest - before
-
-    def give(self, *, past_oldest: bool) -> list[Placed[Out]]:
-        """Those not given yet, in order: up to the oldest, or past it, too."""
-        places = sorted(place for place in self._kept if past_oldest or place < self.oldest)
-        return [(place, self._kept.pop(place)) for place in places]
-
-
-def _as_ready(
-    ready: "Queue[Placed[Future[Out]] | _End[In]]", end: _End[In], room: Semaphore, most: int
-) -> Iterator[Placed[Future[Out]]]:
-    """Give what is through, and make room once the oldest one is; make more if one is stuck."""
-    arrivals = _Arrivals[Future[Out]]()
-    is_wide = has_ended = False
-    while not has_ended or arrivals.oldest < end.count:
-        try:
-            got = ready.get(timeout=None if is_wide else STUCK)
-        except Empty:
-            if arrivals.count < end.count:  # it is not upstream that is waited for
-                is_wide = True
-                _give_room(room, most - AT_ONCE)
-        else:
-            if isinstance(got, _End):
-                has_ended = True
-            else:
-                _give_room(room, arrivals.add(*got))
-        yield from arrivals.give(past_oldest=is_wide)
-    if end.error is not None:
-        raise end.error
-
-
-def _give_room(room: Semaphore, places: int) -> None:
-    for _ in range(places):
-        room.release()
-
-
-def _run_ahead(
-    upstream: Iterable[In], queue: "Queue[In | _End[In]]", room: Semaphore, closed: Event
-) -> None:
-    end: _End[In] = _End()
+    """Begin each item once there is a place for it; whatever ends comes into `ready`."""
+    count, error = 0, None
     try:
         items = iter(upstream)
-        while room.acquire() and not closed.is_set():
-            queue.put(next(items))
+        while room.wait():
+            future = submit(next(items))
+            room.begin(future)
+            future.add_done_callback(ready.put)
+            count += 1
     except StopIteration:
         pass
-    except BaseException as error:  # carried to the consumer, who raises it
-        end = _End(error)
+    except BaseException as raised:  # carried to the consumer, who raises it
+        error = raised
     finally:
         _close(upstream)
-    queue.put(end)
+    ready.put(_End(count, error))
 
 
 def _name(function: Callable[[In], Out]) -> str:

@@ -1,6 +1,5 @@
 """Keeps a catalogue embedded for good: what changes is embedded within seconds."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import Protocol
 
 from shelfsight.backfill import Parts, flow
 from shelfsight.errors import DatabaseAwayError, DatabaseError
+from shelfsight.leases import Hold, Mark, Page, Take, each
 from shelfsight.records import Embedded, Product, Selection
 from shelfsight.report import Report
-from shelfsight.runs import Mark, Page, Take
 from shelfsight.seams import Catalog, ChangeQueue
 from shelfsight.sweep import Sweeper
 
@@ -91,13 +90,13 @@ def _session(watching: Watching, parts: Parts, report: Report, heard: Heard, sto
     """Work for a while."""
     changes = _Changes(watching, heard, stop)
     try:
-        for saved in flow(parts, changes.pages(), parts.embed, stop):
-            take, products, began = changes.begun.popleft()
-            if saved:
-                report.add(saved)
-                heard.changed(saved, monotonic() - began)
-            left = {product.id for product in products} - {item.product.id for item in saved}
-            if left and not take.lost:  # what is stored of them changed meanwhile: due again
+        for page in flow(parts, changes.pages(), each(parts.embed), stop):
+            products, began = changes.begun.pop(page.mark.lease)
+            if page.items:
+                report.add(page.items)
+                heard.changed(page.items, monotonic() - began)
+            left = {product.id for product in products} - {item.product.id for item in page.items}
+            if left and not page.mark.lease.lost:  # what is stored of them changed: due again
                 watching.queue.add(sorted(left), as_change=True)
     finally:
         changes.over.set()
@@ -112,7 +111,7 @@ class _Changes:
         self._stop = stop
         self._is_told = watching.queue.is_told()
         self.over = Event()
-        self.begun: deque[tuple[Take, list[Product], float]] = deque()
+        self.begun: dict[Hold, tuple[list[Product], float]] = {}
 
     def pages(self) -> Iterator[Page[Product]]:
         """What is due of each take, until the session is over.
@@ -139,7 +138,7 @@ class _Changes:
         chosen = Selection(variants=take.variants)
         products = [p for page in self._watching.catalog.pages(chosen, PAGE) for p in page]
         if products:
-            self.begun.append((take, products, began))
+            self.begun[take] = products, began
             yield Page(items=products, mark=Mark(lease=take))
         else:
             self._watching.queue.drop(take)

@@ -62,12 +62,13 @@ def test_a_server_that_dies_ends_the_run_and_what_was_stored_stays(
     assert f"{models.url} gave no usable answer within 1 s" in said
     assert "run again once it is well (what is stored stays)" in said
     result = json.loads(done.stdout.splitlines()[-1])
-    assert (result["embedded"], result["failed"]) == (PRODUCTS // 2, 0)
-    assert len(stored(shop)) == PRODUCTS // 2
+    assert PRODUCTS // 2 <= result["embedded"] < PRODUCTS
+    assert (result["failed"], len(stored(shop))) == (0, result["embedded"])
     assert failures(shop) == {}
 
     models.before = None
-    assert shelfsight.result(**by(models))["embedded"] == PRODUCTS // 2
+    left = PRODUCTS - result["embedded"]
+    assert shelfsight.result(**by(models))["embedded"] == left
     assert len(stored(shop)) == PRODUCTS
 
 

@@ -164,7 +164,7 @@ def test_json_is_an_object_a_line_and_the_last_is_the_result(shop: Command) -> N
     )
     events = [line["event"] for line in lines]
     assert events[:2] == ["configuration", "start"]
-    assert sorted(events[2:-1]) == ["batch"] * 2 + ["product"] * 8 + ["stored"] * 2
+    assert sorted(events[2:-1]) == ["batch"] * 2 + ["product"] * 8 + ["stored"] * 4
     assert lines[1] == {"event": "start", "products": 8, "batches": 2}
     result = lines[-1]
     assert result["event"] == "result"

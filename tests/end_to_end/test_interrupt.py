@@ -1,5 +1,6 @@
 """Ctrl-C: what was begun is finished, what is reported is stored, and a second one ends it."""
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,13 +11,15 @@ from threading import Event
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.end_to_end.command import PATIENCE, Command
 from tests.end_to_end.conftest import command
 from tests.end_to_end.picture_host import PictureHost, draw, png, send
 from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
+from tests.integration.remote.scripted_server import Server, serving
 
-STOPPING = "Stopping after the page in hand; Ctrl-C again stops at once.\n"
+STOPPING = "Stopping after the batch in hand; Ctrl-C again stops at once.\n"
 PRODUCTS = 12
 
 
@@ -69,7 +72,8 @@ def test_the_first_finishes_what_was_begun_reports_it_and_the_next_run_does_the_
         events = before + read_until(process, lambda events: events[-1]["event"] == "result")
         assert process.wait(PATIENCE) == 130
     result = events[-1]
-    assert count(events, "batch") == count(events, "stored")
+    told = sum(event["products"] for event in events if event["event"] == "stored")
+    assert told == result["found"]
     assert (result["interrupted"], result["exit_status"]) == (True, 130)
     assert result["found"] == result["embedded"] == len(stored(url)) < PRODUCTS
     assert result["found"] + result["remaining"] == PRODUCTS
@@ -78,19 +82,42 @@ def test_the_first_finishes_what_was_begun_reports_it_and_the_next_run_does_the_
     assert len(stored(url)) == PRODUCTS
 
 
-def test_the_second_stops_at_once_and_still_reports_what_is_stored(
-    shop: Command, gate: Gate, url: str
-) -> None:
+def test_a_picture_that_hangs_is_not_waited_for(shop: Command, gate: Gate, url: str) -> None:
     with shop.started("backfill", "--json", "--all", "--batch-size=2") as process:
-        before = read_until(process, lambda events: count(events, "stored") == 3)
+        read_until(process, lambda events: count(events, "stored") == PRODUCTS - 1)
         assert gate.reached.wait(PATIENCE)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert not gate.open.is_set()
+    assert len(stored(url)) == PRODUCTS - 1
+
+
+def test_the_second_stops_at_once_and_still_reports_what_is_stored(shop: Command, url: str) -> None:
+    reached, go_on = Event(), Event()
+
+    async def waits_at_the_third(request: web.Request, body: dict) -> None:
+        if len(server.bodies(request.path)) > 3 and "texts" in body:
+            reached.set()
+            while not go_on.is_set():
+                await asyncio.sleep(0.01)
+
+    server = Server()
+    server.before = waits_at_the_third
+    with (
+        serving(server.handle) as address,
+        shop.started(
+            "backfill", "--json", "--all", "--batch-size=2", EMBEDDING_SERVER_URL=address
+        ) as process,
+    ):
+        assert reached.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
         assert read_stopping(process) == STOPPING
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
-        assert not gate.open.is_set()
-        events = before + read_until(process, lambda events: events[-1]["event"] == "result")
-    assert events[-1]["found"] == len(stored(url)) == 6
+        assert not go_on.is_set()
+        go_on.set()
+        events = read_until(process, lambda events: events[-1]["event"] == "result")
+    assert events[-1]["found"] == len(stored(url)) < PRODUCTS
 
 
 def test_a_terminating_signal_ends_it_as_the_first_does(

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment costs the page in hand; after the next run nothing shows it."""
+"""`kill -9` at any moment costs the batch in hand; after the next run nothing shows it."""
 
 import json
 import random

@@ -1,7 +1,9 @@
 """A page of products becomes vectors; what fails for one fails for it alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from threading import Event
 
 import numpy as np
 import pytest
@@ -159,7 +161,38 @@ def test_a_product_with_an_image_that_is_not_needed_is_not_taken_for_empty(
 def test_progress_hears_of_every_product() -> None:
     heard: list[int] = []
     with closing(PageEmbedder(HashEmbedder(), WeightedMean(Weights()), heard.append)) as pages:
-        items = pages.embed([product(f"Mug {n}") for n in range(150)])
-    assert len(items) == sum(heard) == 150
-    assert len(heard) > 1
-    assert [item.product.title for item in items] == [f"Mug {n}" for n in range(150)]
+        items = pages.embed([product(f"Mug {n}") for n in range(50)])
+    assert heard == [50]
+    assert [item.product.title for item in items] == [f"Mug {n}" for n in range(50)]
+
+
+def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() -> None:
+    class Meeting(HashEmbedder):
+        """Has the first picture, and the first text, under way until all pages are there."""
+
+        def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+            assert all_there.wait(10)
+            return super().embed_images(pictures)
+
+        def embed_texts(
+            self, texts: Sequence[str], *, query: bool = False
+        ) -> list[Vector | Failure]:
+            assert all_there.wait(10)
+            return super().embed_texts(texts, query=query)
+
+    all_there = Event()
+    embedder = Meeting()
+    same, copies = picture(1), [picture(1, f"copy {n}.png") for n in range(2)]
+    asked = [[product("Mug", same)], [product("Mug", same)], *([product("Mug", c)] for c in copies)]
+    with (
+        closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages,
+        ThreadPoolExecutor(len(asked)) as threads,
+    ):
+        futures = [threads.submit(pages.embed, page) for page in asked]
+        Event().wait(0.2)
+        all_there.set()
+        items = [future.result()[0] for future in futures]
+    assert (embedder.images_embedded, embedder.texts_embedded) == (1, 1)
+    for item in items:
+        np.testing.assert_array_equal(item.combined, items[0].combined)
+    assert [p.pixels for p in (same, *copies)] == [None] * 3

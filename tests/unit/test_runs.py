@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.records import Selection
-from shelfsight.runs import Cut, Job, KeyRange, Lease, marked
+from shelfsight.runs import IN_HAND, Cut, Job, KeyRange
 
 
 def job(batch_size: int = 150) -> Job:
@@ -42,11 +42,6 @@ def test_ranges_that_are_put_together_hold_the_same(due: int, batch_size: int) -
     assert {one.last for one in wide.ranges} <= {one.last for one in fine.ranges}
 
 
-@given(st.lists(st.lists(st.text(min_size=1), min_size=1)))
-def test_the_marks_of_a_lease_are_a_chain(pages: list[list[str]]) -> None:
-    lease = Lease(run=1, number=1, fence=1, range=KeyRange(after="a"))
-    given_ = list(marked(lease, pages, str))
-    marks = [page.mark for page in given_]
-    assert [list(page.items) for page in given_] == (pages or [[]])
-    assert [mark.before for mark in marks] == ["a", *(mark.position for mark in marks[:-1])]
-    assert [mark.is_last for mark in marks] == [False] * (len(marks) - 1) + [True]
+@given(st.integers(1, 10_000))
+def test_a_worker_has_a_batch_in_hand_at_the_most(batch_size: int) -> None:
+    assert IN_HAND * job(batch_size).page <= max(batch_size, IN_HAND)

@@ -1,4 +1,4 @@
-"""Stages overlap, keep order, stay bounded, and end when they should."""
+"""A stage does several items at a time, stays bounded, and ends when it should."""
 
 import threading
 from collections.abc import Iterator
@@ -9,45 +9,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight import stage as stage_module
-from shelfsight.stage import in_order, placed, stage, stage_past_stuck
+from shelfsight.stage import abreast
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage_module, "STUCK", 0.01)
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
-def test_every_item_comes_through_once_and_in_order(items: list[int], depth: int) -> None:
-    doubled = stage(lambda item: item * 2, stage(lambda item: item + 1, items), depth=depth)
-    assert list(doubled) == [(item + 1) * 2 for item in items]
+def test_every_item_comes_through_once(items: list[int], at_once: int) -> None:
+    more = abreast(lambda item: item + 1, items, at_once=at_once)
+    doubled = list(abreast(lambda item: item * 2, more, at_once=at_once))
+    assert sorted(doubled) == sorted((item + 1) * 2 for item in items)
 
 
-def test_upstream_works_on_the_next_item_while_this_one_is_handled() -> None:
-    second_begun = Event()
+@given(st.lists(st.integers()))
+def test_one_at_a_time_they_keep_their_order(items: list[int]) -> None:
+    assert list(abreast(lambda item: item, items, at_once=1)) == items
 
-    def upstream() -> Iterator[int]:
-        yield 1
-        second_begun.set()
-        yield 2
+
+def test_the_next_item_is_at_work_while_this_one_is() -> None:
+    met = threading.Barrier(2)
 
     def handle(item: int) -> int:
-        assert second_begun.wait(10), "the second item was not begun while the first was handled"
+        met.wait(10)
         return item
 
-    assert list(stage(handle, upstream())) == [1, 2]
+    assert sorted(abreast(handle, [1, 2], at_once=2)) == [1, 2]
 
 
-def test_upstream_begins_nothing_for_which_there_is_no_room() -> None:
+def test_no_more_are_begun_than_have_a_place_until_the_caller_is_done_with_one() -> None:
     begun: list[int] = []
-    full = Event()
+    asked = {number: Event() for number in range(100)}
 
     def upstream() -> Iterator[int]:
         for number in range(100):
             begun.append(number)
-            if number == 2:
-                full.set()
+            asked[number].set()
             yield number
 
-    items = stage(lambda item: item, upstream(), depth=2)
-    assert next(items) == 0
-    assert full.wait(10)
-    assert len(begun) == 3  # one handled, two ahead
+    items = abreast(lambda item: item, upstream(), at_once=3)
+    next(items)
+    assert asked[2].wait(10)
+    assert not asked[3].wait(0.1)
+    next(items)
+    next(items)
+    assert asked[4].wait(10)
+    assert not asked[5].wait(0.1)
+    assert begun == [0, 1, 2, 3, 4]
     items.close()
 
 
@@ -58,7 +68,7 @@ def test_a_bug_upstream_is_raised_after_the_items_before_it() -> None:
 
     seen = []
     with pytest.raises(KeyError, match="a bug"):
-        for item in stage(lambda item: item, upstream()):
+        for item in abreast(lambda item: item, upstream(), at_once=2):
             seen.append(item)  # noqa: PERF402
     assert seen == [1]
 
@@ -70,24 +80,11 @@ def test_a_bug_in_the_stage_ends_the_threads_before_it() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(stage(fail, stage(lambda item: item, iter(range(10**9)))))
+        endless = abreast(lambda item: item, iter(range(10**9)), at_once=2)
+        list(abreast(fail, endless, at_once=2))
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
         assert not thread.is_alive()
-
-
-def test_once_stopped_no_item_is_begun_and_what_is_done_comes_out() -> None:
-    stop = Event()
-    handled: list[int] = []
-
-    def handle(item: int) -> int:
-        handled.append(item)
-        if item == 2:
-            stop.set()
-        return item
-
-    assert list(stage(handle, iter(range(10)), stop=stop)) == [0, 1, 2]
-    assert handled == [0, 1, 2]
 
 
 def test_closing_early_closes_the_generator_at_the_source() -> None:
@@ -99,89 +96,113 @@ def test_closing_early_closes_the_generator_at_the_source() -> None:
         finally:
             closed.set()
 
-    items = stage(lambda item: item, stage(lambda item: item, upstream()))
-    assert next(items) == 0
+    inner = abreast(lambda item: item, upstream(), at_once=2)
+    items = abreast(lambda item: item, inner, at_once=2)
+    next(items)
     items.close()
     assert closed.wait(10)
 
 
-@given(st.lists(st.integers()), st.integers(2, 5))
-def test_past_stuck_items_come_through_once_and_in_order(items: list[int], most: int) -> None:
-    more = stage_past_stuck(lambda item: item + 1, items, most=most)
-    doubled = stage(placed(lambda item: item * 2), more)
-    assert list(in_order(doubled)) == [(item + 1) * 2 for item in items]
-
-
-@given(st.permutations(range(20)))
-def test_items_that_come_in_any_order_are_put_in_theirs(places: list[int]) -> None:
-    assert list(in_order((place, str(place)) for place in places)) == list(map(str, range(20)))
-
-
-def test_no_more_than_two_are_begun_while_none_is_stuck(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stage_module, "STUCK", 100)
-    busy, busiest, lock = 0, 0, threading.Lock()
+def test_once_stopped_nothing_more_comes_out_and_what_was_taken_up_before_does() -> None:
+    stop, taken_up = Event(), Event()
+    handled: list[int] = []
 
     def handle(item: int) -> int:
-        nonlocal busy, busiest
-        with lock:
-            busy += 1
-            busiest = max(busiest, busy)
-        Event().wait(0.002 if item % 2 else 0.001)
-        with lock:
-            busy -= 1
+        taken_up.set()
+        stop.wait(10)
+        handled.append(item)
         return item
 
-    assert list(stage_past_stuck(handle, range(200), most=5)) == [(n, n) for n in range(200)]
-    assert busiest == 2
+    first = abreast(lambda item: item, iter(range(10**9)), at_once=2, stop=stop)
+    out: list[int] = []
+    stopping = threading.Thread(target=lambda: (taken_up.wait(10), stop.set()))
+    stopping.start()
+    out.extend(abreast(handle, first, at_once=2))
+    stopping.join()
+    assert sorted(out) == sorted(handled)
+    assert 1 <= len(out) <= 3
 
 
-def test_while_one_is_stuck_so_many_others_come_before_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+@pytest.mark.usefixtures("impatient")
+def test_while_one_is_stuck_so_many_others_come_before_it() -> None:
     begun: list[int] = []
     others_are_out = Event()
 
     def handle(item: int) -> int:
         begun.append(item)
-        if item == 0:
+        if item < 4:
             assert others_are_out.wait(10)
         return item
 
-    items = stage_past_stuck(handle, iter(range(100)), most=4)
-    assert {next(items)[1] for _ in range(3)} == {1, 2, 3}
-    assert begun == [0, 1, 2, 3]
+    items = abreast(handle, iter(range(100)), at_once=2, most=6)
+    early = [next(items) for _ in range(20)]
+    assert set(early).isdisjoint(range(4))
+    assert set(range(4)) <= set(begun)
     others_are_out.set()
-    assert sorted(item for _, item in items) == [0, *range(4, 100)]
+    assert sorted([*early, *items]) == list(range(100))
 
 
-def test_what_is_stuck_does_not_wait_for_what_upstream_waits_for(
+@pytest.mark.usefixtures("impatient")
+def test_no_more_than_the_most_are_at_work_however_many_are_stuck() -> None:
+    at_work: set[int] = set()
+    go_on = Event()
+
+    def handle(item: int) -> int:
+        at_work.add(item)
+        assert go_on.wait(10)
+        return item
+
+    items = abreast(handle, iter(range(20)), at_once=2, most=5)
+    out: list[int] = []
+    consumer = threading.Thread(target=lambda: out.extend(items))
+    consumer.start()
+    Event().wait(0.5)
+    assert at_work == set(range(5))
+    go_on.set()
+    consumer.join(10)
+    assert sorted(out) == list(range(20))
+
+
+def test_places_of_those_that_were_stuck_are_not_given_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Once they are through, it is as many at a time as before."""
     monkeypatch.setattr(stage_module, "STUCK", 0.01)
-    first_is_out = Event()
+    busy, busiest, lock = 0, 0, threading.Lock()
+    late = Event()
 
-    def upstream() -> Iterator[int]:
-        yield 1
-        assert first_is_out.wait(10)
-        yield 2
+    def handle(item: int) -> int:
+        nonlocal busy, busiest
+        if item < 2:
+            late.wait(10)
+            return item
+        with lock:
+            busy += 1
+            busiest = max(busiest, busy)
+        Event().wait(0.002)
+        with lock:
+            busy -= 1
+        return item
 
-    items = stage_past_stuck(lambda item: item, upstream(), most=4)
-    assert next(items) == (0, 1)
-    first_is_out.set()
-    assert list(items) == [(1, 2)]
+    items = abreast(handle, iter(range(200)), at_once=2, most=4)
+    for _ in range(50):
+        next(items)
+    late.set()
+    monkeypatch.setattr(stage_module, "STUCK", 100)
+    for _ in range(50):
+        next(items)
+    busiest = 0
+    assert len(list(items)) == 100
+    assert busiest <= 2
 
 
-def test_a_pause_of_upstream_is_nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+@pytest.mark.usefixtures("impatient")
+def test_a_pause_of_upstream_is_nothing_stuck() -> None:
     too_many = Event()
 
     def upstream() -> Iterator[int]:
         yield 0
         Event().wait(0.2)  # many times as long as what counts as stuck
-        monkeypatch.setattr(stage_module, "STUCK", 100)
         yield from range(1, 100)
 
     def handle(item: int) -> int:
@@ -189,31 +210,22 @@ def test_a_pause_of_upstream_is_nothing_stuck(monkeypatch: pytest.MonkeyPatch) -
             too_many.set()
         return item
 
-    items = stage_past_stuck(handle, upstream(), most=5)
-    assert [next(items) for _ in range(2)] == [(0, 0), (1, 1)]
+    items = abreast(handle, upstream(), at_once=2, most=5)
+    assert {next(items) for _ in range(2)} == {0, 1}
     assert not too_many.wait(0.2)
     items.close()
 
 
-def test_a_bug_past_stuck_is_raised_after_the_items_before_it_and_ends_the_threads() -> None:
-    before = set(threading.enumerate())
-    seen: list[int] = []
+@pytest.mark.usefixtures("impatient")
+def test_what_is_through_does_not_wait_for_what_upstream_waits_for() -> None:
+    first_is_out = Event()
 
-    def fail(item: int) -> int:
-        return item // (2 - item)
+    def upstream() -> Iterator[int]:
+        yield 1
+        assert first_is_out.wait(10)
+        yield 2
 
-    with pytest.raises(ZeroDivisionError):
-        upstream = stage(lambda n: n, iter(range(10**9)))
-        seen.extend(in_order(stage_past_stuck(fail, upstream, most=3)))
-    assert seen == [0, 1]
-    for thread in set(threading.enumerate()) - before:
-        thread.join(10)
-        assert not thread.is_alive()
-
-
-def test_once_stopped_nothing_more_comes_out_past_stuck() -> None:
-    stop = Event()
-    items = stage_past_stuck(lambda item: item, iter(range(10**9)), most=3, stop=stop)
-    assert next(items) == (0, 0)
-    stop.set()
-    assert list(items) == []
+    items = abreast(lambda item: item, upstream(), at_once=2, most=4)
+    assert next(items) == 1
+    first_is_out.set()
+    assert list(items) == [2]

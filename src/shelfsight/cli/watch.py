@@ -35,7 +35,7 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
     is tried again when its time has come. Newest and oldest changes take turns. Several watches
     share the work; while a backfill is at work they leave to it what is due, and embed changes.
 
-    A database that goes away is waited for. Ctrl-C and SIGTERM finish the page in hand.
+    A database that goes away is waited for. Ctrl-C and SIGTERM finish the batch in hand.
 
     Exit status: 0 ended by a signal; 1 it broke; 2 wrong usage; 130 ended by a second signal.
     """

@@ -1,85 +1,67 @@
 """From a page of products and pictures to a page of products with vectors."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from threading import Lock
+from typing import Generic, TypeVar
 
 from shelfsight.embedding.fusion import mean_of
 from shelfsight.embedding.text import product_text
 from shelfsight.records import NO_CONTENT, Embedded, Failure, Picture, Pictured, Product, Vector
 from shelfsight.seams import Embedder, Fusion
 
-CHUNK = 64
-"""Products embedded before the progress moves: a few batches for either model."""
-
 AT_ONCE = 2
-"""Chunks of either kind under way: a server that is done with one has the next already."""
+"""Pages of which either kind is under way: a server that is done with one has the next already."""
 
+Item = TypeVar("Item")
 Results = dict[str, Vector | Failure]
-EmbedKeys = Callable[[Sequence[str]], Results]
 
 
 class PageEmbedder:
-    """Embeds each picture and each text once, then fuses; `advanced` hears of every chunk."""
+    """Embeds each picture and each text once, then fuses; `advanced` hears of every page.
+
+    Several threads may embed pages at the same time: what two of them have in common is embedded
+    for one of them.
+    """
 
     def __init__(self, embedder: Embedder, fusion: Fusion, advanced: Callable[[int], None]) -> None:
         self._embedder = embedder
         self._fusion = fusion
         self._advanced = advanced
-        self._pictures = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="embed pictures")
-        self._texts = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="embed texts")
+        self._pictures = _Kind("pictures", self._embed_pictures, _is_new)
+        self._texts = _Kind("texts", embedder.embed_texts, bool)
 
     def embed(self, page: Sequence[Pictured]) -> list[Embedded]:
         """Give each product up to three vectors; what fails for one fails for it alone.
 
         A text that is not needed is not embedded; an image that is not needed has no pictures.
         """
-        chunks = [page[start : start + CHUNK] for start in range(0, len(page), CHUNK)]
-        new = _without_vector(page)
-        hashes = [[one.content_hash for item in chunk for one in item.pictures] for chunk in chunks]
-        texts = [[_text(item.product) for item in chunk] for chunk in chunks]
-        of_hash, of_text = Results(), Results()
-        embedded: list[Embedded] = []
-        images_begun = _begin(self._pictures, partial(self._embed_pictures, new), hashes)
-        texts_begun = _begin(self._texts, self._embed_texts, texts)
-        try:
-            for chunk, own, images, words in zip(
-                chunks, texts, images_begun, texts_begun, strict=True
-            ):
-                of_hash |= images.result()
-                of_text |= words.result()
-                embedded += [
-                    self._fuse(item, text, of_text.get(text), of_hash)
-                    for item, text in zip(chunk, own, strict=True)
-                ]
-                self._advanced(len(chunk))
-        finally:
-            for future in (*images_begun, *texts_begun):
-                future.cancel()
+        texts = [_text(item.product) for item in page]
+        pictures = _by_content(page)
+        images_begun = self._pictures.begin(pictures)
+        of_text = _results(self._texts.begin({text: text for text in texts}))
+        of_hash = _results(images_begun)
+        for content_hash, same in pictures.items():
+            _share(same, of_hash.get(content_hash))
+        embedded = [
+            self._fuse(item, text, of_text.get(text), of_hash)
+            for item, text in zip(page, texts, strict=True)
+        ]
+        self._advanced(len(page))
         return embedded
 
     def close(self) -> None:
         """End the threads."""
-        self._pictures.shutdown()
-        self._texts.shutdown()
+        self._pictures.close()
+        self._texts.close()
 
-    def _embed_texts(self, texts: Sequence[str]) -> Results:
-        told = [text for text in texts if text]
-        vectors = self._embedder.embed_texts(told) if told else []
-        return dict(zip(told, vectors, strict=True))
-
-    def _embed_pictures(
-        self, new: Mapping[str, Sequence[Picture]], hashes: Sequence[str]
-    ) -> Results:
-        """Give each new picture its vector, equal files once."""
-        wanted = [same for one in hashes if (same := new.get(one))]
-        pixels = [same[0].pixels for same in wanted]
+    def _embed_pictures(self, new: Sequence[Sequence[Picture]]) -> list[Vector | Failure]:
+        """One vector for the pictures of each file, which they have before any page looks again."""
+        pixels = [same[0].pixels for same in new]
         results = self._embedder.embed_images([p for p in pixels if p is not None])
-        for same, result in zip(wanted, results, strict=True):
-            if not isinstance(result, Failure):
-                for picture in same:
-                    picture.vector, picture.pixels = result, None
-        return {same[0].content_hash: r for same, r in zip(wanted, results, strict=True)}
+        for same, result in zip(new, results, strict=True):
+            _share(same, result)
+        return results
 
     def _fuse(
         self,
@@ -106,30 +88,75 @@ class PageEmbedder:
             text_used=text,
             picture=usable[0] if usable else None,
             failures=tuple(failures),
+            files=item.files,
         )
 
 
-def _begin(
-    pool: ThreadPoolExecutor, embed: EmbedKeys, chunks: Iterable[Iterable[str]]
-) -> list[Future[Results]]:
-    """Have the keys of each chunk embedded that no chunk before it has."""
-    seen: set[str] = set()
-    futures = []
-    for chunk in chunks:
-        first = [key for key in dict.fromkeys(chunk) if key not in seen]
-        seen.update(first)
-        futures.append(pool.submit(embed, first))
-    return futures
+class _Kind(Generic[Item]):
+    """Pictures or texts: each is embedded once, however many pages want it at the same time."""
+
+    def __init__(
+        self,
+        name: str,
+        embed: Callable[[Sequence[Item]], list[Vector | Failure]],
+        is_needed: Callable[[Item], bool],
+    ) -> None:
+        self._embed = embed
+        self._is_needed = is_needed
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"embed {name}")
+        self._begun: dict[str, Future[Results]] = {}
+        self._lock = Lock()
+
+    def begin(self, wanted: Mapping[str, Item]) -> list[Future[Results]]:
+        """Have what is needed embedded, unless it is under way: what gives all results, by key."""
+        with self._lock:
+            new = {
+                key: item
+                for key, item in wanted.items()
+                if key not in self._begun and self._is_needed(item)
+            }
+            if new:
+                self._begun |= dict.fromkeys(new, self._pool.submit(self._results, new))
+            return list(dict.fromkeys(self._begun[key] for key in wanted if key in self._begun))
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _results(self, new: Mapping[str, Item]) -> Results:
+        try:
+            return dict(zip(new, self._embed([*new.values()]), strict=True))
+        finally:
+            with self._lock:
+                for key in new:
+                    del self._begun[key]
 
 
-def _without_vector(page: Sequence[Pictured]) -> dict[str, list[Picture]]:
-    """All pictures that have none yet, by content."""
-    new: dict[str, list[Picture]] = {}
+def _results(begun: Sequence[Future[Results]]) -> Results:
+    return {key: result for future in begun for key, result in future.result().items()}
+
+
+def _by_content(page: Sequence[Pictured]) -> dict[str, list[Picture]]:
+    """The pictures of a page, those of equal files together."""
+    found: dict[str, list[Picture]] = {}
     for item in page:
         for picture in item.pictures:
-            if picture.vector is None:
-                new.setdefault(picture.content_hash, []).append(picture)
-    return new
+            found.setdefault(picture.content_hash, []).append(picture)
+    return found
+
+
+def _is_new(same: Sequence[Picture]) -> bool:
+    return all(picture.vector is None for picture in same)
+
+
+def _share(same: Sequence[Picture], result: Vector | Failure | None) -> None:
+    """Let equal pictures have the vector that there is, and let go of their pixels."""
+    vectors = [picture.vector for picture in same if picture.vector is not None]
+    if not isinstance(result, Failure) and result is not None:
+        vectors.append(result)
+    if vectors:
+        for picture in same:
+            picture.vector, picture.pixels = vectors[0], None
 
 
 def _text(product: Product) -> str:

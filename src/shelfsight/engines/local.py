@@ -17,7 +17,7 @@ STDERR = 2
 
 
 def run(parts: Parts, job: Job, report: Report, progress: Progress) -> None:
-    """Run to the end; at the first Ctrl-C (or SIGTERM) finish the page in hand, then return.
+    """Run to the end; at the first Ctrl-C (or SIGTERM) finish the batch in hand, then return.
 
     Raises:
         KeyboardInterrupt: at the second.
@@ -36,7 +36,7 @@ def interruptible() -> Iterator[Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        os.write(STDERR, b"\nStopping after the page in hand; Ctrl-C again stops at once.\n")
+        os.write(STDERR, b"\nStopping after the batch in hand; Ctrl-C again stops at once.\n")
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, interrupt) for number in signals}

@@ -96,7 +96,7 @@ class Fleet:
                 self._put_to_work(member)
 
     def stop(self) -> None:
-        """Let them end, each after the page in hand; those that have none are not waited for."""
+        """Let them end, each after the batch in hand; those that have none are not waited for."""
         self._stops = True
         for member in self._members:
             member.actor.stop.remote()

@@ -53,7 +53,7 @@ class Worker:
             drain(self._parts, run, Report(), self._progress, self._stop)
 
     def stop(self) -> None:
-        """Let it end after the page in hand."""
+        """Let it end after the batch in hand."""
         self._stop.set()
 
     def said(self) -> list[str]:

@@ -1,20 +1,21 @@
 """One worker's leases of a run: claimed in order, kept alive, advanced page by page, let go."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from threading import Event, Lock, Thread
 
-from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight import statements
 from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError
+from shelfsight.leases import Counts, Hold, Lease, Mark, Take
 from shelfsight.records import Embedded
 from shelfsight.report import Report
-from shelfsight.runs import Hold, KeyRange, Lease, Mark, Take
+from shelfsight.runs import KeyRange
 from shelfsight.storage.queue import settle
 from shelfsight.storage.worker import is_gone, new_name
 
@@ -39,11 +40,8 @@ class Leases:
     another worker holds is waited for, since that worker may be lost.
     """
 
-    def __init__(
-        self, url: str, run: int, id_type: sql.SQL, say: Callable[[str], None], stop: Event
-    ) -> None:
+    def __init__(self, url: str, run: int, say: Callable[[str], None], stop: Event) -> None:
         self._claiming, self._beating = Database(url), Database(url, reconnect_seconds=1)
-        self._claim_range = QUERIES["claim"].format(id_type=id_type)
         self._values = {"run": run, "worker": new_name(), "lease": LEASE}
         self._run = run
         self._say = say
@@ -106,12 +104,18 @@ class Leases:
 
     def _claim(self) -> Lease | None:
         def work(connection: Connection) -> Lease | None:
-            row = connection.execute(self._claim_range, self._values).fetchone()
+            row = connection.execute(QUERIES["claim"], self._values).fetchone()
             if row is None:
                 return None
-            number, fence, after, last = row
-            range_ = KeyRange(after=after, last=last)
-            return Lease(run=self._run, number=number, fence=fence, range=range_)
+            number, fence, stored, left, products, failures = row
+            return Lease(
+                run=self._run,
+                number=number,
+                fence=fence,
+                ranges=tuple(KeyRange(after=after, last=last) for after, last in left),
+                stored=stored,
+                counts=Counts(products=Counter(products), failures=Counter(failures)),
+            )
 
         with self._lock:
             return None if self._is_over() else self._claiming.run(work)
@@ -162,46 +166,46 @@ class LeaseLostError(Exception):
         self.lease = lease
 
 
-def advance(connection: Connection, mark: Mark, page: Sequence[Embedded], id_type: sql.SQL) -> bool:
+def counted(page: Sequence[Embedded]) -> Counts:
+    """What became of a page's products."""
+    report = Report()
+    report.add(page)
+    counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}
+    return Counts(products=Counter(counts), failures=report.failures)
+
+
+def advance(connection: Connection, mark: Mark, page: Sequence[Embedded]) -> bool:
     """Move a lease on, in the transaction that stores the page; False if it was stored before.
 
     Raises:
-        LeaseLostError: the range has another holder, or lacks the page before this one.
+        LeaseLostError: the range has another holder, or lacks a page that this one stored.
     """
     lease = mark.lease
     if isinstance(lease, Take):
         if not settle(connection, lease):
             raise LeaseLostError(lease)
         return True
-    report = Report()
-    report.add(page)
-    counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}
+    if lease.has(mark):
+        return False
+    left = [(one.after, one.last) for one in lease.left(mark)]
+    counts = lease.counts + counted(page)
     values = {
         "run": lease.run,
         "number": lease.number,
         "fence": lease.fence,
         "lease": LEASE,
-        "before": mark.before,
-        "position": mark.position,
-        "is_last": mark.is_last,
-        "counts": Jsonb(counts),
-        "failures": Jsonb(dict(report.failures)),
+        "stored": lease.stored,
+        "left": Jsonb(left),
+        "is_done": not left,
+        "counts": Jsonb(counts.products),
+        "failures": Jsonb(counts.failures),
     }
-    statement = QUERIES["advance"].format(
-        id_type=id_type, counts=_added("Counts"), failures=_added("Failures")
-    )
-    if connection.execute(statement, values).rowcount:
+    if connection.execute(QUERIES["advance"], values).rowcount:
         return True
-    row = connection.execute(QUERIES["has_advanced"].format(id_type=id_type), values).fetchone()
+    row = connection.execute(QUERIES["has_advanced"], values).fetchone()
     if row is None or not row[0]:
         raise LeaseLostError(lease)
     return False
-
-
-def _added(column: str) -> sql.Composable:
-    return QUERIES["added"].format(
-        column=sql.Identifier(column), more=sql.Placeholder(column.lower())
-    )
 
 
 def _execute(connection: Connection, *, name: str, values: Mapping[str, object]) -> None:

@@ -1,7 +1,5 @@
 -- name: begin_page
--- A page that a crash of the server loses is due again: its commit need not wait for the disk.
 LOCK TABLE "ProductEmbeddings" IN ROW EXCLUSIVE MODE;
-SET LOCAL synchronous_commit = off;
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
 -- name: table

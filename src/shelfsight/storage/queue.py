@@ -11,7 +11,7 @@ from psycopg import sql
 from shelfsight import statements
 from shelfsight.database import Connection, Transactions, Work, columns
 from shelfsight.errors import SchemaError
-from shelfsight.runs import Take
+from shelfsight.leases import Take
 from shelfsight.storage.triggers import are_there
 from shelfsight.storage.worker import is_gone, new_name
 

@@ -67,8 +67,7 @@ class PostgresLedger:
         self, run: Run, stop: Event, say: Callable[[str], None]
     ) -> AbstractContextManager[Any]:
         """The ranges of a run, one after another, until all are done or `stop` is set."""
-        id_type = self._database.run(_id_type, read_only=True)
-        return Leases(self._database.url, run.id, id_type, say, stop)
+        return Leases(self._database.url, run.id, say, stop)
 
     def close(self, run: Run) -> Run:
         """Close a run of which nothing is left; gives it as it stands."""

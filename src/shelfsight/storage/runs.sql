@@ -37,7 +37,9 @@ UPDATE "BackfillLeases" AS l
 SET "Worker" = %(worker)s, "Fence" = l."Fence" + 1, "ExpiresAt" = now() + %(lease)s::interval
 FROM free
 WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
-RETURNING l."Number", l."Fence", coalesce(l."Position", l."After")::text, l."Last"::text
+RETURNING l."Number", l."Fence", l."Stored",
+  coalesce(l."Left", jsonb_build_array(jsonb_build_array(l."After"::text, l."Last"::text))),
+  l."Counts", l."Failures"
 
 -- name: is_left
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL)
@@ -63,27 +65,20 @@ WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
   AND "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval
 
 -- name: advance
--- Nothing is updated where another tenure has begun, or where the page before this one is missing.
+-- Nothing is updated where another tenure has begun, or where a page that was stored is missing.
 UPDATE "BackfillLeases"
-SET "Position" = %(position)s::{id_type}, "ExpiresAt" = now() + %(lease)s::interval,
-    "DoneAt" = CASE WHEN %(is_last)s THEN now() END,
-    "Counts" = {counts}, "Failures" = {failures}
+SET "Left" = %(left)s, "Stored" = "Stored" + 1, "ExpiresAt" = now() + %(lease)s::interval,
+    "DoneAt" = CASE WHEN %(is_done)s THEN now() END,
+    "Counts" = %(counts)s, "Failures" = %(failures)s
 WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "DoneAt" IS NULL
-  AND coalesce("Position", "After") IS NOT DISTINCT FROM %(before)s::{id_type}
-
--- name: added
--- Two objects of counts as one.
-(SELECT coalesce(jsonb_object_agg(key, total), '{{}}') FROM (
-  SELECT key, sum(value::bigint) AS total
-  FROM (SELECT * FROM jsonb_each_text({column}) UNION ALL SELECT * FROM jsonb_each_text({more})) AS b
-  GROUP BY key) AS t)
+  AND "Stored" = %(stored)s
 
 -- name: has_advanced
 -- Whether this very page was stored before: its commit went through, the answer was lost.
 SELECT EXISTS (
   SELECT FROM "BackfillLeases"
   WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s
-    AND "Position" IS NOT DISTINCT FROM %(position)s::{id_type} AND ("DoneAt" IS NOT NULL) = %(is_last)s)
+    AND "Stored" = %(stored)s + 1)
 
 -- name: close
 -- A closed run keeps the sums of its leases, and the leases go.

@@ -30,7 +30,10 @@ _OTHER_COLUMNS = {
     "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
 }
 
-_NEWER_COLUMNS = {"EmbeddingFailures": {"Host": "text"}}
+_NEWER_COLUMNS = {
+    "EmbeddingFailures": {"Host": "text"},
+    "BackfillLeases": {"Left": "jsonb", "Stored": "integer NOT NULL DEFAULT 0"},
+}
 """Columns that tables of ours did not always have."""
 
 _OFTEN_NULL = {

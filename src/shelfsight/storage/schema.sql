@@ -75,14 +75,16 @@ CREATE TABLE "BackfillRuns" (
 )
 
 -- name: BackfillLeases
--- A range of products behind "After" and up to "Last" (null: no bound), stored up to "Position".
+-- A range of products behind "After" and up to "Last" (null: no bound). Of a range that was begun,
+-- "Left" are the parts that are not stored yet, likewise, and "Stored" counts the pages that are.
 -- Each tenure has a "Fence" of its own; it ends at "ExpiresAt" unless the worker is heard of.
 CREATE TABLE "BackfillLeases" (
   "RunId" bigint NOT NULL REFERENCES "BackfillRuns" ("Id") ON DELETE CASCADE,
   "Number" integer NOT NULL,
   "After" {id_type},
   "Last" {id_type},
-  "Position" {id_type},
+  "Left" jsonb,
+  "Stored" integer NOT NULL DEFAULT 0,
   "Counts" jsonb NOT NULL DEFAULT '{{}}',
   "Failures" jsonb NOT NULL DEFAULT '{{}}',
   "Fence" integer NOT NULL DEFAULT 0,

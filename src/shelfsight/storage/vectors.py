@@ -10,14 +10,14 @@ from psycopg.types.json import Jsonb
 from shelfsight import statements
 from shelfsight.database import Connection, Database, columns, copy_rows
 from shelfsight.errors import SchemaError
+from shelfsight.leases import Mark
 from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Embedded, ModelPair, Stage, Vector
-from shelfsight.runs import Mark
 from shelfsight.seams import Fusion
 from shelfsight.storage import schema
 from shelfsight.storage.complete import array, complete
 from shelfsight.storage.failures import QUERIES, record_failures
 from shelfsight.storage.kept_files import as_json, keep_files
-from shelfsight.storage.leases import LeaseLostError, advance
+from shelfsight.storage.leases import LeaseLostError, advance, counted
 from shelfsight.storage.new_rows import copy_new, types_of
 from shelfsight.storage.stored_models import checked_table, hold, refuse_others
 
@@ -83,7 +83,7 @@ class PostgresVectorStore:
         def work(connection: Connection) -> list[Embedded]:
             self._table = hold(connection, self._table)
             whole = complete(connection, page, models, self._fusion, id_type)
-            if mark is not None and not advance(connection, mark, whole, id_type):
+            if mark is not None and not advance(connection, mark, whole):
                 return whole
             made = [item for item in whole if not item.is_untouched]
             staged = [self._staged(item, models) for item in made]
@@ -105,8 +105,8 @@ class PostgresVectorStore:
             return []
         except psycopg.errors.CardinalityViolation as error:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
-        if mark is not None and mark.is_last:
-            mark.lease.ended.set()
+        if mark is not None:
+            mark.lease.note(mark, counted(stored))
         return stored
 
     def recombine(self) -> int:

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 
+from shelfsight.leases import Lease
 from shelfsight.records import ModelPair
-from shelfsight.runs import Cut, Job, Lease, Run
+from shelfsight.runs import Cut, Job, Run
 
 
 class MemoryLedger:
@@ -22,7 +23,7 @@ class MemoryLedger:
         run = Run(id=len(self.runs) + 1, job=job, models=models, due=ranges.due)
         self.runs.append(run)
         self._leases[run.id] = [
-            Lease(run=run.id, number=number, fence=1, range=one)
+            Lease(run=run.id, number=number, fence=1, ranges=(one,))
             for number, one in enumerate(ranges.ranges, 1)
         ]
         return run, False

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from shelfsight.errors import ModelMismatchError
+from shelfsight.leases import Mark
 from shelfsight.records import (
     IMAGE_STAGES,
     TEXT_STAGES,
@@ -15,7 +16,6 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
-from shelfsight.runs import Mark
 from shelfsight.seams import Fusion
 
 Half = Literal["text", "image"]
@@ -62,8 +62,8 @@ class MemoryStore:
                 self._save(self._kept(item))
             self._keep_files(item)
             self._note_failures(item)
-        if mark is not None and mark.is_last:
-            mark.lease.ended.set()
+        if mark is not None:
+            mark.lease.note(mark)
         return whole
 
     def recombine(self) -> int:
