@@ -41,7 +41,10 @@ class Ends:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts(Ends):
-    """What a backfill is made of. `embed` turns a page into vectors made by `models`."""
+    """What a backfill is made of.
+
+    `embed` turns a page into vectors made by `models`, in several threads at the same time.
+    """
 
     fetcher: ImageFetcher
     embed: Embed
@@ -50,8 +53,8 @@ class Parts(Ends):
 def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: Event) -> None:
     """Give every chosen product its vectors, and count them in `report` as they are stored.
 
-    Reading, fetching, embedding and storing overlap. Once `stop` is set, the page that is being
-    embedded is still stored. What was stored stays, whatever is raised.
+    Reading, fetching, embedding and storing overlap. Once `stop` is set, what is being embedded is
+    still stored. What was stored stays, whatever is raised.
 
     Raises:
         ShelfsightError: the run cannot go on; a product's own failure does not raise.
@@ -112,8 +115,9 @@ def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
 
 
 def _read(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page[Product]]:
-    batches = partial(catalog.pages, job.selection, job.batch_size)
     for lease in leases:
+        chosen = job.selection if lease.ids is None else replace(job.selection, variants=lease.ids)
+        batches = partial(catalog.pages, chosen, job.batch_size)
         yield from pages(lease, batches, job.page, attrgetter("id"))
 
 

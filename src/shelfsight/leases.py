@@ -53,13 +53,14 @@ class Lease(Hold):
     """What was left of a range of a run; `fence` tells this tenure from every other of it.
 
     Its pages are stored in any order. `stored` is how many were, in this tenure and before, and
-    `counts` what became of their products.
+    `counts` what became of their products. `ids` are all that were due in it, where they were few.
     """
 
     run: int
     number: int
     fence: int
     ranges: tuple[KeyRange, ...]
+    ids: tuple[str, ...] | None = None
     stored: int = 0
     counts: Counts = field(default_factory=Counts)
     _read: list["Mark"] = field(default_factory=list)

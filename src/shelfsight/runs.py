@@ -1,5 +1,6 @@
 """A run of the backfill, cut into ranges of products that workers lease one after another."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -84,10 +85,15 @@ WHOLE = KeyRange()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """How many products are due, and the ranges that a run of them is made of."""
+    """How many products are due, and the ranges that a run of them is made of.
+
+    Where they are few among many `ids` are all of theirs, in order, found up to the id `last`.
+    """
 
     due: int
     ranges: tuple[KeyRange, ...]
+    ids: tuple[str, ...] | None = None
+    last: str | None = None
 
     def merged(self, job: Job) -> "Cut":
         """With neighbouring ranges put together, where there are many, up to `RANGE` products."""
@@ -97,6 +103,19 @@ class Cut:
         ]
         wider = (KeyRange(after=group[0].after, last=group[-1].last) for group in groups)
         return replace(self, ranges=tuple(wider))
+
+    def parts(self) -> Iterator[tuple[KeyRange, list[str] | None]]:
+        """Each range with its ids, if they are known. What comes behind `last` is one more then."""
+        if self.ids is None:
+            yield from ((one, None) for one in self.ranges)
+            return
+        start, places = 0, {id_: place for place, id_ in enumerate(self.ids, 1)}
+        for one in self.ranges:
+            end = places.get(one.last or "", len(self.ids))
+            yield replace(one, last=one.last or self.last), list(self.ids[start:end])
+            start = end
+        if self.ranges and self.ranges[-1].last is None:
+            yield KeyRange(after=self.last), None
 
 
 Outcome = Literal["running", "stopped", "done", "replaced"]

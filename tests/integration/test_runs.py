@@ -285,6 +285,33 @@ def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
     assert (second.embedded, embedder.texts_embedded, stored(database)) == (10, 10, 90)
 
 
+@pytest.mark.usefixtures("small_ranges")
+def test_where_few_are_due_a_run_knows_them_and_takes_what_comes_behind_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shelfsight.catalog.postgres.COUNT_WINDOW", 7)
+    fill(database, 200)
+    with worker(database) as (parts, _):
+        work(parts, job())
+    some = 'SELECT "ProductVariantId" FROM "ProductEmbeddings" ORDER BY random() LIMIT 9'
+    database.run(
+        lambda c: c.execute(f'DELETE FROM "ProductEmbeddings" WHERE "ProductVariantId" IN ({some})')
+    )
+    known: list[list[str] | None] = []
+
+    def look_and_add() -> None:
+        if not known:
+            of_ranges = rows(database, 'SELECT "Ids" FROM "BackfillLeases" ORDER BY "Number"')
+            known.extend(ids for (ids,) in of_ranges)
+            fill(database, 3, first=1000)
+
+    with worker(database, look_and_add) as (parts, embedder):
+        report = work(parts, job(batch_size=2))
+    assert [ids and len(ids) for ids in known] == [2, 2, 2, 2, 1, None]
+    assert embedder.texts_embedded == report.embedded == 9 + 3
+    assert stored(database) == 203
+
+
 def test_an_interrupted_run_that_embeds_all_anew_goes_on_where_it_stopped(
     database: Database,
 ) -> None:

@@ -1,5 +1,6 @@
 """How a run is cut, and how its pages are marked."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -40,6 +41,36 @@ def test_ranges_that_are_put_together_hold_the_same(due: int, batch_size: int) -
     assert [last for _, last in bounds[:-1]] == [after for after, _ in bounds[1:]]
     assert [bounds[0][0], bounds[-1][1]] == [None, None] if due else bounds == []
     assert {one.last for one in wide.ranges} <= {one.last for one in fine.ranges}
+
+
+@given(
+    due=st.integers(1, 5_000),
+    batch_size=st.integers(1, 200),
+    limit=st.integers(1, 6_000) | st.none(),
+    behind=st.booleans(),
+)
+def test_the_ids_of_few_are_shared_out_among_their_ranges(
+    due: int, batch_size: int, limit: int | None, *, behind: bool
+) -> None:
+    asked = job(batch_size)
+    ids = [str(UUID(int=number)) for number in range(1, due + 1)]
+    last = str(UUID(int=due + behind))  # whether something that is not due comes behind them
+    whole = cut(due, asked.grain)
+    if limit is not None and limit <= due:
+        ends = [*(one for one in ids[asked.grain - 1 : limit - 1 : asked.grain]), ids[limit - 1]]
+        starts = [None, *ends[:-1]]
+        ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
+        whole = Cut(due=due, ranges=tuple(ranges))
+    few = replace(whole, ids=tuple(ids), last=last).merged(asked)
+    parts = list(few.parts())
+    if whole.ranges[-1].last is None:
+        assert parts.pop() == (KeyRange(after=last), None)
+    shared = [one for _, own in parts for one in own or ()]
+    assert shared == ids[: limit if limit and limit <= due else None]
+    for within, own in parts:
+        assert own
+        assert all((within.after or "") < one <= (within.last or "") for one in own)
+    assert [within.after for within, _ in parts[1:]] == [within.last for within, _ in parts[:-1]]
 
 
 @given(st.integers(1, 10_000))

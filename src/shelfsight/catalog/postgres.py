@@ -23,6 +23,12 @@ WINDOW = 2_000
 COUNT_WINDOW = 20_000
 """Products looked at by one statement of `due`."""
 
+FEW = 10_000
+"""Products of which a run may remember the ids, some hundred kilobytes in its ledger."""
+
+SPARSE = 20
+"""It does where one of so many or fewer is due: to look for them again would take longer."""
+
 TEXT_LIMIT = 50_000
 """Characters of a title or description that are read; more than the text models take in."""
 
@@ -75,19 +81,25 @@ class PostgresCatalog:
 
         The last range is open where there is no limit: what is added meanwhile belongs to it.
         """
-        due = 0
-        so_far = {"before": due, "range": size, "limit": limit}
+        due = size_of_all = 0
+        so_far = {"before": due, "range": size, "limit": limit, "few": FEW}
         bounds: list[str | None] = []
+        ids: list[str] = []
+        last: str | None = None
         for window in self._windows("cut", selection, COUNT_WINDOW, also=so_far):
-            ((found, ends),) = window.rows
+            ((found, ends, named),) = window.rows
             due += found
-            so_far["before"] = due
+            so_far |= {"before": due, "few": FEW - due}
             bounds += ends
+            ids += named
+            size_of_all += window.size
+            last = window.last or last
+        are_few = 0 < due <= min(FEW, size_of_all // SPARSE)
         if limit is None or due < limit:
             bounds = [*bounds[: (due - 1) // size], None] if due else []
         starts = [None, *bounds][: len(bounds)]
-        ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
-        return Cut(due=due, ranges=tuple(ranges))
+        ranges = tuple(KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
+        return Cut(due=due, ranges=ranges, ids=tuple(ids) if are_few else None, last=last)
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE

@@ -133,13 +133,15 @@ FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
 -- name: cut
--- How many are due, and the last ids of the ranges that end in this window.
+-- How many are due, the last ids of the ranges that end in this window, and all ids where they are
+-- few.
 {source}
 SELECT bounds.size, bounds.last::text, (SELECT count(*) FROM due), ARRAY(
   SELECT id::text
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
-  ORDER BY number)
+  ORDER BY number),
+  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id)
 FROM bounds
 
 -- name: import_products

@@ -107,12 +107,13 @@ class Leases:
             row = connection.execute(QUERIES["claim"], self._values).fetchone()
             if row is None:
                 return None
-            number, fence, stored, left, products, failures = row
+            number, fence, stored, ids, left, products, failures = row
             return Lease(
                 run=self._run,
                 number=number,
                 fence=fence,
                 ranges=tuple(KeyRange(after=after, last=last) for after, last in left),
+                ids=None if ids is None else tuple(ids),
                 stored=stored,
                 counts=Counts(products=Counter(products), failures=Counter(failures)),
             )

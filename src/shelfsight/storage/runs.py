@@ -109,8 +109,14 @@ class PostgresLedger:
             cursor.executemany(
                 QUERIES["insert_lease"].format(id_type=id_type),
                 [
-                    {"run": row[0], "number": number, "after": one.after, "last": one.last}
-                    for number, one in enumerate(cut.ranges, 1)
+                    {
+                        "run": row[0],
+                        "number": number,
+                        "after": one.after,
+                        "last": one.last,
+                        "ids": None if ids is None else Jsonb(ids),
+                    }
+                    for number, (one, ids) in enumerate(cut.parts(), 1)
                 ],
             )
         return int(row[0])

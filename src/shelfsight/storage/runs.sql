@@ -19,8 +19,8 @@ VALUES (%(asked)s, %(models)s, %(due)s)
 RETURNING "Id"
 
 -- name: insert_lease
-INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last")
-VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type})
+INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
+VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type}, %(ids)s)
 
 -- name: claim
 -- An end that lies much further off than a lease was written by another clock.
@@ -37,7 +37,7 @@ UPDATE "BackfillLeases" AS l
 SET "Worker" = %(worker)s, "Fence" = l."Fence" + 1, "ExpiresAt" = now() + %(lease)s::interval
 FROM free
 WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
-RETURNING l."Number", l."Fence", l."Stored",
+RETURNING l."Number", l."Fence", l."Stored", l."Ids",
   coalesce(l."Left", jsonb_build_array(jsonb_build_array(l."After"::text, l."Last"::text))),
   l."Counts", l."Failures"
 

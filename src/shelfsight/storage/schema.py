@@ -32,7 +32,11 @@ _OTHER_COLUMNS = {
 
 _NEWER_COLUMNS = {
     "EmbeddingFailures": {"Host": "text"},
-    "BackfillLeases": {"Left": "jsonb", "Stored": "integer NOT NULL DEFAULT 0"},
+    "BackfillLeases": {
+        "Ids": "jsonb",
+        "Left": "jsonb",
+        "Stored": "integer NOT NULL DEFAULT 0",
+    },
 }
 """Columns that tables of ours did not always have."""
 

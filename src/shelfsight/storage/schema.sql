@@ -77,12 +77,14 @@ CREATE TABLE "BackfillRuns" (
 -- name: BackfillLeases
 -- A range of products behind "After" and up to "Last" (null: no bound). Of a range that was begun,
 -- "Left" are the parts that are not stored yet, likewise, and "Stored" counts the pages that are.
+-- "Ids" are all that were due when the run began, where they were few.
 -- Each tenure has a "Fence" of its own; it ends at "ExpiresAt" unless the worker is heard of.
 CREATE TABLE "BackfillLeases" (
   "RunId" bigint NOT NULL REFERENCES "BackfillRuns" ("Id") ON DELETE CASCADE,
   "Number" integer NOT NULL,
   "After" {id_type},
   "Last" {id_type},
+  "Ids" jsonb,
   "Left" jsonb,
   "Stored" integer NOT NULL DEFAULT 0,
   "Counts" jsonb NOT NULL DEFAULT '{{}}',
