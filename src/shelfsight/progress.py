@@ -45,7 +45,7 @@ class Progress(Protocol):
         ...
 
     def stored(self, page: Sequence[Embedded]) -> None:
-        """A batch has been stored."""
+        """Products have been stored, half a batch or fewer."""
         ...
 
     def say(self, message: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, Queue
@@ -56,12 +57,11 @@ def abreast(
     since = monotonic()
     try:
         while end is None or given < end.count:
+            room.pass_stuck(starving=monotonic() - since > STUCK)
+            got = _next(ready)
             if stop is not None and stop.is_set():
                 return
-            room.pass_stuck(starving=monotonic() - since > STUCK)
-            try:
-                got = ready.get(timeout=_GLANCE)
-            except Empty:
+            if got is None:
                 continue
             if isinstance(got, _End):
                 end = got
@@ -75,6 +75,12 @@ def abreast(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         room.close()
+
+
+def _next(ready: "Queue[Future[Out] | _End]") -> Future[Out] | _End | None:
+    with suppress(Empty):
+        return ready.get(timeout=_GLANCE)
+    return None
 
 
 class _Room:

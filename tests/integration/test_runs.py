@@ -208,6 +208,30 @@ def test_a_page_that_the_database_took_back_is_embedded_again(database: Database
     assert stored(database) == 30
 
 
+@pytest.mark.parametrize("selection", [ALL, ANEW], ids=["what is due", "all anew"])
+def test_pages_of_a_claim_that_the_database_took_back_are_not_taken_for_those_of_the_next(
+    database: Database, selection: Selection
+) -> None:
+    fill(database, 120)
+    pages: list[None] = []
+
+    def crash() -> None:
+        """As if nothing had been claimed."""
+        pages.append(None)
+        if len(pages) == 1:
+            database.run(
+                lambda c: c.execute(
+                    'UPDATE "BackfillLeases" SET "Fence" = 0, "Worker" = NULL, "ExpiresAt" = NULL'
+                )
+            )
+
+    with worker(database, crash) as (parts, _):
+        report = work(parts, job(selection))
+    assert stored(database) == 120
+    assert report.embedded == 120
+    assert [run.counts["embedded"] for run in runs(database)] == [120]
+
+
 @pytest.mark.usefixtures("small_ranges")
 def test_a_range_whose_claim_was_never_answered_runs_out(
     database: Database, monkeypatch: pytest.MonkeyPatch

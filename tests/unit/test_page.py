@@ -196,3 +196,35 @@ def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() 
     for item in items:
         np.testing.assert_array_equal(item.combined, items[0].combined)
     assert [p.pixels for p in (same, *copies)] == [None] * 3
+
+
+def test_a_picture_that_has_a_vector_from_another_page_by_now_is_not_embedded(
+    pages: PageEmbedder,
+) -> None:
+    """The second page shares one of its two equal pictures with the first, whose turn it is."""
+    known, shared = picture(1, "known.png"), picture(1, "shared.png")
+    pages.embed([product("Cap", known)])
+    held = Event()
+
+    class Held(FussyEmbedder):
+        def embed_images(self, pictures: list[Pixels]) -> list[Vector | Failure]:
+            assert held.wait(10)
+            return super().embed_images(pictures)
+
+    slow = Held()
+    with (
+        closing(PageEmbedder(slow, WeightedMean(Weights()), _ignore)) as others,
+        ThreadPoolExecutor(3) as threads,
+    ):
+        before = [
+            threads.submit(others.embed, [product("", picture(n))]) for n in (2, 3)
+        ]  # both threads of the pictures are busy
+        Event().wait(0.1)
+        first = threads.submit(others.embed, [product("", shared)])
+        Event().wait(0.1)
+        others.embed([product("", known, shared)])
+        held.set()
+        (item,) = first.result()
+        assert all(one.result() for one in before)
+    np.testing.assert_array_equal(item.image, known.vector)
+    assert slow.images_embedded == 2

@@ -29,7 +29,7 @@ class PageEmbedder:
         self._fusion = fusion
         self._advanced = advanced
         self._pictures = _Kind("pictures", self._embed_pictures, _is_new)
-        self._texts = _Kind("texts", embedder.embed_texts, bool)
+        self._texts = _Kind("texts", self._embed_texts, bool)
 
     def embed(self, page: Sequence[Pictured]) -> list[Embedded]:
         """Give each product up to three vectors; what fails for one fails for it alone.
@@ -55,13 +55,20 @@ class PageEmbedder:
         self._pictures.close()
         self._texts.close()
 
-    def _embed_pictures(self, new: Sequence[Sequence[Picture]]) -> list[Vector | Failure]:
-        """One vector for the pictures of each file, which they have before any page looks again."""
-        pixels = [same[0].pixels for same in new]
-        results = self._embedder.embed_images([p for p in pixels if p is not None])
-        for same, result in zip(new, results, strict=True):
-            _share(same, result)
+    def _embed_pictures(self, new: Mapping[str, Sequence[Picture]]) -> Results:
+        """One vector for the pictures of each file, which they have before any page looks again.
+
+        One that shares a picture with another page may have its vector, and no pixels, by now.
+        """
+        pixels = {key: same[0].pixels for key, same in new.items()}
+        shown = {key: one for key, one in pixels.items() if one is not None}
+        results = _by_key(shown, self._embedder.embed_images([*shown.values()]) if shown else [])
+        for key, result in results.items():
+            _share(new[key], result)
         return results
+
+    def _embed_texts(self, new: Mapping[str, str]) -> Results:
+        return _by_key(new, self._embedder.embed_texts([*new.values()]))
 
     def _fuse(
         self,
@@ -98,7 +105,7 @@ class _Kind(Generic[Item]):
     def __init__(
         self,
         name: str,
-        embed: Callable[[Sequence[Item]], list[Vector | Failure]],
+        embed: Callable[[Mapping[str, Item]], Results],
         is_needed: Callable[[Item], bool],
     ) -> None:
         self._embed = embed
@@ -110,14 +117,11 @@ class _Kind(Generic[Item]):
     def begin(self, wanted: Mapping[str, Item]) -> list[Future[Results]]:
         """Have what is needed embedded, unless it is under way: what gives all results, by key."""
         with self._lock:
-            new = {
-                key: item
-                for key, item in wanted.items()
-                if key not in self._begun and self._is_needed(item)
-            }
+            needed = {key: item for key, item in wanted.items() if self._is_needed(item)}
+            new = {key: item for key, item in needed.items() if key not in self._begun}
             if new:
                 self._begun |= dict.fromkeys(new, self._pool.submit(self._results, new))
-            return list(dict.fromkeys(self._begun[key] for key in wanted if key in self._begun))
+            return list(dict.fromkeys(self._begun[key] for key in needed))
 
     def close(self) -> None:
         """End the threads."""
@@ -125,11 +129,15 @@ class _Kind(Generic[Item]):
 
     def _results(self, new: Mapping[str, Item]) -> Results:
         try:
-            return dict(zip(new, self._embed([*new.values()]), strict=True))
+            return self._embed(new)
         finally:
             with self._lock:
                 for key in new:
                     del self._begun[key]
+
+
+def _by_key(items: Mapping[str, object], results: list[Vector | Failure]) -> Results:
+    return dict(zip(items, results, strict=True))
 
 
 def _results(begun: Sequence[Future[Results]]) -> Results:

@@ -182,6 +182,8 @@ def advance(connection: Connection, mark: Mark, page: Sequence[Embedded]) -> boo
         LeaseLostError: the range has another holder, or lacks a page that this one stored.
     """
     lease = mark.lease
+    if lease.lost:
+        raise LeaseLostError(lease)
     if isinstance(lease, Take):
         if not settle(connection, lease):
             raise LeaseLostError(lease)

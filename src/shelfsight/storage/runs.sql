@@ -23,7 +23,8 @@ INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
 VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type}, %(ids)s)
 
 -- name: claim
--- An end that lies much further off than a lease was written by another clock.
+-- An end that lies much further off than a lease was written by another clock. The fence is drawn, not
+-- counted: a claim that a crash of the database took back must not have that of the next one.
 WITH free AS (
   SELECT l."Number" FROM "BackfillLeases" AS l
   WHERE l."RunId" = %(run)s AND l."DoneAt" IS NULL
@@ -34,7 +35,8 @@ WITH free AS (
   FOR UPDATE SKIP LOCKED
 )
 UPDATE "BackfillLeases" AS l
-SET "Worker" = %(worker)s, "Fence" = l."Fence" + 1, "ExpiresAt" = now() + %(lease)s::interval
+SET "Worker" = %(worker)s, "Fence" = 1 + floor(2147483647 * random())::integer,
+    "ExpiresAt" = now() + %(lease)s::interval
 FROM free
 WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
 RETURNING l."Number", l."Fence", l."Stored", l."Ids",
