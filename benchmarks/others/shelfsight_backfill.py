@@ -6,6 +6,7 @@ from functools import cache
 from benchmarks.others import alike
 from benchmarks.suite.shop import backfill_seconds, settings_for
 
+from shelfsight import wiring
 from shelfsight.database import Connection, Database
 from shelfsight.embedding.local_model import LocalEmbedder
 from shelfsight.embedding.onnx_model import open_pair
@@ -15,7 +16,8 @@ PACKAGE = "shelfsight"
 
 @cache
 def embedder() -> LocalEmbedder:
-    return open_pair("lite", model_dir=None)
+    threads = wiring.sharing(settings_for()).model_threads  # as the command has it
+    return open_pair("lite", model_dir=None, threads=threads)
 
 
 def prepare(source: str) -> None:

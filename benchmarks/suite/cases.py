@@ -33,16 +33,17 @@ RATE = 500_000
 def model_bound(bench: Bench) -> Iterator[Figure]:
     """Lite models, pictures over loopback, against the bare loop over decoded pictures."""
     products = bench.size(450, 60)
+    settings = wiring.sharing(settings_for())
     with (
         pictures(bench, products) as (files, host),
         closing(open_pair("lite", model_dir=None)) as embedder,
+        wiring.open_embedder(settings, StringIO().write) as shared,
     ):
         bench.database.run(lambda c: fill(c, products, host))
-        settings = settings_for()
         start = time.process_time()
         decoded = [pixels(file, embedder.picture_format) for file in files]
         decoding = time.process_time() - start
-        backfill_seconds(bench.database, settings, embedder, expected=products)
+        backfill_seconds(bench.database, settings, shared, expected=products)
         texts = texts_of(bench.database)
         ratios, shares = [], []
         for _ in range(bench.rounds):
@@ -53,7 +54,7 @@ def model_bound(bench: Bench) -> Iterator[Figure]:
             bare, models = time.perf_counter() - start, time.process_time() - began
             bench.database.run(empty)
             began = time.process_time()
-            ours = backfill_seconds(bench.database, settings, embedder, expected=products)
+            ours = backfill_seconds(bench.database, settings, shared, expected=products)
             shares.append((models + decoding) / (time.process_time() - began))
             ratios.append(bare / ours)
     yield Figure(

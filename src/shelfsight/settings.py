@@ -120,7 +120,9 @@ class Settings(BaseSettings):
         "cpu", description="where it runs them; cuda is never left for the CPU by itself"
     )
     model_threads: int = Field(
-        0, ge=0, description="threads a model computes with on the CPU; 0 means one a core"
+        0,
+        ge=0,
+        description="threads of a model on the CPU; 0: one a core, half as many in a backfill",
     )
     image_weight: Weight = Field(0.7, description="weight of the image in the combined vector")
     text_weight: Weight = Field(0.3, description="weight of the text in the combined vector")

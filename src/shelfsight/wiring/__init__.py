@@ -12,7 +12,7 @@ from shelfsight.wiring.database import (
     stored,
 )
 from shelfsight.wiring.embedder import files_to_download, fusion, models_name, open_embedder
-from shelfsight.wiring.engine import open_engine
+from shelfsight.wiring.engine import open_engine, sharing
 from shelfsight.wiring.failures import failed_kinds, failed_products, prune
 from shelfsight.wiring.imports import count_products, import_products, write_products
 from shelfsight.wiring.index import (
@@ -84,6 +84,7 @@ __all__ = [
     "serve",
     "serve_models",
     "serve_shop",
+    "sharing",
     "spoken",
     "stored",
     "switch_models",

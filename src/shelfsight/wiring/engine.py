@@ -1,5 +1,6 @@
 """Who drives a backfill: this process, or the workers of a cluster."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def open_engine(
     """
     if cluster is None:
         with (
-            open_embedder(settings, progress.say) as embedder,
+            open_embedder(sharing(settings), progress.say) as embedder,
             open_parts(settings, database, embedder, progress, joins=joins) as parts,
         ):
             yield Engine(ends=parts, run=partial(local.run, parts))
@@ -73,10 +74,17 @@ def worker_parts(
     Raises:
         ShelfsightError: they cannot be had.
     """
-    settings = settings.model_copy(update={"model_threads": settings.model_threads or threads})
     with (
         closing(Database(str(settings.database_url), schema=schema)) as database,
-        open_embedder(settings, progress.say) as embedder,
+        open_embedder(sharing(settings, threads), progress.say) as embedder,
         open_parts(settings, database, embedder, progress) as parts,
     ):
         yield parts
+
+
+def sharing(settings: Settings, cores: int | None = None) -> Settings:
+    """The settings of models that embed several pages at once: together on `cores`, else on all."""
+    from shelfsight.embedding.page import AT_ONCE
+
+    threads = max(1, (cores or os.cpu_count() or 1) // AT_ONCE)
+    return settings.model_copy(update={"model_threads": settings.model_threads or threads})
