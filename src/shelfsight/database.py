@@ -191,6 +191,9 @@ class Database:
         connection = self._open()
         try:
             yield connection
+        except KeyboardInterrupt:  # in the middle of a COPY, of which Postgres awaits the rest
+            connection.close()
+            raise
         finally:
             if connection.broken or connection.closed:
                 self._connection = None

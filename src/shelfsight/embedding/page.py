@@ -124,8 +124,8 @@ class _Kind(Generic[Item]):
             return list(dict.fromkeys(self._begun[key] for key in needed))
 
     def close(self) -> None:
-        """End the threads."""
-        self._pool.shutdown()
+        """End the threads; one that waits for a server ends when its embedder is closed."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _results(self, new: Mapping[str, Item]) -> Results:
         try:
