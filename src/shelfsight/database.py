@@ -175,7 +175,7 @@ class Database:
             is_outermost = connection.info.transaction_status == TransactionStatus.IDLE
             if is_outermost:
                 connection.read_only = read_only  # said with BEGIN, so it costs no round trip
-            with connection.transaction():
+            with connection.transaction(), _closed_by_interrupt(connection):
                 if is_outermost and self.schema is not None:
                     _enter(connection, self.schema)
                 return work(connection)
@@ -190,10 +190,8 @@ class Database:
     def _held(self) -> Iterator[Connection]:
         connection = self._open()
         try:
-            yield connection
-        except KeyboardInterrupt:  # in the middle of a COPY, of which Postgres awaits the rest
-            connection.close()
-            raise
+            with _closed_by_interrupt(connection):
+                yield connection
         finally:
             if connection.broken or connection.closed:
                 self._connection = None
@@ -219,6 +217,16 @@ class Database:
 
     def _say(self, what: str) -> str:
         return f"the database {self.host} {what}"
+
+
+@contextmanager
+def _closed_by_interrupt(connection: Connection) -> Iterator[None]:
+    """After a Ctrl-C Postgres may await the rest of a COPY, and takes no ROLLBACK."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        connection.close()
+        raise
 
 
 def _each(queries: Sequence[Query], connection: Connection) -> list[Rows]:
