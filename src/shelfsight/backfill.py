@@ -59,7 +59,7 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
     Raises:
         ShelfsightError: the run cannot go on; a product's own failure does not raise.
     """
-    run = begin(parts, job, report, progress)
+    run = begin(parts, job, report, progress, stop)
     drain(parts, run, report, progress, stop)
     parts.ledger.close(run)
 
@@ -92,7 +92,7 @@ def flow(
         yield replace(page, items=saved)
 
 
-def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
+def begin(ends: Ends, job: Job, report: Report, progress: Progress, stop: Event) -> Run:
     """Begin a run, or join the one of this job; what is left of it is what `report` is about.
 
     Raises:
@@ -104,7 +104,7 @@ def begin(ends: Ends, job: Job, report: Report, progress: Progress) -> Run:
     def cut() -> Cut:
         return ends.catalog.cut(job.selection, job.grain, job.limit).merged(job)
 
-    run, is_joined = ends.ledger.begin(job, ends.models, cut)
+    run, is_joined = ends.ledger.begin(job, ends.models, cut, stop, progress.say)
     report.due = run.due - run.done
     if is_joined:
         progress.say(f"Joined run {run.id}: {run.done} of {run.due} products done by others")

@@ -125,10 +125,18 @@ class VectorStore(Protocol):
 class Ledger(Protocol):
     """Which runs there are, and which worker holds which range of them."""
 
-    def begin(self, job: Job, models: ModelPair, cut: Callable[[], Cut]) -> tuple[Run, bool]:
+    def begin(
+        self,
+        job: Job,
+        models: ModelPair,
+        cut: Callable[[], Cut],
+        stop: Event,
+        say: Callable[[str], None],
+    ) -> tuple[Run, bool]:
         """The run of this job that somebody works on, else a new one of what `cut` gives.
 
-        The second value says whether it was there before.
+        The second value says whether it was there before. Until `stop` is set, workers that were
+        not heard of lately are waited for a while.
         """
         ...
 

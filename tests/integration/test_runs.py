@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from threading import Barrier, Event, Thread
+from time import sleep
 
 import pytest
 
@@ -13,11 +14,11 @@ from shelfsight.backfill import Parts, backfill
 from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Database
 from shelfsight.embedding.page import PageEmbedder
-from shelfsight.leases import Lease, Mark
+from shelfsight.leases import Mark
 from shelfsight.progress import JsonProgress
 from shelfsight.records import Embedded, ModelPair, Pictured, Product, Selection
 from shelfsight.report import Report
-from shelfsight.runs import Job, Run
+from shelfsight.runs import Cut, Job, Run
 from shelfsight.storage.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.storage.worker import is_gone, new_name
@@ -26,6 +27,7 @@ from tests.shop import FUSION, fill, rows
 
 ALL = Selection()
 ANEW = Selection(skip_existing=False)
+SILENCE = 1.0
 
 
 def job(selection: Selection = ALL, *, batch_size: int = 10, max_batches: int = 0) -> Job:
@@ -80,14 +82,27 @@ def work(parts: Parts, asked: Job, stop: Event | None = None) -> Report:
     return report
 
 
+def begin(parts: Parts, asked: Job) -> tuple[Run, bool]:
+    selection = asked.selection
+
+    def cut() -> Cut:
+        return parts.catalog.cut(selection, asked.grain)
+
+    return parts.ledger.begin(asked, parts.models, cut, Event(), print)
+
+
 def runs(database: Database) -> list[Run]:
     return PostgresLedger(database).runs(10)
 
 
-def expire(database: Database) -> None:
-    """What a worker's clock or a long silence would do."""
+def skew(database: Database, hours: int) -> None:
+    """What a database that moves to a machine with another clock does to all leases."""
     database.run(
-        lambda c: c.execute('UPDATE "BackfillLeases" SET "ExpiresAt" = now() - interval \'1 hour\'')
+        lambda c: c.execute(
+            'UPDATE "BackfillLeases" SET "ExpiresAt" = now() + %s * interval \'1 hour\''
+            ' WHERE "ExpiresAt" IS NOT NULL',
+            [hours],
+        )
     )
 
 
@@ -99,6 +114,13 @@ def stored(database: Database) -> int:
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of one batch, so that a small shop has many."""
     monkeypatch.setattr("shelfsight.runs.GRAIN", 1)
+
+
+@pytest.fixture
+def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is not heard of for `SILENCE` is taken for lost."""
+    for module in ("holders", "leases", "runs"):
+        monkeypatch.setattr(f"shelfsight.storage.{module}.LOOK_AGAIN", SILENCE / 20)
 
 
 def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
@@ -144,27 +166,58 @@ def test_two_workers_share_a_run_and_embed_each_product_once(database: Database)
     assert stored(database) == 200
 
 
-@pytest.mark.usefixtures("small_ranges")
-def test_a_range_whose_worker_is_lost_goes_to_another(database: Database) -> None:
+@pytest.mark.usefixtures("small_ranges", "soon_silent")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_what_a_silent_worker_held_goes_to_another(database: Database, hours: int) -> None:
     fill(database, 30)
-    lost: list[Lease] = []
-
-    def lose_it() -> None:
-        expire(database)
-
-    with worker(database) as (parts, _), worker(database, lose_it) as (other, _):
-        run, is_joined = parts.ledger.begin(
-            job(), parts.models, lambda: parts.catalog.cut(ALL, job().grain)
-        )
+    with worker(database) as (parts, _), worker(database) as (other, _):
+        run, is_joined = begin(parts, job())
         with parts.ledger.leases(run, Event(), print) as leases:
-            lost.append(next(leases))
+            next(leases)
+            skew(database, hours)
             report = work(other, job())
     assert not is_joined
     assert report.embedded == 30
-    assert [r.outcome for r in runs(database)] == ["done"]
+    assert [r.outcome for r in runs(database)] == ["done", "replaced"]
 
 
-@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.usefixtures("small_ranges", "soon_silent")
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
+    database: Database, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    """Another begins the same job meanwhile: it joins the run, and takes none of that."""
+    monkeypatch.setattr("shelfsight.storage.leases.HEARTBEAT", timedelta(seconds=0.3))
+    fill(database, 200)
+    others: list[Thread] = []
+    embedded: list[int] = []
+
+    def help_out() -> None:
+        with worker(database) as (parts, embedder):
+            work(parts, job())
+            embedded.append(embedder.texts_embedded)
+
+    def hang() -> None:
+        """Until there is nothing else to do for the other, and then as long as it may."""
+        if not others:
+            skew(database, hours)
+            others.append(Thread(target=help_out))
+            others[0].start()
+            free = 'SELECT FROM "BackfillLeases" WHERE "DoneAt" IS NULL AND "Worker" IS NULL'
+            while rows(database, free):
+                sleep(0.01)
+            skew(database, hours)
+            sleep(3 * SILENCE)
+
+    with worker(database, hang) as (parts, embedder):
+        work(parts, job())
+        others[0].join()
+    assert sum(embedded) > 0
+    assert embedder.texts_embedded + sum(embedded) == stored(database) == 200
+    assert [run.outcome for run in runs(database)] == ["done"]
+
+
+@pytest.mark.usefixtures("small_ranges", "soon_silent")
 def test_what_a_worker_stores_late_is_refused(database: Database) -> None:
     """Its range was another's meanwhile: what it has in hand, a batch at most, is embedded anew."""
     fill(database, 20)
@@ -232,7 +285,7 @@ def test_pages_of_a_claim_that_the_database_took_back_are_not_taken_for_those_of
     assert [run.counts["embedded"] for run in runs(database)] == [120]
 
 
-@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.usefixtures("small_ranges", "soon_silent")
 def test_a_range_whose_claim_was_never_answered_runs_out(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,11 +422,7 @@ def test_an_interrupted_run_is_replaced_by_what_is_due_now(database: Database) -
 def test_jobs_that_differ_are_runs_of_their_own(database: Database) -> None:
     fill(database, 10, owner="ann")
     with worker(database) as (parts, _):
-        run, _ = parts.ledger.begin(
-            job(Selection(owner="ann")),
-            parts.models,
-            lambda: parts.catalog.cut(Selection(owner="ann"), 10),
-        )
+        run, _ = begin(parts, job(Selection(owner="ann")))
         with parts.ledger.leases(run, Event(), print) as leases, worker(database) as (other, _):
             next(leases)
             assert work(other, job()).embedded == 10

@@ -23,7 +23,7 @@ def run(fleet: "Fleet", ends: Ends, job: Job, report: Report, progress: Progress
         ShelfsightError: the run cannot go on.
     """
     with interruptible() as stop:
-        began = now = begin(ends, job, report, progress)
+        began = now = begin(ends, job, report, progress, stop)
         fleet.work(began)
         try:
             while not fleet.is_over:

@@ -14,7 +14,7 @@ from shelfsight.records import ModelPair
 from shelfsight.storage import schema as columns
 from shelfsight.storage import short_locks, table_like
 from shelfsight.storage.failures import QUERIES as STORED
-from shelfsight.storage.leases import QUERIES as RUNS
+from shelfsight.storage.holders import QUERIES as RUNS
 from shelfsight.storage.short_locks import QUERIES
 from shelfsight.storage.stored_models import Stored, fits
 

@@ -3,31 +3,20 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from functools import partial
 from threading import Event, Lock, Thread
 
 from psycopg.types.json import Jsonb
 
-from shelfsight import statements
 from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError
 from shelfsight.leases import Counts, Hold, Lease, Mark, Take
 from shelfsight.records import Embedded
 from shelfsight.report import Report
 from shelfsight.runs import KeyRange
+from shelfsight.storage.holders import HEARTBEAT, LEASE, LOOK_AGAIN, QUERIES, Holders
 from shelfsight.storage.queue import settle
-from shelfsight.storage.worker import is_gone, new_name
-
-QUERIES = statements.load("shelfsight.storage", "runs.sql")
-
-LEASE = timedelta(seconds=60)
-"""How long a range is kept for a worker that is not heard of; it is measured by the database."""
-
-HEARTBEAT = LEASE / 4
-
-_LOOK_AGAIN = 1.0
-"""Seconds between two looks for a range that other workers leave behind."""
+from shelfsight.storage.worker import new_name
 
 _GLANCE = 0.2
 """Seconds in which a wait notices that the run is to stop."""
@@ -47,6 +36,7 @@ class Leases:
         self._say = say
         self._stop = stop
         self._held: tuple[Lease, ...] = ()
+        self._others = Holders(run)
         self._over = Event()
         self._lock = Lock()
         self._heart = Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -83,8 +73,8 @@ class Leases:
                 if not has_said:
                     self._say("waiting for the ranges that other workers are at")
                     has_said = True
-                self._claiming.run(partial(is_held, run=self._run))
-                self._over.wait(_LOOK_AGAIN)
+                self._claiming.run(self._others.look)
+                self._over.wait(LOOK_AGAIN)
 
     def _let_go(self) -> None:
         """Forget what has ended; what was lost is anybody's, unless another has it already."""
@@ -103,8 +93,15 @@ class Leases:
             pass
 
     def _claim(self) -> Lease | None:
+        silent = self._others.silent
+        values = {
+            **self._values,
+            "numbers": [number for number, _ in silent],
+            "versions": [version for _, version in silent],
+        }
+
         def work(connection: Connection) -> Lease | None:
-            row = connection.execute(QUERIES["claim"], self._values).fetchone()
+            row = connection.execute(QUERIES["claim"], values).fetchone()
             if row is None:
                 return None
             number, fence, stored, ids, left, products, failures = row
@@ -125,7 +122,8 @@ class Leases:
         return is_left(self._claiming, self._run)
 
     def _beat(self) -> None:
-        while not self._over.wait(HEARTBEAT.total_seconds()):
+        pause = HEARTBEAT.total_seconds()
+        while not self._over.wait(pause):
             held = [lease for lease in self._held if not lease.ended.is_set()]
             values = {
                 "run": self._run,
@@ -135,18 +133,9 @@ class Leases:
             }
             try:
                 self._beating.run(partial(_execute, name="renew", values=values))
+                pause = HEARTBEAT.total_seconds()
             except DatabaseError:  # whoever stores the pages waits for the database, and says so
-                continue
-
-
-def is_held(connection: Connection, run: int) -> bool:
-    """Whether somebody works on a run; what ended processes of this machine held is let go."""
-    values = {"run": run, "lease": LEASE}
-    holders = [row[0] for row in connection.execute(QUERIES["holders"], values)]
-    gone = [name for name in holders if is_gone(name)]
-    if gone:
-        connection.execute(QUERIES["release"], {"run": run, "workers": gone})
-    return len(gone) < len(holders)
+                pause = LOOK_AGAIN
 
 
 def is_left(database: Database, run: int) -> bool:

@@ -14,7 +14,8 @@ from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import SelectionError
 from shelfsight.records import ModelPair
 from shelfsight.runs import Cut, Job, Run
-from shelfsight.storage.leases import LEASE, QUERIES, Leases, is_held, is_left
+from shelfsight.storage.holders import LEASE, LOOK_AGAIN, QUERIES, Holders
+from shelfsight.storage.leases import Leases, is_left
 
 _BEGIN_LOCK = 0x5E1F5165
 """Key of the advisory lock under which runs begin; any fixed number does."""
@@ -30,21 +31,29 @@ class PostgresLedger:
         self._database = database
         self._joins = joins
 
-    def begin(self, job: Job, models: ModelPair, cut: Callable[[], Cut]) -> tuple[Run, bool]:
+    def begin(
+        self,
+        job: Job,
+        models: ModelPair,
+        cut: Callable[[], Cut],
+        stop: Event,
+        say: Callable[[str], None],
+    ) -> tuple[Run, bool]:
         """The run of this job that somebody works on, else a new one of what `cut` gives.
 
         The second value says whether it was there before. A run that nobody works on any more
         goes on where every product is asked for again; else it is replaced: what it stored is not
         due now.
         """
-        if self._joins and (run := self._database.run(partial(self._joined, job, models))):
+        joined = partial(self._joined, job, models, {})
+        if self._joins and (run := self._heard_of(joined, stop, say)):
             return self.run(run), True
         ranges = cut()
 
         def work(connection: Connection) -> tuple[int, bool]:
             connection.execute(QUERIES["lock"], {"key": _BEGIN_LOCK})
-            if self._joins and (run := self._joined(job, models, connection)):
-                return run, True
+            if self._joins and (found := joined(connection)):
+                return found[0], True
             return self._insert(connection, job, models, ranges), False
 
         id_, is_joined = self._database.run(work)
@@ -89,11 +98,34 @@ class PostgresLedger:
 
         return self._database.run(work, read_only=True)
 
-    def _joined(self, job: Job, models: ModelPair, connection: Connection) -> int | None:
+    def _heard_of(
+        self,
+        joined: Callable[[Connection], tuple[int, bool] | None],
+        stop: Event,
+        say: Callable[[str], None],
+    ) -> int | None:
+        has_said = False
+        while found := self._database.run(joined):
+            run, is_sure = found
+            if is_sure or stop.is_set():
+                return run
+            if not has_said:
+                say(f"run {run} has workers that were not heard of lately: listening for them")
+                has_said = True
+            stop.wait(LOOK_AGAIN)
+        return None
+
+    def _joined(
+        self, job: Job, models: ModelPair, holders: dict[int, Holders], connection: Connection
+    ) -> tuple[int, bool] | None:
+        """The run to join, if there is one, and whether it is sure that it is worked on."""
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
-            if is_fresh or is_held(connection, id_) or job.selection.stays_due:
-                return int(id_)
+            held = holders.setdefault(id_, Holders(id_)).look(connection)
+            if is_fresh or job.selection.stays_due:
+                return id_, True
+            if held != "no":
+                return id_, held == "yes"
             connection.execute(QUERIES["close"], {"run": id_, "outcome": "replaced"})
         return None
 

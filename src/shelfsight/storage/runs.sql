@@ -23,13 +23,14 @@ INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
 VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type}, %(ids)s)
 
 -- name: claim
--- An end that lies much further off than a lease was written by another clock. The fence is drawn, not
--- counted: a claim that a crash of the database took back must not have that of the next one.
+-- A range that is held goes to another where its holder is silent, see `holders`. The fence is drawn,
+-- not counted: a claim that a crash of the database took back must not have that of the next one.
 WITH free AS (
   SELECT l."Number" FROM "BackfillLeases" AS l
   WHERE l."RunId" = %(run)s AND l."DoneAt" IS NULL
     AND (l."ExpiresAt" IS NULL
-         OR l."ExpiresAt" NOT BETWEEN now() AND now() + 2 * %(lease)s::interval)
+         OR (l."Number", l.xmin::text) IN (
+           SELECT * FROM unnest(%(numbers)s::int[], %(versions)s::text[])))
   ORDER BY l."Number"
   LIMIT 1
   FOR UPDATE SKIP LOCKED
@@ -61,10 +62,13 @@ WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "D
 UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
 
--- name: holders
-SELECT DISTINCT "Worker" FROM "BackfillLeases"
-WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
-  AND "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval
+-- name: held
+-- What is held, by whom, and whether it is in time: an end that is over, or lies much further off than a
+-- lease, may have been written by another clock. Whoever writes to a row gives it another xmin.
+SELECT "Worker", "Number", xmin::text,
+  "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval
+FROM "BackfillLeases"
+WHERE "RunId" = %(run)s AND "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL
 
 -- name: advance
 -- Nothing is updated where another tenure has begun, or where a page that was stored is missing.

@@ -17,8 +17,16 @@ class MemoryLedger:
         self.runs: list[Run] = []
         self._leases: dict[int, list[Lease]] = {}
 
-    def begin(self, job: Job, models: ModelPair, cut: Callable[[], Cut]) -> tuple[Run, bool]:
+    def begin(
+        self,
+        job: Job,
+        models: ModelPair,
+        cut: Callable[[], Cut],
+        stop: Event,
+        say: Callable[[str], None],
+    ) -> tuple[Run, bool]:
         """A new run of what `cut` gives."""
+        del stop, say
         ranges = cut()
         run = Run(id=len(self.runs) + 1, job=job, models=models, due=ranges.due)
         self.runs.append(run)
