@@ -25,6 +25,7 @@ import numpy as np
 from shelfsight.backfill import Parts, backfill
 from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.embedding.fusion import WeightedMean
 from shelfsight.embedding.page import PageEmbedder
 from shelfsight.progress import LineProgress
@@ -43,8 +44,7 @@ from shelfsight.records import (
 from shelfsight.report import Report
 from shelfsight.runs import Job
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
-from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.ledger.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 
 MEMORY_SIZES = (2_000, 20_000)

@@ -33,8 +33,8 @@ from aiohttp import web
 from PIL import Image
 
 from shelfsight.database import Connection, Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
 
 DRAWN = 64
 """Different pictures; each product has an address of its own nevertheless."""

@@ -26,6 +26,7 @@ from psycopg.types.json import Jsonb
 from shelfsight.backfill import Parts, backfill
 from shelfsight.catalog.postgres import PostgresCatalog
 from shelfsight.database import Connection, Database, copy_rows
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.embedding.fusion import WeightedMean
 from shelfsight.embedding.page import PageEmbedder
 from shelfsight.progress import LineProgress
@@ -33,8 +34,7 @@ from shelfsight.records import Failure, Pictured, Pixels, Product, Selection, Ve
 from shelfsight.report import Report
 from shelfsight.runs import Job
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
-from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.ledger.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 
 ROUNDS = 3

@@ -33,15 +33,15 @@ from shelfsight.catalog.demo.drawing import draw_pictures
 from shelfsight.catalog.demo.shop import make_shop
 from shelfsight.catalog.imported import ImportedProduct
 from shelfsight.database import Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.models import PAIRS
-from shelfsight.embedding.onnx_model import open_pair
 from shelfsight.embedding.page import PageEmbedder
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.records import ModelPair, Selection, Weights
 from shelfsight.runs import Job
 from shelfsight.settings import load
-from shelfsight.storage.embedded import EmbeddedPostgres
 from shelfsight.storage.vectors import PostgresVectorStore
 
 CORES = os.cpu_count() or 1

@@ -32,12 +32,12 @@ from PIL import Image
 
 from shelfsight import wiring
 from shelfsight.database import Connection, Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.embedding.fusion import WeightedMean
-from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.records import Embedded, Product, Weights
 from shelfsight.seams import Embedder
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
 from shelfsight.storage.vectors import PostgresVectorStore
 
 SCAN_PATH = "/products/orchestrate/quick-scan"

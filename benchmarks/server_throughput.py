@@ -32,8 +32,8 @@ import aiohttp
 import numpy as np
 from PIL import Image
 
-from shelfsight.embedding.onnx_model import open_pair
-from shelfsight.embedding.remote_model import sendable
+from shelfsight.embedding.local.onnx_model import open_pair
+from shelfsight.embedding.remote.embedder import sendable
 
 CLIENTS = (1, 8, 64)
 ITEMS = (1, 16)

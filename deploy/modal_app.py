@@ -178,7 +178,10 @@ class EmbeddingServer:
     @modal.enter(snap=True)
     def import_libraries(self) -> None:
         """Into the snapshot: what takes long and needs neither GPU, nor key, nor threads."""
-        for module in ("shelfsight.embedding.torch_model", "shelfsight.serving.embedding_app"):
+        for module in (
+            "shelfsight.embedding.local.torch_model",
+            "shelfsight.serving.embedding.app",
+        ):
             import_module(module)
 
     @modal.enter(snap=False)

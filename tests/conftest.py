@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 
 from shelfsight.database import Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
 from tests.open_folder import open_folder
 
 NUMBERS = count(1)

@@ -18,7 +18,7 @@ from shelfsight.progress import JsonProgress
 from shelfsight.records import Embedded, ModelPair, Pictured, Pixels, Product, Selection, Weights
 from shelfsight.report import Report
 from shelfsight.runs import Job
-from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.ledger.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
 

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shelfsight.database import Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
 
 
 def main() -> None:

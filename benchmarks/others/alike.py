@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from shelfsight.embedding.fusion import combine
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.models import PAIRS
-from shelfsight.embedding.onnx_model import open_pair
 from shelfsight.embedding.text import product_text
 from shelfsight.images import decode
 from shelfsight.records import Failure, Pixels, Vector, Weights

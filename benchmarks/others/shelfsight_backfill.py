@@ -8,8 +8,8 @@ from benchmarks.suite.shop import backfill_seconds, settings_for
 
 from shelfsight import wiring
 from shelfsight.database import Connection, Database
-from shelfsight.embedding.local_model import LocalEmbedder
-from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.local.embedder import LocalEmbedder
+from shelfsight.embedding.local.onnx_model import open_pair
 
 PACKAGE = "shelfsight"
 

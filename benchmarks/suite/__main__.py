@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from shelfsight.database import Database
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.storage import schema
-from shelfsight.storage.embedded import EmbeddedPostgres
 
 CASES: dict[str, Case] = {
     "model-bound": model_bound,

@@ -23,7 +23,7 @@ from benchmarks.suite.shop import (
 )
 
 from shelfsight import wiring
-from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.images.decode import pixels
 
 LATENCY = 0.2

@@ -12,12 +12,12 @@ from benchmarks.suite.figure import Figure
 from pgvector.psycopg import register_vector
 
 from shelfsight.database import Connection, Database
-from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.matching import Filters, Sought
 from shelfsight.records import Vector
-from shelfsight.storage.index import drop
-from shelfsight.storage.index_build import Spoken, build
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage.index.build import Spoken, build
+from shelfsight.storage.index.indexes import drop
+from shelfsight.storage.search.product_search import PostgresProductSearch
 
 TOP = 10
 QUERIES = 100

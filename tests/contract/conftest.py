@@ -13,7 +13,7 @@ from shelfsight.database import Connection, Database
 from shelfsight.embedding.fusion import WeightedMean
 from shelfsight.records import Product, Weights
 from shelfsight.seams import Catalog, ProductSearch, VectorStore
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import MemoryCatalog, MemorySearch, MemoryStore
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from deploy import modal_app
 from shelfsight.embedding.models import PAIRS, QWEN3, SIGLIP
-from shelfsight.embedding.remote_model import RemoteEmbedder, ServerConfig
+from shelfsight.embedding.remote.embedder import RemoteEmbedder, ServerConfig
 from shelfsight.errors import SettingsError
 from tests.integration.embedding_server import (
     ask,

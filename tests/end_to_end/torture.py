@@ -26,10 +26,10 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, OperationalError, connect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from shelfsight.embedded import keeper
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.images.decode import pixels
 from shelfsight.records import PictureFormat, Vector
-from shelfsight.storage import keeper
-from shelfsight.storage.embedded import EmbeddedPostgres
 from tests.end_to_end.command import Command
 from tests.end_to_end.picture_host import draw
 from tests.end_to_end.shop_tables import create_tables

@@ -18,7 +18,7 @@ from shelfsight import wiring
 from shelfsight.database import Database
 from shelfsight.records import Pixels
 from shelfsight.seams import Embedder
-from shelfsight.serving.scan_app import create
+from shelfsight.serving.scan.app import create
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
 from shelfsight.testing import HashEmbedder

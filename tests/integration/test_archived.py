@@ -13,9 +13,9 @@ from shelfsight.database import Database
 from shelfsight.matching import Filters, Sought
 from shelfsight.records import Selection
 from shelfsight.storage import failed, schema
-from shelfsight.storage.nearest import FEW
-from shelfsight.storage.sample import CatalogueSample
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage.search.nearest import FEW
+from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.storage.search.sample import CatalogueSample
 from shelfsight.testing import direction
 from tests.integration.test_search import HURRIED, by_image
 from tests.integration.test_search import fill as fill_with_vectors

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from shelfsight.embedded import keeper
+from shelfsight.embedded.postgres import EmbeddedPostgres
 from shelfsight.errors import EmbeddedDatabaseError
-from shelfsight.storage import keeper
-from shelfsight.storage.embedded import EmbeddedPostgres
 from tests.open_folder import open_folder
 
 ROOT = os.geteuid() == 0
@@ -26,7 +26,7 @@ ROOT = os.geteuid() == 0
 USER = """
 import sys
 from pathlib import Path
-from shelfsight.storage.embedded import EmbeddedPostgres
+from shelfsight.embedded.postgres import EmbeddedPostgres
 database = EmbeddedPostgres(Path(sys.argv[1]), database=sys.argv[2])
 print(database.start(), flush=True)
 sys.stdin.read()
@@ -471,7 +471,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_cluster(empty_home, user):
 import resource, sys
 from pathlib import Path
 from shelfsight.errors import EmbeddedDatabaseError
-from shelfsight.storage.embedded import EmbeddedPostgres
+from shelfsight.embedded.postgres import EmbeddedPostgres
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     EmbeddedPostgres(Path(sys.argv[1])).start()
@@ -499,7 +499,7 @@ import psycopg
 from shelfsight.errors import EmbeddedDatabaseError
 {lacking}
 try:
-    from shelfsight.storage.embedded import EmbeddedPostgres
+    from shelfsight.embedded.postgres import EmbeddedPostgres
     EmbeddedPostgres(Path(sys.argv[1])).start()
 except EmbeddedDatabaseError as error:
     print(error)

@@ -18,12 +18,12 @@ from shelfsight.progress import JsonProgress
 from shelfsight.records import Failure, ModelPair, Selection, Vector
 from shelfsight.report import Report
 from shelfsight.runs import Job
-from shelfsight.storage import generations, index_build
-from shelfsight.storage.generation_switch import roll_back, switch
-from shelfsight.storage.generations import NEXT, PREVIOUS
-from shelfsight.storage.index_build import Spoken
-from shelfsight.storage.runs import PostgresLedger
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage.generations.generations import NEXT, PREVIOUS, generations
+from shelfsight.storage.generations.switch import roll_back, switch
+from shelfsight.storage.index import build as index_build
+from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.ledger.runs import PostgresLedger
+from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher
 from tests.shop import FUSION, fill, rows

@@ -25,7 +25,7 @@ from shelfsight.records import (
     Weights,
 )
 from shelfsight.storage import schema
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import MODELS, direction

@@ -11,7 +11,7 @@ from shelfsight.database import Connection, Database
 from shelfsight.errors import SchemaError
 from shelfsight.records import Embedded, Picture, PictureFile, Pixels, Selection
 from shelfsight.storage import schema
-from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.ledger.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.testing import MODELS, direction
 from tests.shop import FUSION, backfill_all, fill, picture, rows

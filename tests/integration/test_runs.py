@@ -19,7 +19,7 @@ from shelfsight.progress import JsonProgress
 from shelfsight.records import Embedded, ModelPair, Pictured, Product, Selection
 from shelfsight.report import Report
 from shelfsight.runs import Cut, Job, Run
-from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.ledger.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.storage.worker import is_gone, new_name
 from shelfsight.testing import HashEmbedder, MemoryFetcher
@@ -120,7 +120,7 @@ def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
 def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not heard of for `SILENCE` is taken for lost."""
     for module in ("holders", "leases", "runs"):
-        monkeypatch.setattr(f"shelfsight.storage.{module}.LOOK_AGAIN", SILENCE / 20)
+        monkeypatch.setattr(f"shelfsight.storage.ledger.{module}.LOOK_AGAIN", SILENCE / 20)
 
 
 def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
@@ -187,7 +187,7 @@ def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
     database: Database, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     """Another begins the same job meanwhile: it joins the run, and takes none of that."""
-    monkeypatch.setattr("shelfsight.storage.leases.HEARTBEAT", timedelta(seconds=0.3))
+    monkeypatch.setattr("shelfsight.storage.ledger.leases.HEARTBEAT", timedelta(seconds=0.3))
     fill(database, 200)
     others: list[Thread] = []
     embedded: list[int] = []
@@ -290,7 +290,7 @@ def test_a_range_whose_claim_was_never_answered_runs_out(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke as the claim was committed: the worker does not know that it has it."""
-    monkeypatch.setattr("shelfsight.storage.leases.HEARTBEAT", timedelta(seconds=0.1))
+    monkeypatch.setattr("shelfsight.storage.ledger.leases.HEARTBEAT", timedelta(seconds=0.1))
     fill(database, 40)
     claimed: list[None] = []
 

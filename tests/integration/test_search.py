@@ -12,12 +12,13 @@ import numpy as np
 import psycopg
 import pytest
 
-from shelfsight.database import Database, DatabasePool
+from shelfsight.database import Database
+from shelfsight.database_pool import DatabasePool
 from shelfsight.errors import FilterError
 from shelfsight.matching import Filters, Sought
 from shelfsight.storage import schema
-from shelfsight.storage.nearest import FEW
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage.search.nearest import FEW
+from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.testing import direction
 
 ALL = Filters()

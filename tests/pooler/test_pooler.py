@@ -19,9 +19,12 @@ from shelfsight.database import Database
 from shelfsight.errors import DatabaseError
 from shelfsight.matching import Filters, Sought
 from shelfsight.records import ModelPair
-from shelfsight.storage import generations, index, index_build, schema
-from shelfsight.storage.generation_switch import roll_back, switch
-from shelfsight.storage.search import PostgresProductSearch
+from shelfsight.storage import schema
+from shelfsight.storage.generations import generations
+from shelfsight.storage.generations.switch import roll_back, switch
+from shelfsight.storage.index import build as index_build
+from shelfsight.storage.index import indexes as index
+from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
 from shelfsight.testing import direction
 from tests.shop import backfill_all, fill, rows

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shelfsight.embedding import lite_graphs
-from shelfsight.embedding.lite_weights import (
+from shelfsight.embedding.local import lite_graphs
+from shelfsight.embedding.local.lite_weights import (
     EFFICIENTNET_WEIGHTS,
     WORDLLAMA_TOKENIZER,
     WORDLLAMA_WEIGHTS,

@@ -10,8 +10,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from shelfsight import wiring
-from shelfsight.embedding import lite_graphs
-from shelfsight.embedding.image_model import ImageModel
+from shelfsight.embedding.local import lite_graphs
+from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.onnx_model import open_pair
+from shelfsight.embedding.local.session import Session
+from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.embedding.models import (
     EFFICIENTNET_LITE0,
     PAIRS,
@@ -24,9 +27,6 @@ from shelfsight.embedding.models import (
     ModelSpec,
     for_torch,
 )
-from shelfsight.embedding.onnx_model import open_pair
-from shelfsight.embedding.session import Session
-from shelfsight.embedding.text_model import TextModel
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure
 from shelfsight.settings import Settings
@@ -130,7 +130,7 @@ def test_the_pairs_and_the_devices_are_those_that_can_be_set():
 def test_torch_that_is_not_installed_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.delitem(sys.modules, "shelfsight.embedding.torch_model", raising=False)
+    monkeypatch.delitem(sys.modules, "shelfsight.embedding.local.torch_model", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     settings = Settings.model_construct(backend="torch")
     with pytest.raises(

@@ -13,18 +13,18 @@ from shelfsight.errors import SettingsError
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.matching import Action, Candidate, Found, Match
 from shelfsight.records import Failure, ModelPair, Stage
-from shelfsight.serving.callers import Caller
-from shelfsight.serving.photo_input import from_base64
-from shelfsight.serving.problems import (
+from shelfsight.serving.scan.answers import best_of, match_answers, merged
+from shelfsight.serving.scan.callers import Caller
+from shelfsight.serving.scan.photo_input import from_base64
+from shelfsight.serving.scan.problems import (
     ForbiddenError,
     LimitedError,
     NotFoundError,
     picture_problem,
 )
-from shelfsight.serving.quotas import Quotas
-from shelfsight.serving.recent_scans import RecentScans
-from shelfsight.serving.scan_answers import best_of, match_answers, merged
-from shelfsight.serving.workers import Workers
+from shelfsight.serving.scan.quotas import Quotas
+from shelfsight.serving.scan.recent_scans import RecentScans
+from shelfsight.serving.scan.workers import Workers
 from shelfsight.settings import load
 
 MODELS = ModelPair(image="a@1", text="b@1")

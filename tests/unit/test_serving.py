@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.embedding.models import QWEN3, SIGLIP, WORDLLAMA
-from shelfsight.embedding.remote_model import sendable
+from shelfsight.embedding.remote.embedder import sendable
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, TextRequest
 from shelfsight.errors import SettingsError
 from shelfsight.serving.access import Key, check_host
 from shelfsight.serving.body import parse
-from shelfsight.serving.embeddings import dimensions_allowed, instructed
+from shelfsight.serving.embedding.embeddings import dimensions_allowed, instructed
+from shelfsight.serving.embedding.pictures import prepare
 from shelfsight.serving.limits import FullError, Room
-from shelfsight.serving.pictures import prepare
 from shelfsight.serving.refusals import BusyError, RequestRefusedError
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\ufffd"))

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from shelfsight.embedding.fusion import mean_of
-from shelfsight.embedding.onnx_model import open_pair
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.images.decode import decode, pixels, resize
 from shelfsight.images.views import look, views
 from shelfsight.records import PictureFormat, Vector

@@ -14,8 +14,8 @@ from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
-    from shelfsight.storage.index import IndexState
-    from shelfsight.storage.index_build import Step, Watcher
+    from shelfsight.storage.index.build import Step, Watcher
+    from shelfsight.storage.index.indexes import IndexState
 
 _HEAD = """\
  index                    | state    |     size |      rows | a search without it

@@ -1,1 +1,1 @@
-"""The models behind HTTP: lanes that batch across requests, and the app before them."""
+"""The two HTTP apps, and what they have in common."""

@@ -1,1 +1,1 @@
-"""Where vectors, failures and the embedded database live."""
+"""The tables of ours beside the shop's own: vectors, failures, runs, keys."""

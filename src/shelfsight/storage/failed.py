@@ -12,7 +12,7 @@ from shelfsight import statements
 from shelfsight.database import Connection, Database, columns
 from shelfsight.matching import Filters
 from shelfsight.storage import schema
-from shelfsight.storage.filters import Chosen
+from shelfsight.storage.search.filters import Chosen
 
 QUERIES = statements.load("shelfsight.storage", "failed.sql")
 

@@ -13,7 +13,7 @@ from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import SchemaError
 from shelfsight.matching import Filters
 from shelfsight.storage import schema
-from shelfsight.storage.filters import Chosen
+from shelfsight.storage.search.filters import Chosen
 
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 

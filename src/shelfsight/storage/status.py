@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from shelfsight.database import Connection, Database
-from shelfsight.storage import index, schema
+from shelfsight.storage import schema
 from shelfsight.storage.failures import QUERIES
+from shelfsight.storage.index import indexes as index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from shelfsight.storage import schema
 from shelfsight.storage.complete import array, complete
 from shelfsight.storage.failures import QUERIES, record_failures
 from shelfsight.storage.kept_files import as_json, keep_files
-from shelfsight.storage.leases import LeaseLostError, advance, counted
+from shelfsight.storage.ledger.leases import LeaseLostError, advance, counted
 from shelfsight.storage.new_rows import copy_new, types_of
 from shelfsight.storage.stored_models import checked_table, hold, refuse_others
 

@@ -34,7 +34,7 @@ def open_parts(
     from shelfsight.embedding.page import PageEmbedder
     from shelfsight.images.download import Limits
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
-    from shelfsight.storage.runs import PostgresLedger
+    from shelfsight.storage.ledger.runs import PostgresLedger
     from shelfsight.storage.vectors import PostgresVectorStore
 
     config = FetchConfig(
@@ -65,7 +65,7 @@ def open_parts(
 def ends(settings: Settings, database: Database, models: ModelPair, *, joins: bool = True) -> Ends:
     """What is needed of a backfill where the work is done, and the models are, elsewhere."""
     from shelfsight.catalog.postgres import PostgresCatalog
-    from shelfsight.storage.runs import PostgresLedger
+    from shelfsight.storage.ledger.runs import PostgresLedger
     from shelfsight.storage.vectors import PostgresVectorStore
 
     prepare_beside(database, models)
@@ -85,13 +85,13 @@ def newest_open_run(database: Database) -> Run:
     Raises:
         SelectionError: none is.
     """
-    from shelfsight.storage.runs import PostgresLedger
+    from shelfsight.storage.ledger.runs import PostgresLedger
 
     return PostgresLedger(database).newest_open()
 
 
 def read_runs(database: Database, limit: int) -> list[Run]:
     """The newest runs."""
-    from shelfsight.storage.runs import PostgresLedger
+    from shelfsight.storage.ledger.runs import PostgresLedger
 
     return PostgresLedger(database).runs(limit)

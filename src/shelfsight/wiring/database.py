@@ -53,7 +53,7 @@ def init(settings: Settings, *, triggers: bool | None = None) -> list[str]:
         DatabaseError: it cannot be reached, or the role may not.
     """
     from shelfsight.storage import schema
-    from shelfsight.storage import triggers as of_shop
+    from shelfsight.storage.changes import triggers as of_shop
 
     with _connected(settings, EMBEDDED) as database:
         done = [f"created {name}" for name in schema.create(database)]
@@ -79,7 +79,7 @@ def _connected(settings: Settings, name: str) -> Iterator[Database]:
     with ExitStack() as opening:
         url = settings.database_url
         if url is None:
-            from shelfsight.storage.embedded import EmbeddedPostgres
+            from shelfsight.embedded.postgres import EmbeddedPostgres
 
             url = opening.enter_context(EmbeddedPostgres(home(settings), database=name))
         yield opening.enter_context(closing(Database(url)))

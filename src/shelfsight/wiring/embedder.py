@@ -11,8 +11,8 @@ from shelfsight.seams import Embedder, Fusion
 from shelfsight.settings import Settings, without_password
 
 if TYPE_CHECKING:
-    from shelfsight.embedding.image_model import ImageModel
-    from shelfsight.embedding.local_model import LocalEmbedder
+    from shelfsight.embedding.local.embedder import LocalEmbedder
+    from shelfsight.embedding.local.image_model import ImageModel
     from shelfsight.embedding.models import Device, ImageSpec
 
 Say = Callable[[str], None]
@@ -42,7 +42,7 @@ def open_embedder(settings: Settings, say: Say) -> Iterator[Embedder]:
 def _embedder(settings: Settings, say: Say) -> Embedder:
     if settings.embedding_server_url is None:
         return open_models(settings)
-    from shelfsight.embedding.remote_model import RemoteEmbedder, ServerConfig
+    from shelfsight.embedding.remote.embedder import RemoteEmbedder, ServerConfig
 
     key = settings.embedding_server_api_key
     config = ServerConfig(
@@ -96,11 +96,11 @@ class _Backend(Protocol):
 
 def _backend(settings: Settings) -> _Backend:
     if settings.backend == "onnx":
-        from shelfsight.embedding import onnx_model
+        from shelfsight.embedding.local import onnx_model
 
         return onnx_model
     try:
-        from shelfsight.embedding import torch_model
+        from shelfsight.embedding.local import torch_model
     except ModuleNotFoundError as error:
         raise ModelError(
             f"BACKEND=torch: {error.name} is not installed: pip install 'shelfsight[torch]'"
@@ -114,7 +114,7 @@ def files_to_download(settings: Settings) -> list[str]:
     Raises:
         ModelError: the backend does not run these models.
     """
-    from shelfsight.embedding.hub import files_to_download
+    from shelfsight.embedding.local.hub import files_to_download
     from shelfsight.embedding.models import PAIRS, for_torch
 
     if settings.embedding_server_url is not None or settings.model_dir is not None:

@@ -10,55 +10,55 @@ from shelfsight.progress import Progress
 from shelfsight.runs import Job
 
 if TYPE_CHECKING:
-    from shelfsight.storage.index import IndexState
-    from shelfsight.storage.index_build import Watcher
+    from shelfsight.storage.index.build import Watcher
+    from shelfsight.storage.index.indexes import IndexState
 
 
 def read_indexes(database: Database) -> "list[IndexState]":
     """The state of each of our indexes."""
-    from shelfsight.storage.index import read
+    from shelfsight.storage.index.indexes import read
 
     return read(database)
 
 
 def index_advice(found: "list[IndexState]") -> str:
     """What to do about these indexes; empty where nothing is to be done."""
-    from shelfsight.storage.index import advice
+    from shelfsight.storage.index.indexes import advice
 
     return advice(found)
 
 
 def build_indexes(database: Database, watcher: "Watcher") -> list[str]:
     """Build what is missing or broken; gives the names of what was built."""
-    from shelfsight.storage.index_build import build
+    from shelfsight.storage.index.build import build
 
     return build(database, watcher)
 
 
 def drop_indexes(database: Database) -> list[str]:
     """Drop our indexes; gives the names of those there were."""
-    from shelfsight.storage.index import drop
+    from shelfsight.storage.index.indexes import drop
 
     return drop(database)
 
 
 def spoken(say: Callable[[str], None]) -> "Watcher":
     """A watcher that puts a build into lines."""
-    from shelfsight.storage.index_build import Spoken
+    from shelfsight.storage.index.build import Spoken
 
     return Spoken(say)
 
 
 def measure_indexes(database: Database) -> Iterator[str]:
     """Lines with the recall of each index of vectors."""
-    from shelfsight.storage.index_recall import lines
+    from shelfsight.storage.index.recall import lines
 
     return lines(database)
 
 
 def exact_milliseconds(database: Database, one: "IndexState") -> float | None:
     """About how long a search takes without this index; None where that does not matter."""
-    from shelfsight.storage.index_recall import exact_milliseconds
+    from shelfsight.storage.index.recall import exact_milliseconds
 
     return exact_milliseconds(database, one)
 
@@ -71,8 +71,8 @@ def around_load(
     Raises:
         ShelfsightError: the load will be refused; the indexes are left alone.
     """
-    from shelfsight.storage.index import read
-    from shelfsight.storage.index_defer import LARGE, Deferred, is_large
+    from shelfsight.storage.index.defer import LARGE, Deferred, is_large
+    from shelfsight.storage.index.indexes import read
 
     if database.schema is not None:
         return nullcontext()  # what is built beside gets its indexes before it is used

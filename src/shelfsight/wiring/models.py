@@ -13,7 +13,7 @@ from shelfsight.settings import Settings
 from shelfsight.wiring.database import catalog
 
 if TYPE_CHECKING:
-    from shelfsight.storage.generations import Made
+    from shelfsight.storage.generations.generations import Made
 
 Say = Callable[[str], None]
 
@@ -58,7 +58,7 @@ def read_models(settings: Settings, database: Database) -> Generations:
     Raises:
         SchemaError: `shelfsight init` has not run.
     """
-    from shelfsight.storage import generations
+    from shelfsight.storage.generations import generations
 
     found = generations.schemas(database)
     beside = before = None
@@ -77,7 +77,7 @@ def read_models(settings: Settings, database: Database) -> Generations:
 
 
 def _read(settings: Settings, database: Database) -> Generation:
-    from shelfsight.storage.generations import made
+    from shelfsight.storage.generations.generations import made
 
     return Generation(made=made(database), due=_due(settings, database))
 
@@ -106,8 +106,9 @@ def switch_models(settings: Settings, database: Database, say: Say, *, incomplet
         SchemaError: nothing is built beside, or what was before is still kept.
         DatabaseError: the role may not, or another transaction is in the way.
     """
-    from shelfsight.storage import generation_switch, generations
-    from shelfsight.storage.index_build import Spoken
+    from shelfsight.storage.generations import generations
+    from shelfsight.storage.generations import switch as generation_switch
+    from shelfsight.storage.index.build import Spoken
 
     with closing(generations.beside(database)) as new:
         due = _due(settings, new)
@@ -131,7 +132,7 @@ def roll_back_models(settings: Settings, database: Database, say: Say) -> None:
         SchemaError: nothing is kept, or other vectors are being built beside.
         DatabaseError: the role may not, or another transaction is in the way.
     """
-    from shelfsight.storage import generation_switch
+    from shelfsight.storage.generations import switch as generation_switch
 
     _say_pointing(generation_switch.roll_back(database), say)
     say("Rolled back: what was in use is beside again (shelfsight models --switch)")
@@ -145,7 +146,7 @@ def forget_models(database: Database) -> None:
     Raises:
         SchemaError: nothing is, or something else depends on it.
     """
-    from shelfsight.storage import generations
+    from shelfsight.storage.generations import generations
 
     generations.forget(database)
 
@@ -156,7 +157,7 @@ def discard_models(database: Database) -> None:
     Raises:
         SchemaError: nothing is, or something else depends on it.
     """
-    from shelfsight.storage import generations
+    from shelfsight.storage.generations import generations
 
     generations.discard(database)
 
@@ -164,7 +165,7 @@ def discard_models(database: Database) -> None:
 @contextmanager
 def generation(database: Database, *, beside: bool) -> Iterator[Database]:
     """The database as it is, or with the vectors beside in the place of those in use."""
-    from shelfsight.storage.generations import NEXT
+    from shelfsight.storage.generations.generations import NEXT
 
     if not beside:
         yield database
@@ -180,7 +181,7 @@ def prepare_beside(database: Database, models: ModelPair) -> None:
         ModelError: they are in use already, or others have begun to be built beside.
         DatabaseError: the role may not; says what to ask for.
     """
-    from shelfsight.storage.generations import prepare
+    from shelfsight.storage.generations.generations import prepare
 
     if database.schema is not None:
         with closing(Database(database.url)) as in_use:
@@ -189,7 +190,7 @@ def prepare_beside(database: Database, models: ModelPair) -> None:
 
 def count_due(settings: Settings, database: Database, selection: Selection) -> Due:
     """How many products are due: beside those in use all, as long as nothing is there."""
-    from shelfsight.storage.generations import schemas
+    from shelfsight.storage.generations.generations import schemas
 
     with closing(Database(database.url)) as in_use:
         if database.schema in {None, *schemas(in_use)}:

@@ -18,7 +18,7 @@ def scanner(
     settings: Settings, database: Transactions, embedder: Embedder, later: Later = at_once
 ) -> Scanner:
     """What finds products by a photo; see `Scanner` for `later`."""
-    from shelfsight.storage.search import PostgresProductSearch
+    from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(database)
     return Scanner(embedder, search, fusion(settings), settings.weights, later)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from shelfsight.database import Database, DatabasePool, Transactions
+from shelfsight.database import Database, Transactions
+from shelfsight.database_pool import DatabasePool
 from shelfsight.errors import ServerError, SettingsError
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
@@ -14,7 +15,7 @@ from shelfsight.wiring.scan import look, scanner
 from shelfsight.wiring.server import Listen
 
 if TYPE_CHECKING:
-    from shelfsight.serving.scan_service import ScanService
+    from shelfsight.serving.scan.service import ScanService
     from shelfsight.storage.keys import ApiKeys
 
 SCANS_AT_ONCE = 8
@@ -43,7 +44,7 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, say: Say)
     try:
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
-        from shelfsight.serving.scan_app import create
+        from shelfsight.serving.scan.app import create
     except ModuleNotFoundError as error:
         raise ServerError(
             f"{error.name} is not installed: pip install 'shelfsight[server]'"
@@ -72,12 +73,12 @@ def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
 ) -> "Iterator[ScanService]":
     """What the endpoints share; it uses connections of its own to the same database."""
-    from shelfsight.serving.callers import AccessRule, Callers
-    from shelfsight.serving.quotas import Quotas
-    from shelfsight.serving.scan_metrics import ScanMetrics, TimedDatabase, TimedEmbedder
-    from shelfsight.serving.scan_service import ScanConfig, ScanService
-    from shelfsight.serving.workers import Workers
-    from shelfsight.storage.feedback import FeedbackStore
+    from shelfsight.serving.scan.callers import AccessRule, Callers
+    from shelfsight.serving.scan.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
+    from shelfsight.serving.scan.quotas import Quotas
+    from shelfsight.serving.scan.service import ScanConfig, ScanService
+    from shelfsight.serving.scan.workers import Workers
+    from shelfsight.storage.search.feedback import FeedbackStore
 
     size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE + 1  # one learns
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)

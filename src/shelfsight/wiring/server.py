@@ -51,7 +51,7 @@ def embedding_app(settings: Settings) -> "FastAPI":
         ModelError: the models cannot be loaded.
     """
     from shelfsight.serving.access import Key
-    from shelfsight.serving.embedding_app import AppConfig, create
+    from shelfsight.serving.embedding.app import AppConfig, create
 
     models = open_models(settings)
     key = settings.embedding_server_api_key

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
-from shelfsight.database import Database, DatabasePool
+from shelfsight.database import Database
+from shelfsight.database_pool import DatabasePool
 from shelfsight.progress import Progress
 from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
@@ -25,8 +26,8 @@ def open_watch(
 ) -> Iterator[Watching]:
     """What a watch is made of; it has up to four connections of its own."""
     from shelfsight.catalog.postgres import PostgresCatalog
-    from shelfsight.storage.bell import Bell
-    from shelfsight.storage.queue import PostgresQueue
+    from shelfsight.storage.changes.bell import Bell
+    from shelfsight.storage.changes.queue import PostgresQueue
 
     url = database.url
     with (

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from shelfsight.embedding.models import QWEN3
-from shelfsight.embedding.remote_model import RemoteEmbedder
+from shelfsight.embedding.remote.embedder import RemoteEmbedder
 from shelfsight.embedding.wire import encode_vector
 from shelfsight.errors import ServerError
 from shelfsight.records import ModelPair, PictureFormat

@@ -1,0 +1,60 @@
+"""Models by ONNX Runtime: from a row of the table to a loaded model."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from shelfsight.embedding.local import lite_graphs, lite_weights
+from shelfsight.embedding.local.embedder import LocalEmbedder
+from shelfsight.embedding.local.hub import model_folder
+from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.session import Session
+from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
+from shelfsight.embedding.models import PAIRS, Device, ImageSpec, TextSpec
+
+
+def open_pair(
+    name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> LocalEmbedder:
+    """Load one of `models.PAIRS`.
+
+    `model_dir` holds a folder for each model, called by its name, with the files of its
+    repository; without it the hub's cache is used, then the hub. The lite pair needs neither.
+    On the CPU each model computes with `threads`; 0 means one a core.
+
+    Raises:
+        ModelError: files are missing or cannot be fetched, a model is not what its row says, or
+            it would not run on `device`.
+
+    """
+    image, text = PAIRS[name]
+    return LocalEmbedder(
+        load_image(image, model_dir, device, threads), load_text(text, model_dir, device, threads)
+    )
+
+
+def load_image(
+    spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> ImageModel:
+    """Load one image model; see `open_pair`."""
+    if spec.hub is None:
+        graph: bytes | Path = lite_graphs.efficientnet_lite0()
+    else:
+        graph = model_folder(spec, spec.hub, model_dir) / spec.hub.graph
+    session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
+    return ImageModel(spec, session)
+
+
+def load_text(
+    spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> TextModel:
+    """Load one text model; see `open_pair`."""
+    if spec.hub is None:
+        graph: bytes | Path = lite_graphs.wordllama()
+        content = lite_weights.read_packaged(lite_weights.WORDLLAMA_TOKENIZER)
+        tokenizer = Tokenizer.from_buffer(content)
+    else:
+        folder = model_folder(spec, spec.hub, model_dir)
+        graph, tokenizer = folder / spec.hub.graph, read_tokenizer(spec, folder)
+    session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
+    return TextModel(spec, session, tokenizer)

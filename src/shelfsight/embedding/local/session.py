@@ -1,0 +1,113 @@
+"""The backend onnx: a graph of ONNX Runtime."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+from shelfsight.embedding.local.graph import RunError
+from shelfsight.embedding.models import Device
+from shelfsight.errors import ModelError
+
+# ONNX Runtime's errors have no class in common.
+_ONNX_ERRORS = (
+    errors.EPFail,
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.NoSuchFile,
+    errors.NotImplemented,
+    errors.RuntimeException,
+)
+
+_DTYPES: dict[str, type[np.generic]] = {
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+class Session:
+    """Implements `graph.Graph`. On the CPU it computes with `threads`; 0 means one a core.
+
+    Raises:
+        ModelError: the graph cannot be loaded, not on `device`, or has no output called `output`.
+
+    """
+
+    def __init__(
+        self,
+        graph: bytes | Path,
+        *,
+        name: str,
+        output: str | None,
+        device: Device = "cpu",
+        threads: int = 0,
+    ) -> None:
+        self._session = _open(graph, name, device, threads)
+        outputs = [value.name for value in self._session.get_outputs()]
+        if output is not None and output not in outputs:
+            raise ModelError(f"{name}: the graph gives {', '.join(outputs)}, but not {output}")
+        self.name = name
+        self.device = device
+        self.inputs = {value.name: value.shape for value in self._session.get_inputs()}
+        self._dtypes = {value.name: _DTYPES.get(value.type) for value in self._session.get_inputs()}
+        self._outputs = [output or outputs[0]]
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], *, places: NDArray[np.int64] | None = None
+    ) -> NDArray[Any]:
+        """See `Graph.run`."""
+        cast = {name: feed.astype(self._dtypes[name], copy=False) for name, feed in feeds.items()}
+        try:
+            result: NDArray[Any] = self._session.run(self._outputs, cast)[0]
+        except _ONNX_ERRORS as error:
+            raise RunError(error) from None
+        return result if places is None else result[np.arange(len(places)), places]
+
+
+def _open(
+    graph: bytes | Path, name: str, device: Device, threads: int
+) -> onnxruntime.InferenceSession:
+    if device == "cuda":
+        _require_cuda()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    # A waiting thread sleeps: spinning takes the cores from the stages beside this one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    # What CUDA has no kernel for runs on the CPU, as ONNX Runtime divides it.
+    providers = [_CUDA, _CPU] if device == "cuda" else [_CPU]
+    source = graph if isinstance(graph, bytes) else os.fspath(graph)
+    try:
+        # Its own fallback would go on by the CPU, and say so on stdout only.
+        session = onnxruntime.InferenceSession(
+            source, options, providers=providers, enable_fallback=0
+        )
+    except (*_ONNX_ERRORS, RuntimeError) as error:
+        raise ModelError(f"{name} cannot be loaded: {RunError(error)}") from None
+    if providers[0] not in session.get_providers():
+        raise ModelError(
+            f"DEVICE=cuda: ONNX Runtime has put {name} on the CPU, for want of a GPU or of the "
+            "libraries of CUDA and cuDNN: pip install 'onnxruntime-gpu[cuda,cudnn]', see nvidia-smi"
+        )
+    return session
+
+
+def _require_cuda() -> None:
+    available = onnxruntime.get_available_providers()
+    if _CUDA not in available:
+        raise ModelError(
+            "DEVICE=cuda: this ONNX Runtime is built without CUDA; "
+            "pip uninstall onnxruntime && pip install onnxruntime-gpu, or DEVICE=cpu"
+        )
+    onnxruntime.preload_dlls()  # CUDA and cuDNN, where they were installed by pip

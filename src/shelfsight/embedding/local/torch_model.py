@@ -1,0 +1,163 @@
+"""Models by torch: the same rows, read by transformers. The only file that imports either."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from shelfsight.embedding.local.embedder import LocalEmbedder
+from shelfsight.embedding.local.graph import RunError
+from shelfsight.embedding.local.hub import model_folder
+from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
+from shelfsight.embedding.models import (
+    PAIRS,
+    Device,
+    ImageSpec,
+    ModelSpec,
+    TextSpec,
+    for_torch,
+    torch_form,
+)
+from shelfsight.errors import ModelError
+
+DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat16}
+"""What the weights are brought to. Qwen3's are bfloat16 as published; float16 overflows."""
+
+_LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
+
+
+def open_pair(
+    name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> LocalEmbedder:
+    """Load one of `models.PAIRS`, from where `onnx_model.open_pair` would.
+
+    Raises:
+        ModelError: as there, or the pair has no form for torch.
+
+    """
+    image, text = PAIRS[name]
+    return LocalEmbedder(
+        load_image(image, model_dir, device, threads), load_text(text, model_dir, device, threads)
+    )
+
+
+def load_image(
+    spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> ImageModel:
+    """Load one image model; see `open_pair`."""
+    row = for_torch(spec)
+    folder = model_folder(row, torch_form(spec).hub, model_dir)
+    _compute_with(threads)
+    return ImageModel(row, TorchGraph(row, folder, device=device, dtype=DTYPES[device]))
+
+
+def load_text(
+    spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+) -> TextModel:
+    """Load one text model; see `open_pair`."""
+    row = for_torch(spec)
+    folder = model_folder(row, torch_form(spec).hub, model_dir)
+    _compute_with(threads)
+    graph = TorchGraph(row, folder, device=device, dtype=DTYPES[device])
+    return TextModel(row, graph, read_tokenizer(row, folder))
+
+
+def _compute_with(threads: int) -> None:
+    """Set the threads of the process, which its models share; 0 leaves them as they are."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
+class TorchGraph:
+    """Implements `graph.Graph`; gives float32, whatever the weights are.
+
+    Text goes in without a mask: padding is on the right, where causal attention does not look,
+    and SigLIP was trained without one.
+
+    Raises:
+        ModelError: the files are not those of the row's architecture, or not for `device`.
+
+    """
+
+    def __init__(
+        self, spec: ModelSpec, folder: Path, *, device: Device, dtype: torch.dtype
+    ) -> None:
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError(
+                "DEVICE=cuda: torch sees no GPU; see nvidia-smi and "
+                "`python -c 'import torch; print(torch.version.cuda)'`, or DEVICE=cpu"
+            )
+        try:
+            self._network = _read(spec, folder, dtype).to(device).eval()
+        except _LOAD_ERRORS as error:
+            raise ModelError(f"{spec.name} cannot be loaded: {folder}: {RunError(error)}") from None
+        self.name = spec.name
+        self.device: Device = self._network.device.type
+        self.inputs: dict[str, Sequence[Any]] = {self._network.main_input_name: ()}
+        self._dtype = dtype
+        self._output = spec.output or 0
+        self._vocabulary = getattr(self._network.get_input_embeddings(), "num_embeddings", None)
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], *, places: NDArray[np.int64] | None = None
+    ) -> NDArray[Any]:
+        """See `Graph.run`."""
+        (feed,) = feeds.values()
+        # On a GPU such a token would end the process's use of it, and not only this run.
+        if self._vocabulary is not None and feed.max() >= self._vocabulary:
+            raise RunError(f"token {feed.max()} is beyond the vocabulary of {self._vocabulary}")
+        try:
+            return self._forward(feed, places)
+        except torch.AcceleratorError as error:
+            raise ModelError(f"{self.name}: the GPU is lost: {RunError(error)}") from None
+        except (RuntimeError, ValueError) as error:
+            reason = RunError(error)
+        # Not within `except`: the error would hold the failed run's memory while its halves run.
+        raise reason
+
+    def _forward(self, feed: NDArray[Any], places: NDArray[np.int64] | None) -> NDArray[Any]:
+        with torch.inference_mode():
+            values = torch.from_numpy(feed).to(self._network.device)
+            if values.is_floating_point():
+                values = values.to(self._dtype)
+            wanted = self._network(**{self._network.main_input_name: values})[self._output]
+            if places is not None:
+                wanted = wanted[torch.arange(len(places)), torch.from_numpy(places)]
+            result: NDArray[Any] = wanted.float().cpu().numpy()
+        return result
+
+
+def _read(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> transformers.PreTrainedModel:
+    """Read a network, or the part of one that the row is about; from this folder only."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    architecture = getattr(transformers, torch_form(spec).architecture)
+    config = transformers.AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
+    asked = architecture.config_class
+    part = getattr(config, asked.base_config_key, config)
+    if part.model_type != asked.model_type:
+        raise ValueError(f"config.json tells of {config.model_type}, not {asked.model_type}")
+    part.use_cache = False  # nothing is generated, so no keys and values are kept
+    network, loaded = architecture.from_pretrained(
+        folder,
+        config=part,
+        dtype=dtype,
+        local_files_only=True,
+        use_safetensors=True,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    # transformers has filled these with random numbers.
+    absent = [*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])]
+    if absent:
+        raise ValueError(f"the weights have no {min(absent)} as config.json describes it")
+    return network

@@ -1,0 +1,62 @@
+"""What Prometheus may ask: requests, items, batches, queues, latencies, errors by kind."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """The metrics of one app, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "shelfsight_requests", "Requests answered", ("path", "status"), registry=registry
+        )
+        self.request_seconds = Histogram(
+            "shelfsight_request_seconds",
+            "From a request to its answer",
+            ("path",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.items = Counter(
+            "shelfsight_items", "Items embedded or refused", ("lane",), registry=registry
+        )
+        self.errors = Counter(
+            "shelfsight_errors", "Items and requests refused", ("kind",), registry=registry
+        )
+        self._batch_size = Histogram(
+            "shelfsight_batch_size", "Items a batch", ("lane",), buckets=_SIZES, registry=registry
+        )
+        self._batch_seconds = Histogram(
+            "shelfsight_batch_seconds",
+            "A batch in the model",
+            ("lane",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._depth = Gauge(
+            "shelfsight_queue_depth", "Items that wait for the model", ("lane",), registry=registry
+        )
+
+    def ran(self, lane: str) -> Callable[[int, float], None]:
+        """Give what hears of a lane's batches."""
+        sizes, seconds = self._batch_size.labels(lane), self._batch_seconds.labels(lane)
+
+        def ran(size: int, took: float) -> None:
+            sizes.observe(size)
+            seconds.observe(took)
+
+        return ran
+
+    def watch_queue(self, lane: str, waiting: Callable[[], int]) -> None:
+        """Ask `waiting` for the depth of a lane's queue whenever the metrics are read."""
+        self._depth.labels(lane).set_function(waiting)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)

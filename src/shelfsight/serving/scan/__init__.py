@@ -1,0 +1,1 @@
+"""Quick scans over HTTP, and the page to try them on."""

@@ -1,0 +1,1 @@
+"""What may have changed in the shop, and how that is told."""

@@ -1,0 +1,1 @@
+"""The indexes of the vectors: built, dropped, measured."""

@@ -1,0 +1,1 @@
+"""Who has which part of a run, and how far it is."""

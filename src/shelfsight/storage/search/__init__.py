@@ -1,0 +1,1 @@
+"""From a question to the products that are near it."""

@@ -1,0 +1,86 @@
+"""What people said of the matches they were shown, kept for calibration."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from shelfsight import statements
+from shelfsight.database import Connection, Transactions
+from shelfsight.errors import SchemaError
+from shelfsight.matching import Match
+from shelfsight.records import Modality, ModelPair
+
+QUERIES = statements.load("shelfsight.storage.search", "feedback.sql")
+
+Verdict = Literal["right", "wrong", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownScan:
+    """A scan as it was answered: by which models, and the matches, best first."""
+
+    id: str
+    owner: str | None
+    query_kind: Modality
+    models: ModelPair
+    matches: tuple[Match, ...]
+
+
+class FeedbackStore:
+    """The table `"ScanFeedback"`."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    def save(self, scan: ShownScan, verdict: Verdict, product: str | None) -> None:
+        """Keep a verdict on a match, or `none` on all of them; said again it replaces the former.
+
+        Raises:
+            ValueError: that product was not among the matches.
+            DatabaseError: it cannot be stored.
+        """
+        values = _values(scan, verdict, product)
+
+        def work(connection: Connection) -> None:
+            connection.execute(QUERIES["save"], values)
+
+        try:
+            self._database.run(work)
+        except psycopg.errors.UndefinedTable:
+            raise SchemaError(
+                'the database is not prepared (no table "ScanFeedback"); run: shelfsight init'
+            ) from None
+
+
+def _values(scan: ShownScan, verdict: Verdict, product: str | None) -> dict[str, Any]:
+    ids = [match.product.id for match in scan.matches]
+    rank = ids.index(product) + 1 if product is not None else 1 if ids else None
+    match = scan.matches[rank - 1] if rank else None
+    return {
+        "scan_id": scan.id,
+        "owner": scan.owner,
+        "product": product,
+        "verdict": verdict,
+        "rank": rank,
+        "score": match and match.score,
+        "image_score": match and match.product.image_score,
+        "text_score": match and match.product.text_score,
+        "confidence": match and match.confidence,
+        "query_kind": scan.query_kind,
+        "image_model": scan.models.image,
+        "text_model": scan.models.text,
+        "shown": Jsonb([_shown(match) for match in scan.matches]),
+    }
+
+
+def _shown(match: Match) -> dict[str, object]:
+    return {
+        "id": match.product.id,
+        "score": match.score,
+        "imageScore": match.product.image_score,
+        "textScore": match.product.text_score,
+        "wordScore": match.product.word_score,
+        "confidence": match.confidence,
+    }

@@ -1,0 +1,169 @@
+"""The statement of a search: the nearest neighbours of a vector and what its words name, compared.
+
+All of it is one statement, so that a scan costs one round trip and reads no row twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from psycopg import sql
+
+from shelfsight import statements
+from shelfsight.database import Query
+from shelfsight.matching import Sought
+from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH, Modality, Vector
+from shelfsight.storage.search.filters import Chosen
+
+QUERIES = statements.load("shelfsight.storage.search", "search.sql")
+
+COLUMNS: Mapping[Modality, tuple[str, int]] = {
+    "image": ("ImageEmbedding", IMAGE_WIDTH),
+    "text": ("TextEmbedding", TEXT_WIDTH),
+    "combined": ("CombinedEmbedding", COMBINED_WIDTH),
+}
+
+EF_SEARCH = 100
+"""How many neighbours the graph is asked for; `index build` says what recall that gives."""
+
+FEW = 5_000
+"""So many chosen products, or fewer, are compared one by one: a graph would miss some of them."""
+
+FEW_TEXTS = 20_000
+"""So many rows, or fewer, are searched for words without an index."""
+
+NAMED = 50
+"""How many products that share all words become candidates, and how many by SKU or barcode."""
+
+_LONGEST_CODE = 64
+
+_NOTHING = 1e-6
+"""A shorter vector is nothing but rounding."""
+
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "money")
+
+_SHOWN = {
+    "product_id": "ProductId",
+    "title": "Title",
+    "description": "Description",
+    "sku": "Sku",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """Which of our indexes are valid, and about how many rows there are; -1: never counted."""
+
+    rows: int
+    names: Sequence[str]
+
+    def has(self, what: str) -> bool:
+        """Whether there is the index of a column, or of the words."""
+        return f"shelfsight_{what}" in self.names
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all rows are compared one by one."""
+        return 0 <= self.rows <= FEW
+
+    @property
+    def find_words(self) -> bool:
+        """Whether words are looked for: through an index, or in few rows."""
+        return self.has("words") or self.rows <= FEW_TEXTS
+
+
+def settings(limit: int) -> Query:
+    """Have a transaction look at `EF_SEARCH` neighbours, or `limit` if that is more."""
+    return QUERIES["settings"], {"ef_search": str(max(EF_SEARCH, limit))}
+
+
+def count_chosen(chosen: Chosen) -> Query:
+    """How many products pass, `FEW + 1` standing for all above."""
+    statement = QUERIES["count_chosen"].format(join=chosen.join, chosen=chosen.chosen)
+    return statement, {"most": FEW + 1, **chosen.values}
+
+
+def search(
+    sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_words: bool
+) -> Query:
+    """The `limit` nearest in the sought column, and what the words name, each compared exactly.
+
+    A product may come twice. The columns are those of `search` in `search.sql`.
+    """
+    image, centre, words = sought.image, sought.centre, sought.words
+    how = "image_score" if centre is None else "centred_score"
+    statement = QUERIES["search"].format(
+        parts=sql.SQL(" UNION ALL ").join(_parts(sought, chosen, by_index, find_words)),
+        image_score=QUERIES["no_score" if image is None else how],
+        text_score=QUERIES["no_score" if sought.text is None else "text_score"],
+        word_score=QUERIES["word_score" if words else "no_score"],
+    )
+    values = {
+        "query": sought.query,
+        "limit": limit,
+        "named": NAMED,
+        "image": image if image is None or centre is None else _rest(image, centre.scans),
+        "mean": centre and centre.catalogue,
+        "whole": image,
+        "text": sought.text,
+        "words": words,
+        "codes": _codes(words or ""),
+        **chosen.values,
+    }
+    return statement, values
+
+
+def _parts(
+    sought: Sought, chosen: Chosen, by_index: bool, find_words: bool
+) -> Sequence[sql.Composed]:
+    """What gives candidates: the nearest, those with all the words, those with that very code."""
+    name, width = COLUMNS[sought.column]
+    column = sql.Identifier(name)
+    distance = QUERIES["by_index" if by_index else "one_by_one"].format(
+        column=column, width=sql.Literal(width)
+    )
+    columns = QUERIES["columns"].format(
+        is_code=_is_code(chosen.variants) if sought.words else sql.SQL("false"),
+        price=_price(chosen.variants),
+        **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
+    )
+    same = {"columns": columns, "join": chosen.join, "chosen": chosen.chosen}
+    parts = [QUERIES["near"].format(column=column, distance=distance, **same)]
+    if sought.words and find_words:
+        parts.append(QUERIES["named"].format(**same))
+    if sought.words and len(sought.words) <= _LONGEST_CODE:
+        parts.append(QUERIES["coded"].format(is_code=_is_code(chosen.variants), **same))
+    return parts
+
+
+def _is_code(variants: Mapping[str, str]) -> sql.Composable:
+    """The condition that a variant's SKU or barcode is among `codes`."""
+    same = [
+        sql.SQL("v.{}::text = ANY(%(codes)s)").format(sql.Identifier(name))
+        for name in ("Sku", "Barcode")
+        if name in variants
+    ]
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(same)) if same else sql.SQL("false")
+
+
+def _codes(words: str) -> list[str]:
+    """The ways in which a SKU or a barcode may be written."""
+    return list({words, words.upper(), words.lower()})
+
+
+def _rest(image: Vector, mean: Vector) -> Vector:
+    """What an image has beyond the mean; itself if that is nothing, which has no direction."""
+    rest = image - mean
+    return rest if np.linalg.norm(rest) > _NOTHING else image
+
+
+def _price(variants: Mapping[str, str]) -> sql.Composable:
+    """A variant's price as a number, NULL where it is none."""
+    price = _or_null(variants, "Price")
+    is_number = variants.get("Price", "").partition("(")[0] in _NUMBERS
+    return QUERIES["price" if is_number else "price_in_words"].format(price=price)
+
+
+def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
+    """A variant's column, or NULL where the table has none."""
+    return sql.SQL("v.{}").format(sql.Identifier(name)) if name in variants else sql.SQL("NULL")

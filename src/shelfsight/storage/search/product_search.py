@@ -1,0 +1,194 @@
+"""Finds the stored products that are near to what is sought."""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import monotonic
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import psycopg
+from pgvector import Vector as PgVector
+
+from shelfsight.database import Connection, Query, Rows, Transactions, columns
+from shelfsight.errors import FilterError
+from shelfsight.matching import Candidate, Filters, Means, Sought
+from shelfsight.records import ModelPair, Vector
+from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.nearest import FEW, QUERIES, Indexes, count_chosen, search, settings
+from shelfsight.storage.stored_models import refuse_others
+
+MEAN_OF = 10_000
+"""How many stored pictures the catalogue's mean is taken over."""
+
+_REMEMBERED = 5_000
+"""Scans after which their mean forgets the oldest: phones and shops change."""
+
+FRESH = 60.0
+"""Seconds for which what was learnt about tables, models and means is not asked again."""
+
+_REFUSED = (
+    psycopg.DataError,
+    psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with such a value
+    psycopg.errors.CannotCoerce,
+    UnicodeEncodeError,  # half of a surrogate pair is no character
+)
+
+Asked = TypeVar("Asked")
+
+
+class PostgresProductSearch:
+    """`seams.ProductSearch` over `"ProductEmbeddings"` and the shop's tables."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+        self._answers: dict[object, tuple[float, Any]] = {}
+        self._models = ModelPair(image="", text="")
+        self._table: int | None = None
+
+    def require(self, models: ModelPair) -> None:
+        """Refuse queries of other models than those that made the stored vectors.
+
+        Raises:
+            SchemaError: the columns are missing or of other dimensions.
+            ModelMismatchError: other models made the stored vectors.
+        """
+        self._models = models
+        ask = partial(refuse_others, self._database, models)
+        self._table = self._fresh(("models", models), ask)
+
+    def candidates(self, sought: Sought, filters: Filters, limit: int) -> list[Candidate]:
+        """The `limit` products nearest to what is sought, and those that its words name.
+
+        Never fewer than `limit` where so many pass the filters and have that vector.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+            ModelMismatchError: others were switched to since `require`.
+        """
+        rows = self._nearest(sought, filters, limit)
+        if not rows or self._table in (None, rows[0][-1]):
+            found = (Candidate(*row[1:-1]) for row in rows)
+            return list({one.id: one for one in found}.values())
+        self._answers.clear()  # all of it was learnt of another table
+        self.require(self._models)
+        return self.candidates(sought, filters, limit)
+
+    def is_empty(self, filters: Filters) -> bool:
+        """Whether nothing is stored that passes the filters.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+        """
+        return not self._run("any", {}, Chosen(filters, self._columns))
+
+    def vectors(self, id_: str, filters: Filters) -> Sought | None:
+        """What to look for to find products like this one; None where there is none to be seen.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+        """
+        chosen = Chosen(filters, self._columns)
+        rows = self._run("vectors", {"id": id_}, chosen)
+        if not rows:
+            return None
+        image, text, combined = map(_array, rows[0])
+        if image is not None and text is not None and combined is not None:
+            return Sought(column="combined", query=combined, image=image, text=text)
+        if image is not None:
+            return Sought(column="image", query=image, image=image)
+        return None if text is None else Sought(column="text", query=text, text=text)
+
+    def means(self, owner: str | None) -> Means | None:
+        """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
+        means = self._fresh(("mean", owner), partial(self._catalogue_mean, owner))
+        if not means or not self._columns("ScanMeans"):
+            return None
+        (catalogue,) = means
+        values = {"owner": owner or "", "model": self._models.image}
+        rows = self._fresh(("scans", owner), partial(self._run, "scans_mean", values))
+        if not rows:
+            return Means(catalogue=catalogue)
+        return Means(catalogue=catalogue, scans=_array(rows[0][0]), count=rows[0][1])
+
+    def learn(self, owner: str | None, image: Vector) -> None:
+        """Let the vector of a scan's photo count in the mean of the scans."""
+        if not self._columns("ScanMeans"):
+            return
+        values = {
+            "owner": owner or "",
+            "model": self._models.image,
+            "image": image,
+            "remembered": _REMEMBERED,
+        }
+
+        def work(connection: Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(QUERIES["learn"], values, binary=True).fetchall()
+
+        self._answers["scans", owner] = monotonic(), self._database.run(work)
+
+    def _nearest(self, sought: Sought, filters: Filters, limit: int) -> Rows:
+        """The rows of `search`; an index that gives too few of the nearest is not believed."""
+        chosen = Chosen(filters, self._columns)
+        indexes = self._fresh("indexes", self._indexes)
+        compare = partial(search, sought, chosen, limit, find_words=indexes.find_words)
+        if indexes.has(f"{sought.column}_hnsw") and not self._are_few(indexes, filters, chosen):
+            _, rows = self._ask(settings(limit), compare(by_index=True))
+            if sum(is_near for is_near, *_ in rows) == limit:
+                return rows
+        (rows,) = self._ask(compare(by_index=False))
+        return rows
+
+    def _indexes(self) -> Indexes:
+        (rows,) = self._ask((QUERIES["indexes"], {}))
+        return Indexes(*rows[0]) if rows else Indexes(0, ())
+
+    def _are_few(self, indexes: Indexes, filters: Filters, chosen: Chosen) -> bool:
+        if chosen.is_all or indexes.are_few:
+            return indexes.are_few
+
+        def count() -> int:
+            return int(self._ask(count_chosen(chosen))[0][0][0])
+
+        # an owner asks again and again; of other filters there is no end
+        is_owners = filters == Filters(owner=filters.owner)
+        return (self._fresh(("count", filters.owner), count) if is_owners else count()) <= FEW
+
+    def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
+        """The mean, or nothing where there is no picture."""
+        chosen = Chosen(Filters(owner=owner), self._columns)
+        mean = _array(self._run("catalogue_mean", {"limit": MEAN_OF}, chosen)[0][0])
+        return () if mean is None else (mean,)
+
+    def _columns(self, table: str) -> dict[str, str]:
+        def ask() -> dict[str, str]:
+            return self._database.run(partial(columns, table=table), read_only=True)
+
+        return self._fresh(("columns", table), ask)
+
+    def _run(self, name: str, values: Mapping[str, object], chosen: Chosen | None = None) -> Rows:
+        if chosen is None:
+            return self._ask((QUERIES[name], values))[0]
+        statement = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
+        return self._ask((statement, {**values, **chosen.values}))[0]
+
+    def _ask(self, *queries: Query) -> list[Rows]:
+        try:
+            return self._database.ask(*queries)
+        except _REFUSED as error:
+            said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+            raise FilterError(f"products cannot be chosen like this: {said or error}") from error
+
+    def _fresh(self, what: object, ask: Callable[[], Asked]) -> Asked:
+        """Ask, unless there was an answer a moment ago."""
+        at, known = self._answers.get(what, (-math.inf, None))
+        if monotonic() - at <= FRESH:
+            return cast(Asked, known)
+        answer = ask()
+        if answer:
+            self._answers[what] = monotonic(), answer
+        return answer
+
+
+def _array(stored: PgVector | None) -> Vector | None:
+    return None if stored is None else np.asarray(stored.to_numpy(), dtype=np.float32)
