@@ -9,9 +9,9 @@ from threading import Event
 
 from shelfsight.leases import Lease, Page, each, pages
 from shelfsight.progress import Progress
-from shelfsight.records import Embedded, ModelPair, Pictured, Product
+from shelfsight.records import Embedded, ModelPair, Pictured, Product, Selection
 from shelfsight.report import Report
-from shelfsight.runs import IN_HAND, Cut, Job, Run
+from shelfsight.runs import IN_HAND, Cut, Job, KeyRange, Run
 from shelfsight.seams import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.stage import abreast
 
@@ -67,11 +67,9 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
 def drain(parts: Parts, run: Run, report: Report, progress: Progress, stop: Event) -> None:
     """Work on a run until nothing is left of it to anybody, or `stop` is set; see `backfill`."""
     most = min(PAST_STUCK // run.job.page, PAST_STUCK_PAGES)
-    embed = partial(_embed, each(parts.embed), progress, count(1))
-
     with parts.ledger.leases(run, stop, progress.say) as leases:
-        read = _read(parts.catalog, run.job, leases)
-        for page in flow(parts, read, embed, stop, most):
+        read = _read(parts.catalog, run.job, leases, progress)
+        for page in flow(parts, read, each(parts.embed), stop, most):
             if page.items:
                 report.add(page.items)
                 progress.stored(page.items)
@@ -114,16 +112,16 @@ def begin(ends: Ends, job: Job, report: Report, progress: Progress, stop: Event)
     return run
 
 
-def _read(catalog: Catalog, job: Job, leases: Iterator[Lease]) -> Iterator[Page[Product]]:
+def _read(
+    catalog: Catalog, job: Job, leases: Iterator[Lease], progress: Progress
+) -> Iterator[Page[Product]]:
+    numbers = count(1)
+
+    def batches(chosen: Selection, within: KeyRange) -> Iterator[Sequence[Product]]:
+        for batch in catalog.pages(chosen, job.batch_size, within):
+            progress.batch(next(numbers), len(batch))
+            yield batch
+
     for lease in leases:
         chosen = job.selection if lease.ids is None else replace(job.selection, variants=lease.ids)
-        batches = partial(catalog.pages, chosen, job.batch_size)
-        yield from pages(lease, batches, job.page, attrgetter("id"))
-
-
-def _embed(
-    embed: EmbedPage, progress: Progress, numbers: Iterator[int], page: Page[Pictured]
-) -> Page[Embedded]:
-    if page.begins:
-        progress.batch(next(numbers), page.begins)
-    return embed(page)
+        yield from pages(lease, partial(batches, chosen), job.page, attrgetter("id"))

@@ -121,14 +121,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Item]):
-    """What travels from stage to stage.
-
-    `begins` is the size of the batch of which it is the first page, and 0 of any other.
-    """
+    """What travels from stage to stage."""
 
     items: Sequence[Item]
     mark: Mark
-    begins: int = 0
 
 
 def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
@@ -137,7 +133,7 @@ def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], 
     @wraps(function)
     def over(page: Page[In]) -> Page[Out]:
         items = [] if page.mark.lease.lost else function(page.items)
-        return Page(items=items, mark=page.mark, begins=page.begins)
+        return Page(items=items, mark=page.mark)
 
     return over
 
@@ -154,11 +150,11 @@ def pages(
     """
     numbers = count()
 
-    def page(items: Sequence[Item], begins: int, *left: KeyRange) -> Page[Item]:
+    def page(items: Sequence[Item], *left: KeyRange) -> Page[Item]:
         covered, *rest = left
         mark = Mark(lease=lease, number=next(numbers), range=covered, rest=tuple(rest))
         lease.read(mark)
-        return Page(items=items, mark=mark, begins=begins)
+        return Page(items=items, mark=mark)
 
     for index, whole in enumerate(lease.ranges):
         later, after = lease.ranges[index + 1 :], whole.after
@@ -170,5 +166,5 @@ def pages(
                 if lease.lost:
                     return
                 covered = KeyRange(after=before, last=after)
-                yield page(items, 0 if start else len(batch), covered, rest, *later)
-        yield page((), 0, KeyRange(after=after, last=whole.last), *later)
+                yield page(items, covered, rest, *later)
+        yield page((), KeyRange(after=after, last=whole.last), *later)

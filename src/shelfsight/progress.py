@@ -37,7 +37,7 @@ class Progress(Protocol):
         ...
 
     def batch(self, number: int, found: int) -> None:
-        """A batch is about to be embedded."""
+        """A batch was read, and is on its way; in order, while those before it are embedded."""
         ...
 
     def embedded(self, products: int) -> None:

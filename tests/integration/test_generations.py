@@ -18,7 +18,8 @@ from shelfsight.progress import JsonProgress
 from shelfsight.records import Failure, ModelPair, Selection, Vector
 from shelfsight.report import Report
 from shelfsight.runs import Job
-from shelfsight.storage.generations.generations import NEXT, PREVIOUS, generations
+from shelfsight.storage.generations import generations
+from shelfsight.storage.generations.generations import NEXT, PREVIOUS
 from shelfsight.storage.generations.switch import roll_back, switch
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index.build import Spoken

@@ -11,7 +11,8 @@ import pytest
 from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError, SchemaError, ShelfsightError
 from shelfsight.storage import schema
-from shelfsight.storage.generations.generations import NEXT, PREVIOUS, generations
+from shelfsight.storage.generations import generations
+from shelfsight.storage.generations.generations import NEXT, PREVIOUS
 from shelfsight.storage.generations.switch import roll_back, switch
 from shelfsight.storage.index.build import Spoken
 from shelfsight.testing import MODELS
