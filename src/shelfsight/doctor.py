@@ -24,12 +24,16 @@ PGVECTOR_FAULTS = (
 """By the pgvector version that mends it."""
 
 _UNINDEXED = """
-    SELECT to_regclass('"ProductImages"') IS NOT NULL AND NOT EXISTS (
-      SELECT FROM pg_index AS i JOIN pg_attribute AS a
-        ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-      WHERE i.indrelid = to_regclass('"ProductImages"') AND a.attname = 'ProductVariantId')
+    SELECT wanted.*
+    FROM (VALUES ('"ProductImages"', 'ProductVariantId', -1, 'each page of a backfill'),
+                 ('"ProductVariants"', 'UserId', 10000, 'each scan with the key of an owner'))
+      AS wanted("table", "column", "least", "reader")
+    JOIN pg_class AS c ON c.oid = to_regclass("table") AND c.reltuples >= "least"
+    JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = "column" AND NOT a.attisdropped
+    WHERE NOT EXISTS (
+      SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
 """
-
+"""Columns of the shop by which rows are looked up, without an index though there are many rows."""
 
 _LACKING = """
     SELECT "right", "table"::text
@@ -101,9 +105,14 @@ def _examine_tables(connection: Connection) -> Finding:
         schema.check(connection)
     except SchemaError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
-    if _text(connection, _UNINDEXED):
-        what = '"ProductImages" has no index on "ProductVariantId": each page reads all of it'
-        advice = 'CREATE INDEX CONCURRENTLY ON "ProductImages" ("ProductVariantId")'
+    if unindexed := connection.execute(_UNINDEXED).fetchall():
+        what = "; ".join(
+            f'{table} has no index on "{column}": {reader} reads all of it'
+            for table, column, _, reader in unindexed
+        )
+        advice = "; ".join(
+            f'CREATE INDEX CONCURRENTLY ON {table} ("{column}")' for table, column, *_ in unindexed
+        )
         return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     return Finding(subject=subject, verdict="ok", what="all there, vectors of the right dimensions")
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from threading import Lock
 from typing import IO, Protocol
@@ -68,6 +68,7 @@ class LineProgress:
         self._out = out
         self._verbose = verbose
         self._batches = 0
+        self._is_over = False
         self._lock = Lock()
 
     def configured(self, settings: Mapping[str, str]) -> None:
@@ -84,8 +85,11 @@ class LineProgress:
         self._print(count if products else "Nothing is due.")
 
     def batch(self, number: int, found: int) -> None:
-        """Name the batch."""
-        self._print(f"Processing batch {number}/{self._batches}", f"  Found {found} products")
+        """Name the batch, unless the run has ended: the thread that reads is not waited for."""
+        lines = f"Processing batch {number}/{self._batches}", f"  Found {found} products"
+        with self._lock:
+            if not self._is_over:
+                self._write(lines)
 
     def embedded(self, products: int) -> None:
         """Say nothing: batches are enough for a log."""
@@ -115,6 +119,8 @@ class LineProgress:
 
     def finish(self, report: Report, go_on: str = "") -> None:
         """Print the results, unless the run broke before there were any."""
+        with self._lock:
+            self._is_over = True
         if report.found or not report.broken:
             self._print("", *report.lines())
         if report.remaining and go_on:
@@ -122,8 +128,11 @@ class LineProgress:
 
     def _print(self, *lines: str) -> None:
         with self._lock:
-            self._out.write("".join(f"{line}\n" for line in lines))
-            self._out.flush()
+            self._write(lines)
+
+    def _write(self, lines: Iterable[str]) -> None:
+        self._out.write("".join(f"{line}\n" for line in lines))
+        self._out.flush()
 
 
 class _Speed(ProgressColumn):
@@ -182,6 +191,7 @@ class JsonProgress:
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
         self._verbose = verbose
+        self._is_over = False
         self._lock = Lock()
 
     def configured(self, settings: Mapping[str, str]) -> None:
@@ -227,6 +237,9 @@ class JsonProgress:
 
     def _emit(self, event: str, **values: object) -> None:
         with self._lock:
+            if self._is_over:  # a thread that reads is not waited for
+                return
+            self._is_over = event == "result"
             self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
             self._out.flush()
 

@@ -1,6 +1,6 @@
 """Every contract between the parts, on one page.
 
-`wiring` chooses the implementations; `testing.py` ships one of each that lives in memory;
+`wiring` chooses the implementations; `testing/` ships one of each that lives in memory;
 `tests/contract` runs one suite over all of them.
 """
 

@@ -62,6 +62,19 @@ def test_lacking_rights_a_lacking_index_and_a_server_that_is_away_are_found(
     assert found["embedding server"]["verdict"] == "wrong"
 
 
+def test_many_products_without_an_index_by_owner_are_a_warning(
+    shelfsight: Command, url: str
+) -> None:
+    create_tables(url)
+    run(url, 'DROP INDEX IF EXISTS "ProductVariants_UserId_idx"')
+    assert findings(shelfsight, 0)["tables"]["verdict"] == "ok"
+    run(url, 'INSERT INTO "ProductVariants" ("Title") SELECT i FROM generate_series(1, 10000) AS i')
+    run(url, 'ANALYZE "ProductVariants"')
+    found = findings(shelfsight, 0)["tables"]
+    assert found["verdict"] == "warning"
+    assert found["advice"] == 'CREATE INDEX CONCURRENTLY ON "ProductVariants" ("UserId")'
+
+
 def test_models_that_would_be_downloaded_are_a_warning(shelfsight: Command, url: str) -> None:
     create_tables(url)
     found = findings(shelfsight, 0, MODELS="siglip-qwen3")

@@ -23,6 +23,7 @@ CREATE TABLE "ProductVariants" (
   "UpdatedAt" timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX ON "ProductVariants" ("ProductId");
+CREATE INDEX ON "ProductVariants" ("UserId");
 CREATE INDEX ON "ProductVariants" ("Sku")
 
 -- name: ProductImages
@@ -78,7 +79,8 @@ CREATE TABLE "BackfillRuns" (
 -- A range of products behind "After" and up to "Last" (null: no bound). Of a range that was begun,
 -- "Left" are the parts that are not stored yet, likewise, and "Stored" counts the pages that are.
 -- "Ids" are all that were due when the run began, where they were few.
--- Each tenure has a "Fence" of its own; it ends at "ExpiresAt" unless the worker is heard of.
+-- Each tenure has a "Fence" of its own; it ends some time after "ExpiresAt" unless
+-- the worker is heard of.
 CREATE TABLE "BackfillLeases" (
   "RunId" bigint NOT NULL REFERENCES "BackfillRuns" ("Id") ON DELETE CASCADE,
   "Number" integer NOT NULL,

@@ -53,4 +53,6 @@ WHERE starts_with("Worker", %(name)s) OR "Worker" = ANY(%(gone)s)
 SELECT DISTINCT "Worker" FROM "EmbeddingQueue" WHERE "Worker" IS NOT NULL
 
 -- name: is_run_at_work
-SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "DoneAt" IS NULL AND "ExpiresAt" > now())
+-- An end that lies further off than a lease is that of another clock.
+SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "DoneAt" IS NULL
+  AND "ExpiresAt" BETWEEN now() AND now() + interval '2 minutes')

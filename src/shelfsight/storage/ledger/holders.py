@@ -11,7 +11,8 @@ from shelfsight.storage.worker import is_gone
 QUERIES = statements.load("shelfsight.storage.ledger", "runs.sql")
 
 LEASE = timedelta(seconds=60)
-"""How long a range is kept for a worker that is not heard of; it is measured by the database."""
+"""How long a range is kept, by the database's clock, for a worker that is not heard of; after
+that others listen for it."""
 
 HEARTBEAT = LEASE / 4
 

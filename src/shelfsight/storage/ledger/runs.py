@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import Event
+from time import sleep
 from typing import Any
 
 from psycopg import sql
@@ -93,7 +94,7 @@ class PostgresLedger:
         """The newest runs, or the only one meant."""
 
         def work(connection: Connection) -> list[Run]:
-            values = {"limit": limit, "only": only}
+            values = {"limit": limit, "only": only, "lease": LEASE}
             return [_run(row) for row in connection.execute(QUERIES["runs"], values)]
 
         return self._database.run(work, read_only=True)
@@ -112,7 +113,9 @@ class PostgresLedger:
             if not has_said:
                 say(f"run {run} has workers that were not heard of lately: listening for them")
                 has_said = True
-            stop.wait(LOOK_AGAIN)
+            sleep(
+                LOOK_AGAIN
+            )  # not stop.wait: a signal sets it, in this thread, which may hold its lock
         return None
 
     def _joined(

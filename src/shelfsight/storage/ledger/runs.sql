@@ -109,7 +109,8 @@ SELECT r."Id", r."Asked", r."ModelVersions", r."Due", r."Outcome", r."CreatedAt"
 FROM "BackfillRuns" AS r, LATERAL (
   SELECT
     (SELECT count(DISTINCT "Worker") FROM "BackfillLeases"
-     WHERE "RunId" = r."Id" AND "DoneAt" IS NULL AND "ExpiresAt" > now()) AS workers,
+     WHERE "RunId" = r."Id" AND "DoneAt" IS NULL
+       AND "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval) AS workers,
     (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
       SELECT key, sum(value::bigint) AS total FROM "BackfillLeases", jsonb_each_text("Counts")
       WHERE "RunId" = r."Id" GROUP BY key) AS t) AS counts,
