@@ -124,6 +124,7 @@ class PostgresLedger:
         """The run to join, if there is one, and whether it is sure that it is worked on."""
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
+            connection.execute(QUERIES["hold_still"], {"run": id_})  # it may be closed, see below
             held = holders.setdefault(id_, Holders(id_)).look(connection)
             if is_fresh or job.selection.stays_due:
                 return id_, True

@@ -62,6 +62,11 @@ WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "D
 UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
 
+-- name: hold_still
+-- Nobody claims a range, or moves one on, until this transaction ends.
+SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
+ORDER BY "Number" FOR UPDATE
+
 -- name: held
 -- What is held, by whom, and whether it is in time: an end that is over, or lies much further off than a
 -- lease, may have been written by another clock. Whoever writes to a row gives it another xmin.
