@@ -113,9 +113,8 @@ class PostgresLedger:
             if not has_said:
                 say(f"run {run} has workers that were not heard of lately: listening for them")
                 has_said = True
-            sleep(
-                LOOK_AGAIN
-            )  # not stop.wait: a signal sets it, in this thread, which may hold its lock
+            # not stop.wait: the signal that sets it comes in this thread, which may hold its lock
+            sleep(LOOK_AGAIN)
         return None
 
     def _joined(
@@ -124,7 +123,7 @@ class PostgresLedger:
         """The run to join, if there is one, and whether it is sure that it is worked on."""
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
-            connection.execute(QUERIES["hold_still"], {"run": id_})  # it may be closed, see below
+            connection.execute(QUERIES["hold_still"], {"run": id_})  # until it is joined or closed
             held = holders.setdefault(id_, Holders(id_)).look(connection)
             if is_fresh or job.selection.stays_due:
                 return id_, True
