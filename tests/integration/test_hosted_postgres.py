@@ -566,6 +566,10 @@ def test_columns_of_half_precision_serve_as_well(database: Database) -> None:
         database.run(lambda c, change=change: c.execute(change))
     fill(database, 2, pictures=True)
     assert backfill_all(database).embedded == 2
+    texts = rows(database, 'SELECT "ProductText", "TextEmbedding"::vector FROM "ProductEmbeddings"')
+    for text, stored in texts:
+        made = direction(text.encode(), 1024)
+        np.testing.assert_array_equal(stored.to_numpy(), made.astype(np.float16).astype(np.float32))
     database.run(lambda c: c.execute('UPDATE "ProductVariants" SET "Title" = \'New\''))
     backfill_all(database, pictures={})
     assert rows(database, 'SELECT count("ImageEmbedding") FROM "ProductEmbeddings"') == [(2,)]

@@ -141,6 +141,30 @@ def test_a_shared_picture_and_an_equal_text_are_embedded_once(
     assert shared.pixels is None
 
 
+def test_a_later_page_has_the_vectors_of_equal_files_and_texts_and_none_of_what_failed(
+    pages: PageEmbedder, embedder: HashEmbedder
+) -> None:
+    (first,) = pages.embed([product("Mug", picture(1))])
+    (later,) = pages.embed([product("Mug", copy := picture(1, url="copy of 1.png"))])
+    assert (embedder.images_embedded, embedder.texts_embedded) == (1, 1)
+    np.testing.assert_array_equal(later.combined, first.combined)
+    assert copy.pixels is None
+    for _ in range(2):
+        (failed,) = pages.embed([product("Unspeakable", picture(0, url="black.png"))])
+        assert [f.kind for f in failed.failures] == ["server_422", "model_error"]
+    assert embedder.images_embedded == 3
+
+
+def test_vectors_are_kept_for_so_many_files_and_texts_only(
+    embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shelfsight.embedding.page.RECENT", 2)
+    with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
+        for title in ("Mug", "Cap", "Bag", "Cap", "Mug"):
+            pages.embed([product(title)])
+    assert embedder.texts_embedded == 4
+
+
 def test_a_text_that_is_not_needed_is_not_embedded(
     pages: PageEmbedder, embedder: HashEmbedder
 ) -> None:

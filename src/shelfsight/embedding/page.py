@@ -1,5 +1,6 @@
 """From a page of products and pictures to a page of products with vectors."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
@@ -12,6 +13,9 @@ from shelfsight.seams import Embedder, Fusion
 
 AT_ONCE = 2
 """Pages of which either kind is under way: a server that is done with one has the next already."""
+
+RECENT = 2_000
+"""Vectors of either kind that are kept for what is equal in later pages: 14 MB in all."""
 
 Item = TypeVar("Item")
 Results = dict[str, Vector | Failure]
@@ -100,7 +104,7 @@ class PageEmbedder:
 
 
 class _Kind(Generic[Item]):
-    """Pictures or texts: each is embedded once, however many pages want it at the same time."""
+    """Pictures or texts: each is embedded once for all pages that want it within a while."""
 
     def __init__(
         self,
@@ -112,28 +116,51 @@ class _Kind(Generic[Item]):
         self._is_needed = is_needed
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"embed {name}")
         self._begun: dict[str, Future[Results]] = {}
+        self._recent: OrderedDict[str, Vector] = OrderedDict()
         self._lock = Lock()
 
     def begin(self, wanted: Mapping[str, Item]) -> list[Future[Results]]:
         """Have what is needed embedded, unless it is under way: what gives all results, by key."""
         with self._lock:
             needed = {key: item for key, item in wanted.items() if self._is_needed(item)}
-            new = {key: item for key, item in needed.items() if key not in self._begun}
+            known = {key: self._recent[key] for key in needed if key in self._recent}
+            new = {
+                key: item
+                for key, item in needed.items()
+                if key not in known and key not in self._begun
+            }
             if new:
                 self._begun |= dict.fromkeys(new, self._pool.submit(self._results, new))
-            return list(dict.fromkeys(self._begun[key] for key in needed))
+            under_way = dict.fromkeys(self._begun[key] for key in needed if key not in known)
+            return [_done(known), *under_way]
 
     def close(self) -> None:
         """End the threads; one that waits for a server ends when its embedder is closed."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _results(self, new: Mapping[str, Item]) -> Results:
+        results: Results = {}
         try:
-            return self._embed(new)
+            results = self._embed(new)
+            return results
         finally:
             with self._lock:
                 for key in new:
                     del self._begun[key]
+                self._keep(results)
+
+    def _keep(self, results: Results) -> None:
+        for key, result in results.items():
+            if not isinstance(result, Failure):
+                self._recent[key] = result
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+
+
+def _done(results: Mapping[str, Vector]) -> Future[Results]:
+    future: Future[Results] = Future()
+    future.set_result(dict(results))
+    return future
 
 
 def _by_key(items: Mapping[str, object], results: list[Vector | Failure]) -> Results:

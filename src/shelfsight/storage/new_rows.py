@@ -20,6 +20,9 @@ _FROM_TEXT: dict[str, Callable[[str], object]] = {
 }
 """How an id, which travels as text, becomes what a binary COPY sends for its column's type."""
 
+_NUMBERS = {"vector": ">f4", "halfvec": ">f2"}
+"""As pgvector sends the numbers of a column."""
+
 _IDS = ("ProductVariantId", "ProductId", "UserId")
 _OBJECTS = ("ModelVersions", "ImageFiles")
 _TEXTS = ("ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType")
@@ -33,10 +36,15 @@ _CANNOT = (
 def types_of(stored: Mapping[str, str]) -> tuple[str, ...] | None:
     """The column types of a straight COPY; None where the table's are not those of `init`."""
     ids = tuple(stored[name] for name in _IDS)
-    ours = {**VECTOR_COLUMNS, **dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_OBJECTS, "jsonb")}
-    if not set(ids) <= _FROM_TEXT.keys() or any(stored[name] != ours[name] for name in ours):
+    ours = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_OBJECTS, "jsonb")}
+    vectors = {name: stored[name].partition("(")[0] for name in VECTOR_COLUMNS}
+    if (
+        not set(ids) <= _FROM_TEXT.keys()
+        or not set(vectors.values()) <= _NUMBERS.keys()
+        or any(stored[name] != ours[name] for name in ours)
+    ):
         return None
-    return (*ids, "bytea", "bytea", "bytea", *("text" for _ in _TEXTS), "jsonb", "jsonb")
+    return (*ids, *vectors.values(), *ours.values())
 
 
 def copy_new(
@@ -54,7 +62,8 @@ def copy_new(
     try:
         with connection.transaction():
             rows = (_row(item, row, types) for item, row in zip(page, staged, strict=True))
-            copy_rows(connection, QUERIES["copy_new"], types, rows)
+            packed = tuple("bytea" if kind in _NUMBERS else kind for kind in types)
+            copy_rows(connection, QUERIES["copy_new"], packed, rows)
     except _CANNOT:
         return False
     return True
@@ -72,12 +81,15 @@ def _row(item: Embedded, staged: tuple[Any, ...], types: tuple[str, ...]) -> tup
         for value, kind in zip(ids, types[: len(ids)], strict=True)
     )
     source_type = "image" if text is None else "text" if image is None else "image_text"
-    vectors = (_binary(vector) for vector in (image, text, combined))
+    vectors = (
+        _binary(vector, _NUMBERS[kind])
+        for vector, kind in zip((image, text, combined), types[len(ids) :], strict=False)
+    )
     return (*typed, *vectors, *words, source_hash, source_type, versions, files)
 
 
-def _binary(vector: Vector | None) -> bytes | None:
-    """A vector as pgvector sends it: its width and an unused zero (int16 each), float32 values."""
+def _binary(vector: Vector | None, numbers: str) -> bytes | None:
+    """A vector as pgvector sends it: width and an unused zero (int16 each), then its numbers."""
     if vector is None:
         return None
-    return pack(">hh", len(vector), 0) + vector.astype(">f4").tobytes()
+    return pack(">hh", len(vector), 0) + vector.astype(numbers).tobytes()
