@@ -133,16 +133,15 @@ class CountingServer(Server):
     def __init__(self) -> None:
         super().__init__()
         self.embedded: Counter[str] = Counter()
-        self._failing = 0
+        self._fails_until = 0.0
 
-    def fail(self, times: int) -> None:
-        """So many requests are answered by a 5xx."""
-        self._failing = times
+    def fail(self, seconds: float) -> None:
+        """For so long every request is answered by a 5xx."""
+        self._fails_until = time.monotonic() + seconds
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if self._failing > 0 and request.path != "/health":
-            self._failing -= 1
-            return web.Response(status=(500, 502, 503)[self._failing % 3])
+        if time.monotonic() < self._fails_until and request.path != "/health":
+            return web.Response(status=random.choice((500, 502, 503)))
         await asyncio.sleep(0.02)  # a model takes its time, too
         try:
             answer = await super().handle(request)
@@ -163,6 +162,7 @@ class Workers:
     def __init__(self, command: Command, count: int) -> None:
         self._command = command
         self._processes: list[subprocess.Popen[str] | None] = [None] * count
+        self._said = command.folder / "said"
 
     def keep_up(self) -> None:
         """Start those that are missing."""
@@ -181,7 +181,11 @@ class Workers:
         """Until all have ended by themselves."""
         for process in self._processes:
             if process is not None:
-                process.wait(300)
+                try:
+                    process.wait(300)
+                except subprocess.TimeoutExpired:
+                    sys.stderr.write(self._said.read_text()[-2_000:])
+                    raise
 
     def kill_all(self) -> None:
         """At the end."""
@@ -191,15 +195,16 @@ class Workers:
                 process.wait()
 
     def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "shelfsight", *ARGUMENTS],
-            cwd=self._command.folder,
-            env=self._command.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        with self._said.open("a") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", "shelfsight", *ARGUMENTS],
+                cwd=self._command.folder,
+                env=self._command.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                text=True,
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +256,7 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
             "worker killed": lambda: crew.kill_one(chance),
             "Postgres killed": lambda: kill_postgres(stack, folder / "home"),
             "connections dropped": lambda: drop_connections(shop),
-            "server fails": lambda: server.fail(chance.randint(1, 40)),
+            "server fails": lambda: server.fail(chance.uniform(0.1, 3)),
             "lease skewed": lambda: skew_lease(shop, chance),
             "shop edited": shop.edit,
         }
@@ -262,7 +267,6 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
             time.sleep(chance.uniform(0.2, 2))
             happen[name]()
         crew.wait()
-        server.fail(0)
         last = command.result("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed")
         told = Counter(names)
         return Outcome(

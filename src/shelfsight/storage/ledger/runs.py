@@ -123,9 +123,9 @@ class PostgresLedger:
         """The run to join, if there is one, and whether it is sure that it is worked on."""
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
-            connection.execute(QUERIES["hold_still"], {"run": id_})  # until it is joined or closed
+            ((is_still,),) = connection.execute(QUERIES["hold_still"], {"run": id_}).fetchall()
             held = holders.setdefault(id_, Holders(id_)).look(connection)
-            if is_fresh or job.selection.stays_due:
+            if is_fresh or job.selection.stays_due or not is_still:
                 return id_, True
             if held != "no":
                 return id_, held == "yes"

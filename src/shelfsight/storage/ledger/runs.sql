@@ -63,9 +63,14 @@ UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
 
 -- name: hold_still
--- Nobody claims a range, or moves one on, until this transaction ends.
-SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
-ORDER BY "Number" FOR UPDATE
+-- Nobody claims a range until this transaction ends; false where somebody writes to one just now, who
+-- is not waited for: a machine that is gone may leave its transaction open for hours.
+WITH still AS (
+  SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
+  ORDER BY "Number" FOR UPDATE SKIP LOCKED
+)
+SELECT (SELECT count(*) FROM still) = count(*)
+FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
 
 -- name: held
 -- What is held, by whom, and whether it is in time: an end that is over, or lies much further off than a
