@@ -201,6 +201,34 @@ def test_a_run_that_somebody_joins_at_this_moment_is_not_replaced(database: Data
     assert (found.id, is_joined) == (run.id, True)
 
 
+@pytest.mark.usefixtures("small_ranges")
+def test_commands_that_begin_together_where_a_worker_was_lost_work_on_one_run(
+    database: Database,
+) -> None:
+    fill(database, 30)
+    with worker(database) as (lost, _):
+        old, _ = begin(lost, job())
+        with lost.ledger.leases(old, Event(), print) as leases:
+            next(leases)
+    together = Barrier(8)
+    found: list[int] = []
+
+    def one() -> None:
+        with worker(database) as (parts, _):
+            together.wait(30)
+            run, _ = begin(parts, job())
+            found.append(run.id)
+
+    threads = [Thread(target=one) for _ in range(together.parties)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (new,) = {*found}
+    assert new != old.id
+    assert len(found) == together.parties
+
+
 @pytest.mark.usefixtures("small_ranges", "soon_silent")
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(

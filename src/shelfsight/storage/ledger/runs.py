@@ -52,7 +52,6 @@ class PostgresLedger:
         ranges = cut()
 
         def work(connection: Connection) -> tuple[int, bool]:
-            connection.execute(QUERIES["lock"], {"key": _BEGIN_LOCK})
             if self._joins and (found := joined(connection)):
                 return found[0], True
             return self._insert(connection, job, models, ranges), False
@@ -120,7 +119,11 @@ class PostgresLedger:
     def _joined(
         self, job: Job, models: ModelPair, holders: dict[int, Holders], connection: Connection
     ) -> tuple[int, bool] | None:
-        """The run to join, if there is one, and whether it is sure that it is worked on."""
+        """The run to join, if there is one, and whether it is sure that it is worked on.
+
+        Until the transaction ends nobody else looks, so whoever writes to a range is a worker.
+        """
+        connection.execute(QUERIES["lock"], {"key": _BEGIN_LOCK})
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
             ((is_still,),) = connection.execute(QUERIES["hold_still"], {"run": id_}).fetchall()

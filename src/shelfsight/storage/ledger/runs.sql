@@ -1,5 +1,6 @@
 -- name: lock
--- Two workers that begin at the same time must not begin two runs of one job.
+-- Workers that begin look one after another: two must not begin two runs of one job, nor one join what
+-- another is about to replace.
 SELECT pg_advisory_xact_lock(%(key)s)
 
 -- name: open
