@@ -23,9 +23,10 @@ from PIL import Image
 
 from shelfsight import __version__
 from shelfsight.images import fetch as fetch_module
-from shelfsight.images.decode import decode, resize
+from shelfsight.images.decode import decode
 from shelfsight.images.download import Limits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
+from shelfsight.images.resize import resize
 from shelfsight.records import (
     Failure,
     Picture,

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from shelfsight.images.decode import FORMATS, MAX_BYTES, decode, resize
+from shelfsight.images.decode import FORMATS, MAX_BYTES, decode
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import Failure, PictureFormat, Stage
+from shelfsight.records import Failure, Stage
 
 WHITE = (255, 255, 255)
 EXIF_ORIENTATION = 0x0112
@@ -201,17 +201,6 @@ def test_of_an_animation_the_first_frame_is_taken(name: str) -> None:
         encoded(frames[0], name, save_all=True, append_images=frames[1:], duration=100)
     )
     assert (red > 240, blue < 15) == (True, True)
-
-
-def test_a_picture_is_squashed_whole_as_pillow_resizes() -> None:
-    image = noise(size=(300, 100))
-    for resample, pillows in (("bilinear", 2), ("bicubic", 3)):
-        pixels = resize(image, PictureFormat(side=24, resample=resample))
-        assert pixels.dtype == np.uint8
-        assert pixels.shape == (24, 24, 3)
-        assert pixels.flags.c_contiguous
-        assert pixels.flags.writeable
-        assert np.array_equal(pixels, np.asarray(image.resize((24, 24), pillows)))
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])

@@ -9,7 +9,8 @@ from PIL import Image
 
 from shelfsight.embedding.fusion import mean_of
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.images.decode import decode, pixels, resize
+from shelfsight.images.decode import decode, pixels
+from shelfsight.images.resize import resize
 from shelfsight.images.views import look, views
 from shelfsight.records import PictureFormat, Vector
 from shelfsight.seams import Embedder
@@ -36,8 +37,7 @@ def test_each_look_is_closer_than_the_one_before(size: int) -> None:
 def test_a_single_look_is_the_whole_photo_as_the_model_wants_it() -> None:
     photo = Image.effect_noise((60, 40), 80).convert("RGB")
     (look,) = views(photo, 1, FORMAT)
-    whole = np.asarray(photo.resize((32, 32), Image.Resampling.BICUBIC))
-    assert np.array_equal(look, whole)
+    assert np.array_equal(look, resize(photo, FORMAT))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])

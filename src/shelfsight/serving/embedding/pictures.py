@@ -2,7 +2,8 @@
 
 import pybase64
 
-from shelfsight.images.decode import decode, resize
+from shelfsight.images.decode import decode
+from shelfsight.images.resize import resize
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure, PictureFormat, Pixels, Stage
 

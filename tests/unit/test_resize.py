@@ -1,0 +1,70 @@
+"""A picture comes to the model's size as Pillow would bring it, whoever does it."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from shelfsight.images.resize import LARGE, by_pillow, by_simd, parts, resize, simd
+from shelfsight.records import PictureFormat
+
+THERE = [by_pillow] if simd is None else [by_pillow, by_simd]
+BOTH = pytest.mark.parametrize("resizer", THERE)
+ROUNDING = 2
+FORMATS = [PictureFormat(side=24, resample="bilinear"), PictureFormat(side=24, resample="bicubic")]
+
+
+def noise(width: int, height: int) -> Image.Image:
+    """Neighbouring pixels have nothing in common: the hardest to round alike.
+
+    Bicubic overshoots, by less than 80 here: nothing is clipped.
+    """
+    values = np.random.default_rng(width).integers(80, 176, (height, width, 3), np.uint8)
+    return Image.fromarray(values)
+
+
+def pillows(image: Image.Image, form: PictureFormat, box: tuple[int, int, int, int]) -> np.ndarray:
+    resample = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+    return np.array(image.resize((form.side, form.side), resample[form.resample], box=box), int)
+
+
+@BOTH
+@given(data=st.data())
+def test_any_part_of_any_picture_is_what_pillow_makes_of_it(resizer, data: st.DataObject) -> None:
+    width, height = data.draw(st.integers(1, 300)), data.draw(st.integers(1, 300))
+    left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
+    right = data.draw(st.integers(left + 1, width))
+    bottom = data.draw(st.integers(top + 1, height))
+    form, box = data.draw(st.sampled_from(FORMATS)), (left, top, right, bottom)
+    image = noise(width, height)
+    made = resizer(image, form)(box)
+    assert (made.dtype, made.shape) == (np.uint8, (24, 24, 3))
+    assert made.flags.c_contiguous
+    assert made.flags.writeable
+    assert np.abs(made - pillows(image, form, box)).max() <= ROUNDING
+
+
+@BOTH
+def test_a_picture_that_has_the_size_stays_as_it_is(resizer) -> None:
+    image = noise(24, 24)
+    for form in FORMATS:
+        assert np.array_equal(resizer(image, form)((0, 0, 24, 24)), np.asarray(image))
+
+
+@pytest.mark.parametrize("width", [LARGE // 2, LARGE])
+def test_a_picture_is_squashed_whole_however_large(width: int) -> None:
+    """Thin ones, for the sake of the time it takes."""
+    strip = noise(1000, 1).resize((width, 2), Image.Resampling.NEAREST)
+    for form in FORMATS:
+        made = resize(strip, form)
+        assert np.abs(made - pillows(strip, form, (0, 0, width, 2))).max() <= ROUNDING
+
+
+def test_a_picture_of_one_file_is_the_same_each_time() -> None:
+    file = BytesIO()
+    noise(500, 400).save(file, "PNG")
+    first, again = (parts(Image.open(file), FORMATS[0]) for _ in range(2))
+    assert np.array_equal(first((10, 10, 300, 400)), again((10, 10, 300, 400)))
