@@ -13,7 +13,7 @@ from shelfsight.embedding.fusion import combine
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.models import PAIRS
 from shelfsight.embedding.text import product_text
-from shelfsight.images import decode
+from shelfsight.images import decode, resize
 from shelfsight.records import Failure, Pixels, Vector, Weights
 
 PICTURE = PAIRS["lite"][0].picture
@@ -70,7 +70,7 @@ def pixels(data: bytes) -> Pixels:
 
 def resized(picture: Image.Image) -> Pixels:
     """An RGB picture, resized."""
-    return decode.resize(picture, PICTURE)
+    return resize.resize(picture, PICTURE)
 
 
 def text_of(title: str, description: str) -> str:
