@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -294,6 +295,21 @@ def test_a_killed_server_is_started_again_with_what_was_committed(home):
         assert server(home) not in (None, killed)
         assert fetch(url, "SELECT n FROM survivor") == 42
     assert server(home) is None
+
+
+def test_a_server_that_is_killed_as_it_is_asked_for_is_started_again(home):
+    database, urls = EmbeddedPostgres(home), []
+    with ended(database):
+        database.start()
+        killed = server(home)
+        os.kill(killed, signal.SIGSTOP)  # it looks alive, and takes a connection only to lose it
+        asking = Thread(target=lambda: urls.append(database.start()))
+        asking.start()
+        time.sleep(0.5)
+        os.kill(killed, signal.SIGKILL)
+        asking.join()
+        assert server(home) not in (None, killed)
+        assert fetch(urls[0], "SELECT 1") == 1
 
 
 def test_a_stale_lock_file_does_no_harm_to_the_process_it_names(home):

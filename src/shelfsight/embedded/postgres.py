@@ -100,12 +100,24 @@ class EmbeddedPostgres:
                 locks.join()
                 # before the server, so that it is watched from its first moment
                 _have_keeper(self._lock_folder, data_folder(self._home))
-                sockets = Cluster(self._home, user).start(locks.gate)
-                _have_database(sockets, self._database)
+                sockets = self._have_server(Cluster(self._home, user), locks.gate)
         except BaseException:  # Ctrl-C too must leave no server behind
             self.stop()
             raise
         return _address(sockets, self._database)
+
+    def _have_server(self, cluster: Cluster, gate: int) -> Path:
+        """The folder of the socket of a server that has the database."""
+        sockets = cluster.start(gate)
+        try:
+            _have_database(sockets, self._database)
+        except psycopg.OperationalError:
+            if keeper.server_pid(data_folder(self._home)) is not None:
+                raise
+            # it was killed a moment ago, and looked well until then
+            sockets = cluster.start(gate)
+            _have_database(sockets, self._database)
+        return sockets
 
     def _own_locks(self) -> keeper.Locks:
         if self._locks is None or self._process != os.getpid():
