@@ -1,6 +1,8 @@
 """Several workers on one catalogue: every product once, whoever is lost."""
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -183,22 +185,33 @@ def test_what_a_silent_worker_held_goes_to_another(database: Database, hours: in
 
 
 @pytest.mark.usefixtures("small_ranges")
-def test_a_run_that_somebody_joins_at_this_moment_is_not_replaced(database: Database) -> None:
-    """Its claim is not committed yet while another looks who is at the run, and does not wait."""
+@pytest.mark.parametrize("holder", [None, "elsewhere/1/0", f"{socket.gethostname()}/{2**22 + 1}/0"])
+def test_a_run_to_which_somebody_writes_at_this_moment_is_joined_at_once(
+    database: Database, holder: str | None
+) -> None:
+    """Nothing waits for that transaction: it may be that of a machine which is gone."""
     fill(database, 30)
-    with worker(database) as (parts, _), worker(database) as (other, _):
+    with worker(database) as (parts, _), ThreadPoolExecutor() as threads:
         run, _ = begin(parts, job())
         with parts.ledger.leases(run, Event(), print) as leases:
             next(leases)
-        with closing(psycopg.connect(database.url)) as claiming:
-            claiming.execute(
+        database.run(
+            lambda c: c.execute(
                 'UPDATE "BackfillLeases" SET "Worker" = %s,'
-                ' "ExpiresAt" = now() + interval \'1 minute\' WHERE "Number" = 2',
-                ["elsewhere/1/0"],
+                ' "ExpiresAt" = now() + %s * interval \'1 minute\' WHERE "Number" = 2',
+                [holder, holder and 1],
             )
-            found, is_joined = begin(other, job())
-            claiming.commit()
-    assert (found.id, is_joined) == (run.id, True)
+        )
+
+        def one() -> tuple[Run, bool]:
+            with worker(database) as (other, _):
+                return begin(other, job())
+
+        with closing(psycopg.connect(database.url)) as storing:
+            storing.execute('UPDATE "BackfillLeases" SET "Stored" = 1 WHERE "Number" = 2')
+            found = [threads.submit(one) for _ in range(2)]
+            joined = [future.result(timeout=60) for future in found]
+    assert [(one.id, is_joined) for one, is_joined in joined] == 2 * [(run.id, True)]
 
 
 @pytest.mark.usefixtures("small_ranges")

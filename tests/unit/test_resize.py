@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shelfsight.images.resize import LARGE, by_pillow, by_simd, parts, resize, simd
+from shelfsight.images.resize import LARGE, Parts, by_pillow, by_simd, parts, resize, simd
 from shelfsight.records import PictureFormat
 
 THERE = [by_pillow] if simd is None else [by_pillow, by_simd]
@@ -54,13 +54,22 @@ def test_a_picture_that_has_the_size_stays_as_it_is(resizer) -> None:
         assert np.array_equal(resizer(image, form)((0, 0, 24, 24)), np.asarray(image))
 
 
-@pytest.mark.parametrize("width", [LARGE // 2, LARGE])
-def test_a_picture_is_squashed_whole_however_large(width: int) -> None:
-    """Thin ones, for the sake of the time it takes."""
-    strip = noise(1000, 1).resize((width, 2), Image.Resampling.NEAREST)
-    for form in FORMATS:
-        made = resize(strip, form)
-        assert np.abs(made - pillows(strip, form, (0, 0, width, 2))).max() <= ROUNDING
+def test_pillow_resizes_what_is_smaller_than_the_side_or_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Strips, for the sake of the time it takes."""
+    by_others: list[tuple[int, int]] = []
+
+    def counted(image: Image.Image, form: PictureFormat) -> Parts:
+        by_others.append(image.size)
+        return by_pillow(image, form)
+
+    monkeypatch.setattr("shelfsight.images.resize.simd", "there")
+    monkeypatch.setattr("shelfsight.images.resize.by_simd", counted)
+    sizes = [(23, 300), (24, 24), (LARGE // 24, 24), (LARGE // 24 + 1, 24)]
+    for size in sizes:
+        assert resize(Image.new("RGB", size, "red"), FORMATS[0]).mean() == 85
+    assert by_others == sizes[1:3]
 
 
 def test_a_picture_of_one_file_is_the_same_each_time() -> None:

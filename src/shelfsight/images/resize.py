@@ -18,7 +18,8 @@ except ImportError:  # no wheel for this machine
 
 LARGE = 4_000_000
 """A picture of more pixels is left to Pillow: the copy that the other needs costs what it saves.
-So is one that is enlarged: bicubic overshoots there, and the two clip that in another order."""
+So is one that is smaller than the side: what bicubic overshoots, the two clip in another order,
+which shows most where a picture is enlarged."""
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""

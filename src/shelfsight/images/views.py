@@ -48,9 +48,9 @@ def views(
 
 
 def _reduced(photo: Image.Image, side: int) -> Image.Image:
-    """A photo that is large shrunk by a whole number, by the mean of as many pixels."""
-    factor = int(SMALLEST * min(photo.size) / (GAP * side))
-    return photo.reduce(factor) if factor > 1 else photo
+    """A photo that is large shrunk by whole numbers, by the mean of as many pixels."""
+    across, down = (max(1, int(SMALLEST * length / (GAP * side))) for length in photo.size)
+    return photo.reduce((across, down)) if across * down > 1 else photo
 
 
 def _centre(photo: Image.Image, share: float) -> Box:

@@ -43,7 +43,7 @@ class Holders:
         rows = connection.execute(QUERIES["held"], values).fetchall()
         gone = [worker for worker in {row[0] for row in rows} if worker and is_gone(worker)]
         if gone:
-            connection.execute(QUERIES["release"], {"run": self._run, "workers": gone})
+            connection.execute(QUERIES["release_gone"], {"run": self._run, "workers": gone})
         living = [row for row in rows if row[0] not in gone]
         over = [(number, version) for _, number, version, is_in_time in living if not is_in_time]
         self._looks = Counter({seen: self._looks[seen] + 1 for seen in over})

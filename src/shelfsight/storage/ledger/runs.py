@@ -127,8 +127,10 @@ class PostgresLedger:
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
             ((is_still,),) = connection.execute(QUERIES["hold_still"], {"run": id_}).fetchall()
+            if not is_still:
+                return id_, True
             held = holders.setdefault(id_, Holders(id_)).look(connection)
-            if is_fresh or job.selection.stays_due or not is_still:
+            if is_fresh or job.selection.stays_due:
                 return id_, True
             if held != "no":
                 return id_, held == "yes"

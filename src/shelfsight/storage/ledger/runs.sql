@@ -1,7 +1,8 @@
 -- name: lock
 -- Workers that begin look one after another: two must not begin two runs of one job, nor one join what
--- another is about to replace.
-SELECT pg_advisory_xact_lock(%(key)s)
+-- another is about to replace. One that vanishes meanwhile must not keep the others out.
+SELECT pg_advisory_xact_lock(%(key)s),
+  set_config('idle_in_transaction_session_timeout', '60s', true)
 
 -- name: open
 -- The open runs of this job, newest first, and whether it was just cut and is about to be leased.
@@ -62,6 +63,16 @@ WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "D
 -- name: release
 UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
+
+-- name: release_gone
+-- Without waiting for what their transactions may still hold.
+WITH free AS (
+  SELECT "Number" FROM "BackfillLeases"
+  WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
+  ORDER BY "Number" FOR UPDATE SKIP LOCKED
+)
+UPDATE "BackfillLeases" AS l SET "ExpiresAt" = NULL, "Worker" = NULL
+FROM free WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
 
 -- name: hold_still
 -- Nobody claims a range until this transaction ends; false where somebody writes to one just now, who
