@@ -4,6 +4,7 @@ It keeps no session state (no prepared statements, no SET beyond a transaction b
 dates, no session locks), so that it works through a pooler in transaction mode.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -45,6 +46,10 @@ _ENTER = sql.SQL(
     " SELECT set_config('search_path',"
     " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
 )
+
+
+# It warns of what fails while an error, or an interrupt, is on its way to who tells of it.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 class Transactions(Protocol):

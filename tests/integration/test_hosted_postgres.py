@@ -264,6 +264,20 @@ def test_work_that_loses_its_connection_half_way_is_done_whole(database: Databas
     assert rows(database, 'SELECT count(*) FROM "ProductVariants"') == [(1,)]
 
 
+def test_an_interrupt_at_a_query_leaves_no_other_line_than_ours(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """psycopg warns that it cannot roll back while a query is under way."""
+
+    def work(connection: Connection) -> None:
+        connection.pgconn.send_query(b"SELECT 1")
+        raise ValueError
+
+    with closing(Database(url)) as database, pytest.raises(ValueError):
+        database.run(work)
+    assert not caplog.records
+
+
 def test_a_database_that_stays_away_ends_the_run_with_its_host_and_no_password() -> None:
     gone = Database("postgresql://shop:hunter2@127.0.0.1:1/shop", reconnect_seconds=1)
     with pytest.raises(DatabaseError) as error:
