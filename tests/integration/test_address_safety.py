@@ -12,6 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from random import randrange
 from resource import RUSAGE_SELF, getrusage
 
 import pytest
@@ -222,9 +223,14 @@ class Wire:
 
 @pytest.fixture(scope="module")
 def trap() -> Iterator[socket.socket]:
+    """On a port that the kernel gives to nobody: tests beside this one knock at ports they had."""
     six = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if six else socket.AF_INET
-    with socket.create_server(("", 0), family=family, dualstack_ipv6=six) as trap:
+    for port in range(randrange(20_000, 30_000), 32_768):
+        with suppress(OSError):
+            trap = socket.create_server(("", port), family=family, dualstack_ipv6=six)
+            break
+    with trap:
         trap.setblocking(False)
         yield trap
 
