@@ -44,7 +44,8 @@ def test_any_part_of_any_picture_is_what_pillow_makes_of_it(resizer, data: st.Da
     assert (made.dtype, made.shape) == (np.uint8, (24, 24, 3))
     assert made.flags.c_contiguous
     assert made.flags.writeable
-    assert np.abs(made - pillows(image, form, box)).max() <= ROUNDING
+    allowed = 0 if resizer is by_pillow else ROUNDING
+    assert np.abs(made - pillows(image, form, box)).max() <= allowed
 
 
 @BOTH
