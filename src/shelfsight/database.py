@@ -59,7 +59,7 @@ class Transactions(Protocol):
         """Do `work` in one transaction; see `Database.run`."""
         ...
 
-    def ask(self, *queries: Query) -> list[Rows]:
+    def ask(self, query: Query) -> Rows:
         """Read in one round trip; see `Database.ask`."""
         ...
 
@@ -99,19 +99,18 @@ class Database:
         """
         return self._persist(partial(self._once, work, read_only))
 
-    def ask(self, *queries: Query) -> list[Rows]:
-        """The rows of each query, all in one transaction and one round trip; tried as by `run`.
+    def ask(self, query: Query) -> Rows:
+        """The rows of a query that only reads, in one round trip; tried as by `run`.
 
-        Nothing begins the transaction: what is sent before one waits is a transaction, and a pooler
-        keeps it together. The queries must only read. Not from within other work.
+        It is a transaction of its own, which nothing begins. Not from within other work.
 
         Raises:
             DatabaseError: as `run` does.
 
         """
         if self.schema is not None:  # it is entered by several statements, which is a round trip
-            return self.run(partial(_each, queries), read_only=True)
-        return self._persist(partial(self._at_once, queries))
+            return self.run(partial(_rows, query), read_only=True)
+        return self._persist(partial(self._at_once, query))
 
     def run_alone(
         self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
@@ -184,11 +183,9 @@ class Database:
                     _enter(connection, self.schema)
                 return work(connection)
 
-    def _at_once(self, queries: Sequence[Query]) -> list[Rows]:
+    def _at_once(self, query: Query) -> Rows:
         with self._held() as connection:
-            with connection.pipeline():
-                cursors = [connection.execute(*query, binary=True) for query in queries]
-            return [cursor.fetchall() for cursor in cursors]
+            return _rows(query, connection)
 
     @contextmanager
     def _held(self) -> Iterator[Connection]:
@@ -233,8 +230,8 @@ def _closed_by_interrupt(connection: Connection) -> Iterator[None]:
         raise
 
 
-def _each(queries: Sequence[Query], connection: Connection) -> list[Rows]:
-    return [connection.execute(*query, binary=True).fetchall() for query in queries]
+def _rows(query: Query, connection: Connection) -> Rows:
+    return connection.execute(*query, binary=True).fetchall()
 
 
 def _enter(connection: Connection, schema: str) -> None:

@@ -25,11 +25,11 @@ class DatabasePool:
         finally:
             self._free.put(database)
 
-    def ask(self, *queries: Query) -> list[Rows]:
+    def ask(self, query: Query) -> Rows:
         """Read in one round trip; see `Database.ask`."""
         database = self._free.get()
         try:
-            return database.ask(*queries)
+            return database.ask(query)
         finally:
             self._free.put(database)
 

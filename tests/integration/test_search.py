@@ -12,7 +12,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from shelfsight.database import Database
+from shelfsight.database import Database, Query, Rows
 from shelfsight.database_pool import DatabasePool
 from shelfsight.errors import FilterError
 from shelfsight.matching import Filters, Sought
@@ -147,6 +147,35 @@ def test_an_index_never_gives_fewer_than_there_are(
     for limit in (10, 200, 1_000):
         found = search.candidates(by_image(), filters, limit)
         assert len(numbers(found)) == len(found) == min(limit, there)
+
+
+class CountedQuestions:
+    """`database.Transactions` that counts what it is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self.asked = 0
+        self._database = database
+        self.run = database.run
+
+    def ask(self, query: Query) -> Rows:
+        self.asked += 1
+        return self._database.ask(query)
+
+
+@pytest.mark.parametrize(
+    ("filters", "questions"),
+    [(ALL, 1), (Filters(min_price=Decimal(300)), 2)],  # the second counts what passes, too
+)
+def test_one_question_to_an_index_gives_all_that_is_wanted(
+    indexed: Database, filters: Filters, questions: int
+) -> None:
+    """More than the 40 that pgvector gives by itself, and on where the filters leave some out."""
+    database = CountedQuestions(indexed)
+    search = PostgresProductSearch(database)
+    search.candidates(by_image(), filters, 100)
+    database.asked = 0
+    assert len(search.candidates(by_image(b"another"), filters, 100)) == 100
+    assert database.asked == questions
 
 
 def test_an_index_of_the_shops_own_does_not_cut_the_answer_short(database: Database) -> None:

@@ -47,9 +47,11 @@ FROM (SELECT ctid, {column} FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
       ORDER BY random() LIMIT %(queries)s) AS chosen
 WHERE vector_norm({column}::vector) > 0
 
--- name: nothing_else
+-- name: as_scans_do
 -- However few the rows are, the index that is measured is used.
-SELECT set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
+SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
+  set_config('hnsw.iterative_scan', 'strict_order', true),
+  set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
 
 -- name: nearest_by_index
 SELECT {column}::vector <=> %(vector)s::vector

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from shelfsight.database import Connection, Database
 from shelfsight.storage.index.indexes import INDEX_SQL, UNLIMITED, Index, IndexState, read
-from shelfsight.storage.search.nearest import EF_SEARCH, settings
+from shelfsight.storage.search.nearest import EF_SEARCH
 
 NEIGHBOURS = 10
 
@@ -64,8 +64,7 @@ def _recall(index: Index, connection: Connection) -> float:
 
 def _by_index(index: Index, sample: Sample, connection: Connection) -> list[list[float]]:
     """The cosine distances of the neighbours that the index finds, for each query."""
-    connection.execute(*settings(NEIGHBOURS))
-    connection.execute(INDEX_SQL["nothing_else"])
+    connection.execute(INDEX_SQL["as_scans_do"], {"ef_search": str(EF_SEARCH)})
     statement = INDEX_SQL["nearest_by_index"].format(
         column=sql.Identifier(index.column), width=sql.Literal(index.width)
     )

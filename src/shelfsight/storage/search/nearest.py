@@ -5,6 +5,7 @@ All of it is one statement, so that a scan costs one round trip and reads no row
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from psycopg import sql
@@ -72,34 +73,61 @@ class Indexes:
         return self.has("words") or self.rows <= FEW_TEXTS
 
 
-def settings(limit: int) -> Query:
-    """Have a transaction look at `EF_SEARCH` neighbours, or `limit` if that is more."""
-    return QUERIES["settings"], {"ef_search": str(max(EF_SEARCH, limit))}
-
-
 def count_chosen(chosen: Chosen) -> Query:
     """How many products pass, `FEW + 1` standing for all above."""
     statement = QUERIES["count_chosen"].format(join=chosen.join, chosen=chosen.chosen)
     return statement, {"most": FEW + 1, **chosen.values}
 
 
-def search(
-    sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_words: bool
-) -> Query:
-    """The `limit` nearest in the sought column, and what the words name, each compared exactly.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the statement of a search depends on, beside the columns of the shop's tables."""
+
+    column: Modality
+    image: Literal["no_score", "image_score", "centred_score"]
+    text: Literal["no_score", "text_score"]
+    words: Literal["none", "words", "code"]
+    filters: frozenset[str]
+    by_index: bool
+    find_words: bool
+
+
+def shape(sought: Sought, chosen: Chosen, *, by_index: bool, find_words: bool) -> Shape:
+    """The shape of a search; words that are too long for it are no `code`."""
+    whole: Literal["image_score", "centred_score"]
+    whole = "image_score" if sought.centre is None else "centred_score"
+    words = sought.words
+    return Shape(
+        column=sought.column,
+        image="no_score" if sought.image is None else whole,
+        text="no_score" if sought.text is None else "text_score",
+        words="none" if not words else "code" if len(words) <= _LONGEST_CODE else "words",
+        filters=frozenset(chosen.values),
+        by_index=by_index,
+        find_words=find_words,
+    )
+
+
+def statement(shape: Shape, chosen: Chosen) -> sql.SQL:
+    """Gives the `limit` nearest in a column, and what the words name, each compared exactly.
 
     A product may come twice. The columns are those of `search` in `search.sql`.
     """
-    image, centre, words = sought.image, sought.centre, sought.words
-    how = "image_score" if centre is None else "centred_score"
-    statement = QUERIES["search"].format(
-        parts=sql.SQL(" UNION ALL ").join(_parts(sought, chosen, by_index, find_words)),
-        image_score=QUERIES["no_score" if image is None else how],
-        text_score=QUERIES["no_score" if sought.text is None else "text_score"],
-        word_score=QUERIES["word_score" if words else "no_score"],
+    composed = QUERIES["search"].format(
+        parts=sql.SQL(" UNION ALL ").join(_parts(shape, chosen)),
+        image_score=QUERIES[shape.image],
+        text_score=QUERIES[shape.text],
+        word_score=QUERIES["no_score" if shape.words == "none" else "word_score"],
     )
-    values = {
+    return statements.trusted(composed.as_string())
+
+
+def values(sought: Sought, chosen: Chosen, limit: int) -> dict[str, object]:
+    """The parameters of `statement`. `EF_SEARCH` neighbours are looked at, or `limit` if more."""
+    image, centre, words = sought.image, sought.centre, sought.words
+    return {
         "query": sought.query,
+        "ef_search": str(max(EF_SEARCH, limit)),
         "limit": limit,
         "named": NAMED,
         "image": image if image is None or centre is None else _rest(image, centre.scans),
@@ -110,28 +138,26 @@ def search(
         "codes": _codes(words or ""),
         **chosen.values,
     }
-    return statement, values
 
 
-def _parts(
-    sought: Sought, chosen: Chosen, by_index: bool, find_words: bool
-) -> Sequence[sql.Composed]:
+def _parts(shape: Shape, chosen: Chosen) -> Sequence[sql.Composed]:
     """What gives candidates: the nearest, those with all the words, those with that very code."""
-    name, width = COLUMNS[sought.column]
+    name, width = COLUMNS[shape.column]
     column = sql.Identifier(name)
-    distance = QUERIES["by_index" if by_index else "one_by_one"].format(
+    distance = QUERIES["by_index" if shape.by_index else "one_by_one"].format(
         column=column, width=sql.Literal(width)
     )
+    has_words = shape.words != "none"
     columns = QUERIES["columns"].format(
-        is_code=_is_code(chosen.variants) if sought.words else sql.SQL("false"),
+        is_code=_is_code(chosen.variants) if has_words else sql.SQL("false"),
         price=_price(chosen.variants),
         **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
     )
     same = {"columns": columns, "join": chosen.join, "chosen": chosen.chosen}
     parts = [QUERIES["near"].format(column=column, distance=distance, **same)]
-    if sought.words and find_words:
+    if has_words and shape.find_words:
         parts.append(QUERIES["named"].format(**same))
-    if sought.words and len(sought.words) <= _LONGEST_CODE:
+    if shape.words == "code":
         parts.append(QUERIES["coded"].format(is_code=_is_code(chosen.variants), **same))
     return parts
 

@@ -15,7 +15,15 @@ from shelfsight.errors import FilterError
 from shelfsight.matching import Candidate, Filters, Means, Sought
 from shelfsight.records import ModelPair, Vector
 from shelfsight.storage.search.filters import Chosen
-from shelfsight.storage.search.nearest import FEW, QUERIES, Indexes, count_chosen, search, settings
+from shelfsight.storage.search.nearest import (
+    FEW,
+    QUERIES,
+    Indexes,
+    count_chosen,
+    shape,
+    statement,
+    values,
+)
 from shelfsight.storage.stored_models import refuse_others
 
 MEAN_OF = 10_000
@@ -131,16 +139,20 @@ class PostgresProductSearch:
         """The rows of `search`; an index that gives too few of the nearest is not believed."""
         chosen = Chosen(filters, self._columns)
         indexes = self._fresh("indexes", self._indexes)
-        compare = partial(search, sought, chosen, limit, find_words=indexes.find_words)
+        asked = values(sought, chosen, limit)
+
+        def compared(*, by_index: bool) -> Rows:
+            form = shape(sought, chosen, by_index=by_index, find_words=indexes.find_words)
+            return self._ask((self._fresh(form, partial(statement, form, chosen)), asked))
+
         if indexes.has(f"{sought.column}_hnsw") and not self._are_few(indexes, filters, chosen):
-            _, rows = self._ask(settings(limit), compare(by_index=True))
+            rows = compared(by_index=True)
             if sum(is_near for is_near, *_ in rows) == limit:
                 return rows
-        (rows,) = self._ask(compare(by_index=False))
-        return rows
+        return compared(by_index=False)
 
     def _indexes(self) -> Indexes:
-        (rows,) = self._ask((QUERIES["indexes"], {}))
+        rows = self._ask((QUERIES["indexes"], {}))
         return Indexes(*rows[0]) if rows else Indexes(0, ())
 
     def _are_few(self, indexes: Indexes, filters: Filters, chosen: Chosen) -> bool:
@@ -148,7 +160,7 @@ class PostgresProductSearch:
             return indexes.are_few
 
         def count() -> int:
-            return int(self._ask(count_chosen(chosen))[0][0][0])
+            return int(self._ask(count_chosen(chosen))[0][0])
 
         # an owner asks again and again; of other filters there is no end
         is_owners = filters == Filters(owner=filters.owner)
@@ -166,15 +178,15 @@ class PostgresProductSearch:
 
         return self._fresh(("columns", table), ask)
 
-    def _run(self, name: str, values: Mapping[str, object], chosen: Chosen | None = None) -> Rows:
+    def _run(self, name: str, about: Mapping[str, object], chosen: Chosen | None = None) -> Rows:
         if chosen is None:
-            return self._ask((QUERIES[name], values))[0]
-        statement = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
-        return self._ask((statement, {**values, **chosen.values}))[0]
+            return self._ask((QUERIES[name], about))
+        query = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
+        return self._ask((query, {**about, **chosen.values}))
 
-    def _ask(self, *queries: Query) -> list[Rows]:
+    def _ask(self, query: Query) -> Rows:
         try:
-            return self._database.ask(*queries)
+            return self._database.ask(query)
         except _REFUSED as error:
             said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
             raise FilterError(f"products cannot be chosen like this: {said or error}") from error

@@ -1,10 +1,3 @@
--- name: settings
--- Indexes are used in strict order, and on through the graph until the limit is reached or too many
--- rows were looked at.
-SELECT set_config('transaction_read_only', 'on', true),
-  set_config('hnsw.ef_search', %(ef_search)s, true),
-  set_config('hnsw.iterative_scan', 'strict_order', true)
-
 -- name: indexes
 -- About how many rows there are (-1: never counted), and which of our indexes can be used.
 SELECT reltuples::bigint, ARRAY(
@@ -13,7 +6,12 @@ SELECT reltuples::bigint, ARRAY(
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: by_index
-e.{column}::halfvec({width}) <=> %(query)s::halfvec({width})
+-- The graph is asked with a vector that is there once the settings hold, until this transaction
+-- ends: in strict order, and on until the limit is reached or too many rows were looked at.
+e.{column}::halfvec({width}) <=> (
+  SELECT %(query)s::halfvec({width})
+  WHERE set_config('hnsw.ef_search', %(ef_search)s, true) IS NOT NULL
+    AND set_config('hnsw.iterative_scan', 'strict_order', true) IS NOT NULL)
 
 -- name: one_by_one
 -- No index fits this expression: one of the shop's own might give too few.
@@ -76,10 +74,10 @@ NULL::float8
 1 - (f.image::vector <=> %(image)s)
 
 -- name: centred_score
--- Whole where nothing is left, as of the only picture of a catalogue.
-CASE WHEN vector_norm(f.image::vector - %(mean)s) > 1e-6
-  THEN 1 - ((f.image::vector - %(mean)s) <=> %(image)s)
-  ELSE 1 - (f.image::vector <=> %(whole)s) END
+-- Whole where nothing is left, which has no direction: as of the only picture of a catalogue.
+-- The vector is named as seldom as can be, for each time it is read anew.
+coalesce(nullif(1 - ((f.image::vector - %(mean)s) <=> %(image)s), 'NaN'),
+         1 - (f.image::vector <=> %(whole)s))
 
 -- name: text_score
 1 - (f.text::vector <=> %(text)s)
