@@ -1,4 +1,4 @@
-"""A connection to Postgres that comes back, and errors that say what to do.
+"""A connection to Postgres that comes back.
 
 It keeps no session state (no prepared statements, no SET beyond a transaction but for the style of
 dates, no session locks), so that it works through a pooler in transaction mode.
@@ -18,7 +18,8 @@ from psycopg.pq import TransactionStatus
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from shelfsight.errors import DatabaseAwayError, DatabaseError, SchemaError
+from shelfsight.database_errors import explained
+from shelfsight.errors import SchemaError
 from shelfsight.settings import without_password
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -127,11 +128,11 @@ class Database:
         if self.schema is not None:
             raise ValueError(self.schema)
 
-        def once() -> Result:
-            with closing(_connect_with(self.url, settings or {})) as connection:
-                return work(connection)
-
-        return self._explained(once)
+        with (
+            explained(self.host),
+            closing(_connect_with(self.url, settings or {})) as connection,
+        ):
+            return work(connection)
 
     def another(self) -> "Database":
         """A connection of its own to the same."""
@@ -143,26 +144,6 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _explained(self, work: Callable[[], Result]) -> Result:
-        try:
-            return work()
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise DatabaseError(self._say(f"refused: {_line(error)}; grant this right")) from error
-        except psycopg.errors.ReadOnlySqlTransaction as error:
-            raise DatabaseError(self._say(f"is read-only: {_line(error)}")) from error
-        except psycopg.errors.QueryCanceled as error:
-            advice = "raise statement_timeout or lower BATCH_SIZE"
-            raise DatabaseError(self._say(f"stopped a query: {_line(error)}; {advice}")) from error
-        except psycopg.errors.DiskFull as error:
-            raise DatabaseError(self._say(f"has no room left: {_line(error)}")) from error
-        except psycopg.errors.UntranslatableCharacter as error:
-            raise DatabaseError(self._say(f"is not in UTF8: {_line(error)}")) from error
-        except psycopg.IntegrityError as error:
-            raise DatabaseError(self._say(f"refuses a row: {_line(error)}")) from error
-        except psycopg.OperationalError as error:
-            reason = f"{_line(error)}; check DATABASE_URL and that the server runs"
-            raise DatabaseAwayError(self._say(f"cannot be used: {reason}")) from error
-
     def _persist(self, once: Callable[[], Result]) -> Result:
         retrying = Retrying(
             retry=retry_if_exception(self._passes),
@@ -170,8 +151,8 @@ class Database:
             stop=stop_after_delay(self._reconnect_seconds),
             reraise=True,
         )
-        tried: Callable[[], Result] = partial(retrying, once)
-        return self._explained(tried)
+        with explained(self.host):
+            return retrying(once)
 
     def _once(self, work: Work[Result], read_only: bool) -> Result:
         with self._held() as connection:
@@ -215,9 +196,6 @@ class Database:
             return True
         lost = isinstance(error, psycopg.OperationalError) and self._connection is None
         return lost and self._was_connected
-
-    def _say(self, what: str) -> str:
-        return f"the database {self.host} {what}"
 
 
 @contextmanager
@@ -295,8 +273,3 @@ def copy_rows(
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
-
-
-def _line(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error)
-    return " ".join(text.split())
