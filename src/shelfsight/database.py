@@ -1,10 +1,12 @@
 """A connection to Postgres that comes back.
 
-It keeps no session state (no prepared statements, no SET beyond a transaction but for the style of
-dates, no session locks), so that it works through a pooler in transaction mode.
+It keeps no session state (no SET beyond a transaction but for the style of dates, no session locks;
+prepared statements only where no pooler is between), so that it works through a pooler in
+transaction mode.
 """
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -42,6 +44,16 @@ _REDO = (
     psycopg.errors.ForeignKeyViolation,  # a product deleted by a transaction that was open
 )
 
+_NEVER_UNASKED = sys.maxsize
+"""Times that psycopg sees a statement before it is prepared though nobody asked for that."""
+
+_UNPREPARED = (
+    psycopg.errors.FeatureNotSupported,  # its columns are of other types since
+    psycopg.errors.InvalidSqlStatementName,  # a pooler that passed for Postgres
+    psycopg.errors.DuplicatePreparedStatement,
+)
+"""What is said of a prepared statement that would do unprepared."""
+
 _ENTER = sql.SQL(
     'LOCK TABLE {schema}."ProductEmbeddings", {schema}."EmbeddingFailures" IN ACCESS SHARE MODE;'
     " SELECT set_config('search_path',"
@@ -60,7 +72,7 @@ class Transactions(Protocol):
         """Do `work` in one transaction; see `Database.run`."""
         ...
 
-    def ask(self, query: Query) -> Rows:
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Read in one round trip; see `Database.ask`."""
         ...
 
@@ -82,6 +94,7 @@ class Database:
         self.schema = schema
         self._reconnect_seconds = reconnect_seconds
         self._connection: Connection | None = None
+        self._may_prepare: bool | None = None
         self._was_connected = False
 
     @property
@@ -100,10 +113,12 @@ class Database:
         """
         return self._persist(partial(self._once, work, read_only))
 
-    def ask(self, query: Query) -> Rows:
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """The rows of a query that only reads, in one round trip; tried as by `run`.
 
-        It is a transaction of its own, which nothing begins. Not from within other work.
+        It is a transaction of its own, which nothing begins. Not from within other work. With
+        `prepare` Postgres may keep its plan, where no pooler is between: for what is asked often,
+        and whose plan is the same whatever its values.
 
         Raises:
             DatabaseError: as `run` does.
@@ -111,7 +126,7 @@ class Database:
         """
         if self.schema is not None:  # it is entered by several statements, which is a round trip
             return self.run(partial(_rows, query), read_only=True)
-        return self._persist(partial(self._at_once, query))
+        return self._persist(partial(self._at_once, query, prepare))
 
     def run_alone(
         self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
@@ -164,9 +179,18 @@ class Database:
                     _enter(connection, self.schema)
                 return work(connection)
 
-    def _at_once(self, query: Query) -> Rows:
+    def _at_once(self, query: Query, prepare: bool) -> Rows:
         with self._held() as connection:
-            return _rows(query, connection)
+            if prepare and self._may_prepare is None:
+                self._may_prepare = _is_direct(connection)
+                connection.prepare_threshold = _NEVER_UNASKED if self._may_prepare else None
+            try:
+                return _rows(query, connection, prepare=prepare and bool(self._may_prepare))
+            except _UNPREPARED:
+                if not self._may_prepare:
+                    raise
+                self._may_prepare, connection.prepare_threshold = False, None
+                return _rows(query, connection)
 
     @contextmanager
     def _held(self) -> Iterator[Connection]:
@@ -184,6 +208,7 @@ class Database:
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)
             self._connection = connection
+            self._may_prepare = None
             self._was_connected = True
         return self._connection
 
@@ -208,8 +233,14 @@ def _closed_by_interrupt(connection: Connection) -> Iterator[None]:
         raise
 
 
-def _rows(query: Query, connection: Connection) -> Rows:
-    return connection.execute(*query, binary=True).fetchall()
+def _rows(query: Query, connection: Connection, *, prepare: bool = False) -> Rows:
+    return connection.execute(*query, binary=True, prepare=prepare).fetchall()
+
+
+def _is_direct(connection: Connection) -> bool:
+    """Whether Postgres itself was connected to; a pooler tells process ids of its own making."""
+    ((pid,),) = connection.execute("SELECT pg_backend_pid()")
+    return bool(pid == connection.info.backend_pid)
 
 
 def _enter(connection: Connection, schema: str) -> None:

@@ -25,11 +25,11 @@ class DatabasePool:
         finally:
             self._free.put(database)
 
-    def ask(self, query: Query) -> Rows:
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Read in one round trip; see `Database.ask`."""
         database = self._free.get()
         try:
-            return database.ask(query)
+            return database.ask(query, prepare=prepare)
         finally:
             self._free.put(database)
 

@@ -157,9 +157,9 @@ class CountedQuestions:
         self._database = database
         self.run = database.run
 
-    def ask(self, query: Query) -> Rows:
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         self.asked += 1
-        return self._database.ask(query)
+        return self._database.ask(query, prepare=prepare)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from shelfsight.database import Database
@@ -175,6 +177,23 @@ def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(
             assert stranger.execute("SHOW transaction_read_only").fetchall() == [("off",)]
             path = "SELECT current_setting('hnsw.iterative_scan', true)"
             assert stranger.execute(path).fetchall()[0][0] in (None, "", "off")
+
+
+def test_nothing_is_prepared_on_a_poolers_connections(pooled: str) -> None:
+    """They are handed from one client to the next: what one prepared, another would not find."""
+    with ExitStack() as opened:
+        databases = [opened.enter_context(closing(Database(pooled))) for _ in range(6)]
+
+        def ask(number: int) -> int:
+            text = sql.SQL("SELECT %(number)s::int, pg_sleep(0.01)")
+            return databases[number % 6].ask((text, {"number": number}), prepare=True)[0][0]
+
+        for start in range(0, 30, 6):
+            with ThreadPoolExecutor(6) as threads:
+                numbers = range(start, start + 6)
+                assert list(threads.map(ask, numbers)) == list(numbers)
+        for database in databases:
+            assert rows(database, "SELECT name FROM pg_prepared_statements") == []
 
 
 def test_a_certificate_that_does_not_fit_is_refused(pooled: str) -> None:

@@ -111,7 +111,7 @@ class TimedDatabase:
         with self._metrics.step("sql" if read_only else "learn"):
             return self._database.run(work, read_only=read_only)
 
-    def ask(self, query: Query) -> Rows:
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Read in one round trip; see `Database.ask`."""
         with self._metrics.step("sql"):
-            return self._database.ask(query)
+            return self._database.ask(query, prepare=prepare)

@@ -83,6 +83,7 @@ def count_chosen(chosen: Chosen) -> Query:
 class Shape:
     """What the statement of a search depends on, beside the columns of the shop's tables."""
 
+    limit: int
     column: Modality
     image: Literal["no_score", "image_score", "centred_score"]
     text: Literal["no_score", "text_score"]
@@ -91,13 +92,19 @@ class Shape:
     by_index: bool
     find_words: bool
 
+    @property
+    def has_one_plan(self) -> bool:
+        """Whether it is planned alike for all values: filters and words may pass few or many."""
+        return not self.filters and self.words == "none"
 
-def shape(sought: Sought, chosen: Chosen, *, by_index: bool, find_words: bool) -> Shape:
+
+def shape(sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_words: bool) -> Shape:
     """The shape of a search; words that are too long for it are no `code`."""
     whole: Literal["image_score", "centred_score"]
     whole = "image_score" if sought.centre is None else "centred_score"
     words = sought.words
     return Shape(
+        limit=limit,
         column=sought.column,
         image="no_score" if sought.image is None else whole,
         text="no_score" if sought.text is None else "text_score",
@@ -111,7 +118,8 @@ def shape(sought: Sought, chosen: Chosen, *, by_index: bool, find_words: bool) -
 def statement(shape: Shape, chosen: Chosen) -> sql.SQL:
     """Gives the `limit` nearest in a column, and what the words name, each compared exactly.
 
-    A product may come twice. The columns are those of `search` in `search.sql`.
+    A product may come twice. The columns are those of `search` in `search.sql`. The limit is
+    written out, for Postgres keeps no plan whose cost it cannot tell.
     """
     composed = QUERIES["search"].format(
         parts=sql.SQL(" UNION ALL ").join(_parts(shape, chosen)),
@@ -128,7 +136,6 @@ def values(sought: Sought, chosen: Chosen, limit: int) -> dict[str, object]:
     return {
         "query": sought.query,
         "ef_search": str(max(EF_SEARCH, limit)),
-        "limit": limit,
         "named": NAMED,
         "image": image if image is None or centre is None else _rest(image, centre.scans),
         "mean": centre and centre.catalogue,
@@ -154,7 +161,8 @@ def _parts(shape: Shape, chosen: Chosen) -> Sequence[sql.Composed]:
         **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
     )
     same = {"columns": columns, "join": chosen.join, "chosen": chosen.chosen}
-    parts = [QUERIES["near"].format(column=column, distance=distance, **same)]
+    limit = sql.Literal(shape.limit)
+    parts = [QUERIES["near"].format(column=column, distance=distance, limit=limit, **same)]
     if has_words and shape.find_words:
         parts.append(QUERIES["named"].format(**same))
     if shape.words == "code":

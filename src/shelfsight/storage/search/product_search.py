@@ -142,8 +142,10 @@ class PostgresProductSearch:
         asked = values(sought, chosen, limit)
 
         def compared(*, by_index: bool) -> Rows:
-            form = shape(sought, chosen, by_index=by_index, find_words=indexes.find_words)
-            return self._ask((self._fresh(form, partial(statement, form, chosen)), asked))
+            find_words = indexes.find_words
+            form = shape(sought, chosen, limit, by_index=by_index, find_words=find_words)
+            query = self._fresh(form, partial(statement, form, chosen)), asked
+            return self._ask(query, prepare=form.has_one_plan)
 
         if indexes.has(f"{sought.column}_hnsw") and not self._are_few(indexes, filters, chosen):
             rows = compared(by_index=True)
@@ -184,9 +186,9 @@ class PostgresProductSearch:
         query = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
         return self._ask((query, {**about, **chosen.values}))
 
-    def _ask(self, query: Query) -> Rows:
+    def _ask(self, query: Query, *, prepare: bool = False) -> Rows:
         try:
-            return self._database.ask(query)
+            return self._database.ask(query, prepare=prepare)
         except _REFUSED as error:
             said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
             raise FilterError(f"products cannot be chosen like this: {said or error}") from error

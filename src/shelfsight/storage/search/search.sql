@@ -50,7 +50,7 @@ FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE e.{column} IS NOT NULL AND {chosen}
 ORDER BY {distance}
-LIMIT %(limit)s)
+LIMIT {limit})
 
 -- name: named
 (SELECT false AS is_near, {columns}
