@@ -7,6 +7,8 @@ as a backfill stores them, then `shelfsight index build`. Each scan names the ad
 that this process serves, so it is fetched, decoded, embedded and looked for. The steps are the
 server's own, from its `/metrics`: with one client they are read after each scan, and their median
 is shown; with several, their mean. The rest is what no step covers: HTTP, and waiting for a turn.
+The first line is of a server just started, which Postgres has read little of the index for: each
+photo for the first time, by one client. The others are of the same photos again.
 Clients, server and Postgres share this machine's cores; see that nothing else does.
 """
 
@@ -162,22 +164,25 @@ async def measure(
             await until_ready(session, url)
             asked = [{"imageUrl": address, "threshold": -1} for address in addresses]
             await scans(session, url, asked[:WARM_UP], clients=4)
-            queries = [asked[n % len(asked)] for n in range(arguments.scans)]
-            for clients in arguments.clients:
+            again = [asked[n % len(asked)] for n in range(arguments.scans)]
+            lines = [("first", 1, asked[WARM_UP:])]
+            lines += [(f"{clients}", clients, again) for clients in arguments.clients]
+            for title, clients, queries in lines:
                 began = perf_counter()
                 timed = await scans(session, url, queries, clients)
-                print(line(clients, arguments.scans / (perf_counter() - began), timed), flush=True)
+                rate = len(queries) / (perf_counter() - began)
+                figures = " ".join(f"{1000 * one:>7.1f}" for one in figures_of(timed, clients))
+                print(f"  {title:>7} {rate:>8.1f} {figures}", flush=True)
 
 
-def line(clients: int, rate: float, timed: Timed) -> str:
+def figures_of(timed: Timed, clients: int) -> list[float]:
+    """Seconds: p50, p95, the steps, the rest, and all but model and SQL."""
     totals, steps = timed.totals, timed.steps
     middle = np.median if clients == 1 else np.mean
     rest = totals - sum(steps.values())
     figures = [np.quantile(totals, 0.5), np.quantile(totals, 0.95)]
     figures += [middle(steps[name]) for name in STEPS]
-    figures += [middle(rest), middle(totals - steps["model"] - steps["sql"])]
-    shown = " ".join(f"{1000 * figure:>7.1f}" for figure in figures)
-    return f"  {clients:>7} {rate:>8.1f} {shown}"
+    return [*figures, middle(rest), middle(totals - steps["model"] - steps["sql"])]
 
 
 async def scans(
