@@ -80,18 +80,19 @@ def open_service(
     from shelfsight.serving.scan.workers import Workers
     from shelfsight.storage.search.feedback import FeedbackStore
 
-    size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE + 1  # one learns
+    size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     quotas, metrics = Quotas(settings.rate_limit, settings.byte_limit), ScanMetrics()
     timed = TimedEmbedder(embedder, metrics)
     with (
         closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
+        closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
         closing(Workers(SCANS_AT_ONCE, "scan")) as workers,
         closing(Workers(CALLERS_AT_ONCE, "caller")) as asking,
         closing(Workers(1, "learn")) as learning,
     ):
         yield ScanService(
-            scanner=scanner(settings, TimedDatabase(pool, metrics), timed, learning.start),
+            scanner=scanner(settings, TimedDatabase(pool, learner, metrics), timed, learning.start),
             embedder=embedder,
             look=look(settings, embedder),
             database=pool,
