@@ -7,8 +7,8 @@ as a backfill stores them, then `shelfsight index build`. Each scan names the ad
 that this process serves, so it is fetched, decoded, embedded and looked for. The steps are the
 server's own, from its `/metrics`: with one client they are read after each scan, and their median
 is shown; with several, their mean. The rest is what no step covers: HTTP, and waiting for a turn.
-The first line is of a server just started, which Postgres has read little of the index for: each
-photo for the first time, by one client. The others are of the same photos again.
+The first line is of a server just started: each photo for the first time, but for 30 that warm it
+up, by one client. The others are of the same photos again.
 Clients, server and Postgres share this machine's cores; see that nothing else does.
 """
 

@@ -47,12 +47,12 @@ _REDO = (
 _NEVER_UNASKED = sys.maxsize
 """Times that psycopg sees a statement before it is prepared though nobody asked for that."""
 
-_UNPREPARED = (
-    psycopg.errors.FeatureNotSupported,  # its columns are of other types since
-    psycopg.errors.InvalidSqlStatementName,  # a pooler that passed for Postgres
+_ANOTHERS = (
+    psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
+    psycopg.errors.ProtocolViolation,  # it takes another number of parameters
 )
-"""What is said of a prepared statement that would do unprepared."""
+"""What is said of a prepared statement by a Postgres other than that which prepared it."""
 
 _ENTER = sql.SQL(
     'LOCK TABLE {schema}."ProductEmbeddings", {schema}."EmbeddingFailures" IN ACCESS SHARE MODE;'
@@ -184,12 +184,18 @@ class Database:
             if prepare and self._may_prepare is None:
                 self._may_prepare = _is_direct(connection)
                 connection.prepare_threshold = _NEVER_UNASKED if self._may_prepare else None
+            if not (prepare and self._may_prepare):
+                return _rows(query, connection)
             try:
-                return _rows(query, connection, prepare=prepare and bool(self._may_prepare))
-            except _UNPREPARED:
-                if not self._may_prepare:
+                return _rows(query, connection, prepare=True)
+            except psycopg.Error as error:
+                if connection.broken:
                     raise
-                self._may_prepare, connection.prepare_threshold = False, None
+                # psycopg forgets a statement that fails as it is prepared, Postgres does not
+                connection.execute("DEALLOCATE ALL")
+                if not isinstance(error, (*_ANOTHERS, psycopg.errors.FeatureNotSupported)):
+                    raise
+                self._may_prepare = not isinstance(error, _ANOTHERS)
                 return _rows(query, connection)
 
     @contextmanager

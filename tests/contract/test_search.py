@@ -94,15 +94,17 @@ def test_images_are_compared_without_what_all_have_in_common(shop: Shop) -> None
 
 
 @pytest.mark.parametrize("asked", ["1.png", "photo"])
+@pytest.mark.parametrize("rounding", [0, 3e-7])
 def test_a_picture_that_is_all_that_is_in_common_is_compared_as_it_is(
-    shop: Shop, asked: str
+    shop: Shop, asked: str, rounding: float
 ) -> None:
     fill(shop, 1)
     means = shop.search.means(None)
     assert means is not None
+    common = means.catalogue + np.float32(rounding) * image_of("rounding")
     query = image_of(asked)
-    for scans in (means.catalogue, query):
-        centre = Centre(catalogue=means.catalogue, scans=scans)
+    for scans in (common, query):
+        centre = Centre(catalogue=common, scans=scans)
         sought = Sought(column="image", query=query, image=query, centre=centre)
         (found,) = shop.search.candidates(sought, ALL, 5)
         assert found.image_score == pytest.approx(float(image_of("1.png") @ query), abs=1e-5)

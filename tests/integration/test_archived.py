@@ -13,6 +13,7 @@ from shelfsight.database import Database
 from shelfsight.matching import Filters, Sought
 from shelfsight.records import Selection
 from shelfsight.storage import failed, schema
+from shelfsight.storage.search import product_search
 from shelfsight.storage.search.nearest import FEW
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.sample import CatalogueSample
@@ -153,3 +154,26 @@ def test_an_index_gives_as_many_as_asked_for_though_half_are_archived(
     candidates = PostgresProductSearch(indexed).candidates(by_image(), ALL, limit)
     assert len(candidates) == limit
     assert all(UUID(candidate.id).int % 2 == 1 for candidate in candidates)
+
+
+def test_a_server_notices_within_a_minute_that_products_can_be_archived(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it remembers of a statement is no newer than the columns it was made for."""
+    fill(database, 5)
+    backfill_all(database)
+    now = 0.0
+    monkeypatch.setattr(product_search, "monotonic", lambda: now)
+    query = direction(b"query", 1024)
+    sought = Sought(column="text", query=query, text=query)
+    search = PostgresProductSearch(database)
+    search.candidates(sought, Filters(skus=("none",)), 5)
+    run(
+        database,
+        'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz',
+        'UPDATE "ProductVariants" SET "ArchivedAt" = now()',
+    )
+    now = 59.0
+    assert len(search.candidates(sought, ALL, 5)) == 5
+    now = 61.0
+    assert search.candidates(sought, ALL, 5) == []

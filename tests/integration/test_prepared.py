@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -40,8 +41,9 @@ def test_only_what_asks_for_it_is_prepared(asked: Database) -> None:
 def test_a_column_of_another_type_since_is_read_all_the_same(asked: Database) -> None:
     with closing(Database(asked.url)) as other:
         other.run(lambda c: c.execute("ALTER TABLE who ALTER a TYPE text"))
-    assert asked.ask(WHO, prepare=True) == [("1",)]
-    assert asked.ask(WHO, prepare=True) == [("1",)]
+    for _ in range(3):
+        assert asked.ask(WHO, prepare=True) == [("1",)]
+    assert len(kept(asked)) == 1
 
 
 def test_a_statement_that_is_gone_is_asked_unprepared(asked: Database) -> None:
@@ -50,6 +52,15 @@ def test_a_statement_that_is_gone_is_asked_unprepared(asked: Database) -> None:
     for _ in range(3):
         assert asked.ask(WHO, prepare=True) == [(1,)]
     assert kept(asked) == []
+
+
+def test_what_fails_leaves_nothing_prepared(asked: Database) -> None:
+    for _ in range(5):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            asked.ask((sql.SQL("SELECT 1 / %(x)s::int FROM who"), {"x": 0}), prepare=True)
+    assert kept(asked) == []
+    assert asked.ask(WHO, prepare=True) == [(1,)]
+    assert len(kept(asked)) == 1
 
 
 def test_a_connection_after_a_lost_one_prepares_anew(asked: Database) -> None:

@@ -12,11 +12,13 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
+from psycopg import sql
 
 from shelfsight.database import Database
 from shelfsight.errors import ServerError
 from shelfsight.records import ModelPair
 from shelfsight.serving.limits import Limits
+from shelfsight.serving.scan.metrics import ScanMetrics, TimedDatabase
 from shelfsight.testing import HashEmbedder
 from tests.integration.scan_server import (
     SCAN,
@@ -309,6 +311,19 @@ def test_products_like_a_stored_one_are_found_without_itself(site: str) -> None:
     assert problem(send(f"{site}/products/nothing/similar")) == (404, "product_unknown")
     assert problem(send(f"{site}/products/%00/similar"))[0] == 422
     assert problem(send(f"{site}/products/{id_}/similar?limit=1000")) == (422, "bad_request")
+
+
+def test_what_is_learnt_takes_no_connection_from_scans(database: Database) -> None:
+    metrics, who = ScanMetrics(), "SELECT pg_backend_pid()"
+    with closing(Database(database.url)) as learner:
+        timed = TimedDatabase(database, learner, metrics)
+        asked = [timed.ask((sql.SQL(who), {})), timed.run(lambda c: c.execute(who).fetchall())]
+        assert asked == [rows(database, who), rows(learner, who)]
+        reading = timed.run(lambda c: c.execute(who).fetchall(), read_only=True)
+        assert reading == rows(database, who)
+    told = metrics.text().decode()
+    assert 'shelfsight_scan_step_seconds_count{step="sql"} 2.0' in told
+    assert 'shelfsight_scan_step_seconds_count{step="learn"} 1.0' in told
 
 
 def test_health_ready_and_metrics_tell_what_is(site: str) -> None:

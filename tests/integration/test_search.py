@@ -11,13 +11,15 @@ from uuid import UUID
 import numpy as np
 import psycopg
 import pytest
+from psycopg import sql
 
-from shelfsight.database import Database, Query, Rows
+from shelfsight.database import Connection, Database, Query, Rows
 from shelfsight.database_pool import DatabasePool
 from shelfsight.errors import FilterError
 from shelfsight.matching import Filters, Sought
 from shelfsight.storage import schema
-from shelfsight.storage.search.nearest import FEW
+from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.nearest import FEW, shape, statement, values
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.testing import direction
 
@@ -176,6 +178,26 @@ def test_one_question_to_an_index_gives_all_that_is_wanted(
     database.asked = 0
     assert len(search.candidates(by_image(b"another"), filters, 100)) == 100
     assert database.asked == questions
+
+
+@pytest.mark.parametrize(("limit", "looked_at"), [(10, "100"), (200, "200")])
+def test_the_graph_is_asked_for_enough_and_nobody_else_is(
+    indexed: Database, limit: int, looked_at: str
+) -> None:
+    """The settings hold until the search's transaction ends, and no longer."""
+    chosen = Chosen(ALL, lambda _table: {"Id": "uuid"})
+    form = shape(by_image(), chosen, limit, by_index=True, find_words=False)
+    asked = sql.SQL(
+        "SELECT current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan')"
+    )
+
+    def search(connection: Connection) -> Rows:
+        connection.execute(statement(form, chosen), values(by_image(), chosen, limit))
+        return connection.execute(asked).fetchall()
+
+    assert indexed.run(search) == [(looked_at, "strict_order")]
+    PostgresProductSearch(indexed).candidates(by_image(), ALL, limit)
+    assert indexed.ask((asked, {})) == [("40", "off")]
 
 
 def test_an_index_of_the_shops_own_does_not_cut_the_answer_short(database: Database) -> None:

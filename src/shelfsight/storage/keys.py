@@ -79,7 +79,7 @@ class ApiKeys:
 
         try:
             if read_only:
-                return self._database.ask((QUERIES[name], values or {}), prepare=True)
+                return self._database.ask((QUERIES[name], values or {}))
             return self._database.run(work)
         except psycopg.errors.UndefinedTable:
             raise SchemaError(

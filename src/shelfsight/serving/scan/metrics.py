@@ -102,8 +102,8 @@ class TimedEmbedder:
 class TimedDatabase:
     """`database.Transactions` that are timed: reading as the step `sql`, writing as `learn`.
 
-    What is written goes through `learning`, so that it takes no connection from the next scan: the
-    one used last answers fastest.
+    What is written, by one thread at a time, goes through `learning`, so that it takes no
+    connection from the next scan: the one used last answers fastest.
     """
 
     def __init__(

@@ -13,6 +13,9 @@ from shelfsight.matching import Filters
 Columns = Callable[[str], Mapping[str, str]]
 """The columns of a table with their types; none where there is no such table."""
 
+Tables = tuple[frozenset[tuple[str, str]], ...]
+"""The columns with their types of `"ProductVariants"` and `"Products"`."""
+
 _TRUE = sql.SQL("true")
 _WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id"{cast} = v."ProductId"{cast}')
 
@@ -44,6 +47,11 @@ class Chosen:
         self._add("skus", skus, sql.SQL("{column}::text = ANY({value})"), "Sku")
         since = filters.updated_since
         self._add("updated_since", since, sql.SQL("{column} >= {value}"), "UpdatedAt")
+
+    @property
+    def tables(self) -> Tables:
+        """What `join` and `chosen` were made for, beside which filters are set."""
+        return frozenset(self.variants.items()), frozenset(self._products.items())
 
     @property
     def chosen(self) -> sql.Composable:

@@ -14,7 +14,7 @@ from shelfsight import statements
 from shelfsight.database import Query
 from shelfsight.matching import Sought
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH, Modality, Vector
-from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.filters import Chosen, Tables
 
 QUERIES = statements.load("shelfsight.storage.search", "search.sql")
 
@@ -81,8 +81,9 @@ def count_chosen(chosen: Chosen) -> Query:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the statement of a search depends on, beside the columns of the shop's tables."""
+    """All that the statement of a search depends on."""
 
+    tables: Tables
     limit: int
     column: Modality
     image: Literal["no_score", "image_score", "centred_score"]
@@ -104,6 +105,7 @@ def shape(sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_wo
     whole = "image_score" if sought.centre is None else "centred_score"
     words = sought.words
     return Shape(
+        tables=chosen.tables,
         limit=limit,
         column=sought.column,
         image="no_score" if sought.image is None else whole,
@@ -123,6 +125,7 @@ def statement(shape: Shape, chosen: Chosen) -> sql.SQL:
     """
     composed = QUERIES["search"].format(
         parts=sql.SQL(" UNION ALL ").join(_parts(shape, chosen)),
+        rest=QUERIES["rest"] if shape.image == "centred_score" else sql.SQL(""),
         image_score=QUERIES[shape.image],
         text_score=QUERIES[shape.text],
         word_score=QUERIES["no_score" if shape.words == "none" else "word_score"],

@@ -28,10 +28,10 @@ SELECT count(*) FROM (
 -- Vectors are read only of what the parts give. The table stays what it is until this transaction
 -- ends.
 SELECT f.is_near, f.id::text, f.product_id::text, coalesce(f.title::text, ''),
-  left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price, f.image_url,
+  left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price, f.image_url::text,
   {image_score}, {text_score}, {word_score}, coalesce(f.is_code, false),
   (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint)
-FROM ({parts}) AS f
+FROM ({parts}) AS f {rest}
 
 -- name: columns
 v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS description,
@@ -74,10 +74,13 @@ NULL::float8
 1 - (f.image::vector <=> %(image)s)
 
 -- name: centred_score
--- Whole where nothing is left, which has no direction: as of the only picture of a catalogue.
--- The vector is named as seldom as can be, for each time it is read anew.
-coalesce(nullif(1 - ((f.image::vector - %(mean)s) <=> %(image)s), 'NaN'),
-         1 - (f.image::vector <=> %(whole)s))
+-- Whole where nothing is left but rounding, as of the only picture of a catalogue.
+CASE WHEN vector_norm(r.rest) > 1e-6 THEN 1 - (r.rest <=> %(image)s)
+  ELSE 1 - (f.image::vector <=> %(whole)s) END
+
+-- name: rest
+-- Apart, since a stored vector is read anew each time that it is named.
+CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS rest OFFSET 0) AS r
 
 -- name: text_score
 1 - (f.text::vector <=> %(text)s)
