@@ -85,6 +85,8 @@ def main() -> None:
             for products in arguments.products:
                 fill(database, embedder, clusters, products)
                 wiring.build_indexes(database, wiring.spoken(lambda _line: None))
+                # else Postgres goes on writing what was filled while scans are measured
+                database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
                 for line in wiring.measure_indexes(database):
                     print(f"  {line}")
