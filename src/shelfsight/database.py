@@ -118,7 +118,7 @@ class Database:
 
         It is a transaction of its own, which nothing begins. Not from within other work. With
         `prepare` Postgres may keep its plan, where no pooler is between: for what is asked often,
-        and whose plan is the same whatever its values.
+        and is planned alike whatever its values. The first time takes two round trips more.
 
         Raises:
             DatabaseError: as `run` does.
