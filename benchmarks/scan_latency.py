@@ -7,9 +7,8 @@ as a backfill stores them, then `shelfsight index build`. Each scan names the ad
 that this process serves, so it is fetched, decoded, embedded and looked for. The steps are the
 server's own, from its `/metrics`: with one client they are read after each scan, and their median
 is shown; with several, their mean. The rest is what no step covers: HTTP, and waiting for a turn.
-Postgres is started anew before it is measured, as `shelfsight serve` starts the embedded one. The
-first line is of each photo for the first time, by one client, but for 30 that warm the server up:
-the index is read from files. The others are of the same photos again.
+The first line is of a server just started: each photo for the first time, but for 30 that warm it
+up, by one client. The others are of the same photos again.
 Clients, server and Postgres share this machine's cores; see that nothing else does.
 """
 
@@ -81,17 +80,18 @@ def main() -> None:
     clusters = embedded(embedder, photos)
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
-        for products in arguments.products:
-            print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
-            with EmbeddedPostgres(Path(home)) as url, closing(Database(url)) as database:
-                schema.create(database)
-                wiring.drop_indexes(database)
+        with EmbeddedPostgres(Path(home)) as url, closing(Database(url)) as database:
+            schema.create(database)
+            for products in arguments.products:
                 fill(database, embedder, clusters, products)
                 wiring.build_indexes(database, wiring.spoken(lambda _line: None))
+                # else Postgres goes on writing what was filled while scans are measured
+                database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
+                print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
                 for line in wiring.measure_indexes(database):
                     print(f"  {line}")
-            with EmbeddedPostgres(Path(home)) as url:
                 asyncio.run(measure(url, photos, arguments))
+                wiring.drop_indexes(database)
 
 
 def picture(number: int) -> bytes:
