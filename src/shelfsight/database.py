@@ -162,7 +162,7 @@ class Database:
     def _persist(self, once: Callable[[], Result]) -> Result:
         with explained(self.host):
             try:
-                return once()  # nearly always it is enough, and `Retrying` costs a scan 0.2 ms
+                return once()  # nearly always enough, and `Retrying` costs each scan 0.1 ms
             except psycopg.Error as error:
                 if not self._passes(error):
                     raise
