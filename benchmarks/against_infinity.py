@@ -34,7 +34,7 @@ from benchmarks.server_throughput import (
     until_ready,
 )
 
-from shelfsight.embedding.models import QWEN3
+from shelfsight.embedding.model_specs import QWEN3
 from shelfsight.embedding.wire import decode_vector
 from shelfsight.serving.listen import bind
 

@@ -22,13 +22,15 @@ from threading import Event
 
 import numpy as np
 
-from shelfsight.backfill import Parts, backfill
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
-from shelfsight.embedding.fusion import WeightedMean
-from shelfsight.embedding.page import PageEmbedder
-from shelfsight.progress import LineProgress
+from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.progress import LineProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.fusion import WeightedMean
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import (
     Failure,
     ModelPair,
@@ -41,11 +43,9 @@ from shelfsight.records import (
     Vector,
     Weights,
 )
-from shelfsight.report import Report
-from shelfsight.runs import Job
 from shelfsight.storage import schema
-from shelfsight.storage.ledger.runs import PostgresLedger
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.storage.vectors.store import PostgresVectorStore
 
 MEMORY_SIZES = (2_000, 20_000)
 ROUNDS = 3

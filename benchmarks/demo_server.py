@@ -16,8 +16,9 @@ import numpy as np
 from pgvector import Vector
 from psycopg import Connection
 
-from shelfsight import demo, wiring
-from shelfsight.progress import choose
+from shelfsight import wiring
+from shelfsight.backfill.progress import choose
+from shelfsight.demo import run
 from shelfsight.settings import Settings, load
 
 SEED = 7
@@ -52,11 +53,11 @@ def demo_says(settings: Settings, server: str | None) -> str:
     """Run the demo; gives what it found."""
     lines: list[str] = []
     progress = choose(as_json=False, verbose=False)
-    status = demo.run(settings, demo.Demo(seed=SEED, server=server), progress, lines.append)
+    status = run.run(settings, run.Demo(seed=SEED, server=server), progress, lines.append)
     if status:
         sys.exit(status)
     start = next(n for n, line in enumerate(lines) if line.startswith("Scanning"))
-    return "\n".join(line for line in lines[start:] if line != demo.NEXT)
+    return "\n".join(line for line in lines[start:] if line != run.NEXT)
 
 
 def read(settings: Settings, server: str | None) -> Stored:
@@ -73,7 +74,7 @@ def read(settings: Settings, server: str | None) -> Stored:
         return {sku: [v and v.to_numpy() for v in vectors] for sku, *vectors in rows}
 
     local = settings.model_copy(update={"database_url": None})
-    with wiring.open_database(local, name=demo.database_of(SEED, server)) as database:
+    with wiring.open_database(local, name=run.database_of(SEED, server)) as database:
         return database.run(work, read_only=True)
 
 

@@ -32,8 +32,8 @@ import psycopg
 from aiohttp import web
 from PIL import Image
 
-from shelfsight.database import Connection, Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
 
 DRAWN = 64

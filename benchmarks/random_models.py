@@ -19,7 +19,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
-from shelfsight.embedding.models import QWEN3, SIGLIP
+from shelfsight.embedding.model_specs import QWEN3, SIGLIP
 
 LAYERS = 4
 

@@ -29,20 +29,20 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 
 from shelfsight import wiring
-from shelfsight.catalog.demo.drawing import draw_pictures
-from shelfsight.catalog.demo.shop import make_shop
-from shelfsight.catalog.imported import ImportedProduct
-from shelfsight.database import Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
-from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.imported import ImportedProduct
+from shelfsight.demo.shop.drawing import draw_pictures
+from shelfsight.demo.shop.shop import make_shop
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.models import PAIRS
-from shelfsight.embedding.page import PageEmbedder
+from shelfsight.embedding.model_specs import PAIRS
+from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.fusion import WeightedMean
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
+from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair, Selection, Weights
-from shelfsight.runs import Job
 from shelfsight.settings import load
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.vectors.store import PostgresVectorStore
 
 CORES = os.cpu_count() or 1
 JOB = Job(selection=Selection(), batch_size=50, max_batches=0)

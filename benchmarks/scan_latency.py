@@ -33,14 +33,14 @@ from aiohttp import web
 from PIL import Image
 
 from shelfsight import wiring
-from shelfsight.database import Connection, Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
-from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
+from shelfsight.fusion import WeightedMean
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Embedded, Product, Weights
-from shelfsight.seams import Embedder
 from shelfsight.storage import schema
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.vectors.store import PostgresVectorStore
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
 STEPS = ("fetch", "decode", "model", "sql")

@@ -26,15 +26,15 @@ from pathlib import Path
 import numpy as np
 
 from shelfsight import wiring
-from shelfsight.database import Database
+from shelfsight.backfill.progress import choose
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
 from shelfsight.engines import local
-from shelfsight.matching import Filters, Found, Options, Question
-from shelfsight.progress import choose
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
 from shelfsight.records import Failure, Pixels, Selection, Vector
-from shelfsight.report import Report
-from shelfsight.runs import Job
-from shelfsight.scan import Scanner
-from shelfsight.seams import Embedder
+from shelfsight.scan.matching import Filters, Found, Options, Question
+from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
 
 DEPTHS = (1, 5, 10)

@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.remote.embedder import sendable
+from shelfsight.embedding.remote.remote_embedder import sendable
 
 CLIENTS = (1, 8, 64)
 ITEMS = (1, 16)

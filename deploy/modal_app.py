@@ -180,7 +180,7 @@ class EmbeddingServer:
         """Into the snapshot: what takes long and needs neither GPU, nor key, nor threads."""
         for module in (
             "shelfsight.embedding.local.torch_model",
-            "shelfsight.serving.embedding.app",
+            "shelfsight.serving.embedding_api.app",
         ):
             import_module(module)
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from shelfsight.database import Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 from tests.open_folder import open_folder
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from shelfsight.backfill import Parts, backfill
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
-from shelfsight.embedding.fusion import WeightedMean
-from shelfsight.embedding.page import PageEmbedder
-from shelfsight.leases import Mark
-from shelfsight.progress import JsonProgress
+from shelfsight.backfill.leases import Mark
+from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.fusion import WeightedMean
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Embedded, ModelPair, Pictured, Pixels, Product, Selection, Weights
-from shelfsight.report import Report
-from shelfsight.runs import Job
-from shelfsight.storage.ledger.runs import PostgresLedger
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
 
 FUSION = WeightedMean(Weights())

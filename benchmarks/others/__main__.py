@@ -19,8 +19,8 @@ from benchmarks.others.environments import install, installed, pinned
 from rich.console import Console
 from rich.table import Table
 
-from shelfsight.database import Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from shelfsight.embedding.fusion import combine
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.models import PAIRS
+from shelfsight.embedding.model_specs import PAIRS
 from shelfsight.embedding.text import product_text
+from shelfsight.fusion import combine
 from shelfsight.images import decode, resize
 from shelfsight.records import Failure, Pixels, Vector, Weights
 

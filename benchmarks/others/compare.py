@@ -14,7 +14,7 @@ from benchmarks.backfill_overhead import fill
 from benchmarks.suite.shop import draw_pictures, served
 from pgvector.psycopg import register_vector
 
-from shelfsight.database import Connection, Database
+from shelfsight.postgres.connection import Connection, Database
 
 ROOT = Path(__file__).parents[2]
 OURS = "shelfsight"

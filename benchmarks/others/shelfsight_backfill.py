@@ -7,9 +7,9 @@ from benchmarks.others import alike
 from benchmarks.suite.shop import backfill_seconds, settings_for
 
 from shelfsight import wiring
-from shelfsight.database import Connection, Database
-from shelfsight.embedding.local.embedder import LocalEmbedder
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import open_pair
+from shelfsight.postgres.connection import Connection, Database
 
 PACKAGE = "shelfsight"
 

@@ -24,8 +24,8 @@ from benchmarks.suite.search_case import search
 from rich.console import Console
 from rich.table import Table
 
-from shelfsight.database import Database
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 
 CASES: dict[str, Case] = {

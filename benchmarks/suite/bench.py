@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.suite.figure import Figure
 
-from shelfsight.database import Database
+from shelfsight.postgres.connection import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

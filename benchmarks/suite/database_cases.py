@@ -8,8 +8,8 @@ from benchmarks.suite.figure import Figure
 from benchmarks.suite.shop import BATCH_SIZE, empty
 from psycopg import sql
 
-from shelfsight.database import Connection
-from shelfsight.statements import trusted
+from shelfsight.postgres.connection import Connection
+from shelfsight.postgres.statements import trusted
 from shelfsight.storage import schema
 
 

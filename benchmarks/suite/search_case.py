@@ -11,10 +11,10 @@ from benchmarks.suite.bench import Bench
 from benchmarks.suite.figure import Figure
 from pgvector.psycopg import register_vector
 
-from shelfsight.database import Connection, Database
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.matching import Filters, Sought
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Vector
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.storage.index.build import Spoken, build
 from shelfsight.storage.index.indexes import drop
 from shelfsight.storage.search.product_search import PostgresProductSearch

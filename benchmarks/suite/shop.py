@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from shelfsight import wiring
-from shelfsight.backfill import backfill
-from shelfsight.database import Connection, Database
-from shelfsight.progress import LineProgress
+from shelfsight.backfill.pipeline import backfill
+from shelfsight.backfill.progress import LineProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Selection
-from shelfsight.report import Report
-from shelfsight.runs import Job
-from shelfsight.seams import Embedder
 from shelfsight.settings import Settings, load
 
 BATCH_SIZE = 150

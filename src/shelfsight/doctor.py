@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight import statements, wiring
-from shelfsight.database import Connection, Database
+from shelfsight import wiring
 from shelfsight.errors import SchemaError, ShelfsightError
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from threading import Event
 
 from shelfsight import wiring
-from shelfsight.backfill import backfill
-from shelfsight.catalog.demo.drawing import draw_pictures
-from shelfsight.catalog.demo.photograph import take_photographs
-from shelfsight.catalog.demo.shop import make_shop
-from shelfsight.catalog.imported import ImportedProduct
-from shelfsight.database import Database
-from shelfsight.progress import JsonProgress
+from shelfsight.backfill.pipeline import backfill
+from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.imported import ImportedProduct
+from shelfsight.demo.shop.drawing import draw_pictures
+from shelfsight.demo.shop.photograph import take_photographs
+from shelfsight.demo.shop.shop import make_shop
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
-from shelfsight.report import Report
-from shelfsight.runs import Job
-from shelfsight.seams import Embedder
 from shelfsight.settings import Settings
 
 SEED = 1

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from shelfsight.database import Database
+from shelfsight.postgres.connection import Database
 from shelfsight.testing import HashEmbedder
 from tests.browser.conftest import DESK, PHONE, Open
 from tests.browser.hands import ask, cards, wait_for_answer

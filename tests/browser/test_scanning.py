@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from shelfsight import wiring
-from shelfsight.database import Database
+from shelfsight.postgres.connection import Database
 from shelfsight.testing import HashEmbedder
 from tests.browser.conftest import PHONE, Open
 from tests.browser.hands import ask, cards, drop, paste, sent_by, wait_for_answer

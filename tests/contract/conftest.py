@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
-from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.backfill.ports import Catalog, VectorStore
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.fusion import WeightedMean
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Product, Weights
-from shelfsight.seams import Catalog, ProductSearch, VectorStore
+from shelfsight.scan.ports import ProductSearch
 from shelfsight.storage.search.product_search import PostgresProductSearch
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MemoryCatalog, MemorySearch, MemoryStore
 
 

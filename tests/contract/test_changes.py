@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shelfsight.embedding.fusion import WeightedMean, combine, mean_of
-from shelfsight.embedding.page import PageEmbedder
-from shelfsight.matching import Filters, Sought
+from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.fusion import WeightedMean, combine, mean_of
 from shelfsight.records import Embedded, Pixels, Product, Selection, Vector, Weights
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher, direction
 from tests.contract.conftest import Shop, product_id
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from shelfsight.embedding.fusion import combine
 from shelfsight.errors import ModelMismatchError
-from shelfsight.matching import Candidate, Centre, Filters, Sought
+from shelfsight.fusion import combine
 from shelfsight.records import Modality, ModelPair, Vector, Weights
+from shelfsight.scan.matching import Candidate, Centre, Filters, Sought
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 from tests.contract.test_shop import embed_all

@@ -5,9 +5,8 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from shelfsight.embedding.fusion import combine
 from shelfsight.errors import ModelMismatchError
-from shelfsight.matching import Candidate, Filters, Sought
+from shelfsight.fusion import combine
 from shelfsight.records import (
     NO_CONTENT,
     Embedded,
@@ -20,6 +19,7 @@ from shelfsight.records import (
     Vector,
     Weights,
 )
+from shelfsight.scan.matching import Candidate, Filters, Sought
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 

@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 
 from deploy import modal_app
-from shelfsight.embedding.models import PAIRS, QWEN3, SIGLIP
-from shelfsight.embedding.remote.embedder import RemoteEmbedder, ServerConfig
+from shelfsight.embedding.model_specs import PAIRS, QWEN3, SIGLIP
+from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
 from shelfsight.errors import SettingsError
 from tests.integration.embedding_server import (
     ask,

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-from shelfsight.database import Database
+from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 
 

@@ -26,8 +26,8 @@ from pgvector.psycopg import register_vector
 from psycopg import Connection, OperationalError, connect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from shelfsight.embedded import keeper
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres import keeper
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.images.decode import pixels
 from shelfsight.records import PictureFormat, Vector
 from tests.end_to_end.command import Command

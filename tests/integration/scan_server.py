@@ -15,10 +15,10 @@ import psycopg
 from PIL import Image
 
 from shelfsight import wiring
-from shelfsight.database import Database
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
 from shelfsight.records import Pixels
-from shelfsight.seams import Embedder
-from shelfsight.serving.scan.app import create
+from shelfsight.serving.scan_api.app import create
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
 from shelfsight.testing import HashEmbedder

@@ -7,16 +7,16 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from shelfsight.archived import MARKS
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Database
-from shelfsight.matching import Filters, Sought
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.postgres.archived import MARKS
+from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
-from shelfsight.storage import failed, schema
+from shelfsight.scan.matching import Filters, Sought
+from shelfsight.storage import failure_report, schema
 from shelfsight.storage.search import product_search
-from shelfsight.storage.search.nearest import FEW
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.sample import CatalogueSample
+from shelfsight.storage.search.search_statement import FEW
 from shelfsight.testing import direction
 from tests.integration.test_search import HURRIED, by_image
 from tests.integration.test_search import fill as fill_with_vectors
@@ -107,9 +107,9 @@ def test_what_failed_of_an_archived_product_is_not_shown(database: Database) -> 
     fill(database, 2, pictures=True)
     run(database, 'ALTER TABLE "ProductVariants" ADD "DeletedAt" timestamptz')
     backfill_all(database, pictures={})
-    assert [kind.products for kind in failed.by_kind(database)] == [2]
+    assert [kind.products for kind in failure_report.by_kind(database)] == [2]
     run(database, 'UPDATE "ProductVariants" SET "DeletedAt" = now() WHERE "Sku" = \'sku-1\'')
-    assert [kind.products for kind in failed.by_kind(database)] == [1]
+    assert [kind.products for kind in failure_report.by_kind(database)] == [1]
     retry = Selection(retry_failed=True, only_failed=True)
     assert PostgresCatalog(database).due(retry).products == 1
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from shelfsight import wiring
-from shelfsight.database import Connection, Database
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Pixels
 from tests.integration.scan_server import (
     photo,

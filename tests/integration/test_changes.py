@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
-from shelfsight.embedding.fusion import WeightedMean
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.fusion import WeightedMean
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Embedded, ModelPair, Product, Selection, Weights
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
 from tests.shop import FUSION, backfill_all, embed, fill, rows
 

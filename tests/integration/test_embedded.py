@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from shelfsight.embedded import keeper
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres import keeper
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.errors import EmbeddedDatabaseError
 from tests.open_folder import open_folder
 
@@ -27,7 +27,7 @@ ROOT = os.geteuid() == 0
 USER = """
 import sys
 from pathlib import Path
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 database = EmbeddedPostgres(Path(sys.argv[1]), database=sys.argv[2])
 print(database.start(), flush=True)
 sys.stdin.read()
@@ -487,7 +487,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_cluster(empty_home, user):
 import resource, sys
 from pathlib import Path
 from shelfsight.errors import EmbeddedDatabaseError
-from shelfsight.embedded.postgres import EmbeddedPostgres
+from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     EmbeddedPostgres(Path(sys.argv[1])).start()
@@ -515,7 +515,7 @@ import psycopg
 from shelfsight.errors import EmbeddedDatabaseError
 {lacking}
 try:
-    from shelfsight.embedded.postgres import EmbeddedPostgres
+    from shelfsight.embedded_postgres.instance import EmbeddedPostgres
     EmbeddedPostgres(Path(sys.argv[1])).start()
 except EmbeddedDatabaseError as error:
     print(error)

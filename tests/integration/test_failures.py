@@ -6,12 +6,12 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Embedded, Failure, Product, Selection, Stage
-from shelfsight.storage import failed, schema
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage import failure_report, schema
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
 from tests.shop import FUSION, embed, fill, rows
 
@@ -90,13 +90,13 @@ def test_what_failed_is_shown_by_kind_most_products_first(database: Database) ->
     fill(database, 4, pictures=True)
     fail(database, TIMEOUT, GONE, GONE)
     fail(database, TIMEOUT)
-    gone, slow = failed.by_kind(database)
+    gone, slow = failure_report.by_kind(database)
     assert (gone.kind, gone.products, gone.attempts) == ("http_404", 2, 2)
     assert (slow.kind, slow.products, slow.attempts) == ("timeout", 1, 2)
     assert (slow.title, slow.message) == ("Product 1", TIMEOUT.message)
     assert slow.next_attempt is not None
     fail(database, BROKEN)
-    (broken,) = failed.by_kind(database, "not_an_image")
+    (broken,) = failure_report.by_kind(database, "not_an_image")
     assert broken.next_attempt is None
 
 
@@ -115,7 +115,7 @@ def test_a_host_is_given_with_its_port_or_without(
 ) -> None:
     fill(database, 4, pictures=True)
     fail(database, TIMEOUT, GONE, BROKEN, failure("file_not_found"))
-    assert [one.kind for one in failed.by_kind(database, host=host)] == kinds
+    assert [one.kind for one in failure_report.by_kind(database, host=host)] == kinds
     selection = Selection(retry_failed=True, only_failed=True, hosts=(host,))
     assert PostgresCatalog(database).due(selection).products == len(kinds)
 
@@ -123,11 +123,11 @@ def test_a_host_is_given_with_its_port_or_without(
 def test_the_products_of_a_kind_are_shown_one_by_one_up_to_a_limit(database: Database) -> None:
     fill(database, 3, pictures=True)
     fail(database, GONE, GONE, TIMEOUT)
-    shown = failed.one_by_one(database, "http_404", limit=10)
+    shown = failure_report.one_by_one(database, "http_404", limit=10)
     assert [one.title for one in shown] == ["Product 1", "Product 2"]
     assert {(one.kind, one.attempts, one.host) for one in shown} == {("http_404", 1, "cdn.test")}
-    assert len(failed.one_by_one(database, "http_404", limit=1)) == 1
-    assert failed.one_by_one(database, "http_404", "other.test", limit=1) == []
+    assert len(failure_report.one_by_one(database, "http_404", limit=1)) == 1
+    assert failure_report.one_by_one(database, "http_404", "other.test", limit=1) == []
 
 
 def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: Database) -> None:
@@ -141,7 +141,7 @@ def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: D
     with pytest.raises(SchemaError, match=r'"EmbeddingFailures" lacks Host.*shelfsight init'):
         PostgresVectorStore(database, FUSION).require(MODELS)
     assert schema.create(database) == ['column "EmbeddingFailures"."Host"']
-    assert [one.host for one in failed.one_by_one(database, "http_404", limit=1)] == [None]
+    assert [one.host for one in failure_report.one_by_one(database, "http_404", limit=1)] == [None]
 
 
 def test_a_shop_without_titles_is_shown_by_its_ids(url: str) -> None:
@@ -153,5 +153,5 @@ def test_a_shop_without_titles_is_shown_by_its_ids(url: str) -> None:
         PostgresVectorStore(database, FUSION).save(
             [Embedded(product=Product(id="7"), failures=(GONE,))], MODELS
         )
-        (only,) = failed.by_kind(database)
+        (only,) = failure_report.by_kind(database)
         assert (only.id, only.title) == ("7", "")

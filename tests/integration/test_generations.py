@@ -8,24 +8,24 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
-from shelfsight.backfill import Parts, backfill
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
-from shelfsight.embedding.page import PageEmbedder
+from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import DatabaseError, ModelError, ModelMismatchError, SchemaError
-from shelfsight.matching import Filters, Sought
-from shelfsight.progress import JsonProgress
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Failure, ModelPair, Selection, Vector
-from shelfsight.report import Report
-from shelfsight.runs import Job
-from shelfsight.storage.generations import generations
-from shelfsight.storage.generations.generations import NEXT, PREVIOUS
-from shelfsight.storage.generations.switch import roll_back, switch
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index.build import Spoken
-from shelfsight.storage.ledger.runs import PostgresLedger
+from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.search.product_search import PostgresProductSearch
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.vectors.store import PostgresVectorStore
+from shelfsight.storage.versions import vector_versions
+from shelfsight.storage.versions.switch import roll_back, switch
+from shelfsight.storage.versions.vector_versions import NEXT, PREVIOUS
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher
 from tests.shop import FUSION, fill, rows
 
@@ -99,7 +99,7 @@ def shop(database: Database) -> Database:
 
 
 def build(database: Database, models: ModelPair = OTHERS) -> int:
-    with closing(generations.prepare(database, models)) as new:
+    with closing(vector_versions.prepare(database, models)) as new:
         return embed(new, models)
 
 
@@ -142,14 +142,14 @@ def test_what_is_built_beside_is_not_seen_before_the_switch_and_at_once_after_it
     assert best(shop, OTHERS, "Product 7") > 0.99
     with pytest.raises(ModelMismatchError):
         best(shop, MODELS, "Product 7")
-    assert generations.schemas(shop) == {PREVIOUS}
-    assert generations.kept_since(shop) is not None
+    assert vector_versions.schemas(shop) == {PREVIOUS}
+    assert vector_versions.kept_since(shop) is not None
     assert due(shop) == 0
 
 
 def test_a_build_that_is_stopped_goes_on_and_embeds_no_product_twice(shop: Database) -> None:
     stop = Event()
-    with closing(generations.prepare(shop, OTHERS)) as new:
+    with closing(vector_versions.prepare(shop, OTHERS)) as new:
         first = embed(new, OTHERS, stop=stop, before_page=stop.set)
         left = due(new)
     assert 0 < first < 30
@@ -162,7 +162,7 @@ def test_edits_and_deletes_meanwhile_reach_both(shop: Database) -> None:
     build(shop)
     do(shop, 'UPDATE "ProductVariants" SET "Title" = \'New\' WHERE "Sku" = \'sku-1\'')
     do(shop, 'DELETE FROM "ProductVariants" WHERE "Sku" = \'sku-2\'')
-    with closing(generations.beside(shop)) as new:
+    with closing(vector_versions.beside(shop)) as new:
         assert (due(shop), due(new)) == (1, 1)
         assert rows(new, 'SELECT count(*) FROM "ProductEmbeddings"') == [(29,)]
     assert rows(shop, 'SELECT count(*) FROM "ProductEmbeddings"') == [(29,)]
@@ -178,7 +178,7 @@ def test_rolling_back_uses_the_old_again_and_tells_what_has_changed_since(shop: 
     assert embed(shop, OTHERS) == 1
     roll_back(shop)
     assert models_in_use(shop) == [(MODELS.text, 30)]
-    assert generations.schemas(shop) == {NEXT}
+    assert vector_versions.schemas(shop) == {NEXT}
     assert due(shop) == 1
     change(shop)
     assert models_in_use(shop) == [(OTHERS.text, 30)]
@@ -187,12 +187,12 @@ def test_rolling_back_uses_the_old_again_and_tells_what_has_changed_since(shop: 
 
 def test_what_is_not_in_use_can_be_dropped(shop: Database) -> None:
     build(shop)
-    generations.discard(shop)
-    assert generations.schemas(shop) == set()
+    vector_versions.discard(shop)
+    assert vector_versions.schemas(shop) == set()
     build(shop)
     change(shop)
-    generations.forget(shop)
-    assert generations.schemas(shop) == set()
+    vector_versions.forget(shop)
+    assert vector_versions.schemas(shop) == set()
     assert models_in_use(shop) == [(OTHERS.text, 30)]
     assert rows(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
 
@@ -202,8 +202,8 @@ def test_what_is_not_in_use_can_be_dropped(shop: Database) -> None:
     [
         (change, "nothing is built beside"),
         (roll_back, "no vectors are kept"),
-        (generations.discard, "nothing is built beside"),
-        (generations.forget, "no vectors are kept"),
+        (vector_versions.discard, "nothing is built beside"),
+        (vector_versions.forget, "no vectors are kept"),
     ],
 )
 def test_what_is_not_there_is_told(
@@ -215,8 +215,8 @@ def test_what_is_not_there_is_told(
 
 def test_models_that_are_in_use_have_nothing_to_replace(shop: Database) -> None:
     with pytest.raises(ModelError, match="are by hashed-pixels@1 and hashed-words@1 already"):
-        generations.prepare(shop, MODELS)
-    assert generations.schemas(shop) == set()
+        vector_versions.prepare(shop, MODELS)
+    assert vector_versions.schemas(shop) == set()
 
 
 def test_two_machines_may_begin_at_the_same_time(shop: Database) -> None:
@@ -225,7 +225,7 @@ def test_two_machines_may_begin_at_the_same_time(shop: Database) -> None:
     def begin() -> None:
         with closing(shop.another()) as database:
             try:
-                generations.prepare(database, OTHERS)
+                vector_versions.prepare(database, OTHERS)
             except DatabaseError as error:
                 failed.append(error)
 
@@ -241,7 +241,7 @@ def test_two_machines_may_begin_at_the_same_time(shop: Database) -> None:
 def test_a_third_pair_does_not_mix_with_what_is_half_built(shop: Database) -> None:
     build(shop)
     with pytest.raises(ModelMismatchError, match="models --discard"):
-        generations.prepare(shop, THIRD)
+        vector_versions.prepare(shop, THIRD)
 
 
 def test_a_second_switch_does_not_drop_what_is_kept(shop: Database) -> None:
@@ -271,7 +271,7 @@ def test_a_run_that_was_at_work_writes_nothing_after_the_switch(shop: Database) 
     assert models_in_use(shop) == [(OTHERS.text, 30)]
 
 
-@pytest.mark.parametrize("act", [generations.discard, change])
+@pytest.mark.parametrize("act", [vector_versions.discard, change])
 def test_a_run_beside_writes_nothing_where_its_table_is_gone(
     shop: Database, act: Callable[[Database], object]
 ) -> None:
@@ -287,7 +287,7 @@ def test_a_run_beside_writes_nothing_where_its_table_is_gone(
                 act(hand)
 
     with (
-        closing(generations.beside(shop)) as new,
+        closing(vector_versions.beside(shop)) as new,
         pytest.raises(SchemaError, match="switched or dropped meanwhile"),
     ):
         embed(new, OTHERS, before_page=other_hand)
@@ -322,7 +322,7 @@ def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Data
         assert shape(shop) == before
         change(shop)
         assert shape(shop) == before
-        generations.forget(shop)
+        vector_versions.forget(shop)
         assert shape(shop) == before
     finally:
         do(shop, "DROP OWNED BY guest; DROP ROLE guest")
@@ -371,7 +371,7 @@ def test_ids_from_a_sequence_go_on_after_the_old_is_dropped(shop: Database) -> N
     change(shop)
     roll_back(shop)
     change(shop)
-    generations.forget(shop)
+    vector_versions.forget(shop)
     fill(shop, 1, first=31)
     assert embed(shop, OTHERS) == 1
     numbers = [id_ for (id_,) in rows(shop, 'SELECT "Id" FROM "ProductEmbeddings" ORDER BY 1')]
@@ -383,8 +383,8 @@ def test_a_view_that_goes_on_reading_the_old_table_is_named(shop: Database) -> N
     build(shop)
     assert change(shop) == ['view "Shown"']
     with pytest.raises(SchemaError, match='view "Shown" depends on'):
-        generations.forget(shop)
-    assert generations.schemas(shop) == {PREVIOUS}
+        vector_versions.forget(shop)
+    assert vector_versions.schemas(shop) == {PREVIOUS}
 
 
 def test_a_table_that_refers_to_the_vectors_is_told_before_anything_is_built(
@@ -395,7 +395,7 @@ def test_a_table_that_refers_to_the_vectors_is_told_before_anything_is_built(
         'CREATE TABLE "Liked" ("EmbeddingId" uuid REFERENCES "ProductEmbeddings" ("Id"))',
     )
     with pytest.raises(SchemaError, match='"Liked" refers to rows of "ProductEmbeddings"'):
-        generations.prepare(shop, OTHERS)
+        vector_versions.prepare(shop, OTHERS)
 
 
 def test_a_column_added_meanwhile_is_not_lost(shop: Database) -> None:
@@ -416,10 +416,10 @@ def test_a_role_without_the_right_is_told_what_to_ask_for(shop: Database) -> Non
         url = shop.url.replace("postgres@", "keeper@")
         with closing(Database(url)) as theirs:
             with pytest.raises(DatabaseError, match=f'GRANT CREATE ON DATABASE "{name}" TO "keep'):
-                generations.prepare(theirs, OTHERS)
+                vector_versions.prepare(theirs, OTHERS)
             do(shop, f'GRANT CREATE ON DATABASE "{name}" TO keeper')
             with pytest.raises(DatabaseError, match='GRANT CREATE ON SCHEMA "public" TO "keeper"'):
-                generations.prepare(theirs, OTHERS)
+                vector_versions.prepare(theirs, OTHERS)
             do(shop, "GRANT CREATE ON SCHEMA public TO keeper")
             build(theirs)
             change(theirs)

@@ -9,11 +9,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
-from shelfsight.embedding.fusion import WeightedMean, combine
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import DatabaseError, SchemaError, SelectionError
-from shelfsight.matching import Filters, Sought
+from shelfsight.fusion import WeightedMean, combine
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import (
     Embedded,
     Failure,
@@ -24,10 +23,11 @@ from shelfsight.records import (
     Vector,
     Weights,
 )
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.storage import schema
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS, direction
 from tests.shop import backfill_all, fill, rows
 

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.database import Connection, Database, copy_rows
 from shelfsight.errors import DatabaseError, SchemaError
-from shelfsight.statements import trusted
+from shelfsight.postgres.connection import Connection, Database, copy_rows
+from shelfsight.postgres.statements import trusted
 from shelfsight.storage import schema
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
 from shelfsight.storage.index import recall as index_recall
-from shelfsight.storage.index.defer import LARGE, Deferred, is_large
+from shelfsight.storage.index.deferred import LARGE, Deferred, is_large
 from tests.integration.test_hosted_postgres import GRANTS, make_role
 from tests.shop import rows
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.hub import model_folder
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
-from shelfsight.embedding.models import HubFiles, TextSpec
+from shelfsight.embedding.model_specs import HubFiles, TextSpec
 from shelfsight.errors import ModelError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

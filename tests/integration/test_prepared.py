@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from shelfsight.database import Database
-from shelfsight.matching import Filters, Sought
+from shelfsight.postgres.connection import Database
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.testing import direction
 from tests.shop import backfill_all, fill, rows

@@ -6,8 +6,8 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from shelfsight.database import Database
 from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 from shelfsight.storage.prune import Leftovers, prune
 from tests.shop import backfill_all, fill, rows

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Connection, Database
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Embedded, Picture, PictureFile, Pixels, Selection
 from shelfsight.storage import schema
-from shelfsight.storage.ledger.runs import PostgresLedger
-from shelfsight.storage.vectors import PostgresVectorStore
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS, direction
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 

@@ -13,18 +13,18 @@ from time import sleep
 import psycopg
 import pytest
 
-from shelfsight.backfill import Parts, backfill
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Database
-from shelfsight.embedding.page import PageEmbedder
-from shelfsight.leases import Mark
-from shelfsight.progress import JsonProgress
+from shelfsight.backfill.leases import Mark
+from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Cut, Job, Run
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.postgres.connection import Database
 from shelfsight.records import Embedded, ModelPair, Pictured, Product, Selection
-from shelfsight.report import Report
-from shelfsight.runs import Cut, Job, Run
-from shelfsight.storage.ledger.runs import PostgresLedger
-from shelfsight.storage.vectors import PostgresVectorStore
-from shelfsight.storage.worker import is_gone, new_name
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.storage.vectors.store import PostgresVectorStore
+from shelfsight.storage.worker_name import is_gone, new_name
 from shelfsight.testing import HashEmbedder, MemoryFetcher
 from tests.shop import FUSION, fill, rows
 
@@ -116,14 +116,14 @@ def stored(database: Database) -> int:
 @pytest.fixture
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of one batch, so that a small shop has many."""
-    monkeypatch.setattr("shelfsight.runs.GRAIN", 1)
+    monkeypatch.setattr("shelfsight.backfill.runs.GRAIN", 1)
 
 
 @pytest.fixture
 def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not heard of for `SILENCE` is taken for lost."""
     for module in ("holders", "leases", "runs"):
-        monkeypatch.setattr(f"shelfsight.storage.ledger.{module}.LOOK_AGAIN", SILENCE / 20)
+        monkeypatch.setattr(f"shelfsight.storage.runs.{module}.LOOK_AGAIN", SILENCE / 20)
 
 
 def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
@@ -248,7 +248,7 @@ def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
     database: Database, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     """Another begins the same job meanwhile: it joins the run, and takes none of that."""
-    monkeypatch.setattr("shelfsight.storage.ledger.leases.HEARTBEAT", timedelta(seconds=0.3))
+    monkeypatch.setattr("shelfsight.storage.runs.lease_keeper.HEARTBEAT", timedelta(seconds=0.3))
     fill(database, 200)
     others: list[Thread] = []
     embedded: list[int] = []
@@ -351,7 +351,7 @@ def test_a_range_whose_claim_was_never_answered_runs_out(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection broke as the claim was committed: the worker does not know that it has it."""
-    monkeypatch.setattr("shelfsight.storage.ledger.leases.HEARTBEAT", timedelta(seconds=0.1))
+    monkeypatch.setattr("shelfsight.storage.runs.lease_keeper.HEARTBEAT", timedelta(seconds=0.1))
     fill(database, 40)
     claimed: list[None] = []
 
@@ -400,7 +400,7 @@ def test_saving_a_page_again_moves_its_lease_once(database: Database) -> None:
 def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
     database: Database, monkeypatch: pytest.MonkeyPatch, selection: Selection
 ) -> None:
-    monkeypatch.setattr("shelfsight.stage.STUCK", 0.01)
+    monkeypatch.setattr("shelfsight.backfill.concurrency.STUCK", 0.01)
     fill(database, 90, pictures=True)
     stop, gone = Event(), Event()
 
@@ -427,7 +427,7 @@ def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
 def test_where_few_are_due_a_run_knows_them_and_takes_what_comes_behind_too(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shelfsight.catalog.postgres.COUNT_WINDOW", 7)
+    monkeypatch.setattr("shelfsight.catalog.postgres_catalog.COUNT_WINDOW", 7)
     fill(database, 200)
     with worker(database) as (parts, _):
         work(parts, job())

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shelfsight import wiring
-from shelfsight.database import Database
-from shelfsight.storage.keys import ApiKeys
+from shelfsight.postgres.connection import Database
+from shelfsight.storage.api_keys import ApiKeys
 from tests.integration.scan_server import (
     FEEDBACK,
     SCAN,

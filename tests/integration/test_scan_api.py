@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from psycopg import sql
 
-from shelfsight.database import Database
 from shelfsight.errors import ServerError
+from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.serving.limits import Limits
-from shelfsight.serving.scan.metrics import ScanMetrics, TimedDatabase
+from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase
 from shelfsight.testing import HashEmbedder
 from tests.integration.scan_server import (
     SCAN,

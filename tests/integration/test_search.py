@@ -13,14 +13,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from shelfsight.database import Connection, Database, Query, Rows
-from shelfsight.database_pool import DatabasePool
 from shelfsight.errors import FilterError
-from shelfsight.matching import Filters, Sought
+from shelfsight.postgres.connection import Connection, Database, Query, Rows
+from shelfsight.postgres.pool import DatabasePool
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import Chosen
-from shelfsight.storage.search.nearest import FEW, shape, statement, values
 from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.storage.search.search_statement import FEW, shape, statement, values
 from shelfsight.testing import direction
 
 ALL = Filters()

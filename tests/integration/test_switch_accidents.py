@@ -8,13 +8,13 @@ from time import sleep
 import psycopg
 import pytest
 
-from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError, SchemaError, ShelfsightError
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
-from shelfsight.storage.generations import generations
-from shelfsight.storage.generations.generations import NEXT, PREVIOUS
-from shelfsight.storage.generations.switch import roll_back, switch
 from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.versions import vector_versions
+from shelfsight.storage.versions.switch import roll_back, switch
+from shelfsight.storage.versions.vector_versions import NEXT, PREVIOUS
 from shelfsight.testing import MODELS
 from tests.conftest import created
 from tests.integration.test_generations import (
@@ -83,7 +83,7 @@ def test_statistics_of_several_columns_go_along(shop: Database) -> None:
     change(shop)
     roll_back(shop)
     change(shop)
-    generations.forget(shop)
+    vector_versions.forget(shop)
     found = rows(
         shop,
         "SELECT stxnamespace::regnamespace::text, stxrelid = '\"ProductEmbeddings\"'::regclass"
@@ -142,7 +142,7 @@ def test_tables_of_a_schema_with_an_odd_name_and_ids_of_their_own_change_places(
         change(there)
         roll_back(there)
         change(there)
-        generations.forget(there)
+        vector_versions.forget(there)
         fill(there, 1, first=31)
         assert embed(there, OTHERS) == 1
         assert rows(there, 'SELECT max("Id"), max("Words") FROM "ProductEmbeddings"') == [
@@ -155,7 +155,7 @@ def test_a_comment_of_the_owner_on_what_is_kept_is_no_date(shop: Database, text:
     build(shop)
     change(shop)
     do(shop, f"COMMENT ON SCHEMA {PREVIOUS} IS '{text}'")
-    assert generations.kept_since(shop) is None
+    assert vector_versions.kept_since(shop) is None
 
 
 def test_when_the_switch_was_is_read_in_any_style_of_dates(shop: Database) -> None:
@@ -165,8 +165,8 @@ def test_when_the_switch_was_is_read_in_any_style_of_dates(shop: Database) -> No
         build(there)
         change(there)
         do(there, f"ALTER DATABASE \"{name}\" SET datestyle = 'ISO, MDY'")
-        before = generations.kept_since(there)
-    after = generations.kept_since(shop)
+        before = vector_versions.kept_since(there)
+    after = vector_versions.kept_since(shop)
     ((now,),) = rows(shop, "SELECT now()")
     assert before == after
     assert after is not None

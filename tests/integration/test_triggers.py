@@ -7,13 +7,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from shelfsight.database import Database
-from shelfsight.database_pool import DatabasePool
 from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.postgres.connection import Database
+from shelfsight.postgres.pool import DatabasePool
 from shelfsight.storage import schema
 from shelfsight.storage.changes import triggers
-from shelfsight.storage.changes.bell import Bell
-from shelfsight.storage.changes.queue import PostgresQueue
+from shelfsight.storage.changes.change_queue import PostgresQueue
+from shelfsight.storage.changes.listener import Bell
 from tests.shop import fill, rows
 
 ONE = "00000000-0000-0000-0000-000000000001"

@@ -12,24 +12,24 @@ import psycopg
 import pytest
 
 from shelfsight import wiring
-from shelfsight.backfill import Parts
-from shelfsight.catalog.postgres import PostgresCatalog
-from shelfsight.database import Database
-from shelfsight.database_pool import DatabasePool
-from shelfsight.embedded import keeper
-from shelfsight.embedding.page import PageEmbedder
+from shelfsight.backfill.pipeline import Parts
+from shelfsight.backfill.poller import Sweeper
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.watch import PAGE, Watching, watch
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.embedded_postgres import keeper
+from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import SchemaError
+from shelfsight.postgres.connection import Database
+from shelfsight.postgres.pool import DatabasePool
 from shelfsight.records import Embedded, Pictured
-from shelfsight.report import Report
 from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
-from shelfsight.storage.changes.bell import Bell
-from shelfsight.storage.changes.queue import PostgresQueue
-from shelfsight.storage.ledger.runs import PostgresLedger
-from shelfsight.storage.vectors import PostgresVectorStore
-from shelfsight.sweep import Sweeper
+from shelfsight.storage.changes.change_queue import PostgresQueue
+from shelfsight.storage.changes.listener import Bell
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
-from shelfsight.watch import PAGE, Watching, watch
 from tests.open_folder import open_folder
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 

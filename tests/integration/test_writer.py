@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from shelfsight.catalog import writer
-from shelfsight.catalog.imported import ImportedProduct
-from shelfsight.database import Database
+from shelfsight.catalog.imports import writer
+from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.errors import SchemaError
+from shelfsight.postgres.connection import Database
 from tests.shop import backfill_all, rows
 
 MUG = ImportedProduct(

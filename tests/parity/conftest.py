@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Model
 from transformers.convert_slow_tokenizer import TikTokenConverter
 from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
 
-from shelfsight.embedding import models as table
+from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import onnx_model, torch_model
 from tests.parity import exported
 

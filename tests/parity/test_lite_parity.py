@@ -12,7 +12,7 @@ from wordllama import WordLlama
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
-from shelfsight.embedding.models import EFFICIENTNET_LITE0
+from shelfsight.embedding.model_specs import EFFICIENTNET_LITE0
 from shelfsight.embedding.width import projection
 
 

@@ -12,11 +12,11 @@ import torch
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
-from shelfsight.embedding import models as table
+from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import torch_model
-from shelfsight.embedding.local.embedder import LocalEmbedder
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_text
-from shelfsight.embedding.models import QWEN3, SIGLIP, for_torch
+from shelfsight.embedding.model_specs import QWEN3, SIGLIP, for_torch
 from shelfsight.records import Failure
 from tests.parity import exported
 from tests.parity.conftest import Reference

@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from shelfsight.embedding.models import SIGLIP, SIGLIP2, SIGLIP_TEXT, ImageSpec
+from shelfsight.embedding.model_specs import SIGLIP, SIGLIP2, SIGLIP_TEXT, ImageSpec
 from tests.parity.conftest import Reference, word_tokenizer
 
 # google/siglip-base-patch16-224 and google/siglip2-base-patch16-224, preprocessor_config.json.

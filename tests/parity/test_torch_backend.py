@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen3ForCausalLM
 
 from shelfsight import wiring
-from shelfsight.embedding import models as table
+from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import onnx_model, torch_model
-from shelfsight.embedding.local.embedder import LocalEmbedder
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.embedding.local.torch_model import TorchGraph
-from shelfsight.embedding.models import QWEN3, SIGLIP, SIGLIP_TEXT, for_torch
+from shelfsight.embedding.model_specs import QWEN3, SIGLIP, SIGLIP_TEXT, for_torch
 from shelfsight.embedding.wire import decode_vector
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure

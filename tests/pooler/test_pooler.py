@@ -17,17 +17,17 @@ import pytest
 from psycopg import sql
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from shelfsight.database import Database
 from shelfsight.errors import DatabaseError
-from shelfsight.matching import Filters, Sought
+from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
+from shelfsight.scan.matching import Filters, Sought
 from shelfsight.storage import schema
-from shelfsight.storage.generations import generations
-from shelfsight.storage.generations.switch import roll_back, switch
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
+from shelfsight.storage.versions import vector_versions
+from shelfsight.storage.versions.switch import roll_back, switch
 from shelfsight.testing import direction
 from tests.shop import backfill_all, fill, rows
 
@@ -141,7 +141,7 @@ def test_models_are_changed_through_a_transaction_pooler_and_nobody_else_is_led_
         fill(database, 20)
         backfill_all(database)
         index_build.build(database, index_build.Spoken(list().append))
-        with closing(generations.prepare(database, others)) as new:
+        with closing(vector_versions.prepare(database, others)) as new:
             rows(
                 new,
                 'INSERT INTO "ProductEmbeddings" SELECT * FROM public."ProductEmbeddings"'
@@ -155,7 +155,7 @@ def test_models_are_changed_through_a_transaction_pooler_and_nobody_else_is_led_
         switch(database, index_build.Spoken(list().append))
         assert {one.state for one in index.read(database)} == {"valid"}
         roll_back(database)
-        assert generations.schemas(database) == {generations.NEXT}
+        assert vector_versions.schemas(database) == {vector_versions.NEXT}
 
 
 def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(

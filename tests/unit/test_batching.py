@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage
-from shelfsight.serving.embedding.batching import Lane, Result, Work, WorkerDownError
+from shelfsight.serving.embedding_api.dynamic_batching import Lane, Result, Work, WorkerDownError
 
 
 class Model:

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.embedding.calibration import (
+from shelfsight.embedding.model_specs import PAIRS, SIGLIP
+from shelfsight.records import ModelPair
+from shelfsight.scan.confidence import (
     LITE,
     MEASURED,
     UNMEASURED,
@@ -13,8 +15,6 @@ from shelfsight.embedding.calibration import (
     shares,
     thresholds,
 )
-from shelfsight.embedding.models import PAIRS, SIGLIP
-from shelfsight.records import ModelPair
 
 LIMITS = Thresholds(high=0.8, medium=0.5, low=0.2, spread=0.1, absent=0.3)
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=300)

@@ -11,18 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from shelfsight.catalog.demo import nouns
-from shelfsight.catalog.demo.drawing import (
-    KINDS,
-    PATTERNS,
-    PICTURE_SIDE,
-    cut_out,
-    draw,
-    draw_pictures,
-)
-from shelfsight.catalog.demo.photograph import PHOTO_SIDE, photograph, take_photographs
-from shelfsight.catalog.demo.shop import LARGEST, MISSING_PICTURE, SMALLEST, DemoProduct, make_shop
-from shelfsight.catalog.demo.wording import LONG_TEXT
+from shelfsight.demo.shop import nouns
+from shelfsight.demo.shop.drawing import KINDS, PATTERNS, PICTURE_SIDE, cut_out, draw, draw_pictures
+from shelfsight.demo.shop.photograph import PHOTO_SIDE, photograph, take_photographs
+from shelfsight.demo.shop.shop import LARGEST, MISSING_PICTURE, SMALLEST, DemoProduct, make_shop
+from shelfsight.demo.shop.wording import LONG_TEXT
 
 THUMBNAIL = (32, 32)
 LEAST_DIFFERENCE = 8.0

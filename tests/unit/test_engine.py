@@ -5,16 +5,16 @@ import sys
 import pytest
 
 from shelfsight import wiring
-from shelfsight.database import Database
-from shelfsight.engines.cluster import Cluster
+from shelfsight.backfill.progress import choose
+from shelfsight.engines.cluster_options import Cluster
 from shelfsight.errors import EngineError
-from shelfsight.progress import choose
+from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 
 
 def test_without_ray_it_is_said_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "shelfsight.engines.ray_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "shelfsight.engines.ray_cluster", raising=False)
     opened = wiring.open_engine(
         Settings(),
         Database("postgresql://nobody@localhost/none"),

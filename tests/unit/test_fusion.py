@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.embedding.fusion import combine, fusion_name, mean_of
+from shelfsight.fusion import combine, fusion_name, mean_of
 from shelfsight.records import Vector, Weights
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shelfsight.catalog.importers import BadLine, ImportedProduct, read_import
+from shelfsight.catalog.imports.importers import BadLine, ImportedProduct, read_import
 from shelfsight.errors import ImportFileError
 
 Item = ImportedProduct | BadLine

@@ -9,8 +9,8 @@ from threading import Event
 import pytest
 
 from shelfsight.errors import DatabaseError
-from shelfsight.serving.scan.kept import MOST, Kept
-from shelfsight.serving.scan.workers import Workers
+from shelfsight.serving.scan_api.page.ttl_cache import MOST, Kept
+from shelfsight.serving.scan_api.thread_pool import Workers
 
 
 def run(test: Callable[[Workers], Awaitable[None]]) -> None:

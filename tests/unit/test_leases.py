@@ -6,8 +6,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.leases import Lease, Page, pages
-from shelfsight.runs import WHOLE, KeyRange
+from shelfsight.backfill.leases import Lease, Page, pages
+from shelfsight.backfill.runs import WHOLE, KeyRange
 
 SHOP = [f"{number:03}" for number in range(100)]
 

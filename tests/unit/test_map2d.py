@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.embedding import centring
-from shelfsight.embedding.map2d import Plane, fit
 from shelfsight.records import ModelPair, Vector
+from shelfsight.scan import mean_centering
+from shelfsight.serving.scan_api.page.map2d import Plane, fit
 
 WIDTH = 64
 """Less than 768, which is no different but slow."""
@@ -29,9 +29,9 @@ def nearest(plane: Plane, vectors: np.ndarray, place: tuple[float, float]) -> in
 
 def scores(vectors: np.ndarray, photo: Vector, plane: Plane, models: ModelPair) -> np.ndarray:
     """What a scan says of these products, which it compares as the models need."""
-    if centring.helps(models):
-        vectors = np.array([centring.centred(vector, plane.mean) for vector in vectors])
-        photo = centring.centred(photo, plane.mean)
+    if mean_centering.helps(models):
+        vectors = np.array([mean_centering.centred(vector, plane.mean) for vector in vectors])
+        photo = mean_centering.centred(photo, plane.mean)
     return vectors @ photo
 
 

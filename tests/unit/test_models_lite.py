@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shelfsight.embedding.local.embedder import LocalEmbedder
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
-from shelfsight.embedding.models import WORDLLAMA
+from shelfsight.embedding.model_specs import WORDLLAMA
 from shelfsight.records import Failure, ModelPair, PictureFormat
 
 

@@ -15,7 +15,7 @@ from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.local.text_model import TextModel
-from shelfsight.embedding.models import (
+from shelfsight.embedding.model_specs import (
     EFFICIENTNET_LITE0,
     PAIRS,
     QWEN3,

@@ -8,8 +8,8 @@ from threading import Event
 import numpy as np
 import pytest
 
-from shelfsight.embedding.fusion import WeightedMean, combine, mean_of
-from shelfsight.embedding.page import PageEmbedder
+from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.fusion import WeightedMean, combine, mean_of
 from shelfsight.records import (
     NO_CONTENT,
     Failure,
@@ -158,7 +158,7 @@ def test_a_later_page_has_the_vectors_of_equal_files_and_texts_and_none_of_what_
 def test_vectors_are_kept_for_so_many_files_and_texts_only(
     embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shelfsight.embedding.page.RECENT", 2)
+    monkeypatch.setattr("shelfsight.embedding.page_embedder.RECENT", 2)
     with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
         for title in ("Mug", "Cap", "Bag", "Cap", "Mug"):
             pages.embed([product(title)])

@@ -5,8 +5,8 @@ from io import StringIO
 
 import pytest
 
-from shelfsight.progress import JsonProgress, LineProgress
-from shelfsight.report import Report
+from shelfsight.backfill.progress import JsonProgress, LineProgress
+from shelfsight.backfill.report import Report
 
 
 @pytest.mark.parametrize("kind", [LineProgress, JsonProgress])

@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 from click.testing import CliRunner
 
+from shelfsight.backfill.progress import LineProgress
 from shelfsight.cli.main import shelfsight
-from shelfsight.progress import LineProgress
 from shelfsight.records import Due
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from shelfsight.backfill.report import Report, product_fields, product_lines
 from shelfsight.records import NO_CONTENT, Embedded, Failure, PictureFile, Product, Stage
-from shelfsight.report import Report, product_fields, product_lines
 
 VECTOR = np.ones(768, np.float32)
 BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shelfsight.backfill.runs import IN_HAND, Cut, Job, KeyRange
 from shelfsight.records import Selection
-from shelfsight.runs import IN_HAND, Cut, Job, KeyRange
 
 
 def job(batch_size: int = 150) -> Job:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from shelfsight.embedding.calibration import Thresholds
-from shelfsight.embedding.fusion import WeightedMean
 from shelfsight.errors import ModelMismatchError
-from shelfsight.matching import Candidate, Filters, Match, Options, Question
+from shelfsight.fusion import WeightedMean
 from shelfsight.records import Embedded, ModelPair, Pixels, Product, Weights
-from shelfsight.scan import Scanner, found, rank
+from shelfsight.scan.confidence import Thresholds
+from shelfsight.scan.matching import Candidate, Filters, Match, Options, Question
+from shelfsight.scan.ranking import found, rank
+from shelfsight.scan.scanner import Scanner
 from shelfsight.testing import MODELS, HashEmbedder, MemorySearch, MemoryStore, direction
 
 WEIGHTS = Weights()

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from shelfsight.errors import SettingsError
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.matching import Action, Candidate, Found, Match
 from shelfsight.records import Failure, ModelPair, Stage
-from shelfsight.serving.scan.answers import best_of, match_answers, merged
-from shelfsight.serving.scan.callers import Caller
-from shelfsight.serving.scan.photo_input import from_base64
-from shelfsight.serving.scan.problems import (
+from shelfsight.scan.matching import Action, Candidate, Found, Match
+from shelfsight.serving.scan_api.auth import Caller
+from shelfsight.serving.scan_api.photo_input import from_base64
+from shelfsight.serving.scan_api.problems import (
     ForbiddenError,
     LimitedError,
     NotFoundError,
     picture_problem,
 )
-from shelfsight.serving.scan.quotas import Quotas
-from shelfsight.serving.scan.recent_scans import RecentScans
-from shelfsight.serving.scan.workers import Workers
+from shelfsight.serving.scan_api.rate_limits import Quotas
+from shelfsight.serving.scan_api.recent_scans import RecentScans
+from shelfsight.serving.scan_api.responses import best_of, match_answers, merged
+from shelfsight.serving.scan_api.thread_pool import Workers
 from shelfsight.settings import load
 
 MODELS = ModelPair(image="a@1", text="b@1")

@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.embedding.models import QWEN3, SIGLIP, WORDLLAMA
-from shelfsight.embedding.remote.embedder import sendable
+from shelfsight.embedding.model_specs import QWEN3, SIGLIP, WORDLLAMA
+from shelfsight.embedding.remote.remote_embedder import sendable
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, TextRequest
 from shelfsight.errors import SettingsError
 from shelfsight.serving.access import Key, check_host
-from shelfsight.serving.body import parse
-from shelfsight.serving.embedding.embeddings import dimensions_allowed, instructed
-from shelfsight.serving.embedding.pictures import prepare
+from shelfsight.serving.embedding_api.model_batchers import dimensions_allowed, instructed
+from shelfsight.serving.embedding_api.pictures import prepare
 from shelfsight.serving.limits import FullError, Room
 from shelfsight.serving.refusals import BusyError, RequestRefusedError
+from shelfsight.serving.request_body import parse
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\ufffd"))
 """Half pairs of surrogates included."""

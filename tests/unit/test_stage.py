@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight import stage as stage_module
-from shelfsight.stage import abreast
+from shelfsight.backfill import concurrency as stage_module
+from shelfsight.backfill.concurrency import abreast
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shelfsight.embedding.fusion import mean_of
 from shelfsight.embedding.local.onnx_model import open_pair
+from shelfsight.fusion import mean_of
 from shelfsight.images.decode import decode, pixels
+from shelfsight.images.photo_views import look, views
 from shelfsight.images.resize import resize
-from shelfsight.images.views import look, views
+from shelfsight.ports import Embedder
 from shelfsight.records import PictureFormat, Vector
-from shelfsight.seams import Embedder
 
 FORMAT = PictureFormat(side=32, resample="bicubic")
 

@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 from psycopg import sql
 
-from shelfsight import archived, statements
 from shelfsight.errors import SelectionError
+from shelfsight.postgres import archived, statements
 from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Selection, Stage
 
-QUERIES = statements.load("shelfsight.catalog", "queries.sql")
+QUERIES = statements.load("shelfsight.catalog", "catalog.sql")
 
 _TRUE = sql.SQL("true")
 _TEXT_PART, _IMAGE_PART = 1, 2

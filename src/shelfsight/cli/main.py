@@ -6,21 +6,21 @@ import traceback
 import click
 
 from shelfsight import __version__
-from shelfsight.cli.backfill import backfill
-from shelfsight.cli.catalog import import_file, init, status
-from shelfsight.cli.demo import demo
-from shelfsight.cli.doctor import doctor
-from shelfsight.cli.failures import failures
-from shelfsight.cli.index import index
-from shelfsight.cli.keys import keys
-from shelfsight.cli.models import models
-from shelfsight.cli.prune import prune
-from shelfsight.cli.retry import retry
-from shelfsight.cli.runs import runs
-from shelfsight.cli.scan import scan
-from shelfsight.cli.serve import serve
-from shelfsight.cli.serve_models import serve_models
-from shelfsight.cli.watch import watch
+from shelfsight.cli.backfill_command import backfill
+from shelfsight.cli.catalog_commands import import_file, init, status
+from shelfsight.cli.demo_command import demo
+from shelfsight.cli.doctor_command import doctor
+from shelfsight.cli.failures_command import failures
+from shelfsight.cli.index_command import index
+from shelfsight.cli.keys_command import keys
+from shelfsight.cli.models_command import models
+from shelfsight.cli.prune_command import prune
+from shelfsight.cli.retry_command import retry
+from shelfsight.cli.runs_command import runs
+from shelfsight.cli.scan_command import scan
+from shelfsight.cli.serve_command import serve
+from shelfsight.cli.serve_models_command import serve_models
+from shelfsight.cli.watch_command import watch
 from shelfsight.errors import ShelfsightError
 
 INTERRUPTED = 130

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-from shelfsight.backfill import Parts, backfill
-from shelfsight.progress import Progress
-from shelfsight.report import Report
-from shelfsight.runs import Job
+from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
 
 STDERR = 2
 """Written to directly: a signal handler must not wait for a lock that a print holds."""

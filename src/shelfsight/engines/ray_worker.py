@@ -6,11 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from threading import Event
 
-from shelfsight.backfill import Parts, drain
-from shelfsight.progress import LineProgress, Progress
+from shelfsight.backfill.pipeline import Parts, drain
+from shelfsight.backfill.progress import LineProgress, Progress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Run
 from shelfsight.records import ModelPair
-from shelfsight.report import Report
-from shelfsight.runs import Run
 
 OpenParts = Callable[[Progress, int], AbstractContextManager[Parts]]
 """The parts of a worker, which tells this progress, and computes with so many threads."""

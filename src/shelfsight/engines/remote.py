@@ -3,14 +3,14 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill import Ends, begin
+from shelfsight.backfill.pipeline import Ends, begin
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job, Run
 from shelfsight.engines.local import interruptible
-from shelfsight.progress import Progress
-from shelfsight.report import Report
-from shelfsight.runs import Job, Run
 
 if TYPE_CHECKING:
-    from shelfsight.engines.ray_engine import Fleet
+    from shelfsight.engines.ray_cluster import Fleet
 
 
 def run(fleet: "Fleet", ends: Ends, job: Job, report: Report, progress: Progress) -> None:

@@ -14,10 +14,11 @@ from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
 
+from shelfsight.backfill.refetch import Outcome, pictured, stays
 from shelfsight.images.addresses import host_of, shown
 from shelfsight.images.decode import pixels
 from shelfsight.images.download import LIMITS, Downloader, Limits
-from shelfsight.images.files import is_path, read_below
+from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Answer
 from shelfsight.records import (
@@ -27,7 +28,6 @@ from shelfsight.records import (
     PictureFormat,
     Product,
 )
-from shelfsight.refetch import Outcome, pictured, stays
 
 RECENT = 8192
 """How many addresses are remembered with what came of them."""

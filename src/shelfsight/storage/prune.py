@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from psycopg import sql
 
-from shelfsight import statements
-from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import SchemaError
-from shelfsight.matching import Filters
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database, columns
+from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import Chosen
 

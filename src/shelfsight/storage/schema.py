@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from shelfsight import statements
-from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")

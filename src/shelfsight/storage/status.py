@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
-from shelfsight.database import Connection, Database
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
-from shelfsight.storage.failures import QUERIES
 from shelfsight.storage.index import indexes as index
+from shelfsight.storage.vectors.queries import QUERIES as VECTORS
+
+QUERIES = statements.load("shelfsight.storage", "status.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def read(database: Database) -> Status:
         schema.check(connection)
         counts = connection.execute(QUERIES["totals"]).fetchall()[0]
         total, image, text, combined = counts
-        models = connection.execute(QUERIES["stored_models"]).fetchall()
+        models = connection.execute(VECTORS["stored_models"]).fetchall()
         return Status(
             total=total,
             image=image,

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
 
-from shelfsight.leases import Lease
+from shelfsight.backfill.leases import Lease
+from shelfsight.backfill.runs import Cut, Job, Run
 from shelfsight.records import ModelPair
-from shelfsight.runs import Cut, Job, Run
 
 
 class MemoryLedger:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from shelfsight.backfill.refetch import Outcome, pictured, stays
+from shelfsight.backfill.runs import WHOLE, Cut, KeyRange
 from shelfsight.records import (
     IMAGE_WIDTH,
     NO_CONTENT,
@@ -23,8 +25,6 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
-from shelfsight.refetch import Outcome, pictured, stays
-from shelfsight.runs import WHOLE, Cut, KeyRange
 from shelfsight.testing.store import STAGES, Half, MemoryStore
 
 MODELS = ModelPair(image="hashed-pixels@1", text="hashed-words@1")

@@ -3,8 +3,8 @@
 import numpy as np
 
 from shelfsight.errors import FilterError
-from shelfsight.matching import Candidate, Filters, Means, Sought
 from shelfsight.records import Embedded, ModelPair, Vector
+from shelfsight.scan.matching import Candidate, Filters, Means, Sought
 from shelfsight.testing.store import MemoryStore
 
 _NOTHING = 1e-6

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
+from shelfsight.backfill.leases import Mark
 from shelfsight.errors import ModelMismatchError
-from shelfsight.leases import Mark
+from shelfsight.ports import Fusion
 from shelfsight.records import (
     IMAGE_STAGES,
     TEXT_STAGES,
@@ -16,7 +17,6 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
-from shelfsight.seams import Fusion
 
 Half = Literal["text", "image"]
 

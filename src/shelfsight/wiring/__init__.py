@@ -1,6 +1,5 @@
 """From settings to objects: the only package that names implementations, imported when needed."""
 
-from shelfsight.wiring.backfill import newest_open_run, open_parts, read_runs
 from shelfsight.wiring.database import (
     catalog,
     database_name,
@@ -12,10 +11,11 @@ from shelfsight.wiring.database import (
     stored,
 )
 from shelfsight.wiring.embedder import files_to_download, fusion, models_name, open_embedder
+from shelfsight.wiring.embedding_server import Listen, embedding_app, serve_models
 from shelfsight.wiring.engine import open_engine, sharing
-from shelfsight.wiring.failures import failed_kinds, failed_products, prune
+from shelfsight.wiring.failed import failed_kinds, failed_products, prune
 from shelfsight.wiring.imports import count_products, import_products, write_products
-from shelfsight.wiring.index import (
+from shelfsight.wiring.indexing import (
     around_load,
     build_indexes,
     drop_indexes,
@@ -25,7 +25,7 @@ from shelfsight.wiring.index import (
     read_indexes,
     spoken,
 )
-from shelfsight.wiring.models import (
+from shelfsight.wiring.model_versions import (
     count_due,
     discard_models,
     forget_models,
@@ -34,10 +34,10 @@ from shelfsight.wiring.models import (
     roll_back_models,
     switch_models,
 )
-from shelfsight.wiring.scan import look, read_photo, scanner
-from shelfsight.wiring.serve import api_keys, open_service, serve, serve_shop
-from shelfsight.wiring.server import Listen, embedding_app, serve_models
-from shelfsight.wiring.watch import open_watch
+from shelfsight.wiring.pipeline import newest_open_run, open_parts, read_runs
+from shelfsight.wiring.scan_server import api_keys, open_service, serve, serve_shop
+from shelfsight.wiring.scanning import look, read_photo, scanner
+from shelfsight.wiring.watching import open_watch
 
 __all__ = [
     "Listen",

@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shelfsight.database import Database
+from shelfsight.backfill.ports import Catalog
 from shelfsight.errors import DatabaseError
+from shelfsight.postgres.connection import Database
 from shelfsight.records import Due, Selection
-from shelfsight.seams import Catalog
 from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _connected(settings: Settings, name: str) -> Iterator[Database]:
     with ExitStack() as opening:
         url = settings.database_url
         if url is None:
-            from shelfsight.embedded.postgres import EmbeddedPostgres
+            from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 
             url = opening.enter_context(EmbeddedPostgres(home(settings), database=name))
         yield opening.enter_context(closing(Database(url)))
@@ -87,7 +87,7 @@ def _connected(settings: Settings, name: str) -> Iterator[Database]:
 
 def catalog(settings: Settings, database: Database) -> Catalog:
     """The shop's products."""
-    from shelfsight.catalog.postgres import PostgresCatalog
+    from shelfsight.catalog.postgres_catalog import PostgresCatalog
 
     return PostgresCatalog(database, images_per_product=settings.images_per_product)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from shelfsight.errors import ModelError
-from shelfsight.seams import Embedder, Fusion
+from shelfsight.ports import Embedder, Fusion
 from shelfsight.settings import Settings, without_password
 
 if TYPE_CHECKING:
-    from shelfsight.embedding.local.embedder import LocalEmbedder
     from shelfsight.embedding.local.image_model import ImageModel
-    from shelfsight.embedding.models import Device, ImageSpec
+    from shelfsight.embedding.local.local_embedder import LocalEmbedder
+    from shelfsight.embedding.model_specs import Device, ImageSpec
 
 Say = Callable[[str], None]
 
@@ -42,7 +42,7 @@ def open_embedder(settings: Settings, say: Say) -> Iterator[Embedder]:
 def _embedder(settings: Settings, say: Say) -> Embedder:
     if settings.embedding_server_url is None:
         return open_models(settings)
-    from shelfsight.embedding.remote.embedder import RemoteEmbedder, ServerConfig
+    from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
 
     key = settings.embedding_server_api_key
     config = ServerConfig(
@@ -73,7 +73,7 @@ def open_models(settings: Settings) -> "LocalEmbedder":
 
 def _open_image_model(settings: Settings, say: Say) -> "ImageModel":
     """Load the image model alone, beside a server that embeds texts only."""
-    from shelfsight.embedding.models import PAIRS
+    from shelfsight.embedding.model_specs import PAIRS
 
     image, _ = PAIRS[settings.models]
     say(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
@@ -115,7 +115,7 @@ def files_to_download(settings: Settings) -> list[str]:
         ModelError: the backend does not run these models.
     """
     from shelfsight.embedding.local.hub import files_to_download
-    from shelfsight.embedding.models import PAIRS, for_torch
+    from shelfsight.embedding.model_specs import PAIRS, for_torch
 
     if settings.embedding_server_url is not None or settings.model_dir is not None:
         return []
@@ -127,6 +127,6 @@ def files_to_download(settings: Settings) -> list[str]:
 
 def fusion(settings: Settings) -> Fusion:
     """How image and text become one vector."""
-    from shelfsight.embedding.fusion import WeightedMean
+    from shelfsight.fusion import WeightedMean
 
     return WeightedMean(settings.weights)

@@ -6,18 +6,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from shelfsight.backfill import Ends, Parts
-from shelfsight.database import Database
+from shelfsight.backfill.pipeline import Ends, Parts
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
 from shelfsight.engines import local, remote
-from shelfsight.engines.cluster import Cluster
+from shelfsight.engines.cluster_options import Cluster
 from shelfsight.errors import EngineError
-from shelfsight.progress import Progress
-from shelfsight.report import Report
-from shelfsight.runs import Job
+from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
-from shelfsight.wiring.backfill import ends as ends_of
-from shelfsight.wiring.backfill import open_parts
 from shelfsight.wiring.embedder import open_embedder
+from shelfsight.wiring.pipeline import ends as ends_of
+from shelfsight.wiring.pipeline import open_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +53,14 @@ def open_engine(
             yield Engine(ends=parts, run=partial(local.run, parts))
         return
     try:
-        from shelfsight.engines import ray_engine
+        from shelfsight.engines import ray_cluster
     except ModuleNotFoundError as error:
         raise EngineError(
             f"--engine ray: {error.name} is not installed: pip install 'shelfsight[ray]'"
         ) from None
     theirs = settings.model_copy(update={"database_url": database.url})
     theirs_of = partial(worker_parts, theirs, database.schema)
-    with ray_engine.open_fleet(theirs_of, cluster, progress.say) as fleet:
+    with ray_cluster.open_fleet(theirs_of, cluster, progress.say) as fleet:
         ends = ends_of(settings, database, fleet.models(), joins=joins)
         yield Engine(ends=ends, run=partial(remote.run, fleet, ends))
 
@@ -84,7 +84,7 @@ def worker_parts(
 
 def sharing(settings: Settings, cores: int | None = None) -> Settings:
     """The settings of models that embed several pages at once: together on `cores`, else on all."""
-    from shelfsight.embedding.page import AT_ONCE
+    from shelfsight.embedding.page_embedder import AT_ONCE
 
     threads = max(1, (cores or os.cpu_count() or 1) // AT_ONCE)
     return settings.model_copy(update={"model_threads": settings.model_threads or threads})

@@ -5,13 +5,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shelfsight.database import Database
+from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_database
 
 if TYPE_CHECKING:
-    from shelfsight.catalog.imported import ImportedProduct
-    from shelfsight.catalog.writer import Imported
+    from shelfsight.catalog.imports.imported import ImportedProduct
+    from shelfsight.catalog.imports.writer import Imported
 
 Complain = Callable[[int, str], None]
 """Hears of a bad line: its number, and why."""
@@ -29,7 +29,7 @@ def write_products(database: Database, products: Iterator["ImportedProduct"]) ->
     Raises:
         SchemaError: the tables are not those that `init` makes.
     """
-    from shelfsight.catalog import writer
+    from shelfsight.catalog.imports import writer
 
     imported = writer.Imported()
     writer.check(database)
@@ -44,8 +44,8 @@ def count_products(file: Path, complain: Complain) -> int:
 
 
 def _good_lines(file: Path, complain: Complain) -> "Iterator[ImportedProduct]":
-    from shelfsight.catalog.imported import BadLine
-    from shelfsight.catalog.importers import read_import
+    from shelfsight.catalog.imports.imported import BadLine
+    from shelfsight.catalog.imports.importers import read_import
 
     for row in read_import(file):
         if isinstance(row, BadLine):

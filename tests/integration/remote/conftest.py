@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from shelfsight.embedding.remote.embedder import RemoteEmbedder, ServerConfig
+from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
 from tests.integration.remote.scripted_server import QUICK, Server, serving
 
 

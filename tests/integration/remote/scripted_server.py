@@ -13,7 +13,7 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 from PIL import Image
 
-from shelfsight.embedding.remote.embedder import Pace
+from shelfsight.embedding.remote.remote_embedder import Pace
 from shelfsight.embedding.wire import encode_vector
 from shelfsight.records import Failure, Vector
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from shelfsight.embedding.models import QWEN3
-from shelfsight.embedding.remote.embedder import RemoteEmbedder
+from shelfsight.embedding.model_specs import QWEN3
+from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from shelfsight.embedding.wire import encode_vector
 from shelfsight.errors import ServerError
 from shelfsight.records import ModelPair, PictureFormat

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from shelfsight.embedding.remote.embedder import Pace, ServerConfig
+from shelfsight.embedding.remote.remote_embedder import Pace, ServerConfig
 from shelfsight.errors import ServerError
 from tests.integration.remote.scripted_server import (
     HEALTH,

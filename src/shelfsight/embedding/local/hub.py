@@ -5,7 +5,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from shelfsight.embedding.models import HubFiles, ImageSpec, TextSpec
+from shelfsight.embedding.model_specs import HubFiles, ImageSpec, TextSpec
 from shelfsight.errors import ModelError
 
 _REACH_TIMEOUT = 10.0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfsight.embedding.local.graph import Graph, check, embed_each
-from shelfsight.embedding.models import Device, ImageSpec
+from shelfsight.embedding.model_specs import Device, ImageSpec
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Pixels, Stage, Vector
 

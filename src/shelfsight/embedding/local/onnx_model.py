@@ -5,12 +5,12 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from shelfsight.embedding.local import lite_graphs, lite_weights
-from shelfsight.embedding.local.embedder import LocalEmbedder
 from shelfsight.embedding.local.hub import model_folder
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
-from shelfsight.embedding.models import PAIRS, Device, ImageSpec, TextSpec
+from shelfsight.embedding.model_specs import PAIRS, Device, ImageSpec, TextSpec
 
 
 def open_pair(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from shelfsight.embedding.local.graph import RunError
-from shelfsight.embedding.models import Device
+from shelfsight.embedding.model_specs import Device
 from shelfsight.errors import ModelError
 
 # ONNX Runtime's errors have no class in common.

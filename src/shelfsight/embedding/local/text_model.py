@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shelfsight.embedding.local.graph import Graph, check, embed_each
-from shelfsight.embedding.models import Device, TextSpec
+from shelfsight.embedding.model_specs import Device, TextSpec
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage, Vector
 

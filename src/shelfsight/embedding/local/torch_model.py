@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers.utils import logging
 
-from shelfsight.embedding.local.embedder import LocalEmbedder
 from shelfsight.embedding.local.graph import RunError
 from shelfsight.embedding.local.hub import model_folder
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
-from shelfsight.embedding.models import (
+from shelfsight.embedding.model_specs import (
     PAIRS,
     Device,
     ImageSpec,

@@ -6,10 +6,10 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from shelfsight import statements
-from shelfsight.database import Connection, Database, columns
 from shelfsight.errors import DatabaseError, SchemaError
-from shelfsight.storage.changes.bell import CHANNEL
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database, columns
+from shelfsight.storage.changes.listener import CHANNEL
 
 QUERIES = statements.load("shelfsight.storage.changes", "triggers.sql")
 

@@ -13,8 +13,8 @@ from typing import Protocol
 import psycopg
 from psycopg import sql
 
-from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage.index.indexes import (
     INDEX_SQL,
     UNLIMITED,
@@ -23,7 +23,7 @@ from shelfsight.storage.index.indexes import (
     read,
     require_owner,
 )
-from shelfsight.storage.search.nearest import FEW
+from shelfsight.storage.search.search_statement import FEW
 
 WORKERS = "max_parallel_maintenance_workers"
 

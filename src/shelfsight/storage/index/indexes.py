@@ -6,11 +6,11 @@ from typing import Literal
 
 from psycopg import sql
 
-from shelfsight import statements
-from shelfsight.database import Connection, Database
 from shelfsight.errors import DatabaseError, SchemaError
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
-from shelfsight.storage.search.nearest import COLUMNS, FEW
+from shelfsight.storage.search.search_statement import COLUMNS, FEW
 
 INDEX_SQL = statements.load("shelfsight.storage.index", "index.sql")
 

@@ -7,9 +7,9 @@ from functools import partial
 
 from psycopg import sql
 
-from shelfsight.database import Connection, Database
+from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage.index.indexes import INDEX_SQL, UNLIMITED, Index, IndexState, read
-from shelfsight.storage.search.nearest import EF_SEARCH
+from shelfsight.storage.search.search_statement import EF_SEARCH
 
 NEIGHBOURS = 10
 

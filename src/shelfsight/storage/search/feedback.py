@@ -6,11 +6,11 @@ from typing import Any, Literal
 import psycopg
 from psycopg.types.json import Jsonb
 
-from shelfsight import statements
-from shelfsight.database import Connection, Transactions
 from shelfsight.errors import SchemaError
-from shelfsight.matching import Match
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Transactions
 from shelfsight.records import Modality, ModelPair
+from shelfsight.scan.matching import Match
 
 QUERIES = statements.load("shelfsight.storage.search", "feedback.sql")
 

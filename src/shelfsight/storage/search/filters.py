@@ -6,9 +6,9 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shelfsight import archived, statements
 from shelfsight.errors import FilterError
-from shelfsight.matching import Filters
+from shelfsight.postgres import archived, statements
+from shelfsight.scan.matching import Filters
 
 Columns = Callable[[str], Mapping[str, str]]
 """The columns of a table with their types; none where there is no such table."""

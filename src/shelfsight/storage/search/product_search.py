@@ -10,12 +10,12 @@ import numpy as np
 import psycopg
 from pgvector import Vector as PgVector
 
-from shelfsight.database import Connection, Query, Rows, Transactions, columns
 from shelfsight.errors import FilterError
-from shelfsight.matching import Candidate, Filters, Means, Sought
+from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.records import ModelPair, Vector
+from shelfsight.scan.matching import Candidate, Filters, Means, Sought
 from shelfsight.storage.search.filters import Chosen
-from shelfsight.storage.search.nearest import (
+from shelfsight.storage.search.search_statement import (
     FEW,
     QUERIES,
     Indexes,
@@ -24,7 +24,7 @@ from shelfsight.storage.search.nearest import (
     statement,
     values,
 )
-from shelfsight.storage.stored_models import refuse_others
+from shelfsight.storage.vectors.model_check import refuse_others
 
 MEAN_OF = 10_000
 """How many stored pictures the catalogue's mean is taken over."""

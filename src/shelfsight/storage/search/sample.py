@@ -9,11 +9,11 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from shelfsight import statements
-from shelfsight.database import Connection, Transactions, Work, columns
 from shelfsight.errors import SchemaError
-from shelfsight.matching import Filters
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Transactions, Work, columns
 from shelfsight.records import Vector
+from shelfsight.scan.matching import Filters
 from shelfsight.storage.search.filters import Chosen
 
 QUERIES = statements.load("shelfsight.storage.search", "sample.sql")

@@ -1,0 +1,254 @@
+"""What a run shows while it works: lines, a live bar, or JSON for machines."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from threading import Lock
+from typing import IO, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+from rich.table import Column
+from rich.text import Text
+
+from shelfsight.backfill.report import Report, product_fields, product_lines
+from shelfsight.records import Due, Embedded
+
+
+class Progress(Protocol):
+    """Is told what happens; `batch`, `embedded` and `say` may come from any thread."""
+
+    def configured(self, settings: Mapping[str, str]) -> None:
+        """The run is about to begin with these settings."""
+        ...
+
+    def start(self, products: int, batches: int) -> None:
+        """So many products are due in this run, in so many batches."""
+        ...
+
+    def batch(self, number: int, found: int) -> None:
+        """A batch was read, and is on its way; in order, while those before it are embedded."""
+        ...
+
+    def embedded(self, products: int) -> None:
+        """So many more products have their vectors, not yet stored."""
+        ...
+
+    def stored(self, page: Sequence[Embedded]) -> None:
+        """Products have been stored, half a batch or fewer."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Something that takes time, or that the user should know."""
+        ...
+
+    def dry_run(self, due: Due, products: int, batches: int) -> None:
+        """This is what a run would do."""
+        ...
+
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """The run has ended; `go_on` is the command that embeds what remains."""
+        ...
+
+
+class LineProgress:
+    """Plain lines, for logs and pipes; with `verbose`, what became of each product."""
+
+    def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
+        self._out = out
+        self._verbose = verbose
+        self._batches = 0
+        self._is_over = False
+        self._lock = Lock()
+
+    def configured(self, settings: Mapping[str, str]) -> None:
+        """Print the header."""
+        width = max(map(len, settings))
+        self._print(
+            "Configuration:", *(f"  {k + ':':<{width + 1}} {v}" for k, v in settings.items())
+        )
+
+    def start(self, products: int, batches: int) -> None:
+        """Say how much there is to do."""
+        self._batches = batches
+        count = f"{products} products to embed, in {batches} batches"
+        self._print(count if products else "Nothing is due.")
+
+    def batch(self, number: int, found: int) -> None:
+        """Name the batch, unless the run has ended: the thread that reads is not waited for."""
+        lines = f"Processing batch {number}/{self._batches}", f"  Found {found} products"
+        with self._lock:
+            if not self._is_over:
+                self._write(lines)
+
+    def embedded(self, products: int) -> None:
+        """Say nothing: batches are enough for a log."""
+
+    def stored(self, page: Sequence[Embedded]) -> None:
+        """With `verbose`, tell each product's steps."""
+        if self._verbose:
+            self._print(*(line for item in page for line in product_lines(item)))
+
+    def say(self, message: str) -> None:
+        """Print it."""
+        self._print(message)
+
+    def dry_run(self, due: Due, products: int, batches: int) -> None:
+        """Print what a run would do."""
+        asked = (
+            f" The pictures of {due.with_image} stored images would be asked for again."
+            if due.with_image
+            else ""
+        )
+        self._print(
+            f"{due.products} products due: {due.with_picture} with pictures,"
+            f" {due.with_text} with text, {due.with_neither} with neither",
+            f"A run would embed {products} of them in {batches} batches.{asked}"
+            " Dry run: nothing was embedded or stored.",
+        )
+
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """Print the results, unless the run broke before there were any."""
+        with self._lock:
+            self._is_over = True
+        if report.found or not report.broken:
+            self._print("", *report.lines())
+        if report.remaining and go_on:
+            self._print(f"{report.remaining} products remain. Go on with: {go_on}")
+
+    def _print(self, *lines: str) -> None:
+        with self._lock:
+            self._write(lines)
+
+    def _write(self, lines: Iterable[str]) -> None:
+        self._out.write("".join(f"{line}\n" for line in lines))
+        self._out.flush()
+
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f} products/s")
+
+
+class BarProgress(LineProgress):
+    """A live bar with speed and time left, on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console.file)
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            _Speed(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            expand=True,
+        )
+        self._task: TaskID | None = None
+
+    def start(self, products: int, batches: int) -> None:
+        """Show the bar."""
+        super().start(products, batches)
+        if products:
+            self._task = self._bar.add_task("Starting", total=products)
+            self._bar.start()
+
+    def batch(self, number: int, found: int) -> None:
+        """Name the batch beside the bar."""
+        if self._task is not None:
+            name = f"Processing batch {number}/{self._batches} ({found})"
+            self._bar.update(self._task, description=name)
+
+    def embedded(self, products: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._bar.advance(self._task, products)
+
+    def say(self, message: str) -> None:
+        """Print above the bar."""
+        self._bar.console.print(message, highlight=False, markup=False)
+
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """Leave the bar as it is, and print the results."""
+        self._bar.stop()
+        super().finish(report, go_on)
+
+
+class JsonProgress:
+    """One JSON object a line; with `verbose`, one for each product too."""
+
+    def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
+        self._out = out
+        self._verbose = verbose
+        self._is_over = False
+        self._lock = Lock()
+
+    def configured(self, settings: Mapping[str, str]) -> None:
+        """Emit `configuration`."""
+        self._emit("configuration", **{k.lower().replace(" ", "_"): v for k, v in settings.items()})
+
+    def start(self, products: int, batches: int) -> None:
+        """Emit `start`."""
+        self._emit("start", products=products, batches=batches)
+
+    def batch(self, number: int, found: int) -> None:
+        """Emit `batch`."""
+        self._emit("batch", number=number, found=found)
+
+    def embedded(self, products: int) -> None:
+        """Emit nothing: `stored` follows."""
+
+    def stored(self, page: Sequence[Embedded]) -> None:
+        """Emit `stored`, and with `verbose` a `product` for each."""
+        if self._verbose:
+            for item in page:
+                self._emit("product", **product_fields(item))
+        self._emit("stored", products=len(page))
+
+    def say(self, message: str) -> None:
+        """Emit `message`."""
+        self._emit("message", text=message)
+
+    def dry_run(self, due: Due, products: int, batches: int) -> None:
+        """Emit `dry_run`."""
+        self._emit("dry_run", due=asdict(due), products=products, batches=batches)
+
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """Emit `result`, the last line."""
+        self._emit(
+            "result",
+            **{field.name: getattr(report, field.name) for field in fields(report)},
+            remaining=report.remaining,
+            go_on=go_on if report.remaining else None,
+            success_rate=round(report.success_rate, 1),
+            exit_status=report.exit_status,
+        )
+
+    def _emit(self, event: str, **values: object) -> None:
+        with self._lock:
+            if self._is_over:  # a thread that reads is not waited for
+                return
+            self._is_over = event == "result"
+            self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
+            self._out.flush()
+
+
+def choose(*, as_json: bool, verbose: bool) -> Progress:
+    """JSON where asked for, a bar on a terminal, lines elsewhere."""
+    if as_json:
+        return JsonProgress(sys.stdout, verbose=verbose)
+    console = Console(file=sys.stdout)
+    if console.is_terminal and not verbose:
+        return BarProgress(console)
+    return LineProgress(sys.stdout, verbose=verbose)

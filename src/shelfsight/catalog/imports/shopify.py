@@ -1,0 +1,129 @@
+"""Shopify's product export: a line a variant or picture, lines of one Handle make a product.
+
+Product fields stand in the first line of a Handle only; a line with nothing but Handle and image
+adds a picture. Both headers are known: that of the export (`Handle`, `Variant SKU`) and that of
+the product template (`URL handle`, `SKU`).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, takewhile
+
+from shelfsight.catalog.imports.imported import (
+    BadFieldError,
+    BadLine,
+    ImportedProduct,
+    product_from,
+    text_of,
+)
+
+Line = tuple[int, Mapping[str, str]]
+"""A line's number and its fields by column name, in lower case."""
+
+_COLUMNS = {
+    "url handle": "handle",
+    "body (html)": "description",
+    "variant sku": "sku",
+    "variant price": "price",
+    "variant barcode": "barcode",
+    "image src": "image",
+    "product image url": "image",
+    "variant image": "variant image",
+    "variant image url": "variant image",
+    "product category": "category",
+}
+
+
+def is_shopify(columns: Iterable[str]) -> bool:
+    """Say whether a header is Shopify's."""
+    names = {_COLUMNS.get(column.lower(), column.lower()) for column in columns}
+    return {"handle", "title"} <= names and bool({"image", "option1 value"} & names)
+
+
+def products(lines: Iterable[Line | BadLine]) -> Iterator[ImportedProduct | BadLine]:
+    """Give a product for each variant; memory holds the lines of one Handle."""
+    group: list[Line] = []
+    for line in lines:
+        read = line if isinstance(line, BadLine) else _read(*line)
+        if isinstance(read, BadLine):
+            yield read
+            continue
+        if group and group[0][1]["handle"] != read[1]["handle"]:
+            yield from _variants(group)
+            group = []
+        group.append(read)
+    if group:
+        yield from _variants(group)
+
+
+def _read(number: int, fields: Mapping[str, str]) -> Line | BadLine:
+    """Give the fields by our names for the columns, without blanks around them."""
+    try:
+        texts = {_COLUMNS.get(name, name): text_of(fields, name) for name in fields}
+    except BadFieldError as error:
+        return BadLine(line=number, reason=str(error))
+    if not texts["handle"]:
+        return BadLine(line=number, reason="has no Handle")
+    return number, texts
+
+
+def _variants(group: Sequence[Line]) -> Iterator[ImportedProduct | BadLine]:
+    first, product = group[0]
+    pictures = _pictures(group)
+    for number, fields in group:
+        if not product["title"]:
+            reason = f"continues {fields['handle']!r}, whose line with a Title is not above it"
+            yield BadLine(line=number, reason=reason)
+        elif number == first or _is_variant(fields):
+            yield _variant(number, fields, product, pictures)
+
+
+def _is_variant(fields: Mapping[str, str]) -> bool:
+    return any(fields.get(name) for name in ("sku", "price", "option1 value"))
+
+
+def _variant(
+    number: int, fields: Mapping[str, str], product: Mapping[str, str], pictures: list[str]
+) -> ImportedProduct | BadLine:
+    handle, title = product["handle"], product["title"]
+    options = _options(fields, product)
+    chosen = " / ".join(options.values())
+    return product_from(
+        number,
+        {
+            # The apostrophe by which spreadsheets keep leading zeros is none of the SKU's.
+            "sku": fields.get("sku", "").removeprefix("'")
+            or (f"{handle}:{chosen}" if chosen else handle),
+            "product_key": handle,
+            "title": f"{title} - {chosen}" if chosen else title,
+            "description": product.get("description"),
+            "price": fields.get("price"),
+            "barcode": fields.get("barcode", "").removeprefix("'"),
+            "options": options,
+            "images": [fields.get("variant image"), *pictures],
+            "category": product.get("category") or product.get("type"),
+        },
+    )
+
+
+def _options(fields: Mapping[str, str], product: Mapping[str, str]) -> dict[str, str]:
+    """Give the values by name; the names stand in the first line only."""
+    numbers = takewhile(lambda n: f"option{n} value" in fields, count(1))
+    options = {
+        product.get(f"option{n} name") or f"Option {n}": fields[f"option{n} value"] for n in numbers
+    }
+    return {name: value for name, value in options.items() if value and value != "Default Title"}
+
+
+def _pictures(group: Sequence[Line]) -> list[str]:
+    """Give the product's pictures by Image Position, those without one last."""
+    found = [
+        (_position(fields), place, fields.get("image", ""))
+        for place, (_, fields) in enumerate(group)
+    ]
+    return [address for _, _, address in sorted(found) if address]
+
+
+def _position(fields: Mapping[str, str]) -> float:
+    position = fields.get("image position", "")
+    return int(position) if re.fullmatch("[0-9]{1,9}", position) else float("inf")

@@ -1,0 +1,95 @@
+"""Writes imported products into the shop's tables; the same file twice changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID, uuid5
+
+from psycopg.types.json import Jsonb
+
+from shelfsight.catalog.imports.imported import ImportedProduct
+from shelfsight.errors import SchemaError
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, Database, columns
+
+QUERIES = statements.load("shelfsight.catalog.imports", "imports.sql")
+
+PAGE = 500
+"""Products a transaction."""
+
+_NAMESPACE = UUID("6f3b2c1e-8d5a-4f0b-9c37-2f6f5d0a7e41")
+"""Fixed, so that the ids that follow from owner and SKU are the same everywhere."""
+
+_NEEDED = {
+    "Products": ("Id", "UserId", "Title", "Category"),
+    "ProductVariants": (
+        *("Id", "ProductId", "UserId", "Sku", "Barcode", "Title"),
+        *("Description", "Price", "Options"),
+    ),
+    "ProductImages": ("ProductVariantId", "ImageUrl", "Position"),
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Imported:
+    """How many products were new, changed, or already there as they are."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+def check(database: Database) -> None:
+    """See that products can be imported.
+
+    Raises:
+        SchemaError: the tables are not those that `init` makes.
+    """
+    for table, names in _NEEDED.items():
+        found = database.run(partial(columns, table=table), read_only=True)
+        missing = [name for name in names if name not in found]
+        if missing or found.get("Id", "uuid") != "uuid":
+            what = f"lacks {', '.join(missing)}" if missing else "has ids that are not uuid"
+            raise SchemaError(
+                f'"{table}" {what}: products can be imported into the tables that'
+                " `shelfsight init` makes, not into these"
+            )
+
+
+def write(database: Database, page: Sequence[ImportedProduct], imported: Imported) -> None:
+    """Store a page in one transaction, and count it."""
+    rows = [_row(product) for product in page]
+    pictures = {row["sku"]: list(p.image_urls) for row, p in zip(rows, page, strict=True)}
+
+    def work(connection: Connection) -> tuple[list[tuple[Any, ...]], set[UUID]]:
+        connection.execute(QUERIES["import_products"], {"rows": Jsonb(rows)})
+        variants = connection.execute(QUERIES["import_variants"], {"rows": Jsonb(rows)}).fetchall()
+        images = [{"variant_id": str(id_), "urls": pictures[sku]} for sku, id_, *_ in variants]
+        changed = connection.execute(QUERIES["import_images"], {"rows": Jsonb(images)}).fetchall()
+        return variants, {id_ for (id_,) in changed}
+
+    variants, repictured = database.run(work)
+    for _sku, id_, is_new, is_changed in variants:
+        if is_new:
+            imported.new += 1
+        elif is_changed or id_ in repictured:
+            imported.changed += 1
+        else:
+            imported.unchanged += 1
+
+
+def _row(product: ImportedProduct) -> dict[str, Any]:
+    owner = product.owner_id or ""
+    return {
+        "variant_id": str(uuid5(_NAMESPACE, f"variant\n{owner}\n{product.sku}")),
+        "product_id": str(uuid5(_NAMESPACE, f"product\n{owner}\n{product.product_key}")),
+        "owner": product.owner_id,
+        "sku": product.sku,
+        "barcode": product.barcode,
+        "title": product.title,
+        "description": product.description,
+        "price": None if product.price is None else str(product.price),
+        "options": product.options,
+        "category": product.category,
+    }

@@ -1,0 +1,204 @@
+"""`shelfsight backfill`."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from shelfsight import wiring
+from shelfsight.backfill.progress import Progress, choose
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.cli.options import (
+    BATCHES,
+    DATABASE,
+    FETCHING,
+    MODELS,
+    RUNNING,
+    SELECTION,
+    WEIGHTS,
+    Command,
+)
+from shelfsight.cli.options import selection as selection_of
+from shelfsight.engines.cluster_options import Cluster
+from shelfsight.errors import ShelfsightError
+from shelfsight.postgres.connection import Database
+from shelfsight.records import Selection
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING))
+@click.option(
+    "--defer-index",
+    is_flag=True,
+    help="For a large load, drop our indexes and build them after it.",
+)
+@click.option(
+    "--beside",
+    is_flag=True,
+    help="Build vectors of other models beside those in use: shelfsight models --switch.",
+)
+@click.option(
+    "--join", is_flag=True, help="Work on the run that is open, with its selection and batches."
+)
+@click.option("--new", is_flag=True, help="Begin a run even if one of the same kind is at work.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who works: this process, or the workers of a Ray cluster.",
+)
+@click.option("--address", metavar="HOST:PORT", help="That cluster; else this machine alone.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many; else one for every GPU, or one a machine.",
+)
+@click.option(
+    "--gpus-per-worker",
+    type=click.FloatRange(0),
+    metavar="G",
+    help="What each takes, also a part of one; else 1 with DEVICE=cuda.",
+)
+def backfill(settings: Settings, **arguments: Any) -> int:
+    """Give every product its image, text and combined vector.
+
+    Products that have theirs are skipped, unless title, description or picture addresses have
+    changed since. With --refetch their pictures are asked for again, and an image is embedded
+    anew if another is behind its address by now. Run it again and it goes on where it stopped.
+    The same command on a second machine shares the work.
+
+    Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
+    3 done, but some products failed; 130 interrupted.
+    """
+    chosen = selection_of(settings, arguments)
+    cluster = _cluster(settings, arguments)
+    return carry_out(settings, chosen, How(cluster=cluster, **arguments))
+
+
+backfill.params += (*RUNNING, *SELECTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How a run is done and shown, whatever it selects: flags of the command."""
+
+    everything: bool
+    dry_run: bool
+    verbose: bool
+    as_json: bool
+    join: bool = False
+    new: bool = False
+    defer_index: bool = False
+    beside: bool = False
+    cluster: Cluster | None = None
+
+
+def carry_out(settings: Settings, chosen: Selection, how: How) -> int:
+    """Embed what is chosen, show it, and give the exit status."""
+    progress = choose(as_json=how.as_json, verbose=how.verbose)
+    if how.beside and how.defer_index:
+        raise click.UsageError("--beside builds indexes at the switch; leave --defer-index out")
+    job = _job(settings, chosen, how)
+    with wiring.open_database(settings) as database:
+        if how.join:
+            job = _joined(database, job)
+            settings = settings.model_copy(update={"images_per_product": job.images_per_product})
+        progress.configured(_configuration(settings, job))
+        with wiring.generation(database, beside=job.beside) as written:
+            if how.dry_run:
+                return _dry_run(settings, written, job, progress)
+            report = _run(settings, written, job, progress, how)
+    return report.exit_status
+
+
+def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
+    """Take the cluster's flags out of the command's arguments."""
+    engine = arguments.pop("engine")
+    given = {name: arguments.pop(name) for name in ("address", "workers", "gpus_per_worker")}
+    if engine == "local":
+        if any(value is not None for value in given.values()):
+            raise click.UsageError("--address, --workers and --gpus-per-worker need --engine ray")
+        return None
+    if arguments["verbose"]:
+        raise click.UsageError("--verbose tells what this process does; leave --engine ray out")
+    if given["address"] is not None and settings.database_url is None:
+        raise click.UsageError("a cluster does not reach the embedded Postgres; set DATABASE_URL")
+    here = settings.device == "cuda" and settings.embedding_server_url is None
+    gpus = given.pop("gpus_per_worker")
+    return Cluster(gpus_per_worker=float(here) if gpus is None else gpus, **given)
+
+
+def _job(settings: Settings, chosen: Selection, how: How) -> Job:
+    return Job(
+        selection=chosen,
+        batch_size=settings.batch_size,
+        max_batches=0 if how.everything else settings.max_batches,
+        images_per_product=settings.images_per_product,
+        beside=how.beside,
+    )
+
+
+def _joined(database: Database, job: Job) -> Job:
+    if job.selection != Selection(skip_existing=job.selection.skip_existing):
+        raise click.UsageError("--join works on what the open run selects; leave the selection out")
+    opened = wiring.newest_open_run(database).job
+    if job.beside and not opened.beside:
+        raise click.UsageError("the open run is not --beside: leave that out, or --join")
+    return opened
+
+
+def _run(settings: Settings, database: Database, job: Job, progress: Progress, how: How) -> Report:
+    report = Report()
+    with wiring.open_engine(
+        settings, database, progress, joins=not how.new, cluster=how.cluster
+    ) as engine:
+        try:
+            with wiring.around_load(engine.ends, job, database, progress, defer=how.defer_index):
+                engine.run(job, report, progress)
+        except KeyboardInterrupt:
+            report.interrupted = True
+            progress.finish(report, _command_for_all())
+            os._exit(report.exit_status)  # at once: a thread may be deep in a model
+        except ShelfsightError as error:
+            report.broken = error.exit_status
+            raise
+        finally:
+            progress.finish(report, _command_for_all())
+    return report
+
+
+def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:
+    due = wiring.count_due(settings, database, job.selection)
+    products = job.products(due.products)
+    progress.dry_run(due, products, job.batches(products))
+    return 0
+
+
+def _configuration(settings: Settings, job: Job) -> dict[str, str]:
+    weights = settings.weights
+    return {
+        "Batch size": str(job.batch_size),
+        "Max batches": str(job.max_batches or "no limit"),
+        "Skip existing": str(job.selection.skip_existing).lower(),
+        **({"Refetch": "true"} if job.selection.refetch else {}),
+        "Embedding": wiring.models_name(settings),
+        "Weights": f"image {weights.image:g}, text {weights.text:g}",
+        "Database": wiring.database_name(settings),
+    }
+
+
+def _command_for_all() -> str:
+    """This very command with --all, its secrets left out."""
+    words, hidden = ["shelfsight"], False
+    for word in sys.argv[1:]:
+        flag, joined, _ = word.partition("=")
+        secret = flag in {"--database-url", "--embedding-server-api-key"}
+        words.append("..." if hidden else f"{flag}=..." if secret and joined else word)
+        hidden = secret and not joined
+    return shlex.join(words if "--all" in words else [*words, "--all"])

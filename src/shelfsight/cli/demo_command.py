@@ -1,0 +1,27 @@
+"""`shelfsight demo`."""
+
+import click
+
+from shelfsight import wiring
+from shelfsight.backfill.progress import choose
+from shelfsight.cli.options import Command
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=("shelfsight_home",))
+@click.option("--seed", default=7, show_default=True, help="Draws another shop, other photos.")
+@click.option("--serve", is_flag=True, help="Then answer scans of this shop over HTTP.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
+)
+def demo(settings: Settings, seed: int, serve: bool, port: int) -> int:
+    """Draw a shop, embed it, and find ten photographed products in it.
+
+    All of it happens in an embedded Postgres, in a database of its own, with the models of
+    `--models lite`; nothing is downloaded, and your own data is not touched.
+    """
+    from shelfsight.demo import run as shop  # drawing is slow to import, and no other command draws
+
+    progress = choose(as_json=False, verbose=False)
+    listen = wiring.Listen("127.0.0.1", port) if serve else None
+    return shop.run(settings, shop.Demo(seed=seed, listen=listen), progress, click.echo)

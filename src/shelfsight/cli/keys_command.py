@@ -1,0 +1,66 @@
+"""`shelfsight keys`."""
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shelfsight import wiring
+from shelfsight.backfill.report import one_line
+from shelfsight.cli.options import DATABASE, Command
+from shelfsight.settings import Settings
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke the API keys of `shelfsight serve`.
+
+    A key belongs to an owner (UserId) and sees the products of that owner only; an admin's key
+    sees all. Once a key was made, nobody is served without one any more.
+    """
+
+
+@keys.command(cls=Command, settings=DATABASE)
+@click.option("--owner", metavar="ID", help="Whose products (UserId) the key sees.")
+@click.option("--admin", is_flag=True, help="The key sees everyone's products.")
+@click.option("--name", default="", help="What it is for.")
+def create(settings: Settings, owner: str | None, admin: bool, name: str) -> None:
+    """Make a key and show it, this once; only a digest of it is kept."""
+    if admin == bool(owner):
+        raise click.UsageError("give either --owner ID or --admin")
+    with wiring.open_database(settings) as database:
+        key, secret = wiring.api_keys(database).create(owner, name)
+    click.echo(f"Key {key.id} of {_owner(key.owner)}; it is not shown again:", err=True)
+    click.echo(secret)
+
+
+@keys.command("list", cls=Command, settings=DATABASE)
+def list_keys(settings: Settings) -> None:
+    """Show every key: its id, whose it is, when it was made and when revoked."""
+    with wiring.open_database(settings) as database:
+        found = wiring.api_keys(database).all()
+    shown = Table("Id", "Owner", "Name", "Made", "Revoked", box=SIMPLE)
+    for key in found:
+        revoked = "" if key.revoked_at is None else f"{key.revoked_at:%Y-%m-%d %H:%M}"
+        cells = (key.id, _owner(key.owner), key.name, f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
+        shown.add_row(*(Text(one_line(cell)) for cell in cells))
+    if found:
+        Console().print(shown)
+    else:
+        click.echo("There is no key.")
+
+
+@keys.command(cls=Command, settings=DATABASE)
+@click.argument("id_", metavar="ID")
+def revoke(settings: Settings, id_: str) -> None:
+    """End a key at once; ID is as `shelfsight keys list` shows it."""
+    with wiring.open_database(settings) as database:
+        key = wiring.api_keys(database).revoke(id_)
+    if key is None:
+        raise click.UsageError(f"there is no key {id_}; see shelfsight keys list")
+    click.echo(f"Key {key.id} of {_owner(key.owner)} is revoked.")
+
+
+def _owner(owner: str | None) -> str:
+    return "admin" if owner is None else owner

@@ -1,0 +1,44 @@
+"""`shelfsight retry`."""
+
+from typing import Any
+
+import click
+
+from shelfsight.cli.backfill_command import How, carry_out
+from shelfsight.cli.options import DATABASE, FETCHING, MODELS, RUNNING, WEIGHTS, Command
+from shelfsight.records import Selection
+from shelfsight.settings import Settings
+
+
+@click.command(
+    cls=Command, settings=("batch_size", "max_batches", *MODELS, *DATABASE, *WEIGHTS, *FETCHING)
+)
+@click.option(
+    "--kind", "kinds", multiple=True, help="What failed in this way, such as timeout; repeatable."
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    help="Whose picture failed at this host, such as cdn.example.com; repeatable.",
+)
+def retry(
+    settings: Settings, kinds: tuple[str, ...], hosts: tuple[str, ...], **arguments: Any
+) -> int:
+    """Try again what failed, at once, and nothing else; what succeeds is cleared.
+
+    `shelfsight failures` shows what failed, by kind. A backfill tries again by itself, minutes
+    after a timeout, a day after a 404, and a broken picture once its address changes.
+
+    Exit status: as of a backfill.
+    """
+    chosen = Selection(
+        retry_failed=True,
+        only_failed=True,
+        kinds=tuple(sorted(set(kinds))),
+        hosts=tuple(sorted({host.lower() for host in hosts})),
+    )
+    return carry_out(settings, chosen, How(**arguments))
+
+
+retry.params += RUNNING

@@ -1,0 +1,102 @@
+"""`shelfsight scan`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from shelfsight import wiring
+from shelfsight.backfill.report import one_line
+from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
+from shelfsight.scan.matching import Filters, Found, Match, Options, Question
+from shelfsight.settings import Settings
+
+EMPTY = "Nothing to find: no product has vectors yet. Run: shelfsight backfill"
+UNLIKE = "No match: no product is like it. See the nearest ones with: --threshold -1"
+
+
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views"))
+@click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--text", help="Words that describe the thing, or its SKU or barcode.")
+@click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 200))
+@click.option("--threshold", type=float, help="The least score; without it the models' own.")
+@click.option("--owner", metavar="ID", help="Only products of this owner (UserId).")
+@click.option("--category", help="Only products of this category.")
+@click.option(
+    "--group-by",
+    default="variant",
+    show_default=True,
+    type=click.Choice(["variant", "product"]),
+    help="Show each variant, or the best one of each product.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with the matches.")
+def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments: Any) -> int:
+    """Find the products that PHOTO shows, best match first; several photos show one thing.
+
+    Exit status: 0 something was found; 1 nothing is embedded yet, or nothing is like it; 2 the
+    photo is not a picture.
+    """
+    text = (arguments.pop("text") or "").strip() or None
+    if not photos and text is None:
+        raise click.UsageError("give a photo, --text, or both")
+    filters = Filters(owner=arguments.pop("owner"), category=arguments.pop("category"))
+    options = Options(filters=filters, **arguments)
+    with (
+        wiring.open_database(settings) as database,
+        wiring.open_embedder(settings, _silent if as_json else _to_stderr) as embedder,
+    ):
+        looks = tuple(wiring.read_photo(settings, photo, embedder) for photo in photos)
+        scanner = wiring.scanner(settings, database, embedder)
+        found = scanner.scan(Question(photos=looks, text=text), options)
+        hint = EMPTY if scanner.is_empty(filters) else UNLIKE
+    _show(found, "" if found.matches else hint, as_json=as_json)
+    return 0 if found.matches else 1
+
+
+def _show(found: Found, hint: str, *, as_json: bool) -> None:
+    if as_json:
+        matches = [_flat(match) for match in found.matches]
+        shown = {**asdict(found), "matches": matches, "hint": hint or None}
+        click.echo(json.dumps(shown, ensure_ascii=False, default=str))
+    elif found.matches:
+        Console().print(table(found.matches))
+    else:
+        click.echo(hint, err=True)
+
+
+def _flat(match: Match) -> dict[str, object]:
+    score = {"score": match.score, "confidence": match.confidence}
+    return {**match.product._asdict(), **score}
+
+
+def table(matches: Sequence[Match]) -> Table:
+    """Matches as people read them."""
+    shown = Table(box=SIMPLE)
+    shown.add_column("#", justify="right")
+    shown.add_column("SKU", no_wrap=True)
+    shown.add_column("Title")
+    for name in ("Score", "Image", "Text"):
+        shown.add_column(name, justify="right")
+    shown.add_column("Sure")
+    for number, match in enumerate(matches, start=1):
+        product = match.product
+        scores = (match.score, product.image_score, product.text_score)
+        cells = ("-" if score is None else f"{score:.3f}" for score in scores)
+        sku, title = (Text(one_line(text)) for text in (product.sku or product.id, product.title))
+        shown.add_row(str(number), sku, title, *cells, match.confidence)
+    return shown
+
+
+def _silent(_message: str) -> None:
+    pass
+
+
+def _to_stderr(message: str) -> None:
+    click.echo(message, err=True)

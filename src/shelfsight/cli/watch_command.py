@@ -1,0 +1,115 @@
+"""`shelfsight watch`."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from shelfsight import wiring
+from shelfsight.backfill.progress import JsonProgress, LineProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.watch import watch as keep_embedded
+from shelfsight.cli.options import DATABASE, FETCHING, MODELS, WEIGHTS, Command
+from shelfsight.engines.local import interruptible
+from shelfsight.records import Embedded
+from shelfsight.settings import Settings
+
+
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *FETCHING))
+@click.option(
+    "--every",
+    type=click.FloatRange(1),
+    default=60.0,
+    show_default=True,
+    help="Seconds between two looks for what no trigger tells of.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Tell each product's steps.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> None:
+    """Keep the catalogue embedded for good.
+
+    Embeds what is due, then whatever changes, within seconds where `shelfsight init --triggers` has
+    put triggers on your tables, and where the models keep up. Without them it looks for products
+    with a new UpdatedAt, and through the whole catalogue (in at most 2% of the time). What failed
+    is tried again when its time has come. Newest and oldest changes take turns. Several watches
+    share the work; while a backfill is at work they leave to it what is due, and embed changes.
+
+    A database that goes away is waited for. Ctrl-C and SIGTERM finish the batch in hand.
+
+    Exit status: 0 ended by a signal; 1 it broke; 2 wrong usage; 130 ended by a second signal.
+    """
+    shown = _Json(sys.stdout, verbose=verbose) if as_json else _Lines(sys.stdout, verbose=verbose)
+    report = Report()
+    with interruptible() as stop, wiring.open_database(settings) as database:
+        shown.configured(
+            {
+                "Embedding": wiring.models_name(settings),
+                "Database": wiring.database_name(settings),
+            }
+        )
+        try:
+            with (
+                wiring.open_embedder(settings, shown.say) as embedder,
+                wiring.open_watch(settings, database, embedder, shown, every) as watching,
+            ):
+                keep_embedded(watching, report, shown, stop)
+        except KeyboardInterrupt:
+            shown.finish(report)
+            os._exit(130)  # at once: a thread may be deep in a model
+    shown.finish(report)
+
+
+class _Lines(LineProgress):
+    """A line for each page of changes."""
+
+    _is_told: bool | None = None
+
+    def changed(self, page: Sequence[Embedded], seconds: float) -> None:
+        """Print how many, and with `verbose` each product's steps."""
+        counts = _counts(page)
+        more = "".join(f", {counts[name]} {name}" for name in ("skipped", "failed") if counts[name])
+        self.stored(page)
+        self.say(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
+
+    def waiting(self, *, is_told: bool) -> None:
+        """Print it once, and again where triggers have come or gone."""
+        if is_told != self._is_told:
+            self.say("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
+        self._is_told = is_told
+
+
+class _Json(JsonProgress):
+    """`changed` for each page of changes, `waiting` where nothing is left, `result` at the end."""
+
+    _is_told: bool | None = None
+
+    def changed(self, page: Sequence[Embedded], seconds: float) -> None:
+        """Emit it, and with `verbose` a `product` for each."""
+        if self._verbose:
+            self.stored(page)
+        self._emit("changed", products=len(page), **_counts(page), seconds=round(seconds, 3))
+
+    def waiting(self, *, is_told: bool) -> None:
+        """Emit it once, and again where triggers have come or gone."""
+        if is_told != self._is_told:
+            self._emit("waiting", triggers=is_told)
+        self._is_told = is_told
+
+    def finish(self, report: Report, go_on: str = "") -> None:
+        """Emit `result`, the last line."""
+        del go_on
+        self._emit("result", **{name: getattr(report, name) for name in _COUNTS})
+
+
+_COUNTS = (
+    *("found", "embedded", "skipped", "failed"),
+    *("image", "text", "combined", "recombined", "failures"),
+)
+_UNTOLD = "to hear of them at once, run: shelfsight init --triggers"
+
+
+def _counts(page: Sequence[Embedded]) -> dict[str, int]:
+    report = Report()
+    report.add(page)
+    return {"embedded": report.embedded, "skipped": report.skipped, "failed": report.failed}

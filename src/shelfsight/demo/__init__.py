@@ -1,0 +1,1 @@
+"""One command that shows it all on a shop that is drawn."""

@@ -1,0 +1,200 @@
+"""One command that shows it all: a shop is drawn and embedded, and ten photos are matched."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from shelfsight import wiring
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.imported import ImportedProduct
+from shelfsight.demo.shop.drawing import draw_pictures
+from shelfsight.demo.shop.photograph import take_photographs
+from shelfsight.demo.shop.shop import DemoProduct, make_shop
+from shelfsight.embedding.text import product_text
+from shelfsight.engines import local
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
+from shelfsight.records import Selection
+from shelfsight.scan.matching import Found, Match, Options, Question
+from shelfsight.settings import Settings
+
+DATABASE = "shelfsight_demo"
+PORT = 8797
+"""Tried first, so that a second run finds the same addresses and embeds nothing again."""
+
+PICTURES = "pictures"
+PHOTOGRAPHS = "photographs"
+
+BATCH_SIZE = 100
+LIMIT = 5
+
+Out = Callable[[str], None]
+
+NEXT = """
+What next?
+  Your own database:  export DATABASE_URL=postgresql://user@host/shop
+                      shelfsight init && shelfsight backfill --models lite --all
+  Your own products:  shelfsight import products.csv
+  Your own photo:     shelfsight scan photo.jpg --models lite
+  Better models:      leave --models lite away (SigLIP and Qwen3 are downloaded), or set
+                      EMBEDDING_SERVER_URL to a server that runs them
+  What is wrong?      shelfsight doctor"""
+
+
+def database_of(seed: int, server: str | None = None) -> str:
+    """Name the database of a demo; one that embeds through a server has another."""
+    return f"{DATABASE}_{'server_' if server else ''}{seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """Which shop is drawn, and what is done with it.
+
+    `server` is the address of an embedding server; without one the models run in this process.
+    With `listen` the shop's scans are then answered over HTTP.
+    """
+
+    seed: int
+    server: str | None = None
+    listen: wiring.Listen | None = None
+
+
+def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
+    """Run the demo in a database of its own; gives the exit status.
+
+    Raises:
+        ShelfsightError: the embedded Postgres, the models or the server cannot be had.
+    """
+    seed, server = demo.seed, demo.server
+    folder = wiring.home(settings) / "demo" / str(seed)
+    shop = make_shop(seed)
+    out(f"Drawing a shop of {len(shop)} products in {folder}")
+    out(f"  {draw_pictures(shop, folder / PICTURES)} pictures drawn, the others were there")
+    photographs = take_photographs(shop, folder / PHOTOGRAPHS, seed=seed)
+    with _served(folder) as (host, address):
+        settings = _settings(settings, host, server)
+        with (
+            wiring.open_database(settings, name=database_of(seed, server)) as database,
+            wiring.open_embedder(settings, out) as embedder,
+        ):
+            wiring.write_products(database, (_imported(product, address) for product in shop))
+            status = _backfill(settings, database, embedder, progress)
+            out("")
+            out("\n".join(wiring.stored(database).lines()))
+            scanner = wiring.scanner(settings, database, embedder)
+
+            def scan(photo: Path) -> Found:
+                views = wiring.read_photo(settings, photo, embedder)
+                return scanner.scan(Question(photos=(views,)), Options(limit=LIMIT))
+
+            _scan_all(photographs, scan, shop, out)
+            if demo.listen is not None:
+                out(
+                    f"\nThe photographs are at {address}/{PHOTOGRAPHS}/{photographs[0][0].name} ..."
+                )
+                wiring.serve_shop(settings, database, demo.listen, out)
+                return status
+    out(NEXT)
+    return status
+
+
+def _settings(settings: Settings, host: str, server: str | None) -> Settings:
+    """Defaults, whatever the environment says, so that the demo never meets the user's data."""
+    return Settings.model_construct(
+        shelfsight_home=settings.shelfsight_home,
+        models="lite",
+        embedding_server_url=server,
+        batch_size=BATCH_SIZE,
+        max_batches=0,
+        allow_private_images=host,
+    )
+
+
+def _backfill(
+    settings: Settings, database: Database, embedder: Embedder, progress: Progress
+) -> int:
+    job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
+    report = Report()
+    progress.configured(
+        {
+            "Batch size": str(job.batch_size),
+            "Embedding": wiring.models_name(settings),
+            "Database": wiring.database_name(settings),
+        }
+    )
+    with wiring.open_parts(settings, database, embedder, progress) as parts:
+        local.run(parts, job, report, progress)
+    progress.finish(report)
+    return report.exit_status
+
+
+def _scan_all(
+    photographs: Sequence[tuple[Path, str]],
+    scan: Callable[[Path], Found],
+    shop: Sequence[DemoProduct],
+    out: Out,
+) -> None:
+    titles = {p.sku: product_text(p.title, "") or "(no title)" for p in shop}
+    out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
+    ranks = []
+    for path, sku in photographs:
+        matches = scan(path).matches
+        rank = next((n for n, match in enumerate(matches, 1) if match.product.sku == sku), None)
+        ranks.append(rank)
+        out(f"  {path.name:<14} {_verdict(rank):<10} {_best(matches, titles)}")
+    first = sum(rank == 1 for rank in ranks)
+    among = sum(rank is not None for rank in ranks)
+    out(f"Found first: {first} of {len(ranks)}. Among the first {LIMIT}: {among} of {len(ranks)}.")
+
+
+def _verdict(rank: int | None) -> str:
+    return f"found #{rank}" if rank else "not found"
+
+
+def _best(matches: Sequence[Match], titles: dict[str, str]) -> str:
+    if not matches:
+        return "no match"
+    best, sku = matches[0], matches[0].product.sku
+    return f"{best.score:.3f}  {sku}  {titles[sku or '']:.50}"
+
+
+def _imported(product: DemoProduct, address: str) -> ImportedProduct:
+    return ImportedProduct(
+        line=0,
+        sku=product.sku,
+        product_key=product.sku,
+        title=product.title,
+        description=product.description,
+        price=product.price,
+        options=product.options,
+        image_urls=(f"{address}/{PICTURES}/{product.picture}",) if product.picture else (),
+        owner_id=product.owner,
+    )
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the backfill tells what could not be fetched."""
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[tuple[str, str]]:
+    """Serve a folder over loopback HTTP; gives `host:port` and the address."""
+    handler = partial(_Quiet, directory=str(folder))
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", PORT), handler)
+    except OSError:  # another demo runs, or another program has the port
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, name="picture host", daemon=True).start()
+    host = f"127.0.0.1:{server.server_port}"
+    try:
+        yield host, f"http://{host}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,57 @@
+"""The columns in which shops note that a product is archived or deleted, as a condition in SQL."""
+
+from collections.abc import Mapping
+
+from psycopg import sql
+
+from shelfsight.postgres import statements
+
+_FLAG = "({}::text IN ('true', '1')) IS TRUE"
+
+MARKS: Mapping[str, str] = {
+    "ArchivedAt": "{} IS NOT NULL",
+    "DeletedAt": "{} IS NOT NULL",
+    "IsArchived": _FLAG,
+    "IsDeleted": _FLAG,
+    "Archived": _FLAG,
+    "Deleted": _FLAG,
+    "Status": "(lower({}::text) IN ('archived', 'deleted')) IS TRUE",
+}
+"""By column of `"ProductVariants"` or `"Products"`: what it says of an archived product."""
+
+
+_OF_PRODUCT = sql.SQL("""
+NOT EXISTS (SELECT FROM "Products" AS archived
+  WHERE archived."Id"{cast} = {product}{cast} AND ({marks}))""")
+
+
+def living(
+    variants: Mapping[str, str], products: Mapping[str, str], variant: str
+) -> list[sql.Composable]:
+    """The conditions that neither a variant nor the product it belongs to is archived.
+
+    `variants` and `products` are the columns of the two tables with their types; `variant` is the
+    name by which the statement knows the variant's row. `[]` where no table has such a column.
+    """
+    conditions: list[sql.Composable] = [
+        sql.SQL("NOT {}").format(mark) for mark in _marks(variants, variant)
+    ]
+    marks = _marks(products, "archived")
+    if marks and "Id" in products and "ProductId" in variants:
+        alike = products["Id"] == variants["ProductId"]
+        conditions.append(
+            _OF_PRODUCT.format(
+                cast=sql.SQL("" if alike else "::text"),
+                product=sql.Identifier(variant, "ProductId"),
+                marks=sql.SQL(" OR ").join(marks),
+            )
+        )
+    return conditions
+
+
+def _marks(columns: Mapping[str, str], row: str) -> list[sql.Composable]:
+    return [
+        sql.SQL("({})").format(statements.trusted(mark).format(sql.Identifier(row, name)))
+        for name, mark in MARKS.items()
+        if name in columns
+    ]

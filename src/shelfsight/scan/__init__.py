@@ -1,0 +1,1 @@
+"""The path of a photo, from its pixels to the products that it may show."""

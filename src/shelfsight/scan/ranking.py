@@ -1,0 +1,65 @@
+"""Orders candidates by late fusion, and decides what to show."""
+
+from collections.abc import Sequence
+
+from shelfsight.records import Weights
+from shelfsight.scan.confidence import Thresholds, confidence, shares
+from shelfsight.scan.matching import Action, Candidate, Found, Match
+
+WORDS = 0.3
+"""Share of the sought words in the text score, beside the cosine: a convex combination needs few
+labels or none (Bruch and others 2022, arXiv 2210.11934); this one was not tuned."""
+
+
+def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) -> list[Match]:
+    """Order by late fusion: the weighted mean of the scores that query and product share.
+
+    Words are the text's: their share and the text's cosine make one score. A SKU or barcode wins.
+    """
+    scores = [_score(candidate, weights) for candidate in candidates]
+    parts = shares(scores, [one.product_id or one.id for one in candidates], limits)
+    matches = [
+        Match(one, score, "high" if one.is_code else confidence(score, part, limits) or "low")
+        for one, score, part in zip(candidates, scores, parts, strict=True)
+    ]
+    return sorted(matches, key=by_score)
+
+
+def found(matches: Sequence[Match]) -> Found:
+    """What to show: one match that stands out, a choice, or nothing but the way by hand."""
+    if not matches:
+        return Found(matches=(), confidence="low", action="fallback_to_manual")
+    first = matches[0].confidence
+    sure = sum(match.confidence == "high" for match in matches)
+    coded = sum(match.product.is_code for match in matches)
+    action: Action = "show_multiple_candidates"
+    if first == "high" and (sure == 1 or coded == 1):
+        action = "show_single_match"
+    return Found(matches=tuple(matches), confidence=first, action=action)
+
+
+def _score(candidate: Candidate, weights: Weights) -> float:
+    if candidate.is_code:
+        return 1.0
+    text = candidate.text_score
+    if text is not None and candidate.word_score is not None:
+        text = (1 - WORDS) * text + WORDS * candidate.word_score
+    scores = [(candidate.image_score, weights.image), (text, weights.text)]
+    shared = [(score, weight) for score, weight in scores if score is not None]
+    total = sum(weight for _, weight in shared)
+    if total == 0:
+        return max((score for score, _ in shared), default=-1.0)
+    return sum(score * weight for score, weight in shared) / total
+
+
+def by_score(match: Match) -> tuple[bool, float]:
+    """Sort key: a product with the very code first, then the best scores."""
+    return not match.product.is_code, -match.score
+
+
+def best_of_each_product(matches: Sequence[Match]) -> list[Match]:
+    """The first match of each product, in the order given."""
+    first: dict[str, Match] = {}
+    for match in matches:
+        first.setdefault(match.product.product_id or match.product.id, match)
+    return list(first.values())

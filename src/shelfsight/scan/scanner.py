@@ -1,0 +1,178 @@
+"""The path of a photo, from its pixels to the products it may show."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from shelfsight.errors import DatabaseError, ModelError
+from shelfsight.fusion import mean_of
+from shelfsight.ports import Embedder, Fusion
+from shelfsight.records import Failure, Modality, Vector, Weights
+from shelfsight.scan import mean_centering
+from shelfsight.scan.confidence import Thresholds, thresholds
+from shelfsight.scan.matching import (
+    Centre,
+    Filters,
+    Found,
+    Match,
+    Means,
+    Options,
+    Photo,
+    Question,
+    Sought,
+)
+from shelfsight.scan.ports import ProductSearch
+from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
+
+CANDIDATES = 100
+"""Neighbours that are ranked exactly; 50 by the combined column held 99% of the best 10."""
+
+Later = Callable[[Callable[[], None]], None]
+"""Has work done at once, or when the answer is out."""
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """The simplest `Later`."""
+    work()
+
+
+class Scanner:
+    """Finds products by photos, words or both. Threads may use it at the same time.
+
+    `later` is given what the answer need not wait for.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        search: ProductSearch,
+        fusion: Fusion,
+        weights: Weights,
+        later: Later = at_once,
+    ) -> None:
+        self._embedder = embedder
+        self._search = search
+        self._fusion = fusion
+        self._weights = weights
+        self._later = later
+
+    def scan(self, question: Question, options: Options) -> Found:
+        """What the photos show and the words describe, best match first.
+
+        Candidates by the fitting column are ranked exactly, and the best photo counts. The combined
+        column never ranks: a product without text would beat every complete one.
+
+        Raises:
+            ModelError: the query itself cannot be embedded.
+            ModelMismatchError: other models made the stored vectors.
+            FilterError: the shop's tables have no such column.
+            ValueError: neither photo nor text.
+        """
+        self._search.require(self._embedder.models)
+        words = (question.text or "").strip() or None
+        text = self._text(words) if words else None
+        images = [self._image(photo) for photo in question.photos]
+        means = self._means(options) if images else None
+        centre = None if means is None else mean_centering.centre_of(means)
+        asked = [
+            replace(self._sought(image, text, words), centre=centre) for image in images or [None]
+        ]
+        found = self._found(asked, options)
+        if means is not None:
+            self._later(partial(self._learn, options.filters.owner, images))
+        return found
+
+    def is_empty(self, filters: Filters) -> bool:
+        """Whether nothing is stored that passes the filters: then a backfill is what helps.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+        """
+        return self._search.is_empty(filters)
+
+    def similar(self, id_: str, options: Options) -> Found | None:
+        """Products like a stored one, without itself; None where there is none to be seen.
+
+        Without a threshold the nearest are given, however unlike they are.
+
+        Raises:
+            FilterError: the shop's tables have no such column.
+        """
+        sought = self._search.vectors(id_, options.filters)
+        if sought is None:
+            return None
+        means = self._means(options)
+        if means is not None:
+            centre = Centre(catalogue=means.catalogue, scans=means.catalogue)
+            sought = replace(sought, centre=centre)
+        if options.threshold is None:
+            options = replace(options, threshold=-1)
+        return self._found([sought], options, without=id_)
+
+    def _found(
+        self, asked: Sequence[Sought], options: Options, *, without: str | None = None
+    ) -> Found:
+        limits = self._thresholds(asked[0].column)
+        least = limits.low if options.threshold is None else options.threshold
+        best: dict[str, Match] = {}
+        for sought in asked:
+            for match in self._ranked(sought, options, limits, without):
+                known = best.get(match.product.id)
+                if known is None or match.score > known.score:
+                    best[match.product.id] = match
+        matches = sorted(best.values(), key=by_score)
+        kept = [match for match in matches if match.score >= least or match.product.is_code]
+        if options.group_by == "product":
+            kept = best_of_each_product(kept)
+        return found(kept[: options.limit])
+
+    def _ranked(
+        self, sought: Sought, options: Options, limits: Thresholds, without: str | None
+    ) -> Iterable[Match]:
+        candidates = self._search.candidates(
+            sought, options.filters, max(CANDIDATES, options.limit)
+        )
+        others = [candidate for candidate in candidates if candidate.id != without]
+        return rank(others, options.weights or self._weights, limits)
+
+    def _means(self, options: Options) -> Means | None:
+        """What pictures have in common, where it helps to leave that out."""
+        if not mean_centering.helps(self._embedder.models):
+            return None
+        return self._search.means(options.filters.owner)
+
+    def _thresholds(self, kind: Modality) -> Thresholds:
+        return thresholds(self._embedder.models, kind)
+
+    def _sought(self, image: Vector | None, text: Vector | None, words: str | None) -> Sought:
+        """The column in which candidates are looked for, and the vectors to compare them with."""
+        if text is None and image is not None:
+            return Sought(column="image", query=image, image=image)
+        if image is None and text is not None:
+            return Sought(column="text", query=text, text=text, words=words)
+        combined = self._fusion.combine(image, text)
+        if combined is None:
+            raise ValueError("a scan needs a photo or a text")
+        return Sought(column="combined", query=combined, image=image, text=text, words=words)
+
+    def _image(self, photo: Photo) -> Vector | None:
+        """The mean of a photo's views, embedded in one pass."""
+        return mean_of(_vectors(self._embedder.embed_images(photo)))
+
+    def _text(self, words: str) -> Vector | None:
+        return mean_of(_vectors(self._embedder.embed_texts([words], query=True)))
+
+    def _learn(self, owner: str | None, images: Sequence[Vector | None]) -> None:
+        """Let the photos count in the mean of the scans; a read-only database learns nothing."""
+        with suppress(DatabaseError):
+            for image in images:
+                if image is not None:
+                    self._search.learn(owner, image)
+
+
+def _vectors(results: Sequence[Vector | Failure]) -> list[Vector]:
+    for result in results:
+        if isinstance(result, Failure):
+            raise ModelError(f"the query cannot be embedded: {result.message}")
+    return [result for result in results if not isinstance(result, Failure)]

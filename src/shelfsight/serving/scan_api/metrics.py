@@ -1,0 +1,127 @@
+"""What Prometheus may ask of `shelfsight serve`: scans, their steps, requests, errors by kind."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Query, Rows, Transactions, Work
+from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+Result = TypeVar("Result")
+
+
+class ScanMetrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "shelfsight_requests", "Requests answered", ("path", "status"), registry=registry
+        )
+        self.request_seconds = Histogram(
+            "shelfsight_request_seconds",
+            "From a request to its answer",
+            ("path",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._scans = Counter(
+            "shelfsight_scans", "Scans answered", ("query", "confidence"), registry=registry
+        )
+        self._steps = Histogram(
+            "shelfsight_scan_step_seconds",
+            "One step of a scan: fetch, decode, model, sql",
+            ("step",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._errors = Counter(
+            "shelfsight_errors", "Requests and photos refused", ("kind",), registry=registry
+        )
+
+    def scanned(self, query: str, confidence: str) -> None:
+        """Count a scan; `confidence` is `none` where nothing matched."""
+        self._scans.labels(query, confidence).inc()
+
+    def refused(self, kind: str) -> None:
+        """Count a request or a photo that was refused."""
+        self._errors.labels(kind).inc()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self._steps.labels(name).observe(perf_counter() - began)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class TimedEmbedder:
+    """`seams.Embedder` whose calls are timed as the step `model`."""
+
+    def __init__(self, embedder: Embedder, metrics: ScanMetrics) -> None:
+        self._embedder = embedder
+        self._metrics = metrics
+
+    @property
+    def models(self) -> ModelPair:
+        """Which models these are."""
+        return self._embedder.models
+
+    @property
+    def picture_format(self) -> PictureFormat:
+        """The size and filter to which pictures are brought."""
+        return self._embedder.picture_format
+
+    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+        """Unit vectors (768,) of pictures of shape (side, side, 3)."""
+        with self._metrics.step("model"):
+            return self._embedder.embed_images(pictures)
+
+    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+        """Unit vectors (1024,) of texts; `query` says they ask rather than describe."""
+        with self._metrics.step("model"):
+            return self._embedder.embed_texts(texts, query=query)
+
+    def close(self) -> None:
+        """Let go of the models or the connection."""
+        self._embedder.close()
+
+
+class TimedDatabase:
+    """`database.Transactions` that are timed: reading as the step `sql`, writing as `learn`.
+
+    What is written, by one thread at a time, goes through `learning`, so that it takes no
+    connection from the next scan: the one used last answers fastest.
+    """
+
+    def __init__(
+        self, database: Transactions, learning: Transactions, metrics: ScanMetrics
+    ) -> None:
+        self._database = database
+        self._learning = learning
+        self._metrics = metrics
+
+    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+        """Do `work` in one transaction; see `Database.run`."""
+        if read_only:
+            with self._metrics.step("sql"):
+                return self._database.run(work, read_only=True)
+        with self._metrics.step("learn"):
+            return self._learning.run(work)
+
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
+        """Read in one round trip; see `Database.ask`."""
+        with self._metrics.step("sql"):
+            return self._database.ask(query, prepare=prepare)

@@ -1,0 +1,1 @@
+"""The page that shopkeepers use, and the data that it shows."""

@@ -1,0 +1,139 @@
+-- name: begin_page
+LOCK TABLE "ProductEmbeddings" IN ROW EXCLUSIVE MODE;
+SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
+
+-- name: table
+SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
+
+-- name: copy_new
+COPY "ProductEmbeddings" (
+  "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
+  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
+  "ModelVersions", "ImageFiles") FROM STDIN (FORMAT BINARY)
+
+-- name: kept
+-- In one order, so that two pages do not wait for each other.
+SELECT "ProductVariantId"::text, "SourceHash", "ModelVersions" ->> 'text',
+  "ModelVersions" ->> 'image', "TextEmbedding"::vector, "ImageEmbedding"::vector
+FROM "ProductEmbeddings"
+WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+ORDER BY "ProductVariantId"
+FOR UPDATE
+
+-- name: waiting
+SELECT "ProductVariantId"::text, "Stage", "SourceHash"
+FROM "EmbeddingFailures"
+WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+ORDER BY "ProductVariantId", "Stage"
+FOR UPDATE
+
+-- name: stage_vectors
+-- "image_state" and "text_state" are made, failed or kept.
+CREATE TEMPORARY TABLE shelfsight_page (
+  id text, image vector, text vector, combined vector, image_state text, text_state text,
+  image_url text, image_hash text, product_text text, source_hash text, versions jsonb,
+  image_files jsonb
+) ON COMMIT DROP
+
+-- name: copy_vectors
+COPY shelfsight_page FROM STDIN (FORMAT BINARY)
+
+-- name: count_staged
+-- Without it a page is taken for a large table, and the whole shop is read to join it.
+ANALYZE shelfsight_page (id)
+
+-- name: upsert_vectors
+-- A vector that was not needed anew is kept. One that could not be made anew stays while the content
+-- it came from (the part of the hash before the colon is the text's, the one behind it the pictures')
+-- and its model are the same, or are not known. The combined vector then no longer fits, which its
+-- missing "fusion" says.
+WITH kept AS (
+  SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
+    s.image_state = 'kept' OR s.image IS NULL AND s.image_state = 'failed'
+      AND e."ImageEmbedding" IS NOT NULL
+      AND coalesce(split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2), true)
+      AND coalesce(e."ModelVersions" ->> 'image' = %(image_model)s, true) AS keep_image,
+    s.text_state = 'kept' OR s.text IS NULL AND s.text_state = 'failed'
+      AND e."TextEmbedding" IS NOT NULL
+      AND coalesce(split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1), true)
+      AND coalesce(e."ModelVersions" ->> 'text' = %(text_model)s, true) AS keep_text,
+    e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
+    e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
+    e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
+  FROM shelfsight_page AS s
+  JOIN "ProductVariants" AS v ON v."Id" = s.id::{id_type}
+  LEFT JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id"
+), page AS (
+  SELECT variant_id, product_id, owner, source_hash,
+    CASE WHEN keep_image THEN old_image ELSE image END AS image,
+    CASE WHEN keep_text THEN old_text ELSE text END AS text,
+    coalesce(combined, CASE WHEN keep_image OR keep_text THEN old_combined END) AS combined,
+    CASE WHEN keep_image THEN old_url ELSE image_url END AS image_url,
+    CASE WHEN keep_image THEN old_hash ELSE image_hash END AS image_hash,
+    coalesce(image_files, CASE WHEN keep_image THEN old_files END) AS image_files,
+    CASE WHEN keep_text THEN old_product_text ELSE product_text END AS product_text,
+    jsonb_strip_nulls(jsonb_build_object(
+      'fusion', CASE WHEN keep_image AND image_state = 'failed' OR keep_text AND text_state = 'failed'
+                     THEN NULL ELSE versions -> 'fusion' END,
+      'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
+      'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
+  FROM kept
+), gone AS (
+  DELETE FROM "ProductEmbeddings" AS e USING page
+  WHERE e."ProductVariantId" = page.variant_id AND page.image IS NULL AND page.text IS NULL
+)
+INSERT INTO "ProductEmbeddings" (
+  {id_column} "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
+  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceType", "SourceHash",
+  "ModelVersions", "ImageFiles", "CreatedAt", "UpdatedAt")
+SELECT {id_value} variant_id, product_id::{ProductId}, owner::{UserId}, image, text, combined,
+  image_url::{ImageUrl}, image_hash::{ImageHash}, product_text::{ProductText},
+  (CASE WHEN text IS NULL THEN 'image' WHEN image IS NULL THEN 'text' ELSE 'image_text' END)
+    ::{SourceType},
+  source_hash, versions, image_files, now(), now()
+FROM page
+WHERE image IS NOT NULL OR text IS NOT NULL
+ON CONFLICT ("ProductVariantId") DO UPDATE SET
+  "ProductId" = EXCLUDED."ProductId", "UserId" = EXCLUDED."UserId",
+  "ImageEmbedding" = EXCLUDED."ImageEmbedding", "TextEmbedding" = EXCLUDED."TextEmbedding",
+  "CombinedEmbedding" = EXCLUDED."CombinedEmbedding", "ImageUrl" = EXCLUDED."ImageUrl",
+  "ImageHash" = EXCLUDED."ImageHash", "ProductText" = EXCLUDED."ProductText",
+  "SourceType" = EXCLUDED."SourceType", "SourceHash" = EXCLUDED."SourceHash",
+  "ModelVersions" = EXCLUDED."ModelVersions", "ImageFiles" = EXCLUDED."ImageFiles", "UpdatedAt" = now()
+
+-- name: keep_files
+-- What the servers say of files that are as they were; the vectors and their time stay.
+UPDATE "ProductEmbeddings" AS e SET "ImageFiles" = x.files
+FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[], %(files)s::jsonb[]) AS x (id, hash, files)
+WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
+  AND split_part(e."SourceHash", ':', 2) = split_part(x.hash, ':', 2)
+
+-- name: stored_models
+SELECT "ModelVersions" ->> 'image', "ModelVersions" ->> 'text', count(*)
+FROM "ProductEmbeddings"
+GROUP BY 1, 2
+
+-- name: out_of_date
+SELECT "ProductVariantId", "ImageEmbedding"::vector, "TextEmbedding"::vector
+FROM "ProductEmbeddings"
+WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
+  AND "ModelVersions" IS NOT NULL AND "ProductVariantId" IS NOT NULL
+  AND num_nonnulls("ImageEmbedding", "TextEmbedding") > 0
+  AND (%(after)s::{id_type} IS NULL OR "ProductVariantId" > %(after)s::{id_type})
+  AND (%(only)s::{id_type}[] IS NULL OR "ProductVariantId" = ANY(%(only)s::{id_type}[]))
+ORDER BY "ProductVariantId"
+LIMIT %(limit)s
+FOR UPDATE
+
+-- name: stage_combined
+CREATE TEMPORARY TABLE shelfsight_combined (id text, combined vector) ON COMMIT DROP
+
+-- name: copy_combined
+COPY shelfsight_combined FROM STDIN (FORMAT BINARY)
+
+-- name: update_combined
+UPDATE "ProductEmbeddings" AS e
+SET "CombinedEmbedding" = s.combined, "UpdatedAt" = now(),
+    "ModelVersions" = e."ModelVersions" || jsonb_build_object('fusion', %(fusion)s::text)
+FROM shelfsight_combined AS s
+WHERE e."ProductVariantId" = s.id::{id_type}

@@ -1,0 +1,188 @@
+"""Generations of vectors: those in use, those built beside them by other models, those before."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from psycopg import sql
+
+from shelfsight.errors import ModelError, ModelMismatchError, SchemaError
+from shelfsight.postgres.connection import Connection, Database
+from shelfsight.records import ModelPair
+from shelfsight.storage import schema as columns
+from shelfsight.storage.runs.queries import QUERIES as RUNS
+from shelfsight.storage.vectors.model_check import Stored, fits
+from shelfsight.storage.vectors.queries import QUERIES as STORED
+from shelfsight.storage.versions import clone_table, lock_retry
+from shelfsight.storage.versions.queries import QUERIES
+
+NEXT, PREVIOUS = columns.NEXT, columns.PREVIOUS
+
+_CREATE_LOCK = 0x5E1F5166
+"""Key of the advisory lock under which tables are made; any fixed number does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """How many vectors of a kind a model made; None where that is not known."""
+
+    kind: Literal["image", "text"]
+    model: str | None
+    count: int
+
+
+def schemas(database: Database) -> set[str]:
+    """Which of `NEXT` and `PREVIOUS` hold vectors."""
+    values = {"schemas": [NEXT, PREVIOUS]}
+
+    def work(connection: Connection) -> set[str]:
+        return {row[0] for row in connection.execute(QUERIES["places"], values)}
+
+    return database.run(work, read_only=True) & {NEXT, PREVIOUS}
+
+
+def made(database: Database) -> tuple[Made, ...]:
+    """Which models made how many vectors.
+
+    Raises:
+        SchemaError: `shelfsight init` has not run.
+    """
+
+    def work(connection: Connection) -> tuple[Made, ...]:
+        columns.check(connection)
+        rows = connection.execute(QUERIES["made"])
+        return tuple(Made(kind=kind, model=model, count=n) for kind, model, n in rows)
+
+    return database.run(work, read_only=True)
+
+
+def kept_since(database: Database) -> datetime | None:
+    """When the vectors before were replaced; None where that is not known."""
+
+    def work(connection: Connection) -> datetime | None:
+        row = connection.execute(QUERIES["since"], {"schema": PREVIOUS}).fetchone()
+        return None if row is None else _time(row[0])
+
+    return database.run(work, read_only=True)
+
+
+def lost(database: Database) -> int:
+    """Products that failed beside and have a vector in use that they would then lack."""
+    query = QUERIES["lost"].format(new=sql.Identifier(NEXT))
+    rows = database.run(lambda connection: connection.execute(query).fetchall(), read_only=True)
+    return int(rows[0][0])
+
+
+def beside(database: Database) -> Database:
+    """The vectors built beside.
+
+    Raises:
+        SchemaError: there are none.
+    """
+    return _opened(
+        database, NEXT, "nothing is built beside the vectors in use; run: shelfsight backfill"
+    )
+
+
+def before(database: Database) -> Database:
+    """The vectors kept from before.
+
+    Raises:
+        SchemaError: there are none.
+    """
+    return _opened(database, PREVIOUS, "no vectors are kept from before a switch")
+
+
+def prepare(database: Database, models: ModelPair) -> Database:
+    """Where vectors of these models are built beside those in use; made where it is missing.
+
+    Raises:
+        ModelError: those in use are by these models, or there are none.
+        ModelMismatchError: other models have begun to build beside.
+        DatabaseError: the role may not; says what to ask for.
+        SchemaError: the table in use cannot be replaced by another.
+    """
+    in_use = database.run(_stored, read_only=True)
+    if not in_use:
+        raise ModelError("there are no vectors yet to build others beside; leave --beside out")
+    if all(fits(row, models) for row in in_use) and any(row[0] or row[1] for row in in_use):
+        raise ModelError(
+            f"the vectors in use are by {models.image} and {models.text} already; leave --beside"
+            " out, or name other MODELS or another server"
+        )
+    if NEXT not in schemas(database):
+        lock_retry.run(database, _create)
+    with closing(beside(database)) as new:
+        begun = new.run(_stored, read_only=True)
+    for image, text, count in begun:
+        if not fits((image, text, count), models):
+            names = " and ".join(name for name in (image, text) if name)
+            raise ModelMismatchError(
+                f"{count} products are built beside by {names}, not by {models.image} and"
+                f" {models.text}; go on with those models, or drop what is built beside:"
+                " shelfsight models --discard"
+            )
+    return beside(database)
+
+
+def discard(database: Database) -> None:
+    """Drop what is built beside.
+
+    Raises:
+        SchemaError: nothing is, or something else depends on it.
+    """
+    beside(database)
+    _drop(database, NEXT)
+
+
+def forget(database: Database) -> None:
+    """Drop the vectors kept from before.
+
+    Raises:
+        SchemaError: there are none, or something else depends on them.
+    """
+    before(database)
+    _drop(database, PREVIOUS)
+
+
+def close_runs_beside(connection: Connection) -> None:
+    """End the runs that were open beside: what they were at is in use now, or gone."""
+    for (run,) in connection.execute(QUERIES["runs_beside"]).fetchall():
+        connection.execute(RUNS["close"], {"run": run, "outcome": "replaced"})
+
+
+def _opened(database: Database, schema: str, otherwise: str) -> Database:
+    if schema not in schemas(database):
+        raise SchemaError(otherwise)
+    return Database(database.url, schema=schema)
+
+
+def _stored(connection: Connection) -> Sequence[Stored]:
+    columns.check(connection)
+    return connection.execute(STORED["stored_models"]).fetchall()
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+
+
+def _create(connection: Connection) -> None:
+    connection.execute(QUERIES["lock"], {"key": _CREATE_LOCK})
+    values = {"schemas": [NEXT]}
+    if (NEXT,) not in connection.execute(QUERIES["places"], values).fetchall():
+        clone_table.require_rights(connection)
+        clone_table.create(connection, NEXT)
+
+
+def _drop(database: Database, schema: str) -> None:
+    def work(connection: Connection) -> None:
+        clone_table.drop(connection, schema)
+        if schema == NEXT:
+            close_runs_beside(connection)
+
+    lock_retry.run(database, work)

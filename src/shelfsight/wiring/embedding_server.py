@@ -1,0 +1,61 @@
+"""The embedding server."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shelfsight.errors import ServerError
+from shelfsight.settings import Settings
+from shelfsight.wiring.embedder import Say, open_models
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a server listens; `insecure` lets it serve other machines without a key."""
+
+    host: str
+    port: int
+    insecure: bool = False
+
+
+def serve_models(settings: Settings, listen: Listen, say: Say) -> None:
+    """Serve both models over HTTP until told to stop.
+
+    Raises:
+        SettingsError: it would serve other machines without a key.
+        ModelError: the models cannot be loaded.
+        ServerError: the address cannot be listened on, or the extra is not installed.
+    """
+    try:
+        from shelfsight.serving import access
+        from shelfsight.serving.listen import bind, serve, url_of
+    except ModuleNotFoundError as error:
+        raise ServerError(
+            f"{error.name} is not installed: pip install 'shelfsight[server]'"
+        ) from None
+    has_key = settings.embedding_server_api_key is not None
+    access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
+    with closing(bind(listen.host, listen.port)) as taken:
+        app = embedding_app(settings)
+        say(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
+        serve(app, taken)
+
+
+def embedding_app(settings: Settings) -> "FastAPI":
+    """The app of the embedding server, its models loaded, for any ASGI server.
+
+    Raises:
+        ModelError: the models cannot be loaded.
+    """
+    from shelfsight.serving.access import Key
+    from shelfsight.serving.embedding_api.app import AppConfig, create
+
+    models = open_models(settings)
+    key = settings.embedding_server_api_key
+    config = AppConfig(
+        key=None if key is None else Key(key.get_secret_value()), device=models.image.device
+    )
+    return create(models.image, models.text, config)

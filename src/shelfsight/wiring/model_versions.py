@@ -1,0 +1,203 @@
+"""Whose vectors there are: those in use, those built beside them, those kept from before."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shelfsight.errors import ModelError
+from shelfsight.postgres.connection import Database
+from shelfsight.records import Due, ModelPair, Selection
+from shelfsight.settings import Settings
+from shelfsight.wiring.database import catalog
+
+if TYPE_CHECKING:
+    from shelfsight.storage.versions.vector_versions import Made
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """Vectors by which models, and how many products are due in it.
+
+    `lost` products failed beside, and have a vector in use that they lack there. `since` is when
+    what is kept from before was replaced.
+    """
+
+    made: "tuple[Made, ...]"
+    due: int
+    lost: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generations:
+    """What there is. `configured` are the models of the settings; None with a server."""
+
+    in_use: Generation
+    beside: Generation | None
+    before: Generation | None
+    configured: ModelPair | None
+
+    @property
+    def replaced(self) -> "tuple[Made, ...]":
+        """The vectors in use that the configured models would replace."""
+        ours = self.configured
+        if ours is None:
+            return ()
+        return tuple(
+            one for one in self.in_use.made if one.model not in (None, getattr(ours, one.kind))
+        )
+
+
+def read_models(settings: Settings, database: Database) -> Generations:
+    """What is in use, beside, and kept.
+
+    Raises:
+        SchemaError: `shelfsight init` has not run.
+    """
+    from shelfsight.storage.versions import vector_versions
+
+    found = vector_versions.schemas(database)
+    beside = before = None
+    if vector_versions.NEXT in found:
+        with closing(vector_versions.beside(database)) as new:
+            beside = replace(_read(settings, new), lost=vector_versions.lost(database))
+    if vector_versions.PREVIOUS in found:
+        with closing(vector_versions.before(database)) as old:
+            before = replace(_read(settings, old), since=vector_versions.kept_since(database))
+    return Generations(
+        in_use=_read(settings, database),
+        beside=beside,
+        before=before,
+        configured=_configured(settings),
+    )
+
+
+def _read(settings: Settings, database: Database) -> Generation:
+    from shelfsight.storage.versions.vector_versions import made
+
+    return Generation(made=made(database), due=_due(settings, database))
+
+
+def _due(settings: Settings, database: Database) -> int:
+    return catalog(settings, database).due(Selection()).products
+
+
+def _configured(settings: Settings) -> ModelPair | None:
+    """The models that a run in this process would have, without loading them."""
+    from shelfsight.embedding.model_specs import PAIRS, for_torch
+
+    if settings.embedding_server_url is not None:
+        return None
+    image, text = PAIRS[settings.models]
+    if settings.backend == "torch":
+        image, text = for_torch(image), for_torch(text)
+    return ModelPair(image=f"{image.name}@{image.revision}", text=f"{text.name}@{text.revision}")
+
+
+def switch_models(settings: Settings, database: Database, say: Say, *, incomplete: bool) -> None:
+    """Put what is built beside in the place of what is in use, which is kept.
+
+    Raises:
+        ModelError: products are due or lost beside, and not `incomplete`.
+        SchemaError: nothing is built beside, or what was before is still kept.
+        DatabaseError: the role may not, or another transaction is in the way.
+    """
+    from shelfsight.storage.index.build import Spoken
+    from shelfsight.storage.versions import switch as generation_switch
+    from shelfsight.storage.versions import vector_versions
+
+    with closing(vector_versions.beside(database)) as new:
+        due = _due(settings, new)
+    lost = vector_versions.lost(database)
+    if (due or lost) and not incomplete:
+        raise ModelError(
+            f"{due} products are due beside, and {lost} failed there that have a vector in use; go"
+            " on with shelfsight backfill --beside --all, or switch all the same: --incomplete"
+        )
+    _say_pointing(generation_switch.switch(database, Spoken(say)), say)
+    say("Switched. Undo: shelfsight models --rollback; drop the old: shelfsight models --forget")
+    say("A server of scans that has the old models answers 503 now: start it with the new ones")
+    if left := _due(settings, database):
+        say(f"{left} products are due: shelfsight backfill --all")
+
+
+def roll_back_models(settings: Settings, database: Database, say: Say) -> None:
+    """Put what was before back in use; what was in use is beside again.
+
+    Raises:
+        SchemaError: nothing is kept, or other vectors are being built beside.
+        DatabaseError: the role may not, or another transaction is in the way.
+    """
+    from shelfsight.storage.versions import switch as generation_switch
+
+    _say_pointing(generation_switch.roll_back(database), say)
+    say("Rolled back: what was in use is beside again (shelfsight models --switch)")
+    if left := _due(settings, database):
+        say(f"{left} products have changed since and are due: shelfsight backfill --all")
+
+
+def forget_models(database: Database) -> None:
+    """Drop what is kept from before.
+
+    Raises:
+        SchemaError: nothing is, or something else depends on it.
+    """
+    from shelfsight.storage.versions import vector_versions
+
+    vector_versions.forget(database)
+
+
+def discard_models(database: Database) -> None:
+    """Drop what is built beside.
+
+    Raises:
+        SchemaError: nothing is, or something else depends on it.
+    """
+    from shelfsight.storage.versions import vector_versions
+
+    vector_versions.discard(database)
+
+
+@contextmanager
+def generation(database: Database, *, beside: bool) -> Iterator[Database]:
+    """The database as it is, or with the vectors beside in the place of those in use."""
+    from shelfsight.storage.versions.vector_versions import NEXT
+
+    if not beside:
+        yield database
+        return
+    with closing(Database(database.url, schema=NEXT)) as new:
+        yield new
+
+
+def prepare_beside(database: Database, models: ModelPair) -> None:
+    """See that vectors of these models can be built where the database puts them.
+
+    Raises:
+        ModelError: they are in use already, or others have begun to be built beside.
+        DatabaseError: the role may not; says what to ask for.
+    """
+    from shelfsight.storage.versions.vector_versions import prepare
+
+    if database.schema is not None:
+        with closing(Database(database.url)) as in_use:
+            prepare(in_use, models).close()
+
+
+def count_due(settings: Settings, database: Database, selection: Selection) -> Due:
+    """How many products are due: beside those in use all, as long as nothing is there."""
+    from shelfsight.storage.versions.vector_versions import schemas
+
+    with closing(Database(database.url)) as in_use:
+        if database.schema in {None, *schemas(in_use)}:
+            return catalog(settings, database).due(selection)
+        return catalog(settings, in_use).due(replace(selection, skip_existing=False))
+
+
+def _say_pointing(names: list[str], say: Say) -> None:
+    for name in names:
+        say(f"{name} goes on reading the old table: create it again")

@@ -1,0 +1,97 @@
+"""What a backfill is made of."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from shelfsight.backfill.pipeline import Ends, Parts
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.runs import Run
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
+from shelfsight.records import ModelPair
+from shelfsight.settings import Settings
+from shelfsight.wiring.embedder import fusion
+from shelfsight.wiring.model_versions import prepare_beside
+
+
+@contextmanager
+def open_parts(
+    settings: Settings,
+    database: Database,
+    embedder: Embedder,
+    progress: Progress,
+    *,
+    joins: bool = True,
+) -> Iterator[Parts]:
+    """What a backfill is made of; the reader has a connection of its own beside the writer's.
+
+    Unless it `joins` a run of the same job, it begins one of its own.
+
+    Raises:
+        ModelError: the database is for vectors beside those in use, and these models' cannot be.
+    """
+    from shelfsight.catalog.postgres_catalog import PostgresCatalog
+    from shelfsight.embedding.page_embedder import PageEmbedder
+    from shelfsight.images.download import Limits
+    from shelfsight.images.fetch import FetchConfig, PictureFetcher
+    from shelfsight.storage.runs.run_store import PostgresLedger
+    from shelfsight.storage.vectors.store import PostgresVectorStore
+
+    config = FetchConfig(
+        images_per_product=settings.images_per_product,
+        image_root=settings.image_root,
+        private_hosts=settings.private_hosts,
+        say=progress.say,
+    )
+    limits = Limits(per_host=settings.host_concurrency)
+    prepare_beside(database, embedder.models)
+    with (
+        closing(database.another()) as reading,
+        closing(PictureFetcher(embedder.picture_format, config, limits)) as fetcher,
+        closing(PageEmbedder(embedder, fusion(settings), progress.embedded)) as pages,
+    ):
+        yield Parts(
+            catalog=PostgresCatalog(
+                reading, images_per_product=settings.images_per_product, models=embedder.models
+            ),
+            fetcher=fetcher,
+            embed=pages.embed,
+            models=embedder.models,
+            store=PostgresVectorStore(database, fusion(settings)),
+            ledger=PostgresLedger(database, joins=joins),
+        )
+
+
+def ends(settings: Settings, database: Database, models: ModelPair, *, joins: bool = True) -> Ends:
+    """What is needed of a backfill where the work is done, and the models are, elsewhere."""
+    from shelfsight.catalog.postgres_catalog import PostgresCatalog
+    from shelfsight.storage.runs.run_store import PostgresLedger
+    from shelfsight.storage.vectors.store import PostgresVectorStore
+
+    prepare_beside(database, models)
+    return Ends(
+        catalog=PostgresCatalog(
+            database, images_per_product=settings.images_per_product, models=models
+        ),
+        models=models,
+        store=PostgresVectorStore(database, fusion(settings)),
+        ledger=PostgresLedger(database, joins=joins),
+    )
+
+
+def newest_open_run(database: Database) -> Run:
+    """The run that is open.
+
+    Raises:
+        SelectionError: none is.
+    """
+    from shelfsight.storage.runs.run_store import PostgresLedger
+
+    return PostgresLedger(database).newest_open()
+
+
+def read_runs(database: Database, limit: int) -> list[Run]:
+    """The newest runs."""
+    from shelfsight.storage.runs.run_store import PostgresLedger
+
+    return PostgresLedger(database).runs(limit)
