@@ -36,6 +36,7 @@ from shelfsight.records import (
     FetchedProduct,
     ModelPair,
     Picture,
+    PictureFile,
     PictureFormat,
     Pixels,
     Product,
@@ -85,7 +86,8 @@ class OwnPictures:
         pass
 
     def _picture(self, product: Product) -> Picture:
-        return Picture(product.image_urls[0], product.id, self._pixels)
+        file = PictureFile(url=product.image_urls[0], content_hash=product.id)
+        return Picture(file=file, pixels=self._pixels)
 
 
 def unit_rows(count: int, width: int) -> np.ndarray:

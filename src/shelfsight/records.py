@@ -1,9 +1,6 @@
-"""What travels between the stages: a product, its pictures, its vectors, what went wrong.
+"""What travels between the stages: a product, its pictures, its vectors, what went wrong."""
 
-All are frozen but `Picture`, which is shared on purpose by every product with its address.
-"""
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -60,9 +57,10 @@ NO_CONTENT = Failure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
-    """The file that was behind an address: `content_hash` as of `Picture`, "" if not known.
+    """The file that was behind an address.
 
-    `etag` and `last_modified` are as the server gave them, at `source` if a redirect led there.
+    `content_hash` is the SHA-256 of its bytes, in hex; "" if not known. `etag` and `last_modified`
+    are as the server gave them, at `source` if a redirect led there.
     """
 
     url: str
@@ -102,19 +100,26 @@ class Product:
         return image if self.needs_text else image | TEXT_STAGES
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Picture:
-    """A decoded picture, one object for all products of a run with the same address.
+    """A decoded picture, ready for the image model.
 
-    It is fetched once and embedded once: whoever embeds it sets `vector` and drops `pixels`.
-    `content_hash` is the SHA-256 of the file's bytes, in hex; `file` is what may be stored of it.
+    Only the pages that wait to be embedded hold it: its pixels are freed with the last of them.
     """
 
-    url: str
-    content_hash: str
-    pixels: Pixels | None
-    vector: Vector | None = field(default=None)
-    file: PictureFile | None = field(default=None)
+    file: PictureFile
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownPicture:
+    """A picture whose content was embedded earlier in the run, so no pixels are needed.
+
+    `result` is its vector (768,), or why it has none.
+    """
+
+    file: PictureFile
+    result: Vector | Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,15 +131,9 @@ class FetchedProduct:
     """
 
     product: Product
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[Picture | KnownPicture, ...] = ()
     failures: tuple[Failure, ...] = ()
     kept: tuple[PictureFile, ...] = ()
-
-    @property
-    def files(self) -> tuple[PictureFile, ...]:
-        """What its image is made of, once its pictures have their vectors."""
-        made = [picture.file for picture in self.pictures if picture.vector is not None]
-        return self.kept or tuple(file for file in made if file is not None)
 
 
 Refetched = Literal["unchanged", "changed", "failed"]
@@ -145,8 +144,8 @@ class EmbeddedProduct:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
     Once it is stored it has those too that were not needed. `text_used` is the normalised text
-    that was embedded; `picture` the first one used; `files` those of its image, if they were
-    asked for.
+    that was embedded; `picture` the file of the first picture used; `files` those of its image, if
+    they were asked for.
     """
 
     product: Product
@@ -154,7 +153,7 @@ class EmbeddedProduct:
     text: Vector | None = None
     combined: Vector | None = None
     text_used: str = ""
-    picture: Picture | None = None
+    picture: PictureFile | None = None
     failures: tuple[Failure, ...] = ()
     files: tuple[PictureFile, ...] = ()
 

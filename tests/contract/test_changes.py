@@ -57,9 +57,7 @@ class Runs:
             for page in self.shop.catalog.pages(selection, 10):
                 addresses = {url for product in page for url in product.image_urls}
                 fetcher = MemoryFetcher({url: self._pixels(url) for url in addresses - self.lost})
-                fetched = fetcher.fetch(page)
-                embedded = zip(pages.embed(fetched), fetched, strict=True)
-                made = [replace(item, files=one.files) for item, one in embedded]
+                made = pages.embed(fetcher.fetch(page))
                 self.stored += self.shop.store.save(made, MODELS)
         return embedder.images_embedded, embedder.texts_embedded
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -34,10 +35,12 @@ from shelfsight.records import (
     PictureFile,
     PictureFormat,
     Product,
+    Stage,
 )
 
 FORMAT = PictureFormat(side=16, resample="bicubic")
 QUICK = Limits(connect=0.5, read=0.5, total=2, retry_pause=0, max_bytes=100_000)
+BROKEN = Failure(stage=Stage.IMAGE, kind="server_422", message="too dark")
 
 # For localhost and 127.0.0.1, signed by itself, made for these tests and used nowhere else.
 CERTIFICATE = """\
@@ -196,10 +199,9 @@ def kind(fetcher: PictureFetcher, url: str) -> str:
 def test_a_picture_comes_decoded_and_resized(fetcher, site) -> None:
     url = site.page("/mug.png", body=PNG, Content_Type="image/png")
     [found] = get(fetcher, url).pictures
-    assert found.url == url
-    assert found.content_hash == sha256(PNG).hexdigest()
+    assert found.file.url == url
+    assert found.file.content_hash == sha256(PNG).hexdigest()
     assert np.array_equal(found.pixels, resize(decode(PNG), FORMAT))
-    assert found.vector is None
     assert site.requests[0].headers["User-Agent"] == f"shelfsight/{__version__}"
     assert site.requests[0].headers["Host"] == site.address.removeprefix("http://")
 
@@ -215,9 +217,9 @@ def test_products_keep_their_order_and_those_without_pictures_pass(make_fetcher,
     ]
     first, second, third = fetcher.fetch(page)
     assert first == FetchedProduct(product=page[0])
-    assert [found.url for found in second.pictures] == [blue, red]
+    assert [found.file.url for found in second.pictures] == [blue, red]
     assert second.failures == ()
-    assert [found.url for found in third.pictures] == [red]
+    assert [found.file.url for found in third.pictures] == [red]
     assert [found.kind for found in third.failures] == ["http_404"]
     assert third.pictures[0] is second.pictures[1]
 
@@ -240,12 +242,37 @@ def test_an_address_is_fetched_once_in_a_run_whatever_comes_of_it(fetcher, site)
     assert len([found for fetched in results for found in fetched.failures]) == 20
 
 
-def test_only_so_many_addresses_are_remembered(fetcher, site, monkeypatch) -> None:
+def test_only_so_many_addresses_are_remembered(make_fetcher, site, monkeypatch) -> None:
     monkeypatch.setattr(fetch_module, "RECENT", 2)
+    fetcher = make_fetcher(known_result=lambda _: BROKEN)
     urls = [site.page(f"/{n}.png", body=PNG) for n in range(3)]
     for n in (0, 1, 0, 2, 0, 1):
         assert get(fetcher, urls[n]).pictures
     assert site.hits == {"/0.png": 1, "/1.png": 2, "/2.png": 1}
+
+
+def test_a_picture_that_no_page_holds_is_known_by_its_result_or_fetched_again(
+    make_fetcher, site
+) -> None:
+    results: dict[str, Failure] = {}
+    fetcher = make_fetcher(known_result=results.get)
+    url = site.page("/mug.png", body=PNG)
+    [held] = get(fetcher, url).pictures
+    [same] = get(fetcher, url).pictures
+    assert same is held
+    pixels = weakref.ref(held.pixels)
+    del held, same
+    assert pixels() is None
+    [again] = get(fetcher, url).pictures
+    assert isinstance(again, Picture)
+    assert site.hits == {"/mug.png": 2}
+    results[again.file.content_hash] = BROKEN
+    del again
+    [known] = get(fetcher, url).pictures
+    [copy] = get(fetcher, site.page("/copy.png", body=PNG)).pictures
+    assert (known.result, copy.result) == (BROKEN, BROKEN)
+    assert copy.file.url.endswith("/copy.png")
+    assert site.hits == {"/mug.png": 2, "/copy.png": 1}
 
 
 @pytest.mark.parametrize(
@@ -608,7 +635,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_path_below_the_folder_is_read(make_fetcher, folder: Path, path: str) -> None:
     [found] = get(make_fetcher(image_root=folder), path.format(root=folder)).pictures
     assert isinstance(found, Picture)
-    assert found.content_hash == sha256(PNG).hexdigest()
+    assert found.file.content_hash == sha256(PNG).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -665,7 +692,6 @@ def refetch(fetcher: PictureFetcher, *files: PictureFile) -> FetchedProduct:
 def seen(fetcher: PictureFetcher, url: str) -> PictureFile:
     """What a first run keeps of a picture."""
     [found] = get(fetcher, url).pictures
-    assert found.file is not None
     return found.file
 
 
@@ -715,7 +741,9 @@ def test_a_server_is_asked_for_another_file_only_and_sends_it_if_there_is_one(
     bodies.append(picture("blue"))
     changed = refetch(again(), file)
     assert changed.product.needs_image
-    assert [found.content_hash for found in changed.pictures] == [sha256(bodies[1]).hexdigest()]
+    assert [found.file.content_hash for found in changed.pictures] == [
+        sha256(bodies[1]).hexdigest()
+    ]
     [now] = [found.file for found in changed.pictures]
     assert refetch(again(), now).kept == (now,)
 
@@ -814,8 +842,8 @@ def test_where_one_picture_has_changed_all_of_that_product_are_read(again, site)
     versioned(site, "/b.png", [PNG], ETag='"{}"')
     bodies.append(picture("blue"))
     changed = refetch(again(), *files)
-    assert [found.url for found in changed.pictures] == [file.url for file in files]
-    assert all(found.pixels is not None for found in changed.pictures)
+    assert [found.file.url for found in changed.pictures] == [file.url for file in files]
+    assert all(isinstance(found, Picture) for found in changed.pictures)
     site.page("/b.png", status=500)
     lost = refetch(again(), *files)
     assert (lost.product.needs_image, lost.pictures, len(lost.failures)) == (False, (), 1)

@@ -9,7 +9,7 @@ import pytest
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import EmbeddedProduct, Picture, PictureFile, Pixels, Selection
+from shelfsight.records import EmbeddedProduct, PictureFile, Pixels, Selection
 from shelfsight.storage import schema
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -97,7 +97,7 @@ def test_of_an_older_image_of_several_pictures_the_first_hash_is_known_and_all_a
     catalog = PostgresCatalog(database, images_per_product=2)
     ((new,),) = catalog.pages(Selection(), 10)
     image = direction(b"both", 768)
-    first = Picture(new.image_urls[0], "c0ffee", None, image)
+    first = PictureFile(url=new.image_urls[0], content_hash="c0ffee")
     item = EmbeddedProduct(product=new, image=image, combined=image, picture=first)
     PostgresVectorStore(database, FUSION).save([item], MODELS)
     ((product,),) = catalog.pages(REFETCH, 10)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shelfsight.records import Failure, FetchedProduct, Picture, PictureFile, Product
+from shelfsight.records import Failure, FetchedProduct, KnownPicture, Picture, PictureFile, Product
 
-Outcome = Picture | PictureFile | Failure
+Outcome = Picture | KnownPicture | PictureFile | Failure
 """What came of an address: a picture, the file that the stored image is made of, or neither."""
 
 
@@ -13,7 +13,7 @@ def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedPro
     """The product with what came of its first addresses, in their order; see `stays`."""
     failures = tuple(one for one in outcomes if isinstance(one, Failure))
     if not stays(product, outcomes):
-        pictures = tuple(one for one in outcomes if isinstance(one, Picture))
+        pictures = tuple(one for one in outcomes if isinstance(one, Picture | KnownPicture))
         return FetchedProduct(product=product, pictures=pictures, failures=failures)
     kept = tuple(one for one in outcomes if isinstance(one, PictureFile))
     return FetchedProduct(
@@ -31,7 +31,7 @@ def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
     """
     if not product.files:
         return False
-    has_changed = any(isinstance(one, Picture) for one in outcomes)
+    has_changed = any(isinstance(one, Picture | KnownPicture) for one in outcomes)
     return not has_changed or _has_lost(product, outcomes)
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
+from cachetools import LRUCache
 
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.images.addresses import host_of, shown
@@ -22,18 +22,24 @@ from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Answer
 from shelfsight.records import (
+    Failure,
     FetchedProduct,
+    KnownPicture,
     Picture,
     PictureFile,
     PictureFormat,
     Product,
+    Vector,
 )
 
 RECENT = 8192
-"""How many addresses are remembered with what came of them."""
+"""Addresses whose outcome is remembered: a failure, or the file and not its pixels. About 8 MB."""
 
 _Wish = tuple[str, PictureFile | None]
 """An address, and the file that it had, whose pixels are not needed if it still has it."""
+
+_Read = Picture | KnownPicture | PictureFile
+"""What is read at an address; the file alone where it is the one that was asked about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +47,22 @@ class FetchConfig:
     """`private_hosts`: `host` or `host:port`, in lower case, fetched from though private.
 
     Without `image_root` no file is read. `notify` hears, from another thread, which host is paused.
+    `known_result` returns what came of embedding a file earlier, by its content hash: its vector
+    or failure, None if not known. It may be called from any thread.
     """
 
     images_per_product: int = 1
     image_root: Path | None = None
     private_hosts: frozenset[str] = frozenset()
     notify: Callable[[str], None] = lambda _: None
+    known_result: Callable[[str], Vector | Failure | None] = lambda _: None
 
 
 class PictureFetcher:
     """`seams.ImageFetcher` over HTTP and a folder: an event loop and decoders in own threads.
 
-    An address seen lately gives the same `Picture` object, or the same failure, again.
+    An address seen lately is not fetched again while what came of it is still there: the failure,
+    the `Picture` while a page that waits to be embedded holds it, or else its known result.
     """
 
     def __init__(
@@ -60,7 +70,8 @@ class PictureFetcher:
     ) -> None:
         self._format = picture_format
         self._config = config
-        self._recent: OrderedDict[str, Outcome] = OrderedDict()
+        self._recent: LRUCache[str, PictureFile | Failure] = LRUCache(RECENT)
+        self._waiting: WeakValueDictionary[str, Picture] = WeakValueDictionary()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[FetchedProduct]]] = set()
         decoders = os.cpu_count() or 1
@@ -107,7 +118,7 @@ class PictureFetcher:
         ]
         found |= await self._granted(chain.from_iterable(again))
         return [
-            fetched_product(product, self._last(product, own, found))
+            fetched_product(product, _last(product, own, found))
             for product, own in zip(page, wishes, strict=True)
         ]
 
@@ -115,25 +126,6 @@ class PictureFetcher:
         urls = product.image_urls[: self._config.images_per_product] if product.needs_image else ()
         known = {file.url: file for file in product.files}
         return [(url, known.get(url)) for url in urls]
-
-    def _last(
-        self, product: Product, own: Sequence[_Wish], found: Mapping[_Wish, Outcome]
-    ) -> list[Outcome]:
-        """What came of its addresses; of all its pictures the pixels, where one of them is needed.
-
-        A picture that was read and is not used is forgotten: its pixels would take up memory.
-        """
-        outcomes = [found[wish] for wish in own]
-        if not stays(product, outcomes):
-            outcomes = [
-                found[url, None] if isinstance(one, PictureFile) else one
-                for (url, _), one in zip(own, outcomes, strict=True)
-            ]
-        if stays(product, outcomes):
-            for one in outcomes:
-                if isinstance(one, Picture):
-                    self._recent.pop(one.url, None)
-        return outcomes
 
     async def _granted(self, wishes: Iterable[_Wish]) -> dict[_Wish, Outcome]:
         try:
@@ -148,30 +140,34 @@ class PictureFetcher:
     async def _in_turn(self, url: str, known: PictureFile | None) -> Outcome:
         """Wait for another page that is at this very address: it is fetched once."""
         async with self._turns.setdefault(url, asyncio.Lock()):
-            outcome = await self._outcome(url, known)
-        if isinstance(outcome, Picture) and _is(known, outcome.content_hash):
-            return outcome.file or outcome
-        return outcome
+            return self._remembered(url, known) or await self._outcome(url, known)
+
+    def _remembered(self, url: str, known: PictureFile | None) -> Outcome | None:
+        """What came of an address lately; None where that is gone, or would not do."""
+        recent = self._recent.get(url)
+        if recent is None or isinstance(recent, Failure) or _is(known, recent.content_hash):
+            return recent
+        waiting = self._waiting.get(url)
+        if waiting is not None and waiting.file.content_hash == recent.content_hash:
+            return waiting
+        result = self._config.known_result(recent.content_hash)
+        return None if result is None else KnownPicture(file=recent, result=result)
 
     async def _outcome(self, url: str, known: PictureFile | None) -> Outcome:
-        outcome = self._recent.get(url)
-        if isinstance(outcome, PictureFile) and not _is(known, outcome.content_hash):
-            outcome = None  # it was not read, since for another product it is as it was
-        if outcome is None:
-            try:
-                outcome = await self._picture(url, known)
-            except UnusablePictureError as error:
-                message = f"{shown(url)}: {error.failure.message}"
-                outcome = replace(error.failure, message=message, host=host_of(url))
-                if outcome.kind == "host_paused":  # it was not asked for
-                    return outcome
-            self._recent[url] = outcome
-            if len(self._recent) > RECENT:
-                self._recent.popitem(last=False)
-        self._recent.move_to_end(url)
+        try:
+            outcome = await self._picture(url, known)
+        except UnusablePictureError as error:
+            message = f"{shown(url)}: {error.failure.message}"
+            failure = replace(error.failure, message=message, host=host_of(url))
+            if failure.kind != "host_paused":  # then it was not asked for
+                self._recent[url] = failure
+            return failure
+        self._recent[url] = outcome if isinstance(outcome, PictureFile) else outcome.file
+        if isinstance(outcome, Picture):
+            self._waiting[url] = outcome
         return outcome
 
-    async def _picture(self, url: str, known: PictureFile | None) -> Picture | PictureFile:
+    async def _picture(self, url: str, known: PictureFile | None) -> _Read:
         loop = asyncio.get_running_loop()
         if is_path(url):
             async with self._decoding:
@@ -185,13 +181,11 @@ class PictureFetcher:
         finally:
             self._decoding.release()
 
-    def _from_file(self, path: str, known: PictureFile | None) -> Picture | PictureFile:
+    def _from_file(self, path: str, known: PictureFile | None) -> _Read:
         data = read_below(self._config.image_root, path)
         return self._decoded(path, Answer(data=data), known)
 
-    def _decoded(
-        self, url: str, answer: Answer, known: PictureFile | None
-    ) -> Picture | PictureFile:
+    def _decoded(self, url: str, answer: Answer, known: PictureFile | None) -> _Read:
         data = answer.data or b""
         file = PictureFile(
             url=url,
@@ -202,8 +196,21 @@ class PictureFetcher:
         )
         if _is(known, file.content_hash):
             return file
-        read = pixels(data, self._format)
-        return Picture(url=url, content_hash=file.content_hash, pixels=read, file=file)
+        result = self._config.known_result(file.content_hash)
+        if result is not None:
+            return KnownPicture(file=file, result=result)
+        return Picture(file=file, pixels=pixels(data, self._format))
+
+
+def _last(product: Product, own: Sequence[_Wish], found: Mapping[_Wish, Outcome]) -> list[Outcome]:
+    """What came of its addresses: of all its pictures the pixels, where one of them is needed."""
+    outcomes = [found[wish] for wish in own]
+    if stays(product, outcomes):
+        return outcomes
+    return [
+        found[url, None] if isinstance(one, PictureFile) else one
+        for (url, _), one in zip(own, outcomes, strict=True)
+    ]
 
 
 def _is(known: PictureFile | None, content_hash: str) -> bool:

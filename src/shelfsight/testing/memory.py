@@ -78,7 +78,6 @@ class MemoryFetcher:
 
     def __init__(self, pictures: dict[str, Pixels | Failure]) -> None:
         self._pictures = pictures
-        self._seen: dict[str, Picture] = {}
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         """The products in order, each with all its pictures, if its image is needed."""
@@ -101,7 +100,7 @@ class MemoryFetcher:
             return found
         content_hash = hashlib.sha256(found.tobytes()).hexdigest()
         file = PictureFile(url=url, content_hash=content_hash)
-        return self._seen.setdefault(url, Picture(url, content_hash, found, file=file))
+        return Picture(file=file, pixels=found)
 
 
 class MemoryCatalog:

@@ -84,7 +84,7 @@ def worker_pipeline(
 
 def sharing(settings: Settings, cores: int | None = None) -> Settings:
     """The settings of models that embed several pages at once: together on `cores`, else on all."""
-    from shelfsight.embedding.page_embedder import AT_ONCE
+    from shelfsight.embedding.single_flight import PAGES_IN_FLIGHT
 
-    threads = max(1, (cores or os.cpu_count() or 1) // AT_ONCE)
+    threads = max(1, (cores or os.cpu_count() or 1) // PAGES_IN_FLIGHT)
     return settings.model_copy(update={"model_threads": settings.model_threads or threads})

@@ -37,18 +37,20 @@ def open_pipeline(
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
 
+    limits = Limits(per_host=settings.host_concurrency)
+    pages = PageEmbedder(embedder, fusion(settings), progress.embedded)
     config = FetchConfig(
         images_per_product=settings.images_per_product,
         image_root=settings.image_root,
         private_hosts=settings.private_hosts,
         notify=progress.notify,
+        known_result=pages.picture_result,
     )
-    limits = Limits(per_host=settings.host_concurrency)
     prepare_staged(database, embedder.models)
     with (
         closing(database.another()) as reading,
+        closing(pages),
         closing(PictureFetcher(embedder.picture_format, config, limits)) as fetcher,
-        closing(PageEmbedder(embedder, fusion(settings), progress.embedded)) as pages,
     ):
         yield Pipeline(
             catalog=PostgresCatalog(

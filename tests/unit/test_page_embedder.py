@@ -1,5 +1,6 @@
 """A page of products becomes vectors; what fails for one fails for it alone."""
 
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +15,9 @@ from shelfsight.records import (
     NO_CONTENT,
     Failure,
     FetchedProduct,
+    KnownPicture,
     Picture,
+    PictureFile,
     Pixels,
     Product,
     Stage,
@@ -27,16 +30,20 @@ BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
 
 
 class FussyEmbedder(HashEmbedder):
-    """Refuses black pictures."""
+    """Refuses black pictures; `retryable` says whether another try may help."""
 
-    def embed_images(self, pictures: list[Pixels]) -> list[Vector | Failure]:
-        refused = Failure(stage=Stage.IMAGE, kind="server_422", message="too dark")
+    retryable = False
+
+    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+        refused = Failure(
+            stage=Stage.IMAGE, kind="server_422", message="too dark", retryable=self.retryable
+        )
         vectors = super().embed_images(pictures)
         return [v if p.any() else refused for p, v in zip(pictures, vectors, strict=True)]
 
 
 @pytest.fixture
-def embedder() -> HashEmbedder:
+def embedder() -> FussyEmbedder:
     return FussyEmbedder(broken=frozenset({"Unspeakable"}))
 
 
@@ -51,15 +58,14 @@ def _ignore(_products: int) -> None:
 
 
 def picture(colour: int, url: str = "") -> Picture:
-    return Picture(
-        url or f"{colour}.png", f"hash of {colour}", np.full((8, 8, 3), colour, np.uint8)
-    )
+    file = PictureFile(url=url or f"{colour}.png", content_hash=f"hash of {colour}")
+    return Picture(file=file, pixels=np.full((8, 8, 3), colour, np.uint8))
 
 
 def product(
-    title: str = "", *pictures: Picture, failures: tuple[Failure, ...] = ()
+    title: str = "", *pictures: Picture | KnownPicture, failures: tuple[Failure, ...] = ()
 ) -> FetchedProduct:
-    urls = tuple(p.url for p in pictures)
+    urls = tuple(p.file.url for p in pictures)
     return FetchedProduct(
         product=Product(id=title or "untitled", title=title, image_urls=urls),
         pictures=pictures,
@@ -140,27 +146,67 @@ def test_a_shared_picture_and_an_equal_text_are_embedded_once(
     assert embedder.texts_embedded == 2
     for item in [*items, *again]:
         np.testing.assert_array_equal(item.image, items[0].image)
-    assert shared.pixels is None
 
 
-def test_a_later_page_has_the_vectors_of_equal_files_and_texts_and_none_of_what_failed(
+def test_a_later_page_has_the_results_of_equal_files_and_texts(
     pages: PageEmbedder, embedder: HashEmbedder
 ) -> None:
     (first,) = pages.embed([product("Mug", picture(1))])
-    (later,) = pages.embed([product("Mug", copy := picture(1, url="copy of 1.png"))])
+    (later,) = pages.embed([product("Mug", picture(1, url="copy of 1.png"))])
     assert (embedder.images_embedded, embedder.texts_embedded) == (1, 1)
     np.testing.assert_array_equal(later.combined, first.combined)
-    assert copy.pixels is None
     for _ in range(2):
         (failed,) = pages.embed([product("Unspeakable", picture(0, url="black.png"))])
         assert [f.kind for f in failed.failures] == ["server_422", "model_error"]
-    assert embedder.images_embedded == 3
+    assert (embedder.images_embedded, embedder.texts_embedded) == (2, 2)
 
 
-def test_vectors_are_kept_for_so_many_files_and_texts_only(
+def test_after_a_failure_that_may_pass_a_later_page_tries_again(
+    pages: PageEmbedder, embedder: FussyEmbedder
+) -> None:
+    embedder.retryable = True
+    for tries in (1, 2):
+        same_page = pages.embed([product("", picture(0)), product("", picture(0))])
+        assert [[f.kind for f in item.failures] for item in same_page] == [["server_422"]] * 2
+        assert embedder.images_embedded == tries
+
+
+def test_nothing_holds_pixels_once_their_page_is_embedded_or_refused(
+    pages: PageEmbedder,
+) -> None:
+    page = [product("", picture(1)), product("", picture(0))]
+    pixels = [weakref.ref(p.pixels) for item in page for p in item.pictures]
+    good, refused = pages.embed(page)
+    assert good.image is not None
+    assert good.picture == PictureFile(url="1.png", content_hash="hash of 1")
+    assert [f.kind for f in refused.failures] == ["server_422"]
+    del page
+    assert [ref() for ref in pixels] == [None, None]
+
+
+def test_a_picture_whose_result_is_known_is_not_embedded_nor_is_its_copy(
+    pages: PageEmbedder, embedder: HashEmbedder
+) -> None:
+    (first, refused) = pages.embed([product("", picture(1)), product("", picture(0))])
+    results = [pages.picture_result(f"hash of {n}") for n in (1, 0, 2)]
+    np.testing.assert_array_equal(results[0], first.image)
+    assert results[1:] == [refused.failures[0], None]
+    good, bad = (
+        KnownPicture(file=picture(n).file, result=result)
+        for n, result in zip((5, 6), results[:2], strict=True)
+    )
+    before = embedder.images_embedded
+    items = pages.embed([product("", good), product("", bad), product("", picture(5, "copy.png"))])
+    assert embedder.images_embedded == before
+    for item in (items[0], items[2]):
+        np.testing.assert_array_equal(item.image, first.image)
+    assert items[1].failures == refused.failures
+
+
+def test_results_are_kept_for_so_many_files_and_texts_only(
     embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shelfsight.embedding.page_embedder.RECENT", 2)
+    monkeypatch.setattr("shelfsight.embedding.page_embedder.CACHED_TEXTS", 2)
     with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
         for title in ("Mug", "Cap", "Bag", "Cap", "Mug"):
             pages.embed([product(title)])
@@ -221,36 +267,3 @@ def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() 
     assert (embedder.images_embedded, embedder.texts_embedded) == (1, 1)
     for item in items:
         np.testing.assert_array_equal(item.combined, items[0].combined)
-    assert [p.pixels for p in (same, *copies)] == [None] * 3
-
-
-def test_a_picture_that_has_a_vector_from_another_page_by_now_is_not_embedded(
-    pages: PageEmbedder,
-) -> None:
-    """The second page shares one of its two equal pictures with the first, whose turn it is."""
-    known, shared = picture(1, "known.png"), picture(1, "shared.png")
-    pages.embed([product("Cap", known)])
-    held = Event()
-
-    class Held(FussyEmbedder):
-        def embed_images(self, pictures: list[Pixels]) -> list[Vector | Failure]:
-            assert held.wait(10)
-            return super().embed_images(pictures)
-
-    slow = Held()
-    with (
-        closing(PageEmbedder(slow, WeightedMean(Weights()), _ignore)) as others,
-        ThreadPoolExecutor(3) as threads,
-    ):
-        before = [
-            threads.submit(others.embed, [product("", picture(n))]) for n in (2, 3)
-        ]  # both threads of the pictures are busy
-        Event().wait(0.1)
-        first = threads.submit(others.embed, [product("", shared)])
-        Event().wait(0.1)
-        others.embed([product("", known, shared)])
-        held.set()
-        (item,) = first.result()
-        assert all(one.result() for one in before)
-    np.testing.assert_array_equal(item.image, known.vector)
-    assert slow.images_embedded == 2
