@@ -208,7 +208,7 @@ class Embed:
 
 
 def save(row: Row) -> Row:
-    image, text = (f"{model.name}@{model.revision}" for model in PAIRS["lite"])
+    image, text = (model.identity for model in PAIRS["lite"])
     with closing(Database(str(load().database_url))) as database:
         store = PostgresVectorStore(database, FUSION)
         saved = [

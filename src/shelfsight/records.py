@@ -193,12 +193,45 @@ class PictureFormat:
     resample: Literal["bilinear", "bicubic"]
 
 
+BRANCH = "main"
+"""The branch of a model's repository that is downloaded where no commit is named."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPair:
-    """Which two models made (or will make) a vector, as `name@revision`."""
+    """The identities of the two models that made (or will make) vectors; see `model_identity`."""
 
     image: str
     text: str
+
+    def accepts(self, stored: "ModelPair") -> bool:
+        """Whether vectors stored under these identities count as made by this pair."""
+        return stored.image in stored_identities(self.image) and (
+            stored.text in stored_identities(self.text)
+        )
+
+
+def model_identity(name: str, revision: str) -> str:
+    """Return `name@revision`, the identity stored with each vector; the name alone without one.
+
+    A revision is a commit of the model's repository, a hash of its files or a package's version.
+    """
+    return f"{name}@{revision}" if revision else name
+
+
+def model_name(identity: str) -> str:
+    """Return the name in an identity, without the revision."""
+    return identity.partition("@")[0]
+
+
+def stored_identities(identity: str) -> list[str]:
+    """Return the identities under which vectors of this model may be stored.
+
+    Besides its own that is `name@main`: older versions stored a model that was downloaded from a
+    branch under the name of the branch. Which commit that was is not known, so such vectors count
+    as those of any commit of the model, and an upgrade does not refuse them.
+    """
+    return [identity, model_identity(model_name(identity), BRANCH)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,6 +232,21 @@ def test_vectors_of_other_models_are_refused_before_the_first_write(shop: Shop) 
     shop.store.require(other, replace=True)
 
 
+def test_vectors_stored_under_a_branch_stay_whichever_commit_the_same_model_has_now(
+    shop: Shop,
+) -> None:
+    """Older versions stored `name@main`; the first run after an upgrade does not embed anew."""
+    commit = ModelPair(image=MODELS.image, text="words@0123456789abcdef")
+    shop.put(1, title="Mug", urls=("a.png",))
+    for page in shop.catalog.pages(EVERYTHING, 10):
+        of_branch = ModelPair(image=MODELS.image, text="words@main")
+        shop.store.save([embed(product) for product in page], of_branch)
+    shop.store.require(commit)
+    shop.search.require(commit)
+    with pytest.raises(ModelMismatchError):
+        shop.store.require(ModelPair(image=MODELS.image, text="letters@0123456789abcdef"))
+
+
 def cut_into(shop: Shop, size: int, limit: int | None = None) -> list[list[str]]:
     """The ids of the products of each range."""
     return [

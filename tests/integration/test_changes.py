@@ -72,6 +72,29 @@ def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
     assert len(due(database)) == 1
 
 
+def test_vectors_stored_under_a_branch_are_kept_by_a_commit_of_the_same_model(
+    database: Database,
+) -> None:
+    """Older versions stored `name@main`: an upgrade embeds nothing anew."""
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    commit = ModelPair(image="hashed-pixels@0123abcd", text="hashed-words@0123abcd")
+    change(
+        database,
+        """UPDATE "ProductEmbeddings" SET "ModelVersions" = "ModelVersions"
+             || '{"image": "hashed-pixels@main", "text": "hashed-words@main"}'""",
+    )
+    assert due(database, commit) == []
+    change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
+    (product,) = due(database, commit)
+    assert (product.needs_image, product.needs_text) == (False, True)
+    (stored,) = PostgresVectorStore(database, FUSION).save([embed(product)], commit)
+    assert stored.image is not None
+    ((versions,),) = rows(database, 'SELECT "ModelVersions" FROM "ProductEmbeddings"')
+    old = {"image": "hashed-pixels@main", "text": commit.text, "fusion": FUSION.name}
+    assert versions == old
+
+
 def test_attempts_go_on_counting_while_only_the_other_half_changes(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures={})

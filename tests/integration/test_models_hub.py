@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,12 +17,14 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from shelfsight.embedding.local import lite_graphs
-from shelfsight.embedding.local.hub import model_folder
+from shelfsight.embedding.local.hub import identity_without_download, model_folder
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
 from shelfsight.embedding.model_specs import HubFiles, TextSpec
 from shelfsight.errors import ModelError
+from shelfsight.records import BRANCH
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+LATER_COMMIT = "fedcba9876543210fedcba9876543210fedcba98"
 HUB = HubFiles(
     repository="someone/words",
     graph="onnx/model.onnx",
@@ -29,6 +33,7 @@ HUB = HubFiles(
 SPEC = TextSpec(
     name="words", revision=COMMIT, hub=HUB, width=30, max_tokens=8, pad_token=0, pooling="graph"
 )
+OF_BRANCH = replace(SPEC, revision=BRANCH)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,7 @@ class Hub(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), HubHandler)
         self.folder = folder
+        self.commit = COMMIT
         self.asked: list[str] = []
 
 
@@ -68,11 +74,13 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
-        path = self.path.partition("?")[0]
+        path = self.path.partition("?")[0].replace(f"/revision/{BRANCH}", f"/revision/{COMMIT}")
+        commit = self.server.commit
+        path = path.replace(COMMIT, commit)
         files = [file for file in self.server.folder.rglob("*") if file.is_file()]
-        if path == f"/api/models/{HUB.repository}/revision/{COMMIT}":
-            self.answer(json.dumps({"id": HUB.repository, "sha": COMMIT}).encode())
-        elif path == f"/api/models/{HUB.repository}/tree/{COMMIT}":
+        if path == f"/api/models/{HUB.repository}/revision/{commit}":
+            self.answer(json.dumps({"id": HUB.repository, "sha": commit}).encode())
+        elif path == f"/api/models/{HUB.repository}/tree/{commit}":
             listed = [
                 {
                     "type": "file",
@@ -83,8 +91,8 @@ class HubHandler(BaseHTTPRequestHandler):
                 for file in files
             ]
             self.answer(json.dumps(listed).encode())
-        elif path.startswith(f"/{HUB.repository}/resolve/{COMMIT}/"):
-            self.answer((self.server.folder / path.split(f"{COMMIT}/")[1]).read_bytes())
+        elif path.startswith(f"/{HUB.repository}/resolve/{commit}/"):
+            self.answer((self.server.folder / path.split(f"{commit}/")[1]).read_bytes())
         else:
             self.answer(b"{}", status=404)
 
@@ -92,7 +100,7 @@ class HubHandler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.server.commit)
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(body)
@@ -166,6 +174,35 @@ def test_a_file_the_repository_does_not_have_is_named(hub: Hub, repository: Path
     (hub.folder / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match=r"it has no tokenizer\.json"):
         model_folder(SPEC, HUB, None)
+
+
+def test_machines_that_downloaded_a_branch_on_different_days_store_different_identities(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    address = huggingface_hub.constants.ENDPOINT
+    assert identity_without_download(OF_BRANCH, None) is None
+    assert load_text(OF_BRANCH, None).spec.identity == f"words@{COMMIT}"
+    hub.commit = LATER_COMMIT
+    assert load_text(OF_BRANCH, None).spec.identity == f"words@{COMMIT}"  # the snapshot it has
+    asked = len(hub.asked)
+    assert identity_without_download(OF_BRANCH, None) == f"words@{COMMIT}"
+    assert len(hub.asked) == asked
+    use_hub(monkeypatch, address, tmp_path / "cache of another machine")
+    assert load_text(OF_BRANCH, None).spec.identity == f"words@{LATER_COMMIT}"
+
+
+def test_files_of_a_branch_in_your_folder_are_told_by_their_hash(repository: Path, tmp_path: Path):
+    assert identity_without_download(OF_BRANCH, tmp_path) is None
+    shutil.copytree(repository, tmp_path / "words")
+    identity = load_text(OF_BRANCH, tmp_path).spec.identity
+    assert re.fullmatch("words@sha256:[0-9a-f]{40}", identity)
+    assert identity_without_download(OF_BRANCH, tmp_path) == identity
+    (tmp_path / "words" / "pytorch_model.bin").write_bytes(b"not wanted either")
+    assert identity_without_download(OF_BRANCH, tmp_path) == identity
+    weights = tmp_path / "words" / "onnx" / "model.onnx_data"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert load_text(OF_BRANCH, tmp_path).spec.identity != identity
+    assert load_text(SPEC, tmp_path).spec.identity == f"words@{COMMIT}"
 
 
 def test_a_folder_of_yours_is_used_without_asking(repository: Path, tmp_path: Path):

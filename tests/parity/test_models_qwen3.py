@@ -17,7 +17,7 @@ from shelfsight.embedding.local import torch_model
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_text
 from shelfsight.embedding.model_specs import QWEN3, SIGLIP, for_torch
-from shelfsight.records import Failure
+from shelfsight.records import BRANCH, Failure
 from tests.parity import exported
 from tests.parity.conftest import Reference
 
@@ -65,7 +65,10 @@ def test_a_pair_from_a_folder_says_which_models_it_is(embedder: LocalEmbedder, b
     if backend is torch_model:
         image, text = for_torch(image), for_torch(text)
     assert embedder.models.image == f"{SIGLIP.name}@{image.revision}"
-    assert embedder.models.text == f"{QWEN3.name}@{text.revision}"
+    if text.revision == BRANCH:
+        assert embedder.models.text.startswith(f"{QWEN3.name}@sha256:")
+    else:
+        assert embedder.models.text == f"{QWEN3.name}@{text.revision}"
     assert embedder.picture_format == SIGLIP.picture
 
 

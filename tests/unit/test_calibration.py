@@ -79,10 +79,7 @@ def test_one_more_rival_makes_nothing_surer(scores: list[float], rival: float) -
 
 def test_the_lite_pair_is_measured_for_every_kind_of_query() -> None:
     image, text = PAIRS["lite"]
-    assert (
-        ModelPair(image=f"{image.name}@{image.revision}", text=f"{text.name}@{text.revision}")
-        == LITE
-    )
+    assert ModelPair(image=image.identity, text=text.identity) == LITE
     for kind in ("image", "text", "combined"):
         limits = thresholds(LITE, kind)
         assert limits is not UNMEASURED
@@ -90,7 +87,7 @@ def test_the_lite_pair_is_measured_for_every_kind_of_query() -> None:
 
 
 def test_models_that_nobody_measured_are_never_highly_sure() -> None:
-    pair = ModelPair(image=f"{SIGLIP.name}@{SIGLIP.revision}", text="qwen3-embedding-0.6b@main")
+    pair = ModelPair(image=SIGLIP.identity, text="qwen3-embedding-0.6b@main")
     for kind in ("image", "text", "combined"):
         limits = thresholds(pair, kind)
         assert sure(1.0, 0.2, 0.1, limits=limits) == ["medium", "low", "low"]

@@ -1,15 +1,23 @@
 """Which engine a backfill has."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from shelfsight import wiring
 from shelfsight.backfill.progress import choose
+from shelfsight.backfill.runs import Run
 from shelfsight.engines.cluster_options import Cluster
-from shelfsight.errors import EngineError
+from shelfsight.engines.ray_worker import Worker
+from shelfsight.errors import EngineError, ModelMismatchError
 from shelfsight.postgres.connection import Database
+from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
+from shelfsight.testing import MODELS
 
 
 def test_without_ray_it_is_said_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +34,16 @@ def test_without_ray_it_is_said_how_to_have_it(monkeypatch: pytest.MonkeyPatch) 
         opened,
     ):
         pass
+
+
+def test_a_worker_with_other_models_than_the_run_stores_nothing() -> None:
+    later = ModelPair(image=MODELS.image, text="hashed-words@a later commit")
+
+    @contextmanager
+    def open_pipeline(*_: object) -> Iterator[Any]:
+        yield SimpleNamespace(models=later)
+
+    worker = Worker(open_pipeline, 1)
+    assert worker.open() == later
+    with pytest.raises(ModelMismatchError, match="a later commit"):
+        worker.work(cast(Run, SimpleNamespace(models=MODELS)))

@@ -64,12 +64,12 @@ BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 -- A vector is made where the stored one is of other content or another model, and where there is
 -- none, unless that is because it failed and waits until it may be tried again.
 ({again} IS TRUE OR CASE WHEN e.{vector} IS NULL THEN {failed} IS NOT TRUE
-                    ELSE NOT {same} OR (e."ModelVersions" ->> {modality} <> {model}) IS TRUE END)
+                    ELSE NOT {same} OR (e."ModelVersions" ->> {modality} <> ALL({models}::text[])) IS TRUE END)
 
 -- name: has_image
 -- Whether a vector is stored of the pictures at the addresses as they are now, by this model.
 (e."ImageEmbedding" IS NOT NULL AND cardinality(source.urls) > 0 AND {same}
- AND (e."ModelVersions" ->> 'image' <> %(image_model)s) IS NOT TRUE)
+ AND (e."ModelVersions" ->> 'image' <> ALL(%(image_models)s::text[])) IS NOT TRUE)
 
 -- name: files
 -- What that vector is made of, by address. Of an older row it is known of the first file alone.

@@ -15,7 +15,7 @@ from shelfsight.catalog.selection import QUERIES, chosen, due, halves
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns
-from shelfsight.records import Due, ModelPair, PictureFile, Product, Selection
+from shelfsight.records import Due, ModelPair, PictureFile, Product, Selection, stored_identities
 
 WINDOW = 2_000
 """Products looked at by one statement of `pages`: few milliseconds, few megabytes."""
@@ -156,8 +156,8 @@ class PostgresCatalog:
         return statement, {
             **values,
             "images": self._images,
-            "image_model": models and models.image,
-            "text_model": models and models.text,
+            "image_models": models and stored_identities(models.image),
+            "text_models": models and stored_identities(models.text),
         }
 
     def _read(

@@ -80,8 +80,9 @@ def halves(selection: Selection) -> dict[str, sql.Composable]:
 
     `of_...` and `..._again` are conditions over a row of `"EmbeddingFailures"`, `needs_...` over a
     source row, what failed of it, and its row of `"ProductEmbeddings"`, if it has one. Their
-    parameters `image_model` and `text_model` are the models of the run, or None. `files` is what
-    a stored image is made of, where it need not be made anew whatever its pictures are.
+    parameters `image_models` and `text_models` are the `stored_identities` of the run's models, or
+    None. `files` is what a stored image is made of, where it need not be made anew whatever its
+    pictures are.
     """
     found = {
         **_half(selection, "image", part=_IMAGE_PART, stages=IMAGE_STAGES),
@@ -114,7 +115,7 @@ def _half(
         same=same("e"),
         vector=sql.Identifier(f"{modality.title()}Embedding"),
         modality=sql.Literal(modality),
-        model=sql.Placeholder(f"{modality}_model"),
+        models=sql.Placeholder(f"{modality}_models"),
     )
     is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
     return {

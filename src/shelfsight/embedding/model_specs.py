@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from shelfsight.embedding.wire import QUERY_INSTRUCTION
 from shelfsight.errors import ModelError
-from shelfsight.records import IMAGE_WIDTH, TEXT_WIDTH, PictureFormat
+from shelfsight.records import BRANCH, IMAGE_WIDTH, TEXT_WIDTH, PictureFormat, model_identity
 
 Device = Literal["cpu", "cuda"]
 
@@ -39,10 +39,11 @@ class TorchForm:
 class ImageSpec:
     """A model that takes pixels (n, 3, side, side), each value `(0..255 - mean) / deviation`.
 
-    `revision` is what is fetched and what is stored beside each vector. `hub` is None for a model
-    built from an installed package, `torch` for one that only ONNX Runtime runs. `width` is what
-    the graph gives, at most `column`. `output` names the graph's output (n, width); None means its
-    first.
+    `revision` is what is downloaded: a commit, or `BRANCH`. In a loaded model's row the commit that
+    was downloaded, or a hash of the files, stands for `BRANCH` (`hub.with_revision_of_files`).
+    `hub` is None for a model built from an installed package, `torch` for one that only ONNX
+    Runtime runs. `width` is what the graph gives, at most `column`. `output` names the graph's
+    output (n, width); None means its first.
     """
 
     name: str
@@ -55,6 +56,11 @@ class ImageSpec:
     output: str | None = None
     torch: TorchForm | None = None
     column: int = IMAGE_WIDTH
+
+    @property
+    def identity(self) -> str:
+        """As stored with each vector; see `records.model_identity`."""
+        return model_identity(self.name, self.revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +89,11 @@ class TextSpec:
     torch: TorchForm | None = None
     column: int = TEXT_WIDTH
 
+    @property
+    def identity(self) -> str:
+        """As stored with each vector; see `records.model_identity`."""
+        return model_identity(self.name, self.revision)
+
 
 SIGLIP = ImageSpec(
     name="siglip-base-patch16-224",
@@ -109,8 +120,7 @@ SIGLIP = ImageSpec(
 
 SIGLIP2 = ImageSpec(
     name="siglip2-base-patch16-224",
-    # A branch and not a commit: what it holds may change.
-    revision="main",
+    revision=BRANCH,
     hub=HubFiles(
         repository="onnx-community/siglip2-base-patch16-224-ONNX",
         graph="onnx/vision_model.onnx",
@@ -161,8 +171,7 @@ SIGLIP_TEXT = TextSpec(
 
 QWEN3 = TextSpec(
     name="qwen3-embedding-0.6b",
-    # A branch and not a commit: what it holds may change.
-    revision="main",
+    revision=BRANCH,
     hub=HubFiles(
         repository="Qdrant/Qwen3-Embedding-0.6B-onnx",
         graph="onnx/model.onnx",

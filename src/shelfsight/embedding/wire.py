@@ -11,7 +11,7 @@ import pybase64
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, PositiveInt
 
-from shelfsight.records import PictureFormat
+from shelfsight.records import PictureFormat, model_identity
 
 IMAGE_PATH = "/embed/image"
 TEXT_PATH = "/embed/text"
@@ -78,7 +78,7 @@ class ModelInfo(BaseModel):
     @property
     def identity(self) -> str:
         """As stored beside each vector: `name@revision`."""
-        return f"{self.name}@{self.revision}" if self.revision else self.name
+        return model_identity(self.name, self.revision)
 
     @property
     def picture_format(self) -> PictureFormat | None:

@@ -10,6 +10,7 @@ from shelfsight.backfill.pipeline import Pipeline, work_until_done
 from shelfsight.backfill.progress import LineProgress, Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Run
+from shelfsight.errors import ModelMismatchError
 from shelfsight.records import ModelPair
 
 OpenPipeline = Callable[[Progress, int], AbstractContextManager[Pipeline]]
@@ -48,6 +49,12 @@ class Worker:
         """
         if self._parts is None:
             raise RuntimeError("work before open")
+        if self._parts.models != run.models:
+            raise ModelMismatchError(
+                f"a worker has the models {self._parts.models.image} and {self._parts.models.text},"
+                f" but the run is by {run.models.image} and {run.models.text}: give all machines"
+                " of the cluster the same files"
+            )
         with self._opened:
             self._progress.start(run.left, run.job.batches(run.left))
             work_until_done(self._parts, run, Report(), self._progress, self._stop)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from shelfsight.fusion import NEGLIGIBLE
-from shelfsight.records import ModelPair, Vector
+from shelfsight.records import ModelPair, Vector, model_name
 from shelfsight.scan.matching import Centre, Means
 
 CENTRED = frozenset({"efficientnet-lite0"})
@@ -16,7 +16,7 @@ give recall@1 within 0.01 of each other on the groceries."""
 
 def helps(models: ModelPair) -> bool:
     """Whether image vectors of these models are compared after centring."""
-    return models.image.partition("@")[0] in CENTRED
+    return model_name(models.image) in CENTRED
 
 
 def centre_of(means: Means) -> Centre:

@@ -46,7 +46,7 @@ class MemoryStore:
         Raises:
             ModelMismatchError: other models made them.
         """
-        if self.rows and self.models not in (None, models) and not replace:
+        if self.rows and not self._fits(models) and not replace:
             raise ModelMismatchError(f"the store holds vectors of {self.models}")
 
     def save(
@@ -91,12 +91,15 @@ class MemoryStore:
             for stage, failed in failures.items()
         )
 
+    def _fits(self, models: ModelPair) -> bool:
+        return self.models is None or models.accepts(self.models)
+
     def _stays(self, product: Product, models: ModelPair) -> bool:
         """Whether all that was not needed is as it was."""
         if not product.unneeded_stages:
             return True
         return (
-            self.models in (None, models)
+            self._fits(models)
             and (product.needs_image or self.is_done(product, "image"))
             and (product.needs_text or self.is_done(product, "text"))
         )

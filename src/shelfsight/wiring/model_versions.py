@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ModelError
 from shelfsight.postgres.connection import Database
-from shelfsight.records import Due, ModelPair, Selection
+from shelfsight.records import Due, ModelPair, Selection, stored_identities
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import catalog
 
@@ -34,7 +34,7 @@ class VectorVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorVersions:
-    """What there is. `configured` are the models of the settings; None with a server."""
+    """What there is. `configured` are the models of the settings; None if not known here."""
 
     in_use: VectorVersion
     staged: VectorVersion | None
@@ -48,7 +48,9 @@ class VectorVersions:
         if ours is None:
             return ()
         return tuple(
-            one for one in self.in_use.made if one.model not in (None, getattr(ours, one.kind))
+            one
+            for one in self.in_use.made
+            if one.model not in (None, *stored_identities(getattr(ours, one.kind)))
         )
 
 
@@ -87,7 +89,11 @@ def _due(settings: Settings, database: Database) -> int:
 
 
 def _configured(settings: Settings) -> ModelPair | None:
-    """The models that a run in this process would have, without loading them."""
+    """The models that a run in this process would have, without loading them.
+
+    None where a model is an embedding server's, or its files are not here yet.
+    """
+    from shelfsight.embedding.local.hub import identity_without_download
     from shelfsight.embedding.model_specs import PAIRS, for_torch
 
     if settings.embedding_server_url is not None:
@@ -95,7 +101,11 @@ def _configured(settings: Settings) -> ModelPair | None:
     image, text = PAIRS[settings.models]
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)
-    return ModelPair(image=f"{image.name}@{image.revision}", text=f"{text.name}@{text.revision}")
+    image_identity = identity_without_download(image, settings.model_dir)
+    text_identity = identity_without_download(text, settings.model_dir)
+    if image_identity is None or text_identity is None:
+        return None
+    return ModelPair(image=image_identity, text=text_identity)
 
 
 def switch_models(

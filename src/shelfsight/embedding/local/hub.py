@@ -1,12 +1,15 @@
 """Where the files of a model come from: a folder of yours, the hub's cache, or the hub."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from shelfsight.embedding.model_specs import HubFiles, ImageSpec, TextSpec
+from shelfsight.embedding.model_specs import HubFiles, ImageSpec, Row, TextSpec
 from shelfsight.errors import ModelError
+from shelfsight.records import BRANCH, model_identity
 
 _REACH_TIMEOUT = 10.0
 """Seconds for the first question to the hub; a download itself may take long."""
@@ -26,7 +29,7 @@ def model_folder(spec: ImageSpec | TextSpec, hub: HubFiles, model_dir: Path | No
 
     """
     if model_dir is not None:
-        folder = model_dir.expanduser() / spec.name
+        folder = _folder_in(model_dir, spec)
         if missing := _missing(folder, hub):
             raise ModelError(
                 f"MODEL_DIR: {folder} lacks {', '.join(missing)} of {hub.repository}; "
@@ -37,12 +40,58 @@ def model_folder(spec: ImageSpec | TextSpec, hub: HubFiles, model_dir: Path | No
 
 
 def _cached(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path | None:
-    """Ask nobody: files of a pinned revision do not change."""
+    """Look in the cache alone: a snapshot, once downloaded, is used for ever."""
     try:
         folder = _snapshot(spec, hub, offline=True)
     except LocalEntryNotFoundError:
         return None
     return None if _missing(folder, hub) else folder
+
+
+def with_revision_of_files(spec: Row, hub: HubFiles, folder: Path, model_dir: Path | None) -> Row:
+    """Return the row with the revision of the files that `model_folder` found.
+
+    A row that names a commit keeps it. In place of `BRANCH` comes the commit of the hub's snapshot
+    or, of files in `model_dir`, `sha256:` and 40 hex digits of their hash. Hashing takes 2 to 5
+    seconds a gigabyte, each time the model is loaded.
+    """
+    if spec.revision != BRANCH:
+        return spec
+    return replace(spec, revision=_revision_of(hub, folder, model_dir))
+
+
+def identity_without_download(spec: ImageSpec | TextSpec, model_dir: Path | None) -> str | None:
+    """Return the identity that loading a model would give; None where it must be downloaded first.
+
+    None, too, where `model_dir` lacks its files.
+    """
+    if spec.hub is None or spec.revision != BRANCH:
+        return spec.identity
+    if model_dir is None:
+        folder = _cached(spec, spec.hub)
+    else:
+        own = _folder_in(model_dir, spec)
+        folder = None if _missing(own, spec.hub) else own
+    if folder is None:
+        return None
+    return model_identity(spec.name, _revision_of(spec.hub, folder, model_dir))
+
+
+def _revision_of(hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
+    # The hub's cache names the folder of a snapshot after its commit.
+    return folder.name if model_dir is None else _hash_of_files(folder, hub)
+
+
+def _hash_of_files(folder: Path, hub: HubFiles) -> str:
+    total = hashlib.sha256()
+    for name in sorted((hub.graph, *hub.others)):
+        with (folder / name).open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{total.hexdigest()[:40]}"
+
+
+def _folder_in(model_dir: Path, spec: ImageSpec | TextSpec) -> Path:
+    return model_dir.expanduser() / spec.name
 
 
 def files_to_download(spec: ImageSpec | TextSpec) -> list[str]:

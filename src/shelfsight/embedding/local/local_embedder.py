@@ -17,10 +17,7 @@ class LocalEmbedder:
     @property
     def models(self) -> ModelPair:
         """Which models these are."""
-        image, text = self.image.spec, self.text.spec
-        return ModelPair(
-            image=f"{image.name}@{image.revision}", text=f"{text.name}@{text.revision}"
-        )
+        return ModelPair(image=self.image.spec.identity, text=self.text.spec.identity)
 
     @property
     def picture_format(self) -> PictureFormat:

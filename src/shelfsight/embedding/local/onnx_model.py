@@ -5,7 +5,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from shelfsight.embedding.local import lite_graphs, lite_weights
-from shelfsight.embedding.local.hub import model_folder
+from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.session import Session
@@ -40,7 +40,9 @@ def load_image(
     if spec.hub is None:
         graph: bytes | Path = lite_graphs.efficientnet_lite0()
     else:
-        graph = model_folder(spec, spec.hub, model_dir) / spec.hub.graph
+        folder = model_folder(spec, spec.hub, model_dir)
+        graph = folder / spec.hub.graph
+        spec = with_revision_of_files(spec, spec.hub, folder, model_dir)
     session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
     return ImageModel(spec, session)
 
@@ -56,5 +58,6 @@ def load_text(
     else:
         folder = model_folder(spec, spec.hub, model_dir)
         graph, tokenizer = folder / spec.hub.graph, read_tokenizer(spec, folder)
+        spec = with_revision_of_files(spec, spec.hub, folder, model_dir)
     session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
     return TextModel(spec, session, tokenizer)

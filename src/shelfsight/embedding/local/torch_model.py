@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 
 from shelfsight.embedding.local.graph import RunError
-from shelfsight.embedding.local.hub import model_folder
+from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
@@ -53,7 +53,9 @@ def load_image(
 ) -> ImageModel:
     """Load one image model; see `open_pair`."""
     row = for_torch(spec)
-    folder = model_folder(row, torch_form(spec).hub, model_dir)
+    hub = torch_form(spec).hub
+    folder = model_folder(row, hub, model_dir)
+    row = with_revision_of_files(row, hub, folder, model_dir)
     _compute_with(threads)
     return ImageModel(row, TorchGraph(row, folder, device=device, dtype=DTYPES[device]))
 
@@ -63,7 +65,9 @@ def load_text(
 ) -> TextModel:
     """Load one text model; see `open_pair`."""
     row = for_torch(spec)
-    folder = model_folder(row, torch_form(spec).hub, model_dir)
+    hub = torch_form(spec).hub
+    folder = model_folder(row, hub, model_dir)
+    row = with_revision_of_files(row, hub, folder, model_dir)
     _compute_with(threads)
     graph = TorchGraph(row, folder, device=device, dtype=DTYPES[device])
     return TextModel(row, graph, read_tokenizer(row, folder))

@@ -96,7 +96,7 @@ class RemoteEmbedder:
         model = load_image_model()
         self.picture_format = model.spec.picture
         self._embed_images = model.embed
-        return f"{model.spec.name}@{model.spec.revision}"
+        return model.spec.identity
 
     def _send_images(self, client: ModelClient, pictures: Sequence[Pixels]) -> Results:
         batches = (list(map(self._sendable, batch)) for batch in self._divided(pictures))

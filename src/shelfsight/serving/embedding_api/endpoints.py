@@ -20,6 +20,7 @@ from shelfsight.embedding.wire import (
     ImageRequest,
     TextRequest,
 )
+from shelfsight.records import stored_identities
 from shelfsight.serving import request_body
 from shelfsight.serving.embedding_api import answers
 from shelfsight.serving.embedding_api.dynamic_batching import Result
@@ -82,7 +83,7 @@ class Endpoints:
             outcome = await (self._pictures(items) if image else self._texts(items, None))
             results = answers.shorten(outcome.results, width)
             response = answers.openai_response(
-                results, sent.encoding_format, model=_identity(spec), tokens=outcome.tokens
+                results, sent.encoding_format, model=spec.identity, tokens=outcome.tokens
             )
             return answers.json_answer(response, answers.status_of(results))
 
@@ -158,15 +159,11 @@ def _embed_answer(
     began: float,
 ) -> Response:
     response = answers.embed_response(
-        outcome.results, sent.encoding_format, dimension=spec.column, model=_identity(spec)
+        outcome.results, sent.encoding_format, dimension=spec.column, model=spec.identity
     )
     response.usage = usage
     response.processing_time_ms = round(1000 * (perf_counter() - began), 3)
     return answers.json_answer(response, answers.status_of(outcome.results))
-
-
-def _identity(spec: ModelSpec) -> str:
-    return f"{spec.name}@{spec.revision}"
 
 
 def _check_some(items: Sequence[str]) -> None:
@@ -175,7 +172,7 @@ def _check_some(items: Sequence[str]) -> None:
 
 
 def _check_model(asked: str | None, spec: ModelSpec) -> None:
-    if asked not in (None, spec.name, _identity(spec)):
+    if asked not in (None, spec.name, *stored_identities(spec.identity)):
         raise ModelUnknownError(
             "model_not_found", f"this server has no such model for this; it has {spec.name}"
         )

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from shelfsight.ports import Fusion
 from shelfsight.postgres.connection import Connection
-from shelfsight.records import TEXT_STAGES, EmbeddedProduct, ModelPair, Vector
+from shelfsight.records import TEXT_STAGES, EmbeddedProduct, ModelPair, Vector, stored_identities
 from shelfsight.storage.vectors.queries import QUERIES
 
 
@@ -30,7 +30,7 @@ class _Half:
         """Whether nothing of this content is to be made now."""
         if self.vector is None:
             return content in self.failed
-        return self.content == content and self.model in (None, model)
+        return self.content == content and self.model in (None, *stored_identities(model))
 
 
 _Halves = tuple[_Half, _Half]

@@ -2,7 +2,7 @@
 
 from shelfsight.errors import ModelMismatchError
 from shelfsight.postgres.connection import Connection, Transactions
-from shelfsight.records import ModelPair
+from shelfsight.records import ModelPair, stored_identities
 from shelfsight.storage import schema
 from shelfsight.storage.vectors.queries import QUERIES
 
@@ -12,7 +12,11 @@ Stored = tuple[str | None, str | None, int]
 
 def fits(stored: Stored, models: ModelPair) -> bool:
     """Whether these models may have made those rows."""
-    return stored[0] in (None, models.image) and stored[1] in (None, models.text)
+    image, text, _ = stored
+    return image in (None, *stored_identities(models.image)) and text in (
+        None,
+        *stored_identities(models.text),
+    )
 
 
 def refuse_others(database: Transactions, models: ModelPair) -> int:

@@ -12,7 +12,15 @@ from shelfsight.errors import SchemaError
 from shelfsight.ports import Fusion
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, copy_rows
-from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, EmbeddedProduct, ModelPair, Stage, Vector
+from shelfsight.records import (
+    IMAGE_STAGES,
+    TEXT_STAGES,
+    EmbeddedProduct,
+    ModelPair,
+    Stage,
+    Vector,
+    stored_identities,
+)
 from shelfsight.storage import schema
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, counted
 from shelfsight.storage.vectors.copy import bulk_copy, types_of
@@ -79,7 +87,10 @@ class PostgresVectorStore:
         """
         types, upsert = self._straight, self._upsert
         id_type = self._id_type()
-        values = {"image_model": models.image, "text_model": models.text}
+        values = {
+            "image_models": stored_identities(models.image),
+            "text_models": stored_identities(models.text),
+        }
 
         def work(connection: Connection) -> list[EmbeddedProduct]:
             self._table = lock_table(connection, self._table)

@@ -52,11 +52,11 @@ WITH kept AS (
     s.image_state = 'kept' OR s.image IS NULL AND s.image_state = 'failed'
       AND e."ImageEmbedding" IS NOT NULL
       AND coalesce(split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2), true)
-      AND coalesce(e."ModelVersions" ->> 'image' = %(image_model)s, true) AS keep_image,
+      AND coalesce(e."ModelVersions" ->> 'image' = ANY(%(image_models)s), true) AS keep_image,
     s.text_state = 'kept' OR s.text IS NULL AND s.text_state = 'failed'
       AND e."TextEmbedding" IS NOT NULL
       AND coalesce(split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1), true)
-      AND coalesce(e."ModelVersions" ->> 'text' = %(text_model)s, true) AS keep_text,
+      AND coalesce(e."ModelVersions" ->> 'text' = ANY(%(text_models)s), true) AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
     e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
     e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
