@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
@@ -568,6 +568,41 @@ def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher
             waiting.result(10)
     fetcher.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "pictures"]
+    with pytest.raises(CancelledError):
+        get(fetcher, url)
+
+
+def test_closing_breaks_off_a_page_whose_thread_has_only_just_begun_it(
+    make_fetcher, site, monkeypatch
+) -> None:
+    fetcher = make_fetcher(Limits())
+    asked, broken_off = threading.Event(), threading.Event()
+
+    async def ask(request: web.Request) -> web.Response:
+        asked.set()
+        try:
+            return await never(request)
+        finally:
+            broken_off.set()
+
+    url = site.serve("/mug.png", ask)
+    begin = BlockingPortal.start_task_soon
+
+    def held_up(portal: BlockingPortal, *task) -> Future:
+        """Return late in the thread that fetches: once closing has done what it does without it."""
+        future = begin(portal, *task)
+        if threading.current_thread().name.startswith("fetches"):
+            assert asked.wait(10)
+            broken_off.wait(0.5)
+        return future
+
+    monkeypatch.setattr(BlockingPortal, "start_task_soon", held_up)
+    with ThreadPoolExecutor(1, thread_name_prefix="fetches") as pool:
+        waiting = pool.submit(get, fetcher, url)
+        assert asked.wait(10)
+        fetcher.close()
+        with pytest.raises(CancelledError):
+            waiting.result(10)
 
 
 def test_a_bug_is_raised_as_it_is(fetcher, site, monkeypatch) -> None:
