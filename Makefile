@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-ray test-browser bench bench-quick clean
+.PHONY: demo demo-server serve-demo test test-fast torture check test-parity test-deploy test-ray test-browser bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
@@ -39,9 +39,15 @@ ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
 TESTS += tests/pooler
 endif
 
+# In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/dev.done ## every test, against a real Postgres
-	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(PYTEST) $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
+
+test-fast: $(VENV)/dev.done ## the unit and contract tests: under a minute
+	$(PYTEST) tests/unit tests/contract
 
 torture: $(VENV)/dev.done ## four workers on 5,000 products, of which thirty mishaps befall some; prints its seed
 	$(VENV)/bin/python -m tests.end_to_end.torture

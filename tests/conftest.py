@@ -1,5 +1,6 @@
 """A real Postgres for every test that asks for a database, and a fresh database for each."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -19,6 +20,20 @@ NUMBERS = count(1)
 # A deadline would be a timed assertion: it fails on a busy machine.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends this process and what it starts also where it was started to ignore that.
+
+    `nohup make test &` in a script is: whatever is started inherits that SIGINT is ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

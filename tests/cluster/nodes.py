@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.end_to_end.command import PATIENCE
+from tests.free_port import free_port
 
 QUIET = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
 """What every process of the cluster has in its environment, and whoever asks it."""
@@ -18,9 +18,7 @@ QUIET = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_
 @contextmanager
 def cluster(folder: Path, nodes: int) -> Iterator[str]:
     """Start so many nodes; gives the address of the first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     address = f"127.0.0.1:{port}"
     with ExitStack() as running:
         head = ("--head", f"--port={port}", "--include-dashboard=false")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shelfsight.serving.listen import bind
 from tests.deploy.recorder import Recorder, recording
+from tests.free_port import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -46,8 +46,7 @@ def deploy(home: Path, **chosen: str) -> Deployed:
 
 
 async def _deploy(home: Path, chosen: dict[str, str]) -> Deployed:
-    with bind("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MODAL_")}
     environ |= {
         "HOME": str(home),

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from hashlib import sha256
@@ -37,7 +37,8 @@ from shelfsight.records import (
 )
 
 FORMAT = PictureFormat(side=16, resample="bicubic")
-QUICK = Limits(connect=0.5, read=0.5, total=2, retry_pause=0, max_bytes=100_000)
+PATIENT = Limits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
+"""For hosts that answer: a busy machine may take its time."""
 
 # For localhost and 127.0.0.1, signed by itself, made for these tests and used nowhere else.
 CERTIFICATE = """\
@@ -141,7 +142,7 @@ def site(portal, closing: ExitStack) -> Site:
 
 @pytest.fixture
 def make_fetcher(closing: ExitStack) -> Callable[..., PictureFetcher]:
-    def make(limits: Limits = QUICK, **config) -> PictureFetcher:
+    def make(limits: Limits = PATIENT, **config) -> PictureFetcher:
         config.setdefault("private_hosts", frozenset({"127.0.0.1"}))
         fetcher = PictureFetcher(FORMAT, FetchConfig(**config), limits)
         closing.callback(fetcher.close)
@@ -340,7 +341,7 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 
 
 def test_a_server_that_is_silent_or_only_drips_is_given_up(make_fetcher, site) -> None:
-    fetcher = make_fetcher(Limits(read=0.1, total=0.3))
+    fetcher = make_fetcher(Limits(read=0.1, total=0.3, probe=0.3))
     for found in (
         failure(fetcher, site.serve("/silent.png", never)),
         failure(fetcher, site.serve("/dripping.png", dripping)),
@@ -372,7 +373,7 @@ def test_what_is_too_large_is_given_up_by_its_announcement_or_on_the_way(fetcher
 def test_bytes_are_counted_as_they_are_after_unpacking(fetcher, site) -> None:
     bomb = gzip.compress(bytes(50_000_000))
     url = site.page("/bomb.png", body=bomb, Content_Encoding="gzip")
-    assert len(bomb) < QUICK.max_bytes
+    assert len(bomb) < PATIENT.max_bytes
     assert kind(fetcher, url) == "too_large"
     packed = site.page("/mug.png", body=gzip.compress(PNG), Content_Encoding="gzip")
     assert get(fetcher, packed).pictures
@@ -458,7 +459,7 @@ def test_a_name_that_turns_from_public_to_loopback_gains_nothing(
 ) -> None:
     names = Names([UNUSED], ["127.0.0.1"])
     monkeypatch.setattr(socket, "getaddrinfo", names)
-    fetcher = make_fetcher(private_hosts=frozenset())
+    fetcher = make_fetcher(replace(PATIENT, connect=0.5), private_hosts=frozenset())
     assert kind(fetcher, "http://rebinding.example/mug.png") in {"connection_failed", "timeout"}
     assert names.asked == 1
     assert {address[0] for address in connects} == {UNUSED}
@@ -515,12 +516,12 @@ def test_a_server_without_tls_is_a_failure(fetcher, site) -> None:
 
 def test_many_are_fetched_at_once_but_no_more_than_the_limit_of_a_host(make_fetcher, site) -> None:
     full = asyncio.Event()
-    fetcher = make_fetcher(replace(QUICK, per_host=3))
+    fetcher = make_fetcher(replace(PATIENT, per_host=3))
 
     async def wait_for_others(_: web.Request) -> web.Response:
         if site.busy == 3:
             full.set()
-        await asyncio.wait_for(full.wait(), 5)
+        await asyncio.wait_for(full.wait(), 30)
         return web.Response(body=PNG)
 
     urls = [site.serve(f"/{n}.png", wait_for_others) for n in range(24)]
@@ -568,6 +569,41 @@ def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher
             waiting.result(10)
     fetcher.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "pictures"]
+    with pytest.raises(CancelledError):
+        get(fetcher, url)
+
+
+def test_closing_breaks_off_a_page_whose_thread_has_only_just_begun_it(
+    make_fetcher, site, monkeypatch
+) -> None:
+    fetcher = make_fetcher(Limits())
+    asked, broken_off = threading.Event(), threading.Event()
+
+    async def ask(request: web.Request) -> web.Response:
+        asked.set()
+        try:
+            return await never(request)
+        finally:
+            broken_off.set()
+
+    url = site.serve("/mug.png", ask)
+    begin = BlockingPortal.start_task_soon
+
+    def held_up(portal: BlockingPortal, *task) -> Future:
+        """Return late in the thread that fetches: once closing has done what it does without it."""
+        future = begin(portal, *task)
+        if threading.current_thread().name.startswith("fetches"):
+            assert asked.wait(10)
+            broken_off.wait(0.5)
+        return future
+
+    monkeypatch.setattr(BlockingPortal, "start_task_soon", held_up)
+    with ThreadPoolExecutor(1, thread_name_prefix="fetches") as pool:
+        waiting = pool.submit(get, fetcher, url)
+        assert asked.wait(10)
+        fetcher.close()
+        with pytest.raises(CancelledError):
+            waiting.result(10)
 
 
 def test_a_bug_is_raised_as_it_is(fetcher, site, monkeypatch) -> None:

@@ -103,6 +103,11 @@ class Watch:
             assert time.monotonic() < end and not self._errors, (self.heard.said, self._errors)
             time.sleep(0.02)
 
+    def wait_until_ended(self) -> None:
+        """Wait until it has ended by itself."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+
     def wait_until_idle(self) -> None:
         """Wait until it has caught up."""
         assert self.heard.idle.wait(PATIENCE), self._errors
@@ -373,8 +378,9 @@ def test_while_a_backfill_is_at_work_what_is_due_is_left_to_it(database: Databas
 
 def test_a_database_without_the_queue_is_named(database: Database) -> None:
     run(database, 'DROP TABLE "EmbeddingQueue"')
-    with pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init"), Watch(database.url):
-        time.sleep(1)
+    missing = pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init")
+    with missing, Watch(database.url) as watched:
+        watched.wait_until_ended()
 
 
 def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:

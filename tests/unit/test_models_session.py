@@ -1,11 +1,12 @@
 """A model that is not what its row says is refused; an item it cannot take fails alone."""
 
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import onnxruntime
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -104,9 +105,20 @@ def test_cuda_without_a_build_for_it_is_an_error_that_says_what_to_install():
 def test_a_graph_that_ends_up_on_the_cpu_is_an_error(monkeypatch: pytest.MonkeyPatch):
     """As with a build for CUDA where its libraries, or the GPU, are missing."""
     claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: claimed)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: claimed)
     with pytest.raises(ModelError, match="DEVICE=cuda: ONNX Runtime has put words on the CPU"):
         means(device="cuda")
+
+
+def test_onnx_runtime_tells_nobody_of_the_models_it_opens(tmp_path: Path):
+    """As it is loaded it makes an id of the machine and a file of what it is about to send."""
+    code = """
+from shelfsight.embedding.local.onnx_model import open_pair
+open_pair("lite", model_dir=None)
+"""
+    # Without what the tests' environment has: ONNX Runtime is silent by itself where it sees CI.
+    subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
 
 
 def test_a_model_says_where_it_runs_and_how_much_at_once():

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from threading import Event
+from threading import Condition, Event, current_thread, main_thread
 
 import numpy as np
 import pytest
 
+from shelfsight.embedding import page_embedder as page_module
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean, combine, mean_of
 from shelfsight.records import (
@@ -44,6 +45,35 @@ def embedder() -> HashEmbedder:
 def pages(embedder: HashEmbedder) -> Iterator[PageEmbedder]:
     with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
         yield pages
+
+
+class Begun:
+    """The threads that have begun a page and wait for its results; not the main one."""
+
+    def __init__(self) -> None:
+        self._threads: set[object] = set()
+        self._more = Condition()
+
+    def note(self) -> None:
+        with self._more:
+            self._threads |= {current_thread()} - {main_thread()}
+            self._more.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        with self._more:
+            assert self._more.wait_for(lambda: len(self._threads) >= count, 30)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Begun:
+    begun, results = Begun(), page_module._results
+
+    def noted(futures: list) -> dict:
+        begun.note()
+        return results(futures)
+
+    monkeypatch.setattr(page_module, "_results", noted)
+    return begun
 
 
 def _ignore(_products: int) -> None:
@@ -192,18 +222,18 @@ def test_progress_hears_of_every_product() -> None:
     assert [item.product.title for item in items] == [f"Mug {n}" for n in range(50)]
 
 
-def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() -> None:
+def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once(begun: Begun) -> None:
     class Meeting(HashEmbedder):
         """Has the first picture, and the first text, under way until all pages are there."""
 
         def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-            assert all_there.wait(10)
+            assert all_there.wait(30)
             return super().embed_images(pictures)
 
         def embed_texts(
             self, texts: Sequence[str], *, query: bool = False
         ) -> list[Vector | Failure]:
-            assert all_there.wait(10)
+            assert all_there.wait(30)
             return super().embed_texts(texts, query=query)
 
     all_there = Event()
@@ -215,7 +245,7 @@ def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() 
         ThreadPoolExecutor(len(asked)) as threads,
     ):
         futures = [threads.submit(pages.embed, page) for page in asked]
-        Event().wait(0.2)
+        begun.wait_for(len(asked))
         all_there.set()
         items = [future.result()[0] for future in futures]
     assert (embedder.images_embedded, embedder.texts_embedded) == (1, 1)
@@ -225,7 +255,7 @@ def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() 
 
 
 def test_a_picture_that_has_a_vector_from_another_page_by_now_is_not_embedded(
-    pages: PageEmbedder,
+    pages: PageEmbedder, begun: Begun
 ) -> None:
     """The second page shares one of its two equal pictures with the first, whose turn it is."""
     known, shared = picture(1, "known.png"), picture(1, "shared.png")
@@ -234,7 +264,7 @@ def test_a_picture_that_has_a_vector_from_another_page_by_now_is_not_embedded(
 
     class Held(FussyEmbedder):
         def embed_images(self, pictures: list[Pixels]) -> list[Vector | Failure]:
-            assert held.wait(10)
+            assert held.wait(30)
             return super().embed_images(pictures)
 
     slow = Held()
@@ -245,9 +275,9 @@ def test_a_picture_that_has_a_vector_from_another_page_by_now_is_not_embedded(
         before = [
             threads.submit(others.embed, [product("", picture(n))]) for n in (2, 3)
         ]  # both threads of the pictures are busy
-        Event().wait(0.1)
+        begun.wait_for(2)
         first = threads.submit(others.embed, [product("", shared)])
-        Event().wait(0.1)
+        begun.wait_for(3)
         others.embed([product("", known, shared)])
         held.set()
         (item,) = first.result()

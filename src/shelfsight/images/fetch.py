@@ -4,12 +4,13 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
@@ -63,6 +64,8 @@ class PictureFetcher:
         self._recent: OrderedDict[str, Outcome] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[FetchedProduct]]] = set()
+        self._is_closing = False
+        self._beginning = Lock()
         decoders = os.cpu_count() or 1
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._decoding = asyncio.Semaphore(2 * decoders)
@@ -80,10 +83,15 @@ class PictureFetcher:
 
         One whose image is not needed comes without, and one whose stored image stays, too: then
         it is not needed any more. Blocks until all are there. If another thread closes meanwhile,
-        it raises `concurrent.futures.CancelledError`.
+        or has closed, it raises `concurrent.futures.CancelledError`.
         """
-        future = self._portal.start_task_soon(self._fetch, page)
-        self._pages.add(future)
+        # If closing did not know of a page that has begun, that would not be broken off: it would
+        # end with failures, those of the connections that closing has closed.
+        with self._beginning:
+            if self._is_closing:
+                raise CancelledError
+            future = self._portal.start_task_soon(self._fetch, page)
+            self._pages.add(future)
         try:
             return future.result()
         finally:
@@ -94,6 +102,8 @@ class PictureFetcher:
         self._open.close()
 
     def _cancel(self) -> None:
+        with self._beginning:
+            self._is_closing = True
         for page in tuple(self._pages):
             page.cancel()
 
