@@ -22,7 +22,7 @@ from threading import Event
 
 import numpy as np
 
-from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import LineProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -33,9 +33,9 @@ from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import (
     Failure,
+    FetchedProduct,
     ModelPair,
     Picture,
-    Pictured,
     PictureFormat,
     Pixels,
     Product,
@@ -78,8 +78,8 @@ class OwnPictures:
     def __init__(self) -> None:
         self._pixels = np.zeros((8, 8, 3), np.uint8)
 
-    def fetch(self, page: Sequence[Product]) -> list[Pictured]:
-        return [Pictured(product=item, pictures=(self._picture(item),)) for item in page]
+    def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
+        return [FetchedProduct(product=item, pictures=(self._picture(item),)) for item in page]
 
     def close(self) -> None:
         pass
@@ -168,7 +168,7 @@ def run(url: str, batch_size: int) -> None:
         closing(Database(url)) as writing,
         closing(PageEmbedder(embedder, fusion, progress.embedded)) as pages,
     ):
-        parts = Parts(
+        pipeline = Pipeline(
             catalog=PostgresCatalog(reading),
             fetcher=OwnPictures(),
             embed=pages.embed,
@@ -178,7 +178,7 @@ def run(url: str, batch_size: int) -> None:
         )
         job = Job(selection=Selection(), batch_size=batch_size, max_batches=0)
         start = time.perf_counter()
-        backfill(parts, job, report, progress, Event())
+        backfill(pipeline, job, report, progress, Event())
         seconds = time.perf_counter() - start
     print(json.dumps({"seconds": seconds, "peak": peak_bytes(), "embedded": report.embedded}))
 

@@ -243,8 +243,8 @@ def bomb() -> bytes:
 
     header = struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes((1 + 20_000 // 8) * 20_000))
-    parts = chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    pipeline = chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(pipeline)
 
 
 if __name__ == "__main__":

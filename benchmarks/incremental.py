@@ -23,7 +23,7 @@ from benchmarks.backfill_overhead import InstantEmbedder, OwnPictures, fill, uni
 from psycopg.sql import SQL
 from psycopg.types.json import Jsonb
 
-from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import LineProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -32,7 +32,7 @@ from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database, copy_rows
-from shelfsight.records import Failure, Pictured, Pixels, Product, Selection, Vector, Weights
+from shelfsight.records import Failure, FetchedProduct, Pixels, Product, Selection, Vector, Weights
 from shelfsight.storage import schema
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -84,11 +84,11 @@ class NeededPictures(OwnPictures):
         super().__init__()
         self.fetched = 0
 
-    def fetch(self, page: Sequence[Product]) -> list[Pictured]:
+    def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         needed = [product for product in page if product.needs_image]
         self.fetched += len(needed)
-        pictured = {item.product.id: item for item in super().fetch(needed)}
-        return [pictured.get(item.id) or Pictured(product=item) for item in page]
+        fetched = {item.product.id: item for item in super().fetch(needed)}
+        return [fetched.get(item.id) or FetchedProduct(product=item) for item in page]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +205,7 @@ def run(database: Database, batch_size: int, weights: Weights | None = None) -> 
         closing(Database(database.url)) as writing,
         closing(PageEmbedder(embedder, fusion, progress.embedded)) as pages,
     ):
-        parts = Parts(
+        pipeline = Pipeline(
             catalog=PostgresCatalog(reading, models=embedder.models),
             fetcher=fetcher,
             embed=pages.embed,
@@ -215,7 +215,7 @@ def run(database: Database, batch_size: int, weights: Weights | None = None) -> 
         )
         job = Job(selection=Selection(), batch_size=batch_size, max_batches=0)
         start = time.perf_counter()
-        backfill(parts, job, report, progress, Event())
+        backfill(pipeline, job, report, progress, Event())
         seconds = time.perf_counter() - start
     return Done(
         seconds=seconds,

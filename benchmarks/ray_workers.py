@@ -168,16 +168,16 @@ def by_ray_data(workers: int) -> float:
     ray.init("local", num_cpus=CORES + workers, log_to_driver=False, include_dashboard=False)
     DataContext.get_current().enable_progress_bars = False
     catalog = wiring.catalog(load(), Database(str(load().database_url)))
-    cut = catalog.cut(JOB.selection, JOB.grain)
-    leases = ray.data.from_items([{"lease": pickle.dumps(one)} for one in cut.ranges])
+    partition = catalog.partition(JOB.selection, JOB.grain)
+    leases = ray.data.from_items([{"lease": pickle.dumps(one)} for one in partition.ranges])
     embedded = (
         leases.map_batches(read, batch_size=1)
         .map_batches(fetch, batch_size=1)
         .map_batches(Embed, batch_size=1, compute=ActorPoolStrategy(size=workers))
     )
     rows = embedded.map_batches(save, batch_size=1).take_all()
-    if sum(row["products"] for row in rows) != cut.due:
-        raise RuntimeError(f"Ray Data: {cut.due} products were due, {len(rows)} pages came")
+    if sum(row["products"] for row in rows) != partition.due:
+        raise RuntimeError(f"Ray Data: {partition.due} products were due, {len(rows)} pages came")
     return time.time() - min(row["loaded"] for row in rows)
 
 

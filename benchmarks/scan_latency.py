@@ -38,7 +38,7 @@ from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.fusion import WeightedMean
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import Embedded, Product, Weights
+from shelfsight.records import EmbeddedProduct, Product, Weights
 from shelfsight.storage import schema
 from shelfsight.storage.vectors.store import PostgresVectorStore
 
@@ -130,7 +130,7 @@ def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products:
         ids = [str(uuid4()) for _ in chosen]
         database.run(lambda connection, ids=ids: insert(connection, ids))
         page = [
-            Embedded(
+            EmbeddedProduct(
                 product=Product(id=id_, title=id_, source_hash="a:b", is_new=True),
                 image=image,
                 text=text,

@@ -33,7 +33,7 @@ from shelfsight.engines import local
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Failure, Pixels, Selection, Vector
-from shelfsight.scan.matching import Filters, Found, Options, Question
+from shelfsight.scan.matching import Filters, ScanOptions, ScanQuery, ScanResult
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
 
@@ -56,7 +56,7 @@ ABSENTS = np.arange(0.1, 0.8, 0.02)
 class Asked:
     """A question and the SKUs that are right; `fitted` says whether its half was fitted on."""
 
-    question: Question
+    scan_query: ScanQuery
     right: frozenset[str]
     fitted: bool
 
@@ -93,8 +93,8 @@ def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embed
         wiring.open_database(settings) as database,
         wiring.open_embedder(settings, print) as embedder,
     ):
-        with wiring.open_parts(settings, database, embedder, progress) as parts:
-            local.run(parts, job, report, progress)
+        with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+            local.run(pipeline, job, report, progress)
         progress.finish(report)
         yield database, Remembering(embedder)
 
@@ -139,15 +139,15 @@ def questions(settings: Settings, folder: Path, embedder: Embedder) -> dict[str,
     texts = [row["category"] for row in photos]
     return {
         "photo only": [
-            Asked(Question(photos=(photo,)), sku, fitted)
+            Asked(ScanQuery(photos=(photo,)), sku, fitted)
             for photo, sku, fitted in zip(views, one, halves, strict=True)
         ],
         "photo and category": [
-            Asked(Question(photos=(photo,), text=text), sku, fitted)
+            Asked(ScanQuery(photos=(photo,), text=text), sku, fitted)
             for photo, text, sku, fitted in zip(views, texts, one, halves, strict=True)
         ],
         "category only": [
-            Asked(Question(text=word), skus, fitted)
+            Asked(ScanQuery(text=word), skus, fitted)
             for (word, skus), fitted in zip(categories.items(), words, strict=True)
         ],
     }
@@ -173,8 +173,11 @@ class Bench:
 
     def measure(self, asked: Sequence[Asked]) -> None:
         """Print recall and how confidence fares, on all and on what was not fitted on."""
-        found = self._scan(asked, Options(limit=max(DEPTHS), threshold=-1.0))
-        sure, absent = self._scan(asked, Options()), self._scan(asked, Options(), hidden=True)
+        found = self._scan(asked, ScanOptions(limit=max(DEPTHS), threshold=-1.0))
+        sure, absent = (
+            self._scan(asked, ScanOptions()),
+            self._scan(asked, ScanOptions(), hidden=True),
+        )
         for name, chosen in (
             ("all", list(range(len(asked)))),
             ("not fitted on", [n for n, one in enumerate(asked) if not one.fitted]),
@@ -195,7 +198,7 @@ class Bench:
 
     def fit(self, asked: Sequence[Asked]) -> None:
         """Print the thresholds that fit the half that is for it."""
-        everything = Options(limit=len(self._skus), threshold=-1.0)
+        everything = ScanOptions(limit=len(self._skus), threshold=-1.0)
         half = [n for n, one in enumerate(asked) if one.fitted]
         present, absent = self._scan(asked, everything), self._scan(asked, everything, hidden=True)
         shown = [scores(present[n], asked[n].right) for n in half]
@@ -208,15 +211,15 @@ class Bench:
         print(f"  low={low:.2f}, spread={spread:.3f}, absent={rival:.2f}")
 
     def _scan(
-        self, asked: Sequence[Asked], options: Options, *, hidden: bool = False
-    ) -> list[Found]:
+        self, asked: Sequence[Asked], options: ScanOptions, *, hidden: bool = False
+    ) -> list[ScanResult]:
         """Scan in order, from a mean of scans that is empty; `hidden` hides what is right."""
         self._database.run(lambda connection: connection.execute('DELETE FROM "ScanMeans"'))
         everything = frozenset(self._skus)
         return [
             self._scanner.scan(
-                one.question,
-                Options(
+                one.scan_query,
+                ScanOptions(
                     limit=options.limit,
                     threshold=options.threshold,
                     filters=Filters(skus=tuple(everything - one.right) if hidden else ()),
@@ -226,7 +229,7 @@ class Bench:
         ]
 
 
-def scores(found: Found, right: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
+def scores(found: ScanResult, right: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the matches that are right, and of the others, best first."""
     split = {True: [], False: []}
     for match in found.matches:
@@ -244,11 +247,11 @@ def surprise(asked: Sequence[tuple[np.ndarray, np.ndarray]], spread: float, riva
     return total / len(asked)
 
 
-def rank(found: Found, right: frozenset[str]) -> int | None:
+def rank(found: ScanResult, right: frozenset[str]) -> int | None:
     return next((n for n, match in enumerate(found.matches, 1) if match.product.sku in right), None)
 
 
-def verdict(found: Found) -> str:
+def verdict(found: ScanResult) -> str:
     return found.matches[0].confidence if found.matches else "no match"
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from shelfsight.backfill.leases import Mark
-from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.leases import Checkpoint
+from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -17,7 +17,15 @@ from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import Embedded, ModelPair, Pictured, Pixels, Product, Selection, Weights
+from shelfsight.records import (
+    EmbeddedProduct,
+    FetchedProduct,
+    ModelPair,
+    Pixels,
+    Product,
+    Selection,
+    Weights,
+)
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
@@ -75,10 +83,10 @@ class WatchedStore(PostgresVectorStore):
         self._before_save = before_save
 
     def save(
-        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-    ) -> list[Embedded]:
+        self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
+    ) -> list[EmbeddedProduct]:
         self._before_save(page)
-        return super().save(page, models, mark)
+        return super().save(page, models, checkpoint)
 
 
 def backfill_all(
@@ -98,7 +106,7 @@ def backfill_all(
         closing(Database(database.url)) as reading,
         closing(PageEmbedder(embedder, FUSION, _ignore)) as pages,
     ):
-        parts = Parts(
+        pipeline = Pipeline(
             catalog=PostgresCatalog(reading),
             fetcher=MemoryFetcher(pictures),
             embed=pages.embed,
@@ -107,11 +115,11 @@ def backfill_all(
             ledger=PostgresLedger(database),
         )
         job = Job(selection=selection or Selection(), batch_size=batch_size, max_batches=0)
-        backfill(parts, job, report, JsonProgress(StringIO()), Event())
+        backfill(pipeline, job, report, JsonProgress(StringIO()), Event())
     return report
 
 
-def embed(product: Product) -> Embedded:
+def embed(product: Product) -> EmbeddedProduct:
     """What the models in memory make of a product without pictures."""
     with closing(PageEmbedder(HashEmbedder(), FUSION, _ignore)) as pages:
-        return pages.embed([Pictured(product=product)])[0]
+        return pages.embed([FetchedProduct(product=product)])[0]

@@ -14,7 +14,7 @@ from pgvector.psycopg import register_vector
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Vector
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage.index.build import Spoken, build
 from shelfsight.storage.index.indexes import drop
 from shelfsight.storage.search.product_search import PostgresProductSearch
@@ -78,8 +78,8 @@ def _compared(bench: Bench, clusters: Vector, size: int, owner: str | None) -> I
         ours = PostgresProductSearch(database)
 
         def ask_ours(query: Vector) -> list[str]:
-            sought = Sought(column="image", query=query, image=query)
-            found = ours.candidates(sought, Filters(owner=owner), 100)
+            search_query = SearchQuery(column="image", vector=query, image=query)
+            found = ours.candidates(search_query, Filters(owner=owner), 100)
             ranked = sorted(found, key=lambda one: -(one.image_score or 0))
             return [one.id for one in ranked[:TOP]]
 

@@ -66,9 +66,9 @@ def backfill_seconds(
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     with ExitStack() as stack:
         writing = stack.enter_context(closing(Database(database.url)))
-        parts = stack.enter_context(wiring.open_parts(settings, writing, embedder, progress))
+        pipeline = stack.enter_context(wiring.open_pipeline(settings, writing, embedder, progress))
         start = time.perf_counter()
-        backfill(parts, job, report, progress, Event())
+        backfill(pipeline, job, report, progress, Event())
         seconds = time.perf_counter() - start
     if report.combined != expected or report.failures:
         raise RuntimeError(f"{report.combined} of {expected} embedded, {report.failures}")

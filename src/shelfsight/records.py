@@ -118,7 +118,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictured:
+class FetchedProduct:
     """A product with its decoded pictures, and what went wrong with the others.
 
     It has none where its stored image stays: `kept` are the files that this is made of, if they
@@ -141,7 +141,7 @@ Refetched = Literal["unchanged", "changed", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Embedded:
+class EmbeddedProduct:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
     Once it is stored it has those too that were not needed. `text_used` is the normalised text

@@ -59,9 +59,9 @@ def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
     )
     settings = Settings.model_construct(models="lite", image_root=folder / "pictures")
     progress = JsonProgress(StringIO())
-    with wiring.open_parts(settings, database, embedder, progress) as parts:
+    with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
         job = Job(selection=Selection(), batch_size=100, max_batches=0)
-        backfill(parts, job, Report(), progress, Event())
+        backfill(pipeline, job, Report(), progress, Event())
     return Shop(database, folder / "pictures", photographs)
 
 

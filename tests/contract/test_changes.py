@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean, combine, mean_of
-from shelfsight.records import Embedded, Pixels, Product, Selection, Vector, Weights
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.records import EmbeddedProduct, Pixels, Product, Selection, Vector, Weights
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher, direction
 from tests.contract.conftest import Shop, product_id
 
@@ -46,7 +46,7 @@ class Runs:
     lost: frozenset[str] = frozenset()
     unspeakable: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()
-    stored: list[Embedded] = field(default_factory=list)
+    stored: list[EmbeddedProduct] = field(default_factory=list)
 
     def run(self, selection: Selection) -> tuple[int, int]:
         """Gives how many images and texts were embedded."""
@@ -57,8 +57,8 @@ class Runs:
             for page in self.shop.catalog.pages(selection, 10):
                 addresses = {url for product in page for url in product.image_urls}
                 fetcher = MemoryFetcher({url: self._pixels(url) for url in addresses - self.lost})
-                pictured = fetcher.fetch(page)
-                embedded = zip(pages.embed(pictured), pictured, strict=True)
+                fetched = fetcher.fetch(page)
+                embedded = zip(pages.embed(fetched), fetched, strict=True)
                 made = [replace(item, files=one.files) for item, one in embedded]
                 self.stored += self.shop.store.save(made, MODELS)
         return embedder.images_embedded, embedder.texts_embedded
@@ -71,7 +71,7 @@ class Runs:
     def _pixels(self, url: str) -> Pixels:
         return pixels(f"{url}#2" if url in self.replaced else url)
 
-    def vectors(self, number: int) -> Sought | None:
+    def vectors(self, number: int) -> SearchQuery | None:
         return self.shop.search.vectors(product_id(number), Filters())
 
 
@@ -86,9 +86,9 @@ def assert_has(runs: Runs, number: int, image: Vector | None, text: Vector | Non
         assert found is None
         return
     assert found is not None
-    wanted = {"image": image, "text": text, "query": image if text is None else text}
+    wanted = {"image": image, "text": text, "vector": image if text is None else text}
     if image is not None and text is not None:
-        wanted["query"] = combine(image, text, Weights())
+        wanted["vector"] = combine(image, text, Weights())
     for name, vector in wanted.items():
         stored = getattr(found, name)
         assert (stored is None) == (vector is None), name
@@ -283,14 +283,14 @@ def test_a_refetch_does_what_is_due_anyway(runs: Runs) -> None:
     assert_has(runs, 1, image_of("1.png#2"), text_of("Pot"))
 
 
-def edited(runs: Runs) -> tuple[list[Product], list[Embedded]]:
+def edited(runs: Runs) -> tuple[list[Product], list[EmbeddedProduct]]:
     """A page whose titles alone have changed, and what one worker makes of it."""
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
     runs.shop.put(1, title="Cap", urls=("a.png",))
     (page,) = runs.shop.catalog.pages(Selection(), 10)
     text = text_of("Cap")
-    made = Embedded(
+    made = EmbeddedProduct(
         product=page[0], text=text, combined=combine(None, text, Weights()), text_used="Cap"
     )
     return page, [made]

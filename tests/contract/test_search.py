@@ -6,7 +6,7 @@ import pytest
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import combine
 from shelfsight.records import Modality, ModelPair, Vector, Weights
-from shelfsight.scan.matching import Candidate, Centre, Filters, Sought
+from shelfsight.scan.matching import Candidate, Centre, Filters, SearchQuery
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 from tests.contract.test_shop import embed_all
@@ -22,13 +22,13 @@ def text_of(title: str) -> Vector:
     return direction(title.encode(), 1024)
 
 
-def by_image(query: Vector) -> Sought:
-    return Sought(column="image", query=query, image=query)
+def by_image(query: Vector) -> SearchQuery:
+    return SearchQuery(column="image", vector=query, image=query)
 
 
-def by_words(words: str) -> Sought:
+def by_words(words: str) -> SearchQuery:
     vector = text_of(words)
-    return Sought(column="text", query=vector, text=vector, words=words)
+    return SearchQuery(column="text", vector=vector, text=vector, words=words)
 
 
 def ids(found: list[Candidate]) -> list[str]:
@@ -47,8 +47,8 @@ def test_the_nearest_is_found_whichever_column_is_asked(shop: Shop, column: Moda
     image, text = image_of("3.png"), text_of("Product 3")
     combined = combine(image, text, Weights())
     query = {"image": image, "text": text, "combined": combined}[column]
-    sought = Sought(column=column, query=query, image=image, text=text)
-    found = {one.id: one for one in shop.search.candidates(sought, ALL, 2)}
+    search_query = SearchQuery(column=column, vector=query, image=image, text=text)
+    found = {one.id: one for one in shop.search.candidates(search_query, ALL, 2)}
     assert len(found) == 2
     best = found[product_id(3)]
     assert best.image_score == pytest.approx(1, abs=1e-5)
@@ -62,9 +62,9 @@ def test_what_is_not_compared_has_no_score(shop: Shop) -> None:
     embed_all(shop)
     (found,) = shop.search.candidates(by_image(image_of("a.png")), ALL, 5)
     assert (found.image_score, found.text_score) == (pytest.approx(1, abs=1e-5), None)
-    both = Sought(
+    both = SearchQuery(
         column="combined",
-        query=text_of("Cap")[:768],
+        vector=text_of("Cap")[:768],
         image=image_of("a.png"),
         text=text_of("Cap"),
     )
@@ -80,13 +80,13 @@ def test_images_are_compared_without_what_all_have_in_common(shop: Shop) -> None
     assert means is not None
     expected = np.mean([image_of(f"{number}.png") for number in range(1, 5)], axis=0)
     np.testing.assert_allclose(means.catalogue, expected, atol=1e-6)
-    sought = Sought(
+    search_query = SearchQuery(
         column="image",
-        query=image,
+        vector=image,
         image=image,
         centre=Centre(catalogue=means.catalogue, scans=common),
     )
-    found = {one.id: one.image_score for one in shop.search.candidates(sought, ALL, 9)}
+    found = {one.id: one.image_score for one in shop.search.candidates(search_query, ALL, 9)}
     for number in range(1, 5):
         stored, asked = image_of(f"{number}.png") - expected, image - common
         cosine = stored @ asked / np.linalg.norm(stored) / np.linalg.norm(asked)
@@ -105,8 +105,8 @@ def test_a_picture_that_is_all_that_is_in_common_is_compared_as_it_is(
     query = image_of(asked)
     for scans in (common, query):
         centre = Centre(catalogue=common, scans=scans)
-        sought = Sought(column="image", query=query, image=query, centre=centre)
-        (found,) = shop.search.candidates(sought, ALL, 5)
+        search_query = SearchQuery(column="image", vector=query, image=query, centre=centre)
+        (found,) = shop.search.candidates(search_query, ALL, 5)
         assert found.image_score == pytest.approx(float(image_of("1.png") @ query), abs=1e-5)
 
 
@@ -160,8 +160,8 @@ def test_the_share_of_the_words_counts(shop: Shop) -> None:
     shop.put(2, title="Blue cap")
     shop.put(3, urls=("a.png",))
     embed_all(shop)
-    sought = Sought(column="combined", query=image_of("a.png"), words="blue mug")
-    found = {one.id: one.word_score for one in shop.search.candidates(sought, ALL, 9)}
+    search_query = SearchQuery(column="combined", vector=image_of("a.png"), words="blue mug")
+    found = {one.id: one.word_score for one in shop.search.candidates(search_query, ALL, 9)}
     assert found == {product_id(1): 1, product_id(2): 0.5, product_id(3): 0}
 
 
@@ -171,7 +171,11 @@ def test_what_a_product_is_like_is_told_by_what_it_has(shop: Shop) -> None:
     shop.put(3, title="Cap")
     embed_all(shop)
     columns = [shop.search.vectors(product_id(number), ALL) for number in (1, 2, 3)]
-    assert [sought and sought.column for sought in columns] == ["combined", "image", "text"]
+    assert [search_query and search_query.column for search_query in columns] == [
+        "combined",
+        "image",
+        "text",
+    ]
     assert shop.search.vectors("no such product", ALL) is None
 
 

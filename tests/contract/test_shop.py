@@ -9,7 +9,7 @@ from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import combine
 from shelfsight.records import (
     NO_CONTENT,
-    Embedded,
+    EmbeddedProduct,
     Failure,
     Modality,
     ModelPair,
@@ -19,7 +19,7 @@ from shelfsight.records import (
     Vector,
     Weights,
 )
-from shelfsight.scan.matching import Candidate, Filters, Sought
+from shelfsight.scan.matching import Candidate, Filters, SearchQuery
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 
@@ -32,7 +32,7 @@ def due(shop: Shop, selection: Selection = EVERYTHING, size: int = 10) -> list[P
     return list(chain.from_iterable(shop.catalog.pages(selection, size)))
 
 
-def embed(product: Product, *failures: Failure) -> Embedded:
+def embed(product: Product, *failures: Failure) -> EmbeddedProduct:
     """What a run would make of it: vectors of its content, none where it failed."""
     stages = {failure.stage for failure in failures}
     image = text = None
@@ -41,7 +41,7 @@ def embed(product: Product, *failures: Failure) -> Embedded:
     if product.title and Stage.TEXT not in stages:
         text = direction(product.title.encode(), 1024)
     nothing = () if image is not None or text is not None or failures else (NO_CONTENT,)
-    return Embedded(
+    return EmbeddedProduct(
         product=product,
         image=image,
         text=text,
@@ -52,7 +52,7 @@ def embed(product: Product, *failures: Failure) -> Embedded:
 
 
 def near(shop: Shop, column: Modality, query: Vector, limit: int) -> list[Candidate]:
-    return shop.search.candidates(Sought(column=column, query=query), Filters(), limit)
+    return shop.search.candidates(SearchQuery(column=column, vector=query), Filters(), limit)
 
 
 def embed_all(shop: Shop, *failures: Failure) -> None:
@@ -193,7 +193,7 @@ def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(s
     assert found is not None
     np.testing.assert_allclose(found.image, image, atol=1e-6)
     np.testing.assert_allclose(found.text, text, atol=1e-6)
-    np.testing.assert_allclose(found.query, combine(image, text, Weights()), atol=1e-6)
+    np.testing.assert_allclose(found.vector, combine(image, text, Weights()), atol=1e-6)
 
 
 def test_a_vector_whose_content_is_gone_goes_too(shop: Shop) -> None:
@@ -218,7 +218,7 @@ def test_other_weights_combine_anew_without_a_model(shop: Shop) -> None:
     wanted = combine(direction(b"a.png", 768), direction(b"Mug", 1024), even)
     found = shop.search.vectors(product_id(1), Filters())
     assert found is not None
-    np.testing.assert_allclose(found.query, wanted, atol=1e-6)
+    np.testing.assert_allclose(found.vector, wanted, atol=1e-6)
 
 
 def test_vectors_of_other_models_are_refused_before_the_first_write(shop: Shop) -> None:
@@ -236,7 +236,7 @@ def cut_into(shop: Shop, size: int, limit: int | None = None) -> list[list[str]]
     """The ids of the products of each range."""
     return [
         [p.id for page in shop.catalog.pages(EVERYTHING, 3, within) for p in page]
-        for within in shop.catalog.cut(EVERYTHING, size, limit).ranges
+        for within in shop.catalog.partition(EVERYTHING, size, limit).ranges
     ]
 
 
@@ -247,12 +247,12 @@ def test_ranges_hold_what_is_due_once(shop: Shop, count: int, limit: int | None)
         shop.put(number, title=f"Mug {number}")
     ids = [product_id(number) for number in range(1, min(count, limit or count) + 1)]
     assert cut_into(shop, 2, limit) == [ids[start : start + 2] for start in range(0, len(ids), 2)]
-    assert shop.catalog.cut(EVERYTHING, 2, limit).due == count
+    assert shop.catalog.partition(EVERYTHING, 2, limit).due == count
 
 
 def test_what_is_added_behind_the_last_product_belongs_to_the_last_range(shop: Shop) -> None:
     shop.put(1, title="Mug")
-    (only,) = shop.catalog.cut(EVERYTHING, 2).ranges
+    (only,) = shop.catalog.partition(EVERYTHING, 2).ranges
     shop.put(2, title="Jug")
     shop.put(3, title="Cup")
     assert [len(page) for page in shop.catalog.pages(EVERYTHING, 10, only)] == [3]

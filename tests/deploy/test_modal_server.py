@@ -14,7 +14,8 @@ from fastapi import FastAPI
 
 from deploy import modal_app
 from shelfsight.embedding.model_specs import PAIRS, QWEN3, SIGLIP
-from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
+from shelfsight.embedding.remote.config import ServerConfig
+from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from shelfsight.errors import SettingsError
 from tests.integration.embedding_server import (
     ask,

@@ -46,40 +46,40 @@ def first_match(shelfsight: Command, **settings: str) -> str:
     return answer["matches"][0]["title"]
 
 
-def test_other_models_are_built_beside_switched_to_and_back(
+def test_other_models_are_staged_switched_to_and_back(
     shelfsight: Command, shop: str, other: dict[str, str]
 ) -> None:
     said = failed_plainly(shelfsight("backfill", **other), 1)
-    assert "shelfsight backfill --beside --all, then shelfsight models --switch" in said
+    assert "shelfsight backfill --staged --all, then shelfsight models --switch" in said
 
-    with shelfsight.started("backfill", "--beside", "--all", "--json", **other) as process:
+    with shelfsight.started("backfill", "--staged", "--all", "--json", **other) as process:
         read_until(process, lambda events: count(events, "stored") == 1)
         process.kill()
         process.wait(PATIENCE)
 
     (found,) = shelfsight.json("models", **other)
     assert made(found["in_use"]) == {LITE[1]: PRODUCTS}
-    stored = made(found["beside"])["letters@2"]
+    stored = made(found["staged"])["letters@2"]
     assert 1 <= stored < PRODUCTS
-    assert found["beside"]["due"] == PRODUCTS - stored
+    assert found["staged"]["due"] == PRODUCTS - stored
     assert first_match(shelfsight) == "Mug 3"
     said = failed_plainly(shelfsight("models", "--switch", **other), 1)
-    assert f"{PRODUCTS - stored} products are due beside" in said
+    assert f"{PRODUCTS - stored} products are due in the staged set" in said
     add_product(shop, "Mug 8")
     assert shelfsight.result()["embedded"] == 1
 
-    result = shelfsight.result("--beside", "--all", **other)
+    result = shelfsight.result("--staged", "--all", **other)
     assert (result["embedded"], result["exit_status"]) == (PRODUCTS + 1 - stored, 0)
     assert first_match(shelfsight) == "Mug 3"
-    assert "What is built beside is complete" in shelfsight("models").stdout
+    assert "The staged set is complete" in shelfsight("models").stdout
 
     done = shelfsight("models", "--switch")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0].startswith("Switched.")
     (found,) = shelfsight.json("models", **other)
     assert made(found["in_use"]) == {"letters@2": PRODUCTS + 1}
-    assert made(found["before"]) == {LITE[1]: PRODUCTS + 1}
-    assert (found["in_use"]["due"], found["beside"]) == (0, None)
+    assert made(found["previous"]) == {LITE[1]: PRODUCTS + 1}
+    assert (found["in_use"]["due"], found["staged"]) == (0, None)
     assert first_match(shelfsight, **other) == "Mug 3"
     assert "use those models" in failed_plainly(shelfsight("scan", "--text", "Mug"), 1)
 
@@ -89,13 +89,13 @@ def test_other_models_are_built_beside_switched_to_and_back(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1].startswith("1 products have changed since and are due")
     assert first_match(shelfsight) == "Mug 3"
-    assert shelfsight("models", "--discard").stdout == "Dropped what was built beside.\n"
-    assert "nothing is built beside" in failed_plainly(shelfsight("models", "--discard"), 1)
+    assert shelfsight("models", "--discard").stdout == "Dropped the staged vectors.\n"
+    assert "no vectors are staged" in failed_plainly(shelfsight("models", "--discard"), 1)
     assert run(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_product_that_failed_beside_is_told_before_it_loses_its_vector(
+def test_a_product_that_failed_in_the_staged_set_is_told_before_it_loses_its_vector(
     shelfsight: Command, letters: Server, other: dict[str, str]
 ) -> None:
     async def picky(_request: web.Request, body: dict) -> web.StreamResponse | None:
@@ -103,16 +103,18 @@ def test_a_product_that_failed_beside_is_told_before_it_loses_its_vector(
         return refused("too_odd", "not this one") if odd else None
 
     letters.before = picky
-    assert shelfsight.result("--beside", "--all", **other)["failed"] == 1
+    assert shelfsight.result("--staged", "--all", **other)["failed"] == 1
     said = failed_plainly(shelfsight("models", "--switch"), 1)
-    assert "0 products are due beside, and 1 failed there that have a vector in use" in said
+    assert (
+        "0 products are due in the staged set, and 1 failed there that have a vector in use" in said
+    )
     assert shelfsight("models", "--switch", "--incomplete").returncode == 0
 
 
-def test_a_dry_run_beside_counts_and_makes_nothing(
+def test_a_dry_run_of_a_staged_set_counts_and_makes_nothing(
     shelfsight: Command, shop: str, other: dict[str, str]
 ) -> None:
-    done = shelfsight("backfill", "--beside", "--all", "--dry-run", **other)
+    done = shelfsight("backfill", "--staged", "--all", "--dry-run", **other)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{PRODUCTS} products" in done.stdout
     assert run(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
@@ -122,7 +124,7 @@ def test_a_dry_run_beside_counts_and_makes_nothing(
 def test_what_the_models_of_the_settings_would_replace_is_shown(shelfsight: Command) -> None:
     assert "would replace" not in shelfsight("models").stdout
     shown = shelfsight("models", "--models", "siglip-qwen3").stdout
-    assert f"would replace {PRODUCTS} text vectors: shelfsight backfill --beside --all" in shown
+    assert f"would replace {PRODUCTS} text vectors: shelfsight backfill --staged --all" in shown
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_what_the_models_of_the_settings_would_replace_is_shown(shelfsight: Comm
         (("models", "--switch", "--rollback"), "at a time"),
         (("models", "--incomplete"), "goes with --switch"),
         (("models", "--switch", "--json"), "--json shows what there is"),
-        (("backfill", "--beside", "--defer-index"), "leave --defer-index out"),
+        (("backfill", "--staged", "--defer-index"), "leave --defer-index out"),
     ],
 )
 def test_flags_that_make_no_sense_together_are_refused(

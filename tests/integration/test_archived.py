@@ -11,7 +11,7 @@ from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.postgres.archived import MARKS
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import failure_report, schema
 from shelfsight.storage.search import product_search
 from shelfsight.storage.search.product_search import PostgresProductSearch
@@ -57,8 +57,8 @@ def shop_of(database: Database, count: int) -> None:
 def found(database: Database, words: str = "Product") -> set[int]:
     """The numbers of the products that these words find."""
     query = direction(words.encode(), 1024)
-    sought = Sought(column="text", query=query, text=query, words=words)
-    candidates = PostgresProductSearch(database).candidates(sought, ALL, 100)
+    search_query = SearchQuery(column="text", vector=query, text=query, words=words)
+    candidates = PostgresProductSearch(database).candidates(search_query, ALL, 100)
     return {UUID(candidate.id).int for candidate in candidates}
 
 
@@ -165,15 +165,15 @@ def test_a_server_notices_within_a_minute_that_products_can_be_archived(
     now = 0.0
     monkeypatch.setattr(product_search, "monotonic", lambda: now)
     query = direction(b"query", 1024)
-    sought = Sought(column="text", query=query, text=query)
+    search_query = SearchQuery(column="text", vector=query, text=query)
     search = PostgresProductSearch(database)
-    search.candidates(sought, Filters(skus=("none",)), 5)
+    search.candidates(search_query, Filters(skus=("none",)), 5)
     run(
         database,
         'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz',
         'UPDATE "ProductVariants" SET "ArchivedAt" = now()',
     )
     now = 59.0
-    assert len(search.candidates(sought, ALL, 5)) == 5
+    assert len(search.candidates(search_query, ALL, 5)) == 5
     now = 61.0
-    assert search.candidates(sought, ALL, 5) == []
+    assert search.candidates(search_query, ALL, 5) == []

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import Embedded, ModelPair, Product, Selection, Weights
+from shelfsight.records import EmbeddedProduct, ModelPair, Product, Selection, Weights
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
 from tests.shop import FUSION, backfill_all, embed, fill, rows
@@ -91,7 +91,7 @@ def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
 
-    def edit_again(page: list[Embedded]) -> None:
+    def edit_again(page: list[EmbeddedProduct]) -> None:
         if page:
             change(database, """UPDATE "ProductVariants" SET "Title" = 'Newer'""")
 

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
+from shelfsight.embedding.remote.config import ServerConfig
+from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from shelfsight.embedding.wire import decode_vector
 from shelfsight.records import Failure
 from shelfsight.serving.access import Key

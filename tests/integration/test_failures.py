@@ -9,7 +9,7 @@ import pytest
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import Embedded, Failure, Product, Selection, Stage
+from shelfsight.records import EmbeddedProduct, Failure, Product, Selection, Stage
 from shelfsight.storage import failure_report, schema
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
@@ -40,7 +40,7 @@ def products(database: Database) -> list[Product]:
 def fail(database: Database, *failures: Failure | None) -> None:
     """Store the first products: with their failure, or well where that is None."""
     page = [
-        embed(product) if one is None else Embedded(product=product, failures=(one,))
+        embed(product) if one is None else EmbeddedProduct(product=product, failures=(one,))
         for product, one in zip(products(database), failures, strict=False)
     ]
     PostgresVectorStore(database, FUSION).save(page, MODELS)
@@ -151,7 +151,7 @@ def test_a_shop_without_titles_is_shown_by_its_ids(url: str) -> None:
     with closing(Database(url)) as database:
         schema.create(database)
         PostgresVectorStore(database, FUSION).save(
-            [Embedded(product=Product(id="7"), failures=(GONE,))], MODELS
+            [EmbeddedProduct(product=Product(id="7"), failures=(GONE,))], MODELS
         )
         (only,) = failure_report.by_kind(database)
         assert (only.id, only.title) == ("7", "")

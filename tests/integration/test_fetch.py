@@ -29,8 +29,8 @@ from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.images.resize import resize
 from shelfsight.records import (
     Failure,
+    FetchedProduct,
     Picture,
-    Pictured,
     PictureFile,
     PictureFormat,
     Product,
@@ -176,15 +176,15 @@ def _watch(event: str, arguments: tuple) -> None:
 sys.addaudithook(_watch)
 
 
-def get(fetcher: PictureFetcher, *urls: str) -> Pictured:
-    [pictured] = fetcher.fetch([Product(id="1", image_urls=urls)])
-    return pictured
+def get(fetcher: PictureFetcher, *urls: str) -> FetchedProduct:
+    [fetched] = fetcher.fetch([Product(id="1", image_urls=urls)])
+    return fetched
 
 
 def failure(fetcher: PictureFetcher, url: str) -> Failure:
-    pictured = get(fetcher, url)
-    assert pictured.pictures == ()
-    [found] = pictured.failures
+    fetched = get(fetcher, url)
+    assert fetched.pictures == ()
+    [found] = fetched.failures
     assert "\n" not in found.message
     return found
 
@@ -214,7 +214,7 @@ def test_products_keep_their_order_and_those_without_pictures_pass(make_fetcher,
         Product(id="3", image_urls=(gone, red, blue)),
     ]
     first, second, third = fetcher.fetch(page)
-    assert first == Pictured(product=page[0])
+    assert first == FetchedProduct(product=page[0])
     assert [found.url for found in second.pictures] == [blue, red]
     assert second.failures == ()
     assert [found.url for found in third.pictures] == [red]
@@ -226,7 +226,7 @@ def test_of_a_product_whose_image_is_not_needed_nothing_is_fetched(fetcher, site
     mug, cap = (site.page(f"/{name}.png", body=PNG) for name in ("mug", "cap"))
     kept = Product(id="1", image_urls=(mug,), needs_image=False)
     first, second = fetcher.fetch([kept, Product(id="2", image_urls=(cap,))])
-    assert first == Pictured(product=kept)
+    assert first == FetchedProduct(product=kept)
     assert len(second.pictures) == 1
     assert site.hits == {"/cap.png": 1}
 
@@ -236,8 +236,8 @@ def test_an_address_is_fetched_once_in_a_run_whatever_comes_of_it(fetcher, site)
     page = [Product(id=str(n), image_urls=(good if n % 2 else bad,)) for n in range(20)]
     results = fetcher.fetch(page) + fetcher.fetch(page)
     assert site.hits == {"/mug.png": 1, "/gone.png": 1}
-    assert len({id(found) for pictured in results for found in pictured.pictures}) == 1
-    assert len([found for pictured in results for found in pictured.failures]) == 20
+    assert len({id(found) for fetched in results for found in fetched.pictures}) == 1
+    assert len([found for fetched in results for found in fetched.failures]) == 20
 
 
 def test_only_so_many_addresses_are_remembered(fetcher, site, monkeypatch) -> None:
@@ -472,7 +472,7 @@ def test_a_name_with_any_private_address_is_refused(
     fetcher = make_fetcher(private_hosts=frozenset())
     urls = [f"http://shop.example/{n}.png" for n in range(5)]
     found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
-    assert [pictured.failures[0].kind for pictured in found] == ["forbidden_address"] * 5
+    assert [fetched.failures[0].kind for fetched in found] == ["forbidden_address"] * 5
     assert connects == []
 
 
@@ -525,7 +525,7 @@ def test_many_are_fetched_at_once_but_no_more_than_the_limit_of_a_host(make_fetc
 
     urls = [site.serve(f"/{n}.png", wait_for_others) for n in range(24)]
     found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
-    assert all(pictured.pictures for pictured in found)
+    assert all(fetched.pictures for fetched in found)
     assert site.busiest == 3
     assert len(site.peers) == 3
 
@@ -548,7 +548,7 @@ def test_a_slow_host_does_not_hold_up_the_others(make_fetcher, portal, closing, 
     urls = [site.serve(f"/{n}.png", slow) for n in range(30)] + [other.serve("/mug.png", last)]
     found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
     assert served.is_set()
-    assert all(pictured.pictures for pictured in found)
+    assert all(fetched.pictures for fetched in found)
 
 
 def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher, site) -> None:
@@ -655,11 +655,11 @@ def test_a_server_cannot_write_into_the_message(fetcher, site) -> None:
     assert failure(fetcher, url).message == f"{url}: the server says 404 Not Found"
 
 
-def refetch(fetcher: PictureFetcher, *files: PictureFile) -> Pictured:
+def refetch(fetcher: PictureFetcher, *files: PictureFile) -> FetchedProduct:
     """Ask again for the pictures of a stored image that is made of these files."""
     urls = tuple(file.url for file in files)
-    [pictured] = fetcher.fetch([Product(id="1", image_urls=urls, files=files)])
-    return pictured
+    [fetched] = fetcher.fetch([Product(id="1", image_urls=urls, files=files)])
+    return fetched
 
 
 def seen(fetcher: PictureFetcher, url: str) -> PictureFile:

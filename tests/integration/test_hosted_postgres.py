@@ -14,7 +14,7 @@ from shelfsight.errors import DatabaseError, SchemaError, SelectionError
 from shelfsight.fusion import WeightedMean, combine
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import (
-    Embedded,
+    EmbeddedProduct,
     Failure,
     ModelPair,
     Product,
@@ -23,7 +23,7 @@ from shelfsight.records import (
     Vector,
     Weights,
 )
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
@@ -104,8 +104,8 @@ def test_a_shops_own_tables_are_used_as_they_are(url: str, id_type: str) -> None
         assert not [name for name in created if "ProductVariants" in name]
         assert backfill_all(database).embedded == 5
         assert backfill_all(database).found == 0
-        sought = Sought(column="text", query=direction(b"Mug 1", 1024))
-        assert len(PostgresProductSearch(database).candidates(sought, Filters(), 3)) == 3
+        search_query = SearchQuery(column="text", vector=direction(b"Mug 1", 1024))
+        assert len(PostgresProductSearch(database).candidates(search_query, Filters(), 3)) == 3
 
 
 def test_an_older_embeddings_table_gets_the_columns_it_lacks_and_keeps_its_rows(url: str) -> None:
@@ -589,8 +589,8 @@ def test_columns_of_half_precision_serve_as_well(database: Database) -> None:
     assert rows(database, 'SELECT count("ImageEmbedding") FROM "ProductEmbeddings"') == [(2,)]
     store = PostgresVectorStore(database, WeightedMean(Weights(image=1)))
     assert store.recombine() == 2
-    sought = Sought(column="text", query=direction(b"x", 1024))
-    assert len(PostgresProductSearch(database).candidates(sought, Filters(), 5)) == 2
+    search_query = SearchQuery(column="text", vector=direction(b"x", 1024))
+    assert len(PostgresProductSearch(database).candidates(search_query, Filters(), 5)) == 2
 
 
 def test_a_product_deleted_by_a_transaction_still_open_is_left_out(database: Database) -> None:
@@ -650,7 +650,7 @@ def save(
     text: Vector | None = None,
     models: ModelPair = MODELS,
 ) -> None:
-    item = Embedded(
+    item = EmbeddedProduct(
         product=product, text=text, combined=combine(None, text, Weights()), failures=failures
     )
     PostgresVectorStore(database, FUSION).save([item], models)
@@ -797,9 +797,9 @@ def test_a_catalogue_is_read_in_ranges_however_large_its_tables(database: Databa
     database.run(lambda c: c.execute("ANALYZE"))
     pages = PostgresCatalog(database).pages(Selection(), 2_000)
     scanned = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'ProductEmbeddings'"
-    with closing(Database(database.url)) as watching:
-        before = rows(watching, scanned)
+    with closing(Database(database.url)) as observing:
+        before = rows(observing, scanned)
         for _ in zip(range(3), pages, strict=False):
             pass
         database.run(lambda c: c.execute("SELECT pg_stat_force_next_flush()"))
-        assert rows(watching, scanned) == before
+        assert rows(observing, scanned) == before

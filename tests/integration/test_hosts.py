@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from shelfsight.images.download import Limits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
-from shelfsight.records import Pictured, Product
+from shelfsight.records import FetchedProduct, Product
 from tests.integration.test_fetch import FORMAT, PNG, QUICK, Site, started
 
 
@@ -48,7 +48,7 @@ def said() -> list[str]:
 @pytest.fixture
 def make_fetcher(closing: ExitStack, said: list[str]) -> Callable[..., PictureFetcher]:
     def make(limits: Limits = QUICK) -> PictureFetcher:
-        config = FetchConfig(private_hosts=frozenset({"127.0.0.1"}), say=said.append)
+        config = FetchConfig(private_hosts=frozenset({"127.0.0.1"}), notify=said.append)
         fetcher = PictureFetcher(FORMAT, config, limits)
         closing.callback(fetcher.close)
         return fetcher
@@ -56,13 +56,13 @@ def make_fetcher(closing: ExitStack, said: list[str]) -> Callable[..., PictureFe
     return make
 
 
-def fetch(fetcher: PictureFetcher, urls: list[str]) -> list[Pictured]:
+def fetch(fetcher: PictureFetcher, urls: list[str]) -> list[FetchedProduct]:
     return fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
 
 
-def kinds(pictured: list[Pictured]) -> list[str]:
+def kinds(fetched: list[FetchedProduct]) -> list[str]:
     """The kind of each failure, "" where there is a picture."""
-    return ["" if item.pictures else item.failures[0].kind for item in pictured]
+    return ["" if item.pictures else item.failures[0].kind for item in fetched]
 
 
 def answers(site: Site, path: str, *statuses: int, **headers: str) -> str:
@@ -89,8 +89,8 @@ def test_a_picture_comes_after_the_pause_that_its_host_asks_for(
 
 def test_a_host_that_asks_again_and_again_is_not_asked_for_ever(make_fetcher, site: Site) -> None:
     url = answers(site, "/mug.png", *[429] * 100, Retry_After="0")
-    [pictured] = fetch(make_fetcher(replace(QUICK, patience=3)), [url])
-    [failure] = pictured.failures
+    [fetched] = fetch(make_fetcher(replace(QUICK, patience=3)), [url])
+    [failure] = fetched.failures
     assert (failure.kind, failure.retryable) == ("http_429", True)
     assert "asks for a pause" in failure.message
     assert site.hits == {"/mug.png": 4}
@@ -101,8 +101,8 @@ def test_a_host_that_asks_for_a_long_pause_is_left_alone_and_named(
 ) -> None:
     fetcher = make_fetcher()
     assert kinds(fetch(fetcher, [answers(site, "/1.png", 429, Retry_After="3600")])) == ["http_429"]
-    [pictured] = fetch(fetcher, [answers(site, "/2.png")])
-    [failure] = pictured.failures
+    [fetched] = fetch(fetcher, [answers(site, "/2.png")])
+    [failure] = fetched.failures
     assert (failure.kind, failure.retryable) == ("host_paused", True)
     assert site.hits == {"/1.png": 1}
     host = site.address.removeprefix("http://")
@@ -174,7 +174,7 @@ def test_two_pages_at_once_fetch_an_address_once(make_fetcher, site: Site) -> No
         return web.Response(body=PNG)
 
     shared, other = site.serve("/shared.png", slow), site.serve("/other.png", quick)
-    first: list[Pictured] = []
+    first: list[FetchedProduct] = []
     page = Thread(target=lambda: first.extend(fetch(fetcher, [shared])))
     page.start()
     assert asked.wait(10)

@@ -42,7 +42,7 @@ class Heard:
             act, self._act = self._act, None
             act()
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         self.lines.append(message)
 
 
@@ -201,8 +201,8 @@ def test_ctrl_c_ends_a_build_and_leaves_nothing_of_it(database: Database) -> Non
     with writing(database) as writer:
 
         class Interrupted(Heard):
-            def say(self, message: str) -> None:
-                super().say(message)
+            def notify(self, message: str) -> None:
+                super().notify(message)
                 if "is not built" in message:
                     writer.rollback()
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from shelfsight.postgres.connection import Database
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.testing import direction
 from tests.shop import backfill_all, fill, rows
@@ -78,13 +78,13 @@ def test_only_a_search_that_is_planned_alike_for_all_values_is_prepared(
     fill(database, 20)
     backfill_all(database)
     text = direction(b"query", 1024)
-    sought = Sought(column="text", query=text, text=text)
+    search_query = SearchQuery(column="text", vector=text, text=text)
     with closing(Database(database.url)) as another:
         search = PostgresProductSearch(another)
-        search.candidates(replace(sought, words="Product 7"), Filters(), 5)
-        search.candidates(sought, Filters(owner="owner"), 5)
+        search.candidates(replace(search_query, words="Product 7"), Filters(), 5)
+        search.candidates(search_query, Filters(owner="owner"), 5)
         assert kept(another) == []
         for seed in (b"1", b"2", b"3"):
             vector = direction(seed, 1024)
-            search.candidates(Sought(column="text", query=vector, text=vector), Filters(), 5)
+            search.candidates(SearchQuery(column="text", vector=vector, text=vector), Filters(), 5)
             assert len(kept(another)) == 1

@@ -9,7 +9,7 @@ import pytest
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import Embedded, Picture, PictureFile, Pixels, Selection
+from shelfsight.records import EmbeddedProduct, Picture, PictureFile, Pixels, Selection
 from shelfsight.storage import schema
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -98,7 +98,7 @@ def test_of_an_older_image_of_several_pictures_the_first_hash_is_known_and_all_a
     ((new,),) = catalog.pages(Selection(), 10)
     image = direction(b"both", 768)
     first = Picture(new.image_urls[0], "c0ffee", None, image)
-    item = Embedded(product=new, image=image, combined=image, picture=first)
+    item = EmbeddedProduct(product=new, image=image, combined=image, picture=first)
     PostgresVectorStore(database, FUSION).save([item], MODELS)
     ((product,),) = catalog.pages(REFETCH, 10)
     hashes = {file.url: file.content_hash for file in product.files}
@@ -195,7 +195,7 @@ def test_a_refetch_is_about_its_selection_and_its_batches(database: Database) ->
     catalog = PostgresCatalog(database)
     due = [catalog.due(Selection(refetch=True, owner=owner)) for owner in ("ann", "eve")]
     assert [one.with_image for one in due] == [3, 0]
-    assert catalog.cut(REFETCH, 2, 2).due == 3
+    assert catalog.partition(REFETCH, 2, 2).due == 3
     some = Selection(refetch=True, where="\"Sku\" = 'sku-2'")
     assert backfill_all(database, pictures=pictures(3), selection=some).unchanged == 1
 

@@ -13,15 +13,15 @@ from time import sleep
 import psycopg
 import pytest
 
-from shelfsight.backfill.leases import Mark
-from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.leases import Checkpoint
+from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import JsonProgress
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.runs import Cut, Job, Run
+from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.postgres.connection import Database
-from shelfsight.records import Embedded, ModelPair, Pictured, Product, Selection
+from shelfsight.records import EmbeddedProduct, FetchedProduct, ModelPair, Product, Selection
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.storage.worker_name import is_gone, new_name
@@ -45,10 +45,10 @@ class Watched(PostgresVectorStore):
         self._before_save = before_save
 
     def save(
-        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-    ) -> list[Embedded]:
+        self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
+    ) -> list[EmbeddedProduct]:
         self._before_save()
-        return super().save(page, models, mark)
+        return super().save(page, models, checkpoint)
 
 
 def nothing() -> None:
@@ -58,7 +58,7 @@ def nothing() -> None:
 @contextmanager
 def worker(
     database: Database, before_save: Callable[[], None] = nothing
-) -> Iterator[tuple[Parts, HashEmbedder]]:
+) -> Iterator[tuple[Pipeline, HashEmbedder]]:
     """The parts of a worker that has connections of its own."""
     embedder = HashEmbedder()
     with (
@@ -67,7 +67,7 @@ def worker(
         closing(PageEmbedder(embedder, FUSION, lambda _: None)) as pages,
     ):
         yield (
-            Parts(
+            Pipeline(
                 catalog=PostgresCatalog(reading),
                 fetcher=MemoryFetcher({}),
                 embed=pages.embed,
@@ -79,19 +79,19 @@ def worker(
         )
 
 
-def work(parts: Parts, asked: Job, stop: Event | None = None) -> Report:
+def work(pipeline: Pipeline, asked: Job, stop: Event | None = None) -> Report:
     report = Report()
-    backfill(parts, asked, report, JsonProgress(StringIO()), stop or Event())
+    backfill(pipeline, asked, report, JsonProgress(StringIO()), stop or Event())
     return report
 
 
-def begin(parts: Parts, asked: Job) -> tuple[Run, bool]:
+def begin(pipeline: Pipeline, asked: Job) -> tuple[Run, bool]:
     selection = asked.selection
 
-    def cut() -> Cut:
-        return parts.catalog.cut(selection, asked.grain)
+    def partition() -> Partitioning:
+        return pipeline.catalog.partition(selection, asked.grain)
 
-    return parts.ledger.begin(asked, parts.models, cut, Event(), print)
+    return pipeline.ledger.begin(asked, pipeline.models, partition, Event(), print)
 
 
 def runs(database: Database) -> list[Run]:
@@ -122,14 +122,14 @@ def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is not heard of for `SILENCE` is taken for lost."""
-    for module in ("holders", "leases", "runs"):
+    for module in ("liveness", "lease_keeper", "run_store"):
         monkeypatch.setattr(f"shelfsight.storage.runs.{module}.LOOK_AGAIN", SILENCE / 20)
 
 
 def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
     fill(database, 25)
-    with worker(database) as (parts, _):
-        work(parts, job(max_batches=1))
+    with worker(database) as (pipeline, _):
+        work(pipeline, job(max_batches=1))
     (run,) = runs(database)
     assert (run.outcome, run.due, run.done, run.counts["embedded"]) == ("done", 25, 10, 10)
     assert run.job == job(max_batches=1)
@@ -152,8 +152,8 @@ def test_two_workers_share_a_run_and_embed_each_product_once(database: Database)
                 begun.append(None)
                 at_work.wait(30)
 
-        with worker(database, meet) as (parts, embedder):
-            reports.append(work(parts, job()))
+        with worker(database, meet) as (pipeline, embedder):
+            reports.append(work(pipeline, job()))
             embedded.append(embedder.texts_embedded)
 
     both = [Thread(target=one) for _ in range(2)]
@@ -173,9 +173,9 @@ def test_two_workers_share_a_run_and_embed_each_product_once(database: Database)
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_what_a_silent_worker_held_goes_to_another(database: Database, hours: int) -> None:
     fill(database, 30)
-    with worker(database) as (parts, _), worker(database) as (other, _):
-        run, is_joined = begin(parts, job())
-        with parts.ledger.leases(run, Event(), print) as leases:
+    with worker(database) as (pipeline, _), worker(database) as (other, _):
+        run, is_joined = begin(pipeline, job())
+        with pipeline.ledger.leases(run, Event(), print) as leases:
             next(leases)
             skew(database, hours)
             report = work(other, job())
@@ -191,9 +191,9 @@ def test_a_run_to_which_somebody_writes_at_this_moment_is_joined_at_once(
 ) -> None:
     """Nothing waits for that transaction: it may be that of a machine which is gone."""
     fill(database, 30)
-    with worker(database) as (parts, _), ThreadPoolExecutor() as threads:
-        run, _ = begin(parts, job())
-        with parts.ledger.leases(run, Event(), print) as leases:
+    with worker(database) as (pipeline, _), ThreadPoolExecutor() as threads:
+        run, _ = begin(pipeline, job())
+        with pipeline.ledger.leases(run, Event(), print) as leases:
             next(leases)
         database.run(
             lambda c: c.execute(
@@ -227,9 +227,9 @@ def test_commands_that_begin_together_where_a_worker_was_lost_work_on_one_run(
     found: list[int] = []
 
     def one() -> None:
-        with worker(database) as (parts, _):
+        with worker(database) as (pipeline, _):
             together.wait(30)
-            run, _ = begin(parts, job())
+            run, _ = begin(pipeline, job())
             found.append(run.id)
 
     threads = [Thread(target=one) for _ in range(together.parties)]
@@ -254,8 +254,8 @@ def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
     embedded: list[int] = []
 
     def help_out() -> None:
-        with worker(database) as (parts, embedder):
-            work(parts, job())
+        with worker(database) as (pipeline, embedder):
+            work(pipeline, job())
             embedded.append(embedder.texts_embedded)
 
     def hang() -> None:
@@ -270,8 +270,8 @@ def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
             skew(database, hours)
             sleep(3 * SILENCE)
 
-    with worker(database, hang) as (parts, embedder):
-        work(parts, job())
+    with worker(database, hang) as (pipeline, embedder):
+        work(pipeline, job())
         others[0].join()
     assert sum(embedded) > 0
     assert embedder.texts_embedded + sum(embedded) == stored(database) == 200
@@ -295,8 +295,8 @@ def test_what_a_worker_stores_late_is_refused(database: Database) -> None:
                 )
             )
 
-    with worker(database, take) as (parts, embedder):
-        report = work(parts, job())
+    with worker(database, take) as (pipeline, embedder):
+        report = work(pipeline, job())
     assert report.embedded == stored(database) == 20
     assert embedder.texts_embedded == 20
     assert [run.counts["embedded"] for run in runs(database)] == [20]
@@ -317,8 +317,8 @@ def test_a_page_that_the_database_took_back_is_embedded_again(database: Database
                 )
             )
 
-    with worker(database, crash) as (parts, _):
-        work(parts, job(ANEW))
+    with worker(database, crash) as (pipeline, _):
+        work(pipeline, job(ANEW))
     assert stored(database) == 30
 
 
@@ -339,8 +339,8 @@ def test_pages_of_a_claim_that_the_database_took_back_are_not_taken_for_those_of
                 )
             )
 
-    with worker(database, crash) as (parts, _):
-        report = work(parts, job(selection))
+    with worker(database, crash) as (pipeline, _):
+        report = work(pipeline, job(selection))
     assert stored(database) == 120
     assert report.embedded == 120
     assert [run.counts["embedded"] for run in runs(database)] == [120]
@@ -367,8 +367,8 @@ def test_a_range_whose_claim_was_never_answered_runs_out(
                 )
             )
 
-    with worker(database, claim_unheard) as (parts, _):
-        assert work(parts, job()).embedded == 40
+    with worker(database, claim_unheard) as (pipeline, _):
+        assert work(pipeline, job()).embedded == 40
     assert [run.outcome for run in runs(database)] == ["done"]
 
 
@@ -378,19 +378,22 @@ def test_saving_a_page_again_moves_its_lease_once(database: Database) -> None:
 
     class Twice(Watched):
         def save(
-            self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-        ) -> list[Embedded]:
-            super().save(page, models, mark)
-            return super().save(page, models, mark)
+            self,
+            page: list[EmbeddedProduct],
+            models: ModelPair,
+            checkpoint: Checkpoint | None = None,
+        ) -> list[EmbeddedProduct]:
+            super().save(page, models, checkpoint)
+            return super().save(page, models, checkpoint)
 
-    with worker(database) as (parts, _), closing(Database(database.url)) as writing:
-        twice = Parts(
-            catalog=parts.catalog,
-            fetcher=parts.fetcher,
-            embed=parts.embed,
-            models=parts.models,
+    with worker(database) as (pipeline, _), closing(Database(database.url)) as writing:
+        twice = Pipeline(
+            catalog=pipeline.catalog,
+            fetcher=pipeline.fetcher,
+            embed=pipeline.embed,
+            models=pipeline.models,
             store=Twice(writing, nothing),
-            ledger=parts.ledger,
+            ledger=pipeline.ledger,
         )
         assert work(twice, job(batch_size=5)).embedded == 10
     assert runs(database)[0].counts["embedded"] == 10
@@ -405,7 +408,7 @@ def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
     stop, gone = Event(), Event()
 
     class Hanging(MemoryFetcher):
-        def fetch(self, page: Sequence[Product]) -> list[Pictured]:
+        def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
             if any(product.title in {"Product 4", "Product 40"} for product in page):
                 gone.wait(30)
             return super().fetch(page)
@@ -414,12 +417,12 @@ def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
         if stored(database) == 90 - 2 * 5 - 5:  # this page is the last that nothing holds up
             stop.set()
 
-    with worker(database, stop_at_the_last) as (parts, _):
-        first = work(replace(parts, fetcher=Hanging({})), job(selection, batch_size=10), stop)
+    with worker(database, stop_at_the_last) as (pipeline, _):
+        first = work(replace(pipeline, fetcher=Hanging({})), job(selection, batch_size=10), stop)
         gone.set()
     assert (first.interrupted, stored(database)) == (True, 80)
-    with worker(database) as (parts, embedder):
-        second = work(parts, job(selection, batch_size=10))
+    with worker(database) as (pipeline, embedder):
+        second = work(pipeline, job(selection, batch_size=10))
     assert (second.embedded, embedder.texts_embedded, stored(database)) == (10, 10, 90)
 
 
@@ -429,8 +432,8 @@ def test_where_few_are_due_a_run_knows_them_and_takes_what_comes_behind_too(
 ) -> None:
     monkeypatch.setattr("shelfsight.catalog.postgres_catalog.COUNT_WINDOW", 7)
     fill(database, 200)
-    with worker(database) as (parts, _):
-        work(parts, job())
+    with worker(database) as (pipeline, _):
+        work(pipeline, job())
     some = 'SELECT "ProductVariantId" FROM "ProductEmbeddings" ORDER BY random() LIMIT 9'
     database.run(
         lambda c: c.execute(f'DELETE FROM "ProductEmbeddings" WHERE "ProductVariantId" IN ({some})')
@@ -443,8 +446,8 @@ def test_where_few_are_due_a_run_knows_them_and_takes_what_comes_behind_too(
             known.extend(ids for (ids,) in of_ranges)
             fill(database, 3, first=1000)
 
-    with worker(database, look_and_add) as (parts, embedder):
-        report = work(parts, job(batch_size=2))
+    with worker(database, look_and_add) as (pipeline, embedder):
+        report = work(pipeline, job(batch_size=2))
     assert [ids and len(ids) for ids in known] == [2, 2, 2, 2, 1, None]
     assert embedder.texts_embedded == report.embedded == 9 + 3
     assert stored(database) == 203
@@ -454,13 +457,13 @@ def test_an_interrupted_run_that_embeds_all_anew_goes_on_where_it_stopped(
     database: Database,
 ) -> None:
     fill(database, 30)
-    with worker(database) as (parts, _):
-        work(parts, job())
+    with worker(database) as (pipeline, _):
+        work(pipeline, job())
     stop = Event()
-    with worker(database, stop.set) as (parts, _):
-        first = work(parts, job(ANEW), stop)
-    with worker(database) as (parts, _):
-        second = work(parts, job(ANEW))
+    with worker(database, stop.set) as (pipeline, _):
+        first = work(pipeline, job(ANEW), stop)
+    with worker(database) as (pipeline, _):
+        second = work(pipeline, job(ANEW))
     assert first.interrupted
     assert 0 < first.embedded < 30
     assert first.embedded + second.embedded == 30
@@ -470,21 +473,21 @@ def test_an_interrupted_run_that_embeds_all_anew_goes_on_where_it_stopped(
 def test_an_interrupted_run_is_replaced_by_what_is_due_now(database: Database) -> None:
     fill(database, 30)
     stop = Event()
-    with worker(database, stop.set) as (parts, _):
-        first = work(parts, job(), stop)
+    with worker(database, stop.set) as (pipeline, _):
+        first = work(pipeline, job(), stop)
     assert [run.outcome for run in runs(database)] == ["stopped"]
     fill(database, 5, first=100)
-    with worker(database) as (parts, _):
-        second = work(parts, job())
+    with worker(database) as (pipeline, _):
+        second = work(pipeline, job())
     assert first.embedded + second.embedded == 35
     assert [run.outcome for run in runs(database)] == ["done", "replaced"]
 
 
 def test_jobs_that_differ_are_runs_of_their_own(database: Database) -> None:
     fill(database, 10, owner="ann")
-    with worker(database) as (parts, _):
-        run, _ = begin(parts, job(Selection(owner="ann")))
-        with parts.ledger.leases(run, Event(), print) as leases, worker(database) as (other, _):
+    with worker(database) as (pipeline, _):
+        run, _ = begin(pipeline, job(Selection(owner="ann")))
+        with pipeline.ledger.leases(run, Event(), print) as leases, worker(database) as (other, _):
             next(leases)
             assert work(other, job()).embedded == 10
     assert [run.outcome for run in runs(database)] == ["done", "stopped"]

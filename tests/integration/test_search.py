@@ -16,9 +16,9 @@ from psycopg import sql
 from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Database, Query, Rows
 from shelfsight.postgres.pool import DatabasePool
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import schema
-from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.search_statement import FEW, shape, statement, values
 from shelfsight.testing import direction
@@ -67,9 +67,9 @@ def fill(database: Database, count: int) -> None:
     database.run(work)
 
 
-def by_image(seed: bytes = b"query") -> Sought:
+def by_image(seed: bytes = b"query") -> SearchQuery:
     vector = direction(seed, 768)
-    return Sought(column="image", query=vector, image=vector)
+    return SearchQuery(column="image", vector=vector, image=vector)
 
 
 def numbers(found) -> set[int]:
@@ -109,8 +109,8 @@ def test_a_filter_by_a_column_that_the_shop_lacks_is_refused(database: Database)
 def test_a_sku_or_barcode_is_found_however_far_its_picture(database: Database, code: str) -> None:
     fill(database, 30)
     vector = direction(b"query", 768)
-    sought = Sought(column="image", query=vector, image=vector, words=code)
-    found = PostgresProductSearch(database).candidates(sought, ALL, 1)
+    search_query = SearchQuery(column="image", vector=vector, image=vector, words=code)
+    found = PostgresProductSearch(database).candidates(search_query, ALL, 1)
     assert [UUID(one.id).int for one in found if one.is_code] == [7]
 
 
@@ -185,7 +185,7 @@ def test_the_graph_is_asked_for_enough_and_nobody_else_is(
     indexed: Database, limit: int, looked_at: str
 ) -> None:
     """The settings hold until the search's transaction ends, and no longer."""
-    chosen = Chosen(ALL, lambda _table: {"Id": "uuid"})
+    chosen = FilterSql(ALL, lambda _table: {"Id": "uuid"})
     form = shape(by_image(), chosen, limit, by_index=True, find_words=False)
     asked = sql.SQL(
         "SELECT current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan')"
@@ -239,7 +239,9 @@ def test_many_threads_share_a_pool_of_few_connections(database: Database) -> Non
     with closing(DatabasePool(database.url, 2)) as pool, ThreadPoolExecutor(8) as threads:
         search = PostgresProductSearch(pool)
         asked = [by_image(b"%d" % number) for number in range(40)]
-        found = list(threads.map(lambda sought: search.candidates(sought, ALL, 5), asked))
+        found = list(
+            threads.map(lambda search_query: search.candidates(search_query, ALL, 5), asked)
+        )
     assert {len(candidates) for candidates in found} == {5}
 
 
@@ -280,8 +282,8 @@ def test_a_barcode_may_be_a_number(database: Database, kind: str, code: str) -> 
         )
     )
     vector = direction(b"query", 768)
-    sought = Sought(column="image", query=vector, image=vector, words=code)
-    found = PostgresProductSearch(database).candidates(sought, ALL, 1)
+    search_query = SearchQuery(column="image", vector=vector, image=vector, words=code)
+    found = PostgresProductSearch(database).candidates(search_query, ALL, 1)
     assert [UUID(one.id).int for one in found if one.is_code] == [7] * (code == "407")
 
 
@@ -349,9 +351,9 @@ def test_options_that_are_no_json_are_told(database: Database) -> None:
 def test_what_no_text_column_can_hold_is_refused_in_words(database: Database, text: str) -> None:
     fill(database, 3)
     search = PostgresProductSearch(database)
-    sought = replace(by_image(), words=text)
+    search_query = replace(by_image(), words=text)
     for ask in (
-        lambda: search.candidates(sought, ALL, 5),
+        lambda: search.candidates(search_query, ALL, 5),
         lambda: search.candidates(by_image(), Filters(category=text), 5),
         lambda: search.vectors(text, ALL),
     ):

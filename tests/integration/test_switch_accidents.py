@@ -17,7 +17,7 @@ from shelfsight.storage.versions.switch import roll_back, switch
 from shelfsight.storage.versions.vector_versions import NEXT, PREVIOUS
 from shelfsight.testing import MODELS
 from tests.conftest import created
-from tests.integration.test_generations import (
+from tests.integration.test_vector_versions import (
     OTHERS,
     build,
     change,
@@ -165,10 +165,10 @@ def test_when_the_switch_was_is_read_in_any_style_of_dates(shop: Database) -> No
         build(there)
         change(there)
         do(there, f"ALTER DATABASE \"{name}\" SET datestyle = 'ISO, MDY'")
-        before = vector_versions.kept_since(there)
+        previous = vector_versions.kept_since(there)
     after = vector_versions.kept_since(shop)
     ((now,),) = rows(shop, "SELECT now()")
-    assert before == after
+    assert previous == after
     assert after is not None
     assert abs((now - after).total_seconds()) < 600
 

@@ -13,7 +13,7 @@ from shelfsight.postgres.pool import DatabasePool
 from shelfsight.storage import schema
 from shelfsight.storage.changes import triggers
 from shelfsight.storage.changes.change_queue import PostgresQueue
-from shelfsight.storage.changes.listener import Bell
+from shelfsight.storage.changes.listener import ChangeListener
 from tests.shop import fill, rows
 
 ONE = "00000000-0000-0000-0000-000000000001"
@@ -76,11 +76,11 @@ def test_each_kind_of_change_is_queued(shop: Database) -> None:
 
 
 def test_a_change_is_announced_once_it_is_committed(shop: Database) -> None:
-    with closing(Bell(shop.url)) as bell:
-        assert bell.wait(0.01)
+    with closing(ChangeListener(shop.url)) as listener:
+        assert listener.wait(0.01)
         with client(shop) as connection:
             connection.execute(EDIT, ["New", ONE])
-        assert bell.wait(30)
+        assert listener.wait(30)
     assert queued(shop) == [ONE]
 
 
@@ -107,24 +107,24 @@ def test_a_change_that_is_not_committed_yet_is_not_taken_and_not_lost(shop: Data
         connection.execute(EDIT, ["Before", ONE])
         connection.commit()
         connection.execute(EDIT, ["After", ONE])
-        assert queue.take(10, newest=True) is None
+        assert queue.claim(10, newest=True) is None
         connection.commit()
-        take = queue.take(10, newest=True)
-        assert take is not None
-        assert take.variants == (ONE,)
+        claim = queue.claim(10, newest=True)
+        assert claim is not None
+        assert claim.variants == (ONE,)
 
 
 def test_a_change_of_what_is_in_hand_waits_for_its_own_turn(shop: Database) -> None:
     with client(shop) as connection, queue_of(shop) as queue:
         connection.execute(EDIT, ["Before", ONE])
         connection.commit()
-        take = queue.take(10, newest=True)
-        assert take is not None
+        claim = queue.claim(10, newest=True)
+        assert claim is not None
         connection.execute(EDIT, ["After", ONE])
         connection.commit()
-        assert queue.take(10, newest=True) is None
-        queue.drop(take)
-        assert queue.take(10, newest=True) is not None
+        assert queue.claim(10, newest=True) is None
+        queue.drop(claim)
+        assert queue.claim(10, newest=True) is not None
 
 
 @pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
@@ -134,7 +134,7 @@ def test_a_stricter_transaction_is_not_broken(shop: Database, isolation: str) ->
         connection.commit()
         connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
         connection.execute('SELECT FROM "ProductVariants"')
-        assert queue.take(10, newest=True) is not None
+        assert queue.claim(10, newest=True) is not None
         connection.execute(EDIT, ["After", ONE])
         connection.commit()
     assert queued(shop) == [ONE, ONE]

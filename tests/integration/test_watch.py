@@ -12,21 +12,21 @@ import psycopg
 import pytest
 
 from shelfsight import wiring
-from shelfsight.backfill.pipeline import Parts
-from shelfsight.backfill.poller import Sweeper
+from shelfsight.backfill.pipeline import Pipeline
+from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.watch import PAGE, Watching, watch
+from shelfsight.backfill.watch import PAGE, WatchContext, watch
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedded_postgres import keeper
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
-from shelfsight.records import Embedded, Pictured
+from shelfsight.records import EmbeddedProduct, FetchedProduct
 from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
 from shelfsight.storage.changes.change_queue import PostgresQueue
-from shelfsight.storage.changes.listener import Bell
+from shelfsight.storage.changes.listener import ChangeListener
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
@@ -39,15 +39,15 @@ PICTURES = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
 ONE = "00000000-0000-0000-0000-000000000001"
 
 
-class Heard:
+class WatchObserver:
     """What the watch has told of."""
 
     def __init__(self) -> None:
-        self.pages: list[list[Embedded]] = []
+        self.pages: list[list[EmbeddedProduct]] = []
         self.said: list[str] = []
         self.idle = Event()
 
-    def changed(self, page: Sequence[Embedded], seconds: float) -> None:
+    def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         del seconds
         self.pages.append(list(page))
 
@@ -55,7 +55,7 @@ class Heard:
         del is_told
         self.idle.set()
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         self.said.append(message)
 
     @property
@@ -71,10 +71,10 @@ class Watch:
         url: str,
         *,
         every: float = NEVER,
-        before_embed: Callable[[Sequence[Pictured]], object] = lambda _: None,
+        before_embed: Callable[[Sequence[FetchedProduct]], object] = lambda _: None,
         is_back: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.heard = Heard()
+        self.heard = WatchObserver()
         self.report = Report()
         self.embedder = HashEmbedder()
         self._url = url
@@ -110,37 +110,37 @@ class Watch:
     def _run(self) -> None:
         try:
             with ExitStack() as opening:
-                watching = self._watching(opening)
-                watch(watching, self.report, self.heard, self._stop)
+                context = self._context(opening)
+                watch(context, self.report, self.heard, self._stop)
         except BaseException as error:
             self._errors.append(error)
 
-    def _watching(self, opening: ExitStack) -> Watching:
+    def _context(self, opening: ExitStack) -> WatchContext:
         pool = opening.enter_context(closing(DatabasePool(self._url, 2, reconnect_seconds=0.5)))
         catalog = PostgresCatalog(pool, models=self.embedder.models)
         queue = PostgresQueue(pool)
-        return Watching(
+        return WatchContext(
             catalog=catalog,
             queue=queue,
-            sweeper=opening.enter_context(closing(Sweeper(catalog, queue, self._every))),
-            open_parts=self._parts,
-            listen=opening.enter_context(closing(Bell(self._url))).wait,
+            poller=opening.enter_context(closing(ChangePoller(catalog, queue, self._every))),
+            open_pipeline=self._parts,
+            listen=opening.enter_context(closing(ChangeListener(self._url))).wait,
             is_back=self._is_back,
         )
 
-    def _parts(self) -> AbstractContextManager[Parts]:
+    def _parts(self) -> AbstractContextManager[Pipeline]:
         @contextmanager
-        def opened() -> Iterator[Parts]:
+        def opened() -> Iterator[Pipeline]:
             with (
                 closing(Database(self._url, reconnect_seconds=0.5)) as writing,
                 closing(PageEmbedder(self.embedder, FUSION, lambda _: None)) as pages,
             ):
 
-                def embed(page: Sequence[Pictured]) -> list[Embedded]:
+                def embed(page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
                     self._before_embed(page)
                     return pages.embed(page)
 
-                yield Parts(
+                yield Pipeline(
                     catalog=PostgresCatalog(writing),
                     fetcher=MemoryFetcher(PICTURES),
                     embed=embed,
@@ -204,7 +204,7 @@ def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
         run(told, f'UPDATE "ProductVariants" SET "Title" = \'A new one\' WHERE "Id" = \'{ONE}\'')
         watched.wait_until(lambda: texts(told)[ONE] == "A new one")
 
-        def pictured() -> object:
+        def fetched() -> object:
             query = 'SELECT "ImageUrl" FROM "ProductEmbeddings" WHERE "ProductVariantId" = '
             return rows(told, f"{query}'{ONE}'")[0][0]
 
@@ -213,11 +213,11 @@ def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
             'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
             f" VALUES ('{ONE}', 'http://shop.test/1.png')",
         )
-        watched.wait_until(lambda: pictured() == "http://shop.test/1.png")
+        watched.wait_until(lambda: fetched() == "http://shop.test/1.png")
         run(told, 'UPDATE "ProductImages" SET "ImageUrl" = \'http://shop.test/2.png\'')
-        watched.wait_until(lambda: pictured() == "http://shop.test/2.png")
+        watched.wait_until(lambda: fetched() == "http://shop.test/2.png")
         run(told, 'DELETE FROM "ProductImages"')
-        watched.wait_until(lambda: pictured() is None)
+        watched.wait_until(lambda: fetched() is None)
         run(told, f'DELETE FROM "ProductVariants" WHERE "Id" = \'{ONE}\'')
         assert ONE not in texts(told)
         watched.wait_until(lambda: is_empty(told))
@@ -246,7 +246,7 @@ def test_a_change_during_its_own_embedding_is_not_lost(told: Database) -> None:
     fill(told, 1)
     seen: list[str] = []
 
-    def edit(page: Sequence[Pictured]) -> None:
+    def edit(page: Sequence[FetchedProduct]) -> None:
         seen.append(page[0].product.title)
         if len(seen) < 4:
             run(told, f'UPDATE "ProductVariants" SET "Title" = \'Edit {len(seen)}\'')
@@ -284,7 +284,7 @@ def test_a_flood_does_not_keep_a_later_change_waiting(told: Database) -> None:
     later = rows(told, 'SELECT "Id"::text FROM "ProductVariants" ORDER BY "Id" OFFSET 300')[0][0]
     gate, reached = Event(), Event()
 
-    def hold(_page: Sequence[Pictured]) -> None:
+    def hold(_page: Sequence[FetchedProduct]) -> None:
         reached.set()
         assert gate.wait(PATIENCE)
 
@@ -304,9 +304,9 @@ def test_what_a_lost_watch_held_is_taken_again(told: Database) -> None:
     fill(told, 1)
     with closing(DatabasePool(told.url, 1)) as pool:
         other = PostgresQueue(pool)
-        take = other.take(PAGE, newest=True)
-        assert take is not None
-        assert PostgresQueue(pool).take(PAGE, newest=True) is None
+        claim = other.claim(PAGE, newest=True)
+        assert claim is not None
+        assert PostgresQueue(pool).claim(PAGE, newest=True) is None
         run(told, 'UPDATE "EmbeddingQueue" SET "ExpiresAt" = now() - interval \'1 second\'')
         with Watch(told.url) as watched:
             watched.wait_until(lambda: len(texts(told)) == 1)
@@ -318,7 +318,7 @@ def test_what_is_stored_late_is_refused(told: Database) -> None:
     """Another watch has the change by now: its vectors must not be replaced by older ones."""
     fill(told, 1)
 
-    def steal(_page: Sequence[Pictured]) -> None:
+    def steal(_page: Sequence[FetchedProduct]) -> None:
         run(told, 'UPDATE "EmbeddingQueue" SET "Worker" = \'another\'')
 
     with Watch(told.url, before_embed=steal) as watched:

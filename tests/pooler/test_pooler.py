@@ -20,7 +20,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
@@ -53,14 +53,14 @@ def make_certificate(folder: Path) -> None:
 @pytest.fixture
 def pooled(url: str) -> Iterator[str]:
     """The address of the test's database behind PgBouncer in transaction mode."""
-    parts = urlsplit(url)
-    server = parse_qs(parts.query)
+    address = urlsplit(url)
+    server = parse_qs(address.query)
     sockets, port = server["host"][0], server.get("port", ["5432"])[0]
     owner = pwd.getpwuid(Path(sockets).stat().st_uid)
     folder = Path(tempfile.mkdtemp(prefix="pooler-", dir="/var/tmp"))
     make_certificate(folder)
     listen = free_port()
-    name = parts.path.lstrip("/")
+    name = address.path.lstrip("/")
     (folder / "users.txt").write_text('"postgres" ""\n')
     (folder / "pgbouncer.ini").write_text(
         f"""
@@ -161,8 +161,8 @@ def test_models_are_changed_through_a_transaction_pooler_and_nobody_else_is_led_
 def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(
     pooled: str,
 ) -> None:
-    sought = Sought(
-        column="text", query=direction(b"x", 1024), text=direction(b"x", 1024), words="Product 7"
+    search_query = SearchQuery(
+        column="text", vector=direction(b"x", 1024), text=direction(b"x", 1024), words="Product 7"
     )
     with closing(Database(pooled)) as database:
         schema.create(database)
@@ -170,7 +170,7 @@ def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(
         backfill_all(database)
         search = PostgresProductSearch(database)
         for _ in range(3):
-            found = search.candidates(sought, Filters(), 10)
+            found = search.candidates(search_query, Filters(), 10)
             assert len(found) >= 10
             assert max(one.word_score or 0 for one in found) == 1
         with psycopg.connect(pooled) as stranger:

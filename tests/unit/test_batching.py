@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage
-from shelfsight.serving.embedding_api.dynamic_batching import Lane, Result, Work, WorkerDownError
+from shelfsight.serving.embedding_api.dynamic_batching import (
+    DynamicBatcher,
+    Result,
+    Work,
+    WorkerDownError,
+)
 
 
 class Model:
@@ -37,14 +42,16 @@ class Model:
 
 
 @contextmanager
-def lane(model: Model, *, window: int = 8, stuck: float = 60, plan=None) -> Iterator[Lane[int]]:
+def batcher(
+    model: Model, *, window: int = 8, stuck: float = 60, plan=None
+) -> Iterator[DynamicBatcher[int]]:
     work = Work(
         stage=Stage.IMAGE,
         window=window,
         plan=plan or (lambda items: [range(len(items))]),
         run=model.run,
     )
-    opened = Lane(work, stuck_seconds=stuck)
+    opened = DynamicBatcher(work, stuck_seconds=stuck)
     try:
         yield opened
     finally:
@@ -64,7 +71,7 @@ def until(true, seconds: float = 10) -> None:
 
 def test_a_lone_item_is_not_kept_waiting_for_company() -> None:
     model = Model()
-    with lane(model) as one:
+    with batcher(model) as one:
         assert numbers(one.submit([7]).result(10)) == [7]
     assert model.batches == [[7]]
 
@@ -72,7 +79,7 @@ def test_a_lone_item_is_not_kept_waiting_for_company() -> None:
 def test_items_of_many_requests_run_together_while_the_model_is_busy() -> None:
     model = Model()
     model.open.clear()
-    with lane(model) as one:
+    with batcher(model) as one:
         first = one.submit([0])
         model.entered.wait(10)
         others = [one.submit([n, n + 1]) for n in (1, 3, 5, 7, 9)]
@@ -89,7 +96,7 @@ def test_items_are_batched_as_planned_and_come_back_in_their_order() -> None:
         return [places[start : start + 2] for start in range(0, len(places), 2)]
 
     model = Model()
-    with lane(model, plan=by_size) as one:
+    with batcher(model, plan=by_size) as one:
         assert numbers(one.submit([5, 1, 4, 2, 3]).result(10)) == [5, 1, 4, 2, 3]
     assert model.batches == [[1, 2], [3, 4], [5]]
 
@@ -98,7 +105,7 @@ def test_items_are_batched_as_planned_and_come_back_in_their_order() -> None:
 def test_guilty_items_fail_alone_and_the_innocent_get_their_vectors(
     bad: set[int], window: int
 ) -> None:
-    with lane(Model(bad), window=window) as one, ThreadPoolExecutor(4) as clients:
+    with batcher(Model(bad), window=window) as one, ThreadPoolExecutor(4) as clients:
         asked = [list(range(start, start + 5)) for start in range(0, 20, 5)]
         answers = clients.map(lambda items: one.submit(items).result(10), asked)
         for items, answer in zip(asked, answers, strict=True):
@@ -108,7 +115,7 @@ def test_guilty_items_fail_alone_and_the_innocent_get_their_vectors(
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyError, RecursionError])
 def test_the_worker_lives_on_after_any_exception(error: type[Exception]) -> None:
-    with lane(Model({1}, error)) as one:
+    with batcher(Model({1}, error)) as one:
         assert numbers(one.submit([1]).result(10)) == ["model_error"]
         assert numbers(one.submit([2]).result(10)) == [2]
 
@@ -118,14 +125,14 @@ def test_a_model_that_gives_too_few_vectors_is_not_believed() -> None:
         def run(self, batch: Sequence[int]) -> list[Result]:
             return super().run(batch)[:-1]
 
-    with lane(Short()) as one:
+    with batcher(Short()) as one:
         assert numbers(one.submit([1, 2]).result(10)) == ["model_error"] * 2
 
 
 def test_who_cancelled_is_not_worked_for() -> None:
     model = Model()
     model.open.clear()
-    with lane(model) as one:
+    with batcher(model) as one:
         first = one.submit([0])
         model.entered.wait(10)
         cancelled, kept = one.submit([1]), one.submit([2])
@@ -139,7 +146,7 @@ def test_who_cancelled_is_not_worked_for() -> None:
 def test_a_dead_worker_is_told_to_those_who_wait_and_those_who_come() -> None:
     model = Model({0}, SystemExit)
     model.open.clear()
-    with lane(model) as one:
+    with batcher(model) as one:
         in_hand = one.submit([0])
         model.entered.wait(10)
         queued = one.submit([1])
@@ -155,7 +162,7 @@ def test_a_dead_worker_is_told_to_those_who_wait_and_those_who_come() -> None:
 def test_a_stuck_worker_is_told_and_is_well_again_once_it_moves() -> None:
     model = Model()
     model.open.clear()
-    with lane(model, stuck=0.05) as one:
+    with batcher(model, stuck=0.05) as one:
         in_hand = one.submit([0])
         model.entered.wait(10)
         queued = one.submit([1])
@@ -172,7 +179,7 @@ def test_a_stuck_worker_is_told_and_is_well_again_once_it_moves() -> None:
 def test_closing_finishes_what_is_queued() -> None:
     model = Model()
     model.open.clear()
-    with lane(model, window=2) as one:
+    with batcher(model, window=2) as one:
         futures = [one.submit([n]) for n in range(7)]
         threading.Timer(0.05, model.open.set).start()
         one.close()
@@ -183,7 +190,7 @@ def test_closing_finishes_what_is_queued() -> None:
 
 def test_how_long_the_queue_will_take_follows_the_model() -> None:
     model = Model()
-    with lane(model) as one:
+    with batcher(model) as one:
         assert one.seconds_ahead() == 0
         one.submit([1]).result(10)
         model.open.clear()
@@ -196,7 +203,7 @@ def test_how_long_the_queue_will_take_follows_the_model() -> None:
 
 def test_a_model_that_is_lost_ends_its_lane_and_says_why() -> None:
     model = Model(bad={3}, error=ModelError)
-    with lane(model) as one:
+    with batcher(model) as one:
         with pytest.raises(WorkerDownError, match="has ended: bad number"):
             one.submit([1, 3]).result(10)
         until(one.problem)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.images.hosts import ACQUAINTANCE, STRANGER, Host, Hosts, LaterError, Manners
+from shelfsight.images.hosts import ACQUAINTANCE, STRANGER, Host, HostPolicy, Hosts, LaterError
 from shelfsight.images.unusable import UnusablePictureError
 
 
@@ -45,10 +45,10 @@ def failure(kind: str = "timeout") -> UnusablePictureError:
 class Asked:
     """Asks a host, and remembers how many were at it at once, and what it said."""
 
-    def __init__(self, **manners: Any) -> None:
+    def __init__(self, **policy: Any) -> None:
         self.said: list[str] = []
-        manners = {"at_once": 8, "patience": 30, "pause": 60} | manners
-        self.host: Host = Hosts(Manners(say=self.said.append, **manners)).of("cdn.example.com")
+        policy = {"at_once": 8, "patience": 30, "pause": 60} | policy
+        self.host: Host = Hosts(HostPolicy(notify=self.said.append, **policy)).of("cdn.example.com")
         self.busy = self.busiest = 0
 
     async def ask(self, outcome: UnusablePictureError | None = None, seconds: float = 1) -> str:

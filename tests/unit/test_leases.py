@@ -31,7 +31,7 @@ def read(of: Lease, *, batch: int = 9, size: int = 3) -> Iterator[Page[str]]:
 
 
 @st.composite
-def parts(draw: st.DrawFn) -> tuple[KeyRange, ...]:
+def pipeline(draw: st.DrawFn) -> tuple[KeyRange, ...]:
     """Ranges one behind the other, with something between them; the last may be open."""
     bounds = sorted(draw(st.sets(st.sampled_from(SHOP), min_size=2, max_size=8)))
     pairs = zip(bounds[::2], bounds[1::2], strict=False)
@@ -41,7 +41,7 @@ def parts(draw: st.DrawFn) -> tuple[KeyRange, ...]:
     return tuple(ranges)
 
 
-@given(ranges=parts(), size=st.integers(1, 5), batches=st.integers(1, 4))
+@given(ranges=pipeline(), size=st.integers(1, 5), batches=st.integers(1, 4))
 def test_pages_hold_each_product_once_and_in_order(
     ranges: tuple[KeyRange, ...], size: int, batches: int
 ) -> None:
@@ -50,7 +50,7 @@ def test_pages_hold_each_product_once_and_in_order(
     assert max(len(page.items) for page in given_) <= size
 
 
-@given(ranges=parts(), chance=st.randoms(use_true_random=False), ahead=st.integers(1, 20))
+@given(ranges=pipeline(), chance=st.randoms(use_true_random=False), ahead=st.integers(1, 20))
 def test_whatever_is_stored_the_rest_is_left_and_goes_to_the_next_holder(
     ranges: tuple[KeyRange, ...], chance: Random, ahead: int
 ) -> None:
@@ -64,8 +64,8 @@ def test_whatever_is_stored_the_rest_is_left_and_goes_to_the_next_holder(
             if not under_way:
                 break
             page = under_way.pop(chance.randrange(len(under_way)))
-            left = of.left(page.mark)
-            of.note(page.mark)
+            left = of.left(page.checkpoint)
+            of.note(page.checkpoint)
             assert stored.isdisjoint(page.items)
             stored.update(page.items)
             assert {one for part in left for one in ids(part)} == due - stored
@@ -77,8 +77,8 @@ def test_what_is_left_is_put_together_where_it_lies_together() -> None:
     of = lease(WHOLE)
     under_way = [page for page, _ in zip(read(of), range(6), strict=False)]
     ends = [page.items[-1] for page in under_way]
-    of.note(under_way[4].mark)
-    assert of.left(under_way[0].mark) == (
+    of.note(under_way[4].checkpoint)
+    assert of.left(under_way[0].checkpoint) == (
         KeyRange(after=ends[0], last=ends[3]),
         KeyRange(after=ends[4]),
     )
@@ -87,18 +87,18 @@ def test_what_is_left_is_put_together_where_it_lies_together() -> None:
 def test_a_page_that_is_noted_twice_counts_once() -> None:
     of = lease(WHOLE)
     first = next(read(of))
-    assert not of.has(first.mark)
+    assert not of.has(first.checkpoint)
     for _ in range(2):
-        of.note(first.mark)
-    assert of.has(first.mark)
+        of.note(first.checkpoint)
+    assert of.has(first.checkpoint)
     assert of.stored == 1
 
 
 def test_a_range_of_which_nothing_is_due_is_done_with_one_empty_page() -> None:
     of = lease(KeyRange(after="x", last="y"))
     (page,) = read(of)
-    assert (list(page.items), of.left(page.mark)) == ([], ())
-    of.note(page.mark)
+    assert (list(page.items), of.left(page.checkpoint)) == ([], ())
+    of.note(page.checkpoint)
     assert of.ended.is_set()
 
 

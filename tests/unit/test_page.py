@@ -13,8 +13,8 @@ from shelfsight.fusion import WeightedMean, combine, mean_of
 from shelfsight.records import (
     NO_CONTENT,
     Failure,
+    FetchedProduct,
     Picture,
-    Pictured,
     Pixels,
     Product,
     Stage,
@@ -56,9 +56,11 @@ def picture(colour: int, url: str = "") -> Picture:
     )
 
 
-def product(title: str = "", *pictures: Picture, failures: tuple[Failure, ...] = ()) -> Pictured:
+def product(
+    title: str = "", *pictures: Picture, failures: tuple[Failure, ...] = ()
+) -> FetchedProduct:
     urls = tuple(p.url for p in pictures)
-    return Pictured(
+    return FetchedProduct(
         product=Product(id=title or "untitled", title=title, image_urls=urls),
         pictures=pictures,
         failures=failures,
@@ -169,7 +171,7 @@ def test_a_text_that_is_not_needed_is_not_embedded(
     pages: PageEmbedder, embedder: HashEmbedder
 ) -> None:
     unneeded = Product(id="1", title="Mug", image_urls=("1.png",), needs_text=False)
-    (item,) = pages.embed([Pictured(product=unneeded, pictures=(picture(1),))])
+    (item,) = pages.embed([FetchedProduct(product=unneeded, pictures=(picture(1),))])
     assert item.image is not None
     assert (item.text, item.text_used) == (None, "")
     assert (embedder.images_embedded, embedder.texts_embedded) == (1, 0)
@@ -178,7 +180,7 @@ def test_a_text_that_is_not_needed_is_not_embedded(
 def test_a_product_with_an_image_that_is_not_needed_is_not_taken_for_empty(
     pages: PageEmbedder,
 ) -> None:
-    (item,) = pages.embed([Pictured(product=Product(id="1", needs_image=False))])
+    (item,) = pages.embed([FetchedProduct(product=Product(id="1", needs_image=False))])
     assert not item.skipped
 
 

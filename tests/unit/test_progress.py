@@ -27,5 +27,5 @@ def test_the_result_is_the_last_line_of_json() -> None:
     out = StringIO()
     progress = JsonProgress(out)
     progress.finish(Report())
-    progress.say("too late")
+    progress.notify("too late")
     assert [json.loads(line)["event"] for line in out.getvalue().splitlines()] == ["result"]

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from shelfsight.backfill.report import Report, product_fields, product_lines
-from shelfsight.records import NO_CONTENT, Embedded, Failure, PictureFile, Product, Stage
+from shelfsight.records import NO_CONTENT, EmbeddedProduct, Failure, PictureFile, Product, Stage
 
 VECTOR = np.ones(768, np.float32)
 BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
 
 
-def embedded(**vectors: np.ndarray) -> Embedded:
-    return Embedded(product=Product(id="1"), combined=VECTOR, **vectors)
+def embedded(**vectors: np.ndarray) -> EmbeddedProduct:
+    return EmbeddedProduct(product=Product(id="1"), combined=VECTOR, **vectors)
 
 
-FAILED = Embedded(product=Product(id="2"), failures=(BROKEN,))
-SKIPPED = Embedded(product=Product(id="3"), failures=(NO_CONTENT,))
+FAILED = EmbeddedProduct(product=Product(id="2"), failures=(BROKEN,))
+SKIPPED = EmbeddedProduct(product=Product(id="3"), failures=(NO_CONTENT,))
 
 
 def test_the_results_read_as_promised() -> None:
@@ -42,7 +42,7 @@ def test_a_paused_host_is_named_with_how_many_pictures_wait_for_it() -> None:
         stage=Stage.FETCH, kind="host_paused", message="", retryable=True, host="cdn.example.com"
     )
     report = Report()
-    report.add([Embedded(product=Product(id=str(n)), failures=(paused,)) for n in range(3)])
+    report.add([EmbeddedProduct(product=Product(id=str(n)), failures=(paused,)) for n in range(3)])
     assert report.lines()[-2:] == [
         "Paused hosts, whose pictures are tried again later:",
         "  - cdn.example.com: 3",
@@ -51,7 +51,7 @@ def test_a_paused_host_is_named_with_how_many_pictures_wait_for_it() -> None:
 
 def test_a_broken_picture_is_counted_by_kind_though_its_product_has_its_text() -> None:
     report = Report()
-    item = Embedded(
+    item = EmbeddedProduct(
         product=Product(id="1"), text=VECTOR, combined=VECTOR, failures=(BROKEN, BROKEN)
     )
     report.add([item])
@@ -70,7 +70,7 @@ def test_a_broken_picture_is_counted_by_kind_though_its_product_has_its_text() -
     ],
 )
 def test_the_exit_status_says_how_it_went(
-    page: list[Embedded], interrupted: bool, status: int
+    page: list[EmbeddedProduct], interrupted: bool, status: int
 ) -> None:
     report = Report(interrupted=interrupted)
     report.add(page)
@@ -80,7 +80,9 @@ def test_the_exit_status_says_how_it_went(
 def test_a_vector_that_was_kept_is_not_counted_as_made_and_its_product_is_embedded() -> None:
     report = Report()
     edited = Product(id="1", title="Cap", needs_image=False)
-    item = Embedded(product=edited, image=VECTOR, text=VECTOR, combined=VECTOR, text_used="Cap")
+    item = EmbeddedProduct(
+        product=edited, image=VECTOR, text=VECTOR, combined=VECTOR, text_used="Cap"
+    )
     report.add([item])
     assert (report.image, report.text, report.combined) == (0, 1, 1)
     assert (report.embedded, report.failed) == (1, 0)
@@ -90,9 +92,12 @@ def test_a_vector_that_was_kept_is_not_counted_as_made_and_its_product_is_embedd
 def test_stored_images_that_were_asked_for_again_are_counted_by_what_came_of_it() -> None:
     files = (PictureFile(url="a.png", content_hash="1"),)
     stored = Product(id="1", needs_image=False, needs_text=False, files=files)
-    same, lost = Embedded(product=stored), Embedded(product=stored, failures=(BROKEN,))
+    same, lost = (
+        EmbeddedProduct(product=stored),
+        EmbeddedProduct(product=stored, failures=(BROKEN,)),
+    )
     replaced = Product(id="2", needs_text=False, files=files)
-    changed = Embedded(product=replaced, image=VECTOR, combined=VECTOR)
+    changed = EmbeddedProduct(product=replaced, image=VECTOR, combined=VECTOR)
     report = Report()
     report.add([same, same, lost, changed])
     assert (report.found, report.embedded, report.failed, report.image) == (4, 1, 0, 1)

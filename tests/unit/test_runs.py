@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.backfill.runs import IN_HAND, Cut, Job, KeyRange
+from shelfsight.backfill.runs import IN_HAND, Job, KeyRange, Partitioning
 from shelfsight.records import Selection
 
 
@@ -15,12 +15,12 @@ def job(batch_size: int = 150) -> Job:
     return Job(selection=Selection(), batch_size=batch_size, max_batches=0)
 
 
-def cut(due: int, grain: int) -> Cut:
+def partition(due: int, grain: int) -> Partitioning:
     """Ranges over the ids 1, 2, ... as a catalogue gives them, the last one open."""
     ends = [str(UUID(int=number)) for number in range(grain, due, grain)]
     starts = [None, *ends]
     ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, [*ends, None], strict=True))
-    return Cut(due=due, ranges=tuple(ranges) if due else ())
+    return Partitioning(due=due, ranges=tuple(ranges) if due else ())
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,13 @@ def cut(due: int, grain: int) -> Cut:
 )
 def test_a_run_has_ranges_for_several_workers(due: int, batch_size: int, ranges: int) -> None:
     asked = job(batch_size)
-    assert len(cut(due, asked.grain).merged(asked).ranges) == ranges
+    assert len(partition(due, asked.grain).merged(asked).ranges) == ranges
 
 
 @given(due=st.integers(0, 100_000), batch_size=st.integers(1, 5_000))
 def test_ranges_that_are_put_together_hold_the_same(due: int, batch_size: int) -> None:
     asked = job(batch_size)
-    fine = cut(due, asked.grain)
+    fine = partition(due, asked.grain)
     wide = fine.merged(asked)
     bounds = [(one.after, one.last) for one in wide.ranges]
     assert [last for _, last in bounds[:-1]] == [after for after, _ in bounds[1:]]
@@ -55,14 +55,17 @@ def test_the_ids_of_few_are_shared_out_among_their_ranges(
     asked = job(batch_size)
     ids = [str(UUID(int=number)) for number in range(1, due + 1)]
     last = str(UUID(int=due + behind))  # whether something that is not due comes behind them
-    whole = cut(due, asked.grain)
+    whole = partition(due, asked.grain)
     if limit is not None and limit <= due:
-        ends = [*(one for one in ids[asked.grain - 1 : limit - 1 : asked.grain]), ids[limit - 1]]
+        ends = [
+            *(one for one in ids[asked.grain - 1 : limit - 1 : asked.grain]),
+            ids[limit - 1],
+        ]
         starts = [None, *ends[:-1]]
         ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
-        whole = Cut(due=due, ranges=tuple(ranges))
+        whole = Partitioning(due=due, ranges=tuple(ranges))
     few = replace(whole, ids=tuple(ids), last=last).merged(asked)
-    parts = list(few.parts())
+    parts = list(few.ranges_with_ids())
     if whole.ranges[-1].last is None:
         assert parts.pop() == (KeyRange(after=last), None)
     shared = [one for _, own in parts for one in own or ()]

@@ -5,9 +5,9 @@ import pytest
 
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import WeightedMean
-from shelfsight.records import Embedded, ModelPair, Pixels, Product, Weights
+from shelfsight.records import EmbeddedProduct, ModelPair, Pixels, Product, Weights
 from shelfsight.scan.confidence import Thresholds
-from shelfsight.scan.matching import Candidate, Filters, Match, Options, Question
+from shelfsight.scan.matching import Candidate, Filters, Match, ScanOptions, ScanQuery
 from shelfsight.scan.ranking import found, rank
 from shelfsight.scan.scanner import Scanner
 from shelfsight.testing import MODELS, HashEmbedder, MemorySearch, MemoryStore, direction
@@ -15,7 +15,7 @@ from shelfsight.testing import MODELS, HashEmbedder, MemorySearch, MemoryStore, 
 WEIGHTS = Weights()
 FUSION = WeightedMean(WEIGHTS)
 LIMITS = Thresholds(high=0.9, medium=0.5, low=0.1, spread=0.1, absent=0.2)
-ALL = Options(threshold=-1)
+ALL = ScanOptions(threshold=-1)
 
 
 def scanner(store: MemoryStore, embedder: HashEmbedder | None = None) -> Scanner:
@@ -26,13 +26,15 @@ def photo(shade: int) -> list[Pixels]:
     return [np.full((8, 8, 3), shade, np.uint8)]
 
 
-def store_of(*rows: Embedded) -> MemoryStore:
+def store_of(*rows: EmbeddedProduct) -> MemoryStore:
     store = MemoryStore(FUSION)
     store.save(list(rows), MODELS)
     return store
 
 
-def product(id_: str, *, shade: int | None = None, title: str = "", of: str = "") -> Embedded:
+def product(
+    id_: str, *, shade: int | None = None, title: str = "", of: str = ""
+) -> EmbeddedProduct:
     """A product that looks like the photo of that shade, and is called so."""
     embedder = HashEmbedder()
     image = text = None
@@ -40,7 +42,7 @@ def product(id_: str, *, shade: int | None = None, title: str = "", of: str = ""
         (image,) = embedder.embed_images(photo(shade))
     if title:
         (text,) = embedder.embed_texts([title])
-    return Embedded(
+    return EmbeddedProduct(
         product=Product(id=id_, title=title, product_id=of or None, source_hash="a:b"),
         image=image,
         text=text,
@@ -106,7 +108,7 @@ def shop_where_some_lack_text(products: int) -> MemoryStore:
         image = direction(b"image %d" % number, 768)
         text = None if number % 5 == 0 else direction(b"text %d" % number, 1024)
         page.append(
-            Embedded(
+            EmbeddedProduct(
                 product=Product(id=f"{number:04}", source_hash="a:b"),
                 image=image,
                 text=text,
@@ -134,7 +136,7 @@ def test_products_without_text_win_no_more_often_than_their_share() -> None:
     scan = scanner(store, NoisyPhotos())
     wins = 0
     for number, id_ in enumerate(store.rows):
-        best = scan.scan(Question(photos=(photo(number),)), ALL).matches[0]
+        best = scan.scan(ScanQuery(photos=(photo(number),)), ALL).matches[0]
         assert best.product.id == id_
         wins += store.rows[best.product.id].text is None
     assert wins == 40
@@ -145,14 +147,14 @@ def test_photo_and_words_that_fit_half_each_win_as_often_with_text_as_without() 
     store = shop_where_some_lack_text(200)
     scan = scanner(store, NoisyPhotos())
     for number, id_ in enumerate(store.rows):
-        asked = Question(photos=(photo(number),), text=f"text {number}")
+        asked = ScanQuery(photos=(photo(number),), text=f"text {number}")
         assert scan.scan(asked, ALL).matches[0].product.id == id_
 
 
 def test_a_scan_with_other_models_than_those_stored_is_refused() -> None:
     other = HashEmbedder(models=ModelPair(image="other@1", text="other@1"))
     with pytest.raises(ModelMismatchError):
-        scanner(shop_where_some_lack_text(5), other).scan(Question(photos=(photo(1),)), ALL)
+        scanner(shop_where_some_lack_text(5), other).scan(ScanQuery(photos=(photo(1),)), ALL)
 
 
 def test_a_text_and_a_photo_together_find_what_both_fit() -> None:
@@ -160,7 +162,7 @@ def test_a_text_and_a_photo_together_find_what_both_fit() -> None:
         product("red", shade=200, title="a red mug"),
         product("green", shade=200, title="a green mug"),
     )
-    asked = Question(photos=(photo(200),), text="a green mug")
+    asked = ScanQuery(photos=(photo(200),), text="a green mug")
     matches = scanner(store).scan(asked, ALL).matches
     assert [match.product.id for match in matches] == ["green", "red"]
     assert matches[0].score == pytest.approx(1, abs=1e-5)
@@ -168,7 +170,7 @@ def test_a_text_and_a_photo_together_find_what_both_fit() -> None:
 
 def test_of_several_photos_of_one_thing_the_best_counts() -> None:
     store = store_of(product("one", shade=10), product("two", shade=20))
-    asked = Question(photos=(photo(99), photo(20)))
+    asked = ScanQuery(photos=(photo(99), photo(20)))
     best, other = scanner(store).scan(asked, ALL).matches
     assert (best.product.id, other.product.id) == ("two", "one")
     assert best.score == pytest.approx(1, abs=1e-5)
@@ -176,7 +178,7 @@ def test_of_several_photos_of_one_thing_the_best_counts() -> None:
 
 def test_below_the_lowest_threshold_there_is_no_match() -> None:
     store = store_of(product("one", shade=10))
-    answer = scanner(store).scan(Question(photos=(photo(99),)), Options(threshold=0.9))
+    answer = scanner(store).scan(ScanQuery(photos=(photo(99),)), ScanOptions(threshold=0.9))
     assert answer.matches == ()
     assert answer.action == "fallback_to_manual"
 
@@ -187,8 +189,8 @@ def test_variants_of_one_product_can_be_shown_as_one() -> None:
         product("large", shade=11, of="mug"),
         product("cap", shade=12),
     )
-    options = Options(threshold=-1, group_by="product")
-    matches = scanner(store).scan(Question(photos=(photo(11),)), options).matches
+    options = ScanOptions(threshold=-1, group_by="product")
+    matches = scanner(store).scan(ScanQuery(photos=(photo(11),)), options).matches
     assert [match.product.id for match in matches if match.product.product_id == "mug"] == ["large"]
     assert len(matches) == 2
 
@@ -203,7 +205,7 @@ def test_similar_products_are_without_the_product_itself() -> None:
 
 def test_a_scan_of_nothing_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="photo or a text"):
-        scanner(store_of(product("one", shade=10))).scan(Question(), ALL)
+        scanner(store_of(product("one", shade=10))).scan(ScanQuery(), ALL)
 
 
 def test_an_empty_catalogue_is_told_from_one_without_a_match() -> None:
@@ -221,5 +223,5 @@ def test_a_scan_among_no_products_teaches_nothing() -> None:
     lite = ModelPair(image="efficientnet-lite0@1", text=MODELS.text)
     search = MemorySearch(MemoryStore(FUSION))
     empty = Scanner(HashEmbedder(models=lite), search, FUSION, WEIGHTS)
-    empty.scan(Question(photos=(photo(1),)), ALL)
+    empty.scan(ScanQuery(photos=(photo(1),)), ALL)
     assert search.scans == {}

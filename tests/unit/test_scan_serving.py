@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shelfsight.errors import SettingsError
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure, ModelPair, Stage
-from shelfsight.scan.matching import Action, Candidate, Found, Match
+from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.photo_input import from_base64
 from shelfsight.serving.scan_api.problems import (
@@ -21,10 +21,10 @@ from shelfsight.serving.scan_api.problems import (
     NotFoundError,
     picture_problem,
 )
-from shelfsight.serving.scan_api.rate_limits import Quotas
+from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.recent_scans import RecentScans
 from shelfsight.serving.scan_api.responses import best_of, match_answers, merged
-from shelfsight.serving.scan_api.thread_pool import Workers
+from shelfsight.serving.scan_api.thread_pool import ThreadPool
 from shelfsight.settings import load
 
 MODELS = ModelPair(image="a@1", text="b@1")
@@ -35,8 +35,8 @@ def match(id_: str, score: float, product_id: str | None = None) -> Match:
     return Match(product=product, score=score, confidence="medium")
 
 
-def found(*matches: Match, action: Action = "show_multiple_candidates") -> Found:
-    return Found(matches=matches, confidence="medium", action=action)
+def found(*matches: Match, action: Action = "show_multiple_candidates") -> ScanResult:
+    return ScanResult(matches=matches, confidence="medium", action=action)
 
 
 def test_the_best_over_all_photos_has_each_product_once_by_its_best_score() -> None:
@@ -110,31 +110,31 @@ def test_what_a_private_name_resolves_to_is_not_told() -> None:
 
 
 def test_limits_are_each_callers_own() -> None:
-    quotas = Quotas(2, 100)
+    rate_limiter = RateLimiter(2, 100)
     for caller in ("a", "b"):
-        quotas.request(caller)
-        quotas.request(caller)
+        rate_limiter.request(caller)
+        rate_limiter.request(caller)
         with pytest.raises(LimitedError) as refused:
-            quotas.request(caller)
+            rate_limiter.request(caller)
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
 
 
 def test_a_refused_body_does_not_count_and_a_huge_one_takes_all() -> None:
-    quotas = Quotas(0, 100)
-    quotas.body("a", 60)
+    rate_limiter = RateLimiter(0, 100)
+    rate_limiter.body("a", 60)
     with pytest.raises(LimitedError):
-        quotas.body("a", 50)
-    quotas.body("a", 40)
-    quotas.body("b", 1_000_000)
+        rate_limiter.body("a", 50)
+    rate_limiter.body("a", 40)
+    rate_limiter.body("b", 1_000_000)
     with pytest.raises(LimitedError):
-        quotas.body("b", 1)
+        rate_limiter.body("b", 1)
 
 
 def test_zero_is_no_limit() -> None:
-    quotas = Quotas(0, 0)
+    rate_limiter = RateLimiter(0, 0)
     for _ in range(1000):
-        quotas.request("a")
-        quotas.body("a", 10**9)
+        rate_limiter.request("a")
+        rate_limiter.body("a", 10**9)
 
 
 def test_an_owner_sees_their_own_products_and_an_admin_those_asked_for() -> None:
@@ -160,7 +160,7 @@ def test_a_scan_is_remembered_for_its_owner_until_there_are_too_many() -> None:
 
 
 def test_no_more_calls_run_at_once_than_there_are_workers() -> None:
-    workers, gate, entered = Workers(2, "test"), threading.Event(), threading.Semaphore(0)
+    workers, gate, entered = ThreadPool(2, "test"), threading.Event(), threading.Semaphore(0)
     running: set[int] = set()
     most = 0
 

@@ -14,7 +14,7 @@ from shelfsight.errors import SettingsError
 from shelfsight.serving.access import Key, check_host
 from shelfsight.serving.embedding_api.model_batchers import dimensions_allowed, instructed
 from shelfsight.serving.embedding_api.pictures import prepare
-from shelfsight.serving.limits import FullError, Room
+from shelfsight.serving.limits import CapacityLimit, FullError
 from shelfsight.serving.refusals import BusyError, RequestRefusedError
 from shelfsight.serving.request_body import parse
 
@@ -99,12 +99,12 @@ def test_the_server_sees_the_very_pixels_that_our_client_sends(
 
 
 def test_a_room_lets_in_what_fits_and_one_giant_alone() -> None:
-    room = Room(10)
-    with room.hold(25):
+    room = CapacityLimit(10)
+    with room.reserve(25):
         pass
-    with room.hold(6), room.hold(4), pytest.raises(FullError), room.hold(1):
+    with room.reserve(6), room.reserve(4), pytest.raises(FullError), room.reserve(1):
         pass
-    with room.hold(10):
+    with room.reserve(10):
         pass
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.backfill import concurrency as stage_module
-from shelfsight.backfill.concurrency import abreast
+from shelfsight.backfill.concurrency import map_concurrently
 
 
 @pytest.fixture
@@ -18,15 +18,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
-def test_every_item_comes_through_once(items: list[int], at_once: int) -> None:
-    more = abreast(lambda item: item + 1, items, at_once=at_once)
-    doubled = list(abreast(lambda item: item * 2, more, at_once=at_once))
+def test_every_item_comes_through_once(items: list[int], workers: int) -> None:
+    more = map_concurrently(lambda item: item + 1, items, workers=workers)
+    doubled = list(map_concurrently(lambda item: item * 2, more, workers=workers))
     assert sorted(doubled) == sorted((item + 1) * 2 for item in items)
 
 
 @given(st.lists(st.integers()))
 def test_one_at_a_time_they_keep_their_order(items: list[int]) -> None:
-    assert list(abreast(lambda item: item, items, at_once=1)) == items
+    assert list(map_concurrently(lambda item: item, items, workers=1)) == items
 
 
 def test_the_next_item_is_at_work_while_this_one_is() -> None:
@@ -36,7 +36,7 @@ def test_the_next_item_is_at_work_while_this_one_is() -> None:
         met.wait(10)
         return item
 
-    assert sorted(abreast(handle, [1, 2], at_once=2)) == [1, 2]
+    assert sorted(map_concurrently(handle, [1, 2], workers=2)) == [1, 2]
 
 
 def test_no_more_are_begun_than_have_a_place_until_the_caller_is_done_with_one() -> None:
@@ -49,7 +49,7 @@ def test_no_more_are_begun_than_have_a_place_until_the_caller_is_done_with_one()
             asked[number].set()
             yield number
 
-    items = abreast(lambda item: item, upstream(), at_once=3)
+    items = map_concurrently(lambda item: item, upstream(), workers=3)
     next(items)
     assert asked[2].wait(10)
     assert not asked[3].wait(0.1)
@@ -68,7 +68,7 @@ def test_a_bug_upstream_is_raised_after_the_items_before_it() -> None:
 
     seen = []
     with pytest.raises(KeyError, match="a bug"):
-        for item in abreast(lambda item: item, upstream(), at_once=2):
+        for item in map_concurrently(lambda item: item, upstream(), workers=2):
             seen.append(item)  # noqa: PERF402
     assert seen == [1]
 
@@ -80,8 +80,8 @@ def test_a_bug_in_the_stage_ends_the_threads_before_it() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        endless = abreast(lambda item: item, iter(range(10**9)), at_once=2)
-        list(abreast(fail, endless, at_once=2))
+        endless = map_concurrently(lambda item: item, iter(range(10**9)), workers=2)
+        list(map_concurrently(fail, endless, workers=2))
     for thread in set(threading.enumerate()) - before:
         thread.join(10)
         assert not thread.is_alive()
@@ -96,8 +96,8 @@ def test_closing_early_closes_the_generator_at_the_source() -> None:
         finally:
             closed.set()
 
-    inner = abreast(lambda item: item, upstream(), at_once=2)
-    items = abreast(lambda item: item, inner, at_once=2)
+    inner = map_concurrently(lambda item: item, upstream(), workers=2)
+    items = map_concurrently(lambda item: item, inner, workers=2)
     next(items)
     items.close()
     assert closed.wait(10)
@@ -113,11 +113,11 @@ def test_once_stopped_nothing_more_comes_out_and_what_was_taken_up_before_does()
         handled.append(item)
         return item
 
-    first = abreast(lambda item: item, iter(range(10**9)), at_once=2, stop=stop)
+    first = map_concurrently(lambda item: item, iter(range(10**9)), workers=2, stop=stop)
     out: list[int] = []
     stopping = threading.Thread(target=lambda: (taken_up.wait(10), stop.set()))
     stopping.start()
-    out.extend(abreast(handle, first, at_once=2))
+    out.extend(map_concurrently(handle, first, workers=2))
     stopping.join()
     assert sorted(out) == sorted(handled)
     assert 1 <= len(out) <= 3
@@ -134,7 +134,7 @@ def test_while_one_is_stuck_so_many_others_come_before_it() -> None:
             assert others_are_out.wait(10)
         return item
 
-    items = abreast(handle, iter(range(100)), at_once=2, most=6)
+    items = map_concurrently(handle, iter(range(100)), workers=2, max_workers=6)
     early = [next(items) for _ in range(20)]
     assert set(early).isdisjoint(range(4))
     assert set(range(4)) <= set(begun)
@@ -152,7 +152,7 @@ def test_no_more_than_the_most_are_at_work_however_many_are_stuck() -> None:
         assert go_on.wait(10)
         return item
 
-    items = abreast(handle, iter(range(20)), at_once=2, most=5)
+    items = map_concurrently(handle, iter(range(20)), workers=2, max_workers=5)
     out: list[int] = []
     consumer = threading.Thread(target=lambda: out.extend(items))
     consumer.start()
@@ -184,7 +184,7 @@ def test_places_of_those_that_were_stuck_are_not_given_twice(
             busy -= 1
         return item
 
-    items = abreast(handle, iter(range(200)), at_once=2, most=4)
+    items = map_concurrently(handle, iter(range(200)), workers=2, max_workers=4)
     for _ in range(50):
         next(items)
     late.set()
@@ -210,7 +210,7 @@ def test_a_pause_of_upstream_is_nothing_stuck() -> None:
             too_many.set()
         return item
 
-    items = abreast(handle, upstream(), at_once=2, most=5)
+    items = map_concurrently(handle, upstream(), workers=2, max_workers=5)
     assert {next(items) for _ in range(2)} == {0, 1}
     assert not too_many.wait(0.2)
     items.close()
@@ -225,7 +225,7 @@ def test_what_is_through_does_not_wait_for_what_upstream_waits_for() -> None:
         assert first_is_out.wait(10)
         yield 2
 
-    items = abreast(lambda item: item, upstream(), at_once=2, most=4)
+    items = map_concurrently(lambda item: item, upstream(), workers=2, max_workers=4)
     assert next(items) == 1
     first_is_out.set()
     assert list(items) == [2]

@@ -10,7 +10,7 @@ from PIL import Image
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.fusion import mean_of
 from shelfsight.images.decode import decode, pixels
-from shelfsight.images.photo_views import look, views
+from shelfsight.images.photo_views import photo_views, views
 from shelfsight.images.resize import resize
 from shelfsight.ports import Embedder
 from shelfsight.records import PictureFormat, Vector
@@ -28,23 +28,23 @@ def framed(size: int) -> Image.Image:
 @pytest.mark.parametrize("size", [40, 400, 4000])
 def test_each_look_is_closer_than_the_one_before(size: int) -> None:
     looks = views(framed(size), 3, FORMAT)
-    assert [look.shape for look in looks] == [(32, 32, 3)] * 3
-    shares = [float((look < 128).mean()) for look in looks]
+    assert [photo_views.shape for photo_views in looks] == [(32, 32, 3)] * 3
+    shares = [float((photo_views < 128).mean()) for photo_views in looks]
     for share, expected in zip(shares, (0.5**2, (0.5 / 0.8) ** 2, (0.5 / 0.6) ** 2), strict=True):
         assert share == pytest.approx(expected, abs=0.06)
 
 
 def test_a_single_look_is_the_whole_photo_as_the_model_wants_it() -> None:
     photo = Image.effect_noise((60, 40), 80).convert("RGB")
-    (look,) = views(photo, 1, FORMAT)
-    assert np.array_equal(look, resize(photo, FORMAT))
+    (photo_views,) = views(photo, 1, FORMAT)
+    assert np.array_equal(photo_views, resize(photo, FORMAT))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_any_number_of_looks_at_any_photo(count: int) -> None:
     for size in ((1, 1), (3, 500), (25, 25)):
         looks = views(Image.new("RGB", size), count, FORMAT)
-        assert [look.shape for look in looks] == [(32, 32, 3)] * count
+        assert [photo_views.shape for photo_views in looks] == [(32, 32, 3)] * count
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_a_photo_read_by_short_cuts_has_the_vector_of_one_read_in_full(
         assert found is not None
         return found
 
-    short = vector(look(data, 3, lite.picture_format))
+    short = vector(photo_views(data, 3, lite.picture_format))
     assert float(short @ vector(plain(data, lite.picture_format.side))) >= 0.999
 
 
@@ -110,6 +110,6 @@ def test_a_stored_picture_has_the_vector_of_one_read_in_full(
 def test_threads_see_what_one_sees() -> None:
     data = detailed(900, 700)
     with ThreadPoolExecutor(2) as threads:
-        by_threads = look(data, 5, FORMAT, threads.map)
-    for one, other in zip(by_threads, look(data, 5, FORMAT), strict=True):
+        by_threads = photo_views(data, 5, FORMAT, threads.map)
+    for one, other in zip(by_threads, photo_views(data, 5, FORMAT), strict=True):
         assert np.array_equal(one, other)

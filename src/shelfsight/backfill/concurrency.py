@@ -29,28 +29,28 @@ class _End:
     error: BaseException | None
 
 
-def abreast(
+def map_concurrently(
     function: Callable[[In], Out],
     upstream: Iterable[In],
     *,
-    at_once: int,
-    most: int = 0,
+    workers: int,
+    max_workers: int = 0,
     stop: Event | None = None,
 ) -> Iterator[Out]:
-    """Apply `function` to `at_once` items at a time, in threads; each result is given as it comes.
+    """Apply `function` to `workers` items at a time, in threads; yield each result as it comes.
 
     An item takes its place before upstream is asked for it, and has it until the caller is done
     with its result: asks for the next. One that is stuck gives its place to another, while no more
-    than `most` are at work: one that has taken more than `STUCK` seconds, where a later one is
-    through, or nothing has come for as long.
+    than `max_workers` are at work: one that has taken more than `STUCK` seconds, where a later one
+    is through, or nothing has come for as long.
 
     What `function` raises is raised here; what upstream raises, too, after the items before it.
     Once `stop` is set nothing more is given. Closing the iterator ends its threads as soon as
     their items in hand are done.
     """
     ready: Queue[Future[Out] | _End] = Queue()
-    room = _Room(at_once, max(most, at_once))
-    pool = ThreadPoolExecutor(max(most, at_once), thread_name_prefix=_name(function))
+    room = _Slots(workers, max(max_workers, workers))
+    pool = ThreadPoolExecutor(max(max_workers, workers), thread_name_prefix=_name(function))
     begin = partial(_begin, lambda item: pool.submit(function, item), upstream, ready, room)
     Thread(target=begin, name=f"before {_name(function)}", daemon=True).start()
     given, end = 0, None
@@ -83,12 +83,12 @@ def _next(ready: "Queue[Future[Out] | _End]") -> Future[Out] | _End | None:
     return None
 
 
-class _Room:
-    """Places for `at_once` items; up to `most` where some are stuck."""
+class _Slots:
+    """Places for `workers` items; up to `max_workers` where some are stuck."""
 
-    def __init__(self, at_once: int, most: int) -> None:
-        self._places = Semaphore(at_once)
-        self._more = most - at_once
+    def __init__(self, workers: int, max_workers: int) -> None:
+        self._places = Semaphore(workers)
+        self._more = max_workers - workers
         self._at_work: dict[Future[Any], tuple[int, float]] = {}
         self._begun, self._newest = 0, 0
         self._is_closed = False
@@ -139,7 +139,7 @@ def _begin(
     submit: Callable[[In], Future[Out]],
     upstream: Iterable[In],
     ready: "Queue[Future[Out] | _End]",
-    room: _Room,
+    room: _Slots,
 ) -> None:
     """Begin each item once there is a place for it; whatever ends comes into `ready`."""
     count, error = 0, None

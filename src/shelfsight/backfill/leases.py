@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Hold:
+class Claim:
     """Products that are this worker's for a while: one object for all their pages.
 
     `ended` is set once they are done, or lost to another worker, which `lost` tells apart.
@@ -30,7 +30,7 @@ class Hold:
         self.lost = True
         self.ended.set()
 
-    def note(self, _stored: "Mark", _counts: "Counts | None" = None) -> None:
+    def note(self, _stored: "Checkpoint", _counts: "Counts | None" = None) -> None:
         """That page of it is stored: its only one."""
         self.ended.set()
 
@@ -49,7 +49,7 @@ class Counts:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Lease(Hold):
+class Lease(Claim):
     """What was left of a range of a run; `fence` tells this tenure from every other of it.
 
     Its pages are stored in any order. `stored` is how many were, in this tenure and before, and
@@ -63,20 +63,20 @@ class Lease(Hold):
     ids: tuple[str, ...] | None = None
     stored: int = 0
     counts: Counts = field(default_factory=Counts)
-    _read: list["Mark"] = field(default_factory=list)
+    _read: list["Checkpoint"] = field(default_factory=list)
     _done: set[int] = field(default_factory=set)
 
-    def read(self, mark: "Mark") -> None:
+    def read(self, checkpoint: "Checkpoint") -> None:
         """That page of it is on its way: the next one."""
-        self._read.append(mark)
+        self._read.append(checkpoint)
 
-    def has(self, mark: "Mark") -> bool:
+    def has(self, checkpoint: "Checkpoint") -> bool:
         """Whether that page was noted before."""
-        return mark.number in self._done
+        return checkpoint.number in self._done
 
-    def left(self, mark: "Mark") -> tuple[KeyRange, ...]:
+    def left(self, checkpoint: "Checkpoint") -> tuple[KeyRange, ...]:
         """What is left of it once this page is stored, too; a run of pages is one range."""
-        done = {*self._done, mark.number}
+        done = {*self._done, checkpoint.number}
         read = list(self._read)  # another thread reads on
         waiting = [one.range for one in read if one.number not in done]
         left: list[KeyRange] = []
@@ -87,7 +87,7 @@ class Lease(Hold):
                 left.append(one)
         return tuple(left)
 
-    def note(self, stored: "Mark", counts: Counts | None = None) -> None:
+    def note(self, stored: "Checkpoint", counts: Counts | None = None) -> None:
         """That page of it is stored."""
         if not self.has(stored):
             self.stored += 1
@@ -98,7 +98,7 @@ class Lease(Hold):
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Take(Hold):
+class QueueClaim(Claim):
     """Variants out of the queue of changes; `rows` of it bear `token`, which no other take has."""
 
     token: str
@@ -107,13 +107,13 @@ class Take(Hold):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Checkpoint:
     """Which page of its lease it is, stored with the page in one transaction; a take has but one.
 
     `range` is what it covers, from the page before it on, and `rest` what lies behind it.
     """
 
-    lease: Lease | Take
+    lease: Lease | QueueClaim
     number: int = 0
     range: KeyRange = WHOLE
     rest: tuple[KeyRange, ...] = ()
@@ -124,7 +124,7 @@ class Page(Generic[Item]):
     """What travels from stage to stage."""
 
     items: Sequence[Item]
-    mark: Mark
+    checkpoint: Checkpoint
 
 
 def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
@@ -132,8 +132,8 @@ def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], 
 
     @wraps(function)
     def over(page: Page[In]) -> Page[Out]:
-        items = [] if page.mark.lease.lost else function(page.items)
-        return Page(items=items, mark=page.mark)
+        items = [] if page.checkpoint.lease.lost else function(page.items)
+        return Page(items=items, checkpoint=page.checkpoint)
 
     return over
 
@@ -152,9 +152,9 @@ def pages(
 
     def page(items: Sequence[Item], *left: KeyRange) -> Page[Item]:
         covered, *rest = left
-        mark = Mark(lease=lease, number=next(numbers), range=covered, rest=tuple(rest))
-        lease.read(mark)
-        return Page(items=items, mark=mark)
+        checkpoint = Checkpoint(lease=lease, number=next(numbers), range=covered, rest=tuple(rest))
+        lease.read(checkpoint)
+        return Page(items=items, checkpoint=checkpoint)
 
     for index, whole in enumerate(lease.ranges):
         later, after = lease.ranges[index + 1 :], whole.after

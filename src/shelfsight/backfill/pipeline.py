@@ -7,16 +7,16 @@ from itertools import count
 from operator import attrgetter
 from threading import Event
 
-from shelfsight.backfill.concurrency import abreast
+from shelfsight.backfill.concurrency import map_concurrently
 from shelfsight.backfill.leases import Lease, Page, each, pages
 from shelfsight.backfill.ports import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.runs import IN_HAND, Cut, Job, KeyRange, Run
-from shelfsight.records import Embedded, ModelPair, Pictured, Product, Selection
+from shelfsight.backfill.runs import IN_HAND, Job, KeyRange, Partitioning, Run
+from shelfsight.records import EmbeddedProduct, FetchedProduct, ModelPair, Product, Selection
 
-Embed = Callable[[Sequence[Pictured]], list[Embedded]]
-EmbedPage = Callable[[Page[Pictured]], Page[Embedded]]
+Embed = Callable[[Sequence[FetchedProduct]], list[EmbeddedProduct]]
+EmbedPage = Callable[[Page[FetchedProduct]], Page[EmbeddedProduct]]
 
 FETCHED = 2 * IN_HAND
 """Pages whose pictures are fetched at a time, or wait to be embedded."""
@@ -30,7 +30,7 @@ PAST_STUCK_PAGES = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
+class RunContext:
     """Where a backfill begins and where it ends, and its ledger; `models` make the vectors."""
 
     catalog: Catalog
@@ -40,7 +40,7 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts(Ends):
+class Pipeline(RunContext):
     """What a backfill is made of.
 
     `embed` turns a page into vectors made by `models`, in several threads at the same time.
@@ -50,7 +50,7 @@ class Parts(Ends):
     embed: Embed
 
 
-def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: Event) -> None:
+def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, stop: Event) -> None:
     """Give every chosen product its vectors, and count them in `report` as they are stored.
 
     Reading, fetching, embedding and storing overlap. Once `stop` is set, what is being embedded is
@@ -59,17 +59,19 @@ def backfill(parts: Parts, job: Job, report: Report, progress: Progress, stop: E
     Raises:
         ShelfsightError: the run cannot go on; a product's own failure does not raise.
     """
-    run = begin(parts, job, report, progress, stop)
-    drain(parts, run, report, progress, stop)
-    parts.ledger.close(run)
+    run = begin(pipeline, job, report, progress, stop)
+    work_until_done(pipeline, run, report, progress, stop)
+    pipeline.ledger.close(run)
 
 
-def drain(parts: Parts, run: Run, report: Report, progress: Progress, stop: Event) -> None:
+def work_until_done(
+    pipeline: Pipeline, run: Run, report: Report, progress: Progress, stop: Event
+) -> None:
     """Work on a run until nothing is left of it to anybody, or `stop` is set; see `backfill`."""
-    most = min(PAST_STUCK // run.job.page, PAST_STUCK_PAGES)
-    with parts.ledger.leases(run, stop, progress.say) as leases:
-        read = _read(parts.catalog, run.job, leases, progress)
-        for page in flow(parts, read, each(parts.embed), stop, most):
+    max_workers = min(PAST_STUCK // run.job.page, PAST_STUCK_PAGES)
+    with pipeline.ledger.leases(run, stop, progress.notify) as leases:
+        read = _read(pipeline.catalog, run.job, leases, progress)
+        for page in flow(pipeline, read, each(pipeline.embed), stop, max_workers):
             if page.items:
                 report.add(page.items)
                 progress.stored(page.items)
@@ -77,37 +79,47 @@ def drain(parts: Parts, run: Run, report: Report, progress: Progress, stop: Even
 
 
 def flow(
-    parts: Parts, read: Iterable[Page[Product]], embed: EmbedPage, stop: Event, most: int = 0
-) -> Iterator[Page[Embedded]]:
+    pipeline: Pipeline,
+    read: Iterable[Page[Product]],
+    embed: EmbedPage,
+    stop: Event,
+    max_workers: int = 0,
+) -> Iterator[Page[EmbeddedProduct]]:
     """What was stored of each page, as it comes: no items where it was lost to another worker.
 
-    While pictures hold up their pages, up to `most` are fetched at a time.
+    While pictures hold up their pages, up to `max_workers` are fetched at a time.
     """
-    fetch = each(parts.fetcher.fetch)
-    pictured = abreast(fetch, read, at_once=FETCHED, most=most, stop=stop)
-    for page in abreast(embed, pictured, at_once=IN_HAND):
-        saved = parts.store.save(list(page.items), parts.models, page.mark)
+    fetch = each(pipeline.fetcher.fetch)
+    fetched = map_concurrently(fetch, read, workers=FETCHED, max_workers=max_workers, stop=stop)
+    for page in map_concurrently(embed, fetched, workers=IN_HAND):
+        saved = pipeline.store.save(list(page.items), pipeline.models, page.checkpoint)
         yield replace(page, items=saved)
 
 
-def begin(ends: Ends, job: Job, report: Report, progress: Progress, stop: Event) -> Run:
+def begin(
+    run_context: RunContext, job: Job, report: Report, progress: Progress, stop: Event
+) -> Run:
     """Begin a run, or join the one of this job; what is left of it is what `report` is about.
 
     Raises:
         ShelfsightError: the vectors would not fit those that are stored.
     """
-    ends.store.require(ends.models, replace=not job.selection.skip_existing)
-    report.recombined = ends.store.recombine()
+    run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    report.recombined = run_context.store.recombine()
 
-    def cut() -> Cut:
-        return ends.catalog.cut(job.selection, job.grain, job.limit).merged(job)
+    def partition() -> Partitioning:
+        return run_context.catalog.partition(job.selection, job.grain, job.limit).merged(job)
 
-    run, is_joined = ends.ledger.begin(job, ends.models, cut, stop, progress.say)
+    run, is_joined = run_context.ledger.begin(
+        job, run_context.models, partition, stop, progress.notify
+    )
     report.due = run.due - run.done
     if is_joined:
-        progress.say(f"Joined run {run.id}: {run.done} of {run.due} products done by others")
+        progress.notify(f"Joined run {run.id}: {run.done} of {run.due} products done by others")
     if job.selection.refetch:
-        progress.say("Stored images: their pictures are asked for again, and embedded if changed")
+        progress.notify(
+            "Stored images: their pictures are asked for again, and embedded if changed"
+        )
     progress.start(run.left, job.batches(run.left))
     return run
 

@@ -23,7 +23,7 @@ _PAGE = 500
 _LOOK_AGAIN = 0.5
 
 
-class Sweeper:
+class ChangePoller:
     """Puts into the queue what is due: all of it, the latest, and what may be tried again.
 
     It works in a thread of its own. Where there are no triggers, the products with a new
@@ -37,28 +37,28 @@ class Sweeper:
         self._every = every
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sweep")
         self._over = Event()
-        self._look: Future[None] | None = None
+        self._poll: Future[None] | None = None
         self._latest_since: datetime | None = None
-        self.hasten()
+        self.poll_all_now()
 
-    def hasten(self) -> None:
+    def poll_all_now(self) -> None:
         """Let the next look be one at all, at once."""
         self._next = self._next_of_all = self._next_of_latest = 0.0
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Begin a look if its time has come; gives whether one is under way.
 
         Raises:
             ShelfsightError: the last one could not be done.
         """
-        if self._look is not None and self._look.done():
-            done, self._look = self._look, None
+        if self._poll is not None and self._poll.done():
+            done, self._poll = self._poll, None
             with suppress(DatabaseAwayError):  # whoever takes from the queue meets it too
                 done.result()
-        if self._look is None and monotonic() >= self._next:
+        if self._poll is None and monotonic() >= self._next:
             self._next = monotonic() + self._every
-            self._look = self._thread.submit(self._go)
-        return self._look is not None
+            self._poll = self._thread.submit(self._go)
+        return self._poll is not None
 
     def close(self) -> None:
         """End the thread."""
@@ -68,18 +68,18 @@ class Sweeper:
     def _go(self) -> None:
         self._queue.add_retries(ENOUGH)
         if monotonic() < self._next_of_all or self._queue.is_run_at_work():
-            self._look_at_latest()
+            self._poll_latest()
         else:
-            self._look_at_all()
+            self._poll_all()
 
-    def _look_at_all(self) -> None:
+    def _poll_all(self) -> None:
         if self._latest_since is None:
             self._latest_since = datetime.now(UTC) - OVERLAP
         began, waited = monotonic(), 0.0
         for page in self._catalog.pages(Selection(), _PAGE):
             before = monotonic()
             while self._queue.is_full(ENOUGH) and not self._over.wait(_LOOK_AGAIN):
-                self._look_at_latest()
+                self._poll_latest()
             waited += monotonic() - before
             if self._over.is_set():
                 return
@@ -87,7 +87,7 @@ class Sweeper:
         now = monotonic()
         self._next_of_all = now + REST * (now - began - waited)
 
-    def _look_at_latest(self) -> None:
+    def _poll_latest(self) -> None:
         since = self._latest_since
         if since is None or monotonic() < self._next_of_latest or self._queue.is_told():
             return

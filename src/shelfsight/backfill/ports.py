@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 from threading import Event
 from typing import Protocol
 
-from shelfsight.backfill.leases import Lease, Mark, Take
-from shelfsight.backfill.runs import WHOLE, Cut, Job, KeyRange, Run
-from shelfsight.records import Due, Embedded, ModelPair, Pictured, Product, Selection
+from shelfsight.backfill.leases import Checkpoint, Lease, QueueClaim
+from shelfsight.backfill.runs import WHOLE, Job, KeyRange, Partitioning, Run
+from shelfsight.records import Due, EmbeddedProduct, FetchedProduct, ModelPair, Product, Selection
 
 
 class Catalog(Protocol):
@@ -21,7 +21,7 @@ class Catalog(Protocol):
         """Count what `pages` would give."""
         ...
 
-    def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
+    def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide what is due into ranges of `size` products, up to `limit` of them.
 
         The last range is open where there is no limit: what is added meanwhile belongs to it.
@@ -41,7 +41,7 @@ class ImageFetcher(Protocol):
     Several threads may fetch at the same time.
     """
 
-    def fetch(self, page: Sequence[Product]) -> list[Pictured]:
+    def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         """The products of a page, in order, with their pictures decoded and resized.
 
         The image of one that has `files` is needed no more if they are as they were, or cannot be
@@ -67,11 +67,11 @@ class VectorStore(Protocol):
         ...
 
     def save(
-        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-    ) -> list[Embedded]:
+        self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
+    ) -> list[EmbeddedProduct]:
         """Store a page in one transaction, and hand it on. Saving it again changes nothing.
 
-        With `mark` its lease moves on in the same transaction; gives `[]` where that is lost.
+        With `checkpoint` its lease moves on in the same transaction; gives `[]` where that is lost.
         A stored vector that could not be made anew stays while its content is the same. One that
         was not needed is handed on too; if it is no longer what it was when the product was read,
         the product is neither stored nor handed on: it is due again. One that is untouched has
@@ -91,11 +91,11 @@ class Ledger(Protocol):
         self,
         job: Job,
         models: ModelPair,
-        cut: Callable[[], Cut],
+        partition: Callable[[], Partitioning],
         stop: Event,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """The run of this job that somebody works on, else a new one of what `cut` gives.
+        """The run of this job that somebody works on, else a new one of what `partition` gives.
 
         The second value says whether it was there before. Until `stop` is set, workers that were
         not heard of lately are waited for a while.
@@ -103,7 +103,7 @@ class Ledger(Protocol):
         ...
 
     def leases(
-        self, run: Run, stop: Event, say: Callable[[str], None]
+        self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> AbstractContextManager[Iterator[Lease]]:
         """The ranges of a run as this worker comes by them, until all are done or `stop` is set.
 
@@ -123,7 +123,7 @@ class Ledger(Protocol):
 class ChangeQueue(Protocol):
     """Products that may have changed, which any number of workers take from."""
 
-    def take(self, limit: int, *, newest: bool) -> Take | None:
+    def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
         """Up to `limit` products, the newest changes or the oldest, for this worker alone.
 
         They leave the queue with the page that is saved under the take's mark. None of them is
@@ -131,7 +131,7 @@ class ChangeQueue(Protocol):
         """
         ...
 
-    def drop(self, take: Take) -> None:
+    def drop(self, claim: QueueClaim) -> None:
         """Nothing of it is due."""
         ...
 

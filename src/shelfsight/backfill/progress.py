@@ -22,11 +22,11 @@ from rich.table import Column
 from rich.text import Text
 
 from shelfsight.backfill.report import Report, product_fields, product_lines
-from shelfsight.records import Due, Embedded
+from shelfsight.records import Due, EmbeddedProduct
 
 
 class Progress(Protocol):
-    """Is told what happens; `batch`, `embedded` and `say` may come from any thread."""
+    """Is told what happens; `batch`, `embedded` and `notify` may come from any thread."""
 
     def configured(self, settings: Mapping[str, str]) -> None:
         """The run is about to begin with these settings."""
@@ -44,11 +44,11 @@ class Progress(Protocol):
         """So many more products have their vectors, not yet stored."""
         ...
 
-    def stored(self, page: Sequence[Embedded]) -> None:
+    def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """Products have been stored, half a batch or fewer."""
         ...
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Something that takes time, or that the user should know."""
         ...
 
@@ -94,12 +94,12 @@ class LineProgress:
     def embedded(self, products: int) -> None:
         """Say nothing: batches are enough for a log."""
 
-    def stored(self, page: Sequence[Embedded]) -> None:
+    def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """With `verbose`, tell each product's steps."""
         if self._verbose:
             self._print(*(line for item in page for line in product_lines(item)))
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Print it."""
         self._print(message)
 
@@ -175,7 +175,7 @@ class BarProgress(LineProgress):
         if self._task is not None:
             self._bar.advance(self._task, products)
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Print above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)
 
@@ -209,14 +209,14 @@ class JsonProgress:
     def embedded(self, products: int) -> None:
         """Emit nothing: `stored` follows."""
 
-    def stored(self, page: Sequence[Embedded]) -> None:
+    def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """Emit `stored`, and with `verbose` a `product` for each."""
         if self._verbose:
             for item in page:
                 self._emit("product", **product_fields(item))
         self._emit("stored", products=len(page))
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Emit `message`."""
         self._emit("message", text=message)
 

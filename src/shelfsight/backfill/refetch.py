@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shelfsight.records import Failure, Picture, Pictured, PictureFile, Product
+from shelfsight.records import Failure, FetchedProduct, Picture, PictureFile, Product
 
 Outcome = Picture | PictureFile | Failure
 """What came of an address: a picture, the file that the stored image is made of, or neither."""
 
 
-def pictured(product: Product, outcomes: Sequence[Outcome]) -> Pictured:
+def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedProduct:
     """The product with what came of its first addresses, in their order; see `stays`."""
     failures = tuple(one for one in outcomes if isinstance(one, Failure))
     if not stays(product, outcomes):
         pictures = tuple(one for one in outcomes if isinstance(one, Picture))
-        return Pictured(product=product, pictures=pictures, failures=failures)
+        return FetchedProduct(product=product, pictures=pictures, failures=failures)
     kept = tuple(one for one in outcomes if isinstance(one, PictureFile))
-    return Pictured(
+    return FetchedProduct(
         product=replace(product, needs_image=False),
         failures=failures,
         kept=() if _has_lost(product, outcomes) else kept,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shelfsight.records import Embedded, Failure
+from shelfsight.records import EmbeddedProduct, Failure
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Report:
     failures: Counter[str] = field(default_factory=Counter)
     paused_hosts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, page: Sequence[Embedded]) -> None:
+    def add(self, page: Sequence[EmbeddedProduct]) -> None:
         """Count a page that has been stored."""
         for item in page:
             self.found += 1
@@ -51,7 +51,7 @@ class Report:
                 failure.host or "" for failure in item.failures if failure.kind == "host_paused"
             )
 
-    def _add_vectors(self, item: Embedded) -> None:
+    def _add_vectors(self, item: EmbeddedProduct) -> None:
         self.image += item.image is not None and item.product.needs_image
         self.text += item.text is not None and item.product.needs_text
         self.combined += item.combined is not None
@@ -117,7 +117,7 @@ class Report:
         return lines
 
 
-def product_lines(item: Embedded) -> list[str]:
+def product_lines(item: EmbeddedProduct) -> list[str]:
     """What became of one product, step by step."""
     product = item.product
     content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
@@ -153,12 +153,12 @@ def _failure(failure: Failure) -> str:
     return f"{failure.stage} failed ({failure.kind}): {failure.message}"
 
 
-def _kinds(item: Embedded) -> list[str]:
+def _kinds(item: EmbeddedProduct) -> list[str]:
     vectors = {"image": item.image, "text": item.text, "combined": item.combined}
     return [kind for kind, vector in vectors.items() if vector is not None]
 
 
-def product_fields(item: Embedded) -> dict[str, object]:
+def product_fields(item: EmbeddedProduct) -> dict[str, object]:
     """What became of one product, for JSON."""
     return {
         "id": item.product.id,

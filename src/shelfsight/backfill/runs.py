@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import AliasChoices, Field, TypeAdapter
 
 from shelfsight.records import ModelPair, Selection
 
@@ -26,14 +26,14 @@ _SHARES = 64
 class Job:
     """What is asked of a run. `max_batches` 0 means no limit.
 
-    What is made `beside` is not used before a switch to its models.
+    What is made `staged` is not used before a switch to its models.
     """
 
     selection: Selection
     batch_size: int
     max_batches: int
     images_per_product: int = 1
-    beside: bool = False
+    staged: Annotated[bool, Field(validation_alias=AliasChoices("staged", "beside"))] = False
 
     @property
     def limit(self) -> int | None:
@@ -84,7 +84,7 @@ WHOLE = KeyRange()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Partitioning:
     """How many products are due, and the ranges that a run of them is made of.
 
     Where they are few among many `ids` are all of theirs, in order, found up to the id `last`.
@@ -95,7 +95,7 @@ class Cut:
     ids: tuple[str, ...] | None = None
     last: str | None = None
 
-    def merged(self, job: Job) -> "Cut":
+    def merged(self, job: Job) -> "Partitioning":
         """With neighbouring ranges put together, where there are many, up to `RANGE` products."""
         several = max(1, min(-(-len(self.ranges) // _SHARES), RANGE // job.grain))
         groups = [
@@ -104,7 +104,7 @@ class Cut:
         wider = (KeyRange(after=group[0].after, last=group[-1].last) for group in groups)
         return replace(self, ranges=tuple(wider))
 
-    def parts(self) -> Iterator[tuple[KeyRange, list[str] | None]]:
+    def ranges_with_ids(self) -> Iterator[tuple[KeyRange, list[str] | None]]:
         """Each range with its ids, if they are known. What comes behind `last` is one more then."""
         if self.ids is None:
             yield from ((one, None) for one in self.ranges)

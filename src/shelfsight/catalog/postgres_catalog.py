@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import sql
 
-from shelfsight.backfill.runs import WHOLE, Cut, KeyRange
+from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
 from shelfsight.catalog.selection import QUERIES, chosen, due, halves
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
@@ -76,7 +76,7 @@ class PostgresCatalog:
             with_image=total[4],
         )
 
-    def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
+    def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide what is due into ranges of `size` products, up to `limit` of them.
 
         The last range is open where there is no limit: what is added meanwhile belongs to it.
@@ -99,7 +99,7 @@ class PostgresCatalog:
             bounds = [*bounds[: (due - 1) // size], None] if due else []
         starts = [None, *bounds][: len(bounds)]
         ranges = tuple(KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
-        return Cut(due=due, ranges=ranges, ids=tuple(ids) if are_few else None, last=last)
+        return Partitioning(due=due, ranges=ranges, ids=tuple(ids) if are_few else None, last=last)
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE

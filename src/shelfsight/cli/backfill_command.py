@@ -37,10 +37,11 @@ from shelfsight.settings import Settings
     help="For a large load, drop our indexes and build them after it.",
 )
 @click.option(
-    "--beside",
+    "--staged",
     is_flag=True,
-    help="Build vectors of other models beside those in use: shelfsight models --switch.",
+    help="Build vectors of other models next to those in use, for: shelfsight models --switch.",
 )
+@click.option("--beside", is_flag=True, hidden=True, deprecated="say --staged")
 @click.option(
     "--join", is_flag=True, help="Work on the run that is open, with its selection and batches."
 )
@@ -78,14 +79,15 @@ def backfill(settings: Settings, **arguments: Any) -> int:
     """
     chosen = selection_of(settings, arguments)
     cluster = _cluster(settings, arguments)
-    return carry_out(settings, chosen, How(cluster=cluster, **arguments))
+    arguments["staged"] |= arguments.pop("beside")
+    return run_command(settings, chosen, RunOptions(cluster=cluster, **arguments))
 
 
 backfill.params += (*RUNNING, *SELECTION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class How:
+class RunOptions:
     """How a run is done and shown, whatever it selects: flags of the command."""
 
     everything: bool
@@ -95,25 +97,25 @@ class How:
     join: bool = False
     new: bool = False
     defer_index: bool = False
-    beside: bool = False
+    staged: bool = False
     cluster: Cluster | None = None
 
 
-def carry_out(settings: Settings, chosen: Selection, how: How) -> int:
+def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> int:
     """Embed what is chosen, show it, and give the exit status."""
-    progress = choose(as_json=how.as_json, verbose=how.verbose)
-    if how.beside and how.defer_index:
-        raise click.UsageError("--beside builds indexes at the switch; leave --defer-index out")
-    job = _job(settings, chosen, how)
+    progress = choose(as_json=options.as_json, verbose=options.verbose)
+    if options.staged and options.defer_index:
+        raise click.UsageError("--staged builds indexes at the switch; leave --defer-index out")
+    job = _job(settings, chosen, options)
     with wiring.open_database(settings) as database:
-        if how.join:
+        if options.join:
             job = _joined(database, job)
             settings = settings.model_copy(update={"images_per_product": job.images_per_product})
         progress.configured(_configuration(settings, job))
-        with wiring.generation(database, beside=job.beside) as written:
-            if how.dry_run:
+        with wiring.vector_version(database, staged=job.staged) as written:
+            if options.dry_run:
                 return _dry_run(settings, written, job, progress)
-            report = _run(settings, written, job, progress, how)
+            report = _run(settings, written, job, progress, options)
     return report.exit_status
 
 
@@ -134,13 +136,13 @@ def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
     return Cluster(gpus_per_worker=float(here) if gpus is None else gpus, **given)
 
 
-def _job(settings: Settings, chosen: Selection, how: How) -> Job:
+def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:
     return Job(
         selection=chosen,
         batch_size=settings.batch_size,
-        max_batches=0 if how.everything else settings.max_batches,
+        max_batches=0 if options.everything else settings.max_batches,
         images_per_product=settings.images_per_product,
-        beside=how.beside,
+        staged=options.staged,
     )
 
 
@@ -148,18 +150,22 @@ def _joined(database: Database, job: Job) -> Job:
     if job.selection != Selection(skip_existing=job.selection.skip_existing):
         raise click.UsageError("--join works on what the open run selects; leave the selection out")
     opened = wiring.newest_open_run(database).job
-    if job.beside and not opened.beside:
-        raise click.UsageError("the open run is not --beside: leave that out, or --join")
+    if job.staged and not opened.staged:
+        raise click.UsageError("the open run is not --staged: leave that out, or --join")
     return opened
 
 
-def _run(settings: Settings, database: Database, job: Job, progress: Progress, how: How) -> Report:
+def _run(
+    settings: Settings, database: Database, job: Job, progress: Progress, options: RunOptions
+) -> Report:
     report = Report()
     with wiring.open_engine(
-        settings, database, progress, joins=not how.new, cluster=how.cluster
+        settings, database, progress, joins=not options.new, cluster=options.cluster
     ) as engine:
         try:
-            with wiring.around_load(engine.ends, job, database, progress, defer=how.defer_index):
+            with wiring.around_load(
+                engine.run_context, job, database, progress, defer=options.defer_index
+            ):
                 engine.run(job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True

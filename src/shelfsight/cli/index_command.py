@@ -130,6 +130,6 @@ class _Bar:
             completed=step.done,
         )
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Print above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)

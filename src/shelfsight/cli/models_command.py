@@ -14,23 +14,27 @@ from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
-    from shelfsight.wiring.model_versions import Generation, Generations
+    from shelfsight.wiring.model_versions import VectorVersion, VectorVersions
 
 ACTIONS = ("switch", "rollback", "forget", "discard")
 _CONFIGURED = ("models", "backend", "embedding_server_url", "images_per_product")
 
 
 @click.command(cls=Command, settings=(*DATABASE, *_CONFIGURED))
-@click.option("--switch", is_flag=True, help="Use what is built beside; keep what was in use.")
-@click.option("--incomplete", is_flag=True, help="Switch though products are due or failed beside.")
-@click.option("--rollback", is_flag=True, help="Use what was before again, at once.")
-@click.option("--forget", is_flag=True, help="Drop what is kept from before.")
-@click.option("--discard", is_flag=True, help="Drop what is built beside.")
+@click.option("--switch", is_flag=True, help="Use the staged vectors; keep those that were in use.")
+@click.option(
+    "--incomplete",
+    is_flag=True,
+    help="Switch although products are due or failed in the staged set.",
+)
+@click.option("--rollback", is_flag=True, help="Use the previous vectors again, at once.")
+@click.option("--forget", is_flag=True, help="Drop the previous vectors.")
+@click.option("--discard", is_flag=True, help="Drop the staged vectors.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool) -> None:
     """Show which models made the vectors, and change over to others.
 
-    Vectors of two models cannot be compared. `shelfsight backfill --beside --all`, with other
+    Vectors of two models cannot be compared. `shelfsight backfill --staged --all`, with other
     MODELS or another server, builds a second set in the schema shelfsight_next, while the one in
     use is searched and kept up to date. `--switch` builds the same indexes for it and then puts it
     in place, in one transaction; `--rollback` does the reverse. What is not in use has its disk
@@ -63,24 +67,24 @@ def _change(settings: Settings, database: Database, action: str, *, incomplete: 
         wiring.roll_back_models(settings, database, click.echo)
     elif action == "forget":
         wiring.forget_models(database)
-        click.echo("Dropped what was kept from before.")
+        click.echo("Dropped the previous vectors.")
     else:
         wiring.discard_models(database)
-        click.echo("Dropped what was built beside.")
+        click.echo("Dropped the staged vectors.")
 
 
-def _generations(found: "Generations") -> "dict[str, Generation]":
-    all_ = {"in use": found.in_use, "beside": found.beside, "before": found.before}
+def _versions(found: "VectorVersions") -> "dict[str, VectorVersion]":
+    all_ = {"in use": found.in_use, "staged": found.staged, "previous": found.previous}
     return {name: one for name, one in all_.items() if one is not None}
 
 
-def _table(found: "Generations") -> Table:
+def _table(found: "VectorVersions") -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("Where", "Vectors", "Model"):
         table.add_column(name)
     for name in ("Count", "Due"):
         table.add_column(name, justify="right")
-    for where, one in _generations(found).items():
+    for where, one in _versions(found).items():
         rows = [(made.kind, made.model or "not known", str(made.count)) for made in one.made]
         for number, row in enumerate(rows or [("", "none yet", "0")]):
             first = (where, str(one.due)) if number == 0 else ("", "")
@@ -88,33 +92,35 @@ def _table(found: "Generations") -> Table:
     return table
 
 
-def _advice(found: "Generations") -> list[str]:
+def _advice(found: "VectorVersions") -> list[str]:
     """What to do next, in a line each."""
     lines = []
-    if found.replaced and found.beside is None:
+    if found.replaced and found.staged is None:
         counts = " and ".join(f"{one.count} {one.kind} vectors" for one in found.replaced)
         lines.append(
-            f"The models of the settings would replace {counts}: shelfsight backfill --beside --all"
+            f"The models of the settings would replace {counts}: shelfsight backfill --staged --all"
         )
-    if found.beside is not None and (found.beside.due or found.beside.lost):
+    if found.staged is not None and (found.staged.due or found.staged.lost):
         lines.append(
-            f"{found.beside.due} products are due beside, and {found.beside.lost} failed there that"
-            " have a vector in use: shelfsight backfill --beside --all"
+            f"{found.staged.due} products are due in the staged set, and {found.staged.lost} failed"
+            " there that have a vector in use: shelfsight backfill --staged --all"
         )
-    elif found.beside is not None:
-        lines.append("What is built beside is complete: shelfsight models --switch")
-    if found.before is not None:
-        since = f"{found.before.since.astimezone():%Y-%m-%d %H:%M}" if found.before.since else "?"
-        lines.append(f"What was before is kept since {since}: --rollback, or --forget")
+    elif found.staged is not None:
+        lines.append("The staged set is complete: shelfsight models --switch")
+    if found.previous is not None:
+        since = (
+            f"{found.previous.since.astimezone():%Y-%m-%d %H:%M}" if found.previous.since else "?"
+        )
+        lines.append(f"The previous vectors are kept since {since}: --rollback, or --forget")
     return lines
 
 
-def _fields(found: "Generations") -> dict[str, Any]:
-    generations = _generations(found)
+def _fields(found: "VectorVersions") -> dict[str, Any]:
+    versions = _versions(found)
     return {
         **{
-            name.replace(" ", "_"): asdict(generations[name]) if name in generations else None
-            for name in ("in use", "beside", "before")
+            name.replace(" ", "_"): asdict(versions[name]) if name in versions else None
+            for name in ("in use", "staged", "previous")
         },
         "configured": found.configured and asdict(found.configured),
         "replaced": [asdict(one) for one in found.replaced],

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from shelfsight.cli.backfill_command import How, carry_out
+from shelfsight.cli.backfill_command import RunOptions, run_command
 from shelfsight.cli.options import DATABASE, FETCHING, MODELS, RUNNING, WEIGHTS, Command
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
@@ -38,7 +38,7 @@ def retry(
         kinds=tuple(sorted(set(kinds))),
         hosts=tuple(sorted({host.lower() for host in hosts})),
     )
-    return carry_out(settings, chosen, How(**arguments))
+    return run_command(settings, chosen, RunOptions(**arguments))
 
 
 retry.params += RUNNING

@@ -59,7 +59,7 @@ def _asked(run: Run) -> str:
     """The selection's own conditions, and the limit, in a few words."""
     ordinary = asdict(Selection())
     asked = {k: v for k, v in asdict(run.job.selection).items() if v != ordinary[k]}
-    words = ["beside"] if run.job.beside else []
+    words = ["staged"] if run.job.staged else []
     words += [f"{name}={value}" for name, value in asked.items()]
     if run.job.limit is not None:
         words.append(f"up to {run.job.limit}")

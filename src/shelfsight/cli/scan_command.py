@@ -15,7 +15,7 @@ from rich.text import Text
 from shelfsight import wiring
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
-from shelfsight.scan.matching import Filters, Found, Match, Options, Question
+from shelfsight.scan.matching import Filters, Match, ScanOptions, ScanQuery, ScanResult
 from shelfsight.settings import Settings
 
 EMPTY = "Nothing to find: no product has vectors yet. Run: shelfsight backfill"
@@ -47,20 +47,20 @@ def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments:
     if not photos and text is None:
         raise click.UsageError("give a photo, --text, or both")
     filters = Filters(owner=arguments.pop("owner"), category=arguments.pop("category"))
-    options = Options(filters=filters, **arguments)
+    options = ScanOptions(filters=filters, **arguments)
     with (
         wiring.open_database(settings) as database,
         wiring.open_embedder(settings, _silent if as_json else _to_stderr) as embedder,
     ):
         looks = tuple(wiring.read_photo(settings, photo, embedder) for photo in photos)
         scanner = wiring.scanner(settings, database, embedder)
-        found = scanner.scan(Question(photos=looks, text=text), options)
+        found = scanner.scan(ScanQuery(photos=looks, text=text), options)
         hint = EMPTY if scanner.is_empty(filters) else UNLIKE
     _show(found, "" if found.matches else hint, as_json=as_json)
     return 0 if found.matches else 1
 
 
-def _show(found: Found, hint: str, *, as_json: bool) -> None:
+def _show(found: ScanResult, hint: str, *, as_json: bool) -> None:
     if as_json:
         matches = [_flat(match) for match in found.matches]
         shown = {**asdict(found), "matches": matches, "hint": hint or None}

@@ -12,7 +12,7 @@ from shelfsight.backfill.report import Report
 from shelfsight.backfill.watch import watch as keep_embedded
 from shelfsight.cli.options import DATABASE, FETCHING, MODELS, WEIGHTS, Command
 from shelfsight.engines.local import interruptible
-from shelfsight.records import Embedded
+from shelfsight.records import EmbeddedProduct
 from shelfsight.settings import Settings
 
 
@@ -50,10 +50,10 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
         )
         try:
             with (
-                wiring.open_embedder(settings, shown.say) as embedder,
-                wiring.open_watch(settings, database, embedder, shown, every) as watching,
+                wiring.open_embedder(settings, shown.notify) as embedder,
+                wiring.open_watch(settings, database, embedder, shown, every) as context,
             ):
-                keep_embedded(watching, report, shown, stop)
+                keep_embedded(context, report, shown, stop)
         except KeyboardInterrupt:
             shown.finish(report)
             os._exit(130)  # at once: a thread may be deep in a model
@@ -65,17 +65,17 @@ class _Lines(LineProgress):
 
     _is_told: bool | None = None
 
-    def changed(self, page: Sequence[Embedded], seconds: float) -> None:
+    def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         """Print how many, and with `verbose` each product's steps."""
         counts = _counts(page)
         more = "".join(f", {counts[name]} {name}" for name in ("skipped", "failed") if counts[name])
         self.stored(page)
-        self.say(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
+        self.notify(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
 
     def waiting(self, *, is_told: bool) -> None:
         """Print it once, and again where triggers have come or gone."""
         if is_told != self._is_told:
-            self.say("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
+            self.notify("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
         self._is_told = is_told
 
 
@@ -84,7 +84,7 @@ class _Json(JsonProgress):
 
     _is_told: bool | None = None
 
-    def changed(self, page: Sequence[Embedded], seconds: float) -> None:
+    def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         """Emit it, and with `verbose` a `product` for each."""
         if self._verbose:
             self.stored(page)
@@ -109,7 +109,7 @@ _COUNTS = (
 _UNTOLD = "to hear of them at once, run: shelfsight init --triggers"
 
 
-def _counts(page: Sequence[Embedded]) -> dict[str, int]:
+def _counts(page: Sequence[EmbeddedProduct]) -> dict[str, int]:
     report = Report()
     report.add(page)
     return {"embedded": report.embedded, "skipped": report.skipped, "failed": report.failed}

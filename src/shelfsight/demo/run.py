@@ -21,7 +21,7 @@ from shelfsight.engines import local
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
-from shelfsight.scan.matching import Found, Match, Options, Question
+from shelfsight.scan.matching import Match, ScanOptions, ScanQuery, ScanResult
 from shelfsight.settings import Settings
 
 DATABASE = "shelfsight_demo"
@@ -89,9 +89,9 @@ def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
             out("\n".join(wiring.stored(database).lines()))
             scanner = wiring.scanner(settings, database, embedder)
 
-            def scan(photo: Path) -> Found:
+            def scan(photo: Path) -> ScanResult:
                 views = wiring.read_photo(settings, photo, embedder)
-                return scanner.scan(Question(photos=(views,)), Options(limit=LIMIT))
+                return scanner.scan(ScanQuery(photos=(views,)), ScanOptions(limit=LIMIT))
 
             _scan_all(photographs, scan, shop, out)
             if demo.listen is not None:
@@ -128,15 +128,15 @@ def _backfill(
             "Database": wiring.database_name(settings),
         }
     )
-    with wiring.open_parts(settings, database, embedder, progress) as parts:
-        local.run(parts, job, report, progress)
+    with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+        local.run(pipeline, job, report, progress)
     progress.finish(report)
     return report.exit_status
 
 
 def _scan_all(
     photographs: Sequence[tuple[Path, str]],
-    scan: Callable[[Path], Found],
+    scan: Callable[[Path], ScanResult],
     shop: Sequence[DemoProduct],
     out: Out,
 ) -> None:

@@ -9,7 +9,15 @@ from typing import Generic, TypeVar
 from shelfsight.embedding.text import product_text
 from shelfsight.fusion import mean_of
 from shelfsight.ports import Embedder, Fusion
-from shelfsight.records import NO_CONTENT, Embedded, Failure, Picture, Pictured, Product, Vector
+from shelfsight.records import (
+    NO_CONTENT,
+    EmbeddedProduct,
+    Failure,
+    FetchedProduct,
+    Picture,
+    Product,
+    Vector,
+)
 
 AT_ONCE = 2
 """Pages of which either kind is under way: a server that is done with one has the next already."""
@@ -35,7 +43,7 @@ class PageEmbedder:
         self._pictures = _Kind("pictures", self._embed_pictures, _is_new)
         self._texts = _Kind("texts", self._embed_texts, bool)
 
-    def embed(self, page: Sequence[Pictured]) -> list[Embedded]:
+    def embed(self, page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
         """Give each product up to three vectors; what fails for one fails for it alone.
 
         A text that is not needed is not embedded; an image that is not needed has no pictures.
@@ -76,11 +84,11 @@ class PageEmbedder:
 
     def _fuse(
         self,
-        item: Pictured,
+        item: FetchedProduct,
         text: str,
         text_result: Vector | Failure | None,
         of_hash: Results,
-    ) -> Embedded:
+    ) -> EmbeddedProduct:
         tried = [of_hash.get(picture.content_hash) for picture in item.pictures]
         failures = [*item.failures, *(one for one in tried if isinstance(one, Failure))]
         if isinstance(text_result, Failure):
@@ -91,7 +99,7 @@ class PageEmbedder:
         is_whole = item.product.needs_image and item.product.needs_text
         if image is None and text_result is None and not failures and is_whole:
             failures.append(NO_CONTENT)
-        return Embedded(
+        return EmbeddedProduct(
             product=item.product,
             image=image,
             text=text_result,
@@ -171,7 +179,7 @@ def _results(begun: Sequence[Future[Results]]) -> Results:
     return {key: result for future in begun for key, result in future.result().items()}
 
 
-def _by_content(page: Sequence[Pictured]) -> dict[str, list[Picture]]:
+def _by_content(page: Sequence[FetchedProduct]) -> dict[str, list[Picture]]:
     """The pictures of a page, those of equal files together."""
     found: dict[str, list[Picture]] = {}
     for item in page:

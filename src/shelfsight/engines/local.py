@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -16,7 +16,7 @@ STDERR = 2
 """Written to directly: a signal handler must not wait for a lock that a print holds."""
 
 
-def run(parts: Parts, job: Job, report: Report, progress: Progress) -> None:
+def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> None:
     """Run to the end; at the first Ctrl-C (or SIGTERM) finish the batch in hand, then return.
 
     Raises:
@@ -24,7 +24,7 @@ def run(parts: Parts, job: Job, report: Report, progress: Progress) -> None:
         ShelfsightError: the run cannot go on.
     """
     with interruptible() as stop:
-        backfill(parts, job, report, progress, stop)
+        backfill(pipeline, job, report, progress, stop)
 
 
 @contextmanager

@@ -19,11 +19,11 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 
 from shelfsight.backfill.runs import Run
 from shelfsight.engines.cluster_options import Cluster
-from shelfsight.engines.ray_worker import OpenParts, Worker
+from shelfsight.engines.ray_worker import OpenPipeline, Worker
 from shelfsight.errors import EngineError, ShelfsightError
 from shelfsight.records import ModelPair
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 _TICK = 1.0
 """Seconds between two looks at the ledger and at the workers."""
@@ -60,7 +60,7 @@ class _Member:
 class Fleet:
     """The workers of a cluster; one that is lost is replaced."""
 
-    def __init__(self, open_parts: OpenParts, cluster: Cluster, say: Say) -> None:
+    def __init__(self, open_pipeline: OpenPipeline, cluster: Cluster, notify: Notify) -> None:
         nodes = sum(node["Alive"] for node in ray.nodes())
         size = _size(cluster, nodes)
         self._actors = ray.remote(Worker).options(
@@ -69,8 +69,8 @@ class Fleet:
             max_concurrency=2,
             scheduling_strategy="SPREAD",
         )
-        self._values = (open_parts, math.ceil(size / nodes))
-        self._say = say
+        self._values = (open_pipeline, math.ceil(size / nodes))
+        self._notify = notify
         self._said = ""
         self._models: ModelPair | None = None
         self._run: Run | None = None
@@ -167,7 +167,7 @@ class Fleet:
         self._losses += 1
         if self._losses > _LOSSES * len(self._members):
             raise EngineError(f"Ray loses one worker after another: {_line(error)}") from None
-        self._say("A worker was lost; another takes its place")
+        self._notify("A worker was lost; another takes its place")
         self._members[self._members.index(member)] = self._hire()
 
     def _hear(self, member: _Member) -> None:
@@ -181,19 +181,19 @@ class Fleet:
         member.saying = member.actor.said.remote()
         for message in said:
             if message != self._said:
-                self._say(message)
+                self._notify(message)
             self._said = message
 
 
 @contextmanager
-def open_fleet(open_parts: OpenParts, cluster: Cluster, say: Say) -> Iterator[Fleet]:
+def open_fleet(open_pipeline: OpenPipeline, cluster: Cluster, notify: Notify) -> Iterator[Fleet]:
     """Workers on a cluster, started there and ended with the context; they load their models.
 
     Raises:
         EngineError: there is no such cluster, or nothing in it to work with.
     """
     with _connected(cluster.address):
-        fleet = Fleet(open_parts, cluster, say)
+        fleet = Fleet(open_pipeline, cluster, notify)
         try:
             yield fleet
         finally:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from threading import Event
 
-from shelfsight.backfill.pipeline import Parts, drain
+from shelfsight.backfill.pipeline import Pipeline, work_until_done
 from shelfsight.backfill.progress import LineProgress, Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Run
 from shelfsight.records import ModelPair
 
-OpenParts = Callable[[Progress, int], AbstractContextManager[Parts]]
+OpenPipeline = Callable[[Progress, int], AbstractContextManager[Pipeline]]
 """The parts of a worker, which tells this progress, and computes with so many threads."""
 
 
@@ -22,11 +22,11 @@ class Worker:
     `neighbours` is how many workers share its machine, itself among them.
     """
 
-    def __init__(self, open_parts: OpenParts, neighbours: int) -> None:
-        self._open_parts = open_parts
+    def __init__(self, open_pipeline: OpenPipeline, neighbours: int) -> None:
+        self._open_pipeline = open_pipeline
         self._threads = max(1, (os.cpu_count() or 1) // neighbours)
         self._opened = ExitStack()
-        self._parts: Parts | None = None
+        self._parts: Pipeline | None = None
         self._progress = _Noted()
         self._stop = Event()
 
@@ -36,7 +36,7 @@ class Worker:
         Raises:
             ShelfsightError: they cannot be had.
         """
-        opening = self._open_parts(self._progress, self._threads)
+        opening = self._open_pipeline(self._progress, self._threads)
         self._parts = self._opened.enter_context(opening)
         return self._parts.models
 
@@ -50,7 +50,7 @@ class Worker:
             raise RuntimeError("work before open")
         with self._opened:
             self._progress.start(run.left, run.job.batches(run.left))
-            drain(self._parts, run, Report(), self._progress, self._stop)
+            work_until_done(self._parts, run, Report(), self._progress, self._stop)
 
     def stop(self) -> None:
         """Let it end after the batch in hand."""
@@ -68,8 +68,8 @@ class _Noted(LineProgress):
         super().__init__(sys.stdout)
         self._said: list[str] = []
 
-    def say(self, message: str) -> None:
-        super().say(message)
+    def notify(self, message: str) -> None:
+        super().notify(message)
         self._said.append(message)
 
     def taken(self) -> list[str]:

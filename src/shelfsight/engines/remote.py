@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill.pipeline import Ends, begin
+from shelfsight.backfill.pipeline import RunContext, begin
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Run
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from shelfsight.engines.ray_cluster import Fleet
 
 
-def run(fleet: "Fleet", ends: Ends, job: Job, report: Report, progress: Progress) -> None:
+def run(
+    fleet: "Fleet", run_context: RunContext, job: Job, report: Report, progress: Progress
+) -> None:
     """Run to the end, as `local.run` does, with these workers.
 
     `report` counts what was done of the run since then, also by others that work on it.
@@ -23,7 +25,7 @@ def run(fleet: "Fleet", ends: Ends, job: Job, report: Report, progress: Progress
         ShelfsightError: the run cannot go on.
     """
     with interruptible() as stop:
-        began = now = begin(ends, job, report, progress, stop)
+        began = now = begin(run_context, job, report, progress, stop)
         fleet.work(began)
         try:
             while not fleet.is_over:
@@ -31,13 +33,13 @@ def run(fleet: "Fleet", ends: Ends, job: Job, report: Report, progress: Progress
                     report.interrupted = True
                     fleet.stop()
                 fleet.look()
-                before, now = now, ends.ledger.run(began.id)
+                before, now = now, run_context.ledger.run(began.id)
                 if now.done > before.done:
                     fleet.stored()
                     progress.batch(job.batches(now.done - began.done), now.done - before.done)
                     progress.embedded(now.done - before.done)
         finally:
-            _count(report, began, ends.ledger.close(began))
+            _count(report, began, run_context.ledger.close(began))
 
 
 def _count(report: Report, began: Run, now: Run) -> None:

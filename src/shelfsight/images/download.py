@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from shelfsight import __version__
 from shelfsight.images.addresses import PublicResolver, check_url, is_listed, public_socket
 from shelfsight.images.decode import MAX_BYTES
-from shelfsight.images.hosts import Host, Hosts, LaterError, Manners
+from shelfsight.images.hosts import Host, HostPolicy, Hosts, LaterError
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Answer, Wanted, answered
 from shelfsight.records import PictureFile
@@ -63,24 +63,24 @@ LIMITS = Limits()
 class Downloader:
     """Two pools of connections: to public addresses only, and to hosts the user named.
 
-    `say` hears which host is paused.
+    `notify` hears which host is paused.
     """
 
     def __init__(
         self,
         private_hosts: frozenset[str],
         limits: Limits = LIMITS,
-        say: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._private_hosts = private_hosts
         self._limits = limits
         self._places = asyncio.Semaphore(limits.at_once)
         self._hosts = Hosts(
-            Manners(
+            HostPolicy(
                 at_once=limits.per_host,
                 patience=limits.patience,
                 pause=limits.host_pause,
-                say=say,
+                notify=notify,
             )
         )
 

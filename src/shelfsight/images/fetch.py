@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
 
-from shelfsight.backfill.refetch import Outcome, pictured, stays
+from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.images.addresses import host_of, shown
 from shelfsight.images.decode import pixels
 from shelfsight.images.download import LIMITS, Downloader, Limits
@@ -22,8 +22,8 @@ from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Answer
 from shelfsight.records import (
+    FetchedProduct,
     Picture,
-    Pictured,
     PictureFile,
     PictureFormat,
     Product,
@@ -40,13 +40,13 @@ _Wish = tuple[str, PictureFile | None]
 class FetchConfig:
     """`private_hosts`: `host` or `host:port`, in lower case, fetched from though private.
 
-    Without `image_root` no file is read. `say` hears, from another thread, which host is paused.
+    Without `image_root` no file is read. `notify` hears, from another thread, which host is paused.
     """
 
     images_per_product: int = 1
     image_root: Path | None = None
     private_hosts: frozenset[str] = frozenset()
-    say: Callable[[str], None] = lambda _: None
+    notify: Callable[[str], None] = lambda _: None
 
 
 class PictureFetcher:
@@ -62,20 +62,20 @@ class PictureFetcher:
         self._config = config
         self._recent: OrderedDict[str, Outcome] = OrderedDict()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._pages: set[Future[list[Pictured]]] = set()
+        self._pages: set[Future[list[FetchedProduct]]] = set()
         decoders = os.cpu_count() or 1
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._decoding = asyncio.Semaphore(2 * decoders)
         self._open = ExitStack()
         self._open.callback(self._decoders.shutdown, wait=False, cancel_futures=True)
         self._portal = self._open.enter_context(start_blocking_portal(name="pictures"))
-        downloader = Downloader(config.private_hosts, limits, config.say)
+        downloader = Downloader(config.private_hosts, limits, config.notify)
         self._downloader = self._open.enter_context(
             self._portal.wrap_async_context_manager(downloader)
         )
         self._open.callback(self._cancel)
 
-    def fetch(self, page: Sequence[Product]) -> list[Pictured]:
+    def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         """The products in order, each with its first pictures as uint8 (side, side, 3).
 
         One whose image is not needed comes without, and one whose stored image stays, too: then
@@ -97,7 +97,7 @@ class PictureFetcher:
         for page in tuple(self._pages):
             page.cancel()
 
-    async def _fetch(self, page: Sequence[Product]) -> list[Pictured]:
+    async def _fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         wishes = [self._wishes(product) for product in page]
         found = await self._granted(chain.from_iterable(wishes))
         again = [
@@ -107,7 +107,7 @@ class PictureFetcher:
         ]
         found |= await self._granted(chain.from_iterable(again))
         return [
-            pictured(product, self._last(product, own, found))
+            fetched_product(product, self._last(product, own, found))
             for product, own in zip(page, wishes, strict=True)
         ]
 

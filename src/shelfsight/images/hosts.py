@@ -29,18 +29,18 @@ _OF_OUR_OWN = frozenset({"forbidden_address", "tls_failed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manners:
+class HostPolicy:
     """Requests `at_once` at the most; times in seconds.
 
     A Retry-After up to `patience` is waited for. A host that asks for more, or always fails, is
-    left alone, at first for `pause`; with 0 none is. `say` hears, in the event loop's thread, which
-    host is paused.
+    left alone, at first for `pause`; with 0 none is. `notify` hears, in the event loop's thread,
+    which host is paused.
     """
 
     at_once: int
     patience: float
     pause: float
-    say: Callable[[str], None]
+    notify: Callable[[str], None]
 
 
 class LaterError(UnusablePictureError):
@@ -54,13 +54,13 @@ class LaterError(UnusablePictureError):
 class Hosts:
     """The hosts that were asked last, by `host` or `host:port`; for one event loop."""
 
-    def __init__(self, manners: Manners) -> None:
-        self._manners = manners
+    def __init__(self, policy: HostPolicy) -> None:
+        self._policy = policy
         self._known: OrderedDict[str, Host] = OrderedDict()
 
     def of(self, name: str) -> "Host":
         """The one of that name."""
-        host = self._known.setdefault(name, Host(name, self._manners))
+        host = self._known.setdefault(name, Host(name, self._policy))
         self._known.move_to_end(name)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
@@ -75,10 +75,10 @@ class Host:
     never sent a status it sinks to one.
     """
 
-    def __init__(self, name: str, manners: Manners) -> None:
+    def __init__(self, name: str, policy: HostPolicy) -> None:
         self._name = name
-        self._manners = manners
-        self._limit = float(min(START, manners.at_once))
+        self._policy = policy
+        self._limit = float(min(START, policy.at_once))
         self._free = asyncio.Semaphore(int(self._limit))
         self._surplus = 0  # places taken beyond a limit that has sunk: they are not given back
         self._halved_at = -inf
@@ -99,7 +99,7 @@ class Host:
     def is_doubtful(self) -> bool:
         """Whether it has only ever failed: it need not be given much time to do so again."""
         has_failed = self._is_stranger and self._failures > 0
-        return self.is_paused or (has_failed and self._manners.pause > 0)
+        return self.is_paused or (has_failed and self._policy.pause > 0)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -140,7 +140,7 @@ class Host:
         self._resize(self._limit + 1 / self._limit)
         if self._paused_until is not None:
             self._paused_until = None
-            self._manners.say(f"{self._name} answers again")
+            self._policy.notify(f"{self._name} answers again")
 
     def _failed(self, failure: Failure, began: float) -> None:
         self._failures += 1
@@ -150,24 +150,24 @@ class Host:
             self._resize(1 if self._is_stranger else self._limit / 2)
         enough = STRANGER if self._is_stranger else ACQUAINTANCE
         if self._failures >= enough and began >= (self._paused_until or -inf):
-            self._pause = min(max(2 * self._pause, self._manners.pause), LONGEST_PAUSE)
+            self._pause = min(max(2 * self._pause, self._policy.pause), LONGEST_PAUSE)
             last = f"the last: {failure.message}"
             self._leave_alone(self._pause, f"after {self._failures} failures in a row ({last})")
 
     def _asks_for_pause(self, seconds: float) -> None:
-        if seconds > self._manners.patience:
+        if seconds > self._policy.patience:
             self._leave_alone(seconds, f"since it asks for {seconds:.0f} s")
         else:
             self._rests_until = max(self._rests_until, _now() + seconds)
 
     def _leave_alone(self, seconds: float, why: str) -> None:
         """Refuse whatever is asked of it for so long, and then let one request through."""
-        if not self._manners.pause:
+        if not self._policy.pause:
             return
         is_news = not self.is_paused
         self._paused_until, self._why = _now() + seconds, why
         if is_news:
-            self._manners.say(f"{self._name} is paused {why}; its pictures are tried again later")
+            self._policy.notify(f"{self._name} is paused {why}; its pictures are tried again later")
 
     def _refuse_if_paused(self) -> None:
         if self._paused_until is not None and (self._probing or _now() < self._paused_until):
@@ -184,7 +184,7 @@ class Host:
             self._probing = False
 
     def _resize(self, limit: float) -> None:
-        limit = max(1.0, min(limit, float(self._manners.at_once)))
+        limit = max(1.0, min(limit, float(self._policy.at_once)))
         more = int(limit) - int(self._limit)
         self._limit = limit
         self._surplus += max(-more, 0)

@@ -23,7 +23,9 @@ Each = Callable[[Callable[[Box], Pixels], Iterable[Box]], Iterable[Pixels]]
 """As `map`, or as that of threads: others run while a part is resized."""
 
 
-def look(data: bytes, count: int, picture_format: PictureFormat, each: Each = map) -> list[Pixels]:
+def photo_views(
+    data: bytes, count: int, picture_format: PictureFormat, each: Each = map
+) -> list[Pixels]:
     """The `views` of a photo's file.
 
     Raises:

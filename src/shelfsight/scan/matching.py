@@ -34,7 +34,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ScanQuery:
     """Photos of one thing, words that describe it, or both. `text` may be a SKU or a barcode."""
 
     photos: tuple[Photo, ...] = ()
@@ -42,7 +42,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ScanOptions:
     """How to answer. Matches that score below `threshold` are left out."""
 
     limit: int = 10
@@ -74,16 +74,16 @@ class Centre:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
+class SearchQuery:
     """The vectors of one thing that is looked for.
 
-    Candidates are the products nearest to `query` in the column `column`, and those that share
+    Candidates are the products nearest to `vector` in the column `column`, and those that share
     words with `words` or have it as SKU or barcode. `image` (768,) and `text` (1024,) are then
     compared with each candidate's own; image vectors after `centre` was taken off.
     """
 
     column: Modality
-    query: Vector
+    vector: Vector
     image: Vector | None = None
     text: Vector | None = None
     words: str | None = None
@@ -119,7 +119,7 @@ class Match(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ScanResult:
     """What a scan found, best first, and what a shopkeeper should be shown."""
 
     matches: tuple[Match, ...]

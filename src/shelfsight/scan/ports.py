@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shelfsight.records import ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, Sought
+from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 
 
 class ProductSearch(Protocol):
@@ -18,7 +18,9 @@ class ProductSearch(Protocol):
         """
         ...
 
-    def candidates(self, sought: Sought, filters: Filters, limit: int) -> list[Candidate]:
+    def candidates(
+        self, search_query: SearchQuery, filters: Filters, limit: int
+    ) -> list[Candidate]:
         """The `limit` products nearest to what is sought, and those that its words name.
 
         Never fewer than `limit` where so many pass the filters and have that vector.
@@ -37,7 +39,7 @@ class ProductSearch(Protocol):
         """
         ...
 
-    def vectors(self, id_: str, filters: Filters) -> Sought | None:
+    def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
         """What to look for to find products like this one; None where there is none to be seen.
 
         Raises:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shelfsight.records import Weights
 from shelfsight.scan.confidence import Thresholds, confidence, shares
-from shelfsight.scan.matching import Action, Candidate, Found, Match
+from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 
 WORDS = 0.3
 """Share of the sought words in the text score, beside the cosine: a convex combination needs few
@@ -25,17 +25,17 @@ def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) 
     return sorted(matches, key=by_score)
 
 
-def found(matches: Sequence[Match]) -> Found:
+def found(matches: Sequence[Match]) -> ScanResult:
     """What to show: one match that stands out, a choice, or nothing but the way by hand."""
     if not matches:
-        return Found(matches=(), confidence="low", action="fallback_to_manual")
+        return ScanResult(matches=(), confidence="low", action="fallback_to_manual")
     first = matches[0].confidence
     sure = sum(match.confidence == "high" for match in matches)
     coded = sum(match.product.is_code for match in matches)
     action: Action = "show_multiple_candidates"
     if first == "high" and (sure == 1 or coded == 1):
         action = "show_single_match"
-    return Found(matches=tuple(matches), confidence=first, action=action)
+    return ScanResult(matches=tuple(matches), confidence=first, action=action)
 
 
 def _score(candidate: Candidate, weights: Weights) -> float:

@@ -14,13 +14,13 @@ from shelfsight.scan.confidence import Thresholds, thresholds
 from shelfsight.scan.matching import (
     Centre,
     Filters,
-    Found,
     Match,
     Means,
-    Options,
     Photo,
-    Question,
-    Sought,
+    ScanOptions,
+    ScanQuery,
+    ScanResult,
+    SearchQuery,
 )
 from shelfsight.scan.ports import ProductSearch
 from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
@@ -57,7 +57,7 @@ class Scanner:
         self._weights = weights
         self._later = later
 
-    def scan(self, question: Question, options: Options) -> Found:
+    def scan(self, scan_query: ScanQuery, options: ScanOptions) -> ScanResult:
         """What the photos show and the words describe, best match first.
 
         Candidates by the fitting column are ranked exactly, and the best photo counts. The combined
@@ -70,13 +70,14 @@ class Scanner:
             ValueError: neither photo nor text.
         """
         self._search.require(self._embedder.models)
-        words = (question.text or "").strip() or None
+        words = (scan_query.text or "").strip() or None
         text = self._text(words) if words else None
-        images = [self._image(photo) for photo in question.photos]
+        images = [self._image(photo) for photo in scan_query.photos]
         means = self._means(options) if images else None
         centre = None if means is None else mean_centering.centre_of(means)
         asked = [
-            replace(self._sought(image, text, words), centre=centre) for image in images or [None]
+            replace(self._search_query(image, text, words), centre=centre)
+            for image in images or [None]
         ]
         found = self._found(asked, options)
         if means is not None:
@@ -91,7 +92,7 @@ class Scanner:
         """
         return self._search.is_empty(filters)
 
-    def similar(self, id_: str, options: Options) -> Found | None:
+    def similar(self, id_: str, options: ScanOptions) -> ScanResult | None:
         """Products like a stored one, without itself; None where there is none to be seen.
 
         Without a threshold the nearest are given, however unlike they are.
@@ -99,25 +100,25 @@ class Scanner:
         Raises:
             FilterError: the shop's tables have no such column.
         """
-        sought = self._search.vectors(id_, options.filters)
-        if sought is None:
+        search_query = self._search.vectors(id_, options.filters)
+        if search_query is None:
             return None
         means = self._means(options)
         if means is not None:
             centre = Centre(catalogue=means.catalogue, scans=means.catalogue)
-            sought = replace(sought, centre=centre)
+            search_query = replace(search_query, centre=centre)
         if options.threshold is None:
             options = replace(options, threshold=-1)
-        return self._found([sought], options, without=id_)
+        return self._found([search_query], options, without=id_)
 
     def _found(
-        self, asked: Sequence[Sought], options: Options, *, without: str | None = None
-    ) -> Found:
+        self, asked: Sequence[SearchQuery], options: ScanOptions, *, without: str | None = None
+    ) -> ScanResult:
         limits = self._thresholds(asked[0].column)
         least = limits.low if options.threshold is None else options.threshold
         best: dict[str, Match] = {}
-        for sought in asked:
-            for match in self._ranked(sought, options, limits, without):
+        for search_query in asked:
+            for match in self._ranked(search_query, options, limits, without):
                 known = best.get(match.product.id)
                 if known is None or match.score > known.score:
                     best[match.product.id] = match
@@ -128,15 +129,19 @@ class Scanner:
         return found(kept[: options.limit])
 
     def _ranked(
-        self, sought: Sought, options: Options, limits: Thresholds, without: str | None
+        self,
+        search_query: SearchQuery,
+        options: ScanOptions,
+        limits: Thresholds,
+        without: str | None,
     ) -> Iterable[Match]:
         candidates = self._search.candidates(
-            sought, options.filters, max(CANDIDATES, options.limit)
+            search_query, options.filters, max(CANDIDATES, options.limit)
         )
         others = [candidate for candidate in candidates if candidate.id != without]
         return rank(others, options.weights or self._weights, limits)
 
-    def _means(self, options: Options) -> Means | None:
+    def _means(self, options: ScanOptions) -> Means | None:
         """What pictures have in common, where it helps to leave that out."""
         if not mean_centering.helps(self._embedder.models):
             return None
@@ -145,16 +150,18 @@ class Scanner:
     def _thresholds(self, kind: Modality) -> Thresholds:
         return thresholds(self._embedder.models, kind)
 
-    def _sought(self, image: Vector | None, text: Vector | None, words: str | None) -> Sought:
+    def _search_query(
+        self, image: Vector | None, text: Vector | None, words: str | None
+    ) -> SearchQuery:
         """The column in which candidates are looked for, and the vectors to compare them with."""
         if text is None and image is not None:
-            return Sought(column="image", query=image, image=image)
+            return SearchQuery(column="image", vector=image, image=image)
         if image is None and text is not None:
-            return Sought(column="text", query=text, text=text, words=words)
+            return SearchQuery(column="text", vector=text, text=text, words=words)
         combined = self._fusion.combine(image, text)
         if combined is None:
             raise ValueError("a scan needs a photo or a text")
-        return Sought(column="combined", query=combined, image=image, text=text, words=words)
+        return SearchQuery(column="combined", vector=combined, image=image, text=text, words=words)
 
     def _image(self, photo: Photo) -> Vector | None:
         """The mean of a photo's views, embedded in one pass."""

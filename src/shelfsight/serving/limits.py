@@ -29,7 +29,7 @@ class FullError(Exception):
     """There is no room now."""
 
 
-class Room:
+class CapacityLimit:
     """What all requests together may hold. To be used from one thread."""
 
     def __init__(self, capacity: int) -> None:
@@ -37,7 +37,7 @@ class Room:
         self._held = 0
 
     @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
+    def reserve(self, size: int) -> Iterator[None]:
         """Take up room for a while; whoever alone is too large is let into an empty room.
 
         Raises:

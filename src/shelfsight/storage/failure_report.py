@@ -12,7 +12,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
-from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.filters import FilterSql
 
 QUERIES = statements.load("shelfsight.storage", "failure_report.sql")
 
@@ -73,7 +73,7 @@ def one_by_one(
 def _rows(database: Database, name: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
     def work(connection: Connection) -> list[dict[str, Any]]:
         schema.check(connection)
-        chosen = Chosen(Filters(), partial(columns, connection))
+        chosen = FilterSql(Filters(), partial(columns, connection))
         title = "coalesce(v.\"Title\"::text, '')" if "Title" in chosen.variants else "''"
         living = QUERIES["living"].format(chosen=chosen.chosen)
         statement = QUERIES[name].format(title=statements.trusted(title), living=living)

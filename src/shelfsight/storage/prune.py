@@ -13,7 +13,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
-from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.filters import FilterSql
 
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 
@@ -73,7 +73,7 @@ def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
 def _window(
     connection: Connection, dry_run: bool, *, table: str, after: str | None
 ) -> tuple[int, str | None, int]:
-    chosen = Chosen(Filters(), partial(columns, connection))
+    chosen = FilterSql(Filters(), partial(columns, connection))
     name = sql.Identifier(table)
     statement = QUERIES["window"].format(
         table=name,

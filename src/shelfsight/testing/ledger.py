@@ -6,7 +6,7 @@ from dataclasses import replace
 from threading import Event
 
 from shelfsight.backfill.leases import Lease
-from shelfsight.backfill.runs import Cut, Job, Run
+from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.records import ModelPair
 
 
@@ -21,13 +21,13 @@ class MemoryLedger:
         self,
         job: Job,
         models: ModelPair,
-        cut: Callable[[], Cut],
+        partition: Callable[[], Partitioning],
         stop: Event,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """A new run of what `cut` gives."""
-        del stop, say
-        ranges = cut()
+        """A new run of what `partition` gives."""
+        del stop, notify
+        ranges = partition()
         run = Run(id=len(self.runs) + 1, job=job, models=models, due=ranges.due)
         self.runs.append(run)
         self._leases[run.id] = [
@@ -38,10 +38,10 @@ class MemoryLedger:
 
     @contextmanager
     def leases(
-        self, run: Run, stop: Event, say: Callable[[str], None]
+        self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> Iterator[Iterator[Lease]]:
         """The ranges of a run, one after another, until `stop` is set."""
-        del say
+        del notify
         yield (lease for lease in self._leases[run.id] if not stop.is_set())
 
     def run(self, id_: int) -> Run:

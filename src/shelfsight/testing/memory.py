@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from shelfsight.backfill.refetch import Outcome, pictured, stays
-from shelfsight.backfill.runs import WHOLE, Cut, KeyRange
+from shelfsight.backfill.refetch import Outcome, fetched_product, stays
+from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
 from shelfsight.records import (
     IMAGE_WIDTH,
     NO_CONTENT,
     TEXT_WIDTH,
     Due,
     Failure,
+    FetchedProduct,
     ModelPair,
     Picture,
-    Pictured,
     PictureFile,
     PictureFormat,
     Pixels,
@@ -80,18 +80,18 @@ class MemoryFetcher:
         self._pictures = pictures
         self._seen: dict[str, Picture] = {}
 
-    def fetch(self, page: Sequence[Product]) -> list[Pictured]:
+    def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         """The products in order, each with all its pictures, if its image is needed."""
-        return [self._pictured(product) for product in page]
+        return [self._fetched(product) for product in page]
 
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _pictured(self, product: Product) -> Pictured:
+    def _fetched(self, product: Product) -> FetchedProduct:
         urls = product.image_urls if product.needs_image else ()
         found = [self._picture(url) for url in urls]
         outcomes = [_unless_known(one, product.files) for one in found]
-        return pictured(product, outcomes if stays(product, outcomes) else found)
+        return fetched_product(product, outcomes if stays(product, outcomes) else found)
 
     def _picture(self, url: str) -> Picture | Failure:
         found = self._pictures.get(url)
@@ -126,7 +126,7 @@ class MemoryCatalog:
             with_image=sum(bool(product.files) for product in due),
         )
 
-    def cut(self, selection: Selection, size: int, limit: int | None = None) -> Cut:
+    def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide what is due into ranges of `size` products, up to `limit` of them."""
         ids = [product.id for product in self._due(selection)]
         ends: list[str | None] = list(ids[: limit or None][size - 1 :: size])
@@ -136,7 +136,7 @@ class MemoryCatalog:
             ends.append(ids[limit - 1])
         starts = [None, *ends][: len(ends)]
         ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
-        return Cut(due=len(ids), ranges=tuple(ranges))
+        return Partitioning(due=len(ids), ranges=tuple(ranges))
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE

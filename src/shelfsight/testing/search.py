@@ -3,8 +3,8 @@
 import numpy as np
 
 from shelfsight.errors import FilterError
-from shelfsight.records import Embedded, ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, Sought
+from shelfsight.records import EmbeddedProduct, ModelPair, Vector
+from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 from shelfsight.testing.store import MemoryStore
 
 _NOTHING = 1e-6
@@ -26,7 +26,9 @@ class MemorySearch:
         """
         self._store.require(models)
 
-    def candidates(self, sought: Sought, filters: Filters, limit: int) -> list[Candidate]:
+    def candidates(
+        self, search_query: SearchQuery, filters: Filters, limit: int
+    ) -> list[Candidate]:
         """The `limit` products nearest to what is sought, and those that have all its words.
 
         Raises:
@@ -34,29 +36,33 @@ class MemorySearch:
         """
         rows = self._visible(filters)
         near = [
-            (float(vector @ sought.query), id_)
+            (float(vector @ search_query.vector), id_)
             for id_, row in rows.items()
-            if (vector := getattr(row, sought.column)) is not None
+            if (vector := getattr(row, search_query.column)) is not None
         ]
         ids = [id_ for _, id_ in sorted(near, reverse=True)[:limit]]
-        if sought.words:
-            ids += [id_ for id_, row in rows.items() if _share(sought.words, row) == 1]
-        return [_candidate(rows[id_], sought) for id_ in dict.fromkeys(ids)]
+        if search_query.words:
+            ids += [id_ for id_, row in rows.items() if _share(search_query.words, row) == 1]
+        return [_candidate(rows[id_], search_query) for id_ in dict.fromkeys(ids)]
 
     def is_empty(self, filters: Filters) -> bool:
         """Whether nothing is stored that passes the filters."""
         return not self._visible(filters)
 
-    def vectors(self, id_: str, filters: Filters) -> Sought | None:
+    def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
         """What to look for to find products like this one; None where there is none to be seen."""
         row = self._visible(filters).get(id_)
         if row is None:
             return None
         if row.image is not None and row.text is not None and row.combined is not None:
-            return Sought(column="combined", query=row.combined, image=row.image, text=row.text)
+            return SearchQuery(
+                column="combined", vector=row.combined, image=row.image, text=row.text
+            )
         if row.image is not None:
-            return Sought(column="image", query=row.image, image=row.image)
-        return None if row.text is None else Sought(column="text", query=row.text, text=row.text)
+            return SearchQuery(column="image", vector=row.image, image=row.image)
+        return (
+            None if row.text is None else SearchQuery(column="text", vector=row.text, text=row.text)
+        )
 
     def means(self, owner: str | None) -> Means | None:
         """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
@@ -73,7 +79,7 @@ class MemorySearch:
         """Let the vector of a scan's photo count in the mean of the scans."""
         self.scans.setdefault(owner, []).append(image)
 
-    def _visible(self, filters: Filters) -> dict[str, Embedded]:
+    def _visible(self, filters: Filters) -> dict[str, EmbeddedProduct]:
         if filters != Filters(owner=filters.owner):
             raise FilterError("products in memory can be chosen by their owner only")
         return {
@@ -83,12 +89,12 @@ class MemorySearch:
         }
 
 
-def _candidate(row: Embedded, sought: Sought) -> Candidate:
-    image, stored = sought.image, row.image
-    if sought.centre is not None and image is not None and stored is not None:
-        rest = stored - sought.centre.catalogue
+def _candidate(row: EmbeddedProduct, search_query: SearchQuery) -> Candidate:
+    image, stored = search_query.image, row.image
+    if search_query.centre is not None and image is not None and stored is not None:
+        rest = stored - search_query.centre.catalogue
         if np.linalg.norm(rest) > _NOTHING:
-            asked = image - sought.centre.scans
+            asked = image - search_query.centre.scans
             image, stored = asked if np.linalg.norm(asked) > _NOTHING else image, rest
     return Candidate(
         id=row.product.id,
@@ -97,12 +103,12 @@ def _candidate(row: Embedded, sought: Sought) -> Candidate:
         description=row.product.description,
         image_url=row.picture.url if row.picture else None,
         image_score=_cosine(image, stored),
-        text_score=_cosine(sought.text, row.text),
-        word_score=_share(sought.words, row) if sought.words else None,
+        text_score=_cosine(search_query.text, row.text),
+        word_score=_share(search_query.words, row) if search_query.words else None,
     )
 
 
-def _share(words: str, row: Embedded) -> float:
+def _share(words: str, row: EmbeddedProduct) -> float:
     wanted, had = set(words.lower().split()), set(row.text_used.lower().split())
     return len(wanted & had) / len(wanted)
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
-from shelfsight.backfill.leases import Mark
+from shelfsight.backfill.leases import Checkpoint
 from shelfsight.errors import ModelMismatchError
 from shelfsight.ports import Fusion
 from shelfsight.records import (
     IMAGE_STAGES,
     TEXT_STAGES,
-    Embedded,
+    EmbeddedProduct,
     Failure,
     ModelPair,
     Product,
@@ -34,7 +34,7 @@ class MemoryStore:
     """`seams.VectorStore` in dictionaries by product id."""
 
     def __init__(self, fusion: Fusion) -> None:
-        self.rows: dict[str, Embedded] = {}
+        self.rows: dict[str, EmbeddedProduct] = {}
         self.failures: dict[str, dict[Stage, Failed]] = {}
         self._fusion = fusion
         self.fused_by: dict[str, str] = {}
@@ -50,10 +50,10 @@ class MemoryStore:
             raise ModelMismatchError(f"the store holds vectors of {self.models}")
 
     def save(
-        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-    ) -> list[Embedded]:
+        self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
+    ) -> list[EmbeddedProduct]:
         """Keep a page, and hand it on with what was not needed, unless its lease is lost."""
-        if mark is not None and mark.lease.lost:
+        if checkpoint is not None and checkpoint.lease.lost:
             return []
         whole = [self._completed(item) for item in page if self._stays(item.product, models)]
         self.models = models
@@ -62,8 +62,8 @@ class MemoryStore:
                 self._save(self._kept(item))
             self._keep_files(item)
             self._note_failures(item)
-        if mark is not None:
-            mark.lease.note(mark)
+        if checkpoint is not None:
+            checkpoint.lease.note(checkpoint)
         return whole
 
     def recombine(self) -> int:
@@ -101,7 +101,7 @@ class MemoryStore:
             and (product.needs_text or self.is_done(product, "text"))
         )
 
-    def _completed(self, item: Embedded) -> Embedded:
+    def _completed(self, item: EmbeddedProduct) -> EmbeddedProduct:
         """With the stored vectors that were not needed."""
         row = self.rows.get(item.product.id)
         if not item.product.unneeded_stages or item.is_untouched or row is None:
@@ -113,7 +113,7 @@ class MemoryStore:
             item = replace(item, text=row.text, text_used=row.text_used)
         return replace(item, combined=self._fusion.combine(item.image, item.text))
 
-    def _save(self, item: Embedded) -> None:
+    def _save(self, item: EmbeddedProduct) -> None:
         id_ = item.product.id
         if item.combined is None:
             self.rows.pop(id_, None)
@@ -121,12 +121,12 @@ class MemoryStore:
             self.rows[id_] = item
             self.fused_by[id_] = self._fusion.name
 
-    def _keep_files(self, item: Embedded) -> None:
+    def _keep_files(self, item: EmbeddedProduct) -> None:
         row = self.rows.get(item.product.id)
         if row is not None and item.is_untouched and item.files:
             self.rows[item.product.id] = replace(row, files=item.files)
 
-    def _note_failures(self, item: Embedded) -> None:
+    def _note_failures(self, item: EmbeddedProduct) -> None:
         id_, source_hash = item.product.id, item.product.source_hash
         waiting = {
             stage: Failed(source_hash, failed.failure)
@@ -137,7 +137,7 @@ class MemoryStore:
         if waiting or new:
             self.failures[id_] = waiting | new
 
-    def _kept(self, item: Embedded) -> Embedded:
+    def _kept(self, item: EmbeddedProduct) -> EmbeddedProduct:
         """With the stored vector in place of one that failed, if its content is the same."""
         old = self.rows.get(item.product.id)
         if old is None or not item.failures:
@@ -152,11 +152,11 @@ class MemoryStore:
         return replace(item, image=image, text=text, combined=combined, files=files)
 
 
-def _vector(row: Embedded, half: Half) -> Vector | None:
+def _vector(row: EmbeddedProduct, half: Half) -> Vector | None:
     return row.image if half == "image" else row.text
 
 
-def _same(one: Embedded, other: Embedded, half: Half) -> bool:
+def _same(one: EmbeddedProduct, other: EmbeddedProduct, half: Half) -> bool:
     return _content(one.product, half) == _content(other.product, half)
 
 

@@ -29,14 +29,14 @@ from shelfsight.wiring.model_versions import (
     count_due,
     discard_models,
     forget_models,
-    generation,
     read_models,
     roll_back_models,
     switch_models,
+    vector_version,
 )
-from shelfsight.wiring.pipeline import newest_open_run, open_parts, read_runs
+from shelfsight.wiring.pipeline import newest_open_run, open_pipeline, read_runs
 from shelfsight.wiring.scan_server import api_keys, open_service, serve, serve_shop
-from shelfsight.wiring.scanning import look, read_photo, scanner
+from shelfsight.wiring.scanning import photo_reader, read_photo, scanner
 from shelfsight.wiring.watching import open_watch
 
 __all__ = [
@@ -57,22 +57,21 @@ __all__ = [
     "files_to_download",
     "forget_models",
     "fusion",
-    "generation",
     "home",
     "import_products",
     "index_advice",
     "init",
     "is_back",
-    "look",
     "measure_indexes",
     "models_name",
     "newest_open_run",
     "open_database",
     "open_embedder",
     "open_engine",
-    "open_parts",
+    "open_pipeline",
     "open_service",
     "open_watch",
+    "photo_reader",
     "prune",
     "read_indexes",
     "read_models",
@@ -88,5 +87,6 @@ __all__ = [
     "spoken",
     "stored",
     "switch_models",
+    "vector_version",
     "write_products",
 ]

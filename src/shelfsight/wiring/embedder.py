@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shelfsight.embedding.local.local_embedder import LocalEmbedder
     from shelfsight.embedding.model_specs import Device, ImageSpec
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 def models_name(settings: Settings) -> str:
@@ -28,21 +28,22 @@ def models_name(settings: Settings) -> str:
 
 
 @contextmanager
-def open_embedder(settings: Settings, say: Say) -> Iterator[Embedder]:
-    """The two models, in this process or behind an embedding server; `say` hears of waits.
+def open_embedder(settings: Settings, notify: Notify) -> Iterator[Embedder]:
+    """The two models, in this process or behind an embedding server; `notify` hears of waits.
 
     Raises:
         ModelError: they cannot be loaded.
         ServerError: the server cannot be used.
     """
-    with closing(_embedder(settings, say)) as embedder:
+    with closing(_embedder(settings, notify)) as embedder:
         yield embedder
 
 
-def _embedder(settings: Settings, say: Say) -> Embedder:
+def _embedder(settings: Settings, notify: Notify) -> Embedder:
     if settings.embedding_server_url is None:
         return open_models(settings)
-    from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
+    from shelfsight.embedding.remote.config import ServerConfig
+    from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 
     key = settings.embedding_server_api_key
     config = ServerConfig(
@@ -51,9 +52,9 @@ def _embedder(settings: Settings, say: Say) -> Embedder:
         cold_start_timeout=settings.cold_start_timeout,
         down_timeout=settings.server_down_timeout,
         concurrency=settings.server_concurrency,
-        waiting=say,
+        waiting=notify,
     )
-    return RemoteEmbedder(config, partial(_open_image_model, settings, say))
+    return RemoteEmbedder(config, partial(_open_image_model, settings, notify))
 
 
 def open_models(settings: Settings) -> "LocalEmbedder":
@@ -71,12 +72,12 @@ def open_models(settings: Settings) -> "LocalEmbedder":
     )
 
 
-def _open_image_model(settings: Settings, say: Say) -> "ImageModel":
+def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
     """Load the image model alone, beside a server that embeds texts only."""
     from shelfsight.embedding.model_specs import PAIRS
 
     image, _ = PAIRS[settings.models]
-    say(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
+    notify(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
     return _backend(settings).load_image(
         image, settings.model_dir, settings.device, settings.model_threads
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedder import Say, open_models
+from shelfsight.wiring.embedder import Notify, open_models
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -21,7 +21,7 @@ class Listen:
     insecure: bool = False
 
 
-def serve_models(settings: Settings, listen: Listen, say: Say) -> None:
+def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     """Serve both models over HTTP until told to stop.
 
     Raises:
@@ -40,7 +40,7 @@ def serve_models(settings: Settings, listen: Listen, say: Say) -> None:
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:
         app = embedding_app(settings)
-        say(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
+        notify(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
         serve(app, taken)
 
 

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from shelfsight.backfill.pipeline import Ends, Parts
+from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -16,15 +16,15 @@ from shelfsight.errors import EngineError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import open_embedder
-from shelfsight.wiring.pipeline import ends as ends_of
-from shelfsight.wiring.pipeline import open_parts
+from shelfsight.wiring.pipeline import open_pipeline
+from shelfsight.wiring.pipeline import run_context as run_context_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`run` does a job to the end; `ends` are the store and so on that it works with."""
+    """`run` does a job to the end; `run_context` are the store and so on that it works with."""
 
-    ends: Ends
+    run_context: RunContext
     run: Callable[[Job, Report, Progress], None]
 
 
@@ -47,10 +47,10 @@ def open_engine(
     """
     if cluster is None:
         with (
-            open_embedder(sharing(settings), progress.say) as embedder,
-            open_parts(settings, database, embedder, progress, joins=joins) as parts,
+            open_embedder(sharing(settings), progress.notify) as embedder,
+            open_pipeline(settings, database, embedder, progress, joins=joins) as pipeline,
         ):
-            yield Engine(ends=parts, run=partial(local.run, parts))
+            yield Engine(run_context=pipeline, run=partial(local.run, pipeline))
         return
     try:
         from shelfsight.engines import ray_cluster
@@ -59,16 +59,16 @@ def open_engine(
             f"--engine ray: {error.name} is not installed: pip install 'shelfsight[ray]'"
         ) from None
     theirs = settings.model_copy(update={"database_url": database.url})
-    theirs_of = partial(worker_parts, theirs, database.schema)
-    with ray_cluster.open_fleet(theirs_of, cluster, progress.say) as fleet:
-        ends = ends_of(settings, database, fleet.models(), joins=joins)
-        yield Engine(ends=ends, run=partial(remote.run, fleet, ends))
+    theirs_of = partial(worker_pipeline, theirs, database.schema)
+    with ray_cluster.open_fleet(theirs_of, cluster, progress.notify) as fleet:
+        run_context = run_context_of(settings, database, fleet.models(), joins=joins)
+        yield Engine(run_context=run_context, run=partial(remote.run, fleet, run_context))
 
 
 @contextmanager
-def worker_parts(
+def worker_pipeline(
     settings: Settings, schema: str | None, progress: Progress, threads: int
-) -> Iterator[Parts]:
+) -> Iterator[Pipeline]:
     """The parts of a worker elsewhere, with models and connections of its own.
 
     Raises:
@@ -76,10 +76,10 @@ def worker_parts(
     """
     with (
         closing(Database(str(settings.database_url), schema=schema)) as database,
-        open_embedder(sharing(settings, threads), progress.say) as embedder,
-        open_parts(settings, database, embedder, progress) as parts,
+        open_embedder(sharing(settings, threads), progress.notify) as embedder,
+        open_pipeline(settings, database, embedder, progress) as pipeline,
     ):
-        yield parts
+        yield pipeline
 
 
 def sharing(settings: Settings, cores: int | None = None) -> Settings:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill.pipeline import Ends
+from shelfsight.backfill.pipeline import RunContext
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.runs import Job
 from shelfsight.postgres.connection import Database
@@ -42,11 +42,11 @@ def drop_indexes(database: Database) -> list[str]:
     return drop(database)
 
 
-def spoken(say: Callable[[str], None]) -> "Watcher":
+def spoken(notify: Callable[[str], None]) -> "Watcher":
     """A watcher that puts a build into lines."""
     from shelfsight.storage.index.build import Spoken
 
-    return Spoken(say)
+    return Spoken(notify)
 
 
 def measure_indexes(database: Database) -> Iterator[str]:
@@ -64,7 +64,7 @@ def exact_milliseconds(database: Database, one: "IndexState") -> float | None:
 
 
 def around_load(
-    ends: Ends, job: Job, database: Database, progress: Progress, *, defer: bool
+    run_context: RunContext, job: Job, database: Database, progress: Progress, *, defer: bool
 ) -> AbstractContextManager[None]:
     """What a load runs within: one that is large is warned of live indexes, or defers them.
 
@@ -80,14 +80,14 @@ def around_load(
     most = job.max_batches * job.batch_size
     if not live or 0 < most <= LARGE:
         return nullcontext()
-    ends.store.require(ends.models, replace=not job.selection.skip_existing)
-    due = ends.catalog.due(job.selection)
+    run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    due = run_context.catalog.due(job.selection)
     products = job.products(due.products - due.with_image)  # most of those will be as stored
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:
-        return Deferred(database, [one.index.name for one in live], spoken(progress.say))
-    progress.say(
+        return Deferred(database, [one.index.name for one in live], spoken(progress.notify))
+    progress.notify(
         f"{len(live)} indexes are kept up to date through this load, which slows it;"
         " --defer-index drops them first and builds them again after it"
     )

@@ -15,11 +15,11 @@ from shelfsight.wiring.database import catalog
 if TYPE_CHECKING:
     from shelfsight.storage.versions.vector_versions import Made
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
+class VectorVersion:
     """Vectors by which models, and how many products are due in it.
 
     `lost` products failed beside, and have a vector in use that they lack there. `since` is when
@@ -33,12 +33,12 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generations:
+class VectorVersions:
     """What there is. `configured` are the models of the settings; None with a server."""
 
-    in_use: Generation
-    beside: Generation | None
-    before: Generation | None
+    in_use: VectorVersion
+    staged: VectorVersion | None
+    previous: VectorVersion | None
     configured: ModelPair | None
 
     @property
@@ -52,7 +52,7 @@ class Generations:
         )
 
 
-def read_models(settings: Settings, database: Database) -> Generations:
+def read_models(settings: Settings, database: Database) -> VectorVersions:
     """What is in use, beside, and kept.
 
     Raises:
@@ -61,25 +61,25 @@ def read_models(settings: Settings, database: Database) -> Generations:
     from shelfsight.storage.versions import vector_versions
 
     found = vector_versions.schemas(database)
-    beside = before = None
+    staged = previous = None
     if vector_versions.NEXT in found:
-        with closing(vector_versions.beside(database)) as new:
-            beside = replace(_read(settings, new), lost=vector_versions.lost(database))
+        with closing(vector_versions.staged(database)) as new:
+            staged = replace(_read(settings, new), lost=vector_versions.lost(database))
     if vector_versions.PREVIOUS in found:
-        with closing(vector_versions.before(database)) as old:
-            before = replace(_read(settings, old), since=vector_versions.kept_since(database))
-    return Generations(
+        with closing(vector_versions.previous(database)) as old:
+            previous = replace(_read(settings, old), since=vector_versions.kept_since(database))
+    return VectorVersions(
         in_use=_read(settings, database),
-        beside=beside,
-        before=before,
+        staged=staged,
+        previous=previous,
         configured=_configured(settings),
     )
 
 
-def _read(settings: Settings, database: Database) -> Generation:
+def _read(settings: Settings, database: Database) -> VectorVersion:
     from shelfsight.storage.versions.vector_versions import made
 
-    return Generation(made=made(database), due=_due(settings, database))
+    return VectorVersion(made=made(database), due=_due(settings, database))
 
 
 def _due(settings: Settings, database: Database) -> int:
@@ -98,7 +98,9 @@ def _configured(settings: Settings) -> ModelPair | None:
     return ModelPair(image=f"{image.name}@{image.revision}", text=f"{text.name}@{text.revision}")
 
 
-def switch_models(settings: Settings, database: Database, say: Say, *, incomplete: bool) -> None:
+def switch_models(
+    settings: Settings, database: Database, notify: Notify, *, incomplete: bool
+) -> None:
     """Put what is built beside in the place of what is in use, which is kept.
 
     Raises:
@@ -110,22 +112,23 @@ def switch_models(settings: Settings, database: Database, say: Say, *, incomplet
     from shelfsight.storage.versions import switch as generation_switch
     from shelfsight.storage.versions import vector_versions
 
-    with closing(vector_versions.beside(database)) as new:
+    with closing(vector_versions.staged(database)) as new:
         due = _due(settings, new)
     lost = vector_versions.lost(database)
     if (due or lost) and not incomplete:
         raise ModelError(
-            f"{due} products are due beside, and {lost} failed there that have a vector in use; go"
-            " on with shelfsight backfill --beside --all, or switch all the same: --incomplete"
+            f"{due} products are due in the staged set, and {lost} failed there that have a vector"
+            " in use; go on with shelfsight backfill --staged --all, or switch all the same:"
+            " --incomplete"
         )
-    _say_pointing(generation_switch.switch(database, Spoken(say)), say)
-    say("Switched. Undo: shelfsight models --rollback; drop the old: shelfsight models --forget")
-    say("A server of scans that has the old models answers 503 now: start it with the new ones")
+    _notify_pointing(generation_switch.switch(database, Spoken(notify)), notify)
+    notify("Switched. Undo: shelfsight models --rollback; drop the old: shelfsight models --forget")
+    notify("A server of scans that has the old models answers 503 now: start it with the new ones")
     if left := _due(settings, database):
-        say(f"{left} products are due: shelfsight backfill --all")
+        notify(f"{left} products are due: shelfsight backfill --all")
 
 
-def roll_back_models(settings: Settings, database: Database, say: Say) -> None:
+def roll_back_models(settings: Settings, database: Database, notify: Notify) -> None:
     """Put what was before back in use; what was in use is beside again.
 
     Raises:
@@ -134,10 +137,10 @@ def roll_back_models(settings: Settings, database: Database, say: Say) -> None:
     """
     from shelfsight.storage.versions import switch as generation_switch
 
-    _say_pointing(generation_switch.roll_back(database), say)
-    say("Rolled back: what was in use is beside again (shelfsight models --switch)")
+    _notify_pointing(generation_switch.roll_back(database), notify)
+    notify("Rolled back: what was in use is staged again (shelfsight models --switch)")
     if left := _due(settings, database):
-        say(f"{left} products have changed since and are due: shelfsight backfill --all")
+        notify(f"{left} products have changed since and are due: shelfsight backfill --all")
 
 
 def forget_models(database: Database) -> None:
@@ -163,18 +166,18 @@ def discard_models(database: Database) -> None:
 
 
 @contextmanager
-def generation(database: Database, *, beside: bool) -> Iterator[Database]:
+def vector_version(database: Database, *, staged: bool) -> Iterator[Database]:
     """The database as it is, or with the vectors beside in the place of those in use."""
     from shelfsight.storage.versions.vector_versions import NEXT
 
-    if not beside:
+    if not staged:
         yield database
         return
     with closing(Database(database.url, schema=NEXT)) as new:
         yield new
 
 
-def prepare_beside(database: Database, models: ModelPair) -> None:
+def prepare_staged(database: Database, models: ModelPair) -> None:
     """See that vectors of these models can be built where the database puts them.
 
     Raises:
@@ -198,6 +201,6 @@ def count_due(settings: Settings, database: Database, selection: Selection) -> D
         return catalog(settings, in_use).due(replace(selection, skip_existing=False))
 
 
-def _say_pointing(names: list[str], say: Say) -> None:
+def _notify_pointing(names: list[str], notify: Notify) -> None:
     for name in names:
-        say(f"{name} goes on reading the old table: create it again")
+        notify(f"{name} goes on reading the old table: create it again")

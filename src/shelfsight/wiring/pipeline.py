@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from shelfsight.backfill.pipeline import Ends, Parts
+from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.runs import Run
 from shelfsight.ports import Embedder
@@ -11,18 +11,18 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
-from shelfsight.wiring.model_versions import prepare_beside
+from shelfsight.wiring.model_versions import prepare_staged
 
 
 @contextmanager
-def open_parts(
+def open_pipeline(
     settings: Settings,
     database: Database,
     embedder: Embedder,
     progress: Progress,
     *,
     joins: bool = True,
-) -> Iterator[Parts]:
+) -> Iterator[Pipeline]:
     """What a backfill is made of; the reader has a connection of its own beside the writer's.
 
     Unless it `joins` a run of the same job, it begins one of its own.
@@ -41,16 +41,16 @@ def open_parts(
         images_per_product=settings.images_per_product,
         image_root=settings.image_root,
         private_hosts=settings.private_hosts,
-        say=progress.say,
+        notify=progress.notify,
     )
     limits = Limits(per_host=settings.host_concurrency)
-    prepare_beside(database, embedder.models)
+    prepare_staged(database, embedder.models)
     with (
         closing(database.another()) as reading,
         closing(PictureFetcher(embedder.picture_format, config, limits)) as fetcher,
         closing(PageEmbedder(embedder, fusion(settings), progress.embedded)) as pages,
     ):
-        yield Parts(
+        yield Pipeline(
             catalog=PostgresCatalog(
                 reading, images_per_product=settings.images_per_product, models=embedder.models
             ),
@@ -62,14 +62,16 @@ def open_parts(
         )
 
 
-def ends(settings: Settings, database: Database, models: ModelPair, *, joins: bool = True) -> Ends:
+def run_context(
+    settings: Settings, database: Database, models: ModelPair, *, joins: bool = True
+) -> RunContext:
     """What is needed of a backfill where the work is done, and the models are, elsewhere."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
 
-    prepare_beside(database, models)
-    return Ends(
+    prepare_staged(database, models)
+    return RunContext(
         catalog=PostgresCatalog(
             database, images_per_product=settings.images_per_product, models=models
         ),

@@ -10,9 +10,9 @@ from shelfsight.postgres.connection import Database, Transactions
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_database
-from shelfsight.wiring.embedder import Say, open_embedder
+from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
-from shelfsight.wiring.scanning import look, scanner
+from shelfsight.wiring.scanning import photo_reader, scanner
 
 if TYPE_CHECKING:
     from shelfsight.serving.scan_api.context import ScanService
@@ -26,7 +26,7 @@ PATIENCE = 3.0
 """Seconds in which a lost database is tried again: someone waits for the answer."""
 
 
-def serve(settings: Settings, listen: Listen, say: Say) -> None:
+def serve(settings: Settings, listen: Listen, notify: Notify) -> None:
     """Answer scans over HTTP until told to stop.
 
     Raises:
@@ -36,10 +36,10 @@ def serve(settings: Settings, listen: Listen, say: Say) -> None:
         ServerError: the address cannot be listened on, or the extra is not installed.
     """
     with open_database(settings) as database:
-        serve_shop(settings, database, listen, say)
+        serve_shop(settings, database, listen, notify)
 
 
-def serve_shop(settings: Settings, database: Database, listen: Listen, say: Say) -> None:
+def serve_shop(settings: Settings, database: Database, listen: Listen, notify: Notify) -> None:
     """Answer scans of the products in this database; see `serve`."""
     try:
         from shelfsight.serving.listen import bind, url_of
@@ -49,15 +49,15 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, say: Say)
         raise ServerError(
             f"{error.name} is not installed: pip install 'shelfsight[server]'"
         ) from None
-    _check_access(database, listen, say)
+    _check_access(database, listen, notify)
     with (
         closing(bind(listen.host, listen.port)) as taken,
-        open_embedder(settings, say) as embedder,
+        open_embedder(settings, notify) as embedder,
         open_service(settings, database, embedder, open_to_all=listen.insecure) as service,
     ):
         app = create(service)
         taken.listen()  # whoever asks from now on waits until the app has begun
-        say(f"serving scans at {url_of(taken)}; Ctrl-C stops")
+        notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
         serve_app(app, taken)
 
 
@@ -73,32 +73,32 @@ def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
 ) -> "Iterator[ScanService]":
     """What the endpoints share; it uses connections of its own to the same database."""
-    from shelfsight.serving.scan_api.auth import AccessRule, Callers
+    from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
     from shelfsight.serving.scan_api.context import ScanConfig, ScanService
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
-    from shelfsight.serving.scan_api.rate_limits import Quotas
-    from shelfsight.serving.scan_api.thread_pool import Workers
+    from shelfsight.serving.scan_api.rate_limits import RateLimiter
+    from shelfsight.serving.scan_api.thread_pool import ThreadPool
     from shelfsight.storage.search.feedback import FeedbackStore
 
     size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
-    quotas, metrics = Quotas(settings.rate_limit, settings.byte_limit), ScanMetrics()
+    rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
     timed = TimedEmbedder(embedder, metrics)
     with (
         closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
         closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
-        closing(Workers(SCANS_AT_ONCE, "scan")) as workers,
-        closing(Workers(CALLERS_AT_ONCE, "caller")) as asking,
-        closing(Workers(1, "learn")) as learning,
+        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as workers,
+        closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
+        closing(ThreadPool(1, "learn")) as learning,
     ):
         yield ScanService(
             scanner=scanner(settings, TimedDatabase(pool, learner, metrics), timed, learning.start),
             embedder=embedder,
-            look=look(settings, embedder),
+            read_photo=photo_reader(settings, embedder),
             database=pool,
             feedback=FeedbackStore(pool),
-            callers=Callers(api_keys(pool), asking, quotas, rule),
-            quotas=quotas,
+            authenticator=Authenticator(api_keys(pool), asking, rate_limiter, rule),
+            rate_limiter=rate_limiter,
             workers=workers,
             metrics=metrics,
             config=ScanConfig(
@@ -111,15 +111,15 @@ def open_service(
         )
 
 
-def _check_access(database: Database, listen: Listen, say: Say) -> None:
+def _check_access(database: Database, listen: Listen, notify: Notify) -> None:
     from shelfsight.serving.access import is_loopback
 
     if api_keys(database).exist():
-        say("every request needs an API key (shelfsight keys list)")
+        notify("every request needs an API key (shelfsight keys list)")
     elif is_loopback(listen.host):
-        say("there is no API key: whoever is on this machine may ask (shelfsight keys create)")
+        notify("there is no API key: whoever is on this machine may ask (shelfsight keys create)")
     elif listen.insecure:
-        say("INSECURE: whoever reaches this machine may ask, until there is an API key")
+        notify("INSECURE: whoever reaches this machine may ask, until there is an API key")
     else:
         raise SettingsError(
             f"--host {listen.host} lets other machines ask, and there is no API key:"

@@ -24,16 +24,16 @@ def scanner(
     return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
-def look(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
+def photo_reader(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
     """What reads a picture's file into views, as the model wants them: uint8 (side, side, 3).
 
     It raises `UnusablePictureError` where that is not a picture.
     """
-    from shelfsight.images.photo_views import look
+    from shelfsight.images.photo_views import photo_views
 
     threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="look")
     picture_format, count = embedder.picture_format, settings.scan_views
-    return lambda data: look(data, count, picture_format, threads.map)
+    return lambda data: photo_views(data, count, picture_format, threads.map)
 
 
 def read_photo(settings: Settings, path: Path, embedder: Embedder) -> Photo:
@@ -45,7 +45,7 @@ def read_photo(settings: Settings, path: Path, embedder: Embedder) -> Photo:
     from shelfsight.images.unusable import UnusablePictureError
 
     try:
-        return look(settings, embedder)(path.read_bytes())
+        return photo_reader(settings, embedder)(path.read_bytes())
     except OSError as error:
         raise PictureError(f"{path}: {error.strerror or error}") from error
     except UnusablePictureError as error:

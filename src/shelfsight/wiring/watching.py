@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 
-from shelfsight.backfill.poller import Sweeper
+from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.progress import Progress
-from shelfsight.backfill.watch import Watching
+from shelfsight.backfill.watch import WatchContext
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import is_back
-from shelfsight.wiring.pipeline import open_parts
+from shelfsight.wiring.pipeline import open_pipeline
 
 PATIENCE = 5.0
 """Seconds in which a lost database is tried again before it is waited for, and said so."""
@@ -23,28 +23,28 @@ _TAKES_AND_SWEEPS = 2
 @contextmanager
 def open_watch(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress, every: float
-) -> Iterator[Watching]:
+) -> Iterator[WatchContext]:
     """What a watch is made of; it has up to four connections of its own."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.changes.change_queue import PostgresQueue
-    from shelfsight.storage.changes.listener import Bell
+    from shelfsight.storage.changes.listener import ChangeListener
 
     url = database.url
     with (
         closing(DatabasePool(url, _TAKES_AND_SWEEPS, reconnect_seconds=PATIENCE)) as pool,
         closing(Database(url, reconnect_seconds=PATIENCE)) as writing,
-        closing(Bell(url)) as bell,
+        closing(ChangeListener(url)) as listener,
     ):
         catalog = PostgresCatalog(
             pool, images_per_product=settings.images_per_product, models=embedder.models
         )
         queue = PostgresQueue(pool)
-        with closing(Sweeper(catalog, queue, every)) as sweeper:
-            yield Watching(
+        with closing(ChangePoller(catalog, queue, every)) as poller:
+            yield WatchContext(
                 catalog=catalog,
                 queue=queue,
-                sweeper=sweeper,
-                open_parts=partial(open_parts, settings, writing, embedder, progress),
-                listen=bell.wait,
+                poller=poller,
+                open_pipeline=partial(open_pipeline, settings, writing, embedder, progress),
+                listen=listener.wait,
                 is_back=partial(is_back, settings),
             )

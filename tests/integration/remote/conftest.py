@@ -5,7 +5,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder, ServerConfig
+from shelfsight.embedding.remote.config import ServerConfig
+from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from tests.integration.remote.scripted_server import QUICK, Server, serving
 
 
@@ -21,7 +22,7 @@ def connect() -> Iterator[Callable[..., RemoteEmbedder]]:
     with ExitStack() as opened:
 
         def connect(url: str, *, load_image_model=None, **config: object) -> RemoteEmbedder:
-            config = {"cold_start_timeout": 20, "down_timeout": 20, "pace": QUICK, **config}
+            config = {"cold_start_timeout": 20, "down_timeout": 20, "retry_policy": QUICK, **config}
             model = RemoteEmbedder(ServerConfig(url=url, **config), load_image_model)
             return opened.enter_context(closing(model))
 

@@ -13,11 +13,11 @@ from aiohttp import web
 from anyio.from_thread import start_blocking_portal
 from PIL import Image
 
-from shelfsight.embedding.remote.remote_embedder import Pace
+from shelfsight.embedding.remote.config import RetryPolicy
 from shelfsight.embedding.wire import encode_vector
 from shelfsight.records import Failure, Vector
 
-QUICK = Pace(connect=2, answer=2, first_pause=0.01, longest_pause=0.02, quiet=0.02)
+QUICK = RetryPolicy(connect=2, answer=2, first_pause=0.01, longest_pause=0.02, quiet=0.02)
 HEALTH = {
     "status": "healthy",
     "models": {
@@ -173,9 +173,9 @@ class Clock:
         await asyncio.sleep(0)  # pauses made at the same time pass at the same time
         self.now = max(self.now, end)
 
-    def pace(self, **times: float) -> Pace:
+    def retry_policy(self, **times: float) -> RetryPolicy:
         """The usual pace by this clock."""
-        return Pace(clock=self, sleep=self.sleep, **times)
+        return RetryPolicy(clock=self, sleep=self.sleep, **times)
 
 
 def pictures(count: int) -> list[np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from shelfsight.embedding.remote.remote_embedder import Pace, ServerConfig
+from shelfsight.embedding.remote.config import RetryPolicy, ServerConfig
 from shelfsight.errors import ServerError
 from tests.integration.remote.scripted_server import (
     HEALTH,
@@ -48,7 +48,10 @@ def test_a_cold_start_of_60_seconds_is_waited_for_and_said(server, connect):
 
     server.before = cold
     model = connect(
-        server.url, cold_start_timeout=300, pace=clock.pace(quiet=0.01), waiting=waiting
+        server.url,
+        cold_start_timeout=300,
+        retry_policy=clock.retry_policy(quiet=0.01),
+        waiting=waiting,
     )
 
     good(model.embed_texts(["mug"]))
@@ -68,7 +71,7 @@ def test_a_cold_start_that_takes_too_long_ends_with_what_to_do(server, connect, 
     server.before = away
     said = r"within 50 s \(last: status 503.*see that it runs.*COLD_START_TIMEOUT"
     with pytest.raises(ServerError, match=said):
-        connect(server.url, cold_start_timeout=50, pace=clock.pace())
+        connect(server.url, cold_start_timeout=50, retry_policy=clock.retry_policy())
     assert clock.now <= 50
 
 
@@ -121,23 +124,23 @@ def test_a_303_is_followed_by_get_until_the_answer_is_there(server, model):
 
 
 @pytest.mark.parametrize("code", [429, 503])
-@pytest.mark.parametrize("form", ["seconds", "date"])
-def test_retry_after_is_honoured(server, connect, code, form):
+@pytest.mark.parametrize("written", ["seconds", "date"])
+def test_retry_after_is_honoured(server, connect, code, written):
     clock = Clock()
-    model = connect(server.url, pace=clock.pace(), down_timeout=600)
+    model = connect(server.url, retry_policy=clock.retry_policy(), down_timeout=600)
     server.requests.clear()
 
     async def busy(_request, _body):
         if len(server.requests) == 1:
             date = format_datetime(datetime.now(UTC) + timedelta(seconds=42), usegmt=True)
-            after = "40" if form == "seconds" else date
+            after = "40" if written == "seconds" else date
             return web.Response(status=code, headers={"Retry-After": after})
 
     server.before = busy
 
     good(model.embed_texts(["mug"]))
     (pause,) = clock.pauses
-    assert pause == 40 or (form == "date" and 30 < pause <= 42)
+    assert pause == 40 or (written == "date" and 30 < pause <= 42)
 
 
 STUMBLES = {
@@ -150,12 +153,12 @@ STUMBLES = {
     "silence": lambda _: silence(),
     "truncated": lambda _: truncated(),
 }
-IMPATIENT = Pace(connect=2, answer=0.15, first_pause=0.01, longest_pause=0.02, quiet=0.02)
+IMPATIENT = RetryPolicy(connect=2, answer=0.15, first_pause=0.01, longest_pause=0.02, quiet=0.02)
 
 
 @pytest.mark.parametrize("stumble", STUMBLES)
 def test_a_server_that_stumbles_and_recovers_costs_nothing(server, connect, stumble):
-    model = connect(server.url, pace=IMPATIENT)
+    model = connect(server.url, retry_policy=IMPATIENT)
     left = [1, 2, 3]
 
     async def stumbling(request, _body):
@@ -177,7 +180,7 @@ def embed_both(model) -> list:
 @pytest.mark.parametrize("stumble", STUMBLES)
 def test_a_server_that_comes_back_is_waited_for_and_no_product_fails(server, connect, stumble):
     heard: list[str] = []
-    model = connect(server.url, pace=IMPATIENT, waiting=heard.append)
+    model = connect(server.url, retry_policy=IMPATIENT, waiting=heard.append)
     heard.clear()
     left = 10 if stumble == "silence" else 40
 
@@ -226,7 +229,7 @@ def test_requests_come_one_at_a_time_while_the_server_is_away(server, connect):
 def test_a_server_that_dies_ends_the_run_with_what_to_do(server, connect, stumble):
     """No product fails for it: there is no result at all."""
     clock = Clock()
-    model = connect(server.url, pace=clock.pace(answer=0.05), down_timeout=100)
+    model = connect(server.url, retry_policy=clock.retry_policy(answer=0.05), down_timeout=100)
     good(embed_both(model))
     server.requests.clear()
 
@@ -244,7 +247,7 @@ def test_a_server_that_dies_ends_the_run_with_what_to_do(server, connect, stumbl
 def test_a_server_that_listens_no_more_ends_the_run(connect):
     clock, server = Clock(), Server()
     with serving(server.handle) as url:
-        model = connect(url, pace=clock.pace(), down_timeout=100)
+        model = connect(url, retry_policy=clock.retry_policy(), down_timeout=100)
         good(model.embed_texts(["mug"]))
     with pytest.raises(ServerError, match=r"within 100 s \(last: Cannot connect"):
         model.embed_texts([f"mug {n}" for n in range(64)])

@@ -27,7 +27,7 @@ class ServerBreaker:
 
     def __init__(self, config: ServerConfig, shown: str) -> None:
         self._config = config
-        self._pace = config.pace
+        self._retry_policy = config.retry_policy
         self._shown = shown
         self._random = SystemRandom()
         self._changed = asyncio.Event()
@@ -60,7 +60,7 @@ class ServerBreaker:
                         return await self._try(send)
                     except AwayError as error:
                         self._away, self._last, tries = True, str(error), tries + 1
-                        given_up = tries >= self._pace.tries_at_error and not hold_on
+                        given_up = tries >= self._retry_policy.tries_at_error and not hold_on
                         if given_up and isinstance(error, BrokenError):
                             raise FailedError(error.kind, str(error)) from error
                         await self._pause(error, tries)
@@ -68,9 +68,9 @@ class ServerBreaker:
     async def tell(self) -> None:
         """Say how long there has been no answer, for ever."""
         while True:
-            await asyncio.sleep(self._pace.quiet)
+            await asyncio.sleep(self._retry_policy.quiet)
             silence = self._silence()
-            if silence >= max(self._pace.quiet, 1.5 * self._told):
+            if silence >= max(self._retry_policy.quiet, 1.5 * self._told):
                 self._told = silence
                 self._config.waiting(f"the embedding server {self._state(silence)}…")
 
@@ -89,18 +89,18 @@ class ServerBreaker:
 
     async def _pause(self, error: AwayError, tries: int) -> None:
         """Wait as long as the server asks for, else ever longer."""
-        pause = max(error.after or 0.0, self._pace.first_pause)
+        pause = max(error.after or 0.0, self._retry_policy.first_pause)
         if error.after is None:
-            longest = self._pace.first_pause * 2.0 ** min(tries - 1, 30)
-            pause = self._random.uniform(0, min(longest, self._pace.longest_pause))
+            longest = self._retry_policy.first_pause * 2.0 ** min(tries - 1, 30)
+            pause = self._random.uniform(0, min(longest, self._retry_policy.longest_pause))
         if pause >= self._patience_left():
             raise self._out_of_patience() from error
-        await self._pace.sleep(pause)
+        await self._retry_policy.sleep(pause)
 
     def _answered(self) -> None:
         if self._told and self._away:
             self._config.waiting("the embedding server answers again; the run goes on")
-        self._heard_at = self._pace.clock()
+        self._heard_at = self._retry_policy.clock()
         self._away, self._told, self._last = False, 0.0, "no answer"
         self._wake()
 
@@ -125,7 +125,7 @@ class ServerBreaker:
     @contextmanager
     def _open_request(self) -> Iterator[None]:
         if not self._open_requests:
-            self._asked_at = self._pace.clock()
+            self._asked_at = self._retry_policy.clock()
         self._open_requests += 1
         try:
             yield
@@ -136,7 +136,7 @@ class ServerBreaker:
         """For how many seconds somebody has waited and nobody was answered."""
         if not self._open_requests:
             return 0.0
-        return self._pace.clock() - max(self._asked_at, self._heard_at or 0.0)
+        return self._retry_policy.clock() - max(self._asked_at, self._heard_at or 0.0)
 
     def _patience_left(self) -> float:
         return self._patience - self._silence()

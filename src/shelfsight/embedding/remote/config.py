@@ -7,7 +7,7 @@ from time import monotonic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class RetryPolicy:
     """Times in seconds; `answer` is longer than the 150 s after which Modal sends its 303.
 
     Pauses between tries are drawn at random below a limit that doubles from `first_pause` to
@@ -40,4 +40,4 @@ class ServerConfig:
     down_timeout: float = 600
     concurrency: int = 4
     waiting: Callable[[str], None] = lambda _: None
-    pace: Pace = Pace()
+    retry_policy: RetryPolicy = RetryPolicy()

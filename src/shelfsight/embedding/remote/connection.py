@@ -18,7 +18,7 @@ class ServerConnection:
     """Connections to one server, reused; an asynchronous context manager."""
 
     def __init__(self, config: ServerConfig) -> None:
-        self._pace = config.pace
+        self._retry_policy = config.retry_policy
         self._api_key = config.api_key
         url = URL(config.url)
         url = url.with_path(url.raw_path.rstrip("/").removesuffix("/v1"), encoded=True)
@@ -32,7 +32,9 @@ class ServerConnection:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=self._pace.connect, sock_read=self._pace.answer
+                total=None,
+                sock_connect=self._retry_policy.connect,
+                sock_read=self._retry_policy.answer,
             ),
         )
         self._voice = asyncio.create_task(self._breaker.tell())

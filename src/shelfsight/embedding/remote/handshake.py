@@ -7,29 +7,35 @@ from pydantic import ValidationError
 from shelfsight.embedding.openai_wire import OPENAI_PATHS, ModelList
 from shelfsight.embedding.remote.answer import NotThereError
 from shelfsight.embedding.remote.connection import ServerConnection
-from shelfsight.embedding.remote.model_client import ServerLane
-from shelfsight.embedding.remote.server_protocol import Form, openai_form, text_form
+from shelfsight.embedding.remote.model_client import ModelClient
+from shelfsight.embedding.remote.server_protocol import (
+    ServerProtocol,
+    openai_protocol,
+    text_protocol,
+)
 from shelfsight.embedding.wire import HEALTH_PATH, TEXT_PATH, Health, ModelInfo
 from shelfsight.errors import ServerError
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Endpoint:
     """A way to one of the server's models, that has been tried."""
 
-    lane: ServerLane
+    client: ModelClient
     model: ModelInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class Handshake:
     """`images` is None where the server only embeds texts."""
 
-    images: Found | None
-    texts: Found
+    images: Endpoint | None
+    texts: Endpoint
 
 
-async def hello(connection: ServerConnection, images: Form, concurrency: int) -> Hello:
+async def handshake(
+    connection: ServerConnection, images: ServerProtocol, concurrency: int
+) -> Handshake:
     """Learn the models from the server's health, if it is ours, and from what it makes of items.
 
     Raises:
@@ -40,12 +46,12 @@ async def hello(connection: ServerConnection, images: Form, concurrency: int) ->
     try:
         pictures = await _try(connection, images, concurrency)
     except NotThereError:
-        return Hello(None, texts)
+        return Handshake(None, texts)
     if health is None:
-        return Hello(pictures, texts)
-    return Hello(
-        Found(pictures.lane, _agreed(pictures.model, health.models.image, connection)),
-        Found(texts.lane, _agreed(texts.model, health.models.text, connection)),
+        return Handshake(pictures, texts)
+    return Handshake(
+        Endpoint(pictures.client, _agreed(pictures.model, health.models.image, connection)),
+        Endpoint(texts.client, _agreed(texts.model, health.models.text, connection)),
     )
 
 
@@ -56,16 +62,16 @@ async def _health(connection: ServerConnection) -> Health | None:
         return None
 
 
-async def _texts(connection: ServerConnection, concurrency: int) -> Found:
+async def _texts(connection: ServerConnection, concurrency: int) -> Endpoint:
     """Ask in our words first, then in those of OpenAI."""
     try:
-        return await _try(connection, text_form(), concurrency)
+        return await _try(connection, text_protocol(), concurrency)
     except NotThereError as error:
         absent = error
     for path in OPENAI_PATHS:
         model = await _listed_model(connection, path)
         try:
-            return await _try(connection, openai_form(path, model), concurrency)
+            return await _try(connection, openai_protocol(path, model), concurrency)
         except NotThereError:
             continue
     raise ServerError(
@@ -74,9 +80,11 @@ async def _texts(connection: ServerConnection, concurrency: int) -> Found:
     ) from absent
 
 
-async def _try(connection: ServerConnection, form: Form, concurrency: int) -> Found:
-    lane = ServerLane(connection, form, concurrency)
-    return Found(lane, await lane.probe())
+async def _try(
+    connection: ServerConnection, protocol: ServerProtocol, concurrency: int
+) -> Endpoint:
+    client = ModelClient(connection, protocol, concurrency)
+    return Endpoint(client, await client.probe())
 
 
 async def _listed_model(connection: ServerConnection, path: str) -> str | None:

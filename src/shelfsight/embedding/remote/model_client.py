@@ -9,23 +9,25 @@ from pydantic import ValidationError
 
 from shelfsight.embedding.remote.answer import FailedError, RefusedError
 from shelfsight.embedding.remote.connection import ServerConnection
-from shelfsight.embedding.remote.server_protocol import BATCH, Asking, Form
+from shelfsight.embedding.remote.server_protocol import BATCH, Asking, ServerProtocol
 from shelfsight.embedding.width import fit_width
 from shelfsight.embedding.wire import EmbedResponse, ItemError, ModelInfo, decode_vector
 from shelfsight.errors import ServerError
 from shelfsight.records import Failure, Vector
 
 
-class ServerLane:
+class ModelClient:
     """Sends pictures, or texts, in one form, so many requests at a time.
 
     A batch that is refused is halved until the guilty item stands alone. Where the halves are
     taken whole it was the size, and later batches are no larger.
     """
 
-    def __init__(self, connection: ServerConnection, form: Form, concurrency: int) -> None:
+    def __init__(
+        self, connection: ServerConnection, protocol: ServerProtocol, concurrency: int
+    ) -> None:
         self._connection = connection
-        self._form = form
+        self._protocol = protocol
         self._in_flight = asyncio.Semaphore(concurrency)
         self._plain = False
         self._most = BATCH
@@ -42,11 +44,11 @@ class ServerLane:
             ServerError: the server cannot embed it.
         """
         try:
-            response = await self._ask([self._form.harmless])
+            response = await self._ask([self._protocol.harmless])
         except RefusedError as refused:
-            self._plain, self._most = True, self._form.plain_batch
+            self._plain, self._most = True, self._protocol.plain_batch
             try:
-                response = await self._ask([self._form.harmless])
+                response = await self._ask([self._protocol.harmless])
             except RefusedError:
                 raise self._useless(str(refused)) from refused
         result = self._results(response)[0]
@@ -88,7 +90,7 @@ class ServerLane:
         if not isinstance(refused, FailedError):
             return self._failure(refused)
         with suppress(RefusedError):
-            await self._ask([self._form.harmless], hold_on=True)
+            await self._ask([self._protocol.harmless], hold_on=True)
         try:
             return self._results(await self._ask(items, query=query))[0]
         except RefusedError as again:
@@ -98,13 +100,13 @@ class ServerLane:
         self, items: Sequence[str], *, query: bool = False, hold_on: bool = False
     ) -> EmbedResponse:
         asking = Asking(plain=self._plain, query=query, model=self._model)
-        body = self._form.write(items, asking).model_dump_json(exclude_defaults=True).encode()
-        value = await self._connection.post(self._form.path, body, hold_on=hold_on)
+        body = self._protocol.write(items, asking).model_dump_json(exclude_defaults=True).encode()
+        value = await self._connection.post(self._protocol.path, body, hold_on=hold_on)
         try:
-            response = self._form.read(value)
+            response = self._protocol.read(value)
         except ValidationError as error:
             raise ServerError(
-                f"the embedding server {self._connection.shown} answers POST {self._form.path}"
+                f"the embedding server {self._connection.shown} answers POST {self._protocol.path}"
                 f" with JSON that holds no embeddings ({error.errors()[0]['msg']}):"
                 " EMBEDDING_SERVER_URL must be the address of an embedding server"
             ) from error
@@ -131,7 +133,7 @@ class ServerLane:
 
     def _result(self, sent: list[float] | str | None, error: ItemError | None) -> Vector | Failure:
         if error is not None:
-            return Failure(stage=self._form.stage, kind=error.kind, message=error.message)
+            return Failure(stage=self._protocol.stage, kind=error.kind, message=error.message)
         if sent is None:
             return self._bad_vector("none came back")
         try:
@@ -143,18 +145,18 @@ class ServerLane:
         if not np.isfinite(vector).all() or not vector.any():
             return self._bad_vector("not finite, or all zeros")
         self._dimension = len(vector)
-        fitted: Vector = fit_width(vector[np.newaxis], self._form.width)[0]
+        fitted: Vector = fit_width(vector[np.newaxis], self._protocol.width)[0]
         return fitted
 
     def _bad_vector(self, message: str) -> Failure:
         return Failure(
-            stage=self._form.stage, kind="bad_vector", message=f"the server's vector: {message}"
+            stage=self._protocol.stage, kind="bad_vector", message=f"the server's vector: {message}"
         )
 
     def _failure(self, refused: RefusedError) -> Failure:
         error = _item_error(refused)
         return Failure(
-            stage=self._form.stage,
+            stage=self._protocol.stage,
             kind=error.kind if error else refused.kind,
             message=(error.message if error else "") or str(refused),
             retryable=isinstance(refused, FailedError),
@@ -163,7 +165,7 @@ class ServerLane:
     def _useless(self, message: str) -> ServerError:
         return ServerError(
             f"the embedding server {self._connection.shown} cannot embed a test item by"
-            f" POST {self._form.path} ({message}): see that it is a server of embeddings"
+            f" POST {self._protocol.path} ({message}): see that it is a server of embeddings"
         )
 
 

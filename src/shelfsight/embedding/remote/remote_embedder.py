@@ -14,19 +14,17 @@ from anyio.from_thread import start_blocking_portal
 from PIL import Image
 from yarl import URL
 
-from shelfsight.embedding.remote.config import Pace, ServerConfig
+from shelfsight.embedding.remote.config import ServerConfig
 from shelfsight.embedding.remote.connection import ServerConnection
-from shelfsight.embedding.remote.handshake import Found, hello
-from shelfsight.embedding.remote.model_client import ServerLane
-from shelfsight.embedding.remote.server_protocol import BATCH, image_form
+from shelfsight.embedding.remote.handshake import Endpoint, handshake
+from shelfsight.embedding.remote.model_client import ModelClient
+from shelfsight.embedding.remote.server_protocol import BATCH, image_protocol
 from shelfsight.embedding.wire import IMAGE_PATH
 from shelfsight.errors import ServerError
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
-
-__all__ = ["Pace", "RemoteEmbedder", "ServerConfig"]
 
 USUAL_PICTURE = PictureFormat(side=224, resample="bicubic")
 """What SigLIP base takes: for a server that does not say."""
@@ -64,9 +62,9 @@ class RemoteEmbedder:
             )
             grey = np.full((USUAL_PICTURE.side, USUAL_PICTURE.side, 3), 128, np.uint8)
             found = self._portal.call(
-                hello, connection, image_form(self._sendable(grey)), config.concurrency
+                handshake, connection, image_protocol(self._sendable(grey)), config.concurrency
             )
-            self._texts = found.texts.lane
+            self._texts = found.texts.client
             image = self._use_images(found.images, load_image_model, connection.shown)
             opening.callback(self._cancel)
             self._open = opening.pop_all()
@@ -86,12 +84,12 @@ class RemoteEmbedder:
         self._open.close()
 
     def _use_images(
-        self, found: Found | None, load_image_model: LoadImageModel | None, shown: str
+        self, found: Endpoint | None, load_image_model: LoadImageModel | None, shown: str
     ) -> str:
         """Let the server embed pictures, or else a model here; gives its identity."""
         if found is not None:
             self.picture_format = found.model.picture_format or USUAL_PICTURE
-            self._embed_images = partial(self._send_images, found.lane)
+            self._embed_images = partial(self._send_images, found.client)
             return found.model.identity
         if load_image_model is None:
             raise ServerError(f"the embedding server {shown} has no POST {IMAGE_PATH}")
@@ -100,9 +98,9 @@ class RemoteEmbedder:
         self._embed_images = model.embed
         return f"{model.spec.name}@{model.spec.revision}"
 
-    def _send_images(self, lane: ServerLane, pictures: Sequence[Pixels]) -> Results:
+    def _send_images(self, client: ModelClient, pictures: Sequence[Pixels]) -> Results:
         batches = (list(map(self._sendable, batch)) for batch in self._divided(pictures))
-        return self._embed(lane.embed, batches)
+        return self._embed(client.embed, batches)
 
     def _divided(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         """Give batches for as many requests as may be under way, none of them needlessly small."""

@@ -34,7 +34,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class ServerProtocol:
     """What is asked of which path, and how the answer reads.
 
     `width` is that of the column, `harmless` an item that every server can embed, `plain_batch`
@@ -50,9 +50,9 @@ class Form:
     plain_batch: int = BATCH
 
 
-def image_form(harmless: str) -> Form:
+def image_protocol(harmless: str) -> ServerProtocol:
     """Pictures, as files in base64, for `/embed/image`."""
-    return Form(
+    return ServerProtocol(
         path=IMAGE_PATH,
         stage=Stage.IMAGE,
         width=IMAGE_WIDTH,
@@ -62,14 +62,14 @@ def image_form(harmless: str) -> Form:
     )
 
 
-def text_form() -> Form:
+def text_protocol() -> ServerProtocol:
     """Texts for `/embed/text`."""
-    return Form(
+    return ServerProtocol(
         path=TEXT_PATH, stage=Stage.TEXT, width=TEXT_WIDTH, harmless="a mug", write=_write_texts
     )
 
 
-def openai_form(path: str, model: str | None) -> Form:
+def openai_protocol(path: str, model: str | None) -> ServerProtocol:
     """Texts for `/v1/embeddings` of a server whose `model` has this name, where it says so."""
 
     def write(texts: Sequence[str], asking: Asking) -> OpenAIRequest:
@@ -80,7 +80,7 @@ def openai_form(path: str, model: str | None) -> Form:
             encoding_format="float" if asking.plain else "base64",
         )
 
-    return Form(
+    return ServerProtocol(
         path=path,
         stage=Stage.TEXT,
         width=TEXT_WIDTH,

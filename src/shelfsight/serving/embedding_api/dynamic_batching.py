@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage, Vector
 
-Item = TypeVar("Item")
+Input = TypeVar("Input")
 Result = Vector | Failure
 
 _RECENT = 0.2
@@ -23,7 +23,7 @@ class WorkerDownError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work(Generic[Item]):
+class Work(Generic[Input]):
     """What a lane does. `run` embeds one batch; it may raise, which is then its items' failure.
 
     The lane takes up to `window` items that wait; `plan` divides them into batches by their
@@ -32,15 +32,15 @@ class Work(Generic[Item]):
 
     stage: Stage
     window: int
-    plan: Callable[[Sequence[Item]], Iterable[Sequence[int]]]
-    run: Callable[[Sequence[Item]], list[Result]]
+    plan: Callable[[Sequence[Input]], Iterable[Sequence[int]]]
+    run: Callable[[Sequence[Input]], list[Result]]
     ran: Callable[[int, float], None] = lambda _size, _seconds: None
 
 
-class _Order(Generic[Item]):
+class _Request(Generic[Input]):
     """The items of one request on their way; `answer` is done when each has its result."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Input]) -> None:
         self.items = items
         self.answer: Future[list[Result]] = Future()
         self._results: dict[int, Result] = {}
@@ -62,10 +62,10 @@ class _Order(Generic[Item]):
             self.answer.set_exception(error)
 
 
-_Ticket = tuple[_Order[Item], int]
+_Item = tuple[_Request[Input], int]
 
 
-class Lane(Generic[Item]):
+class DynamicBatcher(Generic[Input]):
     """Runs items in the order they came, as many together as wait. Any thread may submit.
 
     Nothing is waited for while the model is idle, so batches grow only when there is a queue.
@@ -73,11 +73,11 @@ class Lane(Generic[Item]):
     means that the model itself is lost, and ends the lane.
     """
 
-    def __init__(self, work: Work[Item], *, stuck_seconds: float) -> None:
+    def __init__(self, work: Work[Input], *, stuck_seconds: float) -> None:
         self._work = work
         self._stuck_seconds = stuck_seconds
-        self._queue: deque[_Ticket[Item]] = deque()
-        self._in_hand: list[_Ticket[Item]] = []
+        self._queue: deque[_Item[Input]] = deque()
+        self._in_hand: list[_Item[Input]] = []
         self._began: float | None = None
         self._seconds_an_item = 0.0
         self._closing = False
@@ -86,22 +86,22 @@ class Lane(Generic[Item]):
         self._thread = Thread(target=self._live, name=work.stage.value, daemon=True)
         self._thread.start()
 
-    def submit(self, items: Sequence[Item]) -> Future[list[Result]]:
+    def submit(self, items: Sequence[Input]) -> Future[list[Result]]:
         """Queue items; the future gives a result for each, in order.
 
         Raises:
             WorkerDownError: here, or from the future.
         """
-        order = _Order(items)
+        request = _Request(items)
         if not items:
-            order.answer.set_result([])
-            return order.answer
+            request.answer.set_result([])
+            return request.answer
         with self._changed:
             if problem := self.problem():
                 raise WorkerDownError(problem)
-            self._queue.extend((order, place) for place in range(len(items)))
+            self._queue.extend((request, place) for place in range(len(items)))
             self._changed.notify()
-        return order.answer
+        return request.answer
 
     def waiting(self) -> int:
         """How many items are queued."""
@@ -138,7 +138,7 @@ class Lane(Generic[Item]):
     def _live(self) -> None:
         try:
             while window := self._take():
-                items = [order.items[place] for order, place in window]
+                items = [request.items[place] for request, place in window]
                 for places in self._work.plan(items):
                     self._run([window[place] for place in places])
         except ModelError as error:
@@ -148,7 +148,7 @@ class Lane(Generic[Item]):
             with self._changed:
                 self._fail_all(WorkerDownError(ended))
 
-    def _take(self) -> list[_Ticket[Item]]:
+    def _take(self) -> list[_Item[Input]]:
         """Wait for items; nothing means that the lane is closed and its queue empty."""
         with self._changed:
             self._in_hand = []
@@ -157,14 +157,14 @@ class Lane(Generic[Item]):
                 if not self._queue:
                     break
                 count = min(self._work.window, len(self._queue))
-                tickets = [self._queue.popleft() for _ in range(count)]
-                self._in_hand = [ticket for ticket in tickets if ticket[0].wanted()]
+                items = [self._queue.popleft() for _ in range(count)]
+                self._in_hand = [item for item in items if item[0].wanted()]
             return self._in_hand
 
-    def _run(self, batch: Sequence[_Ticket[Item]]) -> None:
+    def _run(self, batch: Sequence[_Item[Input]]) -> None:
         self._began = began = monotonic()
         try:
-            results = self._work.run([order.items[place] for order, place in batch])
+            results = self._work.run([request.items[place] for request, place in batch])
             settled = list(zip(batch, results, strict=True))
         except ModelError:  # the device is lost: no other item would fare better
             raise
@@ -176,19 +176,19 @@ class Lane(Generic[Item]):
         self._began = None
         self._note(len(batch), monotonic() - began)
         with self._changed:
-            for (order, place), result in settled:
-                order.settle(place, result)
+            for (request, place), result in settled:
+                request.settle(place, result)
 
-    def _divide(self, batch: Sequence[_Ticket[Item]], error: Exception) -> None:
+    def _divide(self, batch: Sequence[_Item[Input]], error: Exception) -> None:
         if len(batch) > 1:
             half = len(batch) // 2
             self._run(batch[:half])
             self._run(batch[half:])
             return
-        order, place = batch[0]
+        request, place = batch[0]
         message = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
         with self._changed:
-            order.settle(
+            request.settle(
                 place, Failure(stage=self._work.stage, kind="model_error", message=message)
             )
 
@@ -197,6 +197,6 @@ class Lane(Generic[Item]):
         self._work.ran(size, seconds)
 
     def _fail_all(self, error: WorkerDownError) -> None:
-        for order in {ticket[0] for ticket in (*self._in_hand, *self._queue)}:
-            order.fail(error)
+        for request in {item[0] for item in (*self._in_hand, *self._queue)}:
+            request.fail(error)
         self._queue.clear()

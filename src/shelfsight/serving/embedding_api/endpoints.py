@@ -25,7 +25,7 @@ from shelfsight.serving.embedding_api import answers
 from shelfsight.serving.embedding_api.dynamic_batching import Result
 from shelfsight.serving.embedding_api.metrics import Metrics
 from shelfsight.serving.embedding_api.model_batchers import Embeddings, Outcome, dimensions_allowed
-from shelfsight.serving.limits import FullError, Limits, Room
+from shelfsight.serving.limits import CapacityLimit, FullError, Limits
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
 from shelfsight.serving.refusals import BusyError, ModelUnknownError, RequestRefusedError
 
@@ -42,7 +42,7 @@ class Endpoints:
         self._limits = limits
         self._metrics = metrics
         self._device = device
-        self._bodies = Room(limits.waiting_bytes)
+        self._bodies = CapacityLimit(limits.waiting_bytes)
         self._since = monotonic()
 
     async def embed_image(self, request: Request) -> Response:
@@ -127,7 +127,7 @@ class Endpoints:
         """Read a body, and hold room for its bytes until it is answered."""
         size = request_body.declared_size(request, self._limits)
         try:
-            with self._bodies.hold(size):
+            with self._bodies.reserve(size):
                 yield await request_body.read(request, self._limits, shape)
         except FullError:
             raise BusyError(1) from None
@@ -144,8 +144,8 @@ class Endpoints:
         self._count("text", outcome.results)
         return outcome
 
-    def _count(self, lane: str, results: Sequence[Result]) -> None:
-        self._metrics.items.labels(lane).inc(len(results))
+    def _count(self, model: str, results: Sequence[Result]) -> None:
+        self._metrics.items.labels(model).inc(len(results))
         for error in answers.item_errors(results):
             self._metrics.errors.labels(error.kind).inc()
 

@@ -43,9 +43,9 @@ class Metrics:
             "shelfsight_queue_depth", "Items that wait for the model", ("lane",), registry=registry
         )
 
-    def ran(self, lane: str) -> Callable[[int, float], None]:
+    def ran(self, model: str) -> Callable[[int, float], None]:
         """Give what hears of a lane's batches."""
-        sizes, seconds = self._batch_size.labels(lane), self._batch_seconds.labels(lane)
+        sizes, seconds = self._batch_size.labels(model), self._batch_seconds.labels(model)
 
         def ran(size: int, took: float) -> None:
             sizes.observe(size)
@@ -53,9 +53,9 @@ class Metrics:
 
         return ran
 
-    def watch_queue(self, lane: str, waiting: Callable[[], int]) -> None:
+    def watch_queue(self, model: str, waiting: Callable[[], int]) -> None:
         """Ask `waiting` for the depth of a lane's queue whenever the metrics are read."""
-        self._depth.labels(lane).set_function(waiting)
+        self._depth.labels(model).set_function(waiting)
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""

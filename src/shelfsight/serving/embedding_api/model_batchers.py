@@ -15,10 +15,10 @@ from shelfsight.embedding.local.text_model import FEW_CHARACTERS, TextModel, Tok
 from shelfsight.embedding.model_specs import ImageSpec, TextSpec
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, ModelInfo, ModelsInfo, PictureInfo
 from shelfsight.records import Failure, Pixels, Stage
-from shelfsight.serving.embedding_api.dynamic_batching import Lane, Result, Work
+from shelfsight.serving.embedding_api.dynamic_batching import DynamicBatcher, Result, Work
 from shelfsight.serving.embedding_api.metrics import Metrics
 from shelfsight.serving.embedding_api.pictures import prepare
-from shelfsight.serving.limits import FullError, Limits, Room
+from shelfsight.serving.limits import CapacityLimit, FullError, Limits
 from shelfsight.serving.refusals import BusyError, TooMuchError
 
 _CORES = os.cpu_count() or 1
@@ -47,7 +47,7 @@ class Embeddings:
         self._model = text
         self._limits = limits
         self._pictures_a_batch = image.batch  # a longer one would only answer later
-        self._pictures: Lane[Pixels] = Lane(
+        self._pictures: DynamicBatcher[Pixels] = DynamicBatcher(
             Work(
                 stage=Stage.IMAGE,
                 window=self._pictures_a_batch,
@@ -57,7 +57,7 @@ class Embeddings:
             ),
             stuck_seconds=limits.stuck_seconds,
         )
-        self._texts: Lane[Tokens] = Lane(
+        self._texts: DynamicBatcher[Tokens] = DynamicBatcher(
             Work(
                 stage=Stage.TEXT,
                 window=_TEXTS_A_WINDOW,
@@ -69,8 +69,8 @@ class Embeddings:
         )
         metrics.watch_queue("image", self._pictures.waiting)
         metrics.watch_queue("text", self._texts.waiting)
-        self._picture_room = Room(limits.waiting_pictures)
-        self._text_room = Room(limits.waiting_texts)
+        self._picture_room = CapacityLimit(limits.waiting_pictures)
+        self._text_room = CapacityLimit(limits.waiting_texts)
         self._decoders = ThreadPoolExecutor(_CORES, thread_name_prefix="decode")
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
@@ -130,22 +130,22 @@ class Embeddings:
 
     def problems(self) -> list[str]:
         """What is wrong with the workers, if anything."""
-        return [problem for lane in self._lanes if (problem := lane.problem())]
+        return [problem for batcher in self._batchers if (problem := batcher.problem())]
 
     def fail_if_down(self) -> None:
         """Let those who wait for a worker that has a problem know; to be called now and then."""
-        for lane in self._lanes:
-            lane.fail_if_down()
+        for batcher in self._batchers:
+            batcher.fail_if_down()
 
     def close(self) -> None:
         """Finish what is queued, and end the threads, but for one that hangs."""
         self._decoders.shutdown()
         self._tokenizers.shutdown()
-        for lane in self._lanes:
-            lane.close()
+        for batcher in self._batchers:
+            batcher.close()
 
     @property
-    def _lanes(self) -> tuple[Lane[Any], Lane[Any]]:
+    def _batchers(self) -> tuple[DynamicBatcher[Any], DynamicBatcher[Any]]:
         return self._pictures, self._texts
 
     def _divided(self, sent: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -181,12 +181,12 @@ class Embeddings:
 
 
 @contextmanager
-def _room(room: Room, size: int, lane: Lane[Any]) -> Iterator[None]:
+def _room(room: CapacityLimit, size: int, batcher: DynamicBatcher[Any]) -> Iterator[None]:
     try:
-        with room.hold(size):
+        with room.reserve(size):
             yield
     except FullError:
-        raise BusyError(lane.seconds_ahead()) from None
+        raise BusyError(batcher.seconds_ahead()) from None
 
 
 async def _all(items: Sequence[Awaitable[list[Result]]]) -> list[list[Result]]:

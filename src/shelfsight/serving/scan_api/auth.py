@@ -8,8 +8,8 @@ from fastapi import Request
 from shelfsight.serving.access import is_loopback
 from shelfsight.serving.refusals import KeyRefusedError
 from shelfsight.serving.scan_api.problems import ForbiddenError
-from shelfsight.serving.scan_api.rate_limits import Quotas
-from shelfsight.serving.scan_api.thread_pool import Workers
+from shelfsight.serving.scan_api.rate_limits import RateLimiter
+from shelfsight.serving.scan_api.thread_pool import ThreadPool
 from shelfsight.storage.api_keys import ApiKey, ApiKeys
 
 
@@ -49,13 +49,15 @@ class AccessRule:
     origins: tuple[str, ...] = ()
 
 
-class Callers:
+class Authenticator:
     """Knows who may ask, and how much."""
 
-    def __init__(self, keys: ApiKeys, workers: Workers, quotas: Quotas, rule: AccessRule) -> None:
+    def __init__(
+        self, keys: ApiKeys, workers: ThreadPool, rate_limiter: RateLimiter, rule: AccessRule
+    ) -> None:
         self._keys = keys
         self._workers = workers
-        self._quotas = quotas
+        self._rate_limiter = rate_limiter
         self._rule = rule
         self._has_keys = False
 
@@ -72,7 +74,7 @@ class Callers:
         """
         caller = await self._of(request)
         if caller.id is not None:
-            self._quotas.request(caller.id)
+            self._rate_limiter.request(caller.id)
         return caller
 
     async def _of(self, request: Request) -> Caller:

@@ -8,12 +8,12 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
 from shelfsight.scan.scanner import Scanner
 from shelfsight.serving.limits import Limits
-from shelfsight.serving.scan_api.auth import Callers
+from shelfsight.serving.scan_api.auth import Authenticator
 from shelfsight.serving.scan_api.metrics import ScanMetrics
-from shelfsight.serving.scan_api.photo_input import Look
-from shelfsight.serving.scan_api.rate_limits import Quotas
+from shelfsight.serving.scan_api.photo_input import ReadPhoto
+from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.recent_scans import RecentScans
-from shelfsight.serving.scan_api.thread_pool import Workers
+from shelfsight.serving.scan_api.thread_pool import ThreadPool
 from shelfsight.storage.search.feedback import FeedbackStore
 
 FETCH_LIMITS = FetchLimits(
@@ -43,20 +43,20 @@ class ScanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanService:
-    """One server's parts. `workers` is where blocking calls go, `callers` says who asks.
+    """One server's parts. `workers` is where blocking calls go, `authenticator` says who asks.
 
     An endpoint begins with `caller = await service.callers.of(request)`; `caller.owner` is then
-    the only owner whose products may be seen, None being all. `look` reads a picture's file.
+    the only owner whose products may be seen, None being all. `read_photo` reads a picture's file.
     """
 
     scanner: Scanner
     embedder: Embedder
-    look: Look
+    read_photo: ReadPhoto
     database: Transactions
     feedback: FeedbackStore
-    callers: Callers
-    quotas: Quotas
-    workers: Workers
+    authenticator: Authenticator
+    rate_limiter: RateLimiter
+    workers: ThreadPool
     metrics: ScanMetrics
     config: ScanConfig = field(default_factory=ScanConfig)
     recent: RecentScans = field(default_factory=RecentScans)

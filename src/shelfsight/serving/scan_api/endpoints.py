@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from shelfsight.embedding.text import product_text
 from shelfsight.images.download import Downloader
-from shelfsight.scan.matching import Filters, GroupBy, Options
+from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 from shelfsight.serving import request_body
-from shelfsight.serving.limits import Room
+from shelfsight.serving.limits import CapacityLimit
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api import scan_body
 from shelfsight.serving.scan_api.auth import Caller
@@ -35,10 +35,10 @@ class ScanEndpoints:
         self._health = health
         config = service.config
         downloader = Downloader(config.private_hosts, config.fetch_limits)
-        self.photos = PhotoReader(downloader, service.look, service.workers, service.metrics)
+        self.photos = PhotoReader(downloader, service.read_photo, service.workers, service.metrics)
         self._quick = QuickScan(service, self.photos)
-        self._bodies = Room(config.limits.waiting_bytes)
-        self._waiting = Room(config.limits.waiting_pictures)
+        self._bodies = CapacityLimit(config.limits.waiting_bytes)
+        self._waiting = CapacityLimit(config.limits.waiting_pictures)
 
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
@@ -47,14 +47,14 @@ class ScanEndpoints:
         `filters`, `weights` and `images` are JSON.
         """
         service = self._service
-        caller = await service.callers.of(request)
+        caller = await service.authenticator.of(request)
         size = request_body.declared_size(request, service.config.limits)
         if caller.id is not None:
-            service.quotas.body(caller.id, size)
-        with self._bodies.hold(size):
+            service.rate_limiter.body(caller.id, size)
+        with self._bodies.reserve(size):
             asked, files = await scan_body.read(request, service.config.limits)
-            scan = _question(asked, files, caller)
-            with self._waiting.hold(max(1, len(scan.photos))):
+            scan = _scan_query(asked, files, caller)
+            with self._waiting.reserve(max(1, len(scan.photos))):
                 async with asyncio.timeout(service.config.seconds):
                     return json_answer(await self._quick.answer(scan))
 
@@ -67,8 +67,8 @@ class ScanEndpoints:
         group_by: Annotated[GroupBy, Query(alias="groupBy")] = "variant",
     ) -> Response:
         """Find products like a stored one."""
-        caller = await self._service.callers.of(request)
-        options = Options(
+        caller = await self._service.authenticator.of(request)
+        options = ScanOptions(
             limit=limit,
             threshold=threshold,
             group_by=group_by,
@@ -83,7 +83,7 @@ class ScanEndpoints:
 
     async def feedback(self, request: Request) -> Response:
         """Keep that a match was right or wrong, or that none was right, with the scores shown."""
-        caller = await self._service.callers.of(request)
+        caller = await self._service.authenticator.of(request)
         said = await request_body.read(request, self._service.config.limits, FeedbackBody)
         scan = self._service.recent.get(said.scan_id, caller)
         product = said.product_variant_id
@@ -98,17 +98,17 @@ class ScanEndpoints:
 
     async def health(self) -> Response:
         """Tell which models are used, and whether they and the database are well: 200, or 503."""
-        health = await self._health.look()
+        health = await self._health.check()
         return json_answer(health, 503 if health.problems else 200)
 
     async def ready(self) -> Response:
         """Whether scans are answered now: 200, or 503."""
-        ready = not (await self._health.look()).problems
+        ready = not (await self._health.check()).problems
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
         """Everything that is counted and timed, for Prometheus; asks for an admin's key."""
-        await self._service.callers.admin(request)
+        await self._service.authenticator.admin(request)
         return Response(self._service.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
@@ -119,7 +119,7 @@ def json_answer(value: BaseModel, status: int = 200) -> Response:
     return Response(content, status, headers, media_type="application/json")
 
 
-def _question(asked: ScanBody, files: tuple[bytes, ...], caller: Caller) -> Scan:
+def _scan_query(asked: ScanBody, files: tuple[bytes, ...], caller: Caller) -> Scan:
     """What is asked, among the products that this caller may see.
 
     Raises:

@@ -11,7 +11,7 @@ from shelfsight.errors import ShelfsightError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Transactions
 from shelfsight.records import Failure
-from shelfsight.serving.scan_api.thread_pool import Workers
+from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
 FRESH = 5.0
 """Seconds for which an answer is kept: whoever looks often is no load, and wakes no server."""
@@ -39,13 +39,13 @@ class HealthCheck:
             "the models cannot be used": partial(_ask_models, embedder),
         }
         self._models = embedder.models
-        self._workers = Workers(2, "health")
+        self._workers = ThreadPool(2, "health")
         self._since = monotonic()
         self._looking = asyncio.Lock()
         self._asked = -FRESH
         self._problems: list[str] = []
 
-    async def look(self) -> ServiceHealth:
+    async def check(self) -> ServiceHealth:
         """What is well and what is not, as of a few seconds ago."""
         async with self._looking:
             if monotonic() - self._asked >= FRESH:

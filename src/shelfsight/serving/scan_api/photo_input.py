@@ -16,9 +16,9 @@ from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import SourceType
-from shelfsight.serving.scan_api.thread_pool import Workers
+from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
-Look = Callable[[bytes], Photo]
+ReadPhoto = Callable[[bytes], Photo]
 """Reads a picture's file into views of it; raises `UnusablePictureError`."""
 
 
@@ -63,10 +63,14 @@ class PhotoReader:
     """Reads photos, while its `downloader` is open."""
 
     def __init__(
-        self, downloader: Downloader, look: Look, workers: Workers, metrics: ScanMetrics
+        self,
+        downloader: Downloader,
+        read_photo: ReadPhoto,
+        workers: ThreadPool,
+        metrics: ScanMetrics,
     ) -> None:
         self._downloader = downloader
-        self._look = look
+        self._read_photo = read_photo
         self._workers = workers
         self._metrics = metrics
 
@@ -98,7 +102,7 @@ class PhotoReader:
 
     def _decode(self, data: bytes) -> Photo:
         with self._metrics.step("decode"):
-            return self._look(data)
+            return self._read_photo(data)
 
 
 def from_base64(sent: str) -> bytes:

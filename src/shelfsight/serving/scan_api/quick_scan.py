@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Modality
-from shelfsight.scan.matching import Filters, Found, Options, Photo, Question
+from shelfsight.scan.matching import Filters, Photo, ScanOptions, ScanQuery, ScanResult
 from shelfsight.serving.scan_api.context import ScanService
 from shelfsight.serving.scan_api.photo_input import PhotoReader, Source
 from shelfsight.serving.scan_api.problems import picture_problem
@@ -35,7 +35,7 @@ class Scan:
     photos: tuple[Source, ...]
     text: str | None
     combine: bool
-    options: Options
+    options: ScanOptions
 
     @property
     def kind(self) -> Modality:
@@ -46,13 +46,13 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class PhotoResult:
     """What came of one photo, of several together, or of words: matches, or an error."""
 
     index: int
     kind: SourceType
     seconds: float
-    found: Found = NOTHING
+    found: ScanResult = NOTHING
     error: UnusablePictureError | None = None
 
 
@@ -95,13 +95,13 @@ class QuickScan:
             total_processing_time_ms=_milliseconds(perf_counter() - began),
         )
 
-    async def _look(self, scan: Scan, first: int, sources: tuple[Source, ...]) -> list[Looked]:
+    async def _look(self, scan: Scan, first: int, sources: tuple[Source, ...]) -> list[PhotoResult]:
         """Look for what the photos show together; then come those of them that failed."""
         began = perf_counter()
         read = await _all(self._read(source) for source in sources)
         kinds = {source.kind for source in sources} or {"text"}
         failed = [
-            Looked(
+            PhotoResult(
                 index=first + place,
                 kind=sources[place].kind,
                 seconds=perf_counter() - began,
@@ -113,12 +113,12 @@ class QuickScan:
         photos = tuple(photo for photo in read if not isinstance(photo, UnusablePictureError))
         if failed and not photos:
             return failed
-        question = Question(photos=photos, text=scan.text)
-        work = partial(self._service.scanner.scan, question, scan.options)
+        scan_query = ScanQuery(photos=photos, text=scan.text)
+        work = partial(self._service.scanner.scan, scan_query, scan.options)
         found = await self._service.workers.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
         seconds = perf_counter() - began
-        return [Looked(index=first, kind=kind, seconds=seconds, found=found), *failed]
+        return [PhotoResult(index=first, kind=kind, seconds=seconds, found=found), *failed]
 
     async def _read(self, source: Source) -> Photo | UnusablePictureError:
         try:
@@ -130,7 +130,7 @@ class QuickScan:
         work = partial(self._service.scanner.is_empty, Filters(owner=owner))
         return EMPTY if await self._service.workers.run(work) else None
 
-    def _count(self, scan: Scan, one: Looked) -> None:
+    def _count(self, scan: Scan, one: PhotoResult) -> None:
         if one.error is None:
             sure = one.found.confidence if one.found.matches else "none"
             self._service.metrics.scanned(scan.kind, sure)
@@ -138,7 +138,7 @@ class QuickScan:
             self._service.metrics.refused(one.error.failure.kind)
 
 
-def _result(one: Looked) -> ResultAnswer:
+def _result(one: PhotoResult) -> ResultAnswer:
     return ResultAnswer(
         **dict(found_answer(one.found)),
         source_index=one.index,

@@ -10,7 +10,7 @@ from limits.strategies import FixedWindowRateLimiter
 from shelfsight.serving.scan_api.problems import LimitedError
 
 
-class Quotas:
+class RateLimiter:
     """Counts requests and bytes of each caller in this process; 0 is no limit."""
 
     def __init__(self, requests: int, size: int) -> None:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shelfsight.records import Weights
-from shelfsight.scan.matching import Filters, GroupBy, Options
+from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 
 MAX_PHOTOS = 10
 MAX_LIMIT = 100
@@ -72,10 +72,10 @@ class OptionsBody(Wire):
     group_by: GroupBy = "variant"
     weights: WeightBody | None = None
 
-    def options(self, owner: str | None) -> Options:
+    def options(self, owner: str | None) -> ScanOptions:
         """The same for a scan among the products of `owner`; None is everyone's."""
         asked, shares = self.filters, self.weights
-        return Options(
+        return ScanOptions(
             limit=self.limit,
             threshold=self.threshold,
             group_by=self.group_by,

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from shelfsight.scan.matching import Action, Confidence, Found, GroupBy, Match
+from shelfsight.scan.matching import Action, Confidence, GroupBy, Match, ScanResult
 from shelfsight.serving.scan_api.problems import Problem
 
 SourceType = Literal["url", "base64", "file", "text", "combined"]
@@ -72,7 +72,7 @@ class FeedbackAnswer(Answer):
     product_variant_id: str | None
 
 
-NOTHING = Found(matches=(), confidence="low", action="fallback_to_manual")
+NOTHING = ScanResult(matches=(), confidence="low", action="fallback_to_manual")
 
 
 def match_answers(matches: Iterable[Match]) -> list[MatchAnswer]:
@@ -96,7 +96,7 @@ def match_answers(matches: Iterable[Match]) -> list[MatchAnswer]:
     ]
 
 
-def found_answer(found: Found) -> FoundAnswer:
+def found_answer(found: ScanResult) -> FoundAnswer:
     """Write what was found as it travels."""
     return FoundAnswer(
         matches=match_answers(found.matches),
@@ -105,7 +105,7 @@ def found_answer(found: Found) -> FoundAnswer:
     )
 
 
-def merged(results: Sequence[Found], group_by: GroupBy) -> list[Match]:
+def merged(results: Sequence[ScanResult], group_by: GroupBy) -> list[Match]:
     """The matches of all results, best first; a variant, or a product, once by its best score."""
     matches = [match for found in results for match in found.matches]
     best: dict[str, Match] = {}
@@ -114,7 +114,7 @@ def merged(results: Sequence[Found], group_by: GroupBy) -> list[Match]:
     return list(best.values())
 
 
-def best_of(results: Sequence[Found], limit: int, group_by: GroupBy) -> Found:
+def best_of(results: Sequence[ScanResult], limit: int, group_by: GroupBy) -> ScanResult:
     """The best over all results.
 
     One match is recommended only where every photo that found something means that one.
@@ -127,7 +127,7 @@ def best_of(results: Sequence[Found], limit: int, group_by: GroupBy) -> Found:
     found_some = [found for found in results if found.matches]
     same = {_identity(found.matches[0], group_by) for found in found_some}
     alone = len(same) == 1 and all(found.action == "show_single_match" for found in found_some)
-    return Found(
+    return ScanResult(
         matches=matches,
         confidence=matches[0].confidence,
         action="show_single_match" if alone else "show_multiple_candidates",

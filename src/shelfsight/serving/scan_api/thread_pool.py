@@ -8,7 +8,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class Workers:
+class ThreadPool:
     """At most `at_once` calls at the same time; the others wait for their turn.
 
     A call whose waiter has gone away keeps its place until it is through.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from shelfsight.backfill.leases import Take
+from shelfsight.backfill.leases import QueueClaim
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
@@ -37,7 +37,7 @@ class PostgresQueue:
         self._name = new_name()
         self._takes = count(1)
 
-    def take(self, limit: int, *, newest: bool) -> Take | None:
+    def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
         """Up to `limit` products, the newest changes or the oldest, for this worker alone."""
         token = f"{self._name}.{next(self._takes)}"
         values = {"token": token, "limit": limit, "lease": LEASE}
@@ -51,12 +51,12 @@ class PostgresQueue:
         if not rows:
             return None
         numbers, ids = zip(*rows, strict=True)
-        return Take(token=token, rows=numbers, variants=tuple(dict.fromkeys(ids)))
+        return QueueClaim(token=token, rows=numbers, variants=tuple(dict.fromkeys(ids)))
 
-    def drop(self, take: Take) -> None:
+    def drop(self, claim: QueueClaim) -> None:
         """Nothing of it is due."""
-        self._run(lambda connection: settle(connection, take))
-        take.ended.set()
+        self._run(lambda connection: settle(connection, claim))
+        claim.ended.set()
 
     def release(self) -> None:
         """Put back all that this worker still holds, and what ended processes of this machine do.
@@ -113,7 +113,7 @@ class PostgresQueue:
             ) from None
 
 
-def settle(connection: Connection, take: Take) -> bool:
+def settle(connection: Connection, claim: QueueClaim) -> bool:
     """Take its rows out of the queue; False where another worker holds one of them by now."""
-    values = {"rows": list(take.rows), "token": take.token}
-    return connection.execute(QUERIES["settle"], values).rowcount == len(take.rows)
+    values = {"rows": list(claim.rows), "token": claim.token}
+    return connection.execute(QUERIES["settle"], values).rowcount == len(claim.rows)

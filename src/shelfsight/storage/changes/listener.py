@@ -7,7 +7,7 @@ from shelfsight.postgres.connection import Connection, connect
 CHANNEL = "shelfsight"
 
 
-class Bell:
+class ChangeListener:
     """Rings when a product changes. Through a pooler in transaction mode it never does."""
 
     def __init__(self, url: str) -> None:

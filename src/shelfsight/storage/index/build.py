@@ -64,7 +64,7 @@ class Watcher(Protocol):
         """A build goes on."""
         ...
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Something the user should know."""
         ...
 
@@ -72,8 +72,8 @@ class Watcher(Protocol):
 class Spoken:
     """Puts steps into lines: one a phase, and one for each tenth of it."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self.notify = notify
         self._last = ""
 
     def step(self, step: Step) -> None:
@@ -82,7 +82,7 @@ class Spoken:
         line = f"{step.name}: {step.phase}{share}"
         if line != self._last:
             self._last = line
-            self.say(line)
+            self.notify(line)
 
 
 def build(database: Database, watcher: Watcher, names: Collection[str] | None = None) -> list[str]:
@@ -104,7 +104,9 @@ def build(database: Database, watcher: Watcher, names: Collection[str] | None = 
     ]
     rows = max(one.rows for one in found)
     if wanted and names is None and rows <= FEW:
-        watcher.say(f"{rows} products are searched fast without indexes; they are built as asked.")
+        watcher.notify(
+            f"{rows} products are searched fast without indexes; they are built as asked."
+        )
     for one in wanted:
         _build(database, one, watcher)
     return [one.index.name for one in wanted]
@@ -122,13 +124,13 @@ def _build(database: Database, one: IndexState, watcher: Watcher) -> None:
     except (KeyboardInterrupt, DatabaseError):
         _clear(database, one.index, watcher)
         raise
-    watcher.say(f"Built {one.index.name} in {monotonic() - start:.0f} s")
+    watcher.notify(f"Built {one.index.name} in {monotonic() - start:.0f} s")
 
 
 def _create(index: Index, watcher: Watcher, alone: bool, connection: Connection) -> bool:
     """Build it, after what a broken build left; False where not `alone` and no memory is shared."""
     connection.add_notice_handler(
-        lambda notice: watcher.say(f"{index.name}: {notice.message_primary}")
+        lambda notice: watcher.notify(f"{index.name}: {notice.message_primary}")
     )
     statement = INDEX_SQL["create_vectors" if index.width else "create_words"].format(
         name=sql.Identifier(index.name),
@@ -142,24 +144,26 @@ def _create(index: Index, watcher: Watcher, alone: bool, connection: Connection)
     except NO_ROOM as error:
         if alone:
             raise
-        watcher.say(f"{index.name}: {error.diag.message_primary}; once more, by one process")
+        watcher.notify(f"{index.name}: {error.diag.message_primary}; once more, by one process")
         return False
     return True
 
 
 def _clear(database: Database, index: Index, watcher: Watcher) -> None:
     """Drop what an unfinished build left, without waiting for long."""
-    watcher.say(f"{index.name} is not built; go on with: shelfsight index build")
+    watcher.notify(f"{index.name} is not built; go on with: shelfsight index build")
     try:
         database.run_alone(partial(_drop_broken, index, watcher), {"lock_timeout": _CLEARING})
     except DatabaseError:
-        watcher.say("That could not be done now: the next build does it, or: shelfsight index drop")
+        watcher.notify(
+            "That could not be done now: the next build does it, or: shelfsight index drop"
+        )
 
 
 def _drop_broken(index: Index, watcher: Watcher, connection: Connection) -> None:
     for name, is_valid, is_building, _size in connection.execute(INDEX_SQL["indexes"]).fetchall():
         if name == index.name and not is_valid and not is_building:
-            watcher.say(f"{name}: dropping what an unfinished build left")
+            watcher.notify(f"{name}: dropping what an unfinished build left")
             connection.execute(INDEX_SQL["drop"].format(name=sql.Identifier(name)))
 
 

@@ -32,7 +32,7 @@ class Deferred:
         self._watcher = watcher
 
     def __enter__(self) -> None:
-        self._watcher.say(
+        self._watcher.notify(
             f"Dropping {len(self._names)} indexes for this load; they are built again at its end."
             f" If it is killed, {_GO_ON}"
         )
@@ -45,12 +45,12 @@ class Deferred:
         traceback: TracebackType | None,
     ) -> None:
         if isinstance(error, KeyboardInterrupt):
-            self._watcher.say(f"The indexes are not built again; {_GO_ON}")
+            self._watcher.notify(f"The indexes are not built again; {_GO_ON}")
             return
-        self._watcher.say("Building the indexes again")
+        self._watcher.notify("Building the indexes again")
         try:
             build(self._database, self._watcher, self._names)
         except ShelfsightError as failure:
-            self._watcher.say(f"The indexes are not built again: {failure}; {_GO_ON}")
+            self._watcher.notify(f"The indexes are not built again: {failure}; {_GO_ON}")
             if error is None:
                 raise

@@ -8,14 +8,14 @@ from threading import Event, Lock, Thread
 
 from psycopg.types.json import Jsonb
 
-from shelfsight.backfill.leases import Counts, Hold, Lease, Mark, Take
+from shelfsight.backfill.leases import Checkpoint, Claim, Counts, Lease, QueueClaim
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import KeyRange
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import Embedded
+from shelfsight.records import EmbeddedProduct
 from shelfsight.storage.changes.change_queue import settle
-from shelfsight.storage.runs.liveness import HEARTBEAT, LEASE, LOOK_AGAIN, Holders
+from shelfsight.storage.runs.liveness import HEARTBEAT, LEASE, LOOK_AGAIN, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
 from shelfsight.storage.worker_name import new_name
 
@@ -23,21 +23,21 @@ _GLANCE = 0.2
 """Seconds in which a wait notices that the run is to stop."""
 
 
-class Leases:
+class LeaseKeeper:
     """The ranges of a run as this worker comes by them, until none is left to anybody.
 
     As a context it keeps them alive, and lets go of what it still holds at the end. A range that
     another worker holds is waited for, since that worker may be lost.
     """
 
-    def __init__(self, url: str, run: int, say: Callable[[str], None], stop: Event) -> None:
+    def __init__(self, url: str, run: int, notify: Callable[[str], None], stop: Event) -> None:
         self._claiming, self._beating = Database(url), Database(url, reconnect_seconds=1)
         self._values = {"run": run, "worker": new_name(), "lease": LEASE}
         self._run = run
-        self._say = say
+        self._notify = notify
         self._stop = stop
         self._held: tuple[Lease, ...] = ()
-        self._others = Holders(run)
+        self._others = LeaseMonitor(run)
         self._over = Event()
         self._lock = Lock()
         self._heart = Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -54,7 +54,9 @@ class Leases:
             try:
                 self._beating.run(lambda connection: connection.execute(QUERIES["release"], values))
             except DatabaseError:
-                self._say("the leases of this run could not be given back; they end by themselves")
+                self._notify(
+                    "the leases of this run could not be given back; they end by themselves"
+                )
             self._claiming.close()
             self._beating.close()
 
@@ -72,9 +74,9 @@ class Leases:
                 return
             else:
                 if not has_said:
-                    self._say("waiting for the ranges that other workers are at")
+                    self._notify("waiting for the ranges that other workers are at")
                     has_said = True
-                self._claiming.run(self._others.look)
+                self._claiming.run(self._others.check)
                 self._over.wait(LOOK_AGAIN)
 
     def _let_go(self) -> None:
@@ -152,12 +154,12 @@ def is_left(database: Database, run: int) -> bool:
 class LeaseLostError(Exception):
     """Another worker holds these products now: this page must not be stored."""
 
-    def __init__(self, lease: Hold) -> None:
+    def __init__(self, lease: Claim) -> None:
         super().__init__(lease)
         self.lease = lease
 
 
-def counted(page: Sequence[Embedded]) -> Counts:
+def counted(page: Sequence[EmbeddedProduct]) -> Counts:
     """What became of a page's products."""
     report = Report()
     report.add(page)
@@ -165,22 +167,24 @@ def counted(page: Sequence[Embedded]) -> Counts:
     return Counts(products=Counter(counts), failures=report.failures)
 
 
-def advance(connection: Connection, mark: Mark, page: Sequence[Embedded]) -> bool:
+def advance(
+    connection: Connection, checkpoint: Checkpoint, page: Sequence[EmbeddedProduct]
+) -> bool:
     """Move a lease on, in the transaction that stores the page; False if it was stored before.
 
     Raises:
         LeaseLostError: the range has another holder, or lacks a page that this one stored.
     """
-    lease = mark.lease
+    lease = checkpoint.lease
     if lease.lost:
         raise LeaseLostError(lease)
-    if isinstance(lease, Take):
+    if isinstance(lease, QueueClaim):
         if not settle(connection, lease):
             raise LeaseLostError(lease)
         return True
-    if lease.has(mark):
+    if lease.has(checkpoint):
         return False
-    left = [(one.after, one.last) for one in lease.left(mark)]
+    left = [(one.after, one.last) for one in lease.left(checkpoint)]
     counts = lease.counts + counted(page)
     values = {
         "run": lease.run,

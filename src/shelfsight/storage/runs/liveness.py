@@ -23,7 +23,7 @@ _LOOKS = 20
 Held = Literal["yes", "perhaps", "no"]
 
 
-class Holders:
+class LeaseMonitor:
     """What one worker sees of the ranges that are held of a run.
 
     A lease that is over by the clock alone may be that of a worker who is well: the database may
@@ -35,7 +35,7 @@ class Holders:
         self._run = run
         self._looks: Counter[tuple[int, str]] = Counter()
 
-    def look(self, connection: Connection) -> Held:
+    def check(self, connection: Connection) -> Held:
         """Whether somebody holds a range; what ended processes of this machine held is let go."""
         values = {"run": self._run, "lease": LEASE}
         rows = connection.execute(QUERIES["held"], values).fetchall()

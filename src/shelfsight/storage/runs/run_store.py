@@ -10,13 +10,13 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shelfsight.backfill.runs import Cut, Job, Run
+from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.errors import SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import ModelPair
-from shelfsight.storage.runs.lease_keeper import Leases, is_left
-from shelfsight.storage.runs.liveness import LEASE, LOOK_AGAIN, Holders
+from shelfsight.storage.runs.lease_keeper import LeaseKeeper, is_left
+from shelfsight.storage.runs.liveness import LEASE, LOOK_AGAIN, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
 
 _BEGIN_LOCK = 0x5E1F5165
@@ -37,20 +37,20 @@ class PostgresLedger:
         self,
         job: Job,
         models: ModelPair,
-        cut: Callable[[], Cut],
+        partition: Callable[[], Partitioning],
         stop: Event,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """The run of this job that somebody works on, else a new one of what `cut` gives.
+        """The run of this job that somebody works on, else a new one of what `partition` gives.
 
         The second value says whether it was there before. A run that nobody works on any more
         goes on where every product is asked for again; else it is replaced: what it stored is not
         due now.
         """
         joined = partial(self._joined, job, models, {})
-        if self._joins and (run := self._heard_of(joined, stop, say)):
+        if self._joins and (run := self._heard_of(joined, stop, notify)):
             return self.run(run), True
-        ranges = cut()
+        ranges = partition()
 
         def work(connection: Connection) -> tuple[int, bool]:
             if self._joins and (found := joined(connection)):
@@ -74,10 +74,10 @@ class PostgresLedger:
         return self.run(row[0])
 
     def leases(
-        self, run: Run, stop: Event, say: Callable[[str], None]
+        self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> AbstractContextManager[Any]:
         """The ranges of a run, one after another, until all are done or `stop` is set."""
-        return Leases(self._database.url, run.id, say, stop)
+        return LeaseKeeper(self._database.url, run.id, notify, stop)
 
     def close(self, run: Run) -> Run:
         """Close a run of which nothing is left; gives it as it stands."""
@@ -103,7 +103,7 @@ class PostgresLedger:
         self,
         joined: Callable[[Connection], tuple[int, bool] | None],
         stop: Event,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
     ) -> int | None:
         has_said = False
         while found := self._database.run(joined):
@@ -111,14 +111,14 @@ class PostgresLedger:
             if is_sure or stop.is_set():
                 return run
             if not has_said:
-                say(f"run {run} has workers that were not heard of lately: listening for them")
+                notify(f"run {run} has workers that were not heard of lately: listening for them")
                 has_said = True
             # not stop.wait: the signal that sets it comes in this thread, which may hold its lock
             sleep(LOOK_AGAIN)
         return None
 
     def _joined(
-        self, job: Job, models: ModelPair, holders: dict[int, Holders], connection: Connection
+        self, job: Job, models: ModelPair, monitors: dict[int, LeaseMonitor], connection: Connection
     ) -> tuple[int, bool] | None:
         """The run to join, if there is one, and whether it is sure that it is worked on.
 
@@ -130,7 +130,7 @@ class PostgresLedger:
             ((is_still,),) = connection.execute(QUERIES["hold_still"], {"run": id_}).fetchall()
             if not is_still:
                 return id_, True
-            held = holders.setdefault(id_, Holders(id_)).look(connection)
+            held = monitors.setdefault(id_, LeaseMonitor(id_)).check(connection)
             if is_fresh or job.selection.stays_due:
                 return id_, True
             if held != "no":
@@ -138,12 +138,14 @@ class PostgresLedger:
             connection.execute(QUERIES["close"], {"run": id_, "outcome": "replaced"})
         return None
 
-    def _insert(self, connection: Connection, job: Job, models: ModelPair, cut: Cut) -> int:
+    def _insert(
+        self, connection: Connection, job: Job, models: ModelPair, partition: Partitioning
+    ) -> int:
         id_type = _id_type(connection)
         values = {
             "asked": Jsonb(job.to_json()),
             "models": Jsonb(_versions(models)),
-            "due": cut.due,
+            "due": partition.due,
         }
         row = connection.execute(QUERIES["insert_run"], values).fetchall()[0]
         with connection.cursor() as cursor:
@@ -157,7 +159,7 @@ class PostgresLedger:
                         "last": one.last,
                         "ids": None if ids is None else Jsonb(ids),
                     }
-                    for number, (one, ids) in enumerate(cut.parts(), 1)
+                    for number, (one, ids) in enumerate(partition.ranges_with_ids(), 1)
                 ],
             )
         return int(row[0])

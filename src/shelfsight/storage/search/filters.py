@@ -20,7 +20,7 @@ _TRUE = sql.SQL("true")
 _WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id"{cast} = v."ProductId"{cast}')
 
 
-class Chosen:
+class FilterSql:
     """What a statement needs of filters: `join`, the condition `chosen`, and `values`.
 
     What is archived never passes. `variants` are the columns of `"ProductVariants"`.

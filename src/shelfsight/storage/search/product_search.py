@@ -13,8 +13,8 @@ from pgvector import Vector as PgVector
 from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.records import ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, Sought
-from shelfsight.storage.search.filters import Chosen
+from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
+from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_statement import (
     FEW,
     QUERIES,
@@ -65,7 +65,9 @@ class PostgresProductSearch:
         ask = partial(refuse_others, self._database, models)
         self._table = self._fresh(("models", models), ask)
 
-    def candidates(self, sought: Sought, filters: Filters, limit: int) -> list[Candidate]:
+    def candidates(
+        self, search_query: SearchQuery, filters: Filters, limit: int
+    ) -> list[Candidate]:
         """The `limit` products nearest to what is sought, and those that its words name.
 
         Never fewer than `limit` where so many pass the filters and have that vector.
@@ -74,13 +76,13 @@ class PostgresProductSearch:
             FilterError: the shop's tables have no such column.
             ModelMismatchError: others were switched to since `require`.
         """
-        rows = self._nearest(sought, filters, limit)
+        rows = self._nearest(search_query, filters, limit)
         if not rows or self._table in (None, rows[0][-1]):
             found = (Candidate(*row[1:-1]) for row in rows)
             return list({one.id: one for one in found}.values())
         self._answers.clear()  # all of it was learnt of another table
         self.require(self._models)
-        return self.candidates(sought, filters, limit)
+        return self.candidates(search_query, filters, limit)
 
     def is_empty(self, filters: Filters) -> bool:
         """Whether nothing is stored that passes the filters.
@@ -88,24 +90,24 @@ class PostgresProductSearch:
         Raises:
             FilterError: the shop's tables have no such column.
         """
-        return not self._run("any", {}, Chosen(filters, self._columns))
+        return not self._run("any", {}, FilterSql(filters, self._columns))
 
-    def vectors(self, id_: str, filters: Filters) -> Sought | None:
+    def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
         """What to look for to find products like this one; None where there is none to be seen.
 
         Raises:
             FilterError: the shop's tables have no such column.
         """
-        chosen = Chosen(filters, self._columns)
+        chosen = FilterSql(filters, self._columns)
         rows = self._run("vectors", {"id": id_}, chosen)
         if not rows:
             return None
         image, text, combined = map(_array, rows[0])
         if image is not None and text is not None and combined is not None:
-            return Sought(column="combined", query=combined, image=image, text=text)
+            return SearchQuery(column="combined", vector=combined, image=image, text=text)
         if image is not None:
-            return Sought(column="image", query=image, image=image)
-        return None if text is None else Sought(column="text", query=text, text=text)
+            return SearchQuery(column="image", vector=image, image=image)
+        return None if text is None else SearchQuery(column="text", vector=text, text=text)
 
     def means(self, owner: str | None) -> Means | None:
         """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
@@ -135,19 +137,21 @@ class PostgresProductSearch:
 
         self._answers["scans", owner] = monotonic(), self._database.run(work)
 
-    def _nearest(self, sought: Sought, filters: Filters, limit: int) -> Rows:
+    def _nearest(self, search_query: SearchQuery, filters: Filters, limit: int) -> Rows:
         """The rows of `search`; an index that gives too few of the nearest is not believed."""
-        chosen = Chosen(filters, self._columns)
+        chosen = FilterSql(filters, self._columns)
         indexes = self._fresh("indexes", self._indexes)
-        asked = values(sought, chosen, limit)
+        asked = values(search_query, chosen, limit)
 
         def compared(*, by_index: bool) -> Rows:
             find_words = indexes.find_words
-            form = shape(sought, chosen, limit, by_index=by_index, find_words=find_words)
+            form = shape(search_query, chosen, limit, by_index=by_index, find_words=find_words)
             query = self._fresh(form, partial(statement, form, chosen)), asked
             return self._ask(query, prepare=form.has_one_plan)
 
-        if indexes.has(f"{sought.column}_hnsw") and not self._are_few(indexes, filters, chosen):
+        if indexes.has(f"{search_query.column}_hnsw") and not self._are_few(
+            indexes, filters, chosen
+        ):
             rows = compared(by_index=True)
             if sum(is_near for is_near, *_ in rows) == limit:
                 return rows
@@ -157,7 +161,7 @@ class PostgresProductSearch:
         rows = self._ask((QUERIES["indexes"], {}))
         return Indexes(*rows[0]) if rows else Indexes(0, ())
 
-    def _are_few(self, indexes: Indexes, filters: Filters, chosen: Chosen) -> bool:
+    def _are_few(self, indexes: Indexes, filters: Filters, chosen: FilterSql) -> bool:
         if chosen.is_all or indexes.are_few:
             return indexes.are_few
 
@@ -170,7 +174,7 @@ class PostgresProductSearch:
 
     def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
         """The mean, or nothing where there is no picture."""
-        chosen = Chosen(Filters(owner=owner), self._columns)
+        chosen = FilterSql(Filters(owner=owner), self._columns)
         mean = _array(self._run("catalogue_mean", {"limit": MEAN_OF}, chosen)[0][0])
         return () if mean is None else (mean,)
 
@@ -180,7 +184,7 @@ class PostgresProductSearch:
 
         return self._fresh(("columns", table), ask)
 
-    def _run(self, name: str, about: Mapping[str, object], chosen: Chosen | None = None) -> Rows:
+    def _run(self, name: str, about: Mapping[str, object], chosen: FilterSql | None = None) -> Rows:
         if chosen is None:
             return self._ask((QUERIES[name], about))
         query = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)

@@ -14,7 +14,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
 from shelfsight.records import Vector
 from shelfsight.scan.matching import Filters
-from shelfsight.storage.search.filters import Chosen
+from shelfsight.storage.search.filters import FilterSql
 
 QUERIES = statements.load("shelfsight.storage.search", "sample.sql")
 
@@ -108,7 +108,7 @@ class _Select:
 
     def __init__(self, connection: Connection, owner: str | None) -> None:
         self._connection = connection
-        self._chosen = Chosen(Filters(owner=owner), partial(columns, connection))
+        self._chosen = FilterSql(Filters(owner=owner), partial(columns, connection))
         variants = self._chosen.variants
         title = sql.SQL('v."Title"') if "Title" in variants else sql.SQL("''")
         self._parts = {

@@ -13,8 +13,8 @@ from psycopg import sql
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Query
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH, Modality, Vector
-from shelfsight.scan.matching import Sought
-from shelfsight.storage.search.filters import Chosen, Tables
+from shelfsight.scan.matching import SearchQuery
+from shelfsight.storage.search.filters import FilterSql, Tables
 
 QUERIES = statements.load("shelfsight.storage.search", "search_statement.sql")
 
@@ -73,7 +73,7 @@ class Indexes:
         return self.has("words") or self.rows <= FEW_TEXTS
 
 
-def count_chosen(chosen: Chosen) -> Query:
+def count_chosen(chosen: FilterSql) -> Query:
     """How many products pass, `FEW + 1` standing for all above."""
     statement = QUERIES["count_chosen"].format(join=chosen.join, chosen=chosen.chosen)
     return statement, {"most": FEW + 1, **chosen.values}
@@ -99,17 +99,19 @@ class Shape:
         return not self.filters and self.words == "none"
 
 
-def shape(sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_words: bool) -> Shape:
+def shape(
+    search_query: SearchQuery, chosen: FilterSql, limit: int, *, by_index: bool, find_words: bool
+) -> Shape:
     """The shape of a search; words that are too long for it are no `code`."""
     whole: Literal["image_score", "centred_score"]
-    whole = "image_score" if sought.centre is None else "centred_score"
-    words = sought.words
+    whole = "image_score" if search_query.centre is None else "centred_score"
+    words = search_query.words
     return Shape(
         tables=chosen.tables,
         limit=limit,
-        column=sought.column,
-        image="no_score" if sought.image is None else whole,
-        text="no_score" if sought.text is None else "text_score",
+        column=search_query.column,
+        image="no_score" if search_query.image is None else whole,
+        text="no_score" if search_query.text is None else "text_score",
         words="none" if not words else "code" if len(words) <= _LONGEST_CODE else "words",
         filters=frozenset(chosen.values),
         by_index=by_index,
@@ -117,7 +119,7 @@ def shape(sought: Sought, chosen: Chosen, limit: int, *, by_index: bool, find_wo
     )
 
 
-def statement(shape: Shape, chosen: Chosen) -> sql.SQL:
+def statement(shape: Shape, chosen: FilterSql) -> sql.SQL:
     """Gives the `limit` nearest in a column, and what the words name, each compared exactly.
 
     A product may come twice. The columns are those of `search` in `search.sql`. The limit is
@@ -133,24 +135,24 @@ def statement(shape: Shape, chosen: Chosen) -> sql.SQL:
     return statements.trusted(composed.as_string())
 
 
-def values(sought: Sought, chosen: Chosen, limit: int) -> dict[str, object]:
+def values(search_query: SearchQuery, chosen: FilterSql, limit: int) -> dict[str, object]:
     """The parameters of `statement`. `EF_SEARCH` neighbours are looked at, or `limit` if more."""
-    image, centre, words = sought.image, sought.centre, sought.words
+    image, centre, words = search_query.image, search_query.centre, search_query.words
     return {
-        "query": sought.query,
+        "query": search_query.vector,
         "ef_search": str(max(EF_SEARCH, limit)),
         "named": NAMED,
         "image": image if image is None or centre is None else _rest(image, centre.scans),
         "mean": centre and centre.catalogue,
         "whole": image,
-        "text": sought.text,
+        "text": search_query.text,
         "words": words,
         "codes": _codes(words or ""),
         **chosen.values,
     }
 
 
-def _parts(shape: Shape, chosen: Chosen) -> Sequence[sql.Composed]:
+def _parts(shape: Shape, chosen: FilterSql) -> Sequence[sql.Composed]:
     """What gives candidates: the nearest, those with all the words, those with that very code."""
     name, width = COLUMNS[shape.column]
     column = sql.Identifier(name)

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 
 from shelfsight.postgres.connection import Connection, copy_rows
-from shelfsight.records import Embedded, Vector
+from shelfsight.records import EmbeddedProduct, Vector
 from shelfsight.storage.schema import VECTOR_COLUMNS
 from shelfsight.storage.vectors.queries import QUERIES
 
@@ -47,9 +47,9 @@ def types_of(stored: Mapping[str, str]) -> tuple[str, ...] | None:
     return (*ids, *vectors.values(), *ours.values())
 
 
-def copy_new(
+def bulk_copy(
     connection: Connection,
-    page: Sequence[Embedded],
+    page: Sequence[EmbeddedProduct],
     staged: Sequence[tuple[Any, ...]],
     types: tuple[str, ...],
 ) -> bool:
@@ -69,11 +69,11 @@ def copy_new(
     return True
 
 
-def _is_well(item: Embedded) -> bool:
+def _is_well(item: EmbeddedProduct) -> bool:
     return item.product.is_new and not item.product.unneeded_stages and not item.failures
 
 
-def _row(item: Embedded, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:
+def _row(item: EmbeddedProduct, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:
     _id, image, text, combined, _, _, *words, source_hash, versions, files = staged
     ids = (item.product.id, item.product.product_id, item.product.owner_id)
     typed = (

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
-from shelfsight.records import TEXT_STAGES, Embedded, Failure, Stage
+from shelfsight.records import TEXT_STAGES, EmbeddedProduct, Failure, Stage
 
 QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
 
@@ -18,12 +18,14 @@ _MAY_COME_BACK = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidd
 """Kinds that another day, or another setting, may mend though the content stays the same."""
 
 
-def record_failures(connection: Connection, page: Sequence[Embedded], id_type: sql.SQL) -> None:
+def record_failures(
+    connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL
+) -> None:
     """Bring the failures of a page's products up to date: clear what went well, count the rest.
 
     What was not needed, and so not tried, waits on.
     """
-    failed: dict[tuple[str, Stage], tuple[Embedded, Failure]] = {}
+    failed: dict[tuple[str, Stage], tuple[EmbeddedProduct, Failure]] = {}
     for item in page:
         for failure in sorted(item.failures, key=_patience, reverse=True):
             failed[item.product.id, failure.stage] = item, failure
@@ -54,7 +56,7 @@ def record_failures(connection: Connection, page: Sequence[Embedded], id_type: s
         )
 
 
-def _row(item: Embedded, failure: Failure) -> dict[str, object]:
+def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
     return {
         "id": item.product.id,
         "stage": failure.stage.value,

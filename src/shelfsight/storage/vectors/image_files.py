@@ -6,11 +6,11 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight.postgres.connection import Connection
-from shelfsight.records import Embedded, PictureFile
+from shelfsight.records import EmbeddedProduct, PictureFile
 from shelfsight.storage.vectors.queries import QUERIES
 
 
-def keep_files(connection: Connection, page: Sequence[Embedded], id_type: sql.SQL) -> None:
+def keep_files(connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL) -> None:
     """Bring up to date what is said of the files of what is untouched; mostly there is no news."""
     news = [
         item

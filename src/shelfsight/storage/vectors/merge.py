@@ -10,7 +10,7 @@ from psycopg import sql
 
 from shelfsight.ports import Fusion
 from shelfsight.postgres.connection import Connection
-from shelfsight.records import TEXT_STAGES, Embedded, ModelPair, Vector
+from shelfsight.records import TEXT_STAGES, EmbeddedProduct, ModelPair, Vector
 from shelfsight.storage.vectors.queries import QUERIES
 
 
@@ -37,13 +37,13 @@ _Halves = tuple[_Half, _Half]
 """Text and image, in the order of the hash."""
 
 
-def complete(
+def merge_stored(
     connection: Connection,
-    page: list[Embedded],
+    page: list[EmbeddedProduct],
     models: ModelPair,
     fusion: Fusion,
     id_type: sql.SQL,
-) -> list[Embedded]:
+) -> list[EmbeddedProduct]:
     """The products with their stored vectors where those were not needed, combined anew.
 
     One is left out if what was to stay has become another meanwhile, or is gone: it is due again.
@@ -60,8 +60,8 @@ def complete(
 
 
 def _completed(
-    item: Embedded, halves: _Halves | None, models: ModelPair, fusion: Fusion
-) -> Embedded | None:
+    item: EmbeddedProduct, halves: _Halves | None, models: ModelPair, fusion: Fusion
+) -> EmbeddedProduct | None:
     if halves is None:
         return item
     product = item.product

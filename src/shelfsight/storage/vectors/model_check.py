@@ -35,8 +35,8 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
         stored = " and ".join(name for name in (image, text) if name)
         raise ModelMismatchError(
             f'"ProductEmbeddings" holds {count} products embedded by {stored}, not by'
-            f" {models.image} and {models.text}; use those models, or build the change beside and"
-            " switch to it: shelfsight backfill --beside --all, then shelfsight models --switch"
+            f" {models.image} and {models.text}; use those models, or build a staged set and"
+            " switch to it: shelfsight backfill --staged --all, then shelfsight models --switch"
             " (shelfsight backfill --no-skip-existing --all replaces them in place)"
         )
     return which
@@ -52,7 +52,7 @@ def checked_table(connection: Connection) -> int:
     return _table(connection)
 
 
-def hold(connection: Connection, expected: int | None) -> int:
+def lock_table(connection: Connection, expected: int | None) -> int:
     """Begin a page: keep the table where it is until this transaction ends; gives which it is.
 
     Raises:

@@ -7,19 +7,19 @@ import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shelfsight.backfill.leases import Mark
+from shelfsight.backfill.leases import Checkpoint
 from shelfsight.errors import SchemaError
 from shelfsight.ports import Fusion
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, copy_rows
-from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Embedded, ModelPair, Stage, Vector
+from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, EmbeddedProduct, ModelPair, Stage, Vector
 from shelfsight.storage import schema
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, counted
-from shelfsight.storage.vectors.copy import copy_new, types_of
+from shelfsight.storage.vectors.copy import bulk_copy, types_of
 from shelfsight.storage.vectors.failure_log import record_failures
 from shelfsight.storage.vectors.image_files import as_json, keep_files
-from shelfsight.storage.vectors.merge import array, complete
-from shelfsight.storage.vectors.model_check import checked_table, hold, refuse_others
+from shelfsight.storage.vectors.merge import array, merge_stored
+from shelfsight.storage.vectors.model_check import checked_table, lock_table, refuse_others
 from shelfsight.storage.vectors.queries import QUERIES
 
 _STAGED = (
@@ -65,13 +65,13 @@ class PostgresVectorStore:
             self._table = refuse_others(self._database, models)
 
     def save(
-        self, page: list[Embedded], models: ModelPair, mark: Mark | None = None
-    ) -> list[Embedded]:
+        self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
+    ) -> list[EmbeddedProduct]:
         """Store a page in one transaction, and hand it on. A lost connection redoes the page.
 
-        With `mark` its lease moves on in the same transaction; gives `[]` where that is lost. What
-        is handed on has its stored vectors too; a product of which they have become others, or
-        are gone, is left as it is, and out.
+        With `checkpoint` its claim moves on in the same transaction; returns `[]` where that is
+        lost. What is handed on has its stored vectors too; a product of which they have become
+        others, or are gone, is left as it is, and out.
 
         Raises:
             SchemaError: a product is there twice.
@@ -81,14 +81,14 @@ class PostgresVectorStore:
         id_type = self._id_type()
         values = {"image_model": models.image, "text_model": models.text}
 
-        def work(connection: Connection) -> list[Embedded]:
-            self._table = hold(connection, self._table)
-            whole = complete(connection, page, models, self._fusion, id_type)
-            if mark is not None and not advance(connection, mark, whole):
+        def work(connection: Connection) -> list[EmbeddedProduct]:
+            self._table = lock_table(connection, self._table)
+            whole = merge_stored(connection, page, models, self._fusion, id_type)
+            if checkpoint is not None and not advance(connection, checkpoint, whole):
                 return whole
             made = [item for item in whole if not item.is_untouched]
             staged = [self._staged(item, models) for item in made]
-            if made and (types is None or not copy_new(connection, made, staged, types)):
+            if made and (types is None or not bulk_copy(connection, made, staged, types)):
                 connection.execute(QUERIES["stage_vectors"])
                 copy_rows(connection, QUERIES["copy_vectors"], _STAGED, staged)
                 connection.execute(QUERIES["count_staged"])
@@ -106,8 +106,8 @@ class PostgresVectorStore:
             return []
         except psycopg.errors.CardinalityViolation as error:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
-        if mark is not None:
-            mark.lease.note(mark, counted(stored))
+        if checkpoint is not None:
+            checkpoint.lease.note(checkpoint, counted(stored))
         return stored
 
     def recombine(self) -> int:
@@ -119,7 +119,7 @@ class PostgresVectorStore:
             after = rows[-1][0]
         return count
 
-    def _staged(self, item: Embedded, models: ModelPair) -> tuple[Any, ...]:
+    def _staged(self, item: EmbeddedProduct, models: ModelPair) -> tuple[Any, ...]:
         versions = {"fusion": self._fusion.name}
         if item.image is not None:
             versions["image"] = models.image
@@ -196,7 +196,7 @@ def _or_null(found: dict[str, str], name: str) -> sql.Composable:
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in found else sql.SQL("NULL::text")
 
 
-def _state(item: Embedded, stages: frozenset[Stage], vector: Vector | None) -> str:
+def _state(item: EmbeddedProduct, stages: frozenset[Stage], vector: Vector | None) -> str:
     """What became of an image or a text, which goes through these stages."""
     if vector is not None and stages <= item.product.unneeded_stages:
         return "kept"

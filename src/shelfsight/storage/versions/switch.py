@@ -20,10 +20,10 @@ from shelfsight.storage.versions.queries import QUERIES
 from shelfsight.storage.versions.vector_versions import (
     NEXT,
     PREVIOUS,
-    before,
-    beside,
-    close_runs_beside,
+    close_staged_runs,
+    previous,
     schemas,
+    staged,
 )
 
 _MEANWHILE = (
@@ -43,7 +43,7 @@ def switch(database: Database, watcher: Watcher, *, patience: float = PATIENCE) 
         SchemaError: nothing is built beside, older vectors are still kept, or columns differ.
         DatabaseError: the role may not, or another transaction holds the tables for too long.
     """
-    new = beside(database)
+    new = staged(database)
     if PREVIOUS in schemas(database):
         raise SchemaError(
             "vectors are still kept from before the last switch; drop them first:"
@@ -64,11 +64,9 @@ def roll_back(database: Database, *, patience: float = PATIENCE) -> list[str]:
         SchemaError: none are kept, others are being built beside, or columns differ.
         DatabaseError: the role may not, or another transaction holds the tables for too long.
     """
-    before(database)
+    previous(database)
     if NEXT in schemas(database):
-        raise SchemaError(
-            "other vectors are being built beside; drop them first: shelfsight models --discard"
-        )
+        raise SchemaError("other vectors are staged; drop them first: shelfsight models --discard")
     return _exchange(database, come=PREVIOUS, go=NEXT, patience=patience)
 
 
@@ -87,7 +85,7 @@ def _index(database: Database, new: Database, watcher: Watcher) -> None:
             settings = {**UNLIMITED, **sizes.get(name, {})}
             with watched(new, name, watcher):
                 new.run(partial(_build, ddl, settings))
-            watcher.say(f"Built {name} beside")
+            watcher.notify(f"Built {name} in the staged set")
     new.run(lambda connection: connection.execute(QUERIES["analyze"]))
 
 
@@ -124,7 +122,7 @@ def _exchange(database: Database, *, come: str, go: str, patience: float) -> lis
         clone_table.drop_schema(connection, come)
         if go == PREVIOUS:
             _remember(connection)
-        close_runs_beside(connection)
+        close_staged_runs(connection)
 
     tables = [sql.Identifier(table) for table in TABLES]
     tables += [sql.Identifier(come, table) for table in TABLES]

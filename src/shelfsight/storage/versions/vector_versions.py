@@ -75,18 +75,16 @@ def lost(database: Database) -> int:
     return int(rows[0][0])
 
 
-def beside(database: Database) -> Database:
+def staged(database: Database) -> Database:
     """The vectors built beside.
 
     Raises:
         SchemaError: there are none.
     """
-    return _opened(
-        database, NEXT, "nothing is built beside the vectors in use; run: shelfsight backfill"
-    )
+    return _opened(database, NEXT, "no vectors are staged; run: shelfsight backfill --staged")
 
 
-def before(database: Database) -> Database:
+def previous(database: Database) -> Database:
     """The vectors kept from before.
 
     Raises:
@@ -106,25 +104,25 @@ def prepare(database: Database, models: ModelPair) -> Database:
     """
     in_use = database.run(_stored, read_only=True)
     if not in_use:
-        raise ModelError("there are no vectors yet to build others beside; leave --beside out")
+        raise ModelError("there are no vectors yet; leave --staged out")
     if all(fits(row, models) for row in in_use) and any(row[0] or row[1] for row in in_use):
         raise ModelError(
-            f"the vectors in use are by {models.image} and {models.text} already; leave --beside"
+            f"the vectors in use are by {models.image} and {models.text} already; leave --staged"
             " out, or name other MODELS or another server"
         )
     if NEXT not in schemas(database):
         lock_retry.run(database, _create)
-    with closing(beside(database)) as new:
+    with closing(staged(database)) as new:
         begun = new.run(_stored, read_only=True)
     for image, text, count in begun:
         if not fits((image, text, count), models):
             names = " and ".join(name for name in (image, text) if name)
             raise ModelMismatchError(
-                f"{count} products are built beside by {names}, not by {models.image} and"
-                f" {models.text}; go on with those models, or drop what is built beside:"
+                f"{count} products are staged by {names}, not by {models.image} and"
+                f" {models.text}; go on with those models, or drop the staged set:"
                 " shelfsight models --discard"
             )
-    return beside(database)
+    return staged(database)
 
 
 def discard(database: Database) -> None:
@@ -133,7 +131,7 @@ def discard(database: Database) -> None:
     Raises:
         SchemaError: nothing is, or something else depends on it.
     """
-    beside(database)
+    staged(database)
     _drop(database, NEXT)
 
 
@@ -143,13 +141,13 @@ def forget(database: Database) -> None:
     Raises:
         SchemaError: there are none, or something else depends on them.
     """
-    before(database)
+    previous(database)
     _drop(database, PREVIOUS)
 
 
-def close_runs_beside(connection: Connection) -> None:
+def close_staged_runs(connection: Connection) -> None:
     """End the runs that were open beside: what they were at is in use now, or gone."""
-    for (run,) in connection.execute(QUERIES["runs_beside"]).fetchall():
+    for (run,) in connection.execute(QUERIES["staged_runs"]).fetchall():
         connection.execute(RUNS["close"], {"run": run, "outcome": "replaced"})
 
 
@@ -183,6 +181,6 @@ def _drop(database: Database, schema: str) -> None:
     def work(connection: Connection) -> None:
         clone_table.drop(connection, schema)
         if schema == NEXT:
-            close_runs_beside(connection)
+            close_staged_runs(connection)
 
     lock_retry.run(database, work)

@@ -235,9 +235,9 @@ DROP TABLE IF EXISTS {table}
 -- name: drop_schema
 DROP SCHEMA IF EXISTS {schema}
 
--- name: runs_beside
+-- name: staged_runs
 SELECT "Id" FROM "BackfillRuns"
-WHERE "ClosedAt" IS NULL AND "Asked" @> '{"beside": true}'
+WHERE "ClosedAt" IS NULL AND ("Asked" @> '{"staged": true}' OR "Asked" @> '{"beside": true}')
 
 -- name: time_for_build
 -- Of this transaction alone: a pooler hands nothing of it on.

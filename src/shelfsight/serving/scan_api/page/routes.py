@@ -29,7 +29,7 @@ from shelfsight.serving.scan_api.page.answers import (
     state_answer,
     vectors_of,
 )
-from shelfsight.serving.scan_api.page.ttl_cache import Kept
+from shelfsight.serving.scan_api.page.ttl_cache import TtlCache
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.requests import without_nul
 from shelfsight.storage.search.feedback import ShownScan
@@ -92,23 +92,23 @@ class CatalogueView:
         self._catalog = PostgresCatalog(
             service.database, images_per_product=service.config.images_per_product
         )
-        self._states: Kept[StateAnswer] = Kept(service.workers, STATE_SECONDS)
-        self._maps: Kept[_Map] = Kept(service.workers, MAP_SECONDS)
+        self._states: TtlCache[StateAnswer] = TtlCache(service.workers, STATE_SECONDS)
+        self._maps: TtlCache[_Map] = TtlCache(service.workers, MAP_SECONDS)
 
     async def state(self, request: Request) -> Response:
         """Count products, those with vectors, those that are due, and what failed."""
-        caller = await self._service.callers.of(request)
+        caller = await self._service.authenticator.of(request)
         read = partial(self._read_state, caller.owner)
         return json_answer(await self._states.get(caller.owner, read))
 
     async def map(self, request: Request) -> Response:
         """Show image vectors in the plane in which they differ the most."""
-        caller = await self._service.callers.of(request)
+        caller = await self._service.authenticator.of(request)
         return json_answer((await self._map(caller.owner)).answer)
 
     async def places(self, request: Request, scan_id: ScanId) -> Response:
         """Say where on the map a scan's photo and matches lie."""
-        caller = await self._service.callers.of(request)
+        caller = await self._service.authenticator.of(request)
         scan = self._service.recent.get(scan_id, caller)
         drawn = await self._map(caller.owner)
         work = partial(self._placed, drawn, scan, caller.owner)
@@ -116,7 +116,7 @@ class CatalogueView:
 
     async def picture(self, request: Request, id: ProductId) -> Response:
         """Give a small JPEG of a product's picture that lies in the folder `IMAGE_ROOT`."""
-        caller = await self._service.callers.of(request)
+        caller = await self._service.authenticator.of(request)
         work = partial(self._thumbnail, caller.owner, id)
         headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
         jpeg = await self._service.workers.run(work)

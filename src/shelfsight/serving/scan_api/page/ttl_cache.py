@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from shelfsight.serving.scan_api.thread_pool import Workers
+from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
 Value = TypeVar("Value")
 
@@ -15,13 +15,13 @@ MOST = 64
 """Owners whose answers are kept at the same time."""
 
 
-class Kept(Generic[Value]):
+class TtlCache(Generic[Value]):
     """One answer an owner, asked for anew after `seconds`. To be used from one event loop.
 
     Whoever asks while an answer is under way waits for that one.
     """
 
-    def __init__(self, workers: Workers, seconds: float) -> None:
+    def __init__(self, workers: ThreadPool, seconds: float) -> None:
         self._workers = workers
         self._seconds = seconds
         self._answers: OrderedDict[str | None, tuple[float, asyncio.Task[Value]]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Vectors of other models are built beside those in use, switched to at once, and back."""
+"""Vectors of other models are staged next to those in use, switched to at once, and back."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -8,7 +8,7 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
-from shelfsight.backfill.pipeline import Parts, backfill
+from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -17,7 +17,7 @@ from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import DatabaseError, ModelError, ModelMismatchError, SchemaError
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Failure, ModelPair, Selection, Vector
-from shelfsight.scan.matching import Filters, Sought
+from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index.build import Spoken
 from shelfsight.storage.runs.run_store import PostgresLedger
@@ -51,7 +51,7 @@ def nothing() -> None:
 @contextmanager
 def parts_for(
     database: Database, models: ModelPair, before_page: Callable[[], None]
-) -> Iterator[tuple[Parts, HashEmbedder]]:
+) -> Iterator[tuple[Pipeline, HashEmbedder]]:
     embedder = Reading(models=models)
     with (
         closing(database.another()) as reading,
@@ -59,7 +59,7 @@ def parts_for(
         closing(PageEmbedder(embedder, FUSION, ignore)) as pages,
     ):
         yield (
-            Parts(
+            Pipeline(
                 catalog=PostgresCatalog(reading),
                 fetcher=MemoryFetcher({}),
                 embed=lambda page: (before_page(), pages.embed(page))[1],
@@ -79,14 +79,14 @@ def embed(
     before_page: Callable[[], None] = nothing,
 ) -> int:
     """Run the real path with these models; gives how many texts were embedded."""
-    with parts_for(database, models, before_page) as (parts, embedder):
+    with parts_for(database, models, before_page) as (pipeline, embedder):
         job = Job(
             selection=Selection(),
             batch_size=10,
             max_batches=0,
-            beside=database.schema is not None,
+            staged=database.schema is not None,
         )
-        backfill(parts, job, Report(), JsonProgress(StringIO()), stop or Event())
+        backfill(pipeline, job, Report(), JsonProgress(StringIO()), stop or Event())
         return embedder.texts_embedded
 
 
@@ -127,11 +127,11 @@ def best(database: Database, models: ModelPair, text: str) -> float:
     (vector,) = Reading(models=models).embed_texts([text])
     search = PostgresProductSearch(database)
     search.require(models)
-    found = search.candidates(Sought(column="text", query=vector, text=vector), Filters(), 5)
+    found = search.candidates(SearchQuery(column="text", vector=vector, text=vector), Filters(), 5)
     return max(candidate.text_score or 0 for candidate in found)
 
 
-def test_what_is_built_beside_is_not_seen_before_the_switch_and_at_once_after_it(
+def test_a_staged_set_is_not_seen_before_the_switch_and_at_once_after_it(
     shop: Database,
 ) -> None:
     assert build(shop) == 30
@@ -162,7 +162,7 @@ def test_edits_and_deletes_meanwhile_reach_both(shop: Database) -> None:
     build(shop)
     do(shop, 'UPDATE "ProductVariants" SET "Title" = \'New\' WHERE "Sku" = \'sku-1\'')
     do(shop, 'DELETE FROM "ProductVariants" WHERE "Sku" = \'sku-2\'')
-    with closing(vector_versions.beside(shop)) as new:
+    with closing(vector_versions.staged(shop)) as new:
         assert (due(shop), due(new)) == (1, 1)
         assert rows(new, 'SELECT count(*) FROM "ProductEmbeddings"') == [(29,)]
     assert rows(shop, 'SELECT count(*) FROM "ProductEmbeddings"') == [(29,)]
@@ -200,9 +200,9 @@ def test_what_is_not_in_use_can_be_dropped(shop: Database) -> None:
 @pytest.mark.parametrize(
     ("act", "what"),
     [
-        (change, "nothing is built beside"),
+        (change, "no vectors are staged"),
         (roll_back, "no vectors are kept"),
-        (vector_versions.discard, "nothing is built beside"),
+        (vector_versions.discard, "no vectors are staged"),
         (vector_versions.forget, "no vectors are kept"),
     ],
 )
@@ -272,7 +272,7 @@ def test_a_run_that_was_at_work_writes_nothing_after_the_switch(shop: Database) 
 
 
 @pytest.mark.parametrize("act", [vector_versions.discard, change])
-def test_a_run_beside_writes_nothing_where_its_table_is_gone(
+def test_a_staged_run_writes_nothing_where_its_table_is_gone(
     shop: Database, act: Callable[[Database], object]
 ) -> None:
     """Its names would reach the table in use."""
@@ -287,7 +287,7 @@ def test_a_run_beside_writes_nothing_where_its_table_is_gone(
                 act(hand)
 
     with (
-        closing(vector_versions.beside(shop)) as new,
+        closing(vector_versions.staged(shop)) as new,
         pytest.raises(SchemaError, match="switched or dropped meanwhile"),
     ):
         embed(new, OTHERS, before_page=other_hand)
@@ -314,16 +314,16 @@ def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Data
     try:
         shop.run(prepare)
         index_build.build(shop, Spoken(ignore))
-        before = shape(shop)
+        previous = shape(shop)
         build(shop)
         change(shop)
-        assert shape(shop) == before
+        assert shape(shop) == previous
         roll_back(shop)
-        assert shape(shop) == before
+        assert shape(shop) == previous
         change(shop)
-        assert shape(shop) == before
+        assert shape(shop) == previous
         vector_versions.forget(shop)
-        assert shape(shop) == before
+        assert shape(shop) == previous
     finally:
         do(shop, "DROP OWNED BY guest; DROP ROLE guest")
 
@@ -475,15 +475,15 @@ def test_a_search_that_remembers_the_old_models_is_refused_at_once(shop: Databas
     build(shop)
     (vector,) = Reading(models=MODELS).embed_texts(["Product 7"])
     search = PostgresProductSearch(shop)
-    sought = Sought(column="text", query=vector, text=vector)
+    search_query = SearchQuery(column="text", vector=vector, text=vector)
     search.require(MODELS)
-    assert search.candidates(sought, Filters(), 5)
+    assert search.candidates(search_query, Filters(), 5)
     with closing(shop.another()) as hand:
         change(hand)
     search.require(MODELS)
     with pytest.raises(ModelMismatchError):
-        search.candidates(sought, Filters(), 5)
+        search.candidates(search_query, Filters(), 5)
     with closing(shop.another()) as hand:
         roll_back(hand)
     search.require(MODELS)
-    assert search.candidates(sought, Filters(), 5)
+    assert search.candidates(search_query, Filters(), 5)
