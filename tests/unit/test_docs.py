@@ -112,6 +112,18 @@ def test_files_that_are_named_exist(page: Path) -> None:
         assert "NAME" in name or (ROOT / name).exists(), name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_what_the_docs_tell_to_run_is_there(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE)
+    code = "\n".join(code_of(page))
+    assert set(re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)) <= set(targets)
+    for module in re.findall(r"python -m ((?:benchmarks|tests)[\w.]+)", code):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+    for script in re.findall(r"python ([\w/]+\.py)", code):
+        assert (ROOT / script).exists(), script
+
+
 def test_files_in_the_table_of_changes_exist() -> None:
     page = text_of(ROOT / "docs" / "architecture.md")
     start, end = page.index("## Where does my change go?"), page.index("## What may import what?")
