@@ -16,10 +16,10 @@ import numpy as np
 from pgvector import Vector
 from psycopg import Connection
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import choose
 from shelfsight.demo import run
 from shelfsight.settings import Settings, load
+from shelfsight.wiring.database import open_database
 
 SEED = 7
 ALIKE = 0.9999
@@ -74,7 +74,7 @@ def read(settings: Settings, server: str | None) -> Stored:
         return {sku: [v and v.to_numpy() for v in vectors] for sku, *vectors in rows}
 
     local = settings.model_copy(update={"database_url": None})
-    with wiring.open_database(local, name=run.database_of(SEED, server)) as database:
+    with open_database(local, name=run.database_of(SEED, server)) as database:
         return database.run(work, read_only=True)
 
 

@@ -30,6 +30,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from shelfsight import wiring
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.shop import make_shop
@@ -43,6 +44,7 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair, Selection, Weights
 from shelfsight.settings import load
 from shelfsight.storage.vectors.store import PostgresVectorStore
+from shelfsight.wiring.database import postgres_catalog
 
 CORES = os.cpu_count() or 1
 JOB = Job(selection=Selection(), batch_size=50, max_batches=0)
@@ -95,7 +97,7 @@ def served(folder: Path) -> Iterator[str]:
 def fill(database: Database, products: int, folder: Path, host: str) -> None:
     shop = make_shop(count=products)
     draw_pictures(shop, folder)
-    wiring.write_products(
+    write_products(
         database,
         (
             ImportedProduct(
@@ -167,7 +169,7 @@ def by_ray_data(workers: int) -> float:
     # Room for the actors beside the tasks: how many run at once is left to the machine.
     ray.init("local", num_cpus=CORES + workers, log_to_driver=False, include_dashboard=False)
     DataContext.get_current().enable_progress_bars = False
-    catalog = wiring.catalog(load(), Database(str(load().database_url)))
+    catalog = postgres_catalog(load(), Database(str(load().database_url)))
     partition = catalog.partition(JOB.selection, JOB.grain)
     leases = ray.data.from_items([{"lease": pickle.dumps(one)} for one in partition.ranges])
     embedded = (
@@ -182,7 +184,7 @@ def by_ray_data(workers: int) -> float:
 
 
 def read(row: Row) -> Row:
-    catalog = wiring.catalog(load(), Database(str(load().database_url)))
+    catalog = postgres_catalog(load(), Database(str(load().database_url)))
     (lease,) = row["lease"]
     pages = catalog.pages(JOB.selection, JOB.batch_size, pickle.loads(lease))
     return {"page": [pickle.dumps(page) for page in pages]}

@@ -32,7 +32,6 @@ import numpy as np
 from aiohttp import web
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.fusion import WeightedMean
@@ -40,6 +39,10 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import EmbeddedProduct, Product, Weights
 from shelfsight.storage import schema
+from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import build as build_indexes
+from shelfsight.storage.index.indexes import drop as drop_indexes
+from shelfsight.storage.index.recall import lines as measure_indexes
 from shelfsight.storage.vectors.store import PostgresVectorStore
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
@@ -84,14 +87,14 @@ def main() -> None:
             schema.create(database)
             for products in arguments.products:
                 fill(database, embedder, clusters, products)
-                wiring.build_indexes(database, wiring.spoken(lambda _line: None))
+                build_indexes(database, Spoken(lambda _line: None))
                 # else Postgres goes on writing what was filled while scans are measured
                 database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
-                for line in wiring.measure_indexes(database):
+                for line in measure_indexes(database):
                     print(f"  {line}")
                 asyncio.run(measure(url, photos, arguments))
-                wiring.drop_indexes(database)
+                drop_indexes(database)
 
 
 def picture(number: int) -> bytes:

@@ -36,6 +36,10 @@ from shelfsight.records import Failure, Pixels, Selection, Vector
 from shelfsight.scan.matching import Filters, ScanOptions, ScanQuery, ScanResult
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
+from shelfsight.wiring.database import open_database
+from shelfsight.wiring.embedder import open_embedder
+from shelfsight.wiring.pipeline import open_pipeline
+from shelfsight.wiring.scanning import make_scanner, read_photo
 
 DEPTHS = (1, 5, 10)
 
@@ -75,7 +79,7 @@ def main() -> None:
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
         with prepared(settings, folder) as (database, embedder):
-            scanner = wiring.scanner(settings, database, embedder)
+            scanner = make_scanner(settings, database, embedder)
             bench = Bench(database, scanner, [row["sku"] for row in rows(folder / "catalog.csv")])
             for kind, asked in questions(settings, folder, embedder).items():
                 random.Random(arguments.order).shuffle(asked)
@@ -90,10 +94,10 @@ def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embed
     job = Job(selection=Selection(), batch_size=settings.batch_size, max_batches=0)
     progress, report = choose(as_json=False, verbose=False), Report()
     with (
-        wiring.open_database(settings) as database,
-        wiring.open_embedder(settings, print) as embedder,
+        open_database(settings) as database,
+        open_embedder(settings, print) as embedder,
     ):
-        with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+        with open_pipeline(settings, database, embedder, progress) as pipeline:
             local.run(pipeline, job, report, progress)
         progress.finish(report)
         yield database, Remembering(embedder)
@@ -127,7 +131,7 @@ class Remembering:
 def questions(settings: Settings, folder: Path, embedder: Embedder) -> dict[str, list[Asked]]:
     """The questions of each kind, half of them marked."""
     photos = rows(folder / "photos.csv")
-    views = [wiring.read_photo(settings, folder / row["photo"], embedder) for row in photos]
+    views = [read_photo(settings, folder / row["photo"], embedder) for row in photos]
     by_category = itemgetter("category")
     catalogue = sorted(rows(folder / "catalog.csv"), key=by_category)
     categories = {

@@ -6,17 +6,17 @@ from functools import cache
 from benchmarks.others import alike
 from benchmarks.suite.shop import backfill_seconds, settings_for
 
-from shelfsight import wiring
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.postgres.connection import Connection, Database
+from shelfsight.wiring.engine import sharing
 
 PACKAGE = "shelfsight"
 
 
 @cache
 def embedder() -> LocalEmbedder:
-    threads = wiring.sharing(settings_for()).model_threads  # as the command has it
+    threads = sharing(settings_for()).model_threads  # as the command has it
     return open_pair("lite", model_dir=None, threads=threads)
 
 

@@ -22,9 +22,10 @@ from benchmarks.suite.shop import (
     texts_of,
 )
 
-from shelfsight import wiring
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.images.decode import pixels
+from shelfsight.wiring.embedder import open_embedder
+from shelfsight.wiring.engine import sharing
 
 LATENCY = 0.2
 RATE = 500_000
@@ -33,11 +34,11 @@ RATE = 500_000
 def model_bound(bench: Bench) -> Iterator[Figure]:
     """Lite models, pictures over loopback, against the bare loop over decoded pictures."""
     products = bench.size(450, 60)
-    settings = wiring.sharing(settings_for())
+    settings = sharing(settings_for())
     with (
         pictures(bench, products) as (files, host),
         closing(open_pair("lite", model_dir=None)) as embedder,
-        wiring.open_embedder(settings, StringIO().write) as shared,
+        open_embedder(settings, StringIO().write) as shared,
     ):
         bench.database.run(lambda c: fill(c, products, host))
         start = time.process_time()
@@ -85,7 +86,7 @@ def server_bound(bench: Bench) -> Iterator[Figure]:
         bench.database.run(lambda c: fill(c, products, host))
         settings = settings_for(embedding_server_url=server)
         shares, times = [], []
-        with wiring.open_embedder(settings, StringIO().write) as embedder:
+        with open_embedder(settings, StringIO().write) as embedder:
             for _ in range(bench.rounds):
                 bench.database.run(empty)
                 read(f"{server}/busy")
@@ -126,7 +127,7 @@ def network_bound(bench: Bench) -> Iterator[Figure]:
         one = LATENCY + sum(map(len, files)) / len(files) / RATE
         theory = products * one / settings.host_concurrency
         ratios = []
-        with wiring.open_embedder(settings, StringIO().write) as embedder:
+        with open_embedder(settings, StringIO().write) as embedder:
             for _ in range(bench.rounds):
                 bench.database.run(empty)
                 ours = backfill_seconds(bench.database, settings, embedder, expected=products)

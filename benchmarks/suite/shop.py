@@ -12,7 +12,6 @@ from threading import Event
 import numpy as np
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import LineProgress
 from shelfsight.backfill.report import Report
@@ -21,6 +20,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings, load
+from shelfsight.wiring.pipeline import open_pipeline
 
 BATCH_SIZE = 150
 
@@ -66,7 +66,7 @@ def backfill_seconds(
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     with ExitStack() as stack:
         writing = stack.enter_context(closing(Database(database.url)))
-        pipeline = stack.enter_context(wiring.open_pipeline(settings, writing, embedder, progress))
+        pipeline = stack.enter_context(open_pipeline(settings, writing, embedder, progress))
         start = time.perf_counter()
         backfill(pipeline, job, report, progress, Event())
         seconds = time.perf_counter() - start

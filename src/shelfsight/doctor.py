@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight import wiring
 from shelfsight.errors import SchemaError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
+from shelfsight.storage.status import read as read_status
+from shelfsight.wiring.database import database_name, home, open_database
+from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
 
 LOW_DISK = 1_000_000_000
 """Bytes; room for some 80,000 products at about 12 kB."""
@@ -60,18 +62,18 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Look at database, pgvector, tables, rights, models or server, and disk, in this order."""
     try:
-        with wiring.open_database(settings) as database:
+        with open_database(settings) as database:
             yield from _examine_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
     yield _examine_models(settings)
     if settings.database_url is None:
-        yield _examine_disk(wiring.home(settings))
+        yield _examine_disk(home(settings))
 
 
 def _examine_database(database: Database, settings: Settings) -> Iterator[Finding]:
     version = database.run(partial(_text, query="SHOW server_version"), read_only=True)
-    where = wiring.database_name(settings)
+    where = database_name(settings)
     yield Finding(subject="database", verdict="ok", what=f"PostgreSQL {version}, {where}")
     yield database.run(_examine_pgvector, read_only=True)
     tables = database.run(_examine_tables, read_only=True)
@@ -79,7 +81,7 @@ def _examine_database(database: Database, settings: Settings) -> Iterator[Findin
     if tables.verdict == "wrong":
         return
     yield database.run(_examine_rights, read_only=True)
-    stored = wiring.stored(database)
+    stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"
     yield Finding(subject="embeddings", verdict="ok", what=what)
@@ -130,13 +132,13 @@ def _examine_rights(connection: Connection) -> Finding:
 
 def _examine_models(settings: Settings) -> Finding:
     subject = "models" if settings.embedding_server_url is None else "embedding server"
-    name = wiring.models_name(settings)
+    name = models_name(settings)
     try:
-        if absent := wiring.files_to_download(settings):
+        if absent := files_to_download(settings):
             what = f"{name}: {len(absent)} files would be downloaded, such as {absent[0]}"
             advice = "where no hub is reachable: MODEL_DIR, EMBEDDING_SERVER_URL, or --models lite"
             return Finding(subject=subject, verdict="warning", what=what, advice=advice)
-        with wiring.open_embedder(settings, lambda _message: None) as embedder:
+        with open_embedder(settings, lambda _message: None) as embedder:
             made = embedder.models
     except ShelfsightError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))

@@ -5,11 +5,11 @@ from io import StringIO
 from pathlib import Path
 from threading import Event
 
-from shelfsight import wiring
 from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.photograph import take_photographs
@@ -18,6 +18,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
+from shelfsight.wiring.pipeline import open_pipeline
 
 SEED = 1
 KINDS = ("bottle", "mug", "cushion", "cap")
@@ -45,7 +46,7 @@ def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
     ]
     draw_pictures(products, folder / "pictures")
     photographs = take_photographs(products, folder / "photographs", seed=SEED, count=3)
-    wiring.write_products(
+    write_products(
         database,
         iter(
             [
@@ -59,7 +60,7 @@ def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
     )
     settings = Settings.model_construct(models="lite", image_root=folder / "pictures")
     progress = JsonProgress(StringIO())
-    with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+    with open_pipeline(settings, database, embedder, progress) as pipeline:
         job = Job(selection=Selection(), batch_size=100, max_batches=0)
         backfill(pipeline, job, Report(), progress, Event())
     return Shop(database, folder / "pictures", photographs)

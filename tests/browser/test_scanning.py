@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from shelfsight import wiring
 from shelfsight.postgres.connection import Database
+from shelfsight.storage.api_keys import ApiKeys
 from shelfsight.testing import HashEmbedder
 from tests.browser.conftest import PHONE, Open
 from tests.browser.hands import ask, cards, drop, paste, sent_by, wait_for_answer
@@ -143,7 +143,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_only(open_page: Open, database: 
     fill(database, 3, owner="ann")
     fill(database, 2, first=7, owner="bob")
     backfill_all(database)
-    key = wiring.api_keys(database).create("ann", "")[1]
+    key = ApiKeys(database).create("ann", "")[1]
     with scan_server(database, HashEmbedder()) as url:
         page = open_page(url, refusals=True, viewport=PHONE)
         field = page.get_by_label("Key", exact=True)

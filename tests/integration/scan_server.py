@@ -14,7 +14,6 @@ from typing import Any
 import psycopg
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Pixels
@@ -22,6 +21,7 @@ from shelfsight.serving.scan_api.app import create
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
 from shelfsight.testing import HashEmbedder
+from shelfsight.wiring.scan_server import open_service
 from tests.integration.embedding_server import Answer, running
 from tests.shop import picture
 
@@ -51,7 +51,7 @@ def scan_server(
 ) -> Iterator[str]:
     """The address of a server over this database; `config` changes what no setting does."""
     chosen = Settings.model_construct(**settings)
-    with wiring.open_service(
+    with open_service(
         chosen, database, embedder or HashEmbedder(), open_to_all=open_to_all
     ) as service:
         app = create(replace(service, config=replace(service.config, **config or {})))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Pixels
+from shelfsight.storage.api_keys import ApiKeys
 from tests.integration.scan_server import (
     photo,
     prepared,
@@ -66,17 +66,17 @@ def site(shop: Database, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def ann(shop: Database) -> str:
-    return wiring.api_keys(shop).create("ann", "")[1]
+    return ApiKeys(shop).create("ann", "")[1]
 
 
 @pytest.fixture(scope="module")
 def bob(shop: Database) -> str:
-    return wiring.api_keys(shop).create("bob", "")[1]
+    return ApiKeys(shop).create("bob", "")[1]
 
 
 @pytest.fixture(scope="module")
 def admin(shop: Database) -> str:
-    return wiring.api_keys(shop).create(None, "")[1]
+    return ApiKeys(shop).create(None, "")[1]
 
 
 def id_of(shop: Database, number: int) -> str:
@@ -100,7 +100,7 @@ def test_an_admin_sees_counts_of_all(site: str, admin: str) -> None:
 
 def test_a_new_product_is_due(shop: Database) -> None:
     with scan_server(shop) as url:
-        key = wiring.api_keys(shop).create("eve", "")[1]
+        key = ApiKeys(shop).create("eve", "")[1]
         assert send(f"{url}/catalogue/state", key=key).json["due"] == 0
     fill(shop, 2, first=31, owner="eve")
     with scan_server(shop) as url:

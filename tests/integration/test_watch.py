@@ -11,7 +11,6 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
-from shelfsight import wiring
 from shelfsight.backfill.pipeline import Pipeline
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.report import Report
@@ -30,6 +29,7 @@ from shelfsight.storage.changes.listener import ChangeListener
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
+from shelfsight.wiring.database import is_back, open_database
 from tests.open_folder import open_folder
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 
@@ -382,10 +382,10 @@ def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
     with ExitStack() as stack:
         home = stack.enter_context(open_folder())
         settings = Settings.model_construct(shelfsight_home=home)
-        database = stack.enter_context(wiring.open_database(settings))
+        database = stack.enter_context(open_database(settings))
         fill(database, 3)
         triggers.create(database)
-        with Watch(database.url, is_back=partial(wiring.is_back, settings)) as watched:
+        with Watch(database.url, is_back=partial(is_back, settings)) as watched:
             watched.wait_until(lambda: len(texts(database)) == 3)
             killed = keeper.server_pid(home.resolve() / "postgres")
             assert killed is not None

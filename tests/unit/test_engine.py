@@ -4,18 +4,18 @@ import sys
 
 import pytest
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import choose
 from shelfsight.engines.cluster_options import Cluster
 from shelfsight.errors import EngineError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
+from shelfsight.wiring.engine import open_engine
 
 
 def test_without_ray_it_is_said_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "shelfsight.engines.ray_cluster", raising=False)
-    opened = wiring.open_engine(
+    opened = open_engine(
         Settings(),
         Database("postgresql://nobody@localhost/none"),
         choose(as_json=True, verbose=False),

@@ -9,7 +9,6 @@ import onnxruntime
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from shelfsight import wiring
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.onnx_model import open_pair
@@ -30,6 +29,8 @@ from shelfsight.embedding.model_specs import (
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure
 from shelfsight.settings import Settings
+from shelfsight.wiring.embedder import files_to_download
+from shelfsight.wiring.embedding_server import embedding_app
 
 WORDS = {"a": 0, "red": 1, "mug": 2, "broken": 3, "unknown": 4}
 TABLE = np.eye(4, 3, dtype=np.float32) + 0.1
@@ -136,13 +137,13 @@ def test_torch_that_is_not_installed_is_named_with_what_to_install(
     with pytest.raises(
         ModelError, match=r"torch is not installed: pip install 'shelfsight\[torch\]'"
     ):
-        wiring.embedding_app(settings)
+        embedding_app(settings)
 
 
 def test_lite_with_torch_is_refused():
     settings = Settings.model_construct(models="lite", backend="torch", device="cpu")
     with pytest.raises(ModelError, match="efficientnet-lite0 has no form for torch"):
-        wiring.files_to_download(settings)
+        files_to_download(settings)
 
 
 @pytest.mark.parametrize("spec", WITH_TORCH, ids=lambda spec: spec.torch.architecture)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from threading import Lock
-from typing import IO, Protocol
+from typing import IO
 
 from rich.console import Console
 from rich.progress import (
@@ -25,43 +25,38 @@ from shelfsight.backfill.report import Report, product_fields, product_lines
 from shelfsight.records import Due, EmbeddedProduct
 
 
-class Progress(Protocol):
-    """Is told what happens; `batch`, `embedded` and `notify` may come from any thread."""
+class Progress:
+    """Is told what a run does; this one shows nothing.
+
+    `batch`, `embedded` and `notify` may be called from any thread, the others from one.
+    """
 
     def configured(self, settings: Mapping[str, str]) -> None:
         """The run is about to begin with these settings."""
-        ...
 
     def start(self, products: int, batches: int) -> None:
         """So many products are due in this run, in so many batches."""
-        ...
 
     def batch(self, number: int, found: int) -> None:
         """A batch was read, and is on its way; in order, while those before it are embedded."""
-        ...
 
     def embedded(self, products: int) -> None:
         """So many more products have their vectors, not yet stored."""
-        ...
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """Products have been stored, half a batch or fewer."""
-        ...
 
     def notify(self, message: str) -> None:
         """Something that takes time, or that the user should know."""
-        ...
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
         """This is what a run would do."""
-        ...
 
     def finish(self, report: Report, go_on: str = "") -> None:
         """The run has ended; `go_on` is the command that embeds what remains."""
-        ...
 
 
-class LineProgress:
+class LineProgress(Progress):
     """Plain lines, for logs and pipes; with `verbose`, what became of each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
@@ -90,9 +85,6 @@ class LineProgress:
         with self._lock:
             if not self._is_over:
                 self._write(lines)
-
-    def embedded(self, products: int) -> None:
-        """Say nothing: batches are enough for a log."""
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """With `verbose`, tell each product's steps."""
@@ -185,7 +177,7 @@ class BarProgress(LineProgress):
         super().finish(report, go_on)
 
 
-class JsonProgress:
+class JsonProgress(Progress):
     """One JSON object a line; with `verbose`, one for each product too."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
@@ -205,9 +197,6 @@ class JsonProgress:
     def batch(self, number: int, found: int) -> None:
         """Emit `batch`."""
         self._emit("batch", number=number, found=found)
-
-    def embedded(self, products: int) -> None:
-        """Emit nothing: `stored` follows."""
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """Emit `stored`, and with `verbose` a `product` for each."""

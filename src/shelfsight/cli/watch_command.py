@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import click
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import JsonProgress, LineProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.watch import watch as keep_embedded
@@ -14,6 +13,9 @@ from shelfsight.cli.options import DATABASE, FETCHING, MODELS, WEIGHTS, Command
 from shelfsight.engines.local import interruptible
 from shelfsight.records import EmbeddedProduct
 from shelfsight.settings import Settings
+from shelfsight.wiring.database import database_name, open_database
+from shelfsight.wiring.embedder import models_name, open_embedder
+from shelfsight.wiring.watching import open_watch
 
 
 @click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *FETCHING))
@@ -41,17 +43,17 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
     """
     shown = _Json(sys.stdout, verbose=verbose) if as_json else _Lines(sys.stdout, verbose=verbose)
     report = Report()
-    with interruptible() as stop, wiring.open_database(settings) as database:
+    with interruptible() as stop, open_database(settings) as database:
         shown.configured(
             {
-                "Embedding": wiring.models_name(settings),
-                "Database": wiring.database_name(settings),
+                "Embedding": models_name(settings),
+                "Database": database_name(settings),
             }
         )
         try:
             with (
-                wiring.open_embedder(settings, shown.notify) as embedder,
-                wiring.open_watch(settings, database, embedder, shown, every) as context,
+                open_embedder(settings, shown.notify) as embedder,
+                open_watch(settings, database, embedder, shown, every) as context,
             ):
                 keep_embedded(context, report, shown, stop)
         except KeyboardInterrupt:

@@ -8,10 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.photograph import take_photographs
@@ -23,6 +23,13 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.scan.matching import Match, ScanOptions, ScanQuery, ScanResult
 from shelfsight.settings import Settings
+from shelfsight.storage.status import read as read_status
+from shelfsight.wiring.database import database_name, home, open_database
+from shelfsight.wiring.embedder import models_name, open_embedder
+from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.pipeline import open_pipeline
+from shelfsight.wiring.scan_server import serve_shop
+from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
 
 DATABASE = "shelfsight_demo"
 PORT = 8797
@@ -62,7 +69,7 @@ class Demo:
 
     seed: int
     server: str | None = None
-    listen: wiring.Listen | None = None
+    listen: Listen | None = None
 
 
 def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
@@ -72,7 +79,7 @@ def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
         ShelfsightError: the embedded Postgres, the models or the server cannot be had.
     """
     seed, server = demo.seed, demo.server
-    folder = wiring.home(settings) / "demo" / str(seed)
+    folder = home(settings) / "demo" / str(seed)
     shop = make_shop(seed)
     out(f"Drawing a shop of {len(shop)} products in {folder}")
     out(f"  {draw_pictures(shop, folder / PICTURES)} pictures drawn, the others were there")
@@ -80,17 +87,18 @@ def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
     with _served(folder) as (host, address):
         settings = _settings(settings, host, server)
         with (
-            wiring.open_database(settings, name=database_of(seed, server)) as database,
-            wiring.open_embedder(settings, out) as embedder,
+            open_database(settings, name=database_of(seed, server)) as database,
+            open_embedder(settings, out) as embedder,
         ):
-            wiring.write_products(database, (_imported(product, address) for product in shop))
+            write_products(database, (_imported(product, address) for product in shop))
             status = _backfill(settings, database, embedder, progress)
             out("")
-            out("\n".join(wiring.stored(database).lines()))
-            scanner = wiring.scanner(settings, database, embedder)
+            out("\n".join(read_status(database).lines()))
+            scanner = make_scanner(settings, database, embedder)
+            read = photo_reader(settings, embedder)
 
             def scan(photo: Path) -> ScanResult:
-                views = wiring.read_photo(settings, photo, embedder)
+                views = read_photo(photo, read)
                 return scanner.scan(ScanQuery(photos=(views,)), ScanOptions(limit=LIMIT))
 
             _scan_all(photographs, scan, shop, out)
@@ -98,7 +106,7 @@ def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
                 out(
                     f"\nThe photographs are at {address}/{PHOTOGRAPHS}/{photographs[0][0].name} ..."
                 )
-                wiring.serve_shop(settings, database, demo.listen, out)
+                serve_shop(settings, database, demo.listen, out)
                 return status
     out(NEXT)
     return status
@@ -124,11 +132,11 @@ def _backfill(
     progress.configured(
         {
             "Batch size": str(job.batch_size),
-            "Embedding": wiring.models_name(settings),
-            "Database": wiring.database_name(settings),
+            "Embedding": models_name(settings),
+            "Database": database_name(settings),
         }
     )
-    with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+    with open_pipeline(settings, database, embedder, progress) as pipeline:
         local.run(pipeline, job, report, progress)
     progress.finish(report)
     return report.exit_status

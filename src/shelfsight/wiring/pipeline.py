@@ -5,13 +5,12 @@ from contextlib import closing, contextmanager
 
 from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
-from shelfsight.backfill.runs import Run
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
-from shelfsight.wiring.model_versions import prepare_staged
+from shelfsight.wiring.staging import prepare_staged
 
 
 @contextmanager
@@ -79,21 +78,3 @@ def run_context(
         store=PostgresVectorStore(database, fusion(settings)),
         ledger=PostgresLedger(database, joins=joins),
     )
-
-
-def newest_open_run(database: Database) -> Run:
-    """The run that is open.
-
-    Raises:
-        SelectionError: none is.
-    """
-    from shelfsight.storage.runs.run_store import PostgresLedger
-
-    return PostgresLedger(database).newest_open()
-
-
-def read_runs(database: Database, limit: int) -> list[Run]:
-    """The newest runs."""
-    from shelfsight.storage.runs.run_store import PostgresLedger
-
-    return PostgresLedger(database).runs(limit)

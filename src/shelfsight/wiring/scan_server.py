@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, SettingsError
 from shelfsight.ports import Embedder
-from shelfsight.postgres.connection import Database, Transactions
+from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
-from shelfsight.wiring.scanning import photo_reader, scanner
+from shelfsight.wiring.scanning import make_scanner, photo_reader
 
 if TYPE_CHECKING:
     from shelfsight.serving.scan_api.context import ScanService
-    from shelfsight.storage.api_keys import ApiKeys
 
 SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
@@ -26,7 +25,7 @@ PATIENCE = 3.0
 """Seconds in which a lost database is tried again: someone waits for the answer."""
 
 
-def serve(settings: Settings, listen: Listen, notify: Notify) -> None:
+def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
     """Answer scans over HTTP until told to stop.
 
     Raises:
@@ -61,13 +60,6 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         serve_app(app, taken)
 
 
-def api_keys(database: Transactions) -> "ApiKeys":
-    """Who may ask the server."""
-    from shelfsight.storage.api_keys import ApiKeys
-
-    return ApiKeys(database)
-
-
 @contextmanager
 def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
@@ -78,6 +70,7 @@ def open_service(
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
     from shelfsight.serving.scan_api.thread_pool import ThreadPool
+    from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
 
     size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
@@ -92,12 +85,14 @@ def open_service(
         closing(ThreadPool(1, "learn")) as learning,
     ):
         yield ScanService(
-            scanner=scanner(settings, TimedDatabase(pool, learner, metrics), timed, learning.start),
+            scanner=make_scanner(
+                settings, TimedDatabase(pool, learner, metrics), timed, learning.start
+            ),
             embedder=embedder,
             read_photo=photo_reader(settings, embedder),
             database=pool,
             feedback=FeedbackStore(pool),
-            authenticator=Authenticator(api_keys(pool), asking, rate_limiter, rule),
+            authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),
             rate_limiter=rate_limiter,
             workers=workers,
             metrics=metrics,
@@ -113,8 +108,9 @@ def open_service(
 
 def _check_access(database: Database, listen: Listen, notify: Notify) -> None:
     from shelfsight.serving.access import is_loopback
+    from shelfsight.storage.api_keys import ApiKeys
 
-    if api_keys(database).exist():
+    if ApiKeys(database).exist():
         notify("every request needs an API key (shelfsight keys list)")
     elif is_loopback(listen.host):
         notify("there is no API key: whoever is on this machine may ask (shelfsight keys create)")
