@@ -10,7 +10,7 @@ A setting that no page asks for makes the build fail.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -101,9 +101,17 @@ def command_page(command: click.Command, name: str, level: int = 1) -> Iterator[
     if settings := [one for one in command.params if one.name in Settings.model_fields]:
         flags = ", ".join(f"`{one.opts[0]}`" for one in settings)
         yield f"[Settings](settings.md) as flags: {flags}\n"
-    inner_commands: Mapping[str, click.Command] = getattr(command, "commands", {})
-    for word, one in sorted(inner_commands.items()):
-        yield from command_page(one, f"{name} {word}", level + 1)
+    for word, inner_command in inner_commands(command):
+        yield from command_page(inner_command, f"{name} {word}", level + 1)
+
+
+def inner_commands(command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Give the commands of a group, in the order of its help; a lazy one imports each."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            if (found := command.get_command(context, word)) is not None:
+                yield word, found
 
 
 def _help(text: str) -> Iterator[str]:

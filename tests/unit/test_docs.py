@@ -20,7 +20,10 @@ PAGE_IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 def commands(outer: click.Command, *names: str) -> Iterator[tuple[str, click.Command]]:
     yield " ".join(names), outer
     if isinstance(outer, click.Group):
-        for name, inner in outer.commands.items():
+        context = click.Context(outer)
+        for name in outer.list_commands(context):
+            inner = outer.get_command(context, name)
+            assert inner is not None
             yield from commands(inner, *names, name)
 
 
@@ -62,7 +65,7 @@ def test_every_command_explains_itself(name: str) -> None:
     assert not unexplained
 
 
-@pytest.mark.parametrize("name", sorted(shelfsight.commands))
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name and " " not in name])
 def test_every_command_is_in_the_table_of_commands(name: str) -> None:
     table = text_of(ROOT / "docs" / "commands.md")
     assert re.search(rf"^\| \[`{name}\b", table, re.MULTILINE)
