@@ -1,7 +1,4 @@
-"""What travels between the stages: a product, its pictures, its vectors, what went wrong.
-
-All are frozen but `Picture`, which is shared on purpose by every product with its address.
-"""
+"""The records that travel between the stages: products, pictures, vectors, failures."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +12,7 @@ Vector = NDArray[np.float32]
 """A float32 array of shape (width,) and unit length."""
 
 Pixels = NDArray[np.uint8]
-"""A uint8 array of shape (height, width, 3), RGB, upright, flattened on white."""
+"""A uint8 array of shape (height, width, 3): RGB, upright, transparency flattened on white."""
 
 Modality = Literal["image", "text", "combined"]
 
@@ -25,7 +22,7 @@ COMBINED_WIDTH = 768
 
 
 class Stage(StrEnum):
-    """Where on its way a product failed."""
+    """The stage at which a product failed."""
 
     SOURCE = "source"
     FETCH = "fetch"
@@ -38,9 +35,9 @@ class Stage(StrEnum):
 class Failure:
     """What went wrong with one picture or text, as a value.
 
-    `kind` is a stable word for machines (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
-    `message` a line for people. `retryable` says whether trying again soon may help. `host` is
-    where the picture should have come from, `host` or `host:port`.
+    `kind` is a stable word for programs (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
+    `message` a line for people. `retryable` says whether another try soon may help. `host` is where
+    the picture should have come from, as `host` or `host:port`.
     """
 
     stage: Stage
@@ -60,9 +57,10 @@ NO_CONTENT = Failure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
-    """The file that was behind an address: `content_hash` as of `Picture`, "" if not known.
+    """The file behind an address. `content_hash` is that of `Picture`, "" if it is not known.
 
-    `etag` and `last_modified` are as the server gave them, at `source` if a redirect led there.
+    `etag` and `last_modified` are what the server sent, at the address `source` if a redirect led
+    there.
     """
 
     url: str
@@ -138,6 +136,7 @@ class FetchedProduct:
 
 
 Refetched = Literal["unchanged", "changed", "failed"]
+"""What came of asking for the pictures of a stored image again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +187,7 @@ class EmbeddedProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFormat:
-    """How a model wants a picture: squashed to `side` x `side` pixels, by which filter."""
+    """How a model wants a picture: squashed to `side` x `side` pixels, by this filter."""
 
     side: int
     resample: Literal["bilinear", "bicubic"]
@@ -196,7 +195,7 @@ class PictureFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPair:
-    """Which two models made (or will make) a vector, as `name@revision`."""
+    """The two models that made (or will make) a vector, each as `name@revision`."""
 
     image: str
     text: str
@@ -204,7 +203,7 @@ class ModelPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much image and text count in the combined vector; only their ratio matters."""
+    """How much image and text count; only their ratio matters."""
 
     image: float = 0.7
     text: float = 0.3
@@ -212,13 +211,21 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which products a run is about. Times are aware; None means no such limit.
+    """Which products a run is about. Times have a time zone; None means no such limit.
 
-    `products` are ids of variants or of their products, `variants` of variants only. `where` is a
-    SQL condition over `"ProductVariants"`, run in a read-only transaction. `retry_failed` does not
-    wait until what failed is due again; `only_failed` leaves out all but that: what failed in one
-    of `kinds`, at one of `hosts`, where such are given. `refetch` adds those with a stored image,
-    to see whether the pictures behind their addresses are others by now.
+    Attributes:
+        skip_existing: leave out products whose vectors are up to date.
+        refetch: also ask for the pictures of stored images again, to see whether they changed.
+        retry_failed: try failures again now, not only once they are due.
+        only_failed: only products that failed, in one of `kinds` and at one of `hosts` if given.
+        since, until: products created in this time, the end excluded.
+        updated_since: products updated at or after this time.
+        owner: products of this owner (`"UserId"`).
+        products: ids of variants or of their products.
+        variants: ids of variants.
+        skus: SKUs of variants.
+        missing: products that could have this vector and do not.
+        where: a SQL condition over `"ProductVariants"`, run in a read-only transaction.
     """
 
     skip_existing: bool = True
@@ -239,15 +246,15 @@ class Selection:
 
     @property
     def stays_due(self) -> bool:
-        """Whether what is done is chosen again: how far a run has come, only its ledger knows."""
+        """Whether products stay selected once done; only the ledger then knows the progress."""
         return self.refetch or not self.skip_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """How many products a selection has due, and what content they have.
+    """How many products of a selection are due, and what content they have.
 
-    Of `with_image` a vector is stored of whose pictures it is asked whether they are others now.
+    `with_image` counts stored images whose pictures would only be asked for again.
     """
 
     products: int

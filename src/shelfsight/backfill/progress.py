@@ -1,4 +1,4 @@
-"""What a run shows while it works: lines, a live bar, or JSON for machines."""
+"""What a run shows while it works: plain lines, a live bar, or JSON for machines."""
 
 import json
 import sys
@@ -35,29 +35,29 @@ class Progress:
         """The run is about to begin with these settings."""
 
     def start(self, products: int, batches: int) -> None:
-        """So many products are due in this run, in so many batches."""
+        """The run has this many products to do, in this many batches."""
 
     def batch(self, number: int, found: int) -> None:
-        """A batch was read, and is on its way; in order, while those before it are embedded."""
+        """A batch was read. Batches come in order, while earlier ones are still being embedded."""
 
     def embedded(self, products: int) -> None:
-        """So many more products have their vectors, not yet stored."""
+        """This many more products were embedded; they are not stored yet."""
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Products have been stored, half a batch or fewer."""
+        """These products were stored: half a batch or fewer."""
 
     def notify(self, message: str) -> None:
-        """Something that takes time, or that the user should know."""
+        """Something takes long, or the user should know about it."""
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
-        """This is what a run would do."""
+        """A run would do this."""
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """The run has ended; `go_on` is the command that embeds what remains."""
+        """The run has ended; `go_on` is the command that does what remains."""
 
 
 class LineProgress(Progress):
-    """Plain lines, for logs and pipes; with `verbose`, what became of each product."""
+    """Plain lines for logs and pipes; if `verbose`, also what became of each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
@@ -74,20 +74,20 @@ class LineProgress(Progress):
         )
 
     def start(self, products: int, batches: int) -> None:
-        """Say how much there is to do."""
+        """Print how much there is to do."""
         self._batches = batches
         count = f"{products} products to embed, in {batches} batches"
         self._print(count if products else "Nothing is due.")
 
     def batch(self, number: int, found: int) -> None:
-        """Name the batch, unless the run has ended: the thread that reads is not waited for."""
+        """Print the batch, unless the run has ended: the thread that reads may lag behind."""
         lines = f"Processing batch {number}/{self._batches}", f"  Found {found} products"
         with self._lock:
             if not self._is_over:
                 self._write(lines)
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """With `verbose`, tell each product's steps."""
+        """If `verbose`, print what became of each product."""
         if self._verbose:
             self._print(*(line for item in page for line in product_lines(item)))
 
@@ -134,7 +134,7 @@ class _Speed(ProgressColumn):
 
 
 class BarProgress(LineProgress):
-    """A live bar with speed and time left, on a terminal."""
+    """A live bar with speed and time left, for a terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console.file)
@@ -157,7 +157,7 @@ class BarProgress(LineProgress):
             self._bar.start()
 
     def batch(self, number: int, found: int) -> None:
-        """Name the batch beside the bar."""
+        """Show the batch's number beside the bar."""
         if self._task is not None:
             name = f"Processing batch {number}/{self._batches} ({found})"
             self._bar.update(self._task, description=name)
@@ -172,13 +172,13 @@ class BarProgress(LineProgress):
         self._bar.console.print(message, highlight=False, markup=False)
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """Leave the bar as it is, and print the results."""
+        """Stop the bar, leave it on the screen, and print the results."""
         self._bar.stop()
         super().finish(report, go_on)
 
 
 class JsonProgress(Progress):
-    """One JSON object a line; with `verbose`, one for each product too."""
+    """One JSON object a line; if `verbose`, also one for each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
@@ -199,7 +199,7 @@ class JsonProgress(Progress):
         self._emit("batch", number=number, found=found)
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Emit `stored`, and with `verbose` a `product` for each."""
+        """Emit `stored`, and if `verbose` a `product` for each."""
         if self._verbose:
             for item in page:
                 self._emit("product", **product_fields(item))
@@ -234,7 +234,7 @@ class JsonProgress(Progress):
 
 
 def choose(*, as_json: bool, verbose: bool) -> Progress:
-    """JSON where asked for, a bar on a terminal, lines elsewhere."""
+    """Choose JSON if asked for, a bar on a terminal, else lines."""
     if as_json:
         return JsonProgress(sys.stdout, verbose=verbose)
     console = Console(file=sys.stdout)

@@ -1,4 +1,4 @@
-"""Whether a stored image is still that of its pictures, once they have been asked for again."""
+"""Decides whether a stored image is still that of its pictures, after they were fetched again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,11 +6,15 @@ from dataclasses import replace
 from shelfsight.records import Failure, FetchedProduct, Picture, PictureFile, Product
 
 Outcome = Picture | PictureFile | Failure
-"""What came of an address: a picture, the file that the stored image is made of, or neither."""
+"""What came of one address: a new picture, the unchanged file of the stored image, or a failure."""
 
 
 def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedProduct:
-    """The product with what came of its first addresses, in their order; see `stays`."""
+    """Combine a product with the outcomes of its first addresses, in order.
+
+    If the stored image stays (see `stays`), the image is not needed any more and no picture is
+    passed on.
+    """
     failures = tuple(one for one in outcomes if isinstance(one, Failure))
     if not stays(product, outcomes):
         pictures = tuple(one for one in outcomes if isinstance(one, Picture))
@@ -24,10 +28,10 @@ def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedPro
 
 
 def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
-    """Whether its stored image, if it has one, is not made anew.
+    """Whether the stored image, if there is one, is kept.
 
-    It stays while no picture is another, and where one that it is made of cannot be had: what is
-    stored is better than less.
+    It is kept if no picture has changed. It is also kept if a picture that it is made of cannot be
+    fetched: the stored image is better than one of fewer pictures.
     """
     if not product.files:
         return False
@@ -36,6 +40,7 @@ def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
 
 
 def _has_lost(product: Product, outcomes: Sequence[Outcome]) -> bool:
+    """Whether a picture that the stored image is made of could not be fetched."""
     known = {file.url for file in product.files}
     by_address = zip(product.image_urls, outcomes, strict=False)  # a run may use fewer
     return any(url in known and isinstance(one, Failure) for url, one in by_address)

@@ -107,7 +107,7 @@ class RunOptions:
 
 
 def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> int:
-    """Embed what is chosen, show it, and give the exit status."""
+    """Embed what is selected, show progress, and return the exit status."""
     progress = choose(as_json=options.as_json, verbose=options.verbose)
     if options.staged and options.defer_index:
         raise click.UsageError("--staged builds indexes at the switch; leave --defer-index out")
@@ -205,7 +205,7 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
 
 
 def _command_for_all() -> str:
-    """This very command with --all, its secrets left out."""
+    """This very command with --all, without its secrets."""
     words, hidden = ["shelfsight"], False
     for word in sys.argv[1:]:
         flag, joined, _ = word.partition("=")

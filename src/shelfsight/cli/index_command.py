@@ -122,7 +122,7 @@ def _watching() -> "Iterator[Watcher]":
 
 
 class _Bar:
-    """One bar for all builds, which shows the phase that the one in hand is in."""
+    """One bar for all builds; it shows the phase of the current one."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar

@@ -136,7 +136,7 @@ def _table(found: VectorVersions) -> Table:
 
 
 def _advice(found: VectorVersions) -> list[str]:
-    """What to do next, in a line each."""
+    """What to do next, a line each."""
     lines = []
     if found.replaced and found.staged is None:
         counts = " and ".join(f"{one.count} {one.kind} vectors" for one in found.replaced)

@@ -55,9 +55,9 @@ FEW_OPTIONS = 10
 
 
 class Command(click.Command):
-    """A command with a flag for each setting it names, which it receives as `settings`.
+    """A command with one flag for each setting that it names; it receives them as `settings`.
 
-    Values are read by `settings.load`, so that a flag and its variable are refused alike.
+    `settings.load` reads the values, so that a flag and its variable are refused alike.
     """
 
     def __init__(self, *args: Any, settings: Sequence[str] = (), **kwargs: Any) -> None:
@@ -85,7 +85,7 @@ class Command(click.Command):
                     formatter.write_dl([shown[name] for name in sorted(here, key=_place(names))])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Turn the flags into `settings`, and call."""
+        """Turn the flags into `settings`, then call the command."""
         flags = {name: ctx.params.pop(name) for name in self._settings}
         if self._settings:
             given = {name: value for name, value in flags.items() if value is not None}
@@ -126,14 +126,14 @@ _METAVARS = {
 
 
 class Moment(click.ParamType[datetime]):
-    """A date, or a date and time; local time unless an offset says otherwise."""
+    """A date, or a date and time; local time unless it has an offset."""
 
     name = "time"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read ISO 8601, or the way Postgres writes a time."""
+        """Read ISO 8601, or a time as Postgres writes it."""
         if isinstance(value, datetime):
             return value
         try:
@@ -184,7 +184,7 @@ SELECTION = (
 
 
 def selection(settings: Settings, arguments: dict[str, Any]) -> Selection:
-    """Take the selection's flags out of a command's arguments.
+    """Take the flags of a selection out of a command's arguments.
 
     Raises:
         click.UsageError: two of them contradict each other.

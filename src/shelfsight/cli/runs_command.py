@@ -57,7 +57,7 @@ def _state(run: Run) -> str:
 
 
 def _asked(run: Run) -> str:
-    """The selection's own conditions, and the limit, in a few words."""
+    """The selection's own conditions and the limit, in a few words."""
     ordinary = asdict(Selection())
     asked = {k: v for k, v in asdict(run.job.selection).items() if v != ordinary[k]}
     words = ["staged"] if run.job.staged else []

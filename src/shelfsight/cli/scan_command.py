@@ -71,7 +71,7 @@ def _flat(match: Match) -> dict[str, object]:
 
 
 def table(matches: Sequence[Match]) -> Table:
-    """Matches as people read them."""
+    """Show matches as a table."""
     shown = Table(box=SIMPLE)
     shown.add_column("#", justify="right")
     shown.add_column("SKU", no_wrap=True)

@@ -63,37 +63,37 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
 
 
 class _Lines(LineProgress):
-    """A line for each page of changes."""
+    """One line for each page of changes."""
 
     _is_told: bool | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Print how many, and with `verbose` each product's steps."""
+        """Print how many, and if `verbose` what became of each product."""
         counts = _counts(page)
         more = "".join(f", {counts[name]} {name}" for name in ("skipped", "failed") if counts[name])
         self.stored(page)
         self.notify(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
 
     def waiting(self, *, is_told: bool) -> None:
-        """Print it once, and again where triggers have come or gone."""
+        """Print it once, and again when triggers come or go."""
         if is_told != self._is_told:
             self.notify("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
         self._is_told = is_told
 
 
 class _Json(JsonProgress):
-    """`changed` for each page of changes, `waiting` where nothing is left, `result` at the end."""
+    """Emits `changed` for each page, `waiting` when nothing is left, `result` at the end."""
 
     _is_told: bool | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Emit it, and with `verbose` a `product` for each."""
+        """Emit it, and if `verbose` a `product` for each."""
         if self._verbose:
             self.stored(page)
         self._emit("changed", products=len(page), **_counts(page), seconds=round(seconds, 3))
 
     def waiting(self, *, is_told: bool) -> None:
-        """Emit it once, and again where triggers have come or gone."""
+        """Emit it once, and again when triggers come or go."""
         if is_told != self._is_told:
             self._emit("waiting", triggers=is_told)
         self._is_told = is_told

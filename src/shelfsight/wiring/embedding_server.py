@@ -1,4 +1,4 @@
-"""The embedding server."""
+"""Makes the embedding server."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
 
 
 def embedding_app(settings: Settings) -> "FastAPI":
-    """The app of the embedding server, its models loaded, for any ASGI server.
+    """Make the ASGI app of the embedding server, with its models loaded.
 
     Raises:
         ModelError: the models cannot be loaded.

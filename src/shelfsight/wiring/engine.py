@@ -1,4 +1,4 @@
-"""Who drives a backfill: this process, or the workers of a cluster."""
+"""Opens the engine of a backfill: this process, or the workers of a Ray cluster."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from shelfsight.wiring.pipeline import run_context as run_context_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`run` does a job to the end; `run_context` are the store and so on that it works with."""
+    """`run` does a job to its end; `run_context` holds the store and what else it uses."""
 
     run_context: RunContext
     run: Callable[[Job, Report, Progress], None]
@@ -37,13 +37,13 @@ def open_engine(
     joins: bool = True,
     cluster: Cluster | None = None,
 ) -> Iterator[Engine]:
-    """This process with models of its own, or the workers of a cluster, where one is given.
+    """Open this process as engine, with models of its own, or the workers of a cluster if given.
 
     Unless it `joins` a run of the same job, it begins one of its own.
 
     Raises:
-        EngineError: Ray or its cluster cannot be had.
-        ShelfsightError: the models cannot be had.
+        EngineError: Ray or its cluster cannot be used.
+        ShelfsightError: the models cannot be loaded.
     """
     if cluster is None:
         with (
@@ -69,10 +69,10 @@ def open_engine(
 def worker_pipeline(
     settings: Settings, schema: str | None, progress: Progress, threads: int
 ) -> Iterator[Pipeline]:
-    """The parts of a worker elsewhere, with models and connections of its own.
+    """Open the pipeline of a worker elsewhere, with models and connections of its own.
 
     Raises:
-        ShelfsightError: they cannot be had.
+        ShelfsightError: the database or the models cannot be used.
     """
     with (
         closing(Database(str(settings.database_url), schema=schema)) as database,
@@ -83,7 +83,7 @@ def worker_pipeline(
 
 
 def sharing(settings: Settings, cores: int | None = None) -> Settings:
-    """The settings of models that embed several pages at once: together on `cores`, else on all."""
+    """Settings for models that embed several pages at once: they share `cores`, or all cores."""
     from shelfsight.embedding.page_embedder import AT_ONCE
 
     threads = max(1, (cores or os.cpu_count() or 1) // AT_ONCE)

@@ -1,4 +1,4 @@
-"""What a backfill is made of."""
+"""Makes the pipeline of a backfill."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,12 +22,12 @@ def open_pipeline(
     *,
     joins: bool = True,
 ) -> Iterator[Pipeline]:
-    """What a backfill is made of; the reader has a connection of its own beside the writer's.
+    """Open the pipeline of a worker; it reads on a connection of its own beside the writer's.
 
     Unless it `joins` a run of the same job, it begins one of its own.
 
     Raises:
-        ModelError: the database is for vectors beside those in use, and these models' cannot be.
+        ModelError: the vectors are to be staged, and those of these models cannot be.
     """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedding.page_embedder import PageEmbedder
@@ -64,7 +64,7 @@ def open_pipeline(
 def run_context(
     settings: Settings, database: Database, models: ModelPair, *, joins: bool = True
 ) -> RunContext:
-    """What is needed of a backfill where the work is done, and the models are, elsewhere."""
+    """Make what a run needs here if the models and the work are elsewhere."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore

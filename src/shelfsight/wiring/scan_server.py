@@ -1,4 +1,4 @@
-"""The server of scans, and who may ask it."""
+"""Makes the server of scans, and checks who may use it."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +22,7 @@ CALLERS_AT_ONCE = 4
 HEALTH_AT_ONCE = 2
 
 PATIENCE = 3.0
-"""Seconds in which a lost database is tried again: someone waits for the answer."""
+"""Seconds for which a lost database is retried: somebody waits for the answer."""
 
 
 def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
@@ -39,7 +39,7 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
 
 
 def serve_shop(settings: Settings, database: Database, listen: Listen, notify: Notify) -> None:
-    """Answer scans of the products in this database; see `serve`."""
+    """Answer scans of the products in this database; see `serve_scans`."""
     try:
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
@@ -64,7 +64,7 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
 def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
 ) -> "Iterator[ScanService]":
-    """What the endpoints share; it uses connections of its own to the same database."""
+    """Open what the endpoints share; it uses connections of its own to the same database."""
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
     from shelfsight.serving.scan_api.context import ScanConfig, ScanService
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
