@@ -11,11 +11,11 @@ import psycopg
 from psycopg import sql
 
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
-from shelfsight.catalog.selection import QUERIES, chosen, due, halves
+from shelfsight.catalog.selection import QUERIES, chosen, due, needs
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns
-from shelfsight.records import Due, ModelPair, PictureFile, Product, Selection
+from shelfsight.records import Due, ModelPair, Need, PictureFile, Product, Selection
 
 WINDOW = 2_000
 """Products looked at by one statement of `pages`: few milliseconds, few megabytes."""
@@ -147,8 +147,9 @@ class PostgresCatalog:
             position=_column(images, "Position", "0"),
             chosen=condition,
             within=QUERIES["within"],
+            files=QUERIES["files"],
             due=due(selection),
-            **halves(selection),
+            **needs(selection),
         )
         text_limit = sql.Literal(TEXT_LIMIT)
         statement = QUERIES[name].format(source=source, text_limit=text_limit)
@@ -202,7 +203,7 @@ def _text(found: dict[str, str], name: str) -> sql.Composable:
 
 def _product(row: tuple[Any, ...]) -> Product:
     id_, product_id, owner_id, title, description, image_urls, source_hash, *state = row
-    is_new, needs_image, needs_text, files = state
+    is_new, image_need, text_need, files = state
     return Product(
         id=id_,
         product_id=product_id,
@@ -212,8 +213,8 @@ def _product(row: tuple[Any, ...]) -> Product:
         image_urls=tuple(image_urls),
         source_hash=source_hash,
         is_new=is_new,
-        needs_image=needs_image,
-        needs_text=needs_text,
+        image_need=Need(image_need),
+        text_need=Need(text_need),
         files=tuple(_file(url, said) for url, said in (files or {}).items()),
     )
 

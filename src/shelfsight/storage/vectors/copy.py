@@ -70,7 +70,7 @@ def bulk_copy(
 
 
 def _is_well(item: EmbeddedProduct) -> bool:
-    return item.product.is_new and not item.product.unneeded_stages and not item.failures
+    return item.product.is_new and not item.product.kept_stages and not item.failures
 
 
 def _row(item: EmbeddedProduct, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from psycopg import sql
 
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
+from shelfsight.postgres.need import HASH_PART
 from shelfsight.records import TEXT_STAGES, EmbeddedProduct, Failure, Stage
 
 QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
@@ -64,7 +65,7 @@ def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
         "message": failure.message.replace("\0", "").encode("utf-8", "replace").decode(),
         "host": failure.host,
         "source_hash": item.product.source_hash,
-        "part": 1 if failure.stage in TEXT_STAGES else 2,
+        "part": HASH_PART["text" if failure.stage in TEXT_STAGES else "image"],
         "wait": _wait(failure),
         "doubles": failure.retryable,
     }

@@ -12,7 +12,8 @@ from shelfsight.errors import SchemaError
 from shelfsight.ports import Fusion
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, copy_rows
-from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, EmbeddedProduct, ModelPair, Stage, Vector
+from shelfsight.postgres.need import is_current
+from shelfsight.records import STAGES, ContentModality, EmbeddedProduct, ModelPair, Need
 from shelfsight.storage import schema
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, counted
 from shelfsight.storage.vectors.copy import bulk_copy, types_of
@@ -39,6 +40,8 @@ _STAGED = (
 
 _CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
 """Columns that a shop's own table may have in other types than ours: shorter, or an enum."""
+
+_STAGED_HASH = sql.SQL("s.source_hash")
 
 RECOMBINE_PAGE = 1_000
 
@@ -131,8 +134,8 @@ class PostgresVectorStore:
             item.image,
             item.text,
             item.combined,
-            _state(item, IMAGE_STAGES, item.image),
-            _state(item, TEXT_STAGES, item.text),
+            _need_now(item.product.image_need, item, "image"),
+            _need_now(item.product.text_need, item, "text"),
             picture.url if picture else None,
             picture.content_hash if picture else None,
             item.text_used or None,
@@ -178,6 +181,8 @@ class PostgresVectorStore:
             owner=_or_null(variants, "UserId"),
             id_column=sql.SQL('"Id",' if own_id else ""),
             id_value=sql.SQL("gen_random_uuid()," if own_id else ""),
+            image_is_current=is_current("image", _STAGED_HASH),
+            text_is_current=is_current("text", _STAGED_HASH),
             **{name: statements.trusted(stored[name]) for name in _CAST},
         )
 
@@ -196,8 +201,10 @@ def _or_null(found: dict[str, str], name: str) -> sql.Composable:
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in found else sql.SQL("NULL::text")
 
 
-def _state(item: EmbeddedProduct, stages: frozenset[Stage], vector: Vector | None) -> str:
-    """What became of an image or a text, which goes through these stages."""
-    if vector is not None and stages <= item.product.unneeded_stages:
-        return "kept"
-    return "made" if stages.isdisjoint(failure.stage for failure in item.failures) else "failed"
+def _need_now(need: Need, item: EmbeddedProduct, modality: ContentModality) -> Need:
+    """What is to be done about the stored vector, now that the content was embedded or failed."""
+    if need is Need.KEEP:
+        return need
+    vector = item.image if modality == "image" else item.text
+    has_failed = any(failure.stage in STAGES[modality] for failure in item.failures)
+    return Need.CHECK if vector is None and has_failed else Need.MAKE

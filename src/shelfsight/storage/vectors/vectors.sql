@@ -11,26 +11,39 @@ COPY "ProductEmbeddings" (
   "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
   "ModelVersions", "ImageFiles") FROM STDIN (FORMAT BINARY)
 
--- name: kept
--- In one order, so that two pages do not wait for each other.
-SELECT "ProductVariantId"::text, "SourceHash", "ModelVersions" ->> 'text',
-  "ModelVersions" ->> 'image', "TextEmbedding"::vector, "ImageEmbedding"::vector
-FROM "ProductEmbeddings"
+-- name: lock_stored
+-- In the order of the ids, so that two pages cannot deadlock.
+SELECT FROM "ProductEmbeddings"
 WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
 ORDER BY "ProductVariantId"
 FOR UPDATE
 
--- name: waiting
-SELECT "ProductVariantId"::text, "Stage", "SourceHash"
-FROM "EmbeddingFailures"
-WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
-ORDER BY "ProductVariantId", "Stage"
-FOR UPDATE
+-- name: stored_needs
+-- What is to be done about each vector now, and the vectors. A statement of its own after
+-- lock_stored: its snapshot includes what the transaction that held the locks has written.
+WITH page AS (
+  SELECT id, source_hash FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[]) AS x (id, source_hash)
+), failures AS MATERIALIZED (
+  SELECT * FROM "EmbeddingFailures"
+  WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+  ORDER BY "ProductVariantId", "Stage"
+  FOR UPDATE
+), failed AS (
+  SELECT page.id, bool_or({image_failed}) AS image, bool_or({text_failed}) AS text
+  FROM page JOIN failures AS f ON f."ProductVariantId" = page.id
+  GROUP BY page.id
+)
+SELECT page.id::text, {image_need}, {text_need}, e."ImageEmbedding"::vector, e."TextEmbedding"::vector
+FROM page
+LEFT JOIN (SELECT * FROM "ProductEmbeddings" WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])) AS e
+  ON e."ProductVariantId" = page.id
+LEFT JOIN failed ON failed.id = page.id
 
 -- name: stage_vectors
--- "image_state" and "text_state" are made, failed or kept.
+-- "image_need" and "text_need" are values of records.Need: replace the stored vector (make), keep
+-- it, or keep it unless it is known to be of other content, as the new one failed (check).
 CREATE TEMPORARY TABLE shelfsight_page (
-  id text, image vector, text vector, combined vector, image_state text, text_state text,
+  id text, image vector, text vector, combined vector, image_need text, text_need text,
   image_url text, image_hash text, product_text text, source_hash text, versions jsonb,
   image_files jsonb
 ) ON COMMIT DROP
@@ -43,20 +56,16 @@ COPY shelfsight_page FROM STDIN (FORMAT BINARY)
 ANALYZE shelfsight_page (id)
 
 -- name: upsert_vectors
--- A vector that was not needed anew is kept. One that could not be made anew stays while the content
--- it came from (the part of the hash before the colon is the text's, the one behind it the pictures')
--- and its model are the same, or are not known. The combined vector then no longer fits, which its
--- missing "fusion" says.
+-- Where a new vector failed, the stored one stays while it is of the same content and model, or does
+-- not say of which. The combined vector then no longer matches, which its missing "fusion" records.
 WITH kept AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
-    s.image_state = 'kept' OR s.image IS NULL AND s.image_state = 'failed'
-      AND e."ImageEmbedding" IS NOT NULL
-      AND coalesce(split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2), true)
-      AND coalesce(e."ModelVersions" ->> 'image' = %(image_model)s, true) AS keep_image,
-    s.text_state = 'kept' OR s.text IS NULL AND s.text_state = 'failed'
-      AND e."TextEmbedding" IS NOT NULL
-      AND coalesce(split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1), true)
-      AND coalesce(e."ModelVersions" ->> 'text' = %(text_model)s, true) AS keep_text,
+    e."ImageEmbedding" IS NOT NULL AND CASE s.image_need
+      WHEN 'keep' THEN true WHEN 'check' THEN {image_is_current} IS NOT FALSE ELSE false
+    END AS keep_image,
+    e."TextEmbedding" IS NOT NULL AND CASE s.text_need
+      WHEN 'keep' THEN true WHEN 'check' THEN {text_is_current} IS NOT FALSE ELSE false
+    END AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
     e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
     e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
@@ -73,7 +82,7 @@ WITH kept AS (
     coalesce(image_files, CASE WHEN keep_image THEN old_files END) AS image_files,
     CASE WHEN keep_text THEN old_product_text ELSE product_text END AS product_text,
     jsonb_strip_nulls(jsonb_build_object(
-      'fusion', CASE WHEN keep_image AND image_state = 'failed' OR keep_text AND text_state = 'failed'
+      'fusion', CASE WHEN keep_image AND image_need = 'check' OR keep_text AND text_need = 'check'
                      THEN NULL ELSE versions -> 'fusion' END,
       'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
       'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
