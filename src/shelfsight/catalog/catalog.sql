@@ -7,7 +7,7 @@ WITH span AS MATERIALIZED (
   FROM "ProductVariants"
   WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
     AND (%(last)s::{id_type} IS NULL OR "Id" <= %(last)s::{id_type})
-    AND {chosen}
+    AND {selected}
   ORDER BY "Id"
   LIMIT %(window)s
 ), bounds AS (
@@ -103,34 +103,37 @@ coalesce(f."NextAttemptAt" <= now(), false)
 -- name: window
 -- Pictures within a long description are left out, so that the words after them are not cut off.
 {source}
-SELECT bounds.size, bounds.last::text, due.id::text, due.product_id::text, due.owner::text,
-       left(due.title, {text_limit}),
+SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
+       due.product_id::text AS product_id, due.owner::text AS owner,
+       left(due.title, {text_limit}) AS title,
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
-                      {text_limit}) END,
+                      {text_limit}) END AS description,
        due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
 -- name: count
 {source}
-SELECT bounds.size, bounds.last::text, count(due.id),
-       count(due.id) FILTER (WHERE cardinality(due.urls) > 0),
-       count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> ''),
+SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
+       count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
+       count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> '')
+         AS with_text,
        count(due.id) FILTER (WHERE cardinality(due.urls) = 0
-                             AND btrim(due.title || due.description, E' \t\r\n') = ''),
-       count(due.id) FILTER (WHERE due.image_need = 'check')
+                             AND btrim(due.title || due.description, E' \t\r\n') = '')
+         AS with_neither,
+       count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
--- name: cut
--- How many are due, the last ids of the ranges that end in this window, and all ids where they are
--- few.
+-- name: partition
+-- How many products are due, the last ids of the ranges that end in this window, and all ids if
+-- there are few.
 {source}
-SELECT bounds.size, bounds.last::text, (SELECT count(*) FROM due), ARRAY(
+SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS products, ARRAY(
   SELECT id::text
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
-  ORDER BY number),
-  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id)
+  ORDER BY number) AS range_ends,
+  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id) AS ids
 FROM bounds

@@ -17,7 +17,7 @@ _FALSE = sql.SQL("false")
 _SOURCE_HASH = sql.SQL("source.hash")
 
 
-def chosen(
+def selected(
     selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
 ) -> tuple[sql.Composable, dict[str, Any]]:
     """The condition over `"ProductVariants"` and its parameters; what is archived is not chosen.
@@ -65,7 +65,7 @@ def chosen(
     return sql.SQL(" AND ").join(conditions) if conditions else _TRUE, values
 
 
-def due(selection: Selection) -> sql.Composable:
+def due_condition(selection: Selection) -> sql.Composable:
     """The condition over a source row and its row of `"ProductEmbeddings"`, if it has one."""
     if selection.missing is not None:
         return QUERIES[f"due_missing_{selection.missing}"]

@@ -17,6 +17,7 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.rows import class_row
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
@@ -26,6 +27,7 @@ from shelfsight.settings import without_password
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Result = TypeVar("Result")
+Row = TypeVar("Row")
 
 Work = Callable[[Connection], Result]
 """What is done in one transaction."""
@@ -304,9 +306,25 @@ def columns(connection: Connection, table: str) -> dict[str, str]:
     return {name: kind for name, kind in rows}
 
 
+def fetch_as(
+    row: type[Row],
+    connection: Connection,
+    statement: sql.SQL | sql.Composed,
+    values: Mapping[str, object] | None = None,
+    *,
+    binary: bool = False,
+) -> list[Row]:
+    """Run a query and return its rows as objects of a class, whose fields are the columns' names.
+
+    With `binary` the values are sent in Postgres' binary format, as is best for vectors.
+    """
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(statement, values, binary=binary).fetchall()
+
+
 def copy_rows(
     connection: Connection,
-    statement: sql.SQL,
+    statement: sql.SQL | sql.Composed,
     types: Sequence[str],
     rows: Iterable[Sequence[object]],
 ) -> None:

@@ -8,7 +8,7 @@ from pgvector import Vector as PgVector
 from psycopg import sql
 
 from shelfsight.ports import Fusion
-from shelfsight.postgres.connection import Connection
+from shelfsight.postgres.connection import Connection, fetch_as
 from shelfsight.postgres.need import failed_now, need
 from shelfsight.records import EmbeddedProduct, ModelPair, Need, Vector
 from shelfsight.storage.vectors.queries import QUERIES
@@ -17,12 +17,13 @@ _HASH = sql.SQL("page.source_hash")
 
 
 class _Stored(NamedTuple):
-    """What is stored of a product, and what is to be done about it now."""
+    """What is stored of a product, and what is to be done about it now (`Need`, as text)."""
 
-    image_need: Need
-    text_need: Need
-    image: Vector | None
-    text: Vector | None
+    id: str
+    image_need: str
+    text_need: str
+    image: PgVector | None
+    text: PgVector | None
 
 
 def merge_stored(
@@ -54,13 +55,13 @@ def _merged(
         return item
     image, text = item.image, item.text
     if item.product.image_need is Need.KEEP:
-        if stored.image_need is not Need.KEEP:
+        if stored.image_need != Need.KEEP:
             return None
-        image = stored.image
+        image = array(stored.image)
     if item.product.text_need is Need.KEEP:
-        if stored.text_need is not Need.KEEP:
+        if stored.text_need != Need.KEEP:
             return None
-        text = stored.text
+        text = array(stored.text)
     return replace(item, image=image, text=text, combined=fusion.combine(image, text))
 
 
@@ -82,11 +83,8 @@ def _stored(
         image_need=need("image", _HASH, failed=sql.Identifier("failed", "image")),
         text_need=need("text", _HASH, failed=sql.Identifier("failed", "text")),
     )
-    rows = connection.execute(query, values, binary=True)
-    return {
-        id_: _Stored(Need(image_need), Need(text_need), array(image), array(text))
-        for id_, image_need, text_need, image, text in rows
-    }
+    rows = fetch_as(_Stored, connection, query, values, binary=True)
+    return {row.id: row for row in rows}
 
 
 def array(stored: PgVector | None) -> Vector | None:

@@ -6,10 +6,7 @@ SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
 -- name: copy_new
-COPY "ProductEmbeddings" (
-  "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
-  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
-  "ModelVersions", "ImageFiles") FROM STDIN (FORMAT BINARY)
+COPY "ProductEmbeddings" ({columns}) FROM STDIN (FORMAT BINARY)
 
 -- name: lock_stored
 -- In the order of the ids, so that two pages cannot deadlock.
@@ -33,23 +30,18 @@ WITH page AS (
   FROM page JOIN failures AS f ON f."ProductVariantId" = page.id
   GROUP BY page.id
 )
-SELECT page.id::text, {image_need}, {text_need}, e."ImageEmbedding"::vector, e."TextEmbedding"::vector
+SELECT page.id::text AS id, {image_need} AS image_need, {text_need} AS text_need,
+  e."ImageEmbedding"::vector AS image, e."TextEmbedding"::vector AS text
 FROM page
 LEFT JOIN (SELECT * FROM "ProductEmbeddings" WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])) AS e
   ON e."ProductVariantId" = page.id
 LEFT JOIN failed ON failed.id = page.id
 
--- name: stage_vectors
--- "image_need" and "text_need" are values of records.Need: replace the stored vector (make), keep
--- it, or keep it unless it is known to be of other content, as the new one failed (check).
-CREATE TEMPORARY TABLE shelfsight_page (
-  id text, image vector, text vector, combined vector, image_need text, text_need text,
-  image_url text, image_hash text, product_text text, source_hash text, versions jsonb,
-  image_files jsonb
-) ON COMMIT DROP
+-- name: create_staging
+CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP
 
--- name: copy_vectors
-COPY shelfsight_page FROM STDIN (FORMAT BINARY)
+-- name: copy_staging
+COPY {table} FROM STDIN (FORMAT BINARY)
 
 -- name: count_staged
 -- Without it a page is taken for a large table, and the whole shop is read to join it.
@@ -110,20 +102,20 @@ ON CONFLICT ("ProductVariantId") DO UPDATE SET
   "SourceType" = EXCLUDED."SourceType", "SourceHash" = EXCLUDED."SourceHash",
   "ModelVersions" = EXCLUDED."ModelVersions", "ImageFiles" = EXCLUDED."ImageFiles", "UpdatedAt" = now()
 
--- name: keep_files
--- What the servers say of files that are as they were; the vectors and their time stay.
+-- name: update_files
+-- Only the validators that the servers sent have changed: the vectors and "UpdatedAt" stay.
 UPDATE "ProductEmbeddings" AS e SET "ImageFiles" = x.files
 FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[], %(files)s::jsonb[]) AS x (id, hash, files)
 WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
-  AND split_part(e."SourceHash", ':', 2) = split_part(x.hash, ':', 2)
+  AND split_part(e."SourceHash", ':', %(part)s) = split_part(x.hash, ':', %(part)s)
 
 -- name: stored_models
-SELECT "ModelVersions" ->> 'image', "ModelVersions" ->> 'text', count(*)
+SELECT "ModelVersions" ->> 'image' AS image, "ModelVersions" ->> 'text' AS text, count(*) AS rows
 FROM "ProductEmbeddings"
 GROUP BY 1, 2
 
 -- name: out_of_date
-SELECT "ProductVariantId", "ImageEmbedding"::vector, "TextEmbedding"::vector
+SELECT "ProductVariantId" AS id, "ImageEmbedding"::vector AS image, "TextEmbedding"::vector AS text
 FROM "ProductEmbeddings"
 WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
   AND "ModelVersions" IS NOT NULL AND "ProductVariantId" IS NOT NULL
@@ -133,12 +125,6 @@ WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
 ORDER BY "ProductVariantId"
 LIMIT %(limit)s
 FOR UPDATE
-
--- name: stage_combined
-CREATE TEMPORARY TABLE shelfsight_combined (id text, combined vector) ON COMMIT DROP
-
--- name: copy_combined
-COPY shelfsight_combined FROM STDIN (FORMAT BINARY)
 
 -- name: update_combined
 UPDATE "ProductEmbeddings" AS e
