@@ -28,7 +28,7 @@ def selected(
         SelectionError: the table lacks a column that the selection asks about.
 
     """
-    conditions = archived.living(variants, products, "ProductVariants")
+    conditions = archived.not_archived(variants, products, "ProductVariants")
     values: dict[str, Any] = {}
 
     def compare(flag: str, column: str, comparison: sql.SQL, value: object) -> None:

@@ -40,7 +40,9 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
     def work(connection: Connection) -> tuple[int, list[StoredModels]]:
         schema.check(connection)
         found = stored_models(connection)
-        return _table(connection), found  # reading locked the table, so it is still the same one
+        return _table_oid(
+            connection
+        ), found  # reading locked the table, so it is still the same one
 
     table, found = database.run(work, read_only=True)
     for stored in found:
@@ -63,7 +65,7 @@ def checked_table(connection: Connection) -> int:
         SchemaError: the columns are missing or of other dimensions.
     """
     schema.check(connection)
-    return _table(connection)
+    return _table_oid(connection)
 
 
 def lock_table(connection: Connection, expected: int | None) -> int:
@@ -72,7 +74,7 @@ def lock_table(connection: Connection, expected: int | None) -> int:
     Raises:
         ModelMismatchError: it is not the expected table any more.
     """
-    cursor = connection.execute(QUERIES["begin_page"])
+    cursor = connection.execute(QUERIES["lock_table"])
     while cursor.nextset():
         pass
     found = int(cursor.fetchall()[0][0])
@@ -84,5 +86,5 @@ def lock_table(connection: Connection, expected: int | None) -> int:
     return found
 
 
-def _table(connection: Connection) -> int:
-    return int(connection.execute(QUERIES["table"]).fetchall()[0][0])
+def _table_oid(connection: Connection) -> int:
+    return int(connection.execute(QUERIES["table_oid"]).fetchall()[0][0])

@@ -92,7 +92,7 @@ def _remaining_need(need: Need, item: EmbeddedProduct, modality: ContentModality
 def stage_products(connection: Connection, rows: Iterable[StagedProduct]) -> None:
     """Copy a page into `shelfsight_page`, a table that lasts until the transaction ends."""
     _stage(connection, "shelfsight_page", StagedProduct, rows)
-    connection.execute(QUERIES["count_staged"])
+    connection.execute(QUERIES["analyze_staged"])
 
 
 def stage_combined(connection: Connection, rows: Iterable[StagedCombined]) -> None:

@@ -1,8 +1,9 @@
--- name: begin_page
+-- name: lock_table
+-- A switch to other models needs an exclusive lock, so it waits until this transaction ends.
 LOCK TABLE "ProductEmbeddings" IN ROW EXCLUSIVE MODE;
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
--- name: table
+-- name: table_oid
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
 -- name: copy_new
@@ -16,12 +17,12 @@ ORDER BY "ProductVariantId"
 FOR UPDATE
 
 -- name: stored_needs
--- What is to be done about each vector now, and the vectors. A statement of its own after
--- lock_stored: its snapshot includes what the transaction that held the locks has written.
+-- The stored vectors, and what is to be done about each of them now. This is a separate statement
+-- after lock_stored, so that its snapshot includes what the previous holder of the locks wrote.
 WITH page AS (
   SELECT id, source_hash FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[]) AS x (id, source_hash)
 ), failures AS MATERIALIZED (
-  SELECT * FROM "EmbeddingFailures"
+  SELECT "ProductVariantId", "Stage", "SourceHash" FROM "EmbeddingFailures"
   WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
   ORDER BY "ProductVariantId", "Stage"
   FOR UPDATE
@@ -33,8 +34,8 @@ WITH page AS (
 SELECT page.id::text AS id, {image_need} AS image_need, {text_need} AS text_need,
   e."ImageEmbedding"::vector AS image, e."TextEmbedding"::vector AS text
 FROM page
-LEFT JOIN (SELECT * FROM "ProductEmbeddings" WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])) AS e
-  ON e."ProductVariantId" = page.id
+LEFT JOIN "ProductEmbeddings" AS e
+  ON e."ProductVariantId" = page.id AND e."ProductVariantId" = ANY(%(ids)s::{id_type}[])
 LEFT JOIN failed ON failed.id = page.id
 
 -- name: create_staging
@@ -43,14 +44,14 @@ CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP
 -- name: copy_staging
 COPY {table} FROM STDIN (FORMAT BINARY)
 
--- name: count_staged
--- Without it a page is taken for a large table, and the whole shop is read to join it.
+-- name: analyze_staged
+-- Without statistics Postgres takes a page for a large table, and joins it by reading all products.
 ANALYZE shelfsight_page (id)
 
 -- name: upsert_vectors
--- Where a new vector failed, the stored one stays while it is of the same content and model, or does
--- not say of which. The combined vector then no longer matches, which its missing "fusion" records.
-WITH kept AS (
+-- If a new vector failed, the stored one stays, unless it is known to be of other content or of
+-- another model. The combined vector is then out of date; leaving out its "fusion" records that.
+WITH staged AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
     e."ImageEmbedding" IS NOT NULL AND CASE s.image_need
       WHEN 'keep' THEN true WHEN 'check' THEN {image_is_current} IS NOT FALSE ELSE false
@@ -78,8 +79,8 @@ WITH kept AS (
                      THEN NULL ELSE versions -> 'fusion' END,
       'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
       'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
-  FROM kept
-), gone AS (
+  FROM staged
+), deleted AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
   WHERE e."ProductVariantId" = page.variant_id AND page.image IS NULL AND page.text IS NULL
 )
@@ -115,6 +116,7 @@ FROM "ProductEmbeddings"
 GROUP BY 1, 2
 
 -- name: out_of_date
+-- Products whose combined vector was made with another fusion scheme, page by page.
 SELECT "ProductVariantId" AS id, "ImageEmbedding"::vector AS image, "TextEmbedding"::vector AS text
 FROM "ProductEmbeddings"
 WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
