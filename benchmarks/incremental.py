@@ -32,7 +32,16 @@ from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database, copy_rows
-from shelfsight.records import Failure, FetchedProduct, Pixels, Product, Selection, Vector, Weights
+from shelfsight.records import (
+    Failure,
+    FetchedProduct,
+    Need,
+    Pixels,
+    Product,
+    Selection,
+    Vector,
+    Weights,
+)
 from shelfsight.storage import schema
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -85,7 +94,7 @@ class NeededPictures(OwnPictures):
         self.fetched = 0
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        needed = [product for product in page if product.needs_image]
+        needed = [product for product in page if product.image_need is not Need.KEEP]
         self.fetched += len(needed)
         fetched = {item.product.id: item for item in super().fetch(needed)}
         return [fetched.get(item.id) or FetchedProduct(product=item) for item in page]

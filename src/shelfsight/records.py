@@ -1,5 +1,6 @@
 """The records that travel between the stages: products, pictures, vectors, failures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,9 @@ Pixels = NDArray[np.uint8]
 """A uint8 array of shape (height, width, 3): RGB, upright, transparency flattened on white."""
 
 Modality = Literal["image", "text", "combined"]
+
+ContentModality = Literal["image", "text"]
+"""A modality of a product's own content; the combined vector is made of these two."""
 
 IMAGE_WIDTH = 768
 TEXT_WIDTH = 1024
@@ -50,6 +54,27 @@ class Failure:
 IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
 TEXT_STAGES = frozenset({Stage.TEXT})
 
+STAGES: Mapping[ContentModality, frozenset[Stage]] = {"image": IMAGE_STAGES, "text": TEXT_STAGES}
+"""The stages in which a vector of each modality can fail."""
+
+
+class Need(StrEnum):
+    """What is to be done about one stored vector; `postgres/need.sql` holds the rule.
+
+    A stored image is checked by asking the servers for its pictures again; the fetcher turns the
+    answer into MAKE or KEEP.
+    """
+
+    MAKE = "make"
+    """Embed the content and replace whatever is stored."""
+
+    KEEP = "keep"
+    """Leave the stored vector, or the recorded failure that waits for its next attempt."""
+
+    CHECK = "check"
+    """Keep the stored vector unless it turns out to be of other content."""
+
+
 NO_CONTENT = Failure(
     stage=Stage.SOURCE, kind="no_content", message="neither title, description nor picture"
 )
@@ -74,11 +99,10 @@ class PictureFile:
 class Product:
     """One row of `"ProductVariants"` with the addresses of its pictures, in order.
 
-    `source_hash` stands for the content the vectors depend on, `text:pictures`; it is computed in
-    SQL. `is_new` says that no vectors of it were stored when it was read. An image or a text that
-    is not needed is left alone: it has not changed, and its vector is stored, or what failed of it
-    is not to be tried again yet. An image that is needed may be stored all the same, made of
-    `files`: they are asked for again, and it is made anew if one is another by now.
+    `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
+    computed in SQL. `is_new` says that no vectors were stored when the product was read. `files`
+    are the picture files that the stored image was made of. They are given only for an image that
+    is to be checked, and remain there after the check.
     """
 
     id: str
@@ -89,15 +113,15 @@ class Product:
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
     is_new: bool = False
-    needs_image: bool = True
-    needs_text: bool = True
+    image_need: Need = Need.MAKE
+    text_need: Need = Need.MAKE
     files: tuple[PictureFile, ...] = ()
 
     @property
-    def unneeded_stages(self) -> frozenset[Stage]:
-        """The stages through which it does not go."""
-        image = frozenset() if self.needs_image else IMAGE_STAGES
-        return image if self.needs_text else image | TEXT_STAGES
+    def kept_stages(self) -> frozenset[Stage]:
+        """The stages of the modalities that are kept, through which the product does not go."""
+        image = IMAGE_STAGES if self.image_need is Need.KEEP else frozenset()
+        return image | TEXT_STAGES if self.text_need is Need.KEEP else image
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +167,7 @@ Refetched = Literal["unchanged", "changed", "failed"]
 class EmbeddedProduct:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
-    Once it is stored it has those too that were not needed. `text_used` is the normalised text
+    Once it is stored it also has the vectors that were kept. `text_used` is the normalised text
     that was embedded; `picture` the first one used; `files` those of its image, if they were
     asked for.
     """
@@ -159,25 +183,24 @@ class EmbeddedProduct:
 
     @property
     def refetched(self) -> Refetched | None:
-        """What came of asking for the pictures of its stored image again, if they were."""
+        """The result of checking the stored image against its pictures; None if it was not."""
         if not self.product.files:
             return None
-        if self.product.needs_image:
+        if self.product.image_need is not Need.KEEP:
             return "failed" if self.image is None else "changed"
         return "failed" if any(f.stage in IMAGE_STAGES for f in self.failures) else "unchanged"
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nothing of it was to be made, once its pictures had been asked for again."""
-        return self.refetched is not None and not (
-            self.product.needs_image or self.product.needs_text
-        )
+        """Whether the stored image was checked and no vector had to be made."""
+        product = self.product
+        return bool(product.files) and product.image_need is product.text_need is Need.KEEP
 
     @property
     def untried_stages(self) -> frozenset[Stage]:
-        """The stages through which it did not go."""
-        unneeded = self.product.unneeded_stages
-        return unneeded if self.refetched is None else unneeded - IMAGE_STAGES
+        """The stages that were not tried: those of what is kept, unless it was checked."""
+        kept = self.product.kept_stages
+        return kept - IMAGE_STAGES if self.product.files else kept
 
     @property
     def skipped(self) -> bool:

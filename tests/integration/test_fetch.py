@@ -30,6 +30,7 @@ from shelfsight.images.resize import resize
 from shelfsight.records import (
     Failure,
     FetchedProduct,
+    Need,
     Picture,
     PictureFile,
     PictureFormat,
@@ -225,7 +226,7 @@ def test_products_keep_their_order_and_those_without_pictures_pass(make_fetcher,
 
 def test_of_a_product_whose_image_is_not_needed_nothing_is_fetched(fetcher, site) -> None:
     mug, cap = (site.page(f"/{name}.png", body=PNG) for name in ("mug", "cap"))
-    kept = Product(id="1", image_urls=(mug,), needs_image=False)
+    kept = Product(id="1", image_urls=(mug,), image_need=Need.KEEP)
     first, second = fetcher.fetch([kept, Product(id="2", image_urls=(cap,))])
     assert first == FetchedProduct(product=kept)
     assert len(second.pictures) == 1
@@ -694,7 +695,9 @@ def test_a_server_cannot_write_into_the_message(fetcher, site) -> None:
 def refetch(fetcher: PictureFetcher, *files: PictureFile) -> FetchedProduct:
     """Ask again for the pictures of a stored image that is made of these files."""
     urls = tuple(file.url for file in files)
-    [fetched] = fetcher.fetch([Product(id="1", image_urls=urls, files=files)])
+    [fetched] = fetcher.fetch(
+        [Product(id="1", image_urls=urls, image_need=Need.CHECK, files=files)]
+    )
     return fetched
 
 
@@ -745,12 +748,12 @@ def test_a_server_is_asked_for_another_file_only_and_sends_it_if_there_is_one(
     url = versioned(site, "/mug.png", bodies, **validators)
     file = seen(again(), url)
     kept = refetch(again(), file)
-    assert (kept.product.needs_image, kept.kept, kept.pictures) == (False, (file,), ())
+    assert (kept.product.image_need, kept.kept, kept.pictures) == (Need.KEEP, (file,), ())
     sent = {name for name in site.requests[-1].headers if name.startswith("If-")}
     assert sent == {condition}
     bodies.append(picture("blue"))
     changed = refetch(again(), file)
-    assert changed.product.needs_image
+    assert changed.product.image_need is Need.MAKE
     assert [found.content_hash for found in changed.pictures] == [sha256(bodies[1]).hexdigest()]
     [now] = [found.file for found in changed.pictures]
     assert refetch(again(), now).kept == (now,)
@@ -778,7 +781,7 @@ def test_an_unasked_304_is_a_failure_and_what_is_stored_stays(again, site) -> No
     site.page("/mug.png", status=304)
     kept = refetch(again(), file)
     assert [found.kind for found in kept.failures] == ["http_304"]
-    assert (kept.product.needs_image, kept.kept) == (False, ())
+    assert (kept.product.image_need, kept.kept) == (Need.KEEP, ())
     assert kind(again(), url) == "http_304"
 
 
@@ -824,7 +827,7 @@ def test_headers_of_any_length_are_a_failure_and_what_is_stored_stays(again, sit
     file = seen(again(), url)
     site.page("/mug.png", body=PNG, ETag='"' + "x" * 100_000 + '"')
     kept = refetch(again(), file)
-    assert (kept.product.needs_image, kept.kept) == (False, ())
+    assert (kept.product.image_need, kept.kept) == (Need.KEEP, ())
     assert [found.kind for found in kept.failures] == ["connection_failed"]
 
 
@@ -838,7 +841,7 @@ def test_a_redirect_to_where_nothing_may_be_fetched_is_refused_when_asked_again_
         moved = replace(file, source=target)
         for known in (file, moved):
             kept = refetch(again(), known)
-            assert (kept.product.needs_image, kept.kept) == (False, ())
+            assert (kept.product.image_need, kept.kept) == (Need.KEEP, ())
             assert kept.failures[0].kind in {"forbidden_address", "bad_address"}
 
 
@@ -854,7 +857,7 @@ def test_where_one_picture_has_changed_all_of_that_product_are_read(again, site)
     assert all(found.pixels is not None for found in changed.pictures)
     site.page("/b.png", status=500)
     lost = refetch(again(), *files)
-    assert (lost.product.needs_image, lost.pictures, len(lost.failures)) == (False, (), 1)
+    assert (lost.product.image_need, lost.pictures, len(lost.failures)) == (Need.KEEP, (), 1)
 
 
 def test_products_that_share_an_address_ask_once_and_each_by_what_it_has(again, site) -> None:
@@ -864,7 +867,10 @@ def test_products_that_share_an_address_ask_once_and_each_by_what_it_has(again, 
     bodies.append(picture("blue"))
     new = seen(again(), url)
     site.hits.clear()
-    page = [Product(id=str(n), image_urls=(url,), files=(old if n else new,)) for n in range(3)]
+    page = [
+        Product(id=str(n), image_urls=(url,), image_need=Need.CHECK, files=(old if n else new,))
+        for n in range(3)
+    ]
     fetcher = again()
     first, *others = fetcher.fetch(page) + fetcher.fetch(page)
     assert first.kept == (new,)

@@ -15,6 +15,7 @@ from shelfsight.records import (
     NO_CONTENT,
     Failure,
     FetchedProduct,
+    Need,
     Picture,
     Pixels,
     Product,
@@ -200,7 +201,7 @@ def test_vectors_are_kept_for_so_many_files_and_texts_only(
 def test_a_text_that_is_not_needed_is_not_embedded(
     pages: PageEmbedder, embedder: HashEmbedder
 ) -> None:
-    unneeded = Product(id="1", title="Mug", image_urls=("1.png",), needs_text=False)
+    unneeded = Product(id="1", title="Mug", image_urls=("1.png",), text_need=Need.KEEP)
     (item,) = pages.embed([FetchedProduct(product=unneeded, pictures=(picture(1),))])
     assert item.image is not None
     assert (item.text, item.text_used) == (None, "")
@@ -210,7 +211,7 @@ def test_a_text_that_is_not_needed_is_not_embedded(
 def test_a_product_with_an_image_that_is_not_needed_is_not_taken_for_empty(
     pages: PageEmbedder,
 ) -> None:
-    (item,) = pages.embed([FetchedProduct(product=Product(id="1", needs_image=False))])
+    (item,) = pages.embed([FetchedProduct(product=Product(id="1", image_need=Need.KEEP))])
     assert not item.skipped
 
 

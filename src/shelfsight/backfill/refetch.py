@@ -1,40 +1,40 @@
-"""Decides whether a stored image is still that of its pictures, after they were fetched again."""
+"""Decides whether a stored image is kept, once its pictures have been asked for again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shelfsight.records import Failure, FetchedProduct, Picture, PictureFile, Product
+from shelfsight.records import Failure, FetchedProduct, Need, Picture, PictureFile, Product
 
 Outcome = Picture | PictureFile | Failure
-"""What came of one address: a new picture, the unchanged file of the stored image, or a failure."""
+"""The result for one address: a picture to embed, the file that is stored already, or neither."""
 
 
 def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedProduct:
-    """Combine a product with the outcomes of its first addresses, in order.
+    """Join a product with the results for its first addresses, in order, and settle its need.
 
-    If the stored image stays (see `stays`), the image is not needed any more and no picture is
-    passed on.
+    A check ends in MAKE or KEEP; see `stays`.
     """
     failures = tuple(one for one in outcomes if isinstance(one, Failure))
     if not stays(product, outcomes):
         pictures = tuple(one for one in outcomes if isinstance(one, Picture))
-        return FetchedProduct(product=product, pictures=pictures, failures=failures)
-    kept = tuple(one for one in outcomes if isinstance(one, PictureFile))
+        made = replace(product, image_need=Need.MAKE)
+        return FetchedProduct(product=made, pictures=pictures, failures=failures)
+    files = tuple(one for one in outcomes if isinstance(one, PictureFile))
     return FetchedProduct(
-        product=replace(product, needs_image=False),
+        product=replace(product, image_need=Need.KEEP),
         failures=failures,
-        kept=() if _has_lost(product, outcomes) else kept,
+        kept=() if _has_lost(product, outcomes) else files,
     )
 
 
 def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
-    """Whether the stored image, if there is one, is kept.
+    """Say whether the stored image is kept, given the results for the product's addresses.
 
-    It is kept if no picture has changed. It is also kept if a picture that it is made of cannot be
-    fetched: the stored image is better than one of fewer pictures.
+    A checked image is kept while no picture has changed. It is also kept if a picture that it was
+    made of cannot be fetched: the stored vector is better than one of fewer pictures.
     """
-    if not product.files:
-        return False
+    if product.image_need is not Need.CHECK:
+        return product.image_need is Need.KEEP
     has_changed = any(isinstance(one, Picture) for one in outcomes)
     return not has_changed or _has_lost(product, outcomes)
 

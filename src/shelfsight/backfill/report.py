@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shelfsight.records import EmbeddedProduct, Failure
+from shelfsight.records import EmbeddedProduct, Failure, Need
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,8 +61,8 @@ class Report:
             )
 
     def _add_vectors(self, item: EmbeddedProduct) -> None:
-        self.image += item.image is not None and item.product.needs_image
-        self.text += item.text is not None and item.product.needs_text
+        self.image += item.image is not None and item.product.image_need is not Need.KEEP
+        self.text += item.text is not None and item.product.text_need is not Need.KEEP
         self.combined += item.combined is not None
         self.embedded += item.combined is not None
         self.failed += item.combined is None and not item.is_untouched
@@ -136,10 +136,10 @@ def product_lines(item: EmbeddedProduct) -> list[str]:
     lines += [f"    {_failure(failure)}" for failure in item.failures]
     if item.refetched == "unchanged":
         lines.append("    The pictures of its image are as they were")
-    vectors = (("Image", item.image, product.needs_image), ("Text", item.text, product.needs_text))
+    vectors = (("Image", item.image, product.image_need), ("Text", item.text, product.text_need))
     lines += [
-        f"    {kind} embedding: {len(vector)} dimensions{'' if is_new else ', kept'}"
-        for kind, vector, is_new in vectors
+        f"    {kind} embedding: {len(vector)} dimensions{', kept' if need is Need.KEEP else ''}"
+        for kind, vector, need in vectors
         if vector is not None
     ]
     if item.combined is None:

@@ -14,6 +14,7 @@ from shelfsight.records import (
     EmbeddedProduct,
     Failure,
     FetchedProduct,
+    Need,
     Picture,
     Product,
     Vector,
@@ -96,7 +97,7 @@ class PageEmbedder:
             text_result = None
         usable = [picture for picture in item.pictures if picture.vector is not None]
         image = mean_of([picture.vector for picture in usable if picture.vector is not None])
-        is_whole = item.product.needs_image and item.product.needs_text
+        is_whole = not item.product.kept_stages
         if image is None and text_result is None and not failures and is_whole:
             failures.append(NO_CONTENT)
         return EmbeddedProduct(
@@ -203,4 +204,5 @@ def _share(same: Sequence[Picture], result: Vector | Failure | None) -> None:
 
 
 def _text(product: Product) -> str:
-    return product_text(product.title, product.description) if product.needs_text else ""
+    is_kept = product.text_need is Need.KEEP
+    return "" if is_kept else product_text(product.title, product.description)

@@ -24,6 +24,7 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Answer
 from shelfsight.records import (
     FetchedProduct,
+    Need,
     Picture,
     PictureFile,
     PictureFormat,
@@ -122,7 +123,8 @@ class PictureFetcher:
         ]
 
     def _wishes(self, product: Product) -> list[_Wish]:
-        urls = product.image_urls[: self._config.images_per_product] if product.needs_image else ()
+        is_kept = product.image_need is Need.KEEP
+        urls = () if is_kept else product.image_urls[: self._config.images_per_product]
         known = {file.url: file for file in product.files}
         return [(url, known.get(url)) for url in urls]
 
