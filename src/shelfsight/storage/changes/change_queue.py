@@ -11,6 +11,7 @@ from psycopg import sql
 from shelfsight.backfill.leases import QueueClaim
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
 from shelfsight.storage.changes.triggers import are_there
 from shelfsight.storage.worker_name import is_gone, new_name
@@ -21,9 +22,6 @@ QUERIES = statements.load("shelfsight.storage.changes", "change_queue.sql")
 
 LEASE = timedelta(minutes=10)
 """How long a take is kept for a worker on another machine that is not heard of again."""
-
-_TAKE_LOCK = 0x5E1F5166
-"""Key of the advisory lock under which products are taken; any fixed number does."""
 
 
 class PostgresQueue:
@@ -44,7 +42,7 @@ class PostgresQueue:
         query = QUERIES["take"].format(order=sql.SQL("DESC" if newest else "ASC"))
 
         def work(connection: Connection) -> list[tuple[int, str]]:
-            connection.execute(QUERIES["lock"], {"key": _TAKE_LOCK})
+            connection.execute(QUERIES["lock"], {"key": LockKey.CLAIM_CHANGES})
             return connection.execute(query, values).fetchall()
 
         rows = self._run(work)

@@ -13,14 +13,12 @@ from psycopg.types.json import Jsonb
 from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.errors import SelectionError
 from shelfsight.postgres import statements
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import ModelPair
 from shelfsight.storage.runs.lease_keeper import LeaseKeeper, is_left
 from shelfsight.storage.runs.liveness import LEASE, LOOK_AGAIN, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
-
-_BEGIN_LOCK = 0x5E1F5165
-"""Key of the advisory lock under which runs begin; any fixed number does."""
 
 
 class PostgresLedger:
@@ -124,7 +122,7 @@ class PostgresLedger:
 
         Until the transaction ends nobody else looks, so whoever writes to a range is a worker.
         """
-        connection.execute(QUERIES["lock"], {"key": _BEGIN_LOCK})
+        connection.execute(QUERIES["lock"], {"key": LockKey.BEGIN_RUN})
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
         for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
             ((is_still,),) = connection.execute(QUERIES["hold_still"], {"run": id_}).fetchall()

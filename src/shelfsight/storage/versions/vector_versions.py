@@ -9,6 +9,7 @@ from typing import Literal
 from psycopg import sql
 
 from shelfsight.errors import ModelError, ModelMismatchError, SchemaError
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import ModelPair
 from shelfsight.storage import schema as columns
@@ -19,9 +20,6 @@ from shelfsight.storage.versions import clone_table, lock_retry
 from shelfsight.storage.versions.queries import QUERIES
 
 NEXT, PREVIOUS = columns.NEXT, columns.PREVIOUS
-
-_CREATE_LOCK = 0x5E1F5166
-"""Key of the advisory lock under which tables are made; any fixed number does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +168,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _create(connection: Connection) -> None:
-    connection.execute(QUERIES["lock"], {"key": _CREATE_LOCK})
+    connection.execute(QUERIES["lock"], {"key": LockKey.CREATE_STAGED})
     values = {"schemas": [NEXT]}
     if (NEXT,) not in connection.execute(QUERIES["places"], values).fetchall():
         clone_table.require_rights(connection)
