@@ -21,6 +21,7 @@ from shelfsight.scan.matching import Filters, Means, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import FEW, shape, statement, values
 from shelfsight.testing import direction
 
@@ -199,6 +200,20 @@ def test_the_graph_is_asked_for_enough_and_nobody_else_is(
     assert indexed.run(search) == [(looked_at, "strict_order")]
     PostgresProductSearch(indexed).candidates(by_image(), ALL, limit)
     assert indexed.ask((asked, {})) == [("40", "off")]
+
+
+def test_the_columns_of_a_search_have_the_names_of_its_rows_fields(database: Database) -> None:
+    """A row is made of a tuple, so the order of the columns matters."""
+    vector = direction(b"query", 1024)
+    search_query = SearchQuery(column="text", vector=vector, text=vector, words="SKU-1")
+    chosen = FilterSql(ALL, lambda _table: {"Id": "uuid"})
+    form = shape(search_query, chosen, 5, by_index=False, find_words=True)
+
+    def names(connection: Connection) -> list[str]:
+        cursor = connection.execute(statement(form, chosen), values(search_query, chosen, 5))
+        return [column.name for column in cursor.description or ()]
+
+    assert database.run(names) == list(SearchRow._fields)
 
 
 def test_an_index_of_the_shops_own_does_not_cut_the_answer_short(database: Database) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from threading import Event, Lock, Thread
 
+from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from shelfsight.backfill.leases import Checkpoint, Claim, Counts, Lease, QueueClaim
@@ -104,19 +105,9 @@ class LeaseKeeper:
         }
 
         def work(connection: Connection) -> Lease | None:
-            row = connection.execute(QUERIES["claim"], values).fetchone()
-            if row is None:
-                return None
-            number, fence, stored, ids, left, products, failures = row
-            return Lease(
-                run=self._run,
-                number=number,
-                fence=fence,
-                ranges=tuple(KeyRange(after=after, last=last) for after, last in left),
-                ids=None if ids is None else tuple(ids),
-                stored=stored,
-                counts=Counts(products=Counter(products), failures=Counter(failures)),
-            )
+            cursor = connection.cursor(row_factory=dict_row)
+            row = cursor.execute(QUERIES["claim"], values).fetchone()
+            return None if row is None else _lease(self._run, row)
 
         with self._lock:
             return None if self._is_over() else self._claiming.run(work)
@@ -139,6 +130,18 @@ class LeaseKeeper:
                 pause = HEARTBEAT.total_seconds()
             except DatabaseError:  # whoever stores the pages waits for the database, and says so
                 pause = LOOK_AGAIN
+
+
+def _lease(run: int, row: DictRow) -> Lease:
+    return Lease(
+        run=run,
+        number=row["number"],
+        fence=row["fence"],
+        ranges=tuple(KeyRange(after=after, last=last) for after, last in row["left"]),
+        ids=None if row["ids"] is None else tuple(row["ids"]),
+        stored=row["stored"],
+        counts=Counts(products=Counter(row["products"]), failures=Counter(row["failures"])),
+    )
 
 
 def is_left(database: Database, run: int) -> bool:

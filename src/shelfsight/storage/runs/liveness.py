@@ -2,7 +2,9 @@
 
 from collections import Counter
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from psycopg.rows import class_row
 
 from shelfsight.postgres.connection import Connection
 from shelfsight.storage.runs.queries import QUERIES
@@ -23,6 +25,15 @@ _LOOKS = 20
 Held = Literal["yes", "perhaps", "no"]
 
 
+class LeasedRange(NamedTuple):
+    """A range that a worker holds, as `held` reads it."""
+
+    worker: str | None
+    number: int
+    version: str
+    is_in_time: bool
+
+
 class LeaseMonitor:
     """What one worker sees of the ranges that are held of a run.
 
@@ -38,12 +49,13 @@ class LeaseMonitor:
     def check(self, connection: Connection) -> Held:
         """Whether somebody holds a range; what ended processes of this machine held is let go."""
         values = {"run": self._run, "lease": LEASE}
-        rows = connection.execute(QUERIES["held"], values).fetchall()
-        gone = [worker for worker in {row[0] for row in rows} if worker and is_gone(worker)]
+        cursor = connection.cursor(row_factory=class_row(LeasedRange))
+        rows = cursor.execute(QUERIES["held"], values).fetchall()
+        gone = [worker for worker in {row.worker for row in rows} if worker and is_gone(worker)]
         if gone:
             connection.execute(QUERIES["release_gone"], {"run": self._run, "workers": gone})
-        living = [row for row in rows if row[0] not in gone]
-        over = [(number, version) for _, number, version, is_in_time in living if not is_in_time]
+        living = [row for row in rows if row.worker not in gone]
+        over = [(row.number, row.version) for row in living if not row.is_in_time]
         self._looks = Counter({seen: self._looks[seen] + 1 for seen in over})
         if len(over) < len(living):
             return "yes"

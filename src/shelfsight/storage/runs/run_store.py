@@ -8,6 +8,7 @@ from time import sleep
 from typing import Any
 
 from psycopg import sql
+from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from shelfsight.backfill.runs import Job, Partitioning, Run
@@ -93,7 +94,8 @@ class PostgresLedger:
 
         def work(connection: Connection) -> list[Run]:
             values = {"limit": limit, "only": only, "lease": LEASE}
-            return [_run(row) for row in connection.execute(QUERIES["runs"], values)]
+            cursor = connection.cursor(row_factory=dict_row)
+            return [_run(row) for row in cursor.execute(QUERIES["runs"], values)]
 
         return self._database.run(work, read_only=True)
 
@@ -171,17 +173,16 @@ def _versions(models: ModelPair) -> dict[str, str]:
     return {"image": models.image, "text": models.text}
 
 
-def _run(row: tuple[Any, ...]) -> Run:
-    id_, asked, models, due, outcome, began, ended, workers, counts, failures = row
+def _run(row: DictRow) -> Run:
     return Run(
-        id=id_,
-        job=Job.from_json(asked),
-        models=ModelPair(**models),
-        due=due,
-        workers=workers,
-        outcome=outcome or ("running" if workers else "stopped"),
-        counts={name: int(n) for name, n in counts.items()},
-        failures={name: int(n) for name, n in failures.items()},
-        began=began,
-        ended=ended,
+        id=row["id"],
+        job=Job.from_json(row["asked"]),
+        models=ModelPair(**row["models"]),
+        due=row["due"],
+        workers=row["workers"],
+        outcome=row["outcome"] or ("running" if row["workers"] else "stopped"),
+        counts={name: int(count) for name, count in row["counts"].items()},
+        failures={name: int(count) for name, count in row["failures"].items()},
+        began=row["began"],
+        ended=row["ended"],
     )

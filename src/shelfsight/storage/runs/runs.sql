@@ -6,8 +6,8 @@ SELECT pg_advisory_xact_lock(%(key)s),
 
 -- name: open
 -- The open runs of this job, newest first, and whether it was just cut and is about to be leased.
-SELECT r."Id", r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
-    SELECT FROM "BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0)
+SELECT r."Id" AS id, r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
+    SELECT FROM "BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0) AS is_fresh
 FROM "BackfillRuns" AS r
 WHERE r."ClosedAt" IS NULL AND r."Asked" = %(asked)s AND r."ModelVersions" = %(models)s
 ORDER BY r."Id" DESC
@@ -42,9 +42,9 @@ SET "Worker" = %(worker)s, "Fence" = 1 + floor(2147483647 * random())::integer,
     "ExpiresAt" = now() + %(lease)s::interval
 FROM free
 WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
-RETURNING l."Number", l."Fence", l."Stored", l."Ids",
-  coalesce(l."Left", jsonb_build_array(jsonb_build_array(l."After"::text, l."Last"::text))),
-  l."Counts", l."Failures"
+RETURNING l."Number" AS number, l."Fence" AS fence, l."Stored" AS stored, l."Ids" AS ids,
+  coalesce(l."Left", jsonb_build_array(jsonb_build_array(l."After"::text, l."Last"::text))) AS left,
+  l."Counts" AS products, l."Failures" AS failures
 
 -- name: is_left
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL)
@@ -87,8 +87,8 @@ FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
 -- name: held
 -- What is held, by whom, and whether it is in time: an end that is over, or lies much further off than a
 -- lease, may have been written by another clock. Whoever writes to a row gives it another xmin.
-SELECT "Worker", "Number", xmin::text,
-  "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval
+SELECT "Worker" AS worker, "Number" AS number, xmin::text AS version,
+  "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval AS is_in_time
 FROM "BackfillLeases"
 WHERE "RunId" = %(run)s AND "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL
 
@@ -123,11 +123,11 @@ SET "ClosedAt" = now(), "Outcome" = %(outcome)s,
 WHERE "Id" = %(run)s AND "ClosedAt" IS NULL
 
 -- name: runs
-SELECT r."Id", r."Asked", r."ModelVersions", r."Due", r."Outcome", r."CreatedAt",
-  coalesce(r."ClosedAt", r."CreatedAt"),
-  CASE WHEN r."ClosedAt" IS NULL THEN l.workers ELSE 0 END,
-  CASE WHEN r."ClosedAt" IS NULL THEN l.counts ELSE r."Counts" END,
-  CASE WHEN r."ClosedAt" IS NULL THEN l.failures ELSE r."Failures" END
+SELECT r."Id" AS id, r."Asked" AS asked, r."ModelVersions" AS models, r."Due" AS due,
+  r."Outcome" AS outcome, r."CreatedAt" AS began, coalesce(r."ClosedAt", r."CreatedAt") AS ended,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.workers ELSE 0 END AS workers,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.counts ELSE r."Counts" END AS counts,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.failures ELSE r."Failures" END AS failures
 FROM "BackfillRuns" AS r, LATERAL (
   SELECT
     (SELECT count(DISTINCT "Worker") FROM "BackfillLeases"

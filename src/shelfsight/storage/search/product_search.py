@@ -15,6 +15,7 @@ from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
+from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
     FEW,
     QUERIES,
@@ -72,9 +73,8 @@ class PostgresProductSearch:
             ModelMismatchError: others were switched to since `require`.
         """
         rows = self._nearest(search_query, filters, limit)
-        if not rows or self._table in (None, rows[0][-1]):
-            found = (Candidate(*row[1:-1]) for row in rows)
-            return list({one.id: one for one in found}.values())
+        if not rows or self._table in (None, rows[0].table_oid):
+            return list({row.id: row.candidate() for row in rows}.values())
         self._cache.clear()  # all of it was learnt of another table
         self.require(self._models)
         return self.candidates(search_query, filters, limit)
@@ -114,7 +114,8 @@ class PostgresProductSearch:
         rows = self._cache.get(("scans", owner), partial(self._run, "scans_mean", values))
         if not rows:
             return Means(catalogue=catalogue)
-        return Means(catalogue=catalogue, scans=_array(rows[0][0]), count=rows[0][1])
+        ((scans, count),) = rows
+        return Means(catalogue=catalogue, scans=_array(scans), count=count)
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Let the vector of a scan's photo count in the mean of the scans."""
@@ -132,29 +133,30 @@ class PostgresProductSearch:
 
         self._cache.put(("scans", owner), self._database.run(work))
 
-    def _nearest(self, search_query: SearchQuery, filters: Filters, limit: int) -> Rows:
+    def _nearest(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
         """The rows of `search`; an index that gives too few of the nearest is not believed."""
         chosen = FilterSql(filters, self._columns)
         indexes = self._cache.get("indexes", self._indexes)
         asked = values(search_query, chosen, limit)
 
-        def compared(*, by_index: bool) -> Rows:
+        def compared(*, by_index: bool) -> list[SearchRow]:
             find_words = indexes.find_words
             form = shape(search_query, chosen, limit, by_index=by_index, find_words=find_words)
             query = self._cache.get(form, partial(statement, form, chosen)), asked
-            return self._ask(query, prepare=form.has_one_plan)
+            return [SearchRow._make(row) for row in self._ask(query, prepare=form.has_one_plan)]
 
         if indexes.has(f"{search_query.column}_hnsw") and not self._are_few(
             indexes, filters, chosen
         ):
             rows = compared(by_index=True)
-            if sum(is_near for is_near, *_ in rows) == limit:
+            if sum(row.is_near for row in rows) == limit:
                 return rows
         return compared(by_index=False)
 
     def _indexes(self) -> Indexes:
-        rows = self._ask((QUERIES["indexes"], {}))
-        return Indexes(*rows[0]) if rows else Indexes(0, ())
+        for rows, names in self._ask((QUERIES["indexes"], {})):
+            return Indexes(rows=rows, names=names)
+        return Indexes(rows=0, names=())
 
     def _are_few(self, indexes: Indexes, filters: Filters, chosen: FilterSql) -> bool:
         if chosen.is_all or indexes.are_few:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from shelfsight.errors import ModelError, ModelMismatchError, SchemaError
 from shelfsight.postgres.advisory_locks import LockKey
@@ -50,8 +51,8 @@ def made(database: Database) -> tuple[Made, ...]:
 
     def work(connection: Connection) -> tuple[Made, ...]:
         columns.check(connection)
-        rows = connection.execute(QUERIES["made"])
-        return tuple(Made(kind=kind, model=model, count=n) for kind, model, n in rows)
+        cursor = connection.cursor(row_factory=class_row(Made))
+        return tuple(cursor.execute(QUERIES["made"]))
 
     return database.run(work, read_only=True)
 
