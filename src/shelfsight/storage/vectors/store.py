@@ -14,7 +14,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, copy_rows
 from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, EmbeddedProduct, ModelPair, Stage, Vector
 from shelfsight.storage import schema
-from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, counted
+from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes
 from shelfsight.storage.vectors.copy import bulk_copy, types_of
 from shelfsight.storage.vectors.failure_log import record_failures
 from shelfsight.storage.vectors.image_files import as_json, keep_files
@@ -107,7 +107,7 @@ class PostgresVectorStore:
         except psycopg.errors.CardinalityViolation as error:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
         if checkpoint is not None:
-            checkpoint.lease.note(checkpoint, counted(stored))
+            checkpoint.lease.note(checkpoint, count_outcomes(stored))
         return stored
 
     def recombine(self) -> int:
