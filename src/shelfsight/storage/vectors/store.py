@@ -15,7 +15,7 @@ from shelfsight.postgres.connection import Connection, Database, columns, fetch_
 from shelfsight.postgres.need import is_current
 from shelfsight.records import EmbeddedProduct, ModelPair
 from shelfsight.storage import schema
-from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, counted
+from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes
 from shelfsight.storage.vectors.copy import bulk_copy, copy_types
 from shelfsight.storage.vectors.failure_log import record_failures
 from shelfsight.storage.vectors.image_files import update_files
@@ -110,7 +110,7 @@ class PostgresVectorStore:
         except psycopg.errors.CardinalityViolation as error:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
         if checkpoint is not None:
-            checkpoint.lease.note(checkpoint, counted(stored))
+            checkpoint.lease.note(checkpoint, count_outcomes(stored))
         return stored
 
     def recombine(self) -> int:

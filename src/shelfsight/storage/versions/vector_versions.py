@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Literal
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from shelfsight.errors import ModelError, ModelMismatchError, SchemaError
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import ModelPair
 from shelfsight.storage import schema as columns
@@ -18,9 +20,6 @@ from shelfsight.storage.versions import clone_table, lock_retry
 from shelfsight.storage.versions.queries import QUERIES
 
 NEXT, PREVIOUS = columns.NEXT, columns.PREVIOUS
-
-_CREATE_LOCK = 0x5E1F5166
-"""Key of the advisory lock under which tables are made; any fixed number does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +50,8 @@ def made(database: Database) -> tuple[Made, ...]:
 
     def work(connection: Connection) -> tuple[Made, ...]:
         columns.check(connection)
-        rows = connection.execute(QUERIES["made"])
-        return tuple(Made(kind=kind, model=model, count=n) for kind, model, n in rows)
+        cursor = connection.cursor(row_factory=class_row(Made))
+        return tuple(cursor.execute(QUERIES["made"]))
 
     return database.run(work, read_only=True)
 
@@ -169,7 +168,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _create(connection: Connection) -> None:
-    connection.execute(QUERIES["lock"], {"key": _CREATE_LOCK})
+    connection.execute(QUERIES["lock"], {"key": LockKey.CREATE_STAGED})
     values = {"schemas": [NEXT]}
     if (NEXT,) not in connection.execute(QUERIES["places"], values).fetchall():
         clone_table.require_rights(connection)
