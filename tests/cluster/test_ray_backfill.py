@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
+from shelfsight import __version__
 from tests.cluster.nodes import QUIET, cluster, raylet_of
 from tests.end_to_end.command import PATIENCE, Command, failed_plainly
 from tests.end_to_end.conftest import command, home_of_its_own
@@ -165,6 +166,37 @@ def test_what_ends_a_worker_ends_the_run_with_its_line(shop: Command, address: s
     folder = {"MODELS": "siglip-qwen3", "MODEL_DIR": "/nowhere"}
     done = shop("backfill", "--engine=ray", f"--address={address}", **folder)
     assert "/nowhere" in failed_plainly(done, 1)
+
+
+OTHER_VERSION = """
+from importlib import metadata
+version = metadata.version
+metadata.version = lambda name: "7.3.1" if name == "shelfsight" else version(name)
+"""
+NOT_INSTALLED = """
+import sys
+sys.modules["shelfsight"] = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("at_start_of_a_worker", "told"),
+    [
+        (OTHER_VERSION, "a Ray worker has shelfsight 7.3.1"),
+        (NOT_INSTALLED, f"a Ray worker cannot start shelfsight {__version__}"),
+    ],
+    ids=["another version", "not installed"],
+)
+def test_a_worker_that_does_not_fit_is_refused_before_the_run_begins(
+    shop: Command, url: str, tmp_path: Path, at_start_of_a_worker: str, told: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(at_start_of_a_worker)
+    with cluster(shop.folder, nodes=1, PYTHONPATH=str(tmp_path)) as address:
+        done = shop("backfill", "--all", "--engine=ray", f"--address={address}")
+    line = failed_plainly(done, 1)
+    assert told in line
+    assert "install the same version on every machine" in line
+    assert run(url, 'SELECT count(*) FROM "BackfillRuns"') == [(0,)]
 
 
 def test_what_the_cluster_lacks_is_said(shop: Command, address: str) -> None:

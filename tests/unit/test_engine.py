@@ -6,7 +6,7 @@ import pytest
 
 from shelfsight import wiring
 from shelfsight.backfill.progress import choose
-from shelfsight.engines.cluster_options import Cluster
+from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.errors import EngineError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
@@ -19,7 +19,7 @@ def test_without_ray_it_is_said_how_to_have_it(monkeypatch: pytest.MonkeyPatch) 
         Settings(),
         Database("postgresql://nobody@localhost/none"),
         choose(as_json=True, verbose=False),
-        cluster=Cluster(),
+        cluster=ClusterOptions(),
     )
     with (
         pytest.raises(EngineError, match=r"ray is not installed: pip install 'shelfsight\[ray\]'"),
