@@ -11,6 +11,7 @@ from shelfsight.errors import ShelfsightError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Transactions
 from shelfsight.records import Failure
+from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
 FRESH = 5.0
@@ -41,21 +42,15 @@ class HealthCheck:
         self._models = embedder.models
         self._workers = ThreadPool(2, "health")
         self._since = monotonic()
-        self._looking = asyncio.Lock()
-        self._asked = -FRESH
-        self._problems: list[str] = []
+        self._problems: SingleFlightCache[None, list[str]] = SingleFlightCache(FRESH)
 
     async def check(self) -> ServiceHealth:
         """What is well and what is not, as of a few seconds ago."""
-        async with self._looking:
-            if monotonic() - self._asked >= FRESH:
-                found = await asyncio.gather(*map(self._problem, self._checks))
-                self._problems = [problem for problem in found if problem]
-                self._asked = monotonic()
+        problems = await self._problems.get(None, self._find_problems)
         return ServiceHealth(
-            status="unhealthy" if self._problems else "healthy",
+            status="unhealthy" if problems else "healthy",
             models={"image": self._models.image, "text": self._models.text},
-            problems=self._problems,
+            problems=problems,
             uptime=round(monotonic() - self._since, 3),
             version=__version__,
         )
@@ -63,6 +58,10 @@ class HealthCheck:
     def close(self) -> None:
         """Ask nothing more."""
         self._workers.close()
+
+    async def _find_problems(self) -> list[str]:
+        found = await asyncio.gather(*map(self._problem, self._checks))
+        return [problem for problem in found if problem]
 
     async def _problem(self, name: str) -> str:
         try:

@@ -1,8 +1,9 @@
 """The scans answered lately, so that feedback is about what was really shown."""
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Sequence
+
+from cachetools import FIFOCache
 
 from shelfsight.records import Modality, ModelPair
 from shelfsight.scan.matching import Match
@@ -18,8 +19,7 @@ class RecentScans:
     """The last scans of this server; a restart forgets them. To be used from one thread."""
 
     def __init__(self, size: int = RECENT) -> None:
-        self._size = size
-        self._scans: OrderedDict[str, ShownScan] = OrderedDict()
+        self._scans: FIFOCache[str, ShownScan] = FIFOCache(size)
 
     def add(
         self, owner: str | None, kind: Modality, models: ModelPair, matches: Sequence[Match]
@@ -29,8 +29,6 @@ class RecentScans:
         self._scans[id_] = ShownScan(
             id=id_, owner=owner, query_kind=kind, models=models, matches=tuple(matches)
         )
-        if len(self._scans) > self._size:
-            self._scans.popitem(last=False)
         return id_
 
     def get(self, id_: str, caller: Caller) -> ShownScan:

@@ -29,9 +29,9 @@ from shelfsight.serving.scan_api.page.answers import (
     state_answer,
     vectors_of,
 )
-from shelfsight.serving.scan_api.page.ttl_cache import TtlCache
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.requests import without_nul
+from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.storage.search.feedback import ShownScan
 from shelfsight.storage.search.sample import CatalogueSample, Sampled
 
@@ -92,13 +92,13 @@ class CatalogueView:
         self._catalog = PostgresCatalog(
             service.database, images_per_product=service.config.images_per_product
         )
-        self._states: TtlCache[StateAnswer] = TtlCache(service.workers, STATE_SECONDS)
-        self._maps: TtlCache[_Map] = TtlCache(service.workers, MAP_SECONDS)
+        self._states: SingleFlightCache[str | None, StateAnswer] = SingleFlightCache(STATE_SECONDS)
+        self._maps: SingleFlightCache[str | None, _Map] = SingleFlightCache(MAP_SECONDS)
 
     async def state(self, request: Request) -> Response:
         """Count products, those with vectors, those that are due, and what failed."""
         caller = await self._service.authenticator.of(request)
-        read = partial(self._read_state, caller.owner)
+        read = partial(self._service.workers.run, partial(self._read_state, caller.owner))
         return json_answer(await self._states.get(caller.owner, read))
 
     async def map(self, request: Request) -> Response:
@@ -123,7 +123,8 @@ class CatalogueView:
         return Response(jpeg, headers=headers, media_type="image/jpeg")
 
     async def _map(self, owner: str | None) -> _Map:
-        drawn = await self._maps.get(owner, partial(self._draw, owner))
+        draw = partial(self._service.workers.run, partial(self._draw, owner))
+        drawn = await self._maps.get(owner, draw)
         if not drawn.answer.products:
             self._maps.forget(owner)
         return drawn
