@@ -17,7 +17,7 @@ from psycopg import sql
 from shelfsight.errors import ServerError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
-from shelfsight.serving.limits import Limits
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase
 from shelfsight.testing import HashEmbedder
 from tests.integration.scan_server import (
@@ -83,7 +83,7 @@ def shop(server: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="module")
 def site(shop: Database, pictures: str) -> Iterator[str]:
-    limits = Limits(body_bytes=2_000_000)
+    limits = ServerLimits(body_bytes=2_000_000)
     with scan_server(shop, config={"limits": limits}, allow_private_images=pictures) as url:
         yield url
 

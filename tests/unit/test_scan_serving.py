@@ -14,16 +14,16 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure, ModelPair, Stage
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 from shelfsight.serving.scan_api.auth import Caller
-from shelfsight.serving.scan_api.photo_input import from_base64
+from shelfsight.serving.scan_api.photo_input import decode_base64
 from shelfsight.serving.scan_api.problems import (
     ForbiddenError,
-    LimitedError,
     NotFoundError,
+    RateLimitedError,
     picture_problem,
 )
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.recent_scans import RecentScans
-from shelfsight.serving.scan_api.responses import best_of, match_answers, merged
+from shelfsight.serving.scan_api.responses import combine_results, match_responses, merge_matches
 from shelfsight.serving.scan_api.thread_pool import ThreadPool
 from shelfsight.settings import load
 
@@ -41,30 +41,35 @@ def found(*matches: Match, action: Action = "show_multiple_candidates") -> ScanR
 
 def test_the_best_over_all_photos_has_each_product_once_by_its_best_score() -> None:
     results = [found(match("a", 0.5), match("b", 0.4)), found(match("b", 0.9))]
-    assert [(m.product.id, m.score) for m in merged(results, "variant")] == [("b", 0.9), ("a", 0.5)]
-    assert [m.product.id for m in best_of(results, 1, "variant").matches] == ["b"]
+    assert [(m.product.id, m.score) for m in merge_matches(results, "variant")] == [
+        ("b", 0.9),
+        ("a", 0.5),
+    ]
+    assert [m.product.id for m in combine_results(results, 1, "variant").matches] == ["b"]
 
 
 def test_variants_of_one_product_count_as_one_where_products_are_asked_for() -> None:
     results = [found(match("a", 0.5, "p")), found(match("b", 0.9, "p"), match("c", 0.1))]
-    assert [m.product.id for m in merged(results, "product")] == ["b", "c"]
-    assert [m.product.id for m in merged(results, "variant")] == ["b", "a", "c"]
+    assert [m.product.id for m in merge_matches(results, "product")] == ["b", "c"]
+    assert [m.product.id for m in merge_matches(results, "variant")] == ["b", "a", "c"]
 
 
 def test_one_match_is_recommended_only_where_all_photos_mean_that_one() -> None:
     single = partial(found, action="show_single_match")
-    agreed = best_of([single(match("a", 0.9)), single(match("a", 0.8)), found()], 5, "variant")
+    agreed = combine_results(
+        [single(match("a", 0.9)), single(match("a", 0.8)), found()], 5, "variant"
+    )
     assert agreed.action == "show_single_match"
-    divided = best_of([single(match("a", 0.9)), single(match("b", 0.8))], 5, "variant")
+    divided = combine_results([single(match("a", 0.9)), single(match("b", 0.8))], 5, "variant")
     assert divided.action == "show_multiple_candidates"
-    unsure = best_of([single(match("a", 0.9)), found(match("a", 0.8))], 5, "variant")
+    unsure = combine_results([single(match("a", 0.9)), found(match("a", 0.8))], 5, "variant")
     assert unsure.action == "show_multiple_candidates"
-    assert best_of([found(), found()], 5, "variant").action == "fallback_to_manual"
-    assert best_of([], 5, "variant").action == "fallback_to_manual"
+    assert combine_results([found(), found()], 5, "variant").action == "fallback_to_manual"
+    assert combine_results([], 5, "variant").action == "fallback_to_manual"
 
 
 def test_a_similarity_that_was_not_compared_is_null() -> None:
-    (answer,) = match_answers([match("a", 0.123456)])
+    (answer,) = match_responses([match("a", 0.123456)])
     told = answer.model_dump(by_alias=True)
     assert (told["imageSimilarity"], told["textSimilarity"], told["score"]) == (None, None, 0.1235)
     assert told["ProductVariantId"] == "a"
@@ -73,14 +78,14 @@ def test_a_similarity_that_was_not_compared_is_null() -> None:
 @given(st.binary(min_size=1, max_size=200))
 def test_base64_and_data_uris_give_the_bytes_back(data: bytes) -> None:
     sent = base64.b64encode(data).decode()
-    assert from_base64(sent) == data
-    assert from_base64(f"data:image/png;base64,{sent}") == data
+    assert decode_base64(sent) == data
+    assert decode_base64(f"data:image/png;base64,{sent}") == data
 
 
 @pytest.mark.parametrize("sent", ["é", "AAA", "AA AA", "AAAA\nAAAA", "data:image/png,AAA", "===="])
 def test_what_is_not_strict_base64_is_refused(sent: str) -> None:
     with pytest.raises(UnusablePictureError) as refused:
-        from_base64(sent)
+        decode_base64(sent)
     assert picture_problem(refused.value.failure).status == 422
 
 
@@ -112,29 +117,29 @@ def test_what_a_private_name_resolves_to_is_not_told() -> None:
 def test_limits_are_each_callers_own() -> None:
     rate_limiter = RateLimiter(2, 100)
     for caller in ("a", "b"):
-        rate_limiter.request(caller)
-        rate_limiter.request(caller)
-        with pytest.raises(LimitedError) as refused:
-            rate_limiter.request(caller)
+        rate_limiter.count_request(caller)
+        rate_limiter.count_request(caller)
+        with pytest.raises(RateLimitedError) as refused:
+            rate_limiter.count_request(caller)
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
 
 
 def test_a_refused_body_does_not_count_and_a_huge_one_takes_all() -> None:
     rate_limiter = RateLimiter(0, 100)
-    rate_limiter.body("a", 60)
-    with pytest.raises(LimitedError):
-        rate_limiter.body("a", 50)
-    rate_limiter.body("a", 40)
-    rate_limiter.body("b", 1_000_000)
-    with pytest.raises(LimitedError):
-        rate_limiter.body("b", 1)
+    rate_limiter.count_body("a", 60)
+    with pytest.raises(RateLimitedError):
+        rate_limiter.count_body("a", 50)
+    rate_limiter.count_body("a", 40)
+    rate_limiter.count_body("b", 1_000_000)
+    with pytest.raises(RateLimitedError):
+        rate_limiter.count_body("b", 1)
 
 
 def test_zero_is_no_limit() -> None:
     rate_limiter = RateLimiter(0, 0)
     for _ in range(1000):
-        rate_limiter.request("a")
-        rate_limiter.body("a", 10**9)
+        rate_limiter.count_request("a")
+        rate_limiter.count_body("a", 10**9)
 
 
 def test_an_owner_sees_their_own_products_and_an_admin_those_asked_for() -> None:

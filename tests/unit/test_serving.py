@@ -11,9 +11,9 @@ from shelfsight.embedding.model_specs import QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.embedding.remote.remote_embedder import sendable
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, TextRequest
 from shelfsight.errors import SettingsError
-from shelfsight.serving.access import Key, check_host
-from shelfsight.serving.embedding_api.model_batchers import dimensions_allowed, instructed
-from shelfsight.serving.embedding_api.pictures import prepare
+from shelfsight.serving.access import ServerKey, check_host
+from shelfsight.serving.embedding_api.model_batchers import allowed_dimensions, instruction_prefix
+from shelfsight.serving.embedding_api.picture_input import read_picture
 from shelfsight.serving.limits import CapacityLimit, FullError
 from shelfsight.serving.refusals import BusyError, RequestRefusedError
 from shelfsight.serving.request_body import parse
@@ -70,8 +70,8 @@ def test_what_is_not_json_of_the_shape_is_refused_in_words(body: bytes, status: 
     ],
 )
 def test_only_the_key_opens(sent: str, opens: bool) -> None:
-    key = Key("secret")
-    assert key.opens(sent) is opens
+    key = ServerKey("secret")
+    assert key.matches(sent) is opens
     assert "secret" not in repr(vars(key))
 
 
@@ -95,7 +95,9 @@ def test_the_server_sees_the_very_pixels_that_our_client_sends(
 ) -> None:
     side = SIGLIP.picture.side
     pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
-    assert np.array_equal(prepare(sendable(pixels, compressed=compressed), SIGLIP.picture), pixels)
+    assert np.array_equal(
+        read_picture(sendable(pixels, compressed=compressed), SIGLIP.picture), pixels
+    )
 
 
 def test_a_room_lets_in_what_fits_and_one_giant_alone() -> None:
@@ -114,17 +116,17 @@ def test_when_to_come_again_is_in_whole_seconds(ahead: float, told: int) -> None
 
 
 def test_the_usual_instruction_reads_as_the_model_does_in_process() -> None:
-    assert instructed(QWEN3, QUERY_INSTRUCTION) + "mugs" == QWEN3.query.format(text="mugs")
+    assert instruction_prefix(QWEN3, QUERY_INSTRUCTION) + "mugs" == QWEN3.query.format(text="mugs")
 
 
 def test_another_instruction_takes_its_place() -> None:
-    assert instructed(QWEN3, "Find {text}") == "Instruct: Find {text}\nQuery:"
-    assert instructed(QWEN3, None) == instructed(WORDLLAMA, "Find it") == ""
+    assert instruction_prefix(QWEN3, "Find {text}") == "Instruct: Find {text}\nQuery:"
+    assert instruction_prefix(QWEN3, None) == instruction_prefix(WORDLLAMA, "Find it") == ""
 
 
 def test_only_models_trained_for_it_are_cut_short() -> None:
-    assert list(dimensions_allowed(SIGLIP)) == [768]
-    assert 32 in dimensions_allowed(QWEN3)
-    assert 31 not in dimensions_allowed(QWEN3)
-    assert 1024 in dimensions_allowed(WORDLLAMA)
-    assert 1025 not in dimensions_allowed(WORDLLAMA)
+    assert list(allowed_dimensions(SIGLIP)) == [768]
+    assert 32 in allowed_dimensions(QWEN3)
+    assert 31 not in allowed_dimensions(QWEN3)
+    assert 1024 in allowed_dimensions(WORDLLAMA)
+    assert 1025 not in allowed_dimensions(WORDLLAMA)

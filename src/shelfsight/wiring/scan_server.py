@@ -15,7 +15,7 @@ from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.scanning import photo_reader, scanner
 
 if TYPE_CHECKING:
-    from shelfsight.serving.scan_api.context import ScanService
+    from shelfsight.serving.scan_api.context import ScanContext
     from shelfsight.storage.api_keys import ApiKeys
 
 SCANS_AT_ONCE = 8
@@ -71,10 +71,10 @@ def api_keys(database: Transactions) -> "ApiKeys":
 @contextmanager
 def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
-) -> "Iterator[ScanService]":
+) -> "Iterator[ScanContext]":
     """What the endpoints share; it uses connections of its own to the same database."""
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
-    from shelfsight.serving.scan_api.context import ScanConfig, ScanService
+    from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
     from shelfsight.serving.scan_api.thread_pool import ThreadPool
@@ -87,19 +87,20 @@ def open_service(
     with (
         closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
         closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
-        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as workers,
+        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
     ):
-        yield ScanService(
-            scanner=scanner(settings, TimedDatabase(pool, learner, metrics), timed, learning.start),
+        timed_database = TimedDatabase(pool, learner, metrics)
+        yield ScanContext(
+            scanner=scanner(settings, timed_database, timed, learning.submit),
             embedder=embedder,
             read_photo=photo_reader(settings, embedder),
             database=pool,
             feedback=FeedbackStore(pool),
             authenticator=Authenticator(api_keys(pool), asking, rate_limiter, rule),
             rate_limiter=rate_limiter,
-            workers=workers,
+            threads=threads,
             metrics=metrics,
             config=ScanConfig(
                 image_root=settings.image_root,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage
 from shelfsight.serving.embedding_api.dynamic_batching import (
+    BatcherConfig,
     DynamicBatcher,
     Result,
-    Work,
     WorkerDownError,
 )
 
@@ -45,13 +45,13 @@ class Model:
 def batcher(
     model: Model, *, window: int = 8, stuck: float = 60, plan=None
 ) -> Iterator[DynamicBatcher[int]]:
-    work = Work(
+    config = BatcherConfig(
         stage=Stage.IMAGE,
         window=window,
         plan=plan or (lambda items: [range(len(items))]),
         run=model.run,
     )
-    opened = DynamicBatcher(work, stuck_seconds=stuck)
+    opened = DynamicBatcher(config, stuck_seconds=stuck)
     try:
         yield opened
     finally:
@@ -83,7 +83,7 @@ def test_items_of_many_requests_run_together_while_the_model_is_busy() -> None:
         first = one.submit([0])
         model.entered.wait(10)
         others = [one.submit([n, n + 1]) for n in (1, 3, 5, 7, 9)]
-        assert one.waiting() == 10
+        assert one.queue_length() == 10
         model.open.set()
         assert numbers(first.result(10)) == [0]
         assert [numbers(o.result(10)) for o in others] == [[n, n + 1] for n in (1, 3, 5, 7, 9)]
@@ -191,14 +191,14 @@ def test_closing_finishes_what_is_queued() -> None:
 def test_how_long_the_queue_will_take_follows_the_model() -> None:
     model = Model()
     with batcher(model) as one:
-        assert one.seconds_ahead() == 0
+        assert one.estimated_wait() == 0
         one.submit([1]).result(10)
         model.open.clear()
         model.entered.clear()
         one.submit([2])
         model.entered.wait(10)
         one.submit([3, 4])
-        assert one.seconds_ahead() > 0
+        assert one.estimated_wait() > 0
 
 
 def test_a_model_that_is_lost_ends_its_lane_and_says_why() -> None:
