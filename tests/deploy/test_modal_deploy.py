@@ -136,8 +136,8 @@ def _requirements(name: str) -> list[Requirement]:
 
 def test_this_checkout_is_installed_and_nothing_beside_it(deployed: Deployed) -> None:
     sent = deployed.files()
-    source = CHECKOUT / "src" / "shelfsight" / "serving" / "embedding" / "app.py"
-    remote = "/shelfsight/src/shelfsight/serving/embedding/app.py"
+    source = CHECKOUT / "src" / "shelfsight" / "serving" / "embedding_api" / "app.py"
+    remote = "/shelfsight/src/shelfsight/serving/embedding_api/app.py"
     assert sent[remote] == hashlib.sha256(source.read_bytes()).hexdigest()
     beside = {path for path in sent if not path.startswith("/shelfsight/src/shelfsight/")}
     assert beside == {

@@ -1,18 +1,21 @@
-"""The driver of remote workers: whose version fits, how many to start, and what they did."""
+"""The engines: which versions of workers fit, how many to start, what they did, and no Ray."""
 
+import sys
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
 
-from shelfsight import __version__
+from shelfsight import __version__, wiring
+from shelfsight.backfill.progress import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Run
 from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.engines.compatibility import cannot_start, own_release, require_compatible
 from shelfsight.engines.remote import count_difference
 from shelfsight.errors import EngineError
+from shelfsight.postgres.connection import Database
 from shelfsight.records import (
     NO_CONTENT,
     EmbeddedProduct,
@@ -21,6 +24,7 @@ from shelfsight.records import (
     Product,
     Selection,
 )
+from shelfsight.settings import Settings
 from shelfsight.storage.runs.lease_keeper import counted
 
 FILE = PictureFile(url="http://shop.test/1.png", content_hash="0" * 64)
@@ -114,3 +118,19 @@ def test_there_is_a_worker_a_gpu_or_a_machine_unless_told(
 def test_too_few_gpus_are_an_error_that_says_so() -> None:
     with pytest.raises(EngineError, match="0 GPUs"):
         ClusterOptions(gpus_per_worker=1).worker_count(machines=3, gpus=0)
+
+
+def test_without_ray_it_is_said_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "shelfsight.engines.ray_cluster", raising=False)
+    opened = wiring.open_engine(
+        Settings(),
+        Database("postgresql://nobody@localhost/none"),
+        choose(as_json=True, verbose=False),
+        cluster=ClusterOptions(),
+    )
+    with (
+        pytest.raises(EngineError, match=r"ray is not installed: pip install 'shelfsight\[ray\]'"),
+        opened,
+    ):
+        pass
