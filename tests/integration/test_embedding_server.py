@@ -1,4 +1,4 @@
-"""The embedding server, asked over HTTP."""
+"""The embedding server over HTTP."""
 
 import contextlib
 import http.client
@@ -44,7 +44,7 @@ def url() -> Iterator[str]:
 
 
 class Gated:
-    """A real image model that waits at a gate; it raises for pictures that begin with `bad`."""
+    """A real image model behind a gate; it raises for pictures that begin with `bad`."""
 
     def __init__(self) -> None:
         self.spec, self.batch = lite()[0].spec, lite()[0].batch

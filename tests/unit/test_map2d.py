@@ -1,4 +1,4 @@
-"""The catalogue in two dimensions."""
+"""The projection of vectors onto a map."""
 
 import numpy as np
 from hypothesis import given
@@ -9,14 +9,14 @@ from shelfsight.scan import mean_centering
 from shelfsight.serving.scan_api.page.map2d import Plane, fit
 
 WIDTH = 64
-"""Less than 768, which is no different but slow."""
+"""Vector width: smaller than 768, for speed."""
 
 CENTRED = ModelPair(image="efficientnet-lite0@1", text="any@1")
 PLAIN = ModelPair(image="another@1", text="any@1")
 
 
 def groups(seed: int, each: int = 20) -> np.ndarray:
-    """Unit vectors (3 * each, 64) that lie about three points of their own."""
+    """Unit vectors (3 * each, 64) in three clusters."""
     random = np.random.default_rng(seed)
     middles = np.repeat(random.standard_normal((3, WIDTH)), each, axis=0)
     vectors = middles + 0.3 * random.standard_normal((3 * each, WIDTH))
@@ -28,7 +28,7 @@ def nearest(plane: Plane, vectors: np.ndarray, place: tuple[float, float]) -> in
 
 
 def scores(vectors: np.ndarray, photo: Vector, plane: Plane, models: ModelPair) -> np.ndarray:
-    """What a scan says of these products, which it compares as the models need."""
+    """The image scores of a scan for these products, with the models' kind of comparison."""
     if mean_centering.helps(models):
         vectors = np.array([mean_centering.centred(vector, plane.mean) for vector in vectors])
         photo = mean_centering.centred(photo, plane.mean)
