@@ -1,4 +1,4 @@
-"""What the page is told of the catalogue: only what the holder of the key may see."""
+"""The endpoints under `/catalogue`: callers see only what their key allows."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -25,7 +25,7 @@ ANNS, BOBS = 6, 5
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """IMAGE_ROOT with a large picture, and a secret beside it."""
+    """An IMAGE_ROOT with a large picture, and a secret file next to the folder."""
     top = tmp_path_factory.mktemp("shop")
     (top / "pictures").mkdir()
     Image.new("RGB", (1200, 600), "teal").save(top / "pictures" / "1.png")
@@ -45,7 +45,7 @@ def shop(server: str) -> Iterator[Database]:
 
 
 def pictures() -> dict[str, Pixels]:
-    """Those of Ann's products but the last."""
+    """Pictures for all of Ann's products but the last."""
     return {f"http://shop.test/{n}.png": picture(20 * n) for n in range(1, ANNS)}
 
 

@@ -1,4 +1,4 @@
-"""Who may ask what: keys, owners, limits, browsers; and what feedback may be about."""
+"""Access to the scan server: keys, owners, rate limits, browsers; and which feedback is taken."""
 
 import json
 from collections.abc import Iterator

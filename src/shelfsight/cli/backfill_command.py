@@ -22,7 +22,7 @@ from shelfsight.cli.options import (
     Command,
 )
 from shelfsight.cli.options import selection as selection_of
-from shelfsight.engines.cluster_options import Cluster
+from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.errors import ShelfsightError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
@@ -103,7 +103,7 @@ class RunOptions:
     new: bool = False
     defer_index: bool = False
     staged: bool = False
-    cluster: Cluster | None = None
+    cluster: ClusterOptions | None = None
 
 
 def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> int:
@@ -124,7 +124,7 @@ def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> i
     return report.exit_status
 
 
-def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
+def _cluster(settings: Settings, arguments: dict[str, Any]) -> ClusterOptions | None:
     """Take the cluster's flags out of the command's arguments."""
     engine = arguments.pop("engine")
     given = {name: arguments.pop(name) for name in ("address", "workers", "gpus_per_worker")}
@@ -138,7 +138,7 @@ def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
         raise click.UsageError("a cluster does not reach the embedded Postgres; set DATABASE_URL")
     here = settings.device == "cuda" and settings.embedding_server_url is None
     gpus = given.pop("gpus_per_worker")
-    return Cluster(gpus_per_worker=float(here) if gpus is None else gpus, **given)
+    return ClusterOptions(gpus_per_worker=float(here) if gpus is None else gpus, **given)
 
 
 def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:

@@ -50,12 +50,12 @@ def embedding_app(settings: Settings) -> "FastAPI":
     Raises:
         ModelError: the models cannot be loaded.
     """
-    from shelfsight.serving.access import Key
+    from shelfsight.serving.access import ServerKey
     from shelfsight.serving.embedding_api.app import AppConfig, create
 
     models = open_models(settings)
     key = settings.embedding_server_api_key
     config = AppConfig(
-        key=None if key is None else Key(key.get_secret_value()), device=models.image.device
+        key=None if key is None else ServerKey(key.get_secret_value()), device=models.image.device
     )
     return create(models.image, models.text, config)

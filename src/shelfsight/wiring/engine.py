@@ -11,7 +11,7 @@ from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.engines import local, remote
-from shelfsight.engines.cluster_options import Cluster
+from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.errors import EngineError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
@@ -35,7 +35,7 @@ def open_engine(
     progress: Progress,
     *,
     joins: bool = True,
-    cluster: Cluster | None = None,
+    cluster: ClusterOptions | None = None,
 ) -> Iterator[Engine]:
     """Open this process as engine, with models of its own, or the workers of a cluster if given.
 
@@ -58,11 +58,11 @@ def open_engine(
         raise EngineError(
             f"--engine ray: {error.name} is not installed: pip install 'shelfsight[ray]'"
         ) from None
-    theirs = settings.model_copy(update={"database_url": database.url})
-    theirs_of = partial(worker_pipeline, theirs, database.schema)
-    with ray_cluster.open_fleet(theirs_of, cluster, progress.notify) as fleet:
-        run_context = run_context_of(settings, database, fleet.models(), joins=joins)
-        yield Engine(run_context=run_context, run=partial(remote.run, fleet, run_context))
+    worker_settings = settings.model_copy(update={"database_url": database.url})
+    open_worker_pipeline = partial(worker_pipeline, worker_settings, database.schema)
+    with ray_cluster.open_worker_pool(open_worker_pipeline, cluster, progress.notify) as pool:
+        run_context = run_context_of(settings, database, pool.models(), joins=joins)
+        yield Engine(run_context=run_context, run=partial(remote.run, pool, run_context))
 
 
 @contextmanager

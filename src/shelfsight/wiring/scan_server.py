@@ -15,7 +15,7 @@ from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.scanning import make_scanner, photo_reader
 
 if TYPE_CHECKING:
-    from shelfsight.serving.scan_api.context import ScanService
+    from shelfsight.serving.scan_api.context import ScanContext
 
 SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
@@ -63,10 +63,10 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
 @contextmanager
 def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
-) -> "Iterator[ScanService]":
+) -> "Iterator[ScanContext]":
     """Open what the endpoints share; it uses connections of its own to the same database."""
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
-    from shelfsight.serving.scan_api.context import ScanConfig, ScanService
+    from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
     from shelfsight.serving.scan_api.thread_pool import ThreadPool
@@ -80,21 +80,20 @@ def open_service(
     with (
         closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
         closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
-        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as workers,
+        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
     ):
-        yield ScanService(
-            scanner=make_scanner(
-                settings, TimedDatabase(pool, learner, metrics), timed, learning.start
-            ),
+        timed_database = TimedDatabase(pool, learner, metrics)
+        yield ScanContext(
+            scanner=make_scanner(settings, timed_database, timed, learning.submit),
             embedder=embedder,
             read_photo=photo_reader(settings, embedder),
             database=pool,
             feedback=FeedbackStore(pool),
             authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),
             rate_limiter=rate_limiter,
-            workers=workers,
+            threads=threads,
             metrics=metrics,
             config=ScanConfig(
                 image_root=settings.image_root,

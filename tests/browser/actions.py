@@ -1,4 +1,4 @@
-"""What a shopkeeper does with the page."""
+"""Actions of a user of the page: drop, paste, type, send."""
 
 import base64
 import json
@@ -38,12 +38,12 @@ def cards(page: Page) -> Locator:
 
 
 def wait_for_answer(page: Page) -> None:
-    """The heading takes the focus once there is an answer of any kind."""
+    """Wait for the response to a scan, or an error: the heading then takes the focus."""
     expect(page.locator("#results-title")).to_be_focused()
 
 
 def sent_by(page: Page, file: Path) -> dict[str, object]:
-    """Choose a photo, and give the body that the page sends."""
+    """Select a photo, and return the body of the scan request that the page sends."""
     with page.expect_request("**/quick-scan") as sent:
         page.set_input_files("#file", file)
     body: dict[str, object] = json.loads(sent.value.post_data or "")

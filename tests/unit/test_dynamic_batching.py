@@ -1,4 +1,4 @@
-"""A lane: what many requests get from one model."""
+"""The dynamic batcher: requests share batches, errors stay with their items, workers fail."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage
 from shelfsight.serving.embedding_api.dynamic_batching import (
+    BatcherConfig,
     DynamicBatcher,
     Result,
-    Work,
     WorkerDownError,
 )
 
 
 class Model:
-    """Embeds numbers; `open` lets batches through, a `bad` number makes its batch raise."""
+    """Embeds numbers: batches wait until `open` is set; a `bad` number makes its batch raise."""
 
     def __init__(self, bad: set[int] = frozenset(), error: type[BaseException] = ValueError):
         self.bad = bad
@@ -45,13 +45,13 @@ class Model:
 def batcher(
     model: Model, *, window: int = 8, stuck: float = 60, plan=None
 ) -> Iterator[DynamicBatcher[int]]:
-    work = Work(
+    config = BatcherConfig(
         stage=Stage.IMAGE,
         window=window,
         plan=plan or (lambda items: [range(len(items))]),
         run=model.run,
     )
-    opened = DynamicBatcher(work, stuck_seconds=stuck)
+    opened = DynamicBatcher(config, stuck_seconds=stuck)
     try:
         yield opened
     finally:
@@ -71,19 +71,19 @@ def until(true, seconds: float = 10) -> None:
 
 def test_a_lone_item_is_not_kept_waiting_for_company() -> None:
     model = Model()
-    with batcher(model) as one:
-        assert numbers(one.submit([7]).result(10)) == [7]
+    with batcher(model) as running:
+        assert numbers(running.submit([7]).result(10)) == [7]
     assert model.batches == [[7]]
 
 
 def test_items_of_many_requests_run_together_while_the_model_is_busy() -> None:
     model = Model()
     model.open.clear()
-    with batcher(model) as one:
-        first = one.submit([0])
+    with batcher(model) as running:
+        first = running.submit([0])
         model.entered.wait(10)
-        others = [one.submit([n, n + 1]) for n in (1, 3, 5, 7, 9)]
-        assert one.waiting() == 10
+        others = [running.submit([n, n + 1]) for n in (1, 3, 5, 7, 9)]
+        assert running.queue_length() == 10
         model.open.set()
         assert numbers(first.result(10)) == [0]
         assert [numbers(o.result(10)) for o in others] == [[n, n + 1] for n in (1, 3, 5, 7, 9)]
@@ -96,8 +96,8 @@ def test_items_are_batched_as_planned_and_come_back_in_their_order() -> None:
         return [places[start : start + 2] for start in range(0, len(places), 2)]
 
     model = Model()
-    with batcher(model, plan=by_size) as one:
-        assert numbers(one.submit([5, 1, 4, 2, 3]).result(10)) == [5, 1, 4, 2, 3]
+    with batcher(model, plan=by_size) as running:
+        assert numbers(running.submit([5, 1, 4, 2, 3]).result(10)) == [5, 1, 4, 2, 3]
     assert model.batches == [[1, 2], [3, 4], [5]]
 
 
@@ -105,19 +105,19 @@ def test_items_are_batched_as_planned_and_come_back_in_their_order() -> None:
 def test_guilty_items_fail_alone_and_the_innocent_get_their_vectors(
     bad: set[int], window: int
 ) -> None:
-    with batcher(Model(bad), window=window) as one, ThreadPoolExecutor(4) as clients:
+    with batcher(Model(bad), window=window) as running, ThreadPoolExecutor(4) as clients:
         asked = [list(range(start, start + 5)) for start in range(0, 20, 5)]
-        answers = clients.map(lambda items: one.submit(items).result(10), asked)
+        answers = clients.map(lambda items: running.submit(items).result(10), asked)
         for items, answer in zip(asked, answers, strict=True):
             assert numbers(answer) == ["model_error" if n in bad else n for n in items]
-        assert one.problem() is None
+        assert running.problem() is None
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, KeyError, RecursionError])
 def test_the_worker_lives_on_after_any_exception(error: type[Exception]) -> None:
-    with batcher(Model({1}, error)) as one:
-        assert numbers(one.submit([1]).result(10)) == ["model_error"]
-        assert numbers(one.submit([2]).result(10)) == [2]
+    with batcher(Model({1}, error)) as running:
+        assert numbers(running.submit([1]).result(10)) == ["model_error"]
+        assert numbers(running.submit([2]).result(10)) == [2]
 
 
 def test_a_model_that_gives_too_few_vectors_is_not_believed() -> None:
@@ -125,17 +125,17 @@ def test_a_model_that_gives_too_few_vectors_is_not_believed() -> None:
         def run(self, batch: Sequence[int]) -> list[Result]:
             return super().run(batch)[:-1]
 
-    with batcher(Short()) as one:
-        assert numbers(one.submit([1, 2]).result(10)) == ["model_error"] * 2
+    with batcher(Short()) as running:
+        assert numbers(running.submit([1, 2]).result(10)) == ["model_error"] * 2
 
 
-def test_who_cancelled_is_not_worked_for() -> None:
+def test_a_cancelled_request_is_not_run() -> None:
     model = Model()
     model.open.clear()
-    with batcher(model) as one:
-        first = one.submit([0])
+    with batcher(model) as running:
+        first = running.submit([0])
         model.entered.wait(10)
-        cancelled, kept = one.submit([1]), one.submit([2])
+        cancelled, kept = running.submit([1]), running.submit([2])
         assert cancelled.cancel()
         model.open.set()
         assert numbers(first.result(10) + kept.result(10)) == [0, 2]
@@ -146,67 +146,67 @@ def test_who_cancelled_is_not_worked_for() -> None:
 def test_a_dead_worker_is_told_to_those_who_wait_and_those_who_come() -> None:
     model = Model({0}, SystemExit)
     model.open.clear()
-    with batcher(model) as one:
-        in_hand = one.submit([0])
+    with batcher(model) as running:
+        in_progress = running.submit([0])
         model.entered.wait(10)
-        queued = one.submit([1])
+        queued = running.submit([1])
         model.open.set()
-        for future in (in_hand, queued):
+        for future in (in_progress, queued):
             with pytest.raises(WorkerDownError, match="has ended"):
                 future.result(10)
-        until(lambda: one.problem() is not None)
+        until(lambda: running.problem() is not None)
         with pytest.raises(WorkerDownError, match="has ended"):
-            one.submit([2])
+            running.submit([2])
 
 
 def test_a_stuck_worker_is_told_and_is_well_again_once_it_moves() -> None:
     model = Model()
     model.open.clear()
-    with batcher(model, stuck=0.05) as one:
-        in_hand = one.submit([0])
+    with batcher(model, stuck=0.05) as running:
+        in_progress = running.submit([0])
         model.entered.wait(10)
-        queued = one.submit([1])
-        until(lambda: one.problem() is not None)
-        one.fail_if_down()
-        for future in (in_hand, queued):
+        queued = running.submit([1])
+        until(lambda: running.problem() is not None)
+        running.fail_if_down()
+        for future in (in_progress, queued):
             with pytest.raises(WorkerDownError, match="has hung in a batch"):
                 future.result(10)
         model.open.set()
-        until(lambda: one.problem() is None)
-        assert numbers(one.submit([2]).result(10)) == [2]
+        until(lambda: running.problem() is None)
+        assert numbers(running.submit([2]).result(10)) == [2]
 
 
 def test_closing_finishes_what_is_queued() -> None:
     model = Model()
     model.open.clear()
-    with batcher(model, window=2) as one:
-        futures = [one.submit([n]) for n in range(7)]
+    with batcher(model, window=2) as running:
+        futures = [running.submit([n]) for n in range(7)]
         threading.Timer(0.05, model.open.set).start()
-        one.close()
+        running.close()
         assert [numbers(future.result(0)) for future in futures] == [[n] for n in range(7)]
         with pytest.raises(WorkerDownError):
-            one.submit([8])
+            running.submit([8])
 
 
 def test_how_long_the_queue_will_take_follows_the_model() -> None:
     model = Model()
-    with batcher(model) as one:
-        assert one.seconds_ahead() == 0
-        one.submit([1]).result(10)
+    with batcher(model) as running:
+        assert running.estimated_wait() == 0
+        running.submit([1]).result(10)
         model.open.clear()
         model.entered.clear()
-        one.submit([2])
+        running.submit([2])
         model.entered.wait(10)
-        one.submit([3, 4])
-        assert one.seconds_ahead() > 0
+        running.submit([3, 4])
+        assert running.estimated_wait() > 0
 
 
-def test_a_model_that_is_lost_ends_its_lane_and_says_why() -> None:
+def test_an_unusable_model_ends_its_worker_and_says_why() -> None:
     model = Model(bad={3}, error=ModelError)
-    with batcher(model) as one:
+    with batcher(model) as running:
         with pytest.raises(WorkerDownError, match="has ended: bad number"):
-            one.submit([1, 3]).result(10)
-        until(one.problem)
-        assert "has ended: bad number" in str(one.problem())
+            running.submit([1, 3]).result(10)
+        until(running.problem)
+        assert "has ended: bad number" in str(running.problem())
         with pytest.raises(WorkerDownError, match="bad number"):
-            one.submit([1])
+            running.submit([1])

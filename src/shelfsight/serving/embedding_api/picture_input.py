@@ -1,4 +1,4 @@
-"""From a picture as it is sent, in base64, to pixels."""
+"""Decodes the pictures of a request, from base64 to pixels."""
 
 import pybase64
 
@@ -8,12 +8,15 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure, PictureFormat, Pixels, Stage
 
 
-def prepare(sent: str, picture_format: PictureFormat) -> Pixels | Failure:
-    """Read base64, or a data URI, into uint8 (side, side, 3)."""
-    if sent[:8].lower().startswith(("http://", "https://")):
+def read_picture(encoded: str, picture_format: PictureFormat) -> Pixels | Failure:
+    """Decode base64 or a data URI into pixels, uint8 (side, side, 3).
+
+    A picture that cannot be used is returned as a failure; a URL is not fetched.
+    """
+    if encoded[:8].lower().startswith(("http://", "https://")):
         return _failure("url_not_fetched", "nothing is fetched: send the picture itself in base64")
     try:
-        data = pybase64.b64decode(_content(sent), validate=True)
+        data = pybase64.b64decode(_content(encoded), validate=True)
     except ValueError:
         return _failure("bad_base64", "this is not base64")
     try:
@@ -22,9 +25,9 @@ def prepare(sent: str, picture_format: PictureFormat) -> Pixels | Failure:
         return error.failure
 
 
-def _content(sent: str) -> str:
-    """What follows the comma of a data URI (RFC 2397)."""
-    return sent.partition(",")[2] if sent[:5].lower() == "data:" else sent
+def _content(encoded: str) -> str:
+    """The base64 part of a data URI (RFC 2397), or the text itself."""
+    return encoded.partition(",")[2] if encoded[:5].lower() == "data:" else encoded
 
 
 def _failure(kind: str, message: str) -> Failure:
