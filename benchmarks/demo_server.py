@@ -57,7 +57,7 @@ def demo_says(settings: Settings, server: str | None) -> str:
     if status:
         sys.exit(status)
     start = next(n for n, line in enumerate(lines) if line.startswith("Scanning"))
-    return "\n".join(line for line in lines[start:] if line != run.NEXT)
+    return "\n".join(line for line in lines[start:] if line != run.NEXT_STEPS)
 
 
 def read(settings: Settings, server: str | None) -> Stored:

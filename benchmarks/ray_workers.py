@@ -32,7 +32,7 @@ from shelfsight import wiring
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
-from shelfsight.demo.shop.shop import make_shop
+from shelfsight.demo.shop.products import make_shop
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.model_specs import PAIRS
