@@ -1,4 +1,4 @@
-"""`shelfsight demo` on a machine that has nothing yet."""
+"""`shelfsight demo` on a fresh machine."""
 
 import re
 import signal

@@ -1,12 +1,12 @@
-"""What ends a command is said in a line of its own, with what to do, and shows no traceback."""
+"""An error ends the command with one line that says what to do, and without a traceback."""
 
 from tests.end_to_end.command import PASSWORD, Command, failed_plainly
 from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
 
 
-def test_a_database_that_is_not_there_is_named_without_the_password(shelfsight: Command) -> None:
-    gone = f"postgresql://shop:{PASSWORD}#x@127.0.0.1:1/shop"
-    done = shelfsight("backfill", "--database-url", gone)
+def test_an_unreachable_database_is_named_without_the_password(shelfsight: Command) -> None:
+    unreachable = f"postgresql://shop:{PASSWORD}#x@127.0.0.1:1/shop"
+    done = shelfsight("backfill", "--database-url", unreachable)
     said = failed_plainly(done, 1)
     assert said.startswith("shelfsight: the database postgresql://shop@127.0.0.1:1/shop cannot")
     assert "check DATABASE_URL and that the server runs" in said
@@ -18,7 +18,7 @@ def test_a_database_without_tables_is_told_to_run_init(shelfsight: Command) -> N
         assert "shelfsight init" in failed_plainly(shelfsight(command), 1)
 
 
-def test_models_that_cannot_be_fetched_name_what_else_there_is_and_write_nothing(
+def test_a_failed_model_download_names_the_alternatives_and_writes_nothing(
     shelfsight: Command, url: str
 ) -> None:
     create_tables(url)
@@ -32,7 +32,7 @@ def test_models_that_cannot_be_fetched_name_what_else_there_is_and_write_nothing
     assert run(url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
 
 
-def test_a_server_that_is_not_there_is_named_and_what_to_do(shelfsight: Command, url: str) -> None:
+def test_an_unreachable_server_is_named_with_what_to_do(shelfsight: Command, url: str) -> None:
     create_tables(url)
     add_product(url, "Mug")
     server = {"EMBEDDING_SERVER_URL": "http://127.0.0.1:1", "COLD_START_TIMEOUT": "0.2"}
@@ -41,7 +41,7 @@ def test_a_server_that_is_not_there_is_named_and_what_to_do(shelfsight: Command,
     assert "COLD_START_TIMEOUT" in said
 
 
-def test_a_wrong_condition_is_answered_with_postgres_own_words_and_a_traceback_on_demand(
+def test_an_invalid_condition_shows_postgres_own_error_and_a_traceback_on_demand(
     shelfsight: Command, url: str
 ) -> None:
     create_tables(url)

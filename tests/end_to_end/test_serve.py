@@ -1,4 +1,4 @@
-"""`shelfsight serve` and `shelfsight keys`: the real commands, asked over HTTP."""
+"""`shelfsight serve` and `shelfsight keys`: the real commands, queried over HTTP."""
 
 import signal
 
@@ -17,7 +17,7 @@ PRODUCTS = 6
 def shop(
     module_url: str, tmp_path_factory: pytest.TempPathFactory, pictures: PictureHost
 ) -> Command:
-    """The command over a shop whose products are embedded by the lite models."""
+    """The command, with a shop whose products are embedded by the lite models."""
     create_tables(module_url)
     shelfsight = command(
         module_url, tmp_path_factory.mktemp("serve"), ALLOW_PRIVATE_IMAGES=pictures.host
@@ -43,7 +43,7 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
         assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_keys_are_shown_once_and_stop_at_once_when_revoked(shop: Command) -> None:
+def test_keys_are_shown_once_and_stop_working_as_soon_as_they_are_revoked(shop: Command) -> None:
     assert "There is no key" in shop("keys", "list").stdout
     made = shop("keys", "create", "--owner", "nobody", "--name", "the phone in the shop")
     secret = made.stdout.strip()
@@ -85,12 +85,12 @@ def test_without_a_key_it_does_not_listen_beyond_this_machine(shelfsight: Comman
         assert "INSECURE" in said
 
 
-def test_a_database_that_was_not_prepared_is_refused_at_the_start(shelfsight: Command) -> None:
+def test_a_database_without_init_is_refused_at_startup(shelfsight: Command) -> None:
     assert "shelfsight init" in failed_plainly(shelfsight("serve", "--port", "0"), 1)
     assert "shelfsight init" in failed_plainly(shelfsight("keys", "list"), 1)
 
 
-def test_sites_that_make_no_sense_are_refused(shelfsight: Command) -> None:
+def test_invalid_cors_origins_are_refused(shelfsight: Command) -> None:
     for sites in ("*", "shop.example", "https://shop.example/path"):
         told = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)
         assert "CORS_ORIGINS" in told
