@@ -1,9 +1,9 @@
-"""Workers of Ray on this machine against one process, on the demo's shop over loopback HTTP.
+"""Compare Ray workers on this machine with one process, on the demo's shop over loopback HTTP.
 
-In rounds, one after another: one process; two processes that share the run without Ray, which is
-the most that two workers can reach here; workers of `--engine ray` (Ray Core); and the same parts
-as stages of Ray Data, without the ledger, which favours it. Prints products/s from the moment the
-models are loaded, and each as a ratio to the one process (needs `pip install 'ray[data]'`):
+Each round runs, one after another: one process; two processes that share the run without Ray, which
+is the upper limit for two workers here; workers of `--engine ray` (Ray Core); and the same steps as
+stages of Ray Data, without the run ledger, which favours Ray Data. Prints products/s, counted from
+when the models are loaded, and the ratio to one process (needs `pip install 'ray[data]'`):
 
     python benchmarks/ray_workers.py [--products 1000] [--rounds 3]
 """
@@ -51,11 +51,11 @@ MODES = ("one process", "2 processes", "1 Ray worker", "2 Ray workers", "1 Ray D
 Row = dict[str, Any]
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """The shop's own host."""
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves the shop's pictures."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--ray-data", type=int, metavar="WORKERS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ray_data:
-        print(by_ray_data(arguments.ray_data))
+        print(run_ray_data(arguments.ray_data))
         return
     with ExitStack() as opened:
         home = Path(opened.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
@@ -81,9 +81,9 @@ def main() -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder; gives `host:port`."""
+    """Serve a folder over loopback HTTP; yield `host:port`."""
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_port}"
@@ -130,7 +130,7 @@ def compare(database: Database, products: int, rounds: int) -> None:
 
 
 def measured(mode: str) -> float:
-    """Seconds from the first that has its models to the last that is done."""
+    """Return the seconds from the first process with loaded models to the end of the last one."""
     count, _, kind = mode.partition(" ")
     command = [sys.executable, "-m", "shelfsight", "backfill", "--all", "--json"]
     command += [f"--batch-size={JOB.batch_size}"]
@@ -143,7 +143,7 @@ def measured(mode: str) -> float:
     copies = 2 if kind == "processes" else 1
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(copies)]
     times: list[float] = []
-    readers = [threading.Thread(target=note, args=(process, times)) for process in running]
+    readers = [threading.Thread(target=record_times, args=(process, times)) for process in running]
     for reader in readers:
         reader.start()
     for reader, process in zip(readers, running, strict=True):
@@ -153,7 +153,7 @@ def measured(mode: str) -> float:
     return max(times) - min(times)
 
 
-def note(process: subprocess.Popen[str], times: list[float]) -> None:
+def record_times(process: subprocess.Popen[str], times: list[float]) -> None:
     times += (
         time.perf_counter()
         for line in process.stdout or ()
@@ -161,10 +161,10 @@ def note(process: subprocess.Popen[str], times: list[float]) -> None:
     )
 
 
-def by_ray_data(workers: int) -> float:
-    """The stages of the backfill as those of a dataset; seconds from when a model is loaded."""
+def run_ray_data(workers: int) -> float:
+    """Run the backfill as stages of a Ray dataset; return the seconds since a model was loaded."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Room for the actors beside the tasks: how many run at once is left to the machine.
+    # One logical CPU per actor on top of the cores, so that actors do not displace tasks.
     ray.init("local", num_cpus=CORES + workers, log_to_driver=False, include_dashboard=False)
     DataContext.get_current().enable_progress_bars = False
     catalog = wiring.catalog(load(), Database(str(load().database_url)))
@@ -195,7 +195,7 @@ def fetch(row: Row) -> Row:
 
 
 class Embed:
-    """The models, loaded once."""
+    """The actor that embeds pages; it loads the models once."""
 
     def __init__(self) -> None:
         embedder = open_pair("lite", model_dir=None)
