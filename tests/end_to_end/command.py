@@ -92,9 +92,9 @@ def failed_plainly(done: Done, status: int) -> str:
 def address_of(process: subprocess.Popen[str]) -> tuple[str, str]:
     """Read a starting server's output until it listens; return that output and the URL."""
     assert process.stdout is not None
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if line.startswith("serving scans at "):
-            return said, line.split(" at ")[1].split(";")[0]
-    raise AssertionError(said)
+            return output, line.split(" at ")[1].split(";")[0]
+    raise AssertionError(output)

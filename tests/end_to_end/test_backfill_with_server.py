@@ -57,10 +57,10 @@ def test_a_server_that_dies_ends_the_run_and_what_was_stored_stays(
     dies_at(models, last_product(shop))
     done = shelfsight("backfill", "--json", **server_settings(models, SERVER_DOWN_TIMEOUT="1"))
 
-    said = failed_plainly(done, 1)
-    assert len(said.splitlines()) == 1
-    assert f"{models.url} gave no usable answer within 1 s" in said
-    assert "run again once it is well (what is stored stays)" in said
+    error = failed_plainly(done, 1)
+    assert len(error.splitlines()) == 1
+    assert f"{models.url} gave no usable answer within 1 s" in error
+    assert "run again once it is well (what is stored stays)" in error
     result = json.loads(done.stdout.splitlines()[-1])
     assert PRODUCTS // 2 <= result["embedded"] < PRODUCTS
     assert (result["failed"], len(stored(shop))) == (0, result["embedded"])
@@ -102,11 +102,11 @@ def test_another_servers_models_are_refused_before_anything_is_written(
 
     models.health = json.loads(json.dumps(HEALTH))
     models.health["models"]["text"]["revision"] = "3"
-    said = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
+    error = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
 
-    assert "letters@2" in said
-    assert "letters@3" in said
-    assert "--no-skip-existing --all" in said
+    assert "letters@2" in error
+    assert "letters@3" in error
+    assert "--no-skip-existing --all" in error
     assert stored(shop) == before
     assert (
         shelfsight.result("--no-skip-existing", "--all", **server_settings(models))["embedded"]
@@ -118,9 +118,9 @@ def test_columns_of_another_width_are_refused_before_anything_is_written(
     shelfsight: Command, shop: str, models: Server
 ) -> None:
     run(shop, 'ALTER TABLE "ProductEmbeddings" ALTER "TextEmbedding" TYPE vector(512)')
-    said = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
+    error = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
 
-    assert '"TextEmbedding" is vector(512), and these vectors need vector(1024)' in said
+    assert '"TextEmbedding" is vector(512), and these vectors need vector(1024)' in error
     assert stored(shop) == {}
     assert failures(shop) == {}
 
@@ -146,8 +146,8 @@ def test_with_a_text_only_server_this_process_embeds_the_pictures_and_says_so(
             "backfill", EMBEDDING_SERVER_URL=f"{address}/v1", ALLOW_PRIVATE_IMAGES=pictures.host
         )
     assert done.returncode == 0, done
-    said = "embeds texts only; pictures are embedded here, by efficientnet-lite0"
-    assert said in done.stdout
+    notice = "embeds texts only; pictures are embedded here, by efficientnet-lite0"
+    assert notice in done.stdout
     row = stored(url)["Mug"]
     assert row["ModelVersions"]["image"] == "efficientnet-lite0@0.1.0"
     assert row["ModelVersions"]["text"] == NAME

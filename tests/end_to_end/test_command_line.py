@@ -62,7 +62,7 @@ def test_help_without_a_command_lists_the_commands(shelfsight: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["backfil"], "No such command 'backfil'"),
         (["backfill", "--al"], "No such option '--al'"),
@@ -72,11 +72,11 @@ def test_help_without_a_command_lists_the_commands(shelfsight: Command) -> None:
     ],
 )
 def test_wrong_usage_is_exit_status_2_and_points_to_the_help(
-    shelfsight: Command, listener: socket.socket, arguments: list[str], said: str
+    shelfsight: Command, listener: socket.socket, arguments: list[str], error: str
 ) -> None:
     done = shelfsight(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert error in done.stderr
     assert "--help' for help" in done.stderr
     assert nobody_connected(listener)
 
@@ -118,8 +118,8 @@ def test_weights_that_are_both_0_are_refused(shelfsight: Command) -> None:
 def test_an_invalid_database_url_is_named_without_its_password(
     shelfsight: Command, url: str
 ) -> None:
-    said = failed_plainly(shelfsight("status", DATABASE_URL=url), 2)
-    assert said.startswith("shelfsight: DATABASE_URL='...@db.example.com/shop' makes no sense")
+    error = failed_plainly(shelfsight("status", DATABASE_URL=url), 2)
+    assert error.startswith("shelfsight: DATABASE_URL='...@db.example.com/shop' makes no sense")
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(shelfsight: Command, url: str) -> None:

@@ -146,8 +146,17 @@ def test_json_gives_the_matches_with_their_scores_best_first(shop: Command) -> N
     scores = [match["score"] for match in matches]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
-    told = {"id", "product_id", "sku", "title", "score", "image_score", "text_score", "confidence"}
-    assert matches[0].keys() > told
+    fields = {
+        "id",
+        "product_id",
+        "sku",
+        "title",
+        "score",
+        "image_score",
+        "text_score",
+        "confidence",
+    }
+    assert matches[0].keys() > fields
     assert matches[0]["text_score"] is not None
 
 
@@ -181,8 +190,8 @@ def test_a_title_is_shown_unchanged_except_for_terminal_control_characters(shop:
 
 
 def test_a_file_that_is_not_a_picture_is_refused(shop: Command) -> None:
-    said = failed_plainly(shop("scan", "mugs.csv"), 2)
-    assert said == "shelfsight: mugs.csv: this is not a picture\n"
+    error = failed_plainly(shop("scan", "mugs.csv"), 2)
+    assert error == "shelfsight: mugs.csv: this is not a picture\n"
 
 
 def test_before_anything_is_embedded_a_scan_says_what_to_do(url: str, tmp_path: Path) -> None:

@@ -123,14 +123,14 @@ def test_a_large_load_warns_about_indexes_or_drops_them_meanwhile(
         assert read_stopping(process) == STOPPING
         events += read_until(process, lambda events: events[-1]["event"] == "result")
         assert process.wait(PATIENCE) == 130
-    said = [event["text"] for event in events if event["event"] == "message"]
+    messages = [event["text"] for event in events if event["event"] == "message"]
     if words:
         assert live == []
-        assert any("Dropping 4 indexes" in text for text in said)
-        assert f"Built {NAMES[0]}" in " ".join(said)
+        assert any("Dropping 4 indexes" in text for text in messages)
+        assert f"Built {NAMES[0]}" in " ".join(messages)
     else:
         assert live == NAMES
-        assert any("--defer-index" in text for text in said)
+        assert any("--defer-index" in text for text in messages)
     assert valid(url) == NAMES
 
 

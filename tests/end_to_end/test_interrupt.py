@@ -72,8 +72,8 @@ def test_the_first_finishes_the_batch_and_reports_it_and_the_next_run_does_the_r
         events = before + read_until(process, lambda events: events[-1]["event"] == "result")
         assert process.wait(PATIENCE) == 130
     result = events[-1]
-    told = sum(event["products"] for event in events if event["event"] == "stored")
-    assert told == result["found"]
+    stored_products = sum(event["products"] for event in events if event["event"] == "stored")
+    assert stored_products == result["found"]
     assert (result["interrupted"], result["exit_status"]) == (True, 130)
     assert result["found"] == result["embedded"] == len(stored(url)) < PRODUCTS
     assert result["found"] + result["remaining"] == PRODUCTS

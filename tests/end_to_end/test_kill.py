@@ -127,10 +127,15 @@ def kill_within(shelfsight: Command, moments: random.Random) -> None:
     with shelfsight.started("backfill", "--json", *ARGUMENTS) as process:
         assert process.stdout is not None
         for _ in range(lines):
-            said = json.loads(process.stdout.readline())
+            event = json.loads(process.stdout.readline())
             # The killed run continues; Postgres may not yet have noticed that its worker died.
-            is_about_others = re.match("Joined run |waiting for the ranges", said.get("text", ""))
-            assert is_about_others or said["event"] in {"configuration", "start", "batch", "stored"}
+            is_about_others = re.match("Joined run |waiting for the ranges", event.get("text", ""))
+            assert is_about_others or event["event"] in {
+                "configuration",
+                "start",
+                "batch",
+                "stored",
+            }
         time.sleep(moments.uniform(0, 0.02))
         process.kill()
         rest = process.stdout.read()

@@ -49,8 +49,8 @@ def first_match(shelfsight: Command, **settings: str) -> str:
 def test_other_models_are_staged_switched_to_and_back(
     shelfsight: Command, shop: str, other: dict[str, str]
 ) -> None:
-    said = failed_plainly(shelfsight("backfill", **other), 1)
-    assert "shelfsight backfill --staged --all, then shelfsight models --switch" in said
+    error = failed_plainly(shelfsight("backfill", **other), 1)
+    assert "shelfsight backfill --staged --all, then shelfsight models --switch" in error
 
     with shelfsight.started("backfill", "--staged", "--all", "--json", **other) as process:
         read_until(process, lambda events: count(events, "stored") == 1)
@@ -63,8 +63,8 @@ def test_other_models_are_staged_switched_to_and_back(
     assert 1 <= stored < PRODUCTS
     assert found["staged"]["due"] == PRODUCTS - stored
     assert first_match(shelfsight) == "Mug 3"
-    said = failed_plainly(shelfsight("models", "--switch", **other), 1)
-    assert f"{PRODUCTS - stored} products are due in the staged set" in said
+    error = failed_plainly(shelfsight("models", "--switch", **other), 1)
+    assert f"{PRODUCTS - stored} products are due in the staged set" in error
     add_product(shop, "Mug 8")
     assert shelfsight.result()["embedded"] == 1
 
@@ -104,9 +104,10 @@ def test_a_switch_reports_products_that_would_lose_their_vector(
 
     letters.before = picky
     assert shelfsight.result("--staged", "--all", **other)["failed"] == 1
-    said = failed_plainly(shelfsight("models", "--switch"), 1)
+    error = failed_plainly(shelfsight("models", "--switch"), 1)
     assert (
-        "0 products are due in the staged set, and 1 failed there that have a vector in use" in said
+        "0 products are due in the staged set, and 1 failed there that have a vector in use"
+        in error
     )
     assert shelfsight("models", "--switch", "--incomplete").returncode == 0
 
@@ -128,7 +129,7 @@ def test_it_shows_which_vectors_the_configured_models_would_replace(shelfsight: 
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "error"),
     [
         (("models", "--switch", "--rollback"), "at a time"),
         (("models", "--incomplete"), "goes with --switch"),
@@ -137,8 +138,8 @@ def test_it_shows_which_vectors_the_configured_models_would_replace(shelfsight: 
     ],
 )
 def test_contradictory_flags_are_refused(
-    shelfsight: Command, words: tuple[str, ...], said: str
+    shelfsight: Command, words: tuple[str, ...], error: str
 ) -> None:
     done = shelfsight(*words)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert error in done.stderr

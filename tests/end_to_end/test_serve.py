@@ -34,8 +34,8 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
     shop: Command, pictures: PictureHost
 ) -> None:
     with shop.started("serve", "--port", "0") as process:
-        said, url = address_of(process)
-        assert "whoever is on this machine may ask" in said
+        output, url = address_of(process)
+        assert "whoever is on this machine may ask" in output
         assert skus(scan(url, imageUrl=pictures.draw(3)[0], limit=1)) == ["sku-3"]
         assert skus(scan_form(url, [png(draw(5))], limit="1")) == ["sku-5"]
         process.send_signal(signal.SIGINT)
@@ -55,9 +55,9 @@ def test_keys_are_shown_once_and_stop_working_as_soon_as_they_are_revoked(shop: 
     assert hidden not in listed
     admin = shop("keys", "create", "--admin").stdout.strip()
     with shop.started("serve", "--host", "0.0.0.0", "--port", "0") as process:
-        said, url = address_of(process)
+        output, url = address_of(process)
         url = url.replace("0.0.0.0", "127.0.0.1")
-        assert "every request needs an API key" in said
+        assert "every request needs an API key" in output
         assert problem(scan(url, textQuery="sku-1")) == (401, "key_missing")
         assert skus(scan(url, textQuery="sku-1", key=secret)) == []
         assert skus(scan(url, textQuery="sku-1", limit=1, key=admin)) == ["sku-1"]
@@ -78,11 +78,11 @@ def test_a_key_is_either_an_owners_or_an_admins(shop: Command, arguments: list[s
 
 def test_without_a_key_it_does_not_listen_beyond_this_machine(shelfsight: Command) -> None:
     assert shelfsight("init").returncode == 0
-    told = failed_plainly(shelfsight("serve", "--host", "0.0.0.0", "--port", "0"), 2)
-    assert "shelfsight keys create" in told
+    error = failed_plainly(shelfsight("serve", "--host", "0.0.0.0", "--port", "0"), 2)
+    assert "shelfsight keys create" in error
     with shelfsight.started("serve", "--host", "0.0.0.0", "--port", "0", "--insecure") as process:
-        said, _ = address_of(process)
-        assert "INSECURE" in said
+        output, _ = address_of(process)
+        assert "INSECURE" in output
 
 
 def test_a_database_without_init_is_refused_at_startup(shelfsight: Command) -> None:
@@ -92,5 +92,5 @@ def test_a_database_without_init_is_refused_at_startup(shelfsight: Command) -> N
 
 def test_invalid_cors_origins_are_refused(shelfsight: Command) -> None:
     for sites in ("*", "shop.example", "https://shop.example/path"):
-        told = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)
-        assert "CORS_ORIGINS" in told
+        error = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)
+        assert "CORS_ORIGINS" in error

@@ -44,14 +44,14 @@ def test_without_triggers_it_says_how_to_install_them(shop: Command) -> None:
     assert "dropped trigger" in shop("init", "--drop-triggers").stdout
     with shop.started("watch") as process:
         assert process.stdout is not None
-        said = ""
-        while "Waiting for changes" not in said:
-            said += process.stdout.readline()
+        output = ""
+        while "Waiting for changes" not in output:
+            output += process.stdout.readline()
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert "3 changed, 3 embedded, in " in said
-    assert said.endswith("shelfsight init --triggers\n")
+    assert "3 changed, 3 embedded, in " in output
+    assert output.endswith("shelfsight init --triggers\n")
     assert "Successfully embedded: 3" in rest
 
 

@@ -49,7 +49,7 @@ What next?
 
 
 def database_of(seed: int, server: str | None = None) -> str:
-    """Return the name of the demo's database; embedding through a server has one of its own."""
+    """Return the name of the demo's database; with an embedding server it is a separate one."""
     return f"{DATABASE}_{'server_' if server else ''}{seed}"
 
 
@@ -67,7 +67,7 @@ class Demo:
 
 
 def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
-    """Run the demo in a database of its own; return the exit status.
+    """Run the demo in a separate database; return the exit status.
 
     Raises:
         ShelfsightError: the embedded Postgres, the models or the server are not available.
@@ -120,6 +120,7 @@ def _settings(settings: Settings, host: str, server: str | None) -> Settings:
 def _backfill(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress
 ) -> int:
+    """Embed what is due and print the results; return the exit status."""
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     report = Report()
     progress.configured(
@@ -141,6 +142,7 @@ def _scan_all(
     shop: Sequence[DemoProduct],
     out: Out,
 ) -> None:
+    """Match each photograph, and print its best match and how many were found."""
     titles = {p.sku: product_text(p.title, "") or "(no title)" for p in shop}
     out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
     ranks = []

@@ -110,6 +110,7 @@ def shift_mask(mask: Image.Image, dx: int, dy: int) -> Image.Image:
 
 
 def _mask(area: Area) -> Image.Image:
+    """Return the area as a mask."""
     return union(area) if isinstance(area, list) else area
 
 

@@ -81,6 +81,7 @@ def cut_out(design: Design) -> Image.Image:
 
 
 def _draw_on_canvas(design: Design) -> Canvas:
+    """Paint the artwork of the design, and draw the product with it."""
     palette, random = _PALETTES_BY_NAME[design.palette], np.random.default_rng(design.seed)
     artwork = Image.new("RGB", (SIDE, SIDE), palette.paper)
     ARTWORK_PAINTERS[design.pattern](Brush(artwork), palette, random)

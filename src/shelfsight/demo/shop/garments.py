@@ -62,6 +62,7 @@ def _with_mirror_image(points: Shape) -> tuple[Shape, Shape]:
 
 
 def _body_folds(top: float, bottom: float) -> list[Shape]:
+    """Return the lines along which the body of a garment creases."""
     return [
         curve((0.33, top), (0.37, (top + bottom) / 2), (0.34, bottom), closed=False),
         curve((0.66, top + 0.06), (0.62, (top + bottom) / 2), (0.65, bottom), closed=False),

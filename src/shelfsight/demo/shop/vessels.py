@@ -12,6 +12,7 @@ from shelfsight.demo.shop.style import Style
 
 
 def _single_colour(colour: str) -> Image.Image:
+    """Return artwork of one colour, for unprinted bodies."""
     return Image.new("RGB", (8, 8), colour)
 
 
