@@ -13,7 +13,7 @@ from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.photograph import take_photographs
-from shelfsight.demo.shop.shop import make_shop
+from shelfsight.demo.shop.products import make_shop
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection

@@ -1,21 +1,21 @@
-"""Faces and animals, drawn once in the middle of a square tile."""
+"""Artwork: faces and animals, drawn once in the middle of the square."""
 
 import numpy as np
 
 from shelfsight.demo.shop.brush import Brush
 from shelfsight.demo.shop.motifs import cat_face
 from shelfsight.demo.shop.palettes import Palette, mix
-from shelfsight.demo.shop.patterns import Paint
-from shelfsight.demo.shop.shapes import Shape, ellipse, leaf, mirrored, rectangle, traced
+from shelfsight.demo.shop.patterns import PaintArtwork
+from shelfsight.demo.shop.shapes import Shape, ellipse, leaf, mirrored, parse_curve, rectangle
 
 
 def whale(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A whale that blows."""
-    body = traced(
+    """A whale with its blow."""
+    body = parse_curve(
         "10,55 16,38 38,33 60,42 76,50 83,40 74,28! 86,32! 97,25! 92,42 86,60 66,74 40,77 18,70"
     )
     brush.shape(body, palette.main)
-    belly = traced("11,60 35,64 62,68 40,77 18,70")
+    belly = parse_curve("11,60 35,64 62,68 40,77 18,70")
     brush.shape(belly, mix(palette.paper, "#ffffff", 0.4))
     brush.shape(leaf((0.42, 0.62), 0.24, 0.05, 65), mix(palette.main, palette.ink, 0.4))
     brush.disc(0.22, 0.53, 0.022, palette.ink)
@@ -24,13 +24,13 @@ def whale(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def big_cat(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """One large face of a cat on a disc."""
+    """One large cat's face on a disc."""
     brush.disc(0.5, 0.5, 0.46, palette.third)
     cat_face(brush, (0.5, 0.56), 0.33, (palette.main, palette.ink))
 
 
 def fox(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A folded-paper face of a fox."""
+    """The face of an origami fox."""
     pale = mix(palette.paper, "#ffffff", 0.6)
     half: tuple[tuple[str, Shape], ...] = (
         (palette.main, [(0.5, 0.38), (0.2, 0.36), (0.14, 0.06)]),
@@ -69,11 +69,11 @@ def spectacles(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
     brush.shape(ellipse((0.5, 0.74), 0.1, 0.05), palette.ink)
 
 
-PORTRAITS: dict[str, Paint] = {
+FACES_AND_ANIMALS: dict[str, PaintArtwork] = {
     "whale": whale,
     "big-cat": big_cat,
     "fox": fox,
     "smiley": smiley,
     "spectacles": spectacles,
 }
-"""Faces and animals, by name."""
+"""Faces and animals, by pattern name."""

@@ -1,4 +1,4 @@
-"""What a second run embeds again, what it only combines anew, and what it leaves alone."""
+"""What a second run embeds again, what it only recombines, and what it leaves unchanged."""
 
 import json
 
@@ -15,7 +15,7 @@ from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
 def shop(
     module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
-    """Six embedded products: A, B, C with a picture each, one with all of them, two with text."""
+    """Six embedded products: A, B and C with one picture each, one with four, two with text."""
     shelfsight = command(
         module_url, tmp_path_factory.mktemp("shop"), ALLOW_PRIVATE_IMAGES=pictures.host
     )
@@ -26,7 +26,7 @@ def shop(
     add_product(module_url, "Several", *urls)
     add_product(module_url, "Edited")
     add_product(module_url, "Priced")
-    # two products a page: the picture that A shares with another is asked for on two pages
+    # two products a page, so that the picture that A shares is needed on two pages
     assert shelfsight.result("--batch-size=2")["embedded"] == 6
     return shelfsight
 

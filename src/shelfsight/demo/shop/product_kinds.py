@@ -1,16 +1,16 @@
-"""What the kinds of product and the patterns are called, in the languages of the shop."""
+"""Names, prices and sizes of the kinds of product, and the names of the patterns."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of product: its names, what it is made of, its price in cents and its sizes."""
+class ProductKind:
+    """A kind of product: names in three languages, selling points, price in cents, and sizes."""
 
     english: str
     german: str
     french: str
-    fact: str
+    facts: str
     cents: int
     sizes: tuple[str, ...] = ()
 
@@ -18,44 +18,44 @@ class Kind:
 _CLOTHES = ("S", "M", "L", "XL")
 _FEET = ("36-38", "39-41", "42-44", "45-47")
 
-KINDS: dict[str, Kind] = {
-    "mug": Kind("Mug", "Tasse", "Tasse", "Glazed ceramic, 330 ml, dishwasher safe", 1495),
-    "bottle": Kind(
+PRODUCT_KINDS: dict[str, ProductKind] = {
+    "mug": ProductKind("Mug", "Tasse", "Tasse", "Glazed ceramic, 330 ml, dishwasher safe", 1495),
+    "bottle": ProductKind(
         "Steel Bottle",
         "Edelstahlflasche",
         "Gourde en acier",
         "Double-walled steel, 500 ml, cold for 24 hours",
         2490,
     ),
-    "tumbler": Kind(
+    "tumbler": ProductKind(
         "Travel Tumbler",
         "Trinkbecher",
         "Gobelet de voyage",
         "With lid and straw, 470 ml, free of BPA",
         1990,
     ),
-    "plant-pot": Kind(
+    "plant-pot": ProductKind(
         "Plant Pot",
         "Blumentopf",
         "Pot de fleurs",
         "Terracotta with a drain hole, 14 cm across",
         1790,
     ),
-    "lamp": Kind(
+    "lamp": ProductKind(
         "Table Lamp",
         "Tischlampe",
         "Lampe de table",
         "Fabric shade on a turned foot, E14, 42 cm high",
         4990,
     ),
-    "bauble": Kind(
+    "bauble": ProductKind(
         "Christmas Bauble",
         "Weihnachtskugel",
         "Boule de Noël",
         "Hand-finished glass, 8 cm, comes in a gift box",
         990,
     ),
-    "t-shirt": Kind(
+    "t-shirt": ProductKind(
         "T-Shirt",
         "T-Shirt",
         "Tee-shirt",
@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
         2490,
         _CLOTHES,
     ),
-    "hoodie": Kind(
+    "hoodie": ProductKind(
         "Hoodie",
         "Kapuzenpullover",
         "Sweat à capuche",
@@ -71,7 +71,7 @@ KINDS: dict[str, Kind] = {
         4990,
         _CLOTHES,
     ),
-    "dress": Kind(
+    "dress": ProductKind(
         "Summer Dress",
         "Sommerkleid",
         "Robe d'été",
@@ -79,7 +79,7 @@ KINDS: dict[str, Kind] = {
         5490,
         _CLOTHES,
     ),
-    "bodysuit": Kind(
+    "bodysuit": ProductKind(
         "Baby Bodysuit",
         "Babybody",
         "Body pour bébé",
@@ -87,28 +87,28 @@ KINDS: dict[str, Kind] = {
         1690,
         ("3M", "6M", "12M"),
     ),
-    "apron": Kind(
+    "apron": ProductKind(
         "Kitchen Apron",
         "Küchenschürze",
         "Tablier de cuisine",
         "Sturdy cotton twill with a split pocket",
         2290,
     ),
-    "cap": Kind(
+    "cap": ProductKind(
         "Baseball Cap",
         "Baseballkappe",
         "Casquette",
         "Six panels, adjustable strap, curved brim",
         1990,
     ),
-    "beanie": Kind(
+    "beanie": ProductKind(
         "Bobble Hat",
         "Bommelmütze",
         "Bonnet à pompon",
         "Double-knit acrylic with a fluffy pompom",
         1890,
     ),
-    "sneaker": Kind(
+    "sneaker": ProductKind(
         "Canvas Sneaker",
         "Stoffturnschuh",
         "Basket en toile",
@@ -116,61 +116,67 @@ KINDS: dict[str, Kind] = {
         5990,
         _FEET,
     ),
-    "socks": Kind(
+    "socks": ProductKind(
         "Crew Socks", "Socken", "Chaussettes", "Combed cotton with a padded heel", 990, _FEET
     ),
-    "sandals": Kind(
+    "sandals": ProductKind(
         "Flip-Flops", "Zehensandalen", "Tongs", "Printed foam sole with a soft strap", 1590, _FEET
     ),
-    "tote-bag": Kind(
+    "tote-bag": ProductKind(
         "Tote Bag", "Stofftasche", "Sac en toile", "Heavy cotton, long handles, carries 10 kg", 1490
     ),
-    "backpack": Kind(
+    "backpack": ProductKind(
         "Backpack",
         "Rucksack",
         "Sac à dos",
         "18 litres, padded back, sleeve for a 15-inch laptop",
         4490,
     ),
-    "pouch": Kind(
+    "pouch": ProductKind(
         "Zip Pouch", "Etui", "Trousse", "Lined canvas with a metal zip, 22 x 12 cm", 1290
     ),
-    "umbrella": Kind(
+    "umbrella": ProductKind(
         "Umbrella", "Regenschirm", "Parapluie", "Opens by itself, eight ribs, wooden handle", 2790
     ),
-    "phone-case": Kind(
+    "phone-case": ProductKind(
         "Phone Case",
         "Handyhülle",
         "Coque de téléphone",
         "Hard back, soft edges, works with wireless charging",
         1990,
     ),
-    "poster": Kind(
+    "poster": ProductKind(
         "Poster", "Poster", "Affiche", "Matte 200 g paper, 50 x 70 cm, frame included", 2990
     ),
-    "cushion": Kind("Cushion", "Kissen", "Coussin", "Faux suede with piping, 45 x 45 cm", 2390),
-    "clock": Kind("Wall Clock", "Wanduhr", "Horloge murale", "Silent movement, 30 cm across", 3490),
-    "plate": Kind(
+    "cushion": ProductKind(
+        "Cushion", "Kissen", "Coussin", "Faux suede with piping, 45 x 45 cm", 2390
+    ),
+    "clock": ProductKind(
+        "Wall Clock", "Wanduhr", "Horloge murale", "Silent movement, 30 cm across", 3490
+    ),
+    "plate": ProductKind(
         "Dinner Plate", "Essteller", "Assiette", "Porcelain, 27 cm, safe in the oven", 1690
     ),
-    "notebook": Kind(
+    "notebook": ProductKind(
         "Spiral Notebook",
         "Notizbuch",
         "Carnet à spirale",
         "140 dotted pages, A5, with an elastic band",
         1190,
     ),
-    "skateboard": Kind(
+    "skateboard": ProductKind(
         "Skateboard",
         "Skateboard",
         "Planche à roulettes",
         "Seven layers of maple, 31 x 8 inches",
         6990,
     ),
-    "kite": Kind("Kite", "Drachen", "Cerf-volant", "Ripstop nylon, for 2 to 5 Beaufort", 2190),
+    "kite": ProductKind(
+        "Kite", "Drachen", "Cerf-volant", "Ripstop nylon, for 2 to 5 Beaufort", 2190
+    ),
 }
 
-PATTERNS: dict[str, str] = {
+PATTERN_NAMES: dict[str, str] = {
     "stripes": "Striped",
     "candy": "Candy Stripe",
     "dots": "Polka Dot",

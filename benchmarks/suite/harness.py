@@ -1,4 +1,4 @@
-"""A shop in a database of its own, pictures for it, and a timed backfill of it."""
+"""Shared helpers: draw pictures, start servers, and time a backfill."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ BATCH_SIZE = 150
 
 
 def draw_pictures(folder: Path, count: int, *, side: int = 600) -> list[bytes]:
-    """JPEG files as a shop has them: patches of colour with some noise; gives their bytes."""
+    """Write `count` JPEG files of noisy colour patches to `folder`; return their bytes."""
     rng = np.random.default_rng(3)
     for number in range(count):
         small = rng.integers(0, 256, (12, 12, 3), np.uint8)
@@ -37,13 +37,13 @@ def draw_pictures(folder: Path, count: int, *, side: int = 600) -> list[bytes]:
 
 
 def empty(connection: Connection) -> None:
-    """Forget all vectors."""
+    """Delete all vectors and recorded failures."""
     connection.execute('TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
 
 
 @contextmanager
 def served(module: str, *arguments: str) -> Iterator[str]:
-    """Run one of our servers in a process of its own; gives the address that it prints."""
+    """Run a server module in its own process; yield the URL that it prints."""
     words = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -54,14 +54,18 @@ def served(module: str, *arguments: str) -> Iterator[str]:
 
 
 def settings_for(**flags: object) -> Settings:
-    """Settings of a backfill that may fetch from loopback."""
+    """Return settings that allow fetching pictures from loopback."""
     return load({"allow_private_images": "127.0.0.1", "models": "lite", **flags})
 
 
 def backfill_seconds(
     database: Database, settings: Settings, embedder: Embedder, *, expected: int
 ) -> float:
-    """Backfill all that is due with these models; every one of `expected` products must be well."""
+    """Backfill everything that is due and return the seconds it took.
+
+    Raises:
+        RuntimeError: not all of the `expected` products were embedded.
+    """
     progress, report = LineProgress(StringIO()), Report()
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     with ExitStack() as stack:
@@ -76,7 +80,7 @@ def backfill_seconds(
 
 
 def texts_of(database: Database) -> Sequence[str]:
-    """The texts as the backfill embeds them, in its order."""
+    """Return the embedded texts of all products, sorted."""
 
     def work(connection: Connection) -> list[str]:
         rows = connection.execute('SELECT "ProductText" FROM "ProductEmbeddings" ORDER BY 1')

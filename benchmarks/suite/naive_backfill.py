@@ -1,6 +1,6 @@
-"""The plain way, as one writes it in an afternoon: one product after another, one insert each.
+"""The naive baseline, as written in an afternoon: one product after another, one insert each.
 
-The same server, models, pictures, database and columns as the backfill, and no more care.
+It uses the same server, models, pictures, database and columns as the backfill.
 """
 
 import base64
@@ -13,8 +13,8 @@ from pgvector.psycopg import register_vector
 from PIL import Image
 
 
-def plain_way(database: str, server: str, products: int) -> int:
-    """Embed so many products that have no vectors yet; gives how many were stored."""
+def naive_backfill(database: str, server: str, products: int) -> int:
+    """Embed `products` products that have no vectors yet; return how many were stored."""
     stored = 0
     with psycopg.connect(database, autocommit=True) as connection:
         register_vector(connection)
@@ -43,7 +43,7 @@ def plain_way(database: str, server: str, products: int) -> int:
 
 
 def image_vector(server: str, data: bytes) -> np.ndarray:
-    """Send one picture, in the size of the model."""
+    """Return the embedding of one picture, sent in the model's size."""
     shrunk = BytesIO()
     Image.open(BytesIO(data)).convert("RGB").resize((224, 224)).save(shrunk, "PNG")
     sent = base64.b64encode(shrunk.getvalue()).decode()
@@ -52,13 +52,13 @@ def image_vector(server: str, data: bytes) -> np.ndarray:
 
 
 def text_vector(server: str, text: str) -> np.ndarray:
-    """Send one text."""
+    """Return the embedding of one text."""
     answer = requests.post(f"{server}/embed/text", json={"texts": [text]}, timeout=60)
     return read(answer)
 
 
 def read(answer: requests.Response) -> np.ndarray:
-    """The only vector of an answer, of unit length."""
+    """Return the only vector of a response, normalised."""
     answer.raise_for_status()
     first = answer.json()["embeddings"][0]
     if isinstance(first, str):
@@ -67,5 +67,5 @@ def read(answer: requests.Response) -> np.ndarray:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """Of length 1."""
+    """Return the vector scaled to length 1."""
     return vector / np.linalg.norm(vector)

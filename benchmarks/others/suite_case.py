@@ -1,29 +1,29 @@
-"""The suite's case: shelfsight's speed over that of each other system that is installed."""
+"""The suite's case: the speed of shelfsight relative to each installed other system."""
 
 from collections.abc import Iterator
 
-from benchmarks.others.compare import OURS, cosines, in_turn, shop
+from benchmarks.others.compare import OURS, cosines, run_alternately, shop
 from benchmarks.others.environments import installed, pinned
-from benchmarks.suite.bench import Bench
+from benchmarks.suite.context import BenchContext
 from benchmarks.suite.figure import Figure
 
 
-def others(bench: Bench) -> Iterator[Figure]:
-    """How many times as fast shelfsight is as each; no figure where none is installed."""
+def others(bench: BenchContext) -> Iterator[Figure]:
+    """Yield a speed ratio for each installed system; none if no system is installed."""
     interpreters = installed(pinned())
     systems = [system for system in interpreters if system != OURS]
     if not systems:
         return
     products = bench.size(300, 40)
     with shop(bench.database, bench.folder, products):
-        told = in_turn(bench.database, bench.folder, interpreters, bench.rounds)
+        timings = run_alternately(bench.database, bench.folder, interpreters, bench.rounds)
         cosines(bench.database, systems)
     for system in systems:
-        pairs = zip(told[system], told[OURS], strict=True)
+        pairs = zip(timings[system], timings[OURS], strict=True)
         yield Figure(
             name="others",
             rounds=tuple(their.seconds / our.seconds for their, our in pairs),
             aim=1,
             unit=" x",
-            detail=f"as fast as {system} {told[system][0].version}, {products} products",
+            detail=f"as fast as {system} {timings[system][0].version}, {products} products",
         )

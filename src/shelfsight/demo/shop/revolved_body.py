@@ -1,19 +1,20 @@
-"""Bodies turned on a wheel: cups, bottles, shades; the print follows their curve."""
+"""Draw bodies of revolution (cups, bottles, lampshades) with artwork wrapped around them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from shelfsight.demo.shop.canvas import SHADE, SIDE, WHITE, Canvas, packed, unpacked
+from shelfsight.demo.shop.canvas import SHADE, SIDE, WHITE, Canvas, pack_pixels, unpack_pixels
 from shelfsight.demo.shop.shapes import Point
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """A body about the vertical axis `x`; `profile` gives half its width (y, half), downwards.
+class RevolvedBody:
+    """A body of revolution about the vertical line at `x`.
 
-    `tilt` is how far its rings bulge downwards in the middle: a little when seen from above.
+    `profile` lists (y, half of the width at y) from top to bottom. `tilt` is how far horizontal
+    rings sag in the middle, as they do when seen a little from above. `gloss` is 0 (matt) to 1.
     """
 
     x: float
@@ -22,10 +23,10 @@ class Turned:
     gloss: float = 0.5
 
 
-def throw(canvas: Canvas, body: Turned, print_: Image.Image) -> Image.Image:
-    """Draw the body with `print_` wrapped about its front; gives its mask.
+def draw_revolved(canvas: Canvas, body: RevolvedBody, artwork: Image.Image) -> Image.Image:
+    """Draw the body with `artwork` wrapped around its front; return the mask of what it covers.
 
-    A point at t of the half width shows the print at angle asin(t) about the axis.
+    The point at the fraction t of half the width shows the artwork at the angle asin(t).
     """
     heights, halves = zip(*body.profile, strict=True)
     top, bottom, widest = heights[0], heights[-1], max(halves)
@@ -33,17 +34,17 @@ def throw(canvas: Canvas, body: Turned, print_: Image.Image) -> Image.Image:
     right, lower = round((body.x + widest) * SIDE) + 1, round((bottom + body.tilt) * SIDE) + 1
     ys, xs = np.mgrid[upper:lower, left:right].astype(np.float32) / SIDE
     across = xs - body.x
-    t = across / _half(ys, heights, halves)
+    t = across / _half_width(ys, heights, halves)
     level = ys - body.tilt * np.sqrt(np.clip(1 - t**2, 0, 1))
-    t = across / _half(level, heights, halves)
+    t = across / _half_width(level, heights, halves)
     inside = (np.abs(t) <= 1) & (level >= top) & (level <= bottom)
     t = np.clip(t, -1, 1)
     turns = np.arcsin(t) * min(1.1 / np.pi, widest / (bottom - top))
-    side = print_.width
+    side = artwork.width
     column = np.floor((0.5 + turns) * side).astype(np.int32) % side
     row = np.clip((level - top) / (bottom - top) * side, 0, side - 1).astype(np.int32)
-    part = unpacked(packed(print_)[row, column])
-    _light(part, t, body.gloss)
+    part = unpack_pixels(pack_pixels(artwork)[row, column])
+    _shade_and_gloss(part, t, body.gloss)
     mask = Image.new("L", (SIDE, SIDE))
     mask.paste(Image.fromarray(inside.astype(np.uint8) * 255), (left, upper))
     paint = Image.new("RGB", (SIDE, SIDE))
@@ -54,12 +55,16 @@ def throw(canvas: Canvas, body: Turned, print_: Image.Image) -> Image.Image:
 Plane = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 
-def _half(level: Plane, heights: tuple[float, ...], halves: tuple[float, ...]) -> Plane:
+def _half_width(level: Plane, heights: tuple[float, ...], halves: tuple[float, ...]) -> Plane:
+    """Return half the width at each y in `level`."""
     return np.interp(level, heights, halves).astype(np.float32)
 
 
-def _light(part: Image.Image, t: Plane, gloss: float) -> None:
-    """Darken towards the edges, the right more than the left, and add two bands of gloss."""
+def _shade_and_gloss(part: Image.Image, t: Plane, gloss: float) -> None:
+    """Darken `part` towards its edges, the right one more, and add two bands of gloss.
+
+    `t` is the horizontal position of each pixel, -1 at the left edge and 1 at the right one.
+    """
     steps = np.linspace(-1, 1, 256)
     dark = 0.1 * (steps + 0.35) ** 2 + 0.42 * np.abs(steps) ** 5 + 0.1 * np.clip(steps, 0, 1)
     shine = np.exp(-(((steps + 0.5) / 0.13) ** 2)) + 0.4 * np.exp(-(((steps - 0.72) / 0.08) ** 2))

@@ -1,4 +1,4 @@
-"""Puts a shop together: which products there are, and which of them are odd."""
+"""Generate the products of a shop, some of them with gaps and faults as in real catalogues."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -7,16 +7,16 @@ from decimal import Decimal
 import numpy as np
 
 from shelfsight.demo.shop.design import Design, Format
-from shelfsight.demo.shop.nouns import KINDS, PATTERNS
 from shelfsight.demo.shop.palettes import PALETTES
-from shelfsight.demo.shop.wording import STYLES, endless
+from shelfsight.demo.shop.product_kinds import PATTERN_NAMES, PRODUCT_KINDS
+from shelfsight.demo.shop.wording import WRITING_STYLES, very_long_description
 
 SMALLEST, LARGEST = 40, 1000
 ODD_SHARE = 0.05
 OWNERS = ("atelier-nord", "atelier-sud")
 PACKS = ("Single", "Set of 2", "Set of 4")
 MISSING_PICTURE = "discontinued.jpg"
-"""A file name that is linked to and never drawn."""
+"""The file name behind the broken link: it is never drawn."""
 
 USUAL_FORMATS: tuple[Format, ...] = ("jpeg", "jpeg", "jpeg", "jpeg", "png", "webp")
 ODD_FORMATS: tuple[Format, ...] = ("cutout", "gif", "cmyk", "sideways")
@@ -26,9 +26,9 @@ ODD_FORMATS: tuple[Format, ...] = ("cutout", "gif", "cmyk", "sideways")
 class DemoProduct:
     """A product of the shop.
 
-    `picture` is a file name: None for a product without one, and for the broken link the name of
-    a file that does not exist. `design` is what to draw there; None where nothing is drawn.
-    Variants of one product share both.
+    `picture` is a file name, or None for a product without a picture; the broken link names a
+    file that does not exist. `design` says what to draw into the file; None if nothing is drawn.
+    Size variants of one product share both.
     """
 
     sku: str
@@ -42,10 +42,10 @@ class DemoProduct:
 
 
 def make_shop(seed: int = 7, count: int = 300) -> list[DemoProduct]:
-    """A shop of `count` products, the same for the same seed; no two pictures are alike.
+    """Return `count` products, the same ones for the same seed; no two pictures look alike.
 
-    About 5% have no picture, 5% no text, and 5% share a picture with two others. One has neither
-    text nor picture, one a broken link, one a text of 50,000 characters.
+    About 5% have no picture, 5% no text, and 5% share a picture with two others. One product has
+    neither text nor picture, one has a broken link, one a description of 50,000 characters.
 
     Raises:
         ValueError: if `count` is less than 40 or more than 1,000.
@@ -54,31 +54,32 @@ def make_shop(seed: int = 7, count: int = 300) -> list[DemoProduct]:
     if not SMALLEST <= count <= LARGEST:
         raise ValueError(f"a demo shop has {SMALLEST} to {LARGEST} products, not {count}")
     random = np.random.default_rng(seed)
-    fates = _fates(count)
-    order = random.permutation(len(fates))
+    changes = _changes(count)
+    order = random.permutation(len(changes))
     odd_formats = iter(ODD_FORMATS)
     shop: list[DemoProduct] = []
     for design, position in zip(_designs(random), order, strict=False):
-        fate = fates[position]
-        odd = next(odd_formats, None) if fate is _as_it_is else None
+        change = changes[position]
+        odd = next(odd_formats, None) if change is _unchanged else None
         product = _product(replace(design, format=odd) if odd else design, random)
-        shop.extend(fate(product))
+        shop.extend(change(product))
     return [replace(product, sku=f"DEMO-{i:04}") for i, product in enumerate(shop, start=1)]
 
 
-Fate = Callable[[DemoProduct], list[DemoProduct]]
+Change = Callable[[DemoProduct], list[DemoProduct]]
+"""Turns a complete product into what the shop lists: one product, or several variants."""
 
 
-def _fates(count: int) -> list[Fate]:
-    """What becomes of each product on the way to the shelf."""
+def _changes(count: int) -> list[Change]:
+    """Return the changes that make a shop of `count` products, one for each complete product."""
     share = round(count * ODD_SHARE)
     groups = round(share / len(PACKS))
-    fates: list[Fate] = [_without_both, _broken_link, _talkative]
-    fates += [_without_picture] * share + [_without_text] * share + [_in_sizes] * groups
-    return fates + [_as_it_is] * (count - len(fates) - groups * (len(PACKS) - 1))
+    changes: list[Change] = [_without_both, _broken_link, _long_description]
+    changes += [_without_picture] * share + [_without_text] * share + [_as_size_variants] * groups
+    return changes + [_unchanged] * (count - len(changes) - groups * (len(PACKS) - 1))
 
 
-def _as_it_is(product: DemoProduct) -> list[DemoProduct]:
+def _unchanged(product: DemoProduct) -> list[DemoProduct]:
     return [product]
 
 
@@ -98,12 +99,12 @@ def _broken_link(product: DemoProduct) -> list[DemoProduct]:
     return [replace(product, picture=MISSING_PICTURE, design=None)]
 
 
-def _talkative(product: DemoProduct) -> list[DemoProduct]:
-    return [replace(product, description=endless(product.title))]
+def _long_description(product: DemoProduct) -> list[DemoProduct]:
+    return [replace(product, description=very_long_description(product.title))]
 
 
-def _in_sizes(product: DemoProduct) -> list[DemoProduct]:
-    sizes = KINDS[product.design.kind].sizes if product.design else ()
+def _as_size_variants(product: DemoProduct) -> list[DemoProduct]:
+    sizes = PRODUCT_KINDS[product.design.kind].sizes if product.design else ()
     return [
         replace(
             product, title=f"{product.title} / {size}", options=product.options | {"Size": size}
@@ -113,24 +114,27 @@ def _in_sizes(product: DemoProduct) -> list[DemoProduct]:
 
 
 def _designs(random: np.random.Generator) -> Iterator[Design]:
-    """Kinds in turn; a kind has each pattern once, and each palette before one comes again."""
-    kinds = list(KINDS)
-    patterns = {kind: random.permutation(list(PATTERNS)) for kind in kinds}
+    """Yield designs, each kind in turn.
+
+    A kind uses each pattern once, and all palettes before it repeats one.
+    """
+    kinds = list(PRODUCT_KINDS)
+    patterns = {kind: random.permutation(list(PATTERN_NAMES)) for kind in kinds}
     palettes = {kind: random.permutation([p.name for p in PALETTES]) for kind in kinds}
-    for lap in range(len(PATTERNS)):
+    for round_ in range(len(PATTERN_NAMES)):
         for kind in random.permutation(kinds):
             yield Design(
                 kind=str(kind),
-                pattern=str(patterns[kind][lap]),
-                palette=str(palettes[kind][lap % len(PALETTES)]),
+                pattern=str(patterns[kind][round_]),
+                palette=str(palettes[kind][round_ % len(PALETTES)]),
                 seed=int(random.integers(2**31)),
                 format=USUAL_FORMATS[int(random.integers(len(USUAL_FORMATS)))],
             )
 
 
 def _product(design: Design, random: np.random.Generator) -> DemoProduct:
-    wording = STYLES[int(random.integers(len(STYLES)))](design)
-    kind = KINDS[design.kind]
+    wording = WRITING_STYLES[int(random.integers(len(WRITING_STYLES)))](design)
+    kind = PRODUCT_KINDS[design.kind]
     options = {"Colour": design.palette} | ({"Size": kind.sizes[0]} if kind.sizes else {})
     return DemoProduct(
         sku="",

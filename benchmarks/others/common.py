@@ -1,4 +1,7 @@
-"""What all do alike, by the same functions: only who calls them, and when, differs."""
+"""The functions that all compared systems share: models, decoding, text and fusion.
+
+The systems differ only in how they call them.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -20,12 +23,12 @@ PICTURE = PAIRS["lite"][0].picture
 SIDE = PICTURE.side
 IMAGE_WIDTH, TEXT_WIDTH = 768, 1024
 SOURCES = ("first_product", "one_product", "all_products")
-"""Flat tables, as the systems' own examples have them: id, title, description, image_url."""
+"""Flat tables, as in the systems' own examples: id, title, description, image_url."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """`folder` is for whatever a system keeps beside the database."""
+    """Command-line arguments; `folder` is for files that a system stores outside the database."""
 
     module: str
     database: str
@@ -34,7 +37,7 @@ class Arguments:
 
 @cache
 def arguments() -> Arguments:
-    """What the program was called with."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("module")
     parser.add_argument("--database", required=True)
@@ -43,48 +46,52 @@ def arguments() -> Arguments:
 
 
 class Models:
-    """The lite pair, loaded once in a process."""
+    """The pair of lite models."""
 
     def __init__(self) -> None:
         self._pair = open_pair("lite", model_dir=None)
 
     def images(self, pictures: Sequence[Pixels]) -> list[Vector]:
-        """Unit vectors (768,) of pictures (224, 224, 3)."""
-        return made(self._pair.embed_images(pictures))
+        """Return unit vectors of shape (768,) of pictures of shape (224, 224, 3)."""
+        return require_vectors(self._pair.embed_images(pictures))
 
     def texts(self, texts: Sequence[str]) -> list[Vector]:
-        """Unit vectors (1024,)."""
-        return made(self._pair.embed_texts(texts))
+        """Return unit vectors of shape (1024,)."""
+        return require_vectors(self._pair.embed_texts(texts))
 
 
 @cache
 def models() -> Models:
-    """The models of this process."""
+    """Return the models, loaded once per process."""
     return Models()
 
 
 def pixels(data: bytes) -> Pixels:
-    """A file, decoded and resized: uint8 (224, 224, 3)."""
+    """Decode and resize a picture file: uint8, shape (224, 224, 3)."""
     return decode.pixels(data, PICTURE)
 
 
 def resized(picture: Image.Image) -> Pixels:
-    """An RGB picture, resized."""
+    """Resize an RGB picture to the model's size."""
     return resize.resize(picture, PICTURE)
 
 
 def text_of(title: str, description: str) -> str:
-    """What is embedded of a product's words."""
+    """Return the text that is embedded for a product."""
     return product_text(title, description)
 
 
 def combined(image: Vector, text: Vector) -> Vector:
-    """The third vector, (768,)."""
-    return made([combine(image, text, Weights())])[0]
+    """Return the combined vector, shape (768,)."""
+    return require_vectors([combine(image, text, Weights())])[0]
 
 
-def made(results: Sequence[Vector | Failure | None]) -> list[Vector]:
-    """The vectors; none may be missing."""
+def require_vectors(results: Sequence[Vector | Failure | None]) -> list[Vector]:
+    """Return the vectors.
+
+    Raises:
+        RuntimeError: one of them is missing.
+    """
     vectors = [result for result in results if isinstance(result, np.ndarray)]
     if len(vectors) < len(results):
         raise RuntimeError(f"not all were embedded: {results}")
@@ -92,7 +99,7 @@ def made(results: Sequence[Vector | Failure | None]) -> list[Vector]:
 
 
 def create_table(name: str) -> str:
-    """SQL of a table for the vectors, for systems that do not make their own."""
+    """Return the SQL that creates a vector table, for systems that do not create their own."""
     return (
         f"CREATE TABLE {name} (id text PRIMARY KEY, image vector({IMAGE_WIDTH}),"
         f" text vector({TEXT_WIDTH}), combined vector({IMAGE_WIDTH}))"

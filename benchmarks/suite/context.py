@@ -1,4 +1,4 @@
-"""Where the cases run, and how large they are."""
+"""The environment that benchmark cases run in."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,8 +10,12 @@ from shelfsight.postgres.connection import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """Where the cases run. `quick` makes them small: they then show that they run, not how fast."""
+class BenchContext:
+    """A database and a folder for the cases, and their sizes.
+
+    `quick` makes the cases so small that they only show that they run. `large` adds a search among
+    1,000,000 products.
+    """
 
     database: Database
     folder: Path
@@ -19,13 +23,14 @@ class Bench:
     large: bool = False
 
     def size(self, full: int, quick: int) -> int:
-        """How many products."""
+        """Return the number of products: `quick` in a quick run, else `full`."""
         return quick if self.quick else full
 
     @property
     def rounds(self) -> int:
-        """How often each is measured."""
+        """How often each figure is measured."""
         return 1 if self.quick else 3
 
 
-Case = Callable[[Bench], Iterator[Figure]]
+Case = Callable[[BenchContext], Iterator[Figure]]
+"""A benchmark: yields its figures."""

@@ -1,4 +1,4 @@
-"""A backfill by an embedding server that has other models, dies, comes back, or only does texts."""
+"""Backfill with an embedding server that has other models, dies, recovers, or embeds only texts."""
 
 import json
 from collections.abc import Iterator
@@ -30,8 +30,8 @@ def shop(url: str) -> str:
     return url
 
 
-def by(models: Server, **settings: str) -> dict[str, str]:
-    """Two batches, by this server."""
+def server_settings(models: Server, **settings: str) -> dict[str, str]:
+    """Return settings for a run in two batches with this server."""
     return {"EMBEDDING_SERVER_URL": models.url, "BATCH_SIZE": str(PRODUCTS // 2), **settings}
 
 
@@ -46,7 +46,7 @@ def dies_at(models: Server, text: str) -> None:
 
 
 def last_product(url: str) -> str:
-    """The title of the product that comes last, for products come in the order of their ids."""
+    """Return the title of the last product of a run, which goes in order of ids."""
     ((title,),) = run(url, 'SELECT "Title" FROM "ProductVariants" ORDER BY "Id" DESC LIMIT 1')
     return title
 
@@ -55,12 +55,12 @@ def test_a_server_that_dies_ends_the_run_and_what_was_stored_stays(
     shelfsight: Command, shop: str, models: Server
 ) -> None:
     dies_at(models, last_product(shop))
-    done = shelfsight("backfill", "--json", **by(models, SERVER_DOWN_TIMEOUT="1"))
+    done = shelfsight("backfill", "--json", **server_settings(models, SERVER_DOWN_TIMEOUT="1"))
 
-    said = failed_plainly(done, 1)
-    assert len(said.splitlines()) == 1
-    assert f"{models.url} gave no usable answer within 1 s" in said
-    assert "run again once it is well (what is stored stays)" in said
+    error = failed_plainly(done, 1)
+    assert len(error.splitlines()) == 1
+    assert f"{models.url} gave no usable answer within 1 s" in error
+    assert "run again once it is well (what is stored stays)" in error
     result = json.loads(done.stdout.splitlines()[-1])
     assert PRODUCTS // 2 <= result["embedded"] < PRODUCTS
     assert (result["failed"], len(stored(shop))) == (0, result["embedded"])
@@ -68,11 +68,11 @@ def test_a_server_that_dies_ends_the_run_and_what_was_stored_stays(
 
     models.before = None
     left = PRODUCTS - result["embedded"]
-    assert shelfsight.result(**by(models))["embedded"] == left
+    assert shelfsight.result(**server_settings(models))["embedded"] == left
     assert len(stored(shop)) == PRODUCTS
 
 
-def test_a_server_that_comes_back_costs_no_product(
+def test_a_server_that_recovers_costs_no_product(
     shelfsight: Command, shop: str, models: Server
 ) -> None:
     broken = 4
@@ -85,7 +85,7 @@ def test_a_server_that_comes_back_costs_no_product(
         return web.Response(status=(500, 503)[broken % 2]) if broken >= 0 else None
 
     models.before = away
-    result = shelfsight.result(**by(models))
+    result = shelfsight.result(**server_settings(models))
 
     assert (result["embedded"], result["failed"], result["exit_status"]) == (PRODUCTS, 0, 0)
     assert len(stored(shop)) == PRODUCTS
@@ -94,42 +94,48 @@ def test_a_server_that_comes_back_costs_no_product(
 def test_another_servers_models_are_refused_before_anything_is_written(
     shelfsight: Command, shop: str, models: Server
 ) -> None:
-    assert shelfsight.result("--max-batches", "1", **by(models))["embedded"] == PRODUCTS // 2
+    assert (
+        shelfsight.result("--max-batches", "1", **server_settings(models))["embedded"]
+        == PRODUCTS // 2
+    )
     before = stored(shop)
 
     models.health = json.loads(json.dumps(HEALTH))
     models.health["models"]["text"]["revision"] = "3"
-    said = failed_plainly(shelfsight("backfill", **by(models)), 1)
+    error = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
 
-    assert "letters@2" in said
-    assert "letters@3" in said
-    assert "--no-skip-existing --all" in said
+    assert "letters@2" in error
+    assert "letters@3" in error
+    assert "--no-skip-existing --all" in error
     assert stored(shop) == before
-    assert shelfsight.result("--no-skip-existing", "--all", **by(models))["embedded"] == PRODUCTS
+    assert (
+        shelfsight.result("--no-skip-existing", "--all", **server_settings(models))["embedded"]
+        == PRODUCTS
+    )
 
 
 def test_columns_of_another_width_are_refused_before_anything_is_written(
     shelfsight: Command, shop: str, models: Server
 ) -> None:
     run(shop, 'ALTER TABLE "ProductEmbeddings" ALTER "TextEmbedding" TYPE vector(512)')
-    said = failed_plainly(shelfsight("backfill", **by(models)), 1)
+    error = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
 
-    assert '"TextEmbedding" is vector(512), and these vectors need vector(1024)' in said
+    assert '"TextEmbedding" is vector(512), and these vectors need vector(1024)' in error
     assert stored(shop) == {}
     assert failures(shop) == {}
 
 
 @pytest.mark.parametrize("width", [1100, 384])
-def test_vectors_of_other_widths_than_the_columns_are_brought_to_them(
+def test_vectors_of_other_widths_are_adapted_to_the_columns(
     shelfsight: Command, shop: str, models: Server, width: int
 ) -> None:
     models.health, models.widths = None, (768, width)
-    assert shelfsight.result(**by(models))["embedded"] == PRODUCTS
+    assert shelfsight.result(**server_settings(models))["embedded"] == PRODUCTS
     ((found,),) = run(shop, 'SELECT DISTINCT vector_dims("TextEmbedding") FROM "ProductEmbeddings"')
     assert found == 1024
 
 
-def test_a_server_of_texts_leaves_the_pictures_to_this_process_and_says_so(
+def test_with_a_text_only_server_this_process_embeds_the_pictures_and_says_so(
     shelfsight: Command, url: str, pictures: PictureHost
 ) -> None:
     create_tables(url)
@@ -140,8 +146,8 @@ def test_a_server_of_texts_leaves_the_pictures_to_this_process_and_says_so(
             "backfill", EMBEDDING_SERVER_URL=f"{address}/v1", ALLOW_PRIVATE_IMAGES=pictures.host
         )
     assert done.returncode == 0, done
-    said = "embeds texts only; pictures are embedded here, by efficientnet-lite0"
-    assert said in done.stdout
+    notice = "embeds texts only; pictures are embedded here, by efficientnet-lite0"
+    assert notice in done.stdout
     row = stored(url)["Mug"]
     assert row["ModelVersions"]["image"] == "efficientnet-lite0@0.1.0"
     assert row["ModelVersions"]["text"] == NAME
