@@ -140,7 +140,7 @@ def serve(settings: "Settings") -> "FastAPI":
         ModelError: the models cannot be loaded.
     """
     from shelfsight.errors import SettingsError
-    from shelfsight.wiring import embedding_app
+    from shelfsight.wiring.embedding_server import embedding_app
 
     if settings.embedding_server_api_key is None:
         raise SettingsError(
@@ -153,7 +153,7 @@ def serve(settings: "Settings") -> "FastAPI":
 def download() -> None:
     """Download the weights to the Volume, and check that they load."""
     from shelfsight.settings import load
-    from shelfsight.wiring import open_embedder
+    from shelfsight.wiring.embedder import open_embedder
 
     with open_embedder(load({"device": "cpu"}), print):
         weights.commit()

@@ -20,6 +20,7 @@ from shelfsight.records import (
     NO_CONTENT,
     EmbeddedProduct,
     ModelPair,
+    Need,
     PictureFile,
     Product,
     Selection,
@@ -88,7 +89,7 @@ def test_all_that_a_worker_of_this_version_counts_is_counted() -> None:
     vector = np.ones(3, np.float32)
     page = [
         EmbeddedProduct(product=Product(id="1"), image=vector, text=vector, combined=vector),
-        EmbeddedProduct(product=Product(id="2", needs_image=False, files=(FILE,))),
+        EmbeddedProduct(product=Product(id="2", image_need=Need.KEEP, files=(FILE,))),
         EmbeddedProduct(product=Product(id="3", files=(FILE,)), image=vector, combined=vector),
         EmbeddedProduct(product=Product(id="4"), failures=(NO_CONTENT,)),
         EmbeddedProduct(product=Product(id="5")),
