@@ -1,10 +1,17 @@
-# Two commands from a bare checkout: `make demo` and `make test`. Everything else is for developers.
+# Two commands from a bare checkout: `make demo` and `make test`. `make help` lists all of them.
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: demo demo-server serve-demo test torture check test-parity test-deploy test-ray test-browser bench bench-quick clean
+.PHONY: help demo demo-server serve-demo test test-fast torture check docs serve-docs test-parity test-deploy test-ray test-browser bench bench-quick clean
 .DEFAULT_GOAL := demo
+
+##@ Try it
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("shelfsight needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
@@ -24,14 +31,16 @@ $(VENV)/deploy.done: $(VENV)/parity.done requirements/deploy.txt
 	$(PIP) --requirement requirements/deploy.txt
 	touch $@
 
-demo: $(VENV)/demo.done ## one command on a fresh machine: a shop is embedded and ten photos are matched
+demo: $(VENV)/demo.done ## draws a shop, embeds it, and finds ten photographed products in it
 	$(VENV)/bin/shelfsight demo
 
-demo-server: $(VENV)/demo.done ## the demo again, through an embedding server: the same vectors
+demo-server: $(VENV)/demo.done ## the demo again through an embedding server; compares all vectors
 	$(VENV)/bin/python benchmarks/demo_server.py
 
-serve-demo: $(VENV)/demo.done ## the demo's shop at http://127.0.0.1:8080: the page, and the API
+serve-demo: $(VENV)/demo.done ## serves the demo's shop at http://127.0.0.1:8080: page and API
 	$(VENV)/bin/shelfsight demo --serve
+
+##@ Develop
 
 # The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
 TESTS := tests/unit tests/contract tests/integration tests/end_to_end
@@ -39,23 +48,42 @@ ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
 TESTS += tests/pooler
 endif
 
+# In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
+PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/dev.done ## every test, against a real Postgres
-	$(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(PYTEST) $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
 
-torture: $(VENV)/dev.done ## four workers on 5,000 products, of which thirty mishaps befall some; prints its seed
+test-fast: $(VENV)/dev.done ## the unit and contract tests: under a minute
+	$(PYTEST) tests/unit tests/contract
+
+torture: $(VENV)/dev.done ## four workers, 5,000 products, thirty mishaps; prints its seed
 	$(VENV)/bin/python -m tests.end_to_end.torture
 
-check: $(VENV)/dev.done ## style, types and floors
+check: $(VENV)/dev.done ## style, types, and which room may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-test-parity: $(VENV)/parity.done ## our SigLIP and Qwen3 against transformers (installs torch)
+$(VENV)/docs.done: $(VENV)/demo.done requirements/docs.txt
+	$(PIP) --requirement requirements/docs.txt
+	touch $@
+
+docs: $(VENV)/docs.done $(VENV)/dev.done ## builds the docs in site/; fails where a link leads nowhere
+	$(VENV)/bin/mypy --strict docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
+
+serve-docs: $(VENV)/docs.done ## serves the docs at http://127.0.0.1:8000 while you write
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs serve
+
+##@ Tests that install more
+
+test-parity: $(VENV)/parity.done ## SigLIP and Qwen3 against transformers (installs torch)
 	$(VENV)/bin/python -m pytest tests/parity
 
-test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks Modal for, without Modal (installs torch and modal)
+test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks for, without Modal (installs torch, modal)
 	$(VENV)/bin/mypy deploy
 	$(VENV)/bin/python -m pytest tests/deploy
 
@@ -63,21 +91,25 @@ $(VENV)/ray.done: $(VENV)/dev.done requirements/ray.txt
 	$(PIP) --requirement requirements/ray.txt
 	touch $@
 
-test-ray: $(VENV)/ray.done ## workers on clusters of Ray that this machine plays (installs ray)
+test-ray: $(VENV)/ray.done ## workers on Ray clusters that this machine plays (installs ray)
 	$(VENV)/bin/python -m pytest tests/cluster
 
 $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 	$(PIP) --requirement requirements/browser.txt
 	touch $@
 
-test-browser: $(VENV)/browser.done ## the page in a real browser (Debian: apt-get install chromium)
+test-browser: $(VENV)/browser.done ## the page in Chromium (Debian: apt-get install chromium)
 	$(VENV)/bin/python -m pytest tests/browser
 
-bench: $(VENV)/dev.done ## every stage against the limit of its slowest part: a table, and bench.json
+##@ Measure
+
+bench: $(VENV)/dev.done ## every stage against the limit of its slowest part; writes bench.json
 	$(VENV)/bin/python -m benchmarks.suite
 
-bench-quick: $(VENV)/dev.done ## the same, small: that it runs, not how fast anything is
+bench-quick: $(VENV)/dev.done ## the same, small: whether it runs, not how fast anything is
 	$(VENV)/bin/python -m benchmarks.suite --quick
 
-clean:
+##@ Clean up
+
+clean: ## removes .venv; the next target installs it again
 	rm -rf $(VENV)

@@ -1,14 +1,13 @@
-"""Our embedding server against Infinity with the same text model, in turns within one run.
+"""Compare our embedding server with Infinity on the same text model, alternating within one run.
 
     python3 -m venv /tmp/infinity && /tmp/infinity/bin/pip install -r requirements/infinity.txt
     python -m benchmarks.random_models FOLDER
     python -m benchmarks.against_infinity FOLDER --infinity /tmp/infinity/bin/infinity_emb
 
-Both serve the model of Qwen3's architecture that FOLDER holds, to the same clients with the same
-texts at `/v1/embeddings`, on this machine's cores as each takes them by default. Infinity runs its
-default engine, torch, with its default batches; its cache of answers is off, for texts come again.
-Its engine for ONNX (optimum) cannot take part: it pools by mean or first token, and this model is
-pooled by its last.
+Both serve the Qwen3-like model in FOLDER at `/v1/embeddings`, to the same clients with the same
+texts, each with its default use of this machine's cores. Infinity runs its default engine, torch,
+with its default batching. Its cache of embeddings is off because the texts repeat. Its ONNX engine
+(optimum) is not compared: it pools by the mean or the first token, and this model needs the last.
 """
 
 import argparse
@@ -27,7 +26,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 from benchmarks.server_throughput import (
     JSON,
-    ask_on,
+    load_test,
     served,
     spread,
     texts,
@@ -46,12 +45,16 @@ ITEMS = (1, 8)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("folder", type=Path, help="a MODEL_DIR, as benchmarks.random_models makes")
-    parser.add_argument("--infinity", type=Path, required=True, help="the command infinity_emb")
+    parser.add_argument(
+        "folder", type=Path, help="a MODEL_DIR as created by benchmarks.random_models"
+    )
+    parser.add_argument(
+        "--infinity", type=Path, required=True, help="path of the command infinity_emb"
+    )
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--items", type=int, nargs="+", default=ITEMS, help="of a request")
+    parser.add_argument("--items", type=int, nargs="+", default=ITEMS, help="texts per request")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="of a round (default: 10)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of a round (default: 10)")
     arguments = parser.parse_args()
     print(f"shelfsight {version('shelfsight')}, onnxruntime {version('onnxruntime')}")
     print(f"Infinity: {', '.join(versions(arguments.infinity))}; {os.cpu_count()} cores")
@@ -68,13 +71,13 @@ def main() -> None:
 
 
 def compare(ours: str, theirs: str, shape: tuple[int, int], arguments: argparse.Namespace) -> None:
-    """Run one line's rounds, each server first in every other one, and print it."""
+    """Measure and print one line; the servers alternate in going first."""
     clients, items = shape
     rates: dict[str, list[float]] = {ours: [], theirs: []}
     for number in range(arguments.rounds):
         for url in (ours, theirs) if number % 2 else (theirs, ours):
-            asked = ask_on(url + PATH, bodies(items), clients, arguments.seconds)
-            rates[url].append(items * asked.rate)
+            measured = load_test(url + PATH, bodies(items), clients, arguments.seconds)
+            rates[url].append(items * measured.rate)
     ratios = [our / their for our, their in zip(rates[ours], rates[theirs], strict=True)]
     print(
         f"{clients:>7} {items:>10} {median(rates[ours]):>8.1f} {median(rates[theirs]):>10.1f}"
@@ -89,26 +92,29 @@ def bodies(items: int) -> list[bytes]:
 
 
 def body(items: list[str]) -> bytes:
-    asked = {"model": QWEN3.name, "input": items, "encoding_format": "base64"}
-    return json.dumps(asked).encode()
+    request = {"model": QWEN3.name, "input": items, "encoding_format": "base64"}
+    return json.dumps(request).encode()
 
 
 def agreement(ours: str, theirs: str) -> tuple[np.ndarray, float]:
-    """Cosines of both servers' vectors of the same texts, and the mean of those of different."""
+    """Return the cosines between both servers' vectors of the same texts.
+
+    The second value is the mean cosine between vectors of different texts, for comparison.
+    """
     a, b = (vectors(url) for url in (ours, theirs))
     return (a * b).sum(axis=1), float((a[:-1] * a[1:]).sum(axis=1).mean())
 
 
 def vectors(url: str) -> np.ndarray:
-    with urlopen(Request(url + PATH, body(texts()[:COMPARED]), JSON)) as answer:
-        data = json.load(answer)["data"]
+    with urlopen(Request(url + PATH, body(texts()[:COMPARED]), JSON)) as response:
+        data = json.load(response)["data"]
     rows = np.array([decode_vector(item["embedding"]) for item in data])
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 @contextmanager
 def infinity(command: Path, model: Path) -> Iterator[str]:
-    """Infinity in a process of its own; gives its address once it answers."""
+    """Start Infinity in its own process; yield its URL once it responds."""
     with bind("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     options = {
@@ -133,14 +139,16 @@ def infinity(command: Path, model: Path) -> Iterator[str]:
 
 
 def versions(command: Path) -> list[str]:
-    """What is installed beside the command."""
+    """Return the versions of the packages installed next to the command."""
     packages = ("infinity-emb", "torch", "transformers", "sentence-transformers")
     script = (
         "from importlib.metadata import version\n"
         f"print(*(f'{{p}} {{version(p)}}' for p in {packages}), sep=chr(10))"
     )
-    asked = [str(command.with_name("python")), "-c", script]
-    return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.splitlines()
+    script_command = [str(command.with_name("python")), "-c", script]
+    return subprocess.run(
+        script_command, capture_output=True, check=True, text=True
+    ).stdout.splitlines()
 
 
 if __name__ == "__main__":

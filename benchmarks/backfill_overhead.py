@@ -1,7 +1,7 @@
-"""What the path itself costs: a backfill whose models answer at once, against a bare binary COPY.
+"""The cost of the pipeline itself: a backfill with instant models, against a bare binary COPY.
 
-Prints products/s of both in one run, their ratio, and the peak memory of the backfill's process
-at two sizes of the catalogue:
+Prints products/s of both, measured alternately in one run, their ratio, and the peak memory of the
+backfill process at two catalogue sizes:
 
     python benchmarks/backfill_overhead.py [--products 20000] [--batch-size 150]
 """
@@ -53,7 +53,7 @@ ROUNDS = 3
 
 
 class InstantEmbedder:
-    """Hands out vectors made beforehand, so that nothing but the path is measured."""
+    """Returns precomputed vectors, so that only the pipeline is measured."""
 
     models = ModelPair(image="instant@1", text="instant@1")
     picture_format = PictureFormat(side=8, resample="bilinear")
@@ -74,7 +74,7 @@ class InstantEmbedder:
 
 
 class OwnPictures:
-    """Every product has a picture of its own, at once: nothing is spared by sharing."""
+    """A fetcher that returns a distinct picture for each product, so sharing saves no work."""
 
     def __init__(self) -> None:
         self._pixels = np.zeros((8, 8, 3), np.uint8)
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def compare(database: Database, products: int, batch_size: int) -> None:
-    """Print both speeds in turn, the median of their ratios, and the memory at two sizes."""
+    """Print both speeds per round, the median of their ratios, and the memory at two sizes."""
     print(f"{products} products, {batch_size} a batch, three vectors each:")
     ratios = []
     for _ in range(ROUNDS):
@@ -137,7 +137,7 @@ def compare(database: Database, products: int, batch_size: int) -> None:
 
 
 def fill(connection: Connection, products: int, host: str = "http://shop.test") -> None:
-    """Products with a title, a description and a picture of their own at `host`; nothing stored."""
+    """Replace all products by ones with title, description and an own picture at `host`."""
     connection.execute('TRUNCATE "ProductVariants" CASCADE')
     connection.execute(
         'INSERT INTO "ProductVariants" ("Sku", "Title", "Description")'
@@ -154,7 +154,7 @@ def fill(connection: Connection, products: int, host: str = "http://shop.test") 
 
 
 def measured(url: str, batch_size: int) -> tuple[float, int]:
-    """Backfill in a process of its own; gives seconds and peak bytes."""
+    """Backfill in a separate process; return seconds and peak memory in bytes."""
     words = [sys.executable, __file__, "--url", url, "--batch-size", str(batch_size)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     result = json.loads(done.stdout.splitlines()[-1])
@@ -186,20 +186,20 @@ def run(url: str, batch_size: int) -> None:
 
 
 def peak_bytes() -> int:
-    """The most memory of this process; Linux counts its parent's into what `getrusage` says."""
+    """Return the peak memory of this process; on Linux `getrusage` would include the parent's."""
     try:
         status = Path("/proc/self/status").read_text()
-    except FileNotFoundError:  # macOS, which gives bytes
+    except FileNotFoundError:  # macOS, where getrusage counts in bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     return int(kilobytes) * 1024
 
 
 def copy_seconds(database: Database) -> float:
-    """The rows the backfill wrote, COPYed as they are into a table with the same indexes."""
+    """Return the seconds to COPY the rows of the backfill into a table with the same indexes."""
     with tempfile.TemporaryFile() as file:
 
-        def out(connection: Connection) -> None:
+        def copy_out(connection: Connection) -> None:
             with (
                 connection.cursor() as cursor,
                 cursor.copy('COPY "ProductEmbeddings" TO STDOUT (FORMAT BINARY)') as copy,
@@ -209,7 +209,7 @@ def copy_seconds(database: Database) -> float:
             connection.execute("DROP TABLE IF EXISTS bare")
             connection.execute('CREATE TABLE bare (LIKE "ProductEmbeddings" INCLUDING ALL)')
 
-        def back(connection: Connection) -> None:
+        def copy_in(connection: Connection) -> None:
             with (
                 connection.cursor() as cursor,
                 cursor.copy("COPY bare FROM STDIN (FORMAT BINARY)") as copy,
@@ -217,10 +217,10 @@ def copy_seconds(database: Database) -> float:
                 while block := file.read(1 << 18):
                     copy.write(block)
 
-        database.run(out)
+        database.run(copy_out)
         file.seek(0)
         start = time.perf_counter()
-        database.run(back)
+        database.run(copy_in)
         return time.perf_counter() - start
 
 

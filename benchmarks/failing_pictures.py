@@ -1,8 +1,8 @@
-"""What bad pictures cost: a backfill with some of each kind, against one of its good products.
+"""The cost of bad pictures: a backfill that has some, against one of only the good products.
 
-Of the pictures 1% are broken, 1% are not there, 0.5% lie on hosts that take a connection and never
-answer, and one is a decompression bomb. Prints the good products a second of both in turn, their
-ratio, and what became of the bad ones, by kind:
+1% of the pictures are broken, 1% are missing, 0.5% are on hosts that accept connections and never
+respond, and one is a decompression bomb. Prints the good products per second of both runs, measured
+alternately, their ratio, and the failures by kind:
 
     python benchmarks/failing_pictures.py [--products 12000] [--silent-hosts 4] [--rounds 3]
 """
@@ -37,7 +37,7 @@ from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
 
 DRAWN = 64
-"""Different pictures; each product has an address of its own nevertheless."""
+"""Number of distinct pictures; even so each product has its own URL."""
 
 SHARES = {"broken": 0.01, "missing": 0.01, "silent": 0.005}
 KINDS = {
@@ -50,7 +50,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A product: what is wrong with its picture, if anything."""
+    """A product; `fault` says what is wrong with its picture, and is empty for a good one."""
 
     id: str
     url: str
@@ -96,7 +96,7 @@ def compare(url: str, items: list[Item], rounds: int) -> None:
 
 
 def catalogue(products: int, hosts: list[str], chance: random.Random) -> list[Item]:
-    """Products in no order, of which some shares have a bad picture."""
+    """Return products in random order, with the given shares of bad pictures."""
     faults = ["bomb"]
     for fault, share in SHARES.items():
         faults += [fault] * round(products * share)
@@ -115,9 +115,9 @@ def catalogue(products: int, hosts: list[str], chance: random.Random) -> list[It
 
 
 def measured(url: str, name: str, items: list[Item]) -> tuple[float, Counter[str]]:
-    """Backfill in a process of its own and a database of its own; gives seconds and failures.
+    """Backfill a new database in its own process; return seconds and failures by kind.
 
-    The time is from where the models are there and the run begins to where all is stored.
+    The time starts when the models are loaded and ends when everything is stored.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
@@ -126,7 +126,7 @@ def measured(url: str, name: str, items: list[Item]) -> tuple[float, Counter[str
         schema.create(database)
         database.run(lambda connection: fill(connection, items))
         seconds = backfill(own)
-        kinds = database.run(lambda connection: checked(connection, items))
+        kinds = database.run(lambda connection: check(connection, items))
     return seconds, kinds
 
 
@@ -162,8 +162,12 @@ def backfill(url: str) -> float:
     raise SystemExit(f"the backfill ended with {process.returncode}")
 
 
-def checked(connection: Connection, items: list[Item]) -> Counter[str]:
-    """See that each good product has its image vector, and each bad one is named with its kind."""
+def check(connection: Connection, items: list[Item]) -> Counter[str]:
+    """Check that good products have image vectors and bad ones the right failure; count failures.
+
+    Raises:
+        SystemExit: a product has another outcome.
+    """
     stored = connection.execute(
         'SELECT "ProductVariantId"::text FROM "ProductEmbeddings"'
         ' WHERE "ImageEmbedding" IS NOT NULL'
@@ -177,13 +181,13 @@ def checked(connection: Connection, items: list[Item]) -> Counter[str]:
     for item in items:
         kind = failed.get(item.id, "")
         if (item.id in embedded) == bool(item.fault) or kind not in KINDS.get(item.fault, {""}):
-            raise SystemExit(f"{item} was not to end as {kind or 'nothing'}")
+            raise SystemExit(f"{item} must not have the failure {kind or 'none'}")
     return Counter(failed.values())
 
 
 @contextmanager
 def picture_hosts(silent: int) -> Iterator[list[str]]:
-    """A good host and silent ones, in a process of their own; gives their addresses."""
+    """Start a good host and silent ones in their own process; yield each `host:port`."""
     words = [sys.executable, __file__, "--serve", "--silent-hosts", str(silent)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -227,7 +231,7 @@ def jpeg(body: bytes) -> web.Response:
 
 
 def picture(number: int) -> bytes:
-    """A JPEG of 500 x 500 pixels, some 40 kB."""
+    """Return a JPEG of 500 x 500 pixels, about 40 kB."""
     noise = np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)
     file = BytesIO()
     Image.fromarray(noise).resize((500, 500), Image.Resampling.BICUBIC).save(file, "JPEG")
@@ -235,7 +239,7 @@ def picture(number: int) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of 20,000 x 20,000 pixels in some 50 kB."""
+    """Return a PNG of 20,000 x 20,000 pixels in about 50 kB."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         checksum = zlib.crc32(name + data)

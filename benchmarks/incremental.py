@@ -1,8 +1,8 @@
-"""What a run costs where little or nothing has changed: the models answer at once, and are counted.
+"""The cost of a backfill where little or nothing has changed.
 
-A shop of products with a title, a description and a picture each has its vectors, written by SQL.
-Runs with nothing changed, with some titles edited, with some pictures replaced, with other
-weights. Prints the seconds and the inferences of each, and ends with status 1 if one was wrong:
+All products have vectors, stored by SQL; the models are instant and count their inputs. Runs with
+nothing changed, with some titles edited, with some pictures replaced, and with other weights.
+Prints seconds and inferences of each run; exits with 1 if a run embedded too much or too little:
 
     python -m benchmarks.incremental [--products 200000] [--edits 100] [--batch-size 500]
 """
@@ -32,7 +32,16 @@ from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database, copy_rows
-from shelfsight.records import Failure, FetchedProduct, Pixels, Product, Selection, Vector, Weights
+from shelfsight.records import (
+    Failure,
+    FetchedProduct,
+    Need,
+    Pixels,
+    Product,
+    Selection,
+    Vector,
+    Weights,
+)
 from shelfsight.storage import schema
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -61,7 +70,7 @@ JOIN vectors AS v ON v.number = new.number %% (SELECT count(*) FROM vectors)
 
 
 class CountingEmbedder(InstantEmbedder):
-    """Counts what it is asked to embed."""
+    """An instant embedder that counts its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,22 +87,22 @@ class CountingEmbedder(InstantEmbedder):
 
 
 class NeededPictures(OwnPictures):
-    """Gives a picture where one is needed, and counts them."""
+    """A fetcher that returns pictures only for products that need one, and counts them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fetched = 0
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        needed = [product for product in page if product.needs_image]
+        needed = [product for product in page if product.image_need is not Need.KEEP]
         self.fetched += len(needed)
         fetched = {item.product.id: item for item in super().fetch(needed)}
         return [fetched.get(item.id) or FetchedProduct(product=item) for item in page]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What a run took and did."""
+class RunResult:
+    """The duration of a run, and what it fetched and embedded."""
 
     seconds: float
     report: Report
@@ -119,7 +128,7 @@ def main() -> None:
 
 
 def store_vectors(database: Database) -> None:
-    """Give every product the vectors that a run would have stored, taken from a few."""
+    """Store vectors for every product as a run would have; they repeat a few hundred vectors."""
     embedder, fusion = InstantEmbedder(), WeightedMean(Weights())
     images, texts = unit_rows(512, 768), unit_rows(512, 1024)
     rows = [
@@ -154,36 +163,37 @@ def store_vectors(database: Database) -> None:
 
 
 def measure(database: Database, arguments: argparse.Namespace) -> bool:
-    """Print each run; whether each embedded what it should, and no more."""
+    """Print each run; return whether all of them fetched and embedded exactly what was due."""
     products, edits, batch_size = arguments.products, arguments.edits, arguments.batch_size
     checks = []
 
-    def tell(name: str, done: Done, images: int, texts: int) -> None:
-        checks.append((done.fetched, done.images, done.texts) == (images, images, texts))
+    def report(name: str, result: RunResult, images: int, texts: int) -> None:
+        checks.append((result.fetched, result.images, result.texts) == (images, images, texts))
         print(
-            f"{name}: {done.seconds:.2f} s; {done.fetched} pictures fetched, {done.images} images"
-            f" and {done.texts} texts embedded{'' if checks[-1] else ', WHICH IS WRONG'}",
+            f"{name}: {result.seconds:.2f} s; {result.fetched} pictures fetched,"
+            f" {result.images} images"
+            f" and {result.texts} texts embedded{'' if checks[-1] else ', WHICH IS WRONG'}",
             flush=True,
         )
 
     print(f"{products} embedded products:")
     unchanged = [run(database, batch_size) for _ in range(ROUNDS)]
-    for done in unchanged:
-        tell("nothing changed", done, 0, 0)
-    seconds = median(done.seconds for done in unchanged)
+    for result in unchanged:
+        report("nothing changed", result, 0, 0)
+    seconds = median(result.seconds for result in unchanged)
     print(f"  {products / seconds:.0f} products/s checked, the median")
 
     edit(database, EDIT_TITLES, edits)
-    tell(f"{edits} titles edited", run(database, batch_size), 0, edits)
+    report(f"{edits} titles edited", run(database, batch_size), 0, edits)
     edit(database, REPLACE_PICTURES, edits)
-    tell(f"{edits} pictures replaced", run(database, batch_size), edits, 0)
+    report(f"{edits} pictures replaced", run(database, batch_size), edits, 0)
 
-    weighed = run(database, batch_size, Weights(image=0.5, text=0.5))
-    tell("other weights", weighed, 0, 0)
-    checks.append(weighed.report.recombined == products)
+    reweighted = run(database, batch_size, Weights(image=0.5, text=0.5))
+    report("other weights", reweighted, 0, 0)
+    checks.append(reweighted.report.recombined == products)
     print(
-        f"  {weighed.report.recombined} rows combined anew,"
-        f" {products / (weighed.seconds - seconds):.0f} rows/s beyond an unchanged run"
+        f"  {reweighted.report.recombined} rows recombined,"
+        f" {products / (reweighted.seconds - seconds):.0f} rows/s beyond an unchanged run"
     )
     return all(checks)
 
@@ -195,8 +205,8 @@ def edit(database: Database, statement: str, count: int) -> None:
     database.run(work)
 
 
-def run(database: Database, batch_size: int, weights: Weights | None = None) -> Done:
-    """One whole backfill, on connections of its own."""
+def run(database: Database, batch_size: int, weights: Weights | None = None) -> RunResult:
+    """Run one complete backfill on new connections."""
     embedder, fetcher, report = CountingEmbedder(), NeededPictures(), Report()
     fusion = WeightedMean(weights or Weights())
     progress = LineProgress(StringIO())
@@ -217,7 +227,7 @@ def run(database: Database, batch_size: int, weights: Weights | None = None) -> 
         start = time.perf_counter()
         backfill(pipeline, job, report, progress, Event())
         seconds = time.perf_counter() - start
-    return Done(
+    return RunResult(
         seconds=seconds,
         report=report,
         fetched=fetcher.fetched,

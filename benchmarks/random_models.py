@@ -1,11 +1,11 @@
-"""Models of SigLIP's and Qwen3's real sizes with random weights, for benchmarks without a download.
+"""Create models of SigLIP's and Qwen3's real sizes with random weights, to benchmark offline.
 
     pip install -r requirements/parity.txt
     python -m benchmarks.random_models FOLDER [--layers 4]
 
-FOLDER is then a MODEL_DIR for both backends; its text model is laid out for sentence-transformers
-too. SigLIP's image tower has its 93 million parameters. Qwen3-Embedding-0.6B has all its widths
-and, unless told otherwise, 4 of its 28 layers: on a few cores the whole takes seconds a text.
+FOLDER can then be used as MODEL_DIR; its text model has the files of sentence-transformers, too.
+SigLIP's image tower has its full 93 million parameters. Qwen3-Embedding-0.6B has its full widths
+but by default only 4 of its 28 layers: with all of them, a few cores take seconds per text.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument(
-        "--layers", type=int, default=LAYERS, help="of Qwen3 (default: 4, real: 28)"
+        "--layers", type=int, default=LAYERS, help="layers of Qwen3 (default: 4, real: 28)"
     )
     arguments = parser.parse_args()
     torch.manual_seed(1)
@@ -38,14 +38,14 @@ def main() -> None:
 
 
 def siglip(folder: Path) -> None:
-    """SigLIP base's image tower: 12 layers of width 768 over 196 patches."""
+    """Save SigLIP base's image tower: 12 layers of width 768 over 196 patches."""
     model = SiglipVisionModel(SiglipVisionConfig(image_size=224, patch_size=16)).eval()
     path = folder / SIGLIP.hub.graph
     save_siglip(model, torch.rand(2, 3, 224, 224), "pixel_values", path)
 
 
 def qwen3(folder: Path, layers: int) -> None:
-    """Qwen3-Embedding-0.6B, as its config.json has it but for the number of layers."""
+    """Save Qwen3-Embedding-0.6B as in its config.json, except for the number of layers."""
     config = Qwen3Config(
         vocab_size=QWEN_VOCABULARY,
         hidden_size=1024,
@@ -71,20 +71,20 @@ def tokenizer(folder: Path) -> None:
     )
     backend.save(str(folder / "tokenizer.json"))
     config = {"pad_token": "<|endoftext|>", "model_max_length": QWEN3.max_tokens}
-    # The class by its name in transformers 4, which 5 still reads.
+    # The class name of transformers 4, which version 5 still accepts.
     write(folder / "tokenizer_config.json", config | {"tokenizer_class": "PreTrainedTokenizerFast"})
 
 
 def for_sentence_transformers(folder: Path) -> None:
-    """Pooling of the last token and normalisation, as Qwen3-Embedding's repository says it."""
+    """Save settings for last-token pooling and normalisation, as Qwen3-Embedding's repository."""
     modules = (("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize"))
-    described = [
+    descriptions = [
         {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for n, (path, kind) in enumerate(modules)
     ]
     pooling = {"word_embedding_dimension": QWEN3.width, "pooling_mode_lasttoken": True}
     pooling |= dict.fromkeys(("pooling_mode_cls_token", "pooling_mode_mean_tokens"), False)
-    write(folder / "modules.json", described)
+    write(folder / "modules.json", descriptions)
     write(folder / "1_Pooling" / "config.json", pooling)
     write(folder / "sentence_bert_config.json", {"max_seq_length": QWEN3.max_tokens})
     (folder / "2_Normalize").mkdir(exist_ok=True)

@@ -1,9 +1,9 @@
-"""Workers of Ray on this machine against one process, on the demo's shop over loopback HTTP.
+"""Compare Ray workers on this machine with one process, on the demo's shop over loopback HTTP.
 
-In rounds, one after another: one process; two processes that share the run without Ray, which is
-the most that two workers can reach here; workers of `--engine ray` (Ray Core); and the same parts
-as stages of Ray Data, without the ledger, which favours it. Prints products/s from the moment the
-models are loaded, and each as a ratio to the one process (needs `pip install 'ray[data]'`):
+Each round runs, one after another: one process; two processes that share the run without Ray, which
+is the upper limit for two workers here; workers of `--engine ray` (Ray Core); and the same steps as
+stages of Ray Data, without the run ledger, which favours Ray Data. Prints products/s, counted from
+when the models are loaded, and the ratio to one process (needs `pip install 'ray[data]'`):
 
     python benchmarks/ray_workers.py [--products 1000] [--rounds 3]
 """
@@ -28,11 +28,11 @@ from typing import Any
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from shelfsight import wiring
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
-from shelfsight.demo.shop.shop import make_shop
+from shelfsight.demo.shop.products import make_shop
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.model_specs import PAIRS
@@ -42,7 +42,9 @@ from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair, Selection, Weights
 from shelfsight.settings import load
+from shelfsight.shop import Shop
 from shelfsight.storage.vectors.store import PostgresVectorStore
+from shelfsight.wiring.database import postgres_catalog
 
 CORES = os.cpu_count() or 1
 JOB = Job(selection=Selection(), batch_size=50, max_batches=0)
@@ -51,11 +53,11 @@ MODES = ("one process", "2 processes", "1 Ray worker", "2 Ray workers", "1 Ray D
 Row = dict[str, Any]
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """The shop's own host."""
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves the shop's pictures."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument("--ray-data", type=int, metavar="WORKERS", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.ray_data:
-        print(by_ray_data(arguments.ray_data))
+        print(run_ray_data(arguments.ray_data))
         return
     with ExitStack() as opened:
         home = Path(opened.enter_context(tempfile.TemporaryDirectory(dir="/var/tmp")))
@@ -73,7 +75,7 @@ def main() -> None:
         url = opened.enter_context(EmbeddedPostgres(home))
         host = opened.enter_context(served(home / "pictures"))
         os.environ.update(DATABASE_URL=url, MODELS="lite", ALLOW_PRIVATE_IMAGES=host)
-        wiring.init(load())
+        Shop(load()).init()
         database = opened.enter_context(closing(Database(url)))
         fill(database, arguments.products, home / "pictures", host)
         compare(database, arguments.products, arguments.rounds)
@@ -81,9 +83,9 @@ def main() -> None:
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """Serve a folder; gives `host:port`."""
+    """Serve a folder over loopback HTTP; yield `host:port`."""
     folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_port}"
@@ -95,7 +97,7 @@ def served(folder: Path) -> Iterator[str]:
 def fill(database: Database, products: int, folder: Path, host: str) -> None:
     shop = make_shop(count=products)
     draw_pictures(shop, folder)
-    wiring.write_products(
+    write_products(
         database,
         (
             ImportedProduct(
@@ -130,7 +132,7 @@ def compare(database: Database, products: int, rounds: int) -> None:
 
 
 def measured(mode: str) -> float:
-    """Seconds from the first that has its models to the last that is done."""
+    """Return the seconds from the first process with loaded models to the end of the last one."""
     count, _, kind = mode.partition(" ")
     command = [sys.executable, "-m", "shelfsight", "backfill", "--all", "--json"]
     command += [f"--batch-size={JOB.batch_size}"]
@@ -143,7 +145,7 @@ def measured(mode: str) -> float:
     copies = 2 if kind == "processes" else 1
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(copies)]
     times: list[float] = []
-    readers = [threading.Thread(target=note, args=(process, times)) for process in running]
+    readers = [threading.Thread(target=record_times, args=(process, times)) for process in running]
     for reader in readers:
         reader.start()
     for reader, process in zip(readers, running, strict=True):
@@ -153,7 +155,7 @@ def measured(mode: str) -> float:
     return max(times) - min(times)
 
 
-def note(process: subprocess.Popen[str], times: list[float]) -> None:
+def record_times(process: subprocess.Popen[str], times: list[float]) -> None:
     times += (
         time.perf_counter()
         for line in process.stdout or ()
@@ -161,13 +163,13 @@ def note(process: subprocess.Popen[str], times: list[float]) -> None:
     )
 
 
-def by_ray_data(workers: int) -> float:
-    """The stages of the backfill as those of a dataset; seconds from when a model is loaded."""
+def run_ray_data(workers: int) -> float:
+    """Run the backfill as stages of a Ray dataset; return the seconds since a model was loaded."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Room for the actors beside the tasks: how many run at once is left to the machine.
+    # One logical CPU per actor on top of the cores, so that actors do not displace tasks.
     ray.init("local", num_cpus=CORES + workers, log_to_driver=False, include_dashboard=False)
     DataContext.get_current().enable_progress_bars = False
-    catalog = wiring.catalog(load(), Database(str(load().database_url)))
+    catalog = postgres_catalog(load(), Database(str(load().database_url)))
     partition = catalog.partition(JOB.selection, JOB.grain)
     leases = ray.data.from_items([{"lease": pickle.dumps(one)} for one in partition.ranges])
     embedded = (
@@ -182,7 +184,7 @@ def by_ray_data(workers: int) -> float:
 
 
 def read(row: Row) -> Row:
-    catalog = wiring.catalog(load(), Database(str(load().database_url)))
+    catalog = postgres_catalog(load(), Database(str(load().database_url)))
     (lease,) = row["lease"]
     pages = catalog.pages(JOB.selection, JOB.batch_size, pickle.loads(lease))
     return {"page": [pickle.dumps(page) for page in pages]}
@@ -195,7 +197,7 @@ def fetch(row: Row) -> Row:
 
 
 class Embed:
-    """The models, loaded once."""
+    """The actor that embeds pages; it loads the models once."""
 
     def __init__(self) -> None:
         embedder = open_pair("lite", model_dir=None)

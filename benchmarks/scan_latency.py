@@ -1,15 +1,15 @@
-"""How long a scan takes through `shelfsight serve`: fetch, decode, model, SQL and the rest of it.
+"""Measure the latency of scans through `shelfsight serve`, step by step.
 
     python benchmarks/scan_latency.py [--products 10000 100000] [--clients 1 16] [--scans 300]
 
-The catalogue is made up: vectors around those of pictures that the real model has embedded, stored
-as a backfill stores them, then `shelfsight index build`. Each scan names the address of a photo
-that this process serves, so it is fetched, decoded, embedded and looked for. The steps are the
-server's own, from its `/metrics`: with one client they are read after each scan, and their median
-is shown; with several, their mean. The rest is what no step covers: HTTP, and waiting for a turn.
-The first line is of a server just started: each photo for the first time, but for 30 that warm it
-up, by one client. The others are of the same photos again.
-Clients, server and Postgres share this machine's cores; see that nothing else does.
+The catalogue is synthetic: vectors scattered around real embeddings, stored like those of a
+backfill and indexed by `shelfsight index build`. Each scan gives the URL of a photo that this
+process serves, so the server fetches, decodes and embeds it and searches. The steps (fetch, decode,
+model, SQL) come from the server's `/metrics`: with one client they are read after each scan, and
+their median is shown; with several, their mean. The rest is what no step covers: HTTP and queueing.
+The first line, with one client, is that of a newly started server: after 30 scans to warm up, every
+photo is new to it. The other lines repeat the same photos.
+Clients, server and Postgres share this machine's cores; nothing else should run on it.
 """
 
 import argparse
@@ -32,7 +32,6 @@ import numpy as np
 from aiohttp import web
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.fusion import WeightedMean
@@ -40,30 +39,38 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import EmbeddedProduct, Product, Weights
 from shelfsight.storage import schema
+from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import build as build_indexes
+from shelfsight.storage.index.indexes import drop as drop_indexes
+from shelfsight.storage.index.recall import lines as measure_indexes
 from shelfsight.storage.vectors.store import PostgresVectorStore
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
 STEPS = ("fetch", "decode", "model", "sql")
-CLUSTERS = 300
-PAGE = 2_000
 WARM_UP = 30
 
-OWN = 0.3
-"""How long a product's own part is beside its cluster's, which is 1."""
+CLUSTERS = 300
+"""Number of pictures whose embeddings are the cluster centres."""
+
+PAGE = 2_000
+
+SPREAD = 0.3
+"""Length of a product's own component, relative to its cluster's centre of length 1."""
 
 DIRECTIONS = 48
-"""In how many directions products of a cluster differ. Vectors of real things vary in some tens; if
-they varied in all 768, all would be about as far from each other and no index could tell them."""
+"""Number of directions in which products of a cluster differ.
+
+Real embeddings vary in some tens. If they varied in all 768, all products would be about equally
+far from each other, and no index could rank them.
+"""
 
 _STEP = re.compile(r'^shelfsight_scan_step_seconds_sum\{step="(\w+)"\} (\S+)$', re.MULTILINE)
-
-
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of scans, and of their steps: of each scan, or only their mean."""
+    """Seconds of scans and of their steps: one value per scan, or only the mean."""
 
     totals: np.ndarray
     steps: dict[str, np.ndarray]
@@ -84,18 +91,18 @@ def main() -> None:
             schema.create(database)
             for products in arguments.products:
                 fill(database, embedder, clusters, products)
-                wiring.build_indexes(database, wiring.spoken(lambda _line: None))
-                # else Postgres goes on writing what was filled while scans are measured
+                build_indexes(database, Spoken(lambda _line: None))
+                # without it, Postgres would still write the filled pages during the measurement
                 database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
-                for line in wiring.measure_indexes(database):
+                for line in measure_indexes(database):
                     print(f"  {line}")
                 asyncio.run(measure(url, photos, arguments))
-                wiring.drop_indexes(database)
+                drop_indexes(database)
 
 
 def picture(number: int) -> bytes:
-    """A photo of 800 x 600 pixels: blurred patches of colour, unlike every other."""
+    """Return a distinct JPEG of 800 x 600 pixels: blurred patches of colour."""
     rng = np.random.default_rng(number)
     patches = Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8))
     file = BytesIO()
@@ -110,7 +117,7 @@ def embedded(embedder: Embedder, photos: Sequence[bytes]) -> np.ndarray:
 
 
 def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products: int) -> None:
-    """Replace the catalogue by one of so many products with all three vectors."""
+    """Replace the catalogue by `products` products with all three vectors."""
     rng = np.random.default_rng(products)
     fusion = WeightedMean(Weights())
     store = PostgresVectorStore(database, fusion)
@@ -125,9 +132,9 @@ def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products:
 
     database.run(lambda connection: connection.execute('TRUNCATE "ProductVariants" CASCADE'))
     for start in range(0, products, PAGE):
-        chosen = rng.integers(0, CLUSTERS, min(PAGE, products - start))
-        images, words = near(clusters[chosen], rng), near(texts[chosen], rng)
-        ids = [str(uuid4()) for _ in chosen]
+        cluster_ids = rng.integers(0, CLUSTERS, min(PAGE, products - start))
+        images, words = near(clusters[cluster_ids], rng), near(texts[cluster_ids], rng)
+        ids = [str(uuid4()) for _ in cluster_ids]
         database.run(lambda connection, ids=ids: insert(connection, ids))
         page = [
             EmbeddedProduct(
@@ -144,11 +151,11 @@ def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products:
 
 
 def near(centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A vector around each centre."""
+    """Return one random unit vector near each centre."""
     count, width = centres.shape
     directions = np.random.default_rng(width).standard_normal((DIRECTIONS, width), np.float32)
     own = rng.standard_normal((count, DIRECTIONS), np.float32) @ directions
-    return unit(centres + np.float32(OWN) * unit(own))
+    return unit(centres + np.float32(SPREAD) * unit(own))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -158,16 +165,16 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 async def measure(
     database_url: str, photos: Sequence[bytes], arguments: argparse.Namespace
 ) -> None:
-    """Scan through a server of its own process, and print a line for each number of clients."""
+    """Scan through a server in its own process; print one line per number of clients."""
     titles = ("p50", "p95", *STEPS, "rest", "all but model and sql")
     print(f"  {'clients':>7} {'scans/s':>8} " + " ".join(f"{title:>7}" for title in titles))
     async with pictures(photos) as (host, addresses), aiohttp.ClientSession() as session:
         with served(database_url, host) as url:
             await until_ready(session, url)
-            asked = [{"imageUrl": address, "threshold": -1} for address in addresses]
-            await scans(session, url, asked[:WARM_UP], clients=4)
-            again = [asked[n % len(asked)] for n in range(arguments.scans)]
-            lines = [("first", 1, asked[WARM_UP:])]
+            first = [{"imageUrl": address, "threshold": -1} for address in addresses]
+            await scans(session, url, first[:WARM_UP], clients=4)
+            again = [first[n % len(first)] for n in range(arguments.scans)]
+            lines = [("first", 1, first[WARM_UP:])]
             lines += [(f"{clients}", clients, again) for clients in arguments.clients]
             for title, clients, queries in lines:
                 began = perf_counter()
@@ -178,7 +185,7 @@ async def measure(
 
 
 def figures_of(timed: Timed, clients: int) -> list[float]:
-    """Seconds: p50, p95, the steps, the rest, and all but model and SQL."""
+    """Return seconds: p50, p95, each step, the rest, and everything except model and SQL."""
     totals, steps = timed.totals, timed.steps
     middle = np.median if clients == 1 else np.mean
     rest = totals - sum(steps.values())
@@ -190,7 +197,10 @@ def figures_of(timed: Timed, clients: int) -> list[float]:
 async def scans(
     session: aiohttp.ClientSession, url: str, queries: Sequence[dict[str, object]], clients: int
 ) -> Timed:
-    """Send all queries, so many at a time; with one client the steps of each are read."""
+    """Send all queries from `clients` concurrent clients.
+
+    With one client, the steps of each scan are read; with several, their mean.
+    """
     waiting = iter(queries)
     totals: list[float] = []
     read = [await steps_of(session, url)]
@@ -199,10 +209,10 @@ async def scans(
         for query in waiting:
             began = perf_counter()
             async with session.post(f"{url}{SCAN_PATH}", json=query) as response:
-                answer = await response.json()
+                result = await response.json()
             totals.append(perf_counter() - began)
-            if response.status != 200 or not answer["matches"]:
-                raise RuntimeError(f"a scan failed: {response.status} {answer}")
+            if response.status != 200 or not result["matches"]:
+                raise RuntimeError(f"a scan failed: {response.status} {result}")
             if clients == 1:
                 read.append(await steps_of(session, url))
 
@@ -215,7 +225,7 @@ async def scans(
 
 
 async def steps_of(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
-    """Seconds spent in each step so far."""
+    """Return the total seconds that the server has spent in each step."""
     async with session.get(f"{url}/metrics") as response:
         return {name: float(seconds) for name, seconds in _STEP.findall(await response.text())}
 
@@ -227,18 +237,18 @@ async def until_ready(session: aiohttp.ClientSession, url: str) -> None:
                 if response.status == 200:
                     return
         await asyncio.sleep(0.1)
-    sys.exit("the server does not answer")
+    sys.exit("the server does not respond")
 
 
 @asynccontextmanager
 async def pictures(photos: Sequence[bytes]) -> AsyncIterator[tuple[str, list[str]]]:
-    """A host of pictures on loopback: its name with the port, and their addresses."""
+    """Serve the photos from loopback; yield `host:port` and their URLs."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def respond(request: web.Request) -> web.Response:
         return web.Response(body=photos[int(request.match_info["n"])], content_type="image/jpeg")
 
     app = web.Application()
-    app.router.add_get("/{n}.jpg", answer)
+    app.router.add_get("/{n}.jpg", respond)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -251,13 +261,13 @@ async def pictures(photos: Sequence[bytes]) -> AsyncIterator[tuple[str, list[str
 
 @contextmanager
 def served(database_url: str, picture_host: str) -> Iterator[str]:
-    """`shelfsight serve` in a process of its own; gives its address."""
+    """Run `shelfsight serve` in its own process; yield its URL."""
     command = [sys.executable, "-m", "shelfsight", "serve", "--port=0", "--models=lite"]
     environment = os.environ | {"DATABASE_URL": database_url, "ALLOW_PRIVATE_IMAGES": picture_host}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
-            told = (_ADDRESS.search(one) for one in server.stdout or ())
-            found = next((one for one in told if one), None)
+            urls = (_ADDRESS.search(line) for line in server.stdout or ())
+            found = next((url for url in urls if url), None)
             if found is None:
                 raise RuntimeError("the server did not start")
             yield found.group()

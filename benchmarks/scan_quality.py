@@ -1,15 +1,16 @@
-"""How often a scan of a real photo finds its product, and how often its confidence is right.
+"""Measure how often scans of real photos find their product, and how reliable confidence is.
 
-The folder holds `catalog.csv` (sku, category, title, description, image) and `photos.csv` (photo,
-sku, category):
+FOLDER contains the pictures, `catalog.csv` (sku, category, title, description, image) and
+`photos.csv` (photo, sku, category):
 
     python benchmarks/scan_quality.py FOLDER [--models lite] [--order 0] [--fit]
 
-Each photo is scanned alone and with the word of its category, and each such word alone; then once
-more with the right products hidden, where only "no match" is right. The scanner learns from the
-photos it sees, so their order, a seed, matters a little. `--fit` prints the `spread` and `low` of
-`embedding/calibration.py` that fit one half of the photos, always the same; the tables tell how
-confidence fares on all photos and on the other half.
+Each photo is scanned alone and together with the name of its category, and each category name is
+searched alone. Then everything is repeated with the right products hidden, where only "no match" is
+right. The scanner keeps a running mean of the photos it sees, so their order (a seed) matters a
+little. `--fit` prints the `low`, `spread` and `absent` for `scan/confidence.py` that fit one fixed
+half of the photos. Without it, tables show how reliable confidence is on all photos and on the
+other half.
 """
 
 import argparse
@@ -25,10 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import import_file
 from shelfsight.engines import local
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
@@ -36,25 +37,29 @@ from shelfsight.records import Failure, Pixels, Selection, Vector
 from shelfsight.scan.matching import Filters, ScanOptions, ScanQuery, ScanResult
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
+from shelfsight.wiring.database import open_database
+from shelfsight.wiring.embedder import open_embedder
+from shelfsight.wiring.pipeline import open_pipeline
+from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
 
 DEPTHS = (1, 5, 10)
 
-HALVES = 7
-"""Seed of the halves; no other was tried."""
+SPLIT_SEED = 7
+"""Seed that splits the photos into halves; no other was tried."""
 
-LOST = 0.02
-"""Share of the right first matches that `low` may cost."""
+MAX_LOST = 0.02
+"""Share of right first matches that may score below `low`."""
 
-ABSENT = 0.25
-"""What a scan with the right products hidden counts in a fit: one in five is of another thing."""
+ABSENT_WEIGHT = 0.25
+"""Weight, in a fit, of a scan with hidden products: as if one scan in five showed another thing."""
 
 SPREADS = np.arange(0.02, 0.12, 0.005)
 ABSENTS = np.arange(0.1, 0.8, 0.02)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question and the SKUs that are right; `fitted` says whether its half was fitted on."""
+class LabelledQuery:
+    """A query with its right SKUs; `fitted` says whether it is in the half used for fitting."""
 
     scan_query: ScanQuery
     right: frozenset[str]
@@ -63,9 +68,11 @@ class Asked:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("folder", type=Path, help="holds catalog.csv, photos.csv and the pictures")
-    parser.add_argument("--models", default="lite", help="which pair (default: lite)")
-    parser.add_argument("--order", type=int, default=0, help="seed of the photos' order")
+    parser.add_argument(
+        "folder", type=Path, help="contains catalog.csv, photos.csv and the pictures"
+    )
+    parser.add_argument("--models", default="lite", help="the pair of models (default: lite)")
+    parser.add_argument("--order", type=int, default=0, help="seed for the order of the photos")
     parser.add_argument("--fit", action="store_true", help="fit the thresholds on one half")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.absolute()
@@ -75,32 +82,34 @@ def main() -> None:
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
         with prepared(settings, folder) as (database, embedder):
-            scanner = wiring.scanner(settings, database, embedder)
-            bench = Bench(database, scanner, [row["sku"] for row in rows(folder / "catalog.csv")])
-            for kind, asked in questions(settings, folder, embedder).items():
-                random.Random(arguments.order).shuffle(asked)
-                print(f"\n{kind}, {len(asked)} scans, models {settings.models}")
-                (bench.fit if arguments.fit else bench.measure)(asked)
+            scanner = make_scanner(settings, database, embedder)
+            evaluation = Evaluation(
+                database, scanner, [row["sku"] for row in rows(folder / "catalog.csv")]
+            )
+            for kind, queries in labelled_queries(settings, folder, embedder).items():
+                random.Random(arguments.order).shuffle(queries)
+                print(f"\n{kind}, {len(queries)} scans, models {settings.models}")
+                (evaluation.fit if arguments.fit else evaluation.measure)(queries)
 
 
 @contextmanager
 def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embedder]]:
-    """A database of its own in which all products are embedded."""
-    wiring.import_products(settings, folder / "catalog.csv", print)
+    """Create a database in which all products are embedded; yield it and the embedder."""
     job = Job(selection=Selection(), batch_size=settings.batch_size, max_batches=0)
     progress, report = choose(as_json=False, verbose=False), Report()
     with (
-        wiring.open_database(settings) as database,
-        wiring.open_embedder(settings, print) as embedder,
+        open_database(settings) as database,
+        open_embedder(settings, print) as embedder,
     ):
-        with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+        import_file(database, folder / "catalog.csv", print)
+        with open_pipeline(settings, database, embedder, progress) as pipeline:
             local.run(pipeline, job, report, progress)
         progress.finish(report)
-        yield database, Remembering(embedder)
+        yield database, CachingEmbedder(embedder)
 
 
-class Remembering:
-    """Embeds a photo or a text once, though it is scanned several times."""
+class CachingEmbedder:
+    """Embeds each photo and text once, though they are scanned several times."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -109,7 +118,8 @@ class Remembering:
         self.picture_format = embedder.picture_format
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        key = tuple(id(picture) for picture in pictures)  # they live as long as their questions
+        # The ids stay unique, because the queries keep the pictures alive.
+        key = tuple(id(picture) for picture in pictures)
         if key not in self._known:
             self._known[key] = self._embedder.embed_images(pictures)
         return self._known[key]
@@ -124,10 +134,13 @@ class Remembering:
         self._embedder.close()
 
 
-def questions(settings: Settings, folder: Path, embedder: Embedder) -> dict[str, list[Asked]]:
-    """The questions of each kind, half of them marked."""
+def labelled_queries(
+    settings: Settings, folder: Path, embedder: Embedder
+) -> dict[str, list[LabelledQuery]]:
+    """Return the queries of each kind, half of them marked for fitting."""
     photos = rows(folder / "photos.csv")
-    views = [wiring.read_photo(settings, folder / row["photo"], embedder) for row in photos]
+    read = photo_reader(settings, embedder)
+    views = [read_photo(folder / row["photo"], read) for row in photos]
     by_category = itemgetter("category")
     catalogue = sorted(rows(folder / "catalog.csv"), key=by_category)
     categories = {
@@ -139,23 +152,23 @@ def questions(settings: Settings, folder: Path, embedder: Embedder) -> dict[str,
     texts = [row["category"] for row in photos]
     return {
         "photo only": [
-            Asked(ScanQuery(photos=(photo,)), sku, fitted)
+            LabelledQuery(ScanQuery(photos=(photo,)), sku, fitted)
             for photo, sku, fitted in zip(views, one, halves, strict=True)
         ],
         "photo and category": [
-            Asked(ScanQuery(photos=(photo,), text=text), sku, fitted)
+            LabelledQuery(ScanQuery(photos=(photo,), text=text), sku, fitted)
             for photo, text, sku, fitted in zip(views, texts, one, halves, strict=True)
         ],
         "category only": [
-            Asked(ScanQuery(text=word), skus, fitted)
+            LabelledQuery(ScanQuery(text=word), skus, fitted)
             for (word, skus), fitted in zip(categories.items(), words, strict=True)
         ],
     }
 
 
 def half(count: int) -> list[bool]:
-    """Which of so many are in the half that is fitted on."""
-    return [n < count // 2 for n in np.random.default_rng(HALVES).permutation(count)]
+    """Return for each of `count` queries whether it is in the half used for fitting."""
+    return [n < count // 2 for n in np.random.default_rng(SPLIT_SEED).permutation(count)]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -163,26 +176,26 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class Bench:
-    """A scanner over a catalogue whose SKUs are known."""
+class Evaluation:
+    """Evaluates a scanner on queries with known right SKUs."""
 
     def __init__(self, database: Database, scanner: Scanner, skus: Sequence[str]) -> None:
         self._database = database
         self._scanner = scanner
         self._skus = skus
 
-    def measure(self, asked: Sequence[Asked]) -> None:
-        """Print recall and how confidence fares, on all and on what was not fitted on."""
-        found = self._scan(asked, ScanOptions(limit=max(DEPTHS), threshold=-1.0))
+    def measure(self, queries: Sequence[LabelledQuery]) -> None:
+        """Print recall and reliability of confidence, on all queries and on those not fitted on."""
+        found = self._scan(queries, ScanOptions(limit=max(DEPTHS), threshold=-1.0))
         sure, absent = (
-            self._scan(asked, ScanOptions()),
-            self._scan(asked, ScanOptions(), hidden=True),
+            self._scan(queries, ScanOptions()),
+            self._scan(queries, ScanOptions(), hidden=True),
         )
-        for name, chosen in (
-            ("all", list(range(len(asked)))),
-            ("not fitted on", [n for n, one in enumerate(asked) if not one.fitted]),
+        for name, positions in (
+            ("all", list(range(len(queries)))),
+            ("not fitted on", [n for n, one in enumerate(queries) if not one.fitted]),
         ):
-            ranks = [rank(found[n], asked[n].right) for n in chosen]
+            ranks = [rank(found[n], queries[n].right) for n in positions]
             recall = ", ".join(
                 f"@{depth} {share(r is not None and r <= depth for r in ranks):.3f}"
                 for depth in DEPTHS
@@ -190,30 +203,33 @@ class Bench:
             print(f"  {name}: recall {recall}")
             print(f"    {'first match':<12} {'scans':>6} {'right':>6}   scans, none right")
             for word in ("high", "medium", "low", "no match"):
-                hits = [n for n in chosen if verdict(sure[n]) == word]
-                right = share(rank(sure[n], asked[n].right) == 1 for n in hits)
-                wrong = sum(verdict(absent[n]) == word for n in chosen)
+                hits = [n for n in positions if verdict(sure[n]) == word]
+                right = share(rank(sure[n], queries[n].right) == 1 for n in hits)
+                wrong = sum(verdict(absent[n]) == word for n in positions)
                 shown = f"{right:>6.2f}" if hits and word != "no match" else f"{'':>6}"
                 print(f"    {word:<12} {len(hits):>6} {shown} {wrong:>8}")
 
-    def fit(self, asked: Sequence[Asked]) -> None:
-        """Print the thresholds that fit the half that is for it."""
+    def fit(self, queries: Sequence[LabelledQuery]) -> None:
+        """Print the thresholds fitted on the half for fitting."""
         everything = ScanOptions(limit=len(self._skus), threshold=-1.0)
-        half = [n for n, one in enumerate(asked) if one.fitted]
-        present, absent = self._scan(asked, everything), self._scan(asked, everything, hidden=True)
-        shown = [scores(present[n], asked[n].right) for n in half]
-        hidden = [scores(absent[n], asked[n].right) for n in half]
+        half = [n for n, one in enumerate(queries) if one.fitted]
+        present, absent = (
+            self._scan(queries, everything),
+            self._scan(queries, everything, hidden=True),
+        )
+        shown = [scores(present[n], queries[n].right) for n in half]
+        hidden = [scores(absent[n], queries[n].right) for n in half]
         spread, rival = min(
             itertools.product(SPREADS, ABSENTS),
-            key=lambda pair: surprise(shown, *pair) + ABSENT * surprise(hidden, *pair),
+            key=lambda pair: log_loss(shown, *pair) + ABSENT_WEIGHT * log_loss(hidden, *pair),
         )
-        low = np.quantile([right[0] for right, other in shown if right[0] > other[0]], LOST)
+        low = np.quantile([right[0] for right, other in shown if right[0] > other[0]], MAX_LOST)
         print(f"  low={low:.2f}, spread={spread:.3f}, absent={rival:.2f}")
 
     def _scan(
-        self, asked: Sequence[Asked], options: ScanOptions, *, hidden: bool = False
+        self, queries: Sequence[LabelledQuery], options: ScanOptions, *, hidden: bool = False
     ) -> list[ScanResult]:
-        """Scan in order, from a mean of scans that is empty; `hidden` hides what is right."""
+        """Scan all queries in order, from an empty running mean; `hidden` hides right products."""
         self._database.run(lambda connection: connection.execute('DELETE FROM "ScanMeans"'))
         everything = frozenset(self._skus)
         return [
@@ -225,26 +241,29 @@ class Bench:
                     filters=Filters(skus=tuple(everything - one.right) if hidden else ()),
                 ),
             )
-            for one in asked
+            for one in queries
         ]
 
 
 def scores(found: ScanResult, right: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of the matches that are right, and of the others, best first."""
-    split = {True: [], False: []}
+    """Return the scores of the right matches and of the others, best first."""
+    split: dict[bool, list[float]] = {True: [], False: []}
     for match in found.matches:
         split[match.product.sku in right].append(match.score)
     return np.array(split[True]), np.array(split[False])
 
 
-def surprise(asked: Sequence[tuple[np.ndarray, np.ndarray]], spread: float, rival: float) -> float:
-    """The mean negative logarithm of the share of what is right, or of the rival if nothing is."""
+def log_loss(scored: Sequence[tuple[np.ndarray, np.ndarray]], spread: float, rival: float) -> float:
+    """Return the mean negative log of the softmax share of the right products.
+
+    `rival` is the score of "no match", which is right if no right product is in the catalogue.
+    """
     total = 0.0
-    for right, other in asked:
+    for right, other in scored:
         nothing = np.exp(rival / spread)
         truth = np.exp(right / spread).sum() if len(right) else nothing
         total -= np.log(truth / (np.exp(np.r_[right, other] / spread).sum() + nothing))
-    return total / len(asked)
+    return total / len(scored)
 
 
 def rank(found: ScanResult, right: frozenset[str]) -> int | None:

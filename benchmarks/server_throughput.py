@@ -1,16 +1,16 @@
-"""The embedding server against the same model called in a bare loop, in turns within one run.
+"""Compare the embedding server with the same model called in a bare loop, alternating in one run.
 
     python benchmarks/server_throughput.py [--models lite] [--model-dir FOLDER] [--rounds 5]
     ... --models siglip-qwen3 --model-dir FOLDER --clients 64 --items 1 --seconds 24 --rounds 3
     ... --clients 64 --seconds 4
 
-A round should last some times as long as the server needs for one item, or request, of each client.
-Server, clients and bare loop share this machine's cores. Each figure is the median over the
-rounds, with the least and the greatest; a round is compared with the bare loop before and after.
+A round should be several times as long as the server needs for one request of each client.
+Server, clients and bare loop share this machine's cores. Each figure is the median over the rounds
+with the minimum and maximum; a round is compared with the bare loops before and after it.
 
-The bare loop is given pictures that are decoded already; the server decodes what our client sends.
-Where a request holds one item it is compared with `GET /ready` by the same clients too: that does
-nothing, so no request to this server can be faster.
+The bare loop gets decoded pictures; the server decodes what our client sends. Requests with one
+item are also compared with `GET /ready` from the same clients: it does nothing, so no request to
+this server can be faster.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from shelfsight.embedding.remote.remote_embedder import sendable
 
 CLIENTS = (1, 8, 64)
 ITEMS = (1, 16)
-"""Items a request: a scan's, and a backfill's."""
+"""Items per request: of a scan, and of a backfill."""
 
 JSON = {"Content-Type": "application/json"}
 
@@ -46,7 +46,7 @@ WORDS = ("red", "blue", "mug", "shoe", "linen", "handmade", "large", "with", "a"
 
 @dataclass(frozen=True)
 class Load:
-    """One kind of input: what the model takes, and what is sent for it."""
+    """One kind of input: `items` as the model takes them, `sent` as a client sends them."""
 
     name: str
     path: str
@@ -65,7 +65,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Round:
-    """Items (or requests) a second, and the median seconds of a request or of a lone item."""
+    """The result of one round.
+
+    `rate` is in items (or requests) per second, `p50` the median seconds of a request (or item).
+    """
 
     rate: float
     p50: float
@@ -73,12 +76,12 @@ class Round:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--models", default="lite", help="which pair (default: lite)")
-    parser.add_argument("--model-dir", type=Path, help="a folder with the models' files")
+    parser.add_argument("--models", default="lite", help="the pair of models (default: lite)")
+    parser.add_argument("--model-dir", type=Path, help="the folder with the model files")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--items", type=int, nargs="+", default=ITEMS, help="of a request")
+    parser.add_argument("--items", type=int, nargs="+", default=ITEMS, help="items per request")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2, help="of a round (default: 2)")
+    parser.add_argument("--seconds", type=float, default=2, help="length of a round (default: 2)")
     arguments = parser.parse_args()
     kinds = loads(arguments.models, arguments.model_dir)
     print(
@@ -91,15 +94,15 @@ def main() -> None:
 
 
 def compare(url: str, load: Load, shape: tuple[int, int], arguments: argparse.Namespace) -> None:
-    """Run one line's rounds, and print it."""
+    """Measure and print one line."""
     clients, items = shape
     seconds = arguments.seconds
     bare, through, empty = [bare_loop(load, seconds)], [], []
     for _ in range(arguments.rounds):
-        asked = ask_on(url + load.path, load.bodies(items), clients, seconds)
-        through.append(Round(items * asked.rate, asked.p50))
+        measured = load_test(url + load.path, load.bodies(items), clients, seconds)
+        through.append(Round(items * measured.rate, measured.p50))
         if items == 1:
-            empty.append(ask_on(f"{url}/ready", None, clients, seconds))
+            empty.append(load_test(f"{url}/ready", None, clients, seconds))
         bare.append(bare_loop(load, seconds))
     around = list(zip(through, bare, bare[1:], strict=False))
     ratios = [t.rate / mean((before.rate, after.rate)) for t, before, after in around]
@@ -114,12 +117,12 @@ def compare(url: str, load: Load, shape: tuple[int, int], arguments: argparse.Na
 
 
 def spread(values: Sequence[float]) -> str:
-    """Give median, least and greatest."""
+    """Format median, minimum and maximum."""
     return f"{median(values):.2f} ({min(values):.2f}-{max(values):.2f})" if values else ""
 
 
 def loads(models: str, model_dir: Path | None) -> list[Load]:
-    """Pictures as patches of colour with some noise, and texts of 3 to 200 words."""
+    """Return the inputs: noisy patches of colour, and texts of 3 to 200 words."""
     embedder = open_pair(models, model_dir=model_dir)
     side = embedder.picture_format.side
     rng = np.random.default_rng(1)
@@ -140,7 +143,7 @@ def texts() -> list[str]:
 
 
 def bare_loop(load: Load, seconds: float) -> Round:
-    """Half the time in batches, half of it one at a time."""
+    """Call the model directly: half of the time in batches, half of it item by item."""
     load.embed(load.items[: load.batch])
     began = perf_counter()
     done = 0
@@ -151,24 +154,24 @@ def bare_loop(load: Load, seconds: float) -> Round:
     began = perf_counter()
     times: list[float] = []
     while perf_counter() - began < seconds / 2:
-        asked = perf_counter()
+        start_time = perf_counter()
         load.embed([load.items[len(times) % len(load.items)]])
-        times.append(perf_counter() - asked)
+        times.append(perf_counter() - start_time)
     return Round(rate, median(times))
 
 
-def ask_on(url: str, bodies: list[bytes] | None, clients: int, seconds: float) -> Round:
-    """Let clients ask on and on, each for its next body; without bodies they GET."""
-    return asyncio.run(_ask_on(url, bodies, clients, seconds))
+def load_test(url: str, bodies: list[bytes] | None, clients: int, seconds: float) -> Round:
+    """Let clients send requests one after another for `seconds`; without bodies they GET."""
+    return asyncio.run(_load_test(url, bodies, clients, seconds))
 
 
-async def _ask_on(url: str, bodies: list[bytes] | None, clients: int, seconds: float) -> Round:
+async def _load_test(url: str, bodies: list[bytes] | None, clients: int, seconds: float) -> Round:
     times: list[float] = []
     began = perf_counter()
 
     async def client(session: aiohttp.ClientSession, number: int) -> None:
         while perf_counter() - began < seconds:
-            asked = perf_counter()
+            start_time = perf_counter()
             body = BytesIO(bodies[number % len(bodies)]) if bodies else None
             async with session.request("POST" if body else "GET", url, data=body) as response:
                 await response.read()
@@ -176,7 +179,7 @@ async def _ask_on(url: str, bodies: list[bytes] | None, clients: int, seconds: f
                     await asyncio.sleep(float(response.headers["Retry-After"]))
                     continue
                 response.raise_for_status()
-            times.append(perf_counter() - asked)
+            times.append(perf_counter() - start_time)
             number += clients
 
     connector = aiohttp.TCPConnector(limit=0)
@@ -192,7 +195,7 @@ async def _ask_on(url: str, bodies: list[bytes] | None, clients: int, seconds: f
 
 @contextmanager
 def served(models: str, model_dir: Path | None) -> Iterator[str]:
-    """A server in a process of its own; gives its address once it answers."""
+    """Start the server in its own process; yield its URL once it is ready."""
     command = [sys.executable, "-m", "shelfsight", "serve-models", "--port=0", "--models", models]
     command += [] if model_dir is None else ["--model-dir", str(model_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -215,7 +218,7 @@ async def until_ready(url: str) -> None:
             except aiohttp.ClientConnectionError:
                 pass
             await asyncio.sleep(0.1)
-    sys.exit("the server does not answer")
+    sys.exit("the server does not respond")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
-"""The embedding server on a GPU of Modal, which is paid by the second and sleeps when unused.
+"""Deploys the embedding server to Modal: a GPU billed by the second that scales to zero when idle.
 
     pip install modal && modal setup
     modal secret create shelfsight-embedding-server EMBEDDING_SERVER_API_KEY=...
-    modal run deploy/modal_app.py::download     # weights into a Volume, once
-    modal deploy deploy/modal_app.py            # prints what EMBEDDING_SERVER_URL is to be
+    modal run deploy/modal_app.py::download     # weights to a Volume, once
+    modal deploy deploy/modal_app.py            # prints the value of EMBEDDING_SERVER_URL
 
-Variables of the shell that deploys, their defaults and meaning:
+Environment variables that are read at deploy time, with their defaults:
 
     SHELFSIGHT_GPU                L4    one GPU, Ampere or newer for bfloat16: L4, A10, L40S, A100
-    SHELFSIGHT_MIN_CONTAINERS     0     kept warm, and so paid, day and night
-    SHELFSIGHT_MAX_CONTAINERS     1     at the most, which bounds the bill
-    SHELFSIGHT_SCALEDOWN_WINDOW   300   seconds a container stays, and is paid, without a request
-    SHELFSIGHT_MAX_INPUTS         64    requests at a time in a container; further ones wait
-    SHELFSIGHT_TARGET_INPUTS      32    requests a container above which Modal starts another
+    SHELFSIGHT_MIN_CONTAINERS     0     containers kept warm, and billed, all the time
+    SHELFSIGHT_MAX_CONTAINERS     1     most containers at a time, which limits the bill
+    SHELFSIGHT_SCALEDOWN_WINDOW   300   seconds that an idle container stays, and is billed
+    SHELFSIGHT_MAX_INPUTS         64    concurrent requests per container; further ones wait
+    SHELFSIGHT_TARGET_INPUTS      32    requests per container above which Modal starts another
 
-A cold start restores a snapshot of CPU memory, which holds the imported libraries, and reads the
-weights from the Volume. Snapshots of GPU memory, which Modal calls alpha, are not used.
+A cold start restores a snapshot of CPU memory with the imported libraries, and then reads the
+weights from the Volume. Snapshots of GPU memory are not used: Modal calls them alpha.
 """
 
 import os
@@ -41,7 +41,7 @@ WEIGHTS = "/weights"
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What is chosen at deploy time. Modal's containers read this file too, and do not use it."""
+    """The options of a deployment. Modal's containers import this file too, but do not use them."""
 
     gpu: str = "L4"
     min_containers: int = 0
@@ -52,37 +52,39 @@ class Deployment:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
-        """Take each field from its variable; one that makes no sense ends the deployment."""
-        told = {field.name: environ.get(_variable(field.name), "").strip() for field in fields(cls)}
-        given: dict[str, Any] = {name: _sensible(name, text) for name, text in told.items() if text}
-        made = cls(**given)
+        """Read the fields from environment variables; exit with a message if one is not valid."""
+        texts = {
+            field.name: environ.get(_variable(field.name), "").strip() for field in fields(cls)
+        }
+        values: dict[str, Any] = {name: _parse(name, text) for name, text in texts.items() if text}
+        deployment = cls(**values)
         for low, high in ("min_containers", "max_containers"), ("target_inputs", "max_inputs"):
-            if (value := getattr(made, low)) > (most := getattr(made, high)):
-                raise _nonsense(low, str(value), f"at most {_variable(high)}={most}")
-        return made
+            if (value := getattr(deployment, low)) > (limit := getattr(deployment, high)):
+                raise _not_valid(low, str(value), f"at most {_variable(high)}={limit}")
+        return deployment
 
 
-_NUMBERS = {
+_RANGES = {
     "min_containers": range(101),
     "max_containers": range(1, 101),
-    "scaledown_window": range(2, 3601),  # as Modal has it
+    "scaledown_window": range(2, 3601),  # the range that Modal allows
     "max_inputs": range(1, 1001),
     "target_inputs": range(1, 1001),
 }
 
 
-def _sensible(name: str, text: str) -> str | int:
-    if name not in _NUMBERS:
+def _parse(name: str, text: str) -> str | int:
+    if name not in _RANGES:
         if re.fullmatch(r"[A-Za-z0-9-]+", text):
             return text
-        raise _nonsense(name, text, "the name of one GPU, as L4")
-    numbers = _NUMBERS[name]
-    if re.fullmatch(r"[0-9]{1,4}", text) and int(text) in numbers:
+        raise _not_valid(name, text, "the name of one GPU, as L4")
+    allowed = _RANGES[name]
+    if re.fullmatch(r"[0-9]{1,4}", text) and int(text) in allowed:
         return int(text)
-    raise _nonsense(name, text, f"a whole number, {numbers[0]} to {numbers[-1]}")
+    raise _not_valid(name, text, f"a whole number, {allowed[0]} to {allowed[-1]}")
 
 
-def _nonsense(name: str, text: str, allowed: str) -> SystemExit:
+def _not_valid(name: str, text: str, allowed: str) -> SystemExit:
     return SystemExit(f"{_variable(name)}={text!r} makes no sense; allowed is {allowed}")
 
 
@@ -90,13 +92,13 @@ def _variable(name: str) -> str:
     return f"SHELFSIGHT_{name.upper()}"
 
 
-chosen = Deployment.read(os.environ)
+deployment = Deployment.read(os.environ)
 weights = modal.Volume.from_name("shelfsight-weights", create_if_missing=True)
 secret = modal.Secret.from_name(NAME, required_keys=[KEY])
 
 
 def _image() -> modal.Image:
-    """Dependencies, then this checkout: new code does not install the dependencies again."""
+    """The container image: dependencies first, so that new code does not install them again."""
     pins = "/shelfsight/constraints.txt"
     image = (
         modal.Image.debian_slim(python_version="3.11")
@@ -131,14 +133,14 @@ image = _image()
 
 
 def serve(settings: "Settings") -> "FastAPI":
-    """The app of `shelfsight serve-models`; its lifespan warms the models up.
+    """Create the app of `shelfsight serve-models`; its lifespan warms up the models.
 
     Raises:
-        SettingsError: there is no key, and the whole internet could use the models.
+        SettingsError: there is no key, so the server would be open to everyone.
         ModelError: the models cannot be loaded.
     """
     from shelfsight.errors import SettingsError
-    from shelfsight.wiring import embedding_app
+    from shelfsight.wiring.embedding_server import embedding_app
 
     if settings.embedding_server_api_key is None:
         raise SettingsError(
@@ -149,9 +151,9 @@ def serve(settings: "Settings") -> "FastAPI":
 
 @app.function(image=image, volumes={WEIGHTS: weights}, cpu=2, memory=8192, timeout=3600)
 def download() -> None:
-    """Fetch the weights into the Volume, and show that they load."""
+    """Download the weights to the Volume, and check that they load."""
     from shelfsight.settings import load
-    from shelfsight.wiring import open_embedder
+    from shelfsight.wiring.embedder import open_embedder
 
     with open_embedder(load({"device": "cpu"}), print):
         weights.commit()
@@ -159,25 +161,25 @@ def download() -> None:
 
 @app.cls(
     image=image,
-    gpu=chosen.gpu,
+    gpu=deployment.gpu,
     secrets=[secret],
     volumes={WEIGHTS: weights},
-    cpu=4,  # pictures are decoded beside the GPU
+    cpu=4,  # decode pictures while the GPU works
     memory=8192,
-    min_containers=chosen.min_containers,
-    max_containers=chosen.max_containers,
-    scaledown_window=chosen.scaledown_window,
+    min_containers=deployment.min_containers,
+    max_containers=deployment.max_containers,
+    scaledown_window=deployment.scaledown_window,
     timeout=600,
-    startup_timeout=1800,  # where `download` was not run, the first start downloads
+    startup_timeout=1800,  # without `download`, the first start downloads the weights
     enable_memory_snapshot=True,
 )
-@modal.concurrent(max_inputs=chosen.max_inputs, target_inputs=chosen.target_inputs)
+@modal.concurrent(max_inputs=deployment.max_inputs, target_inputs=deployment.target_inputs)
 class EmbeddingServer:
-    """One container: both models on one GPU."""
+    """One container, with both models on one GPU."""
 
     @modal.enter(snap=True)
     def import_libraries(self) -> None:
-        """Into the snapshot: what takes long and needs neither GPU, nor key, nor threads."""
+        """Before the snapshot: slow imports that need neither the GPU, nor the key, nor threads."""
         for module in (
             "shelfsight.embedding.local.torch_model",
             "shelfsight.serving.embedding_api.app",
@@ -186,12 +188,12 @@ class EmbeddingServer:
 
     @modal.enter(snap=False)
     def load_models(self) -> None:
-        """In each container, from the Volume straight to the GPU."""
+        """In each container, after the snapshot: load the weights from the Volume onto the GPU."""
         from shelfsight.settings import load
 
         self.app = serve(load())
 
     @modal.asgi_app()
     def web(self) -> "FastAPI":
-        """What Modal serves."""
+        """The ASGI app that Modal serves."""
         return self.app

@@ -1,5 +1,6 @@
-"""A real Postgres for every test that asks for a database, and a fresh database for each."""
+"""Fixtures: one real Postgres for the session, and a fresh database for each test."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -16,28 +17,42 @@ from tests.open_folder import open_folder
 
 NUMBERS = count(1)
 
-# A deadline would be a timed assertion: it fails on a busy machine.
+# A deadline is a timed assertion, which fails on a busy machine.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends this process and what it starts also where it was started to ignore that.
+
+    `nohup make test &` in a script is: whatever is started inherits that SIGINT is ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    """A folder that the server's user can reach, which pytest's own is not for root."""
+    """A folder that Postgres can read; under root, pytest's own folders are private to root."""
     with open_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="session")
 def server(home: Path) -> Iterator[str]:
-    """The address of a Postgres that runs for the whole session."""
+    """The URL of a Postgres that runs for the whole session."""
     with EmbeddedPostgres(home, database="postgres") as url:
         yield url
 
 
 @pytest.fixture
 def url(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of `database` where that is asked for too, else of an empty one."""
+    """The URL of the test's `database`, or of an empty one if it does not use that fixture."""
     if "database" in request.fixturenames:
         yield request.getfixturevalue("prepared_url")
     else:
@@ -47,7 +62,7 @@ def url(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def database(prepared_url: str) -> Iterator[Database]:
-    """A database that `shelfsight init` has prepared."""
+    """A database with the tables that `shelfsight init` creates."""
     database = Database(prepared_url, reconnect_seconds=20)
     yield database
     database.close()
@@ -55,14 +70,14 @@ def database(prepared_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def prepared_url(server: str, prepared: str) -> Iterator[str]:
-    """The address of a database that `shelfsight init` has prepared."""
+    """The URL of a database with the tables that `shelfsight init` creates."""
     with created(server, template=prepared) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def prepared(server: str) -> Iterator[str]:
-    """The name of a database to copy: that costs a quarter of preparing each."""
+    """The name of a template database: copying it takes a quarter of the time of `init`."""
     with created(server) as url:
         database = Database(url, reconnect_seconds=20)
         schema.create(database)
@@ -72,7 +87,7 @@ def prepared(server: str) -> Iterator[str]:
 
 @contextmanager
 def created(server: str, *, template: str = "template1") -> Iterator[str]:
-    """Create a database, give its address, and drop it."""
+    """Create a database, yield its URL, and drop it afterwards."""
     name = f"test{next(NUMBERS)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

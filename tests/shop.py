@@ -1,4 +1,4 @@
-"""A small shop in a real database, and a whole backfill of it with models that answer at once."""
+"""A small shop in a real database, and a complete backfill of it with instant fake models."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -33,8 +33,8 @@ from shelfsight.testing import HashEmbedder, MemoryFetcher
 FUSION = WeightedMean(Weights())
 
 
-def _ignore(_told: object) -> None:
-    """Hear, and do nothing."""
+def _ignore(_report: object) -> None:
+    """Discard a progress report."""
 
 
 def fill(
@@ -45,7 +45,10 @@ def fill(
     owner: str | None = None,
     pictures: bool = False,
 ) -> None:
-    """Products `first`, ... with a SKU, a title, a price; with `pictures` one address each."""
+    """Insert `count` products, numbered from `first`, with SKU, title and price.
+
+    With `pictures`, each has one picture. Bob's products get random ids, the others ids in order.
+    """
 
     def work(connection: Connection) -> None:
         connection.execute(
@@ -66,17 +69,17 @@ def fill(
 
 
 def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
-    """The result of a query."""
+    """Return the rows of a query."""
     return database.run(lambda connection: connection.execute(query).fetchall())
 
 
 def picture(number: int) -> Pixels:
-    """Pixels of one colour."""
+    """Return 8 x 8 pixels of one colour."""
     return np.full((8, 8, 3), number % 256, np.uint8)
 
 
 class WatchedStore(PostgresVectorStore):
-    """Calls `before_save` with each page before it is stored."""
+    """A vector store that calls `before_save` with each page before storing it."""
 
     def __init__(self, database: Database, before_save: Callable[[object], None]) -> None:
         super().__init__(database, FUSION)
@@ -97,7 +100,7 @@ def backfill_all(
     pictures: dict[str, Pixels] | None = None,
     before_save: Callable[[object], None] = _ignore,
 ) -> Report:
-    """Run the real path over the whole database, with a fetcher and models in memory."""
+    """Run the real backfill over the whole database, with an in-memory fetcher and fake models."""
     if pictures is None:
         pictures = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
     embedder = HashEmbedder()
@@ -120,6 +123,6 @@ def backfill_all(
 
 
 def embed(product: Product) -> EmbeddedProduct:
-    """What the models in memory make of a product without pictures."""
+    """Embed a product without pictures with the fake models."""
     with closing(PageEmbedder(HashEmbedder(), FUSION, _ignore)) as pages:
         return pages.embed([FetchedProduct(product=product)])[0]

@@ -1,1 +1,1 @@
-"""Shelfsight beside other systems: the same pictures, texts, models and database."""
+"""Compare shelfsight with other systems on the same pictures, texts, models and database."""

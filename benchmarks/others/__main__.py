@@ -1,10 +1,10 @@
-"""Shelfsight's backfill beside CocoIndex, Pixeltable, Daft and Ray Data, in turn.
+"""Compare shelfsight's backfill with CocoIndex, Pixeltable, Daft and Ray Data, run alternately.
 
     python -m benchmarks.others --install
     python -m benchmarks.others [--products 300] [--rounds 3] [--only SYSTEM ...]
 
-Each has an environment of its own, with what requirements/others.txt pins. One that is not
-installed is named and left out. See docs/comparison.md.
+Each system has its own virtual environment, with the versions that requirements/others.txt pins.
+Systems that are not installed are named and skipped. See docs/comparison.md.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
-from benchmarks.others.compare import OURS, Told, cosines, in_turn, shop
+from benchmarks.others.compare import OURS, Timings, cosines, run_alternately, shop
 from benchmarks.others.environments import install, installed, pinned
 from rich.console import Console
 from rich.table import Table
@@ -26,7 +26,7 @@ from shelfsight.storage import schema
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--install", action="store_true", help="the other systems, and no more")
+    parser.add_argument("--install", action="store_true", help="only install the other systems")
     parser.add_argument("--products", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=pinned(), default=list(pinned()))
@@ -42,22 +42,24 @@ def main() -> None:
         with EmbeddedPostgres(home / "postgres") as url, closing(Database(url)) as database:
             schema.create(database)
             with shop(database, home, arguments.products):
-                told = in_turn(database, home, interpreters, arguments.rounds)
-                alike = cosines(database, [name for name in interpreters if name != OURS])
+                timings = run_alternately(database, home, interpreters, arguments.rounds)
+                least_cosines = cosines(database, [name for name in interpreters if name != OURS])
     console = Console(width=max(Console().width, 110))
-    console.print(table(told, alike, arguments.products))
+    console.print(table(timings, least_cosines, arguments.products))
     load = " ".join(f"{number:.1f}" for number in os.getloadavg())
     print(f"{arguments.products} products, {arguments.rounds} rounds, {os.cpu_count()} cores")
     print(f"load of the machine at the end: {load}")
 
 
-def table(told: dict[str, list[Told]], alike: dict[str, float], products: int) -> Table:
-    """For people: a ratio is of one round's two times."""
+def table(
+    timings: dict[str, list[Timings]], least_cosines: dict[str, float], products: int
+) -> Table:
+    """Return the result as a table; each ratio compares two times of the same round."""
     drawn = Table(box=None, pad_edge=False)
     for name in ("system", "version", "products/s", "we are faster", "with its start", "cosine"):
         drawn.add_column(name)
-    ours = told[OURS]
-    for system, runs in told.items():
+    ours = timings[OURS]
+    for system, runs in timings.items():
         steady = [run.seconds / our.seconds for run, our in zip(runs, ours, strict=True)]
         whole = [run.all / our.all for run, our in zip(runs, ours, strict=True)]
         drawn.add_row(
@@ -66,7 +68,7 @@ def table(told: dict[str, list[Told]], alike: dict[str, float], products: int) -
             f"{(products - 1) / median(run.seconds for run in runs):.1f}",
             spread(steady),
             spread(whole),
-            f"{alike[system]:.6f}" if system in alike else "",
+            f"{least_cosines[system]:.6f}" if system in least_cosines else "",
         )
     return drawn
 

@@ -1,7 +1,7 @@
-"""CocoIndex, as its example "Postgres as a source" is written, with a picture beside the text.
+"""CocoIndex, following its example "Postgres as a source", with a picture in addition to the text.
 
-Batches as its own embedder (`cocoindex.ops.sentence_transformers`) makes them: up to 64, by the
-runner that keeps models one at a time; as many products in flight as it has by default (1024).
+Batching is that of its own embedder (`cocoindex.ops.sentence_transformers`): up to 64 items, on the
+runner that runs one model at a time. The number of products in flight is its default, 1024.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import aiohttp
 import asyncpg
 import cocoindex as coco
 import numpy as np
-from benchmarks.others import alike
+from benchmarks.others import common
 from cocoindex.connectors import postgres
 from cocoindex.resources.schema import VectorSchema
 from numpy.typing import NDArray
@@ -23,13 +23,13 @@ PACKAGE = "cocoindex"
 DATABASE = coco.ContextKey[asyncpg.Pool]("database")
 HTTP = coco.ContextKey[aiohttp.ClientSession]("http")
 
-ImageVector = Annotated[NDArray, VectorSchema(np.dtype(np.float32), alike.IMAGE_WIDTH)]
-TextVector = Annotated[NDArray, VectorSchema(np.dtype(np.float32), alike.TEXT_WIDTH)]
+ImageVector = Annotated[NDArray, VectorSchema(np.dtype(np.float32), common.IMAGE_WIDTH)]
+TextVector = Annotated[NDArray, VectorSchema(np.dtype(np.float32), common.TEXT_WIDTH)]
 
 
 @dataclass
 class SourceProduct:
-    """A row of the source."""
+    """A row of the source table."""
 
     id: str
     title: str
@@ -39,7 +39,7 @@ class SourceProduct:
 
 @dataclass
 class EmbeddedProduct:
-    """A row of the target."""
+    """A row of the target table."""
 
     id: str
     image: ImageVector
@@ -49,10 +49,10 @@ class EmbeddedProduct:
 
 @coco.lifespan
 async def lifespan(builder: coco.EnvironmentBuilder) -> AsyncIterator[None]:
-    asked = alike.arguments()
-    builder.settings.db_path = asked.folder / "cocoindex.db"
+    arguments = common.arguments()
+    builder.settings.db_path = arguments.folder / "cocoindex.db"
     async with (
-        await postgres.create_pool(asked.database) as pool,
+        await postgres.create_pool(arguments.database) as pool,
         aiohttp.ClientSession(raise_for_status=True) as session,
     ):
         builder.provide(DATABASE, pool)
@@ -62,23 +62,23 @@ async def lifespan(builder: coco.EnvironmentBuilder) -> AsyncIterator[None]:
 
 @coco.fn.as_async
 def pixels(data: bytes) -> NDArray[np.uint8]:
-    return alike.pixels(data)
+    return common.pixels(data)
 
 
 @coco.fn.as_async(batching=True, runner=coco.GPU, max_batch_size=64)
 def embed_images(pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-    return alike.models().images(pictures)
+    return common.models().images(pictures)
 
 
 @coco.fn.as_async(batching=True, runner=coco.GPU, max_batch_size=64)
 def embed_texts(texts: list[str]) -> list[NDArray[np.float32]]:
-    return alike.models().texts(texts)
+    return common.models().texts(texts)
 
 
 @coco.fn
 async def embed_picture(url: str) -> NDArray[np.float32]:
-    async with coco.use_context(HTTP).get(url) as answer:
-        data = await answer.read()
+    async with coco.use_context(HTTP).get(url) as response:
+        data = await response.read()
     return await embed_images(await pixels(data))
 
 
@@ -88,10 +88,10 @@ async def process_product(
 ) -> None:
     image, text = await asyncio.gather(
         embed_picture(product.image_url),
-        embed_texts(alike.text_of(product.title, product.description)),
+        embed_texts(common.text_of(product.title, product.description)),
     )
     table.declare_row(
-        row=EmbeddedProduct(product.id, image, text, alike.combined(image, text)),
+        row=EmbeddedProduct(product.id, image, text, common.combined(image, text)),
     )
 
 
@@ -109,7 +109,7 @@ async def app_main(source: str) -> None:
 
 
 def prepare(_source: str) -> None:
-    alike.models()
+    common.models()
 
 
 def pipeline(source: str) -> None:

@@ -1,4 +1,4 @@
-"""Running the systems in turn, over the same products."""
+"""Run the systems alternately over the same products, and compare their vectors."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.backfill_overhead import fill
-from benchmarks.suite.shop import draw_pictures, served
+from benchmarks.suite.harness import draw_pictures, served
 from pgvector.psycopg import register_vector
 
 from shelfsight.postgres.connection import Connection, Database
@@ -25,8 +25,8 @@ MODULES = {
     "daft": "daft_frame",
     "ray": "ray_data",
 }
-QUIET = {"COCOINDEX_DISABLE_USAGE_TRACKING": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Nobody outside is told of the benchmark, or waited for."""
+NO_TELEMETRY = {"COCOINDEX_DISABLE_USAGE_TRACKING": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Environment variables that turn off telemetry, which would also cost time."""
 
 SOURCES = ("first_product", "one_product", "all_products")
 
@@ -52,8 +52,8 @@ OUR_VECTORS = """
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a program printed: seconds of one product, and of all."""
+class Timings:
+    """The timings of one run: seconds for one product, and for all products."""
 
     version: str
     one: float
@@ -61,13 +61,13 @@ class Told:
 
     @property
     def seconds(self) -> float:
-        """Of all products, without what is started anew with every pipeline."""
+        """Seconds for all products, without the start-up cost that every pipeline pays."""
         return self.all - self.one
 
 
 @contextmanager
 def shop(database: Database, home: Path, products: int) -> Iterator[None]:
-    """The products, as ours and as flat tables, while a host has their pictures."""
+    """Create the products, as shelfsight's tables and as flat ones, and serve their pictures."""
     with tempfile.TemporaryDirectory(dir=home) as folder:
         draw_pictures(Path(folder), products)
         with served("benchmarks.suite.image_host", folder) as host:
@@ -76,25 +76,31 @@ def shop(database: Database, home: Path, products: int) -> Iterator[None]:
             yield
 
 
-def in_turn(
+def run_alternately(
     database: Database, home: Path, interpreters: dict[str, Path], rounds: int
-) -> dict[str, list[Told]]:
-    """Run each in a process of its own, the other way round in every other round.
+) -> dict[str, list[Timings]]:
+    """Run each system in its own process, in alternating order from round to round.
 
     Raises:
-        SystemExit: one failed, or has not the vectors that ours has.
+        SystemExit: a system failed.
     """
-    told: dict[str, list[Told]] = {system: [] for system in interpreters}
+    timings: dict[str, list[Timings]] = {system: [] for system in interpreters}
     for number in range(rounds):
         for system in interpreters if number % 2 else reversed(interpreters):
             database.run(lambda connection, system=system: clear(connection, system))
             with tempfile.TemporaryDirectory(dir=home) as folder:
-                told[system].append(program(interpreters[system], system, database.url, folder))
-    return told
+                timings[system].append(
+                    run_system(interpreters[system], system, database.url, folder)
+                )
+    return timings
 
 
 def cosines(database: Database, systems: list[str]) -> dict[str, float]:
-    """The least between our vectors and each system's."""
+    """Return the smallest cosine between our vectors and those of each system.
+
+    Raises:
+        SystemExit: a system has other products, or other vectors.
+    """
     ours = vectors(database, OUR_VECTORS)
     return {
         system: least_cosine(ours, vectors(database, VECTORS.format(system=system)))
@@ -103,28 +109,28 @@ def cosines(database: Database, systems: list[str]) -> dict[str, float]:
 
 
 def clear(connection: Connection, system: str) -> None:
-    """Drop what a system left of the round before."""
+    """Drop the tables of a system's previous round."""
     for source in SOURCES:
         connection.execute(f"DROP TABLE IF EXISTS {source}_{system}")
 
 
-def program(interpreter: Path, system: str, url: str, folder: str) -> Told:
-    """Run one system's program; what it logs is shown where it fails."""
-    asked = ["--database", url, "--folder", folder]
+def run_system(interpreter: Path, system: str, url: str, folder: str) -> Timings:
+    """Run one system's pipeline; on failure, exit with the end of its log."""
+    arguments = ["--database", url, "--folder", folder]
     run = subprocess.run(
-        [interpreter, "-m", "benchmarks.others.program", MODULES[system], *asked],
-        env={**os.environ, **QUIET, "PYTHONPATH": str(ROOT)},
+        [interpreter, "-m", "benchmarks.others.run_pipeline", MODULES[system], *arguments],
+        env={**os.environ, **NO_TELEMETRY, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=False,
         text=True,
     )
     if run.returncode:
         raise SystemExit(f"{system} failed:\n{run.stderr[-3000:]}")
-    return Told(**json.loads(run.stdout.splitlines()[-1]))
+    return Timings(**json.loads(run.stdout.splitlines()[-1]))
 
 
 def vectors(database: Database, query: str) -> tuple[list[str], list[np.ndarray]]:
-    """Ids in order, and for each of the three vectors an array (products, width)."""
+    """Return the ids in order, and one array of shape (products, width) per kind of vector."""
 
     def work(connection: Connection) -> tuple[list[str], list[np.ndarray]]:
         register_vector(connection)
@@ -137,10 +143,10 @@ def vectors(database: Database, query: str) -> tuple[list[str], list[np.ndarray]
 def least_cosine(
     ours: tuple[list[str], list[np.ndarray]], theirs: tuple[list[str], list[np.ndarray]]
 ) -> float:
-    """Of all products' three vectors.
+    """Return the smallest cosine between our vectors and theirs, over all products.
 
     Raises:
-        SystemExit: these are not the same products, or not the same vectors.
+        SystemExit: the products differ, or a cosine is below 0.999.
     """
     if ours[0] != theirs[0]:
         raise SystemExit("not the same products")

@@ -1,43 +1,43 @@
-"""Daft, as its guides to images, to classes and to PostgreSQL are written.
+"""Daft, following its guides to images, classes and PostgreSQL.
 
-The native runner, its default on one machine; downloads with its 32 connections.
+It uses the native runner, its default on one machine, and its default of 32 download connections.
 """
 
 import daft
 import numpy as np
-from benchmarks.others import alike
+from benchmarks.others import common
 from daft import DataType, Series, col
 from daft.catalog import Catalog
 from sqlalchemy import Connection, create_engine
 
 PACKAGE = "daft"
 BATCH_SIZE = 64
-IMAGE = DataType.embedding(DataType.float32(), alike.IMAGE_WIDTH)
-TEXT = DataType.embedding(DataType.float32(), alike.TEXT_WIDTH)
-PIXELS = DataType.tensor(DataType.uint8(), (alike.SIDE, alike.SIDE, 3))
+IMAGE = DataType.embedding(DataType.float32(), common.IMAGE_WIDTH)
+TEXT = DataType.embedding(DataType.float32(), common.TEXT_WIDTH)
+PIXELS = DataType.tensor(DataType.uint8(), (common.SIDE, common.SIDE, 3))
 
 
 @daft.func(return_dtype=PIXELS)
 def pixels(data: bytes) -> np.ndarray:
-    return alike.pixels(data)
+    return common.pixels(data)
 
 
 @daft.func(return_dtype=DataType.string())
 def text_of(title: str, description: str) -> str:
-    return alike.text_of(title, description)
+    return common.text_of(title, description)
 
 
 @daft.func(return_dtype=IMAGE)
 def combined(image: np.ndarray, text: np.ndarray) -> np.ndarray:
-    return alike.combined(image, text)
+    return common.combined(image, text)
 
 
 @daft.cls
 class Embed:
-    """The models."""
+    """Embeds pictures and texts."""
 
     def __init__(self) -> None:
-        self.models = alike.models()
+        self.models = common.models()
 
     @daft.method.batch(return_dtype=IMAGE, batch_size=BATCH_SIZE)
     def images(self, pictures: Series) -> list[np.ndarray]:
@@ -49,12 +49,12 @@ class Embed:
 
 
 def prepare(_source: str) -> None:
-    alike.models()
+    common.models()
 
 
 def pipeline(source: str) -> None:
     embed = Embed()
-    database = alike.arguments().database
+    database = common.arguments().database
     frame = (
         daft.read_sql(f"SELECT * FROM {source}", lambda: connected(database))
         .with_column("pixels", pixels(col("image_url").download()))

@@ -1,14 +1,13 @@
-"""Pixeltable, as its guides to computed columns and to UDFs with batches are written.
+"""Pixeltable, following its guides to computed columns and batched UDFs.
 
-Its store is a Postgres of its own, so the vectors stay there; the batch size is that of its own
-embedding functions.
+It stores the vectors in its own Postgres. The batch size is that of its own embedding functions.
 """
 
 import os
 
-from benchmarks.others import alike
+from benchmarks.others import common
 
-os.environ["PIXELTABLE_HOME"] = str(alike.arguments().folder / "pixeltable")
+os.environ["PIXELTABLE_HOME"] = str(common.arguments().folder / "pixeltable")
 
 import numpy as np
 import pixeltable as pxt
@@ -19,33 +18,33 @@ from pixeltable.func import Batch
 
 PACKAGE = "pixeltable"
 
-ImageVector = pxt.Array[(alike.IMAGE_WIDTH,), np.float32]
-TextVector = pxt.Array[(alike.TEXT_WIDTH,), np.float32]
+ImageVector = pxt.Array[(common.IMAGE_WIDTH,), np.float32]
+TextVector = pxt.Array[(common.TEXT_WIDTH,), np.float32]
 
 
 @pxt.udf
 def text_of(title: str, description: str) -> str:
-    return alike.text_of(title, description)
+    return common.text_of(title, description)
 
 
 @pxt.udf(batch_size=32)
 def embed_images(pictures: Batch[Image.Image]) -> Batch[ImageVector]:
-    return alike.models().images([alike.resized(picture) for picture in pictures])
+    return common.models().images([common.resized(picture) for picture in pictures])
 
 
 @pxt.udf(batch_size=32)
 def embed_texts(texts: Batch[str]) -> Batch[TextVector]:
-    return alike.models().texts(texts)
+    return common.models().texts(texts)
 
 
 @pxt.udf
 def combined(image: ImageVector, text: TextVector) -> ImageVector:
-    return alike.combined(image, text)
+    return common.combined(image, text)
 
 
 def prepare(_source: str) -> None:
     pxt.init()
-    alike.models()
+    common.models()
 
 
 def pipeline(source: str) -> None:
@@ -56,19 +55,19 @@ def pipeline(source: str) -> None:
     table.add_computed_column(image=embed_images(table.picture))
     table.add_computed_column(text=embed_texts(text_of(table.title, table.description)))
     table.add_computed_column(combined=combined(table.image, table.text))
-    with psycopg.connect(alike.arguments().database) as connection:
+    with psycopg.connect(common.arguments().database) as connection:
         rows = connection.execute(f"SELECT id, title, description, image_url FROM {source}")
         names = ("id", "title", "description", "picture")
         table.insert([dict(zip(names, row, strict=True)) for row in rows])
 
 
 def export(source: str) -> None:
-    """Copy the vectors to where those of the others are, for the comparison; not timed."""
+    """Copy the vectors to the common database, for the comparison; this is not timed."""
     table = pxt.get_table(source)
     columns = table.select(table.id, table.image, table.text, table.combined)
-    with psycopg.connect(alike.arguments().database) as connection:
+    with psycopg.connect(common.arguments().database) as connection:
         register_vector(connection)
-        connection.execute(alike.create_table(f"{source}_pixeltable"))
+        connection.execute(common.create_table(f"{source}_pixeltable"))
         with connection.cursor() as cursor:
             cursor.executemany(
                 f"INSERT INTO {source}_pixeltable VALUES (%s, %s, %s, %s)",

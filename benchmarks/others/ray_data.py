@@ -1,13 +1,13 @@
-"""Ray Data, as its guides to images, to batch inference and to databases are written.
+"""Ray Data, following its guides to images, batch inference and databases.
 
-One actor for the models, which use all cores; the CPUs it does not reserve fetch and decode.
+One actor runs the models, which use all cores; the other logical CPUs fetch and decode.
 """
 
 from functools import partial
 
 import psycopg
 import ray
-from benchmarks.others import alike
+from benchmarks.others import common
 from pgvector.psycopg import register_vector
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.expressions import download
@@ -16,14 +16,14 @@ PACKAGE = "ray"
 BATCH_SIZE = 64
 
 LOGICAL_CPUS = 4
-"""The planner of downloads and the models reserve one each: with no more, nothing is downloaded."""
+"""The download planner and the models reserve one each; with only two, nothing is downloaded."""
 
 
 class Embed:
-    """The models, of an actor."""
+    """The actor that runs the models."""
 
     def __init__(self) -> None:
-        self.models = alike.models()
+        self.models = common.models()
 
     def __call__(self, batch: dict) -> dict:
         images = self.models.images(list(batch["pixels"]))
@@ -33,15 +33,15 @@ class Embed:
             "id": batch["id"],
             "image": images,
             "text": texts,
-            "combined": [alike.combined(image, text) for image, text in pairs],
+            "combined": [common.combined(image, text) for image, text in pairs],
         }
 
 
 def prepared(row: dict) -> dict:
     return {
         "id": row["id"],
-        "pixels": alike.pixels(row["data"]),
-        "text": alike.text_of(row["title"], row["description"]),
+        "pixels": common.pixels(row["data"]),
+        "text": common.text_of(row["title"], row["description"]),
     }
 
 
@@ -55,12 +55,12 @@ def prepare(source: str) -> None:
             logging_level="error",
         )
         DataContext.get_current().enable_progress_bars = False
-    with connect(alike.arguments().database) as connection:
-        connection.execute(alike.create_table(f"{source}_ray"))
+    with connect(common.arguments().database) as connection:
+        connection.execute(common.create_table(f"{source}_ray"))
 
 
 def pipeline(source: str) -> None:
-    connected = partial(connect, alike.arguments().database)
+    connected = partial(connect, common.arguments().database)
     (
         ray.data.read_sql(f"SELECT * FROM {source}", connected)
         .with_column("data", download("image_url"))

@@ -1,33 +1,33 @@
-"""Shelfsight itself: its backfill, from and into its own tables."""
+"""Shelfsight itself: a backfill of its own tables."""
 
 from contextlib import closing
 from functools import cache
 
-from benchmarks.others import alike
-from benchmarks.suite.shop import backfill_seconds, settings_for
+from benchmarks.others import common
+from benchmarks.suite.harness import backfill_seconds, settings_for
 
-from shelfsight import wiring
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.postgres.connection import Connection, Database
+from shelfsight.wiring.engine import sharing
 
 PACKAGE = "shelfsight"
 
 
 @cache
 def embedder() -> LocalEmbedder:
-    threads = wiring.sharing(settings_for()).model_threads  # as the command has it
+    threads = sharing(settings_for()).model_threads  # like the backfill command
     return open_pair("lite", model_dir=None, threads=threads)
 
 
 def prepare(source: str) -> None:
     embedder()
-    with closing(Database(alike.arguments().database)) as database:
+    with closing(Database(common.arguments().database)) as database:
         database.run(lambda connection: fill(connection, source))
 
 
 def pipeline(_source: str) -> None:
-    with closing(Database(alike.arguments().database)) as database:
+    with closing(Database(common.arguments().database)) as database:
         expected = database.run(count)
         backfill_seconds(database, settings_for(), embedder(), expected=expected)
 

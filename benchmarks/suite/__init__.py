@@ -1,1 +1,1 @@
-"""`make bench`: every stage against the limit of its slowest part, in ratios of one run."""
+"""`make bench`: compare every stage with the limit of its slowest part."""

@@ -1,4 +1,4 @@
-"""Run the cases, print their table, and write it as JSON.
+"""Run the cases, print a table of their figures, and write the figures as JSON.
 
 python -m benchmarks.suite [--quick] [--json FILE] [--only CASE ...]
 """
@@ -15,9 +15,9 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.others.case import others
-from benchmarks.suite.bench import Bench, Case
+from benchmarks.others.suite_case import others
 from benchmarks.suite.cases import model_bound, network_bound, server_bound
+from benchmarks.suite.context import BenchContext, Case
 from benchmarks.suite.database_cases import database_bound
 from benchmarks.suite.figure import Figure
 from benchmarks.suite.search_case import search
@@ -39,10 +39,12 @@ CASES: dict[str, Case] = {
 
 
 def main() -> None:
-    """Exit with 0 where every case ran, whatever it measured."""
+    """Run the selected cases; exit with 0 if all of them ran, whatever they measured."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--quick", action="store_true", help="small: whether it runs, not how fast")
-    parser.add_argument("--large", action="store_true", help="search among 1,000,000 products, too")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: check that the cases run, not how fast"
+    )
+    parser.add_argument("--large", action="store_true", help="also search among 1,000,000 products")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), metavar="FILE")
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     arguments = parser.parse_args()
@@ -55,7 +57,7 @@ def main() -> None:
             closing(Database(url)) as database,
         ):
             schema.create(database)
-            bench = Bench(
+            bench = BenchContext(
                 database=database,
                 folder=Path(folder),
                 quick=arguments.quick,
@@ -75,17 +77,17 @@ def main() -> None:
 
 
 def table(figures: list[Figure]) -> Table:
-    """For people."""
+    """Return the figures as a table to print."""
     drawn = Table(box=None, pad_edge=False)
     for name in ("case", "figure", "aim", "what"):
         drawn.add_column(name, no_wrap=name != "what")
     for figure in figures:
-        drawn.add_row(*figure.words())
+        drawn.add_row(*figure.columns())
     return drawn
 
 
 def as_json(figures: list[Figure], *, quick: bool) -> dict[str, object]:
-    """For machines: with what it was measured."""
+    """Return the figures with the versions and the machine they were measured on."""
     return {
         "quick": quick,
         "shelfsight": version("shelfsight"),

@@ -1,4 +1,7 @@
-"""The cases: each gives its figures, ratios of things measured in turn within this run."""
+"""Cases bound by the models, the embedding server or the network.
+
+Each yields ratios of times measured alternately within one run.
+"""
 
 import json
 import tempfile
@@ -10,10 +13,9 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from benchmarks.backfill_overhead import fill
-from benchmarks.suite.bench import Bench
+from benchmarks.suite.context import BenchContext
 from benchmarks.suite.figure import Figure
-from benchmarks.suite.plain_way import plain_way
-from benchmarks.suite.shop import (
+from benchmarks.suite.harness import (
     backfill_seconds,
     draw_pictures,
     empty,
@@ -21,23 +23,28 @@ from benchmarks.suite.shop import (
     settings_for,
     texts_of,
 )
+from benchmarks.suite.naive_backfill import naive_backfill
 
-from shelfsight import wiring
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.images.decode import pixels
+from shelfsight.wiring.embedder import open_embedder
+from shelfsight.wiring.engine import sharing
 
 LATENCY = 0.2
+"""Seconds before the picture host starts a response."""
+
 RATE = 500_000
+"""Bytes per second of a connection to the picture host."""
 
 
-def model_bound(bench: Bench) -> Iterator[Figure]:
-    """Lite models, pictures over loopback, against the bare loop over decoded pictures."""
+def model_bound(bench: BenchContext) -> Iterator[Figure]:
+    """Compare a backfill with the lite models to a bare loop of them over decoded pictures."""
     products = bench.size(450, 60)
-    settings = wiring.sharing(settings_for())
+    settings = sharing(settings_for())
     with (
         pictures(bench, products) as (files, host),
         closing(open_pair("lite", model_dir=None)) as embedder,
-        wiring.open_embedder(settings, StringIO().write) as shared,
+        open_embedder(settings, StringIO().write) as shared,
     ):
         bench.database.run(lambda c: fill(c, products, host))
         start = time.process_time()
@@ -67,15 +74,15 @@ def model_bound(bench: Bench) -> Iterator[Figure]:
         name="processor",
         rounds=tuple(shares),
         detail=(
-            "what models and decoding take of its processor time, if each is run alone; decoding"
+            "models and decoding, each run alone, of the processor time of a run; decoding"
             f" {1000 * decoding / products:.1f}, the last models' loop"
             f" {1000 * models / products:.1f} ms a picture"
         ),
     )
 
 
-def server_bound(bench: Bench) -> Iterator[Figure]:
-    """A stand-in for a GPU: how long it is at work, and how much faster than the plain way."""
+def server_bound(bench: BenchContext) -> Iterator[Figure]:
+    """Measure how busy a simulated GPU is, and the speed-up over a naive loop."""
     products = bench.size(1_200, 300)
     few = bench.size(60, 10)
     with (
@@ -84,37 +91,40 @@ def server_bound(bench: Bench) -> Iterator[Figure]:
     ):
         bench.database.run(lambda c: fill(c, products, host))
         settings = settings_for(embedding_server_url=server)
-        shares, times = [], []
-        with wiring.open_embedder(settings, StringIO().write) as embedder:
+        shares, speedups = [], []
+        with open_embedder(settings, StringIO().write) as embedder:
             for _ in range(bench.rounds):
                 bench.database.run(empty)
                 read(f"{server}/busy")
                 ours = backfill_seconds(bench.database, settings, embedder, expected=products)
-                told = read(f"{server}/busy")
-                shares.append(told["busy"] / told["wall"])
+                usage = read(f"{server}/busy")
+                shares.append(usage["busy"] / usage["wall"])
                 bench.database.run(empty)
                 start = time.perf_counter()
-                stored = plain_way(bench.database.url, server, few)
-                plain = (time.perf_counter() - start) / stored
-                times.append(plain / (ours / products))
+                stored = naive_backfill(bench.database.url, server, few)
+                naive = (time.perf_counter() - start) / stored
+                speedups.append(naive / (ours / products))
     what = "100 ms a request, one at a time"
     yield Figure(
         name="server-bound",
         rounds=tuple(shares),
         aim=0.97,
-        detail=f"share of the time in which a server ({what}) is at work, {products} products",
+        detail=f"share of the time in which a server ({what}) is busy, {products} products",
     )
     yield Figure(
-        name="plain way",
-        rounds=tuple(times),
+        name="naive loop",
+        rounds=tuple(speedups),
         aim=10,
         unit=" x",
-        detail="times as fast as one product after another with that server (plain_way.py)",
+        detail="times as fast as one product after another with that server (naive_backfill.py)",
     )
 
 
-def network_bound(bench: Bench) -> Iterator[Figure]:
-    """A host with 200 ms of latency and a cap a connection, against what that leaves possible."""
+def network_bound(bench: BenchContext) -> Iterator[Figure]:
+    """Compare downloads from a slow host with the theoretical limit.
+
+    The host has 200 ms of latency and a limited rate per connection.
+    """
     products = bench.size(1_200, 160)
     slowly = ("--latency", str(LATENCY), "--rate", str(RATE))
     with (
@@ -126,7 +136,7 @@ def network_bound(bench: Bench) -> Iterator[Figure]:
         one = LATENCY + sum(map(len, files)) / len(files) / RATE
         theory = products * one / settings.host_concurrency
         ratios = []
-        with wiring.open_embedder(settings, StringIO().write) as embedder:
+        with open_embedder(settings, StringIO().write) as embedder:
             for _ in range(bench.rounds):
                 bench.database.run(empty)
                 ours = backfill_seconds(bench.database, settings, embedder, expected=products)
@@ -136,7 +146,7 @@ def network_bound(bench: Bench) -> Iterator[Figure]:
         rounds=tuple(ratios),
         aim=0.9,
         detail=(
-            f"of the theoretical speed: {settings.host_concurrency} at once (HOST_CONCURRENCY),"
+            f"of the theoretical speed: {settings.host_concurrency} connections (HOST_CONCURRENCY),"
             f" 200 ms each and {RATE // 1000} kB/s, {products} products"
         ),
     )
@@ -144,9 +154,9 @@ def network_bound(bench: Bench) -> Iterator[Figure]:
 
 @contextmanager
 def pictures(
-    bench: Bench, count: int, *arguments: str, side: int = 600
+    bench: BenchContext, count: int, *arguments: str, side: int = 600
 ) -> Iterator[tuple[list[bytes], str]]:
-    """So many files, and the address of a host that has them."""
+    """Draw `count` pictures; yield their files and the URL of a host that serves them."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as folder:
         files = draw_pictures(Path(folder), count, side=side)
         with served("benchmarks.suite.image_host", folder, *arguments) as host:
@@ -154,7 +164,7 @@ def pictures(
 
 
 def read(url: str) -> dict[str, float]:
-    """A JSON answer."""
-    with urlopen(url, timeout=30) as answer:
-        told: dict[str, float] = json.load(answer)
-    return told
+    """Return the JSON that a URL responds with."""
+    with urlopen(url, timeout=30) as response:
+        values: dict[str, float] = json.load(response)
+    return values

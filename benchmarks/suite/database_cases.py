@@ -1,11 +1,11 @@
-"""What the database bounds: storing, memory at ever larger catalogues, and going on."""
+"""Cases bound by the database: storing, memory at growing catalogue sizes, and resuming."""
 
 from collections.abc import Iterator
 
 from benchmarks import backfill_overhead as overhead
-from benchmarks.suite.bench import Bench
+from benchmarks.suite.context import BenchContext
 from benchmarks.suite.figure import Figure
-from benchmarks.suite.shop import BATCH_SIZE, empty
+from benchmarks.suite.harness import BATCH_SIZE, empty
 from psycopg import sql
 
 from shelfsight.postgres.connection import Connection
@@ -13,18 +13,21 @@ from shelfsight.postgres.statements import trusted
 from shelfsight.storage import schema
 
 
-def database_bound(bench: Bench) -> Iterator[Figure]:
-    """An embedder that answers at once, against a binary COPY of the very rows; then 100 more."""
+def database_bound(bench: BenchContext) -> Iterator[Figure]:
+    """Compare a backfill with instant models to a binary COPY of the same rows.
+
+    Then measure resuming with 100 products due, and storing in half-precision columns.
+    """
     sizes = (200, 1_000, 2_000) if bench.quick else (2_000, 20_000, 200_000)
     *smaller, largest = sizes
     rounds = [*smaller, *[smaller[-1]] * (bench.rounds - 1), largest]
     peaks: dict[int, int] = {}
     ratios: dict[int, list[float]] = {size: [] for size in sizes}
-    took: dict[int, float] = {}
+    seconds: dict[int, float] = {}
     for size in rounds:
         bench.database.run(lambda c, size=size: overhead.fill(c, size))
-        took[size], peaks[size] = overhead.measured(bench.database.url, BATCH_SIZE)
-        ratios[size].append(overhead.copy_seconds(bench.database) / took[size])
+        seconds[size], peaks[size] = overhead.measured(bench.database.url, BATCH_SIZE)
+        ratios[size].append(overhead.copy_seconds(bench.database) / seconds[size])
     for size in sizes[1:]:
         yield Figure(
             name="database-bound",
@@ -41,10 +44,10 @@ def database_bound(bench: Bench) -> Iterator[Figure]:
             detail=f"peak at {size} products ({peaks[size] / 1e6:.0f} MB), of that at {sizes[0]}",
         )
     yield _resumed(bench, largest)
-    yield _halved(bench, sizes[1], took[sizes[1]])
+    yield _half_precision(bench, sizes[1], seconds[sizes[1]])
 
 
-def _resumed(bench: Bench, products: int) -> Figure:
+def _resumed(bench: BenchContext, products: int) -> Figure:
     seconds = []
     for _ in range(bench.rounds):
         bench.database.run(
@@ -60,12 +63,12 @@ def _resumed(bench: Bench, products: int) -> Figure:
         aim=5,
         limit="most",
         unit=" s",
-        detail=f"a run over {products} products of which 100, here and there, are due",
+        detail=f"a run over {products} products of which 100, at random, are due",
     )
 
 
-def _halved(bench: Bench, products: int, seconds: float) -> Figure:
-    """The same in columns of half precision, which a shop may have made by itself."""
+def _half_precision(bench: BenchContext, products: int, seconds: float) -> Figure:
+    """Measure storing in halfvec columns, which a shop may have created itself."""
     bench.database.run(lambda c: _set_columns(c, "halfvec"))
     try:
         bench.database.run(lambda c: overhead.fill(c, products))

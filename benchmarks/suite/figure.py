@@ -1,4 +1,4 @@
-"""One line of the table: what was measured, against which limit."""
+"""One line of the result table: a measured value and its target."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -7,9 +7,10 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """`rounds` are the ratios (or seconds) of one run in turn; `detail` says what they are of.
+    """A value measured in several rounds: ratios, or seconds.
 
-    `aim` is what they should reach, as `limit`: at least, or at the most.
+    `detail` says what was measured. `aim` is the target for the median; `limit` says whether to
+    reach it from above ("least": at least the aim) or from below ("most": at most the aim).
     """
 
     name: str
@@ -26,13 +27,13 @@ class Figure:
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether the aim is; None without one."""
+        """Whether the median reaches the aim; None without an aim."""
         if self.aim is None:
             return None
         return self.value >= self.aim if self.limit == "least" else self.value <= self.aim
 
-    def words(self) -> tuple[str, str, str, str]:
-        """Name, value with its range, aim and whether it is reached, detail."""
+    def columns(self) -> tuple[str, str, str, str]:
+        """Return name, value with its range, aim with whether it is reached, and detail."""
         value = f"{self.value:.2f}{self.unit}"
         if len(self.rounds) > 1:
             value += f" ({min(self.rounds):.2f}-{max(self.rounds):.2f})"

@@ -1,9 +1,9 @@
-"""A stand-in for a GPU: an embedding server that does one batch at a time, in a fixed time.
+"""Simulate a GPU: an embedding server that takes a fixed time per batch, one batch at a time.
 
     python -m benchmarks.suite.fixed_server --batch 0.1
 
-Prints its address. `GET /busy` says for how long it has worked, and from when to when. What it
-answers is one vector, made beforehand: only its time is real.
+It prints its URL. `GET /busy` returns the time spent working and the time from the first batch to
+the last. All embeddings are one precomputed vector: only the timing is realistic.
 """
 
 import argparse
@@ -31,7 +31,7 @@ HEALTH = {
 
 
 class FixedServer:
-    """Works `batch` seconds a request, whatever it holds, and one at a time."""
+    """Takes `batch` seconds per request, whatever its size; one request at a time."""
 
     def __init__(self, batch: float) -> None:
         self._batch = batch
@@ -43,7 +43,7 @@ class FixedServer:
         }
 
     async def embed(self, request: web.Request) -> web.Response:
-        """Take as long as it takes, and answer."""
+        """Wait for the simulated GPU, then respond."""
         body = await request.json()
         items = len(body.get("texts") or body.get("images") or [body.get("image_data")])
         await asyncio.get_running_loop().run_in_executor(self._model, self._work)
@@ -58,19 +58,19 @@ class FixedServer:
         self._last = perf_counter()
 
     async def busy(self, _request: web.Request) -> web.Response:
-        """Seconds at work and seconds from the first item to the last; then begin anew."""
-        told = {"busy": self._busy, "wall": self._last - self._first}
+        """Return seconds busy and seconds from the first batch to the last, and reset both."""
+        usage = {"busy": self._busy, "wall": self._last - self._first}
         self._busy, self._first, self._last = 0.0, 0.0, 0.0
-        return web.json_response(told)
+        return web.json_response(usage)
 
 
 async def health(_request: web.Request) -> web.Response:
-    """Two models of the usual widths."""
+    """Describe two models of the usual dimensions."""
     return web.json_response(HEALTH)
 
 
 async def serve(batch: float) -> None:
-    """Answer on a free port of loopback."""
+    """Serve on a free loopback port."""
     server = FixedServer(batch)
     app = web.Application(client_max_size=1 << 28)
     app.router.add_post(IMAGE_PATH, server.embed)

@@ -1,9 +1,9 @@
-"""A host of pictures in a process of its own: each takes a while to begin, and then its size.
+"""A picture host in its own process, with a given latency and transfer rate.
 
     python -m benchmarks.suite.image_host FOLDER --latency 0.2 --rate 500000
 
-Prints its address. Any path gives one of the files in FOLDER, by the number in it, with the path
-itself behind the picture: no two addresses give the same bytes, so nothing is spared by sharing.
+It prints its URL. The number in a path selects a file of FOLDER. The path is appended to the file's
+bytes, so that no two URLs serve identical pictures and sharing cannot save any work.
 """
 
 import argparse
@@ -19,17 +19,19 @@ def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--latency", type=float, default=0, help="seconds before an answer begins")
-    parser.add_argument("--rate", type=float, default=0, help="bytes/s of a connection; 0: no cap")
+    parser.add_argument("--latency", type=float, default=0, help="seconds before a response starts")
+    parser.add_argument(
+        "--rate", type=float, default=0, help="bytes/s of a connection; 0: unlimited"
+    )
     arguments = parser.parse_args()
     asyncio.run(serve(arguments.folder, arguments.latency, arguments.rate))
 
 
 async def serve(folder: Path, latency: float, rate: float) -> None:
-    """Answer on a free port of loopback."""
+    """Serve on a free loopback port."""
     files = [file.read_bytes() for file in sorted(folder.iterdir())]
 
-    async def answer(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         number = int("".join(filter(str.isdecimal, request.path)) or 0)
         data = files[number % len(files)] + request.path.encode()
         await asyncio.sleep(latency)
@@ -46,7 +48,7 @@ async def serve(folder: Path, latency: float, rate: float) -> None:
         return response
 
     app = web.Application()
-    app.router.add_get("/{name:.*}", answer)
+    app.router.add_get("/{name:.*}", respond)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,4 +1,4 @@
-"""Search, alone and within an owner's 1%, against pgvector called bare in SQL."""
+"""Compare search with plain pgvector SQL: among all products, and among an owner's 1%."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from contextlib import closing
 import numpy as np
 import psycopg
 from benchmarks import scan_latency
-from benchmarks.suite.bench import Bench
+from benchmarks.suite.context import BenchContext
 from benchmarks.suite.figure import Figure
 from pgvector.psycopg import register_vector
 
@@ -32,7 +32,7 @@ BARE = """
     ORDER BY e."ImageEmbedding"::halfvec(768) <=> %(query)s::halfvec(768)
     LIMIT 10
 """
-"""As pgvector's README has it: an expression index of half precision, and a join for the filter."""
+"""The query of pgvector's README: a half-precision expression index, and a join for the filter."""
 
 EXACT = """
     SELECT e."ProductVariantId"::text
@@ -43,11 +43,11 @@ EXACT = """
     LIMIT 10
 """
 
-Ask = Callable[[Vector], list[str]]
+Search = Callable[[Vector], list[str]]
 
 
-def search(bench: Bench) -> Iterator[Figure]:
-    """The median time of a search, and how many of the true ten nearest it finds."""
+def search(bench: BenchContext) -> Iterator[Figure]:
+    """Measure the median time of a search, and its recall of the ten nearest products."""
     sizes = [2_000] if bench.quick else [10_000, 100_000, *([1_000_000] if bench.large else [])]
     with closing(open_pair("lite", model_dir=None)) as embedder:
         photos = [scan_latency.picture(number) for number in range(scan_latency.CLUSTERS)]
@@ -62,7 +62,9 @@ def search(bench: Bench) -> Iterator[Figure]:
             drop(bench.database)
 
 
-def _compared(bench: Bench, clusters: Vector, size: int, owner: str | None) -> Iterator[Figure]:
+def _compared(
+    bench: BenchContext, clusters: Vector, size: int, owner: str | None
+) -> Iterator[Figure]:
     rng = np.random.default_rng(size)
     count = 10 if bench.quick else QUERIES
     queries = scan_latency.near(clusters[rng.integers(0, len(clusters), count)], rng)
@@ -77,20 +79,20 @@ def _compared(bench: Bench, clusters: Vector, size: int, owner: str | None) -> I
         bare.execute("SET hnsw.iterative_scan = 'strict_order'")
         ours = PostgresProductSearch(database)
 
-        def ask_ours(query: Vector) -> list[str]:
+        def search_ours(query: Vector) -> list[str]:
             search_query = SearchQuery(column="image", vector=query, image=query)
             found = ours.candidates(search_query, Filters(owner=owner), 100)
-            ranked = sorted(found, key=lambda one: -(one.image_score or 0))
-            return [one.id for one in ranked[:TOP]]
+            ranked = sorted(found, key=lambda product: -(product.image_score or 0))
+            return [product.id for product in ranked[:TOP]]
 
-        def ask_sql(statement: str) -> Ask:
-            said = statement.format(owner=condition)
+        def search_sql(statement: str) -> Search:
+            query_text = statement.format(owner=condition)
             return lambda query: [
-                row[0] for row in bare.execute(said, {**values, "query": query}, binary=True)
+                row[0] for row in bare.execute(query_text, {**values, "query": query}, binary=True)
             ]
 
-        exact = [ask_sql(EXACT)(query) for query in queries]
-        times, found = _in_turn([ask_ours, ask_sql(BARE)], list(queries))
+        exact = [search_sql(EXACT)(query) for query in queries]
+        times, found = _alternate([search_ours, search_sql(BARE)], list(queries))
     who = f"{size} products" + (", an owner's 1%" if owner else "")
     mine, theirs = (np.median(taken) for taken in times)
     yield Figure(
@@ -109,19 +111,22 @@ def _compared(bench: Bench, clusters: Vector, size: int, owner: str | None) -> I
     )
 
 
-def _in_turn(
-    asks: list[Ask], queries: list[Vector]
+def _alternate(
+    searches: list[Search], queries: list[Vector]
 ) -> tuple[list[list[float]], list[list[list[str]]]]:
-    """Seconds and results of each query, asked of one after the other; the first ones warm up."""
+    """Time each query with each search, alternating; return seconds and results per search.
+
+    The first ten queries are run once before, to warm up.
+    """
     for query in queries[:10]:
-        for ask in asks:
-            ask(query)
-    times: list[list[float]] = [[] for _ in asks]
-    found: list[list[list[str]]] = [[] for _ in asks]
+        for run_search in searches:
+            run_search(query)
+    times: list[list[float]] = [[] for _ in searches]
+    found: list[list[list[str]]] = [[] for _ in searches]
     for query in queries:
-        for number, ask in enumerate(asks):
+        for number, run_search in enumerate(searches):
             start = time.perf_counter()
-            found[number].append(ask(query))
+            found[number].append(run_search(query))
             times[number].append(time.perf_counter() - start)
     return times, found
 

@@ -1,5 +1,58 @@
-"""Shelfsight: visual product search for the Postgres a shop already has."""
+"""Visual product search for the Postgres that a shop already has.
 
+The names below are the Python API; `shelfsight.errors` holds the errors that it raises. They are
+imported when they are first used, so that `import shelfsight` takes no time.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shelfsight.backfill.report import Report
+    from shelfsight.errors import ShelfsightError
+    from shelfsight.records import Selection, Weights
+    from shelfsight.scan.matching import Candidate, Filters, Match, ScanResult
+    from shelfsight.shop import Shop, open_shop
+    from shelfsight.storage.status import Status
+
+__all__ = [
+    "Candidate",
+    "Filters",
+    "Match",
+    "Report",
+    "ScanResult",
+    "Selection",
+    "ShelfsightError",
+    "Shop",
+    "Status",
+    "Weights",
+    "open_shop",
+]
 
 __version__ = version("shelfsight")
+
+_MODULES = {
+    "Candidate": "shelfsight.scan.matching",
+    "Filters": "shelfsight.scan.matching",
+    "Match": "shelfsight.scan.matching",
+    "Report": "shelfsight.backfill.report",
+    "ScanResult": "shelfsight.scan.matching",
+    "Selection": "shelfsight.records",
+    "ShelfsightError": "shelfsight.errors",
+    "Shop": "shelfsight.shop",
+    "Status": "shelfsight.storage.status",
+    "Weights": "shelfsight.records",
+    "open_shop": "shelfsight.shop",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the API when it is first asked for (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'shelfsight' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

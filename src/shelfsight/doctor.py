@@ -1,4 +1,4 @@
-"""Looks at everything a run needs, and says what is wrong and what to do."""
+"""Check everything a run needs; say what is wrong and what to do about it."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,36 +7,41 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight import wiring
 from shelfsight.errors import SchemaError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
+from shelfsight.storage.status import read as read_status
+from shelfsight.wiring.database import database_name, home, open_database
+from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
 
 LOW_DISK = 1_000_000_000
-"""Bytes; room for some 80,000 products at about 12 kB."""
+"""Free bytes below which to warn; enough for some 80,000 products of about 12 kB."""
 
-PGVECTOR_FAULTS = (
+PGVECTOR_BUGS = (
     ((0, 8, 2), "a parallel build of an HNSW index may write beyond its memory"),
     ((0, 8, 3), "VACUUM may corrupt an HNSW index"),
     ((0, 8, 4), "VACUUM of an HNSW index may fail"),
 )
-"""By the pgvector version that mends it."""
+"""Bugs of pgvector, each after the version that fixed it."""
 
-_UNINDEXED = """
+_MISSING_INDEXES = """
     SELECT wanted.*
     FROM (VALUES ('"ProductImages"', 'ProductVariantId', -1, 'each page of a backfill'),
                  ('"ProductVariants"', 'UserId', 10000, 'each scan with the key of an owner'))
-      AS wanted("table", "column", "least", "reader")
-    JOIN pg_class AS c ON c.oid = to_regclass("table") AND c.reltuples >= "least"
+      AS wanted("table", "column", "min_rows", "reader")
+    JOIN pg_class AS c ON c.oid = to_regclass("table") AND c.reltuples >= "min_rows"
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = "column" AND NOT a.attisdropped
     WHERE NOT EXISTS (
       SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
 """
-"""Columns of the shop by which rows are looked up, without an index though there are many rows."""
+"""Select lookup columns of the shop that have no index in a table of at least `min_rows` rows.
 
-_LACKING = """
+Postgres counts the rows of a table that was never analyzed as -1.
+"""
+
+_MISSING_RIGHTS = """
     SELECT "right", "table"::text
     FROM (VALUES ('"ProductVariants"'), ('"ProductImages"'),
                  ('"ProductEmbeddings"'), ('"EmbeddingFailures"'),
@@ -49,7 +54,7 @@ _LACKING = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing looked at; `advice` says what to do where it is not well."""
+    """The result of one check; unless the verdict is `ok`, `advice` says what to do."""
 
     subject: str
     verdict: Literal["ok", "warning", "wrong"]
@@ -58,55 +63,57 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at database, pgvector, tables, rights, models or server, and disk, in this order."""
+    """Check database, pgvector, tables, rights, models or embedding server, and disk, in order."""
     try:
-        with wiring.open_database(settings) as database:
-            yield from _examine_database(database, settings)
+        with open_database(settings) as database:
+            yield from _check_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
-    yield _examine_models(settings)
+    yield _check_models(settings)
     if settings.database_url is None:
-        yield _examine_disk(wiring.home(settings))
+        yield _check_disk(home(settings))
 
 
-def _examine_database(database: Database, settings: Settings) -> Iterator[Finding]:
-    version = database.run(partial(_text, query="SHOW server_version"), read_only=True)
-    where = wiring.database_name(settings)
+def _check_database(database: Database, settings: Settings) -> Iterator[Finding]:
+    version = database.run(partial(_fetch_text, query="SHOW server_version"), read_only=True)
+    where = database_name(settings)
     yield Finding(subject="database", verdict="ok", what=f"PostgreSQL {version}, {where}")
-    yield database.run(_examine_pgvector, read_only=True)
-    tables = database.run(_examine_tables, read_only=True)
+    yield database.run(_check_pgvector, read_only=True)
+    tables = database.run(_check_tables, read_only=True)
     yield tables
     if tables.verdict == "wrong":
         return
-    yield database.run(_examine_rights, read_only=True)
-    stored = wiring.stored(database)
+    yield database.run(_check_rights, read_only=True)
+    stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"
     yield Finding(subject="embeddings", verdict="ok", what=what)
 
 
-def _examine_pgvector(connection: Connection) -> Finding:
+def _check_pgvector(connection: Connection) -> Finding:
     subject = "pgvector"
-    version = _text(connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    version = _fetch_text(
+        connection, "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+    )
     if version is None:
         what, advice = "the extension vector is not there", "run: shelfsight init"
         return Finding(subject=subject, verdict="wrong", what=what, advice=advice)
     number = tuple(int(part) for part in version.split("."))
-    faults = [fault for mended, fault in PGVECTOR_FAULTS if number < mended]
-    if faults:
-        what = f"{version}: {'; '.join(faults)}"
+    bugs = [bug for fixed, bug in PGVECTOR_BUGS if number < fixed]
+    if bugs:
+        what = f"{version}: {'; '.join(bugs)}"
         advice = "update pgvector to 0.8.4 or newer, then: ALTER EXTENSION vector UPDATE"
         return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     return Finding(subject=subject, verdict="ok", what=version)
 
 
-def _examine_tables(connection: Connection) -> Finding:
+def _check_tables(connection: Connection) -> Finding:
     subject = "tables"
     try:
         schema.check(connection)
     except SchemaError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
-    if unindexed := connection.execute(_UNINDEXED).fetchall():
+    if unindexed := connection.execute(_MISSING_INDEXES).fetchall():
         what = "; ".join(
             f'{table} has no index on "{column}": {reader} reads all of it'
             for table, column, _, reader in unindexed
@@ -118,32 +125,34 @@ def _examine_tables(connection: Connection) -> Finding:
     return Finding(subject=subject, verdict="ok", what="all there, vectors of the right dimensions")
 
 
-def _examine_rights(connection: Connection) -> Finding:
-    lacking = [f"{right} ON {table}" for right, table in connection.execute(_LACKING).fetchall()]
-    if not lacking:
+def _check_rights(connection: Connection) -> Finding:
+    missing = [
+        f"{right} ON {table}" for right, table in connection.execute(_MISSING_RIGHTS).fetchall()
+    ]
+    if not missing:
         return Finding(subject="rights", verdict="ok", what="may read the shop and write vectors")
-    role = _text(connection, "SELECT current_user")
-    advice = "; ".join(f"GRANT {right} TO {role}" for right in lacking)
-    what = f"the role {role} lacks {', '.join(lacking)}"
+    role = _fetch_text(connection, "SELECT current_user")
+    advice = "; ".join(f"GRANT {right} TO {role}" for right in missing)
+    what = f"the role {role} lacks {', '.join(missing)}"
     return Finding(subject="rights", verdict="wrong", what=what, advice=advice)
 
 
-def _examine_models(settings: Settings) -> Finding:
+def _check_models(settings: Settings) -> Finding:
     subject = "models" if settings.embedding_server_url is None else "embedding server"
-    name = wiring.models_name(settings)
+    name = models_name(settings)
     try:
-        if absent := wiring.files_to_download(settings):
+        if absent := files_to_download(settings):
             what = f"{name}: {len(absent)} files would be downloaded, such as {absent[0]}"
             advice = "where no hub is reachable: MODEL_DIR, EMBEDDING_SERVER_URL, or --models lite"
             return Finding(subject=subject, verdict="warning", what=what, advice=advice)
-        with wiring.open_embedder(settings, lambda _message: None) as embedder:
+        with open_embedder(settings, lambda _message: None) as embedder:
             made = embedder.models
     except ShelfsightError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
     return Finding(subject=subject, verdict="ok", what=f"{name}: {made.image}, {made.text}")
 
 
-def _examine_disk(home: Path) -> Finding:
+def _check_disk(home: Path) -> Finding:
     free = shutil.disk_usage(home if home.exists() else home.anchor).free
     what = f"{free / 1e9:.1f} GB free at {home}"
     if free >= LOW_DISK:
@@ -152,6 +161,6 @@ def _examine_disk(home: Path) -> Finding:
     return Finding(subject="disk", verdict="warning", what=what, advice=advice)
 
 
-def _text(connection: Connection, query: str) -> str | None:
+def _fetch_text(connection: Connection, query: str) -> str | None:
     row = connection.execute(statements.trusted(query)).fetchone()
     return None if row is None or not row[0] else str(row[0])

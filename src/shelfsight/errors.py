@@ -1,44 +1,44 @@
-"""Everything that ends a command, each with the exit status it ends it with.
+"""The errors that end a command, each with its exit status.
 
-A product's own failure is not here: it is a value, `records.Failure`.
-An exception that is not a `ShelfsightError` is a bug, and shows a traceback.
+A product's own failure is not among them: it is a value, `records.Failure`. An exception that is
+no `ShelfsightError` is a bug, and shows a traceback.
 """
 
 
 class ShelfsightError(Exception):
-    """The command cannot go on: one line that says what, where and what to do."""
+    """The command cannot go on; the message says what happened, where, and what to do."""
 
     exit_status = 1
 
 
 class SettingsError(ShelfsightError):
-    """A setting makes no sense: names the variable, its value and what is allowed."""
+    """A setting makes no sense. The message names the variable, its value and what is allowed."""
 
     exit_status = 2
 
 
 class SelectionError(ShelfsightError):
-    """The choice of products is refused, by us or by Postgres (`--where`)."""
+    """The selection of products is refused, by us or by Postgres (`--where`)."""
 
     exit_status = 2
 
 
 class FilterError(ShelfsightError):
-    """A scan is filtered by something that the shop's tables do not have."""
+    """A scan is filtered by a column that the shop's tables lack."""
 
     exit_status = 2
 
 
 class DatabaseError(ShelfsightError):
-    """The database cannot be reached, or lacks what is needed, or refuses a right."""
+    """The database cannot be reached, lacks something, or refuses a right."""
 
 
 class DatabaseAwayError(DatabaseError):
-    """The database cannot be reached now: it is down, starts, or takes no more connections."""
+    """The database cannot be reached now: it is down, starting, or out of connections."""
 
 
 class SchemaError(DatabaseError):
-    """Tables or columns are missing, or have another shape than the vectors."""
+    """Tables or columns are missing, or do not fit the vectors."""
 
 
 class EmbeddedDatabaseError(DatabaseError):
@@ -46,19 +46,19 @@ class EmbeddedDatabaseError(DatabaseError):
 
 
 class ModelError(ShelfsightError):
-    """A model cannot be loaded, or does not give what its row in the table says."""
+    """A model cannot be loaded, or returns something else than its specification says."""
 
 
 class ModelMismatchError(ModelError):
-    """The stored vectors come from other models than this run would write."""
+    """The stored vectors come from other models than these."""
 
 
 class ServerError(ShelfsightError):
-    """The embedding server cannot be used: away for too long, or not one at all."""
+    """The embedding server cannot be used: it is away for too long, or is none."""
 
 
 class EngineError(ShelfsightError):
-    """Those who were to do the work cannot be had: Ray, its cluster, or its workers."""
+    """The workers cannot be started: Ray, its cluster or the workers are missing."""
 
 
 class ImportFileError(ShelfsightError):
@@ -68,6 +68,6 @@ class ImportFileError(ShelfsightError):
 
 
 class PictureError(ShelfsightError):
-    """The photo given to a scan is not a picture that can be read."""
+    """The photo of a scan cannot be read as a picture."""
 
     exit_status = 2

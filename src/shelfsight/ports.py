@@ -1,6 +1,6 @@
-"""The contracts that both paths rely on: what embeds, and how two vectors become one.
+"""The contracts that both paths rely on: the embedder, and the fusion of two vectors into one.
 
-`wiring` chooses the implementations; `testing/` ships one of each that lives in memory;
+`wiring` chooses the implementations. `testing/` ships one of each that lives in memory, and
 `tests/contract` runs one suite over all of them.
 """
 
@@ -11,39 +11,39 @@ from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 
 class Embedder(Protocol):
-    """Two models. Results keep the order; an item that cannot be embedded gives a `Failure`."""
+    """Two models. Results keep the order of the items; an item that fails gives a `Failure`."""
 
     @property
     def models(self) -> ModelPair:
-        """Which models these are, as stored beside each vector."""
+        """The names of the two models, as stored with each vector."""
         ...
 
     @property
     def picture_format(self) -> PictureFormat:
-        """The size and filter to which pictures are brought before `embed_images`."""
+        """The size and filter to which pictures are resized before `embed_images`."""
         ...
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Unit vectors (768,) of pictures of shape (side, side, 3)."""
+        """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,)."""
         ...
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Unit vectors (1024,) of texts; `query` says they ask rather than describe."""
+        """Embed texts as unit vectors of shape (1024,); `query` marks what is searched for."""
         ...
 
     def close(self) -> None:
-        """Let go of the models or the connection."""
+        """Release the models or the connection."""
         ...
 
 
 class Fusion(Protocol):
-    """How an image and a text vector become one."""
+    """Combines an image and a text vector into one."""
 
     @property
     def name(self) -> str:
-        """The scheme and its weights, as stored beside each combined vector."""
+        """The scheme and its weights, as stored with each combined vector."""
         ...
 
     def combine(self, image: Vector | None, text: Vector | None) -> Vector | None:
-        """A unit vector (768,) of an image (768,) and a text vector (1024,)."""
+        """Combine an image vector (768,) and a text vector (1024,) into a unit vector (768,)."""
         ...

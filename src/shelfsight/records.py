@@ -1,5 +1,6 @@
-"""What travels between the stages: a product, its pictures, its vectors, what went wrong."""
+"""The records that travel between the stages: products, pictures, vectors, failures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,9 +13,12 @@ Vector = NDArray[np.float32]
 """A float32 array of shape (width,) and unit length."""
 
 Pixels = NDArray[np.uint8]
-"""A uint8 array of shape (height, width, 3), RGB, upright, flattened on white."""
+"""A uint8 array of shape (height, width, 3): RGB, upright, transparency flattened on white."""
 
 Modality = Literal["image", "text", "combined"]
+
+ContentModality = Literal["image", "text"]
+"""A modality of a product's own content; the combined vector is made of these two."""
 
 IMAGE_WIDTH = 768
 TEXT_WIDTH = 1024
@@ -22,7 +26,7 @@ COMBINED_WIDTH = 768
 
 
 class Stage(StrEnum):
-    """Where on its way a product failed."""
+    """The stage at which a product failed."""
 
     SOURCE = "source"
     FETCH = "fetch"
@@ -35,9 +39,9 @@ class Stage(StrEnum):
 class Failure:
     """What went wrong with one picture or text, as a value.
 
-    `kind` is a stable word for machines (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
-    `message` a line for people. `retryable` says whether trying again soon may help. `host` is
-    where the picture should have come from, `host` or `host:port`.
+    `kind` is a stable word for programs (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
+    `message` a line for people. `retryable` says whether another try soon may help. `host` is where
+    the picture should have come from, as `host` or `host:port`.
     """
 
     stage: Stage
@@ -50,6 +54,27 @@ class Failure:
 IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
 TEXT_STAGES = frozenset({Stage.TEXT})
 
+STAGES: Mapping[ContentModality, frozenset[Stage]] = {"image": IMAGE_STAGES, "text": TEXT_STAGES}
+"""The stages in which a vector of each modality can fail."""
+
+
+class Need(StrEnum):
+    """What is to be done about one stored vector; `postgres/need.sql` holds the rule.
+
+    A stored image is checked by asking the servers for its pictures again; the fetcher turns the
+    answer into MAKE or KEEP.
+    """
+
+    MAKE = "make"
+    """Embed the content and replace whatever is stored."""
+
+    KEEP = "keep"
+    """Leave the stored vector, or the recorded failure that waits for its next attempt."""
+
+    CHECK = "check"
+    """Keep the stored vector unless it turns out to be of other content."""
+
+
 NO_CONTENT = Failure(
     stage=Stage.SOURCE, kind="no_content", message="neither title, description nor picture"
 )
@@ -57,10 +82,10 @@ NO_CONTENT = Failure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
-    """The file that was behind an address.
+    """The file behind an address.
 
-    `content_hash` is the SHA-256 of its bytes, in hex; "" if not known. `etag` and `last_modified`
-    are as the server gave them, at `source` if a redirect led there.
+    `content_hash` is the SHA-256 of its bytes, in hex; "" if it is not known. `etag` and
+    `last_modified` are what the server sent, at the address `source` if a redirect led there.
     """
 
     url: str
@@ -74,11 +99,10 @@ class PictureFile:
 class Product:
     """One row of `"ProductVariants"` with the addresses of its pictures, in order.
 
-    `source_hash` stands for the content the vectors depend on, `text:pictures`; it is computed in
-    SQL. `is_new` says that no vectors of it were stored when it was read. An image or a text that
-    is not needed is left alone: it has not changed, and its vector is stored, or what failed of it
-    is not to be tried again yet. An image that is needed may be stored all the same, made of
-    `files`: they are asked for again, and it is made anew if one is another by now.
+    `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
+    computed in SQL. `is_new` says that no vectors were stored when the product was read. `files`
+    are the picture files that the stored image was made of. They are given only for an image that
+    is to be checked, and remain there after the check.
     """
 
     id: str
@@ -89,15 +113,15 @@ class Product:
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
     is_new: bool = False
-    needs_image: bool = True
-    needs_text: bool = True
+    image_need: Need = Need.MAKE
+    text_need: Need = Need.MAKE
     files: tuple[PictureFile, ...] = ()
 
     @property
-    def unneeded_stages(self) -> frozenset[Stage]:
-        """The stages through which it does not go."""
-        image = frozenset() if self.needs_image else IMAGE_STAGES
-        return image if self.needs_text else image | TEXT_STAGES
+    def kept_stages(self) -> frozenset[Stage]:
+        """The stages of the modalities that are kept, through which the product does not go."""
+        image = IMAGE_STAGES if self.image_need is Need.KEEP else frozenset()
+        return image | TEXT_STAGES if self.text_need is Need.KEEP else image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
@@ -137,15 +161,16 @@ class FetchedProduct:
 
 
 Refetched = Literal["unchanged", "changed", "failed"]
+"""What came of asking for the pictures of a stored image again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedProduct:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
-    Once it is stored it has those too that were not needed. `text_used` is the normalised text
-    that was embedded; `picture` the file of the first picture used; `files` those of its image, if
-    they were asked for.
+    Once it is stored it also has the vectors that were kept. `text_used` is the normalised text
+    that was embedded; `picture` is the file of the first picture used. `files` are those of its
+    image, if they were asked for.
     """
 
     product: Product
@@ -159,25 +184,24 @@ class EmbeddedProduct:
 
     @property
     def refetched(self) -> Refetched | None:
-        """What came of asking for the pictures of its stored image again, if they were."""
+        """The result of checking the stored image against its pictures; None if it was not."""
         if not self.product.files:
             return None
-        if self.product.needs_image:
+        if self.product.image_need is not Need.KEEP:
             return "failed" if self.image is None else "changed"
         return "failed" if any(f.stage in IMAGE_STAGES for f in self.failures) else "unchanged"
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nothing of it was to be made, once its pictures had been asked for again."""
-        return self.refetched is not None and not (
-            self.product.needs_image or self.product.needs_text
-        )
+        """Whether the stored image was checked and no vector had to be made."""
+        product = self.product
+        return bool(product.files) and product.image_need is product.text_need is Need.KEEP
 
     @property
     def untried_stages(self) -> frozenset[Stage]:
-        """The stages through which it did not go."""
-        unneeded = self.product.unneeded_stages
-        return unneeded if self.refetched is None else unneeded - IMAGE_STAGES
+        """The stages that were not tried: those of what is kept, unless it was checked."""
+        kept = self.product.kept_stages
+        return kept - IMAGE_STAGES if self.product.files else kept
 
     @property
     def skipped(self) -> bool:
@@ -187,7 +211,7 @@ class EmbeddedProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFormat:
-    """How a model wants a picture: squashed to `side` x `side` pixels, by which filter."""
+    """How a model wants a picture: squashed to `side` x `side` pixels, by this filter."""
 
     side: int
     resample: Literal["bilinear", "bicubic"]
@@ -199,7 +223,7 @@ BRANCH = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPair:
-    """The identities of the two models that made (or will make) vectors; see `model_identity`."""
+    """The identities of the two models that made (or will make) a vector; see `model_identity`."""
 
     image: str
     text: str
@@ -236,7 +260,7 @@ def stored_identities(identity: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much image and text count in the combined vector; only their ratio matters."""
+    """How much image and text count; only their ratio matters."""
 
     image: float = 0.7
     text: float = 0.3
@@ -244,13 +268,21 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which products a run is about. Times are aware; None means no such limit.
+    """Which products a run is about. Times have a time zone; None means no such limit.
 
-    `products` are ids of variants or of their products, `variants` of variants only. `where` is a
-    SQL condition over `"ProductVariants"`, run in a read-only transaction. `retry_failed` does not
-    wait until what failed is due again; `only_failed` leaves out all but that: what failed in one
-    of `kinds`, at one of `hosts`, where such are given. `refetch` adds those with a stored image,
-    to see whether the pictures behind their addresses are others by now.
+    Attributes:
+        skip_existing: leave out products whose vectors are up to date.
+        refetch: also ask for the pictures of stored images again, to see whether they changed.
+        retry_failed: try failures again now, not only once they are due.
+        only_failed: only products that failed, in one of `kinds` and at one of `hosts` if given.
+        since, until: products created in this time, the end excluded.
+        updated_since: products updated at or after this time.
+        owner: products of this owner (`"UserId"`).
+        products: ids of variants or of their products.
+        variants: ids of variants.
+        skus: SKUs of variants.
+        missing: products that could have this vector and do not.
+        where: a SQL condition over `"ProductVariants"`, run in a read-only transaction.
     """
 
     skip_existing: bool = True
@@ -271,15 +303,15 @@ class Selection:
 
     @property
     def stays_due(self) -> bool:
-        """Whether what is done is chosen again: how far a run has come, only its ledger knows."""
+        """Whether products stay selected once done; only the ledger then knows the progress."""
         return self.refetch or not self.skip_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """How many products a selection has due, and what content they have.
+    """How many products of a selection are due, and what content they have.
 
-    Of `with_image` a vector is stored of whose pictures it is asked whether they are others now.
+    `with_image` counts stored images whose pictures would only be asked for again.
     """
 
     products: int

@@ -1,7 +1,7 @@
 """All settings, and the only reader of the environment and of `.env`.
 
-Each field is a variable (its name in capitals), a flag of the command line and a line of the
-README; the command line and the docs are made from, or tested against, this list.
+Each field is an environment variable (its name in capitals), a line of `.env` and a flag. The
+command line and the page of settings in the docs are made from this list.
 """
 
 import math
@@ -21,7 +21,7 @@ from shelfsight.errors import SettingsError
 from shelfsight.records import Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
-"""Where the embedded database of root lies: its server runs as another user."""
+"""Folder of the embedded database if root runs it: its server runs as another user."""
 
 
 def _for_http(url: str | None) -> str | None:
@@ -36,7 +36,7 @@ def _for_http(url: str | None) -> str | None:
 
 
 def _for_libpq(url: str | None) -> str | None:
-    """Refuse what libpq would, whose own words may hold a part of the password."""
+    """Refuse what libpq would refuse, because its message may hold part of the password."""
     if url is None:
         return None
     if not url.startswith(("postgresql://", "postgres://")):
@@ -72,7 +72,7 @@ Weight = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 
 
 class Settings(BaseSettings):
-    """What can be set, with defaults. Made by `load`, which gives readable errors."""
+    """All settings with their defaults. `load` makes it, with readable errors."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -181,18 +181,17 @@ class Settings(BaseSettings):
         return _listed(self.cors_origins)
 
     def home(self, *, root: bool) -> Path:
-        """The folder of the embedded database: `SHELFSIGHT_HOME`, else a usual place."""
+        """The folder of the embedded database: `SHELFSIGHT_HOME`, else the usual place."""
         if self.shelfsight_home is not None:
             return self.shelfsight_home.expanduser().absolute()
         return EMBEDDED_SYSTEM_HOME if root else user_data_path("shelfsight")
 
 
 def load(flags: dict[str, object] | None = None) -> Settings:
-    """Read flags, then the environment, then `.env`.
+    """Read the settings: flags beat the environment, which beats `.env`.
 
     Raises:
-        SettingsError: naming every variable that makes no sense, its value and what is allowed.
-
+        SettingsError: names each variable that makes no sense, its value and what is allowed.
     """
     try:
         return Settings(**(flags or {}))  # type: ignore[arg-type]
@@ -204,9 +203,9 @@ def load(flags: dict[str, object] | None = None) -> Settings:
 
 
 def without_password(url: str) -> str:
-    """The same address with its password, and everything after `?`, left out.
+    """The address without its password and without everything after `?`.
 
-    A password may hold any character: it ends at the last @, as far as one can tell.
+    A password may hold any character, so the last @ is taken for its end.
     """
     scheme, _, rest = url.partition("://")
     login, at, place = rest.rpartition("@")
@@ -225,7 +224,7 @@ def _explain(detail: ErrorDetails) -> str:
 
 
 def _without_login(value: str) -> str:
-    """Leave out whatever stands before an @: it may be a password, however odd the address."""
+    """Drop everything before an @: it may be a password, however odd the address."""
     return f"...@{value.rpartition('@')[2]}" if "@" in value else value
 
 

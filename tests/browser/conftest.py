@@ -1,4 +1,4 @@
-"""A browser, and the page over a small shop."""
+"""Fixtures: a browser, a small shop, a server for it, and pages."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 375, "height": 812}
 
 PATIENCE = 20_000
-"""Milliseconds to wait for what should happen at once."""
+"""Milliseconds before an expectation or an action fails."""
 
 expect.set_options(timeout=PATIENCE)
 
@@ -25,7 +25,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; as root it has no sandbox of its own."""
+    """Debian's Chromium, without its sandbox when run as root."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     assert path is not None, "install a browser: apt-get install chromium"
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -49,33 +49,33 @@ def site(shop: Shop) -> Iterator[str]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Open]:
-    """Opens an address; afterwards sees that nothing was complained of or asked of other hosts."""
+    """Opens pages; afterwards checks for console errors and for requests to other hosts."""
     complaints: list[str] = []
     contexts = []
 
     def open_(
         address: str, *, refusals: bool = False, pictures: str = "blob:", **options: object
     ) -> Page:
-        """`refusals` may be logged: a browser tells of each answer of 400 and more.
+        """Open a URL. With `refusals`, responses of 4xx may be logged to the console.
 
-        `pictures` is the only other host that may be asked.
+        `pictures` is the only other host that the page may send requests to.
         """
         context = browser.new_context(**{"viewport": DESK, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
 
-        def heard(kind: str, text: str) -> None:
+        def check_console(kind: str, text: str) -> None:
             if kind in {"error", "warning"} and not (refusals and "status of 4" in text):
                 complaints.append(text)
 
-        def asked(url: str) -> None:
+        def check_host(url: str) -> None:
             if not url.startswith((address, pictures, "blob:")):
-                complaints.append(f"asked for {url}")
+                complaints.append(f"request to {url}")
 
-        page.on("console", lambda message: heard(message.type, message.text))
+        page.on("console", lambda message: check_console(message.type, message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: asked(request.url))
+        page.on("request", lambda request: check_host(request.url))
         page.goto(address)
         return page
 
@@ -87,5 +87,5 @@ def open_page(browser: Browser) -> Iterator[Open]:
 
 @pytest.fixture
 def page(open_page: Open, site: str) -> Page:
-    """The page on a desk."""
+    """The page in a window of desktop size."""
     return open_page(site)

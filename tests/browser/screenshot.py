@@ -12,7 +12,7 @@ SIZE = {"width": 1280, "height": 800}
 
 
 def take(address: str, photo: str, words: str, into: str) -> None:
-    """Scan the photo with the words on the page of a running `shelfsight serve`."""
+    """Scan a photo with words on the page of a running server, and save a screenshot."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),

@@ -1,34 +1,35 @@
-"""A small drawn shop in a folder, embedded by the lite models, and photographs of its products."""
+"""A small shop with drawn pictures, embedded by the lite models, and photos of its products."""
 
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from threading import Event
 
-from shelfsight import wiring
 from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.photograph import take_photographs
-from shelfsight.demo.shop.shop import make_shop
+from shelfsight.demo.shop.products import make_shop
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
+from shelfsight.wiring.pipeline import open_pipeline
 
 SEED = 1
 KINDS = ("bottle", "mug", "cushion", "cap")
-EACH = 4
+PER_KIND = 4
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>Lamp</b> &amp; shade"
 
 
 @dataclass(frozen=True)
 class Shop:
-    """Its pictures lie in `folder`; a photograph shows the product with the SKU beside it."""
+    """A shop with its pictures in `folder`; `photographs` are pairs of a photo and its SKU."""
 
     database: Database
     folder: Path
@@ -36,16 +37,13 @@ class Shop:
 
 
 def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
-    """Draw, import and embed it; two products more have no picture, or one that is gone."""
-    drawn = [product for product in make_shop(SEED) if product.design is not None]
-    products = [
-        product
-        for kind in KINDS
-        for product in [p for p in drawn if p.design is not None and p.design.kind == kind][:EACH]
-    ]
+    """Draw, import and embed the shop; two more products have no picture, or a missing one."""
+    drawn = make_shop(SEED)
+    of_kind = {kind: [p for p in drawn if p.design and p.design.kind == kind] for kind in KINDS}
+    products = [product for kind in KINDS for product in of_kind[kind][:PER_KIND]]
     draw_pictures(products, folder / "pictures")
     photographs = take_photographs(products, folder / "photographs", seed=SEED, count=3)
-    wiring.write_products(
+    write_products(
         database,
         iter(
             [
@@ -59,7 +57,7 @@ def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
     )
     settings = Settings.model_construct(models="lite", image_root=folder / "pictures")
     progress = JsonProgress(StringIO())
-    with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+    with open_pipeline(settings, database, embedder, progress) as pipeline:
         job = Job(selection=Selection(), batch_size=100, max_batches=0)
         backfill(pipeline, job, Report(), progress, Event())
     return Shop(database, folder / "pictures", photographs)

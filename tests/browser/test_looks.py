@@ -1,4 +1,4 @@
-"""What the page shows, to eyes, fingers and screen readers."""
+"""How the page looks: layout, accessibility, touch, pictures and the map."""
 
 import threading
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from playwright.sync_api import Page, expect
 
 from shelfsight.postgres.connection import Database
 from shelfsight.testing import HashEmbedder
+from tests.browser.actions import ask, cards, wait_for_answer
 from tests.browser.conftest import DESK, PHONE, Open
-from tests.browser.hands import ask, cards, wait_for_answer
 from tests.browser.shop import Shop
 from tests.integration.scan_server import in_png, scan_server
 from tests.shop import backfill_all, fill, picture
 
 
 class PictureHost(ThreadingHTTPServer):
-    """A picture at every address; keeps which pages it was told of."""
+    """Serves a picture at every path, and records the Referer headers."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), PictureHandler)
@@ -53,7 +53,7 @@ def picture_host() -> Iterator[PictureHost]:
 
 
 def violations(page: Page) -> list[tuple[str, str]]:
-    """What axe-core (WCAG 2.2 A and AA, best practices) finds, with the elements concerned."""
+    """The rules of axe-core (WCAG 2.2 A and AA, best practices) that elements violate."""
     found = Axe().run(page).response["violations"]
     return [(rule["id"], node["html"]) for rule in found for node in rule["nodes"]]
 

@@ -1,4 +1,4 @@
-"""A photo or words go into the page, matches come out, and what is said of them is kept."""
+"""Scans on the page: photos and words, matches, feedback, keys."""
 
 import base64
 from io import BytesIO
@@ -7,18 +7,18 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from shelfsight import wiring
 from shelfsight.postgres.connection import Database
+from shelfsight.storage.api_keys import ApiKeys
 from shelfsight.testing import HashEmbedder
+from tests.browser.actions import ask, cards, drop, paste, sent_by, wait_for_answer
 from tests.browser.conftest import PHONE, Open
-from tests.browser.hands import ask, cards, drop, paste, sent_by, wait_for_answer
 from tests.browser.shop import Shop
 from tests.integration.scan_server import scan_server
 from tests.shop import backfill_all, fill, rows
 
 
-def kept(shop: Shop) -> list[tuple[object, ...]]:
-    """The last verdict: SKU, verdict, rank, whether there is an image score."""
+def last_feedback(shop: Shop) -> list[tuple[object, ...]]:
+    """The last stored feedback: SKU, verdict, rank, and whether it has an image score."""
     return rows(
         shop.database,
         'SELECT v."Sku", "Verdict", "Rank", "ImageScore" IS NOT NULL FROM "ScanFeedback" AS f'
@@ -27,7 +27,7 @@ def kept(shop: Shop) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_dropped_photo_finds_its_product_and_right_is_kept(page: Page, shop: Shop) -> None:
+def test_a_dropped_photo_finds_its_product_and_right_is_stored(page: Page, shop: Shop) -> None:
     photograph, sku = shop.photographs[0]
     drop(page, photograph)
     first = cards(page).first
@@ -37,10 +37,10 @@ def test_a_dropped_photo_finds_its_product_and_right_is_kept(page: Page, shop: S
     right = first.get_by_role("button", name="Right")
     right.click()
     expect(right).to_have_attribute("aria-pressed", "true")
-    assert kept(shop) == [(sku, "right", 1, True)]
+    assert last_feedback(shop) == [(sku, "right", 1, True)]
 
 
-def test_a_pasted_photo_finds_its_product_and_wrong_is_kept(page: Page, shop: Shop) -> None:
+def test_a_pasted_photo_finds_its_product_and_wrong_is_stored(page: Page, shop: Shop) -> None:
     photograph, sku = shop.photographs[1]
     paste(page, photograph)
     expect(cards(page).first).to_contain_text(sku)
@@ -49,15 +49,15 @@ def test_a_pasted_photo_finds_its_product_and_wrong_is_kept(page: Page, shop: Sh
     wrong.click()
     expect(wrong).to_have_attribute("aria-pressed", "true")
     other = second.locator(".sku").text_content()
-    assert kept(shop) == [(other, "wrong", 2, True)]
+    assert last_feedback(shop) == [(other, "wrong", 2, True)]
 
 
-def test_none_of_them_is_kept(page: Page, shop: Shop) -> None:
+def test_none_of_them_is_stored(page: Page, shop: Shop) -> None:
     page.set_input_files("#file", shop.photographs[2][0])
     expect(cards(page).first).to_be_visible()
     page.get_by_role("button", name="None of these").click()
     expect(page.get_by_text("Noted: none of these")).to_be_visible()
-    assert kept(shop) == [(None, "none", 1, True)]
+    assert last_feedback(shop) == [(None, "none", 1, True)]
 
 
 def test_words_alone_and_with_the_photo(page: Page, shop: Shop) -> None:
@@ -83,7 +83,7 @@ def test_it_can_be_done_without_a_mouse(page: Page, shop: Shop) -> None:
     expect(right).to_be_focused()
     page.keyboard.press("Enter")
     expect(right).to_have_attribute("aria-pressed", "true")
-    assert kept(shop) == [(sku, "right", 1, False)]
+    assert last_feedback(shop) == [(sku, "right", 1, False)]
 
 
 def test_the_way_in_by_keyboard_starts_with_the_photo(page: Page) -> None:
@@ -143,7 +143,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab_only(open_page: Open, database: 
     fill(database, 3, owner="ann")
     fill(database, 2, first=7, owner="bob")
     backfill_all(database)
-    key = wiring.api_keys(database).create("ann", "")[1]
+    key = ApiKeys(database).create("ann", "")[1]
     with scan_server(database, HashEmbedder()) as url:
         page = open_page(url, refusals=True, viewport=PHONE)
         field = page.get_by_label("Key", exact=True)

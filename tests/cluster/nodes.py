@@ -1,8 +1,7 @@
-"""A Ray cluster of several machines, all of them this one."""
+"""A Ray cluster of several nodes, all of them on this machine."""
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,28 +9,27 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.end_to_end.command import PATIENCE
+from tests.free_port import free_port
 
 QUIET = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
-"""What every process of the cluster has in its environment, and whoever asks it."""
+"""Environment variables of every process of the cluster, and of the command that uses it."""
 
 
 @contextmanager
-def cluster(folder: Path, nodes: int) -> Iterator[str]:
-    """Start so many nodes; gives the address of the first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def cluster(folder: Path, nodes: int, **variables: str) -> Iterator[str]:
+    """Start this many nodes, with variables in their environment; yields the first's address."""
+    port = free_port()
     address = f"127.0.0.1:{port}"
     with ExitStack() as running:
         head = ("--head", f"--port={port}", "--include-dashboard=false")
-        running.enter_context(_node(folder, *head))
+        running.enter_context(_node(folder, variables, *head))
         for _ in range(nodes - 1):
-            running.enter_context(_node(folder, f"--address={address}"))
+            running.enter_context(_node(folder, variables, f"--address={address}"))
         yield address
 
 
 @contextmanager
-def _node(folder: Path, *arguments: str) -> Iterator[None]:
+def _node(folder: Path, variables: dict[str, str], *arguments: str) -> Iterator[None]:
     words = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"),
         *("--node-ip-address=127.0.0.1", "--object-store-memory=80000000", *arguments),
@@ -39,7 +37,7 @@ def _node(folder: Path, *arguments: str) -> Iterator[None]:
     process = subprocess.Popen(
         words,
         cwd=folder,
-        env={**os.environ, **QUIET},
+        env={**os.environ, **QUIET, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -58,7 +56,7 @@ def _node(folder: Path, *arguments: str) -> Iterator[None]:
 
 
 def raylet_of(worker: int) -> int:
-    """The process that is a worker's node."""
+    """The id of the process that is the node of a worker."""
     parent = int(re.findall(r"PPid:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())[0])
     assert "raylet" in Path(f"/proc/{parent}/comm").read_text()
     return parent

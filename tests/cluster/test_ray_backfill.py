@@ -1,4 +1,4 @@
-"""`backfill --engine ray`: the same ledger, counts and output, whoever of the workers is lost."""
+"""`backfill --engine ray`: the same ledger, counts and output, also when workers are lost."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
+from shelfsight import __version__
 from tests.cluster.nodes import QUIET, cluster, raylet_of
 from tests.end_to_end.command import PATIENCE, Command, failed_plainly
 from tests.end_to_end.conftest import command, home_of_its_own
@@ -34,14 +35,14 @@ WORKERS = """
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A cluster of two machines for the tests that lose none of them."""
+    """A cluster of two nodes, shared by the tests that lose none of them."""
     with cluster(tmp_path_factory.mktemp("cluster"), nodes=2) as address:
         yield address
 
 
 @pytest.fixture
 def shop(url: str, tmp_path: Path) -> Command:
-    """Products with text but for two that have nothing, and pictures that are not there."""
+    """Products with text, except for two without any content; all pictures are missing."""
     create_tables(url)
     run(
         url,
@@ -58,21 +59,21 @@ def shop(url: str, tmp_path: Path) -> Command:
 
 
 @dataclass(frozen=True)
-class Held:
-    """A run whose two workers each have a page to store, and cannot until they may `go_on`."""
+class BlockedRun:
+    """A run whose two workers each have a page to store, and are blocked until `go_on()`."""
 
     process: subprocess.Popen[str]
     workers: list[int]
     go_on: Callable[[], None]
 
     def interrupt(self) -> str:
-        """Press Ctrl-C; gives what is said to that."""
+        """Press Ctrl-C; return what the command then prints to stderr."""
         self.process.send_signal(signal.SIGINT)
         assert self.process.stderr is not None
         return self.process.stderr.readline() + self.process.stderr.readline()
 
     def result(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """What it says until it ends; its last line apart."""
+        """Wait for the end; return the events, and the last one, the result, separately."""
         out, err = self.process.communicate(timeout=PATIENCE)
         assert err == ""
         *events, result = [json.loads(line) for line in out.splitlines()]
@@ -80,13 +81,13 @@ class Held:
 
 
 @contextmanager
-def held(shop: Command, url: str, address: str) -> Iterator[Held]:
+def blocked_run(shop: Command, url: str, address: str) -> Iterator[BlockedRun]:
     with (
         psycopg.connect(url) as holding,
         shop.started(*ALL, f"--address={address}") as process,
     ):
         holding.execute('LOCK TABLE "ProductEmbeddings" IN SHARE MODE')
-        yield Held(process, workers(url), holding.rollback)
+        yield BlockedRun(process, workers(url), holding.rollback)
 
 
 @retry(
@@ -98,8 +99,8 @@ def workers(url: str) -> list[int]:
     return [row[0] for row in run(url, WORKERS)]
 
 
-def completes(run_: Held, url: str) -> list[dict[str, Any]]:
-    """See that all is stored and nothing counted twice, though a worker is lost; what was said."""
+def completes(run_: BlockedRun, url: str) -> list[dict[str, Any]]:
+    """Check that all is stored, and nothing counted twice, despite a lost worker; return events."""
     run_.go_on()
     events, result = run_.result()
     assert (result["found"], result["skipped"], result["exit_status"]) == (PRODUCTS, 2, 0)
@@ -122,13 +123,13 @@ def test_workers_give_the_same_result_and_exit_status_as_one_process(
 
 
 def test_a_killed_worker_costs_no_product(shop: Command, url: str, address: str) -> None:
-    with held(shop, url, address) as run_:
+    with blocked_run(shop, url, address) as run_:
         os.kill(run_.workers[0], signal.SIGKILL)
         assert LOST in completes(run_, url)
 
 
 def test_a_killed_node_costs_no_product(shop: Command, url: str) -> None:
-    with cluster(shop.folder, nodes=2) as address, held(shop, url, address) as run_:
+    with cluster(shop.folder, nodes=2) as address, blocked_run(shop, url, address) as run_:
         # The command is at the first node, which it needs.
         (first, _), (node, worker) = sorted((raylet_of(one), one) for one in run_.workers)
         assert first < node
@@ -140,7 +141,7 @@ def test_a_killed_node_costs_no_product(shop: Command, url: str) -> None:
 def test_ctrl_c_lets_every_worker_finish_its_page_and_the_next_run_does_the_rest(
     shop: Command, url: str, address: str
 ) -> None:
-    with held(shop, url, address) as run_:
+    with blocked_run(shop, url, address) as run_:
         said = run_.interrupt()
         run_.go_on()
         _, result = run_.result()
@@ -154,20 +155,53 @@ def test_ctrl_c_lets_every_worker_finish_its_page_and_the_next_run_does_the_rest
 def test_a_second_ctrl_c_stops_at_once_and_still_reports_what_is_stored(
     shop: Command, url: str, address: str
 ) -> None:
-    with held(shop, url, address) as run_:
+    with blocked_run(shop, url, address) as run_:
         run_.interrupt()
         run_.process.send_signal(signal.SIGINT)
         _, result = run_.result()
     assert (result["found"], result["interrupted"], result["exit_status"]) == (0, True, 130)
 
 
-def test_what_ends_a_worker_ends_the_run_with_its_line(shop: Command, address: str) -> None:
+def test_an_error_that_ends_a_worker_ends_the_run_with_its_message(
+    shop: Command, address: str
+) -> None:
     folder = {"MODELS": "siglip-qwen3", "MODEL_DIR": "/nowhere"}
     done = shop("backfill", "--engine=ray", f"--address={address}", **folder)
     assert "/nowhere" in failed_plainly(done, 1)
 
 
-def test_what_the_cluster_lacks_is_said(shop: Command, address: str) -> None:
+OTHER_VERSION = """
+from importlib import metadata
+version = metadata.version
+metadata.version = lambda name: "7.3.1" if name == "shelfsight" else version(name)
+"""
+NOT_INSTALLED = """
+import sys
+sys.modules["shelfsight"] = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("at_start_of_a_worker", "told"),
+    [
+        (OTHER_VERSION, "a Ray worker has shelfsight 7.3.1"),
+        (NOT_INSTALLED, f"a Ray worker cannot start shelfsight {__version__}"),
+    ],
+    ids=["another version", "not installed"],
+)
+def test_a_worker_that_does_not_fit_is_refused_before_the_run_begins(
+    shop: Command, url: str, tmp_path: Path, at_start_of_a_worker: str, told: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(at_start_of_a_worker)
+    with cluster(shop.folder, nodes=1, PYTHONPATH=str(tmp_path)) as address:
+        done = shop("backfill", "--all", "--engine=ray", f"--address={address}")
+    line = failed_plainly(done, 1)
+    assert told in line
+    assert "install the same version on every machine" in line
+    assert run(url, 'SELECT count(*) FROM "BackfillRuns"') == [(0,)]
+
+
+def test_too_few_gpus_are_an_error_that_says_so(shop: Command, address: str) -> None:
     done = shop("backfill", "--engine=ray", f"--address={address}", "--gpus-per-worker=1")
     assert "0 GPUs" in failed_plainly(done, 1)
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean, combine, mean_of
-from shelfsight.records import EmbeddedProduct, Pixels, Product, Selection, Vector, Weights
+from shelfsight.records import EmbeddedProduct, Need, Pixels, Product, Selection, Vector, Weights
 from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher, direction
 from tests.contract.conftest import Shop, product_id
 
+MAKE, KEEP, CHECK = Need.MAKE, Need.KEEP, Need.CHECK
 AT_ONCE = Selection(retry_failed=True)
 TITLES = ("", "Mug", "Cap", "<p></p>")
 
@@ -61,10 +62,10 @@ class Runs:
                 self.stored += self.shop.store.save(made, MODELS)
         return embedder.images_embedded, embedder.texts_embedded
 
-    def due(self, selection: Selection) -> list[tuple[bool, bool]]:
-        """Of each product that is due, whether its image and its text are needed."""
+    def due(self, selection: Selection) -> list[tuple[Need, Need]]:
+        """What is to be done about image and text of each product that is due."""
         pages = self.shop.catalog.pages(selection, 10)
-        return [(item.needs_image, item.needs_text) for page in pages for item in page]
+        return [(item.image_need, item.text_need) for page in pages for item in page]
 
     def _pixels(self, url: str) -> Pixels:
         return pixels(f"{url}#2" if url in self.replaced else url)
@@ -140,12 +141,12 @@ def test_an_edited_title_does_not_try_again_a_picture_that_waits(runs: Runs) -> 
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
     runs.shop.put(1, title="Cap", urls=("a.png",))
-    assert runs.due(Selection()) == [(False, True)]
+    assert runs.due(Selection()) == [(KEEP, MAKE)]
     runs.run(Selection())
     assert_has(runs, 1, None, text_of("Cap"))
     assert runs.due(Selection()) == []
     runs.lost = frozenset()
-    assert runs.due(AT_ONCE) == [(True, False)]
+    assert runs.due(AT_ONCE) == [(MAKE, KEEP)]
     assert runs.run(AT_ONCE) == (1, 0)
     assert_has(runs, 1, image_of("a.png"), text_of("Cap"))
     assert runs.due(AT_ONCE) == []
@@ -168,7 +169,7 @@ def test_a_picture_of_which_nothing_is_stored_waits_too(runs: Runs) -> None:
     runs.shop.put(1, urls=("a.png",))
     runs.run(Selection())
     runs.shop.put(1, title="Mug", urls=("a.png",))
-    assert runs.due(Selection()) == [(False, True)]
+    assert runs.due(Selection()) == [(KEEP, MAKE)]
     assert runs.run(Selection()) == (0, 1)
     runs.shop.put(1, title="<p></p>", urls=("a.png",))
     runs.run(Selection())
@@ -185,7 +186,7 @@ def test_missing_needs_that_alone_unless_the_other_has_changed_too(runs: Runs) -
     runs.shop.put(2, title="Cap", urls=("a.png",))
     runs.lost = frozenset()
     missing = Selection(missing="image")
-    assert runs.due(missing) == [(True, False), (True, True)]
+    assert runs.due(missing) == [(MAKE, KEEP), (MAKE, MAKE)]
     assert runs.run(missing) == (1, 1)
     assert_has(runs, 1, image_of("a.png"), text_of("Mug"))
     assert_has(runs, 2, image_of("a.png"), text_of("Cap"))
@@ -210,7 +211,7 @@ def test_stored_images_are_asked_for_again_and_what_is_as_it_was_is_not_embedded
     runs.shop.put(1, title="Mug", urls=("a.png", "b.png"))
     runs.shop.put(2, title="Cap")
     runs.run(Selection())
-    assert runs.due(REFETCH) == [(True, False)]
+    assert runs.due(REFETCH) == [(CHECK, KEEP)]
     counted = runs.shop.catalog.due(REFETCH)
     assert (counted.products, counted.with_image) == (1, 1)
     assert runs.run(REFETCH) == (0, 0)
@@ -244,7 +245,7 @@ def test_what_cannot_be_had_again_stays_stored_is_noted_and_heals_without_infere
     assert came_of(runs) == ["failed"]
     assert_has(runs, 1, image_of("a.png"), text_of("Mug"))
     assert runs.due(Selection()) == []
-    assert runs.due(AT_ONCE) == [(True, False)]
+    assert runs.due(AT_ONCE) == [(CHECK, KEEP)]
     runs.lost = frozenset()
     assert runs.run(AT_ONCE) == (0, 0)
     assert came_of(runs) == ["unchanged"]
@@ -301,7 +302,7 @@ def test_a_product_whose_kept_half_another_worker_has_changed_is_left_alone(runs
     runs.shop.put(1, title="Cap", urls=("a.png",))
     assert runs.shop.store.save(made, MODELS) == []
     assert_has(runs, 1, image_of("b.png"), text_of("Mug"))
-    assert runs.due(Selection()) == [(True, True)]
+    assert runs.due(Selection()) == [(MAKE, MAKE)]
 
 
 def test_a_product_whose_kept_half_is_gone_is_left_due(runs: Runs) -> None:
@@ -311,7 +312,7 @@ def test_a_product_whose_kept_half_is_gone_is_left_due(runs: Runs) -> None:
     runs.shop.put(1, title="Cap", urls=("a.png",))
     assert runs.shop.store.save(made, MODELS) == []
     assert runs.vectors(1) is None
-    assert runs.due(Selection()) == [(True, True)]
+    assert runs.due(Selection()) == [(MAKE, MAKE)]
 
 
 def test_the_others_of_such_a_page_are_stored(runs: Runs) -> None:
@@ -319,7 +320,7 @@ def test_the_others_of_such_a_page_are_stored(runs: Runs) -> None:
     runs.shop.put(1, title="Mug", urls=("b.png",))
     runs.run(Selection())
     runs.shop.put(2, title="Jug")
-    other = replace(made[0], product=replace(product, id=product_id(2), needs_image=True))
+    other = replace(made[0], product=replace(product, id=product_id(2), image_need=MAKE))
     assert [item.product.id for item in runs.shop.store.save([*made, other], MODELS)] == [
         product_id(2)
     ]

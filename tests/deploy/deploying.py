@@ -1,4 +1,4 @@
-"""`modal deploy`, the real command, sent to a server that only writes down what it is told."""
+"""Runs the real `modal deploy` against a local server that only records its calls."""
 
 import asyncio
 import os
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shelfsight.serving.listen import bind
 from tests.deploy.recorder import Recorder, recording
+from tests.free_port import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """How the command ended, and what Modal was sent, by the name of the call."""
+    """The exit status and output of the command, and its calls to Modal by name."""
 
     status: int
     output: str
     calls: dict[str, list[Any]]
 
     def function(self, name: str) -> Any:
-        """What Modal was told about a function, or about a class, whose name ends in `.*`."""
+        """The definition of a function, or of a class, whose name ends in `.*`."""
         functions = [call.function for call in self.calls["FunctionCreate"]]
         return next(function for function in functions if function.function_name == name)
 
     def build(self) -> list[str]:
-        """All commands that build the image, layer after layer."""
+        """The commands that build the image, in order."""
         return [
             line
             for call in self.calls["ImageGetOrCreate"]
@@ -35,19 +35,18 @@ class Deployed:
         ]
 
     def files(self) -> dict[str, str]:
-        """SHA-256 of each file that is sent, by its path in the image or the container."""
+        """The SHA-256 of each file that is sent, by its path in the image or the container."""
         mounts = self.calls["MountGetOrCreate"]
         return {file.filename: file.sha256_hex for mount in mounts for file in mount.files}
 
 
-def deploy(home: Path, **chosen: str) -> Deployed:
-    """Run `modal deploy deploy/modal_app.py` with these variables, in an empty home."""
-    return asyncio.run(_deploy(home, chosen))
+def deploy(home: Path, **variables: str) -> Deployed:
+    """Run `modal deploy deploy/modal_app.py` with these variables and an empty home directory."""
+    return asyncio.run(_deploy(home, variables))
 
 
-async def _deploy(home: Path, chosen: dict[str, str]) -> Deployed:
-    with bind("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
+async def _deploy(home: Path, variables: dict[str, str]) -> Deployed:
+    port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MODAL_")}
     environ |= {
         "HOME": str(home),
@@ -61,7 +60,7 @@ async def _deploy(home: Path, chosen: dict[str, str]) -> Deployed:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "modal", "deploy", "deploy/modal_app.py"),
             cwd=CHECKOUT,
-            env=environ | chosen,
+            env=environ | variables,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

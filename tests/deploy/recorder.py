@@ -1,4 +1,4 @@
-"""A server in the place of Modal's: it builds and runs nothing, and keeps what `modal` sends."""
+"""A stand-in for Modal's server: it records every call, and builds and runs nothing."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,14 +11,14 @@ from grpclib.server import Server, Stream
 from modal_proto import api_pb2
 from modal_proto.api_grpc import ModalClientBase
 
-Answer = Callable[[Any, str], dict[str, Any]]
-"""The fields of an answer, from the request and an id that is new."""
+Reply = Callable[[Any, str], dict[str, Any]]
+"""Makes the fields of a reply from the request and a new id."""
 
 WEB_URL = "https://recorded.modal.run"
 
 _BUILT = api_pb2.GenericResult(status=api_pb2.GenericResult.GENERIC_STATUS_SUCCESS)
 
-_ANSWERS: dict[str, Answer] = {
+_REPLIES: dict[str, Reply] = {
     "AppCreate": lambda _, new: {"app_id": f"ap-{new}"},
     "AppPublish": lambda _, __: {"url": "https://modal.com/apps/recorded"},
     "ClassCreate": lambda _, new: {"class_id": f"cs-{new}"},
@@ -46,7 +46,7 @@ _ANSWERS: dict[str, Answer] = {
 
 
 class Recorder:
-    """Every call of Modal's service is kept, by its name, and answered."""
+    """Records every call to Modal's service by its name, and replies to it."""
 
     def __init__(self) -> None:
         self.calls: dict[str, list[Any]] = {}
@@ -54,23 +54,23 @@ class Recorder:
 
     def __mapping__(self) -> dict[str, Handler]:
         return {
-            path: handler._replace(func=self._keep(path.rpartition("/")[2], handler.reply_type))
+            path: handler._replace(func=self._record(path.rpartition("/")[2], handler.reply_type))
             for path, handler in ModalClientBase.__mapping__(ModalClientBase).items()
         }
 
-    def _keep(self, name: str, reply: type[Message]) -> Callable[[Any], Awaitable[None]]:
-        async def keep(stream: Stream[Any, Any]) -> None:
+    def _record(self, name: str, reply: type[Message]) -> Callable[[Any], Awaitable[None]]:
+        async def record(stream: Stream[Any, Any]) -> None:
             request = await stream.recv_message()
             self.calls.setdefault(name, []).append(request)
-            answer = _ANSWERS.get(name, lambda _, __: {})
-            await stream.send_message(reply(**answer(request, str(next(self._ids)))))
+            make_reply = _REPLIES.get(name, lambda _, __: {})
+            await stream.send_message(reply(**make_reply(request, str(next(self._ids)))))
 
-        return keep
+        return record
 
 
 @asynccontextmanager
 async def recording(port: int) -> AsyncIterator[Recorder]:
-    """A recorder that listens on a port of this machine."""
+    """Run a recorder on a port of this machine."""
     recorder = Recorder()
     server = Server([recorder])
     await server.start("127.0.0.1", port)

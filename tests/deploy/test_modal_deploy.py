@@ -1,4 +1,4 @@
-"""What `modal deploy` asks Modal for. Modal itself is not reached: see `recorder.py`."""
+"""The calls that `modal deploy` makes. They go to a recorder, not to Modal: see `recorder.py`."""
 
 import hashlib
 import re
@@ -98,8 +98,8 @@ def test_the_image_sets_what_shelfsight_reads(
     for name, _, value in (line.partition("=") for line in told):
         monkeypatch.setenv(name, value)
     settings = load()
-    chosen = (settings.models, settings.backend, settings.device)
-    assert chosen == ("siglip-qwen3", "torch", "cuda")
+    configured = (settings.models, settings.backend, settings.device)
+    assert configured == ("siglip-qwen3", "torch", "cuda")
 
 
 def test_every_dependency_of_the_image_is_pinned() -> None:
@@ -110,7 +110,7 @@ def test_every_dependency_of_the_image_is_pinned() -> None:
 
 
 def _needed(extras: set[str]) -> set[str]:
-    """All that shelfsight needs, and what that needs in turn where it is installed here."""
+    """The dependencies of shelfsight with these extras, and theirs, as far as installed here."""
     needed: set[str] = set()
     waiting = [Requirement(f"shelfsight[{','.join(extras)}]")]
     while waiting:
@@ -136,8 +136,8 @@ def _requirements(name: str) -> list[Requirement]:
 
 def test_this_checkout_is_installed_and_nothing_beside_it(deployed: Deployed) -> None:
     sent = deployed.files()
-    source = CHECKOUT / "src" / "shelfsight" / "serving" / "embedding" / "app.py"
-    remote = "/shelfsight/src/shelfsight/serving/embedding/app.py"
+    source = CHECKOUT / "src" / "shelfsight" / "serving" / "embedding_api" / "app.py"
+    remote = "/shelfsight/src/shelfsight/serving/embedding_api/app.py"
     assert sent[remote] == hashlib.sha256(source.read_bytes()).hexdigest()
     beside = {path for path in sent if not path.startswith("/shelfsight/src/shelfsight/")}
     assert beside == {

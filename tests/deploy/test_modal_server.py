@@ -1,4 +1,4 @@
-"""What runs in a container of Modal, run here: by `modal`'s own `local`, with the lite models."""
+"""The code of a Modal container, run locally by `modal`'s own `local`, with the lite models."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ KEY = "a key of the test"
 
 
 def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **environ: str) -> FastAPI:
-    """The app of a container that was started with this environment."""
+    """Start a container with these environment variables; return its app."""
     monkeypatch.chdir(tmp_path)
     for name, value in (LITE | environ).items():
         monkeypatch.setenv(name, value)
@@ -74,7 +74,7 @@ def test_health_is_told_without_a_key(url: str) -> None:
 def test_the_backend_of_the_container_serves_the_models_of_the_container(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """By torch as there, but on the CPU, with small random weights of the same architectures."""
+    """With torch, as on Modal, but on the CPU and with small random weights of the same models."""
     vision, words = exported.siglip_vision(), exported.siglip_text()
     exported.siglip(vision, words).save_pretrained(tmp_path / SIGLIP.name)
     exported.qwen3().save_pretrained(tmp_path / QWEN3.name)

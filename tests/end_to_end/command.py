@@ -1,4 +1,4 @@
-"""The real command in a process of its own, that knows nothing of who runs it."""
+"""Run the real `shelfsight` command in its own process, isolated from the user's environment."""
 
 import json
 import os
@@ -18,14 +18,14 @@ Done = subprocess.CompletedProcess[str]
 
 
 class Command:
-    """`shelfsight` in a folder, with a few variables and nothing else of the user's."""
+    """`shelfsight` in `folder`, with the given environment variables and none of the user's."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
         self._variables = variables
 
     def __call__(self, *arguments: str, **variables: str) -> Done:
-        """Run to the end; the password of the database must not be seen, whatever happens."""
+        """Run to the end; fail if the output contains the database password."""
         process = self.start(*arguments, **variables)
         try:
             out, err = process.communicate(timeout=PATIENCE)
@@ -35,13 +35,13 @@ class Command:
         return Done(arguments, process.returncode, out, err)
 
     def json(self, *arguments: str, **variables: str) -> list[dict[str, Any]]:
-        """Run with `--json`, see that it did well, and give what was printed."""
+        """Run with `--json`, assert that it succeeded, and return the printed objects."""
         done = self(*arguments, "--json", **variables)
         assert (done.returncode, done.stderr) == (0, "")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def result(self, *arguments: str, **variables: str) -> dict[str, Any]:
-        """Run `backfill --json` and give its last line, whatever its exit status."""
+        """Run `backfill --json` and return its last line, whatever the exit status."""
         done = self("backfill", "--json", *arguments, **variables)
         last: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         assert last.pop("event") == "result", done
@@ -49,7 +49,7 @@ class Command:
         return last
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Start it, with its output in pipes."""
+        """Start the command with pipes for stdout and stderr."""
         return subprocess.Popen(
             [sys.executable, "-m", "shelfsight", *arguments],
             cwd=self.folder,
@@ -62,7 +62,7 @@ class Command:
 
     @contextmanager
     def started(self, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
-        """Start it, and see that it does not outlive the test."""
+        """Start the command, and kill it at the end of the `with` block."""
         with self.start(*arguments, **variables) as process:
             try:
                 yield process
@@ -70,7 +70,7 @@ class Command:
                 process.kill()
 
     def environment(self, **variables: str) -> dict[str, str]:
-        """What the command sees of the world."""
+        """Return all environment variables of the command."""
         clean = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
@@ -81,7 +81,7 @@ class Command:
 
 
 def failed_plainly(done: Done, status: int) -> str:
-    """See that it ended with this status and lines of ours on stderr, no traceback; gives them."""
+    """Assert the exit status and that stderr holds only our own messages; return stderr."""
     assert done.returncode == status, done
     lines = done.stderr.splitlines()
     assert lines, done
@@ -90,11 +90,11 @@ def failed_plainly(done: Done, status: int) -> str:
 
 
 def address_of(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What a server says until it can be asked, and its address."""
+    """Read a starting server's output until it listens; return that output and the URL."""
     assert process.stdout is not None
-    said = ""
+    output = ""
     for line in process.stdout:
-        said += line
+        output += line
         if line.startswith("serving scans at "):
-            return said, line.split(" at ")[1].split(";")[0]
-    raise AssertionError(said)
+            return output, line.split(" at ")[1].split(";")[0]
+    raise AssertionError(output)

@@ -1,4 +1,4 @@
-"""Databases, a picture host and the command for whole runs; shared by a file's tests where said."""
+"""Fixtures for whole runs: databases, a picture host and the command; some shared per file."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -16,7 +16,7 @@ NUMBERS = count(1)
 
 @pytest.fixture(scope="module")
 def module_url(server: str) -> Iterator[str]:
-    """The address of an empty database for all tests of a file."""
+    """The URL of an empty database, shared by the tests of a file."""
     name = f"file{next(NUMBERS)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
@@ -26,25 +26,25 @@ def module_url(server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def pictures() -> Iterator[PictureHost]:
-    """A host of pictures for all tests of a file."""
+    """A picture host, shared by the tests of a file."""
     with picture_host() as host:
         yield host
 
 
 @pytest.fixture
 def shelfsight(url: str, tmp_path: Path) -> Command:
-    """The command with the lite models and an empty database, whose address has a password."""
+    """The command with the lite models and an empty database; its URL contains a password."""
     return command(url, tmp_path)
 
 
 def command(url: str, folder: Path, **variables: str) -> Command:
-    """The command with the lite models and this database, whose address has a password."""
+    """Return the command with the lite models and this database; its URL contains a password."""
     address = url.replace("postgres@", f"postgres:{PASSWORD}@")
     return Command(folder, DATABASE_URL=address, MODELS="lite", **variables)
 
 
 @pytest.fixture
 def home_of_its_own() -> Iterator[str]:
-    """A folder for an embedded database that no other test uses, and its server can reach."""
+    """A folder for an embedded database of the test's own, accessible to the server's user."""
     with open_folder() as folder:
         yield str(folder)

@@ -1,4 +1,4 @@
-"""Pictures, drawn, and a host on loopback that serves them and counts who asks for what."""
+"""Draw pictures, and serve them from a loopback host that counts the requests."""
 
 import colorsys
 from collections import Counter
@@ -14,7 +14,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def draw(number: int) -> Image.Image:
-    """A picture that is unlike those of other numbers: shapes of two colours."""
+    """Return a picture that looks unlike those of other numbers: shapes in two colours."""
     hue = number * 0.381966 % 1
     ground, ink = (
         tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h, s, v))
@@ -33,14 +33,17 @@ def draw(number: int) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
-    """The file of a picture."""
+    """Return the picture as a PNG file."""
     file = BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
 class PictureHost:
-    """`pictures` are served at their paths, `answers` answer for themselves, all else is a 404."""
+    """Serves `pictures` by path, calls the handlers in `answers`, and responds 404 otherwise.
+
+    `asked` counts the requests for each path.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -50,18 +53,18 @@ class PictureHost:
         self.asked: Counter[str] = Counter()
 
     def url(self, path: str) -> str:
-        """The address of a path."""
+        """Return the URL of a path."""
         return self.address + path
 
     def draw(self, *numbers: int) -> list[str]:
-        """Serve the drawings of these numbers; gives their addresses."""
+        """Serve the drawings of these numbers; return their URLs."""
         self.pictures.update({f"/{number}.png": png(draw(number)) for number in numbers})
         return [self.url(f"/{number}.png") for number in numbers]
 
 
 @contextmanager
 def picture_host() -> Iterator[PictureHost]:
-    """Serve on a free port of loopback."""
+    """Serve pictures on a free loopback port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -75,7 +78,7 @@ def picture_host() -> Iterator[PictureHost]:
                 self.send_error(404)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -95,7 +98,7 @@ def send(
     kind: str = "image/png",
     length: int | None = None,
 ) -> None:
-    """Answer 200; `length` is what the header claims, if not the truth."""
+    """Respond 200; `length` overrides the Content-Length header."""
     handler.send_response(200)
     handler.send_header("Content-Type", kind)
     handler.send_header("Content-Length", str(len(body) if length is None else length))

@@ -1,4 +1,4 @@
-"""What a user's own client sees of the shop: rows put in by hand, and rows read back."""
+"""Write and read the shop's tables with plain SQL, as a user's own client does."""
 
 from contextlib import closing
 from typing import Any
@@ -10,20 +10,20 @@ from shelfsight.storage import schema
 
 
 def create_tables(url: str) -> None:
-    """Do what `shelfsight init` does, without its process."""
+    """Create the tables as `shelfsight init` does, without starting a process."""
     with closing(Database(url)) as database:
         schema.create(database)
 
 
 def run(url: str, query: str, values: object = None) -> list[tuple[Any, ...]]:
-    """Run one statement in a transaction of its own; gives its rows, if it has any."""
+    """Run one statement in its own transaction; return its rows, if it has any."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query, values)
         return cursor.fetchall() if cursor.description else []
 
 
 def add_product(url: str, title: str | None, *pictures: str, description: str | None = None) -> str:
-    """Put in a product with its pictures in this order; gives its id."""
+    """Insert a product with its pictures in this order; return its id."""
     ((id_,),) = run(
         url,
         'INSERT INTO "ProductVariants" ("Title", "Description") VALUES (%s, %s) RETURNING "Id"',
@@ -40,7 +40,7 @@ def add_product(url: str, title: str | None, *pictures: str, description: str | 
 
 
 def stored(url: str) -> dict[str, dict[str, Any]]:
-    """Each product's row of "ProductEmbeddings" by the product's title; vectors as text."""
+    """Return the rows of "ProductEmbeddings" by product title, with the vectors as text."""
     with psycopg.connect(url, row_factory=psycopg.rows.dict_row) as connection:
         rows = connection.execute(
             'SELECT v."Title", e.* FROM "ProductEmbeddings" AS e'
@@ -50,7 +50,7 @@ def stored(url: str) -> dict[str, dict[str, Any]]:
 
 
 def failures(url: str) -> dict[str, tuple[str, str, str]]:
-    """Stage, kind and message of what failed, by the product's title."""
+    """Return stage, kind and message of each failure, by product title."""
     rows = run(
         url,
         'SELECT v."Title", f."Stage", f."Kind", f."Message" FROM "EmbeddingFailures" AS f'

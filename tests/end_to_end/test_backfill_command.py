@@ -1,4 +1,4 @@
-"""What `shelfsight backfill` shows while it runs and at its end, and what it leaves behind."""
+"""What `shelfsight backfill` prints while it runs and at its end, and what it stores."""
 
 import os
 import pty
@@ -26,7 +26,7 @@ BY_SOURCE = 'SELECT "SourceType", COUNT(*) as count FROM "ProductEmbeddings" GRO
 def shop(
     module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
-    """Eleven products: six with picture and text, three with text, one with a picture, one bare."""
+    """Eleven products: six with picture and text, three with text, one with picture, one empty."""
     shelfsight = command(
         module_url, tmp_path_factory.mktemp("shop"), ALLOW_PRIVATE_IMAGES=pictures.host
     )
@@ -47,7 +47,7 @@ def shop(
 
 @pytest.fixture(scope="module")
 def runs(shop: Command) -> list[Done]:
-    """Two batches of four with -v, the command that it names then, and one more."""
+    """Run two batches of four with -v, then the command that this run suggests, then once more."""
     first = shop("backfill", "-v", "--max-batches=2", BATCH_SIZE="4")
     (named,) = re.findall(r"Go on with: shelfsight (.*)", first.stdout)
     return [
@@ -78,7 +78,7 @@ def test_each_batch_is_named_with_how_many_products_were_found(runs: list[Done])
     assert "Processing batch 1/1\n  Found 3 products\n" in runs[1].stdout
 
 
-def test_verbose_tells_each_products_content_steps_and_dimensions(runs: list[Done]) -> None:
+def test_verbose_shows_each_products_content_steps_and_dimensions(runs: list[Done]) -> None:
     shown = runs[0].stdout + runs[1].stdout
     assert (
         "  Mug 3: 1 picture(s) and text\n"
@@ -117,14 +117,14 @@ def test_the_results_of_both_runs_add_up_to_the_shop(runs: list[Done]) -> None:
     assert [done.stderr for done in runs] == ["", "", ""]
 
 
-def test_what_remains_is_said_with_the_command_that_embeds_it(runs: list[Done]) -> None:
+def test_it_names_the_command_that_embeds_the_remaining_products(runs: list[Done]) -> None:
     assert runs[0].stdout.endswith(
         "\n3 products remain. Go on with: shelfsight backfill -v --max-batches=2 --all\n"
     )
     assert "remain" not in runs[1].stdout
 
 
-def test_a_run_with_nothing_to_do_says_so_and_shows_the_results_as_promised(
+def test_a_run_with_nothing_to_do_says_so_and_still_prints_the_results(
     runs: list[Done],
 ) -> None:
     assert runs[2].stdout.partition("Nothing is due.\n\n")[2] == (
@@ -142,7 +142,7 @@ def test_a_run_with_nothing_to_do_says_so_and_shows_the_results_as_promised(
 
 
 @pytest.mark.usefixtures("runs")
-def test_the_two_queries_of_the_readme_run_as_they_are(module_url: str) -> None:
+def test_the_two_queries_of_the_readme_run_unchanged(module_url: str) -> None:
     assert run(module_url, TOTALS) == [(10, 7, 9, 10)]
     assert sorted(run(module_url, BY_SOURCE)) == [("image", 1), ("image_text", 6), ("text", 3)]
 
@@ -157,7 +157,7 @@ def test_a_row_says_what_it_was_made_from(module_url: str, pictures: PictureHost
 
 
 @pytest.mark.usefixtures("runs")
-def test_json_is_an_object_a_line_and_the_last_is_the_result(shop: Command) -> None:
+def test_json_prints_one_object_a_line_and_the_result_last(shop: Command) -> None:
     database = ("--database-url", shop.environment()["DATABASE_URL"])
     lines = shop.json(
         "backfill", "-v", "--no-skip-existing", *database, "--batch-size=4", "--max-batches=2"
@@ -189,7 +189,7 @@ def test_a_dry_run_says_what_would_be_done_loads_no_model_and_writes_nothing(
     shop: Command, module_url: str
 ) -> None:
     before = stored(module_url)
-    # the files of these models are not there: loading them would end the command
+    # these models are not on disk, so loading them would fail the command
     done = shop(
         "backfill", "--dry-run", "--no-skip-existing", "--models=siglip-qwen3", BATCH_SIZE="2"
     )
@@ -217,7 +217,7 @@ def test_a_reader_that_closes_early_ends_the_run_without_a_traceback(shop: Comma
 
 
 def on_a_terminal(shelfsight: Command, *arguments: str) -> str:
-    """What the command writes to a terminal 80 columns wide."""
+    """Run the command on a terminal 80 columns wide; return what it prints."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "shelfsight", *arguments],
@@ -242,7 +242,7 @@ def on_a_terminal(shelfsight: Command, *arguments: str) -> str:
 
 
 def read_terminal(terminal: int) -> bytes:
-    """What comes next; nothing once the command has ended, which Linux calls an error."""
+    """Read the next output; return b"" at the end of the command, where Linux raises OSError."""
     try:
         return os.read(terminal, 65536)
     except OSError:

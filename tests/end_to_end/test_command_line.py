@@ -1,4 +1,4 @@
-"""Flags, variables and `.env`: what is understood, and what is refused before anything starts."""
+"""Flags, environment variables and `.env`: what is accepted, and what is refused early."""
 
 import socket
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ import pytest
 from shelfsight.settings import Settings
 from tests.end_to_end.command import PASSWORD, Command, failed_plainly
 
-ON_A_DATABASE = ("backfill", "doctor", "import", "init", "scan", "serve", "status")
-COMMANDS = (*ON_A_DATABASE, "demo", "keys", "serve-models")
+DATABASE_COMMANDS = ("backfill", "doctor", "import", "init", "scan", "serve", "status")
+COMMANDS = (*DATABASE_COMMANDS, "demo", "keys", "serve-models")
 
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """Stands where the database should be, and hears of everyone who comes."""
+    """Listens in place of the database, to notice every connection attempt."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server
@@ -28,7 +28,7 @@ def shelfsight(tmp_path: Path, listener: socket.socket) -> Command:
     return Command(tmp_path, DATABASE_URL=url, MODELS="lite")
 
 
-def nobody_came(listener: socket.socket) -> bool:
+def nobody_connected(listener: socket.socket) -> bool:
     try:
         listener.accept()
     except BlockingIOError:
@@ -36,7 +36,7 @@ def nobody_came(listener: socket.socket) -> bool:
     return False
 
 
-def test_every_command_explains_itself_and_every_setting_is_a_flag(
+def test_every_command_has_a_help_text_and_every_setting_is_a_flag(
     shelfsight: Command,
 ) -> None:
     processes = {name: shelfsight.start(name, "--help") for name in COMMANDS}
@@ -47,7 +47,7 @@ def test_every_command_explains_itself_and_every_setting_is_a_flag(
     for name in Settings.model_fields:
         assert f"--{name.replace('_', '-')}" in everything
         assert f"[{name.upper()}" in everything
-    for command in ON_A_DATABASE:
+    for command in DATABASE_COMMANDS:
         assert "--database-url" in shown[command]
         assert "--shelfsight-home" in shown[command]
     for flag in ("--models", "--embedding-server-url", "--image-weight"):
@@ -55,14 +55,14 @@ def test_every_command_explains_itself_and_every_setting_is_a_flag(
     assert "--images-per-product" in shown["status"]
 
 
-def test_the_commands_are_listed_where_none_is_given(shelfsight: Command) -> None:
+def test_help_without_a_command_lists_the_commands(shelfsight: Command) -> None:
     done = shelfsight("--help")
     assert done.returncode == 0
     assert [name for name in COMMANDS if f"\n  {name} " not in done.stdout] == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["backfil"], "No such command 'backfil'"),
         (["backfill", "--al"], "No such option '--al'"),
@@ -72,16 +72,16 @@ def test_the_commands_are_listed_where_none_is_given(shelfsight: Command) -> Non
     ],
 )
 def test_wrong_usage_is_exit_status_2_and_points_to_the_help(
-    shelfsight: Command, listener: socket.socket, arguments: list[str], said: str
+    shelfsight: Command, listener: socket.socket, arguments: list[str], error: str
 ) -> None:
     done = shelfsight(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert error in done.stderr
     assert "--help' for help" in done.stderr
-    assert nobody_came(listener)
+    assert nobody_connected(listener)
 
 
-def test_settings_that_make_no_sense_are_all_named_before_anything_starts(
+def test_all_invalid_settings_are_named_before_anything_starts(
     shelfsight: Command, listener: socket.socket
 ) -> None:
     wrong = {
@@ -99,7 +99,7 @@ def test_settings_that_make_no_sense_are_all_named_before_anything_starts(
         assert f"{name}='{value}' makes no sense; allowed is " in line
         assert line.endswith(allowed)
     assert done.stdout == ""
-    assert nobody_came(listener)
+    assert nobody_connected(listener)
 
 
 def test_weights_that_are_both_0_are_refused(shelfsight: Command) -> None:
@@ -115,11 +115,11 @@ def test_weights_that_are_both_0_are_refused(shelfsight: Command) -> None:
         f"postgresql://shop:%zz{PASSWORD}@db.example.com/shop",
     ],
 )
-def test_an_address_that_cannot_be_read_is_named_without_its_password(
+def test_an_invalid_database_url_is_named_without_its_password(
     shelfsight: Command, url: str
 ) -> None:
-    said = failed_plainly(shelfsight("status", DATABASE_URL=url), 2)
-    assert said.startswith("shelfsight: DATABASE_URL='...@db.example.com/shop' makes no sense")
+    error = failed_plainly(shelfsight("status", DATABASE_URL=url), 2)
+    assert error.startswith("shelfsight: DATABASE_URL='...@db.example.com/shop' makes no sense")
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(shelfsight: Command, url: str) -> None:

@@ -1,4 +1,4 @@
-"""`shelfsight demo` on a machine that has nothing yet."""
+"""`shelfsight demo` on a fresh machine."""
 
 import re
 import signal
@@ -27,9 +27,9 @@ def test_a_shop_is_drawn_embedded_found_and_then_served(shelfsight: Command) -> 
     assert done.returncode == 0
 
     with shelfsight.started("demo", "--serve", "--port", "0") as process:
-        said, url = address_of(process)
-        assert "Nothing is due." in said
-        (photo,) = (line.split()[4] for line in said.splitlines() if " are at " in line)
+        output, url = address_of(process)
+        assert "Nothing is due." in output
+        (photo,) = (line.split()[4] for line in output.splitlines() if " are at " in line)
         answer = scan(url, imageUrl=photo)
         assert skus(answer)[0] == photo.rpartition("/")[2].removesuffix(".jpg")
         process.send_signal(signal.SIGTERM)

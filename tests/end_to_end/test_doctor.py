@@ -1,4 +1,4 @@
-"""`doctor` looks at everything, says what is wrong and what to do, and ends with 1 if it is."""
+"""`doctor` checks everything, says what is wrong and what to do, and exits with 1 on a fault."""
 
 import json
 from typing import Any
@@ -31,16 +31,16 @@ def test_a_new_database_is_told_to_run_init(shelfsight: Command) -> None:
     assert "shelfsight init" in found["tables"]["what"] + found["tables"]["advice"]
 
 
-def test_a_database_that_is_not_there_is_wrong_and_the_models_are_looked_at_all_the_same(
+def test_an_unreachable_database_is_wrong_and_the_models_are_still_checked(
     shelfsight: Command,
 ) -> None:
-    gone = f"postgresql://shop:{PASSWORD}@127.0.0.1:1/shop"
-    found = findings(shelfsight, 1, DATABASE_URL=gone)
+    unreachable = f"postgresql://shop:{PASSWORD}@127.0.0.1:1/shop"
+    found = findings(shelfsight, 1, DATABASE_URL=unreachable)
     assert found["database"]["verdict"] == "wrong"
     assert found["models"]["verdict"] == "ok"
 
 
-def test_lacking_rights_a_lacking_index_and_a_server_that_is_away_are_found(
+def test_missing_rights_a_missing_index_and_an_unreachable_server_are_reported(
     shelfsight: Command, url: str
 ) -> None:
     create_tables(url)

@@ -1,4 +1,4 @@
-"""A picture that cannot be had is recorded with a kind, and its product keeps its text vector."""
+"""A picture that fails is recorded with its kind, and its product still gets a text vector."""
 
 import struct
 import zlib
@@ -38,7 +38,7 @@ def claim_to_be_large(handler: BaseHTTPRequestHandler) -> None:
 
 
 def stream_much(handler: BaseHTTPRequestHandler) -> None:
-    """More than the cap without a word about the length."""
+    """Send more bytes than allowed, without a Content-Length header."""
     handler.send_response(200)
     handler.end_headers()
     try:
@@ -54,7 +54,7 @@ def break_off(handler: BaseHTTPRequestHandler) -> None:
 
 
 def many_pixels() -> bytes:
-    """A PNG of 5001 x 5000 pixels in a few kilobytes, black."""
+    """Return a black PNG of 5001 x 5000 pixels in a few kilobytes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return (
@@ -71,7 +71,7 @@ def many_pixels() -> bytes:
 def shop(
     module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
-    """A product for each way to fail, named after it, and two of which nothing is left."""
+    """One product for each way to fail, titled after it, and two with no text either."""
     pictures.answers |= {
         "/forbidden.png": lambda handler: handler.send_error(403),
         "/claims-to-be-large.png": claim_to_be_large,
@@ -131,7 +131,7 @@ def test_each_product_with_a_text_has_its_text_vector(module_url: str) -> None:
     assert all(row["TextEmbedding"] and row["CombinedEmbedding"] for row in rows.values())
 
 
-def test_products_left_without_any_vector_count_as_failed_and_the_kinds_are_summed(
+def test_products_without_any_vector_count_as_failed_and_failures_are_counted_by_kind(
     done: Done,
 ) -> None:
     assert done.returncode == 3
@@ -140,7 +140,7 @@ def test_products_left_without_any_vector_count_as_failed_and_the_kinds_are_summ
     assert "What went wrong, by kind:\n  - http_404: 3\n" in done.stdout
 
 
-def test_an_address_is_asked_for_once_in_a_run_however_many_products_share_it(
+def test_an_address_is_requested_once_in_a_run_however_many_products_share_it(
     done: Done, pictures: PictureHost
 ) -> None:
     assert done.stdout
@@ -156,7 +156,7 @@ def test_the_status_counts_what_failed_with_an_example_of_each_kind(
     assert "Due: 0\n" in shown
 
 
-def test_what_failed_waits_until_it_is_asked_for_and_only_failures_give_exit_status_1(
+def test_failed_products_wait_for_a_retry_and_only_failures_exit_with_1(
     done: Done, shop: Command, module_url: str
 ) -> None:
     assert done.stdout

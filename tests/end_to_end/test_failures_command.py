@@ -1,4 +1,4 @@
-"""`failures` shows what failed, `retry` heals just that, `prune` clears what is left over."""
+"""`failures` shows what failed, `retry` retries only that, `prune` deletes leftovers."""
 
 import json
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ NOBODY = "127.0.0.1:1"
 def shop(
     module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
-    """Of six products one goes well; of one the host is away, of one it is busy."""
+    """Six products, of which one succeeds and the others fail in four ways."""
     pictures.answers["/busy.png"] = lambda handler: handler.send_error(503)
     pictures.pictures["/page.png"] = b"<!doctype html><title>Not found</title>"
     create_tables(module_url)
@@ -40,7 +40,7 @@ def shop(
 
 
 def retried(shelfsight: Command, *arguments: str) -> dict[str, object]:
-    """The last line of `retry --json`."""
+    """Return the last line of `retry --json`."""
     done = shelfsight("retry", "--json", *arguments)
     result: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
     assert result["exit_status"] == done.returncode

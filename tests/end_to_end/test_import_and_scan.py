@@ -1,4 +1,4 @@
-"""From a file of products to the one that a photo shows."""
+"""Import products from files, embed them, and find the one that a photo shows."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ JSONL = """\
 
 @pytest.fixture(scope="module")
 def shelfsight(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """The command in a folder with three files of products and their pictures."""
+    """The command in a folder with three product files and their pictures."""
     folder = tmp_path_factory.mktemp("shop")
     for number in range(1, PRODUCTS + 1):
         draw(number).save(folder / f"{number}.png")
@@ -53,7 +53,7 @@ def shelfsight(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Com
 
 
 def photograph(path: Path) -> None:
-    """The first mug's picture: turned, cropped, darker, as a JPEG."""
+    """Save a photo of the first mug: its picture rotated, cropped and darkened, as a JPEG."""
     turned = draw(1).resize((400, 400)).rotate(8, fillcolor=(90, 80, 70))
     turned.crop((20, 25, 390, 380)).point(lambda value: value * 0.8).save(path, quality=70)
 
@@ -66,13 +66,13 @@ def imports(shelfsight: Command) -> dict[str, Done]:
 
 @pytest.fixture(scope="module")
 def shop(shelfsight: Command, imports: dict[str, Done]) -> Command:
-    """All imported and embedded."""
+    """The command, with all products imported and embedded."""
     assert len(imports) == 3
     assert shelfsight.result()["embedded"] == PRODUCTS
     return shelfsight
 
 
-def test_the_good_lines_go_in_and_each_bad_one_is_named_with_number_and_reason(
+def test_good_lines_are_imported_and_each_bad_one_is_reported_with_number_and_reason(
     imports: dict[str, Done],
 ) -> None:
     mugs = imports["mugs.csv"]
@@ -121,7 +121,7 @@ def test_a_dry_run_reads_the_file_and_writes_nothing(shelfsight: Command, module
     assert run(module_url, 'SELECT FROM "ProductVariants" WHERE "Sku" = \'new-1\'') == []
 
 
-def test_a_file_that_is_none_of_these_is_refused_whole(shelfsight: Command) -> None:
+def test_a_file_in_no_known_format_is_refused_as_a_whole(shelfsight: Command) -> None:
     (shelfsight.folder / "other.csv").write_text("name,colour\nmug,blue\n")
     assert "has no column sku" in failed_plainly(shelfsight("import", "other.csv"), 2)
     assert "photo.jpg is not text" in failed_plainly(shelfsight("import", "photo.jpg"), 2)
@@ -146,8 +146,17 @@ def test_json_gives_the_matches_with_their_scores_best_first(shop: Command) -> N
     scores = [match["score"] for match in matches]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)
-    told = {"id", "product_id", "sku", "title", "score", "image_score", "text_score", "confidence"}
-    assert matches[0].keys() > told
+    fields = {
+        "id",
+        "product_id",
+        "sku",
+        "title",
+        "score",
+        "image_score",
+        "text_score",
+        "confidence",
+    }
+    assert matches[0].keys() > fields
     assert matches[0]["text_score"] is not None
 
 
@@ -163,26 +172,26 @@ def test_a_sku_alone_finds_the_very_variant(shop: Command) -> None:
     assert (found["confidence"], found["action"]) == ("high", "show_single_match")
 
 
-def test_what_is_like_nothing_is_said_so(shop: Command) -> None:
+def test_a_photo_like_no_product_is_reported_as_no_match(shop: Command) -> None:
     done = shop("scan", "photo.jpg", "--threshold=0.9999")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("No match: no product is like it.")
 
 
-def test_a_filter_that_nothing_passes_finds_nothing(shop: Command) -> None:
+def test_a_filter_that_no_product_passes_finds_nothing(shop: Command) -> None:
     done = shop("scan", "photo.jpg", "--json", "--owner=somebody else")
     assert (done.returncode, json.loads(done.stdout)["matches"]) == (1, [])
 
 
-def test_a_title_is_shown_as_it_is_but_for_what_would_control_the_terminal(shop: Command) -> None:
+def test_a_title_is_shown_unchanged_except_for_terminal_control_characters(shop: Command) -> None:
     done = shop("scan", "--text=sale poster", PYTHONIOENCODING="ascii:strict")
     assert (done.returncode, done.stderr) == (0, "")
     assert " [sale] Poster [/sale]  [2J\\u2603 " in done.stdout, done.stdout
 
 
-def test_what_is_not_a_picture_is_refused(shop: Command) -> None:
-    said = failed_plainly(shop("scan", "mugs.csv"), 2)
-    assert said == "shelfsight: mugs.csv: this is not a picture\n"
+def test_a_file_that_is_not_a_picture_is_refused(shop: Command) -> None:
+    error = failed_plainly(shop("scan", "mugs.csv"), 2)
+    assert error == "shelfsight: mugs.csv: this is not a picture\n"
 
 
 def test_before_anything_is_embedded_a_scan_says_what_to_do(url: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`shelfsight index` as it is typed, and a backfill that meets indexes."""
+"""The `shelfsight index` command, and a backfill of tables that have indexes."""
 
 import signal
 
@@ -88,7 +88,7 @@ def test_without_tables_it_says_to_run_init(shelfsight: Command) -> None:
         assert "shelfsight init" in failed_plainly(shelfsight("index", name), 1)
 
 
-def test_ctrl_c_ends_a_build_in_order(shelfsight: Command, url: str) -> None:
+def test_ctrl_c_ends_an_index_build_cleanly(shelfsight: Command, url: str) -> None:
     add_products(url, 3)
     with psycopg.connect(url) as writer:
         writer.execute('DELETE FROM "ProductEmbeddings"')
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_a_build_in_order(shelfsight: Command, url: str) -> None:
 
 
 @pytest.mark.parametrize("words", [["--defer-index"], []])
-def test_a_large_load_that_meets_indexes_is_warned_or_goes_without_them(
+def test_a_large_load_warns_about_indexes_or_drops_them_meanwhile(
     shelfsight: Command, url: str, words: list[str]
 ) -> None:
     add_products(url, LARGE + 6)
@@ -123,18 +123,18 @@ def test_a_large_load_that_meets_indexes_is_warned_or_goes_without_them(
         assert read_stopping(process) == STOPPING
         events += read_until(process, lambda events: events[-1]["event"] == "result")
         assert process.wait(PATIENCE) == 130
-    said = [event["text"] for event in events if event["event"] == "message"]
+    messages = [event["text"] for event in events if event["event"] == "message"]
     if words:
         assert live == []
-        assert any("Dropping 4 indexes" in text for text in said)
-        assert f"Built {NAMES[0]}" in " ".join(said)
+        assert any("Dropping 4 indexes" in text for text in messages)
+        assert f"Built {NAMES[0]}" in " ".join(messages)
     else:
         assert live == NAMES
-        assert any("--defer-index" in text for text in said)
+        assert any("--defer-index" in text for text in messages)
     assert valid(url) == NAMES
 
 
-def test_a_deferred_load_that_is_stopped_at_once_says_what_is_missing(
+def test_a_load_with_deferred_indexes_that_is_stopped_twice_says_what_is_missing(
     shelfsight: Command, url: str
 ) -> None:
     add_products(url, LARGE + 1)

@@ -1,4 +1,4 @@
-"""Ctrl-C: what was begun is finished, what is reported is stored, and a second one ends it."""
+"""Ctrl-C finishes the batch in progress and reports what is stored; a second one stops at once."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ PRODUCTS = 12
 
 
 class Gate:
-    """A picture that is answered only once the gate is open; `reached` when it is asked for."""
+    """A picture whose response waits for `open`; sets `reached` when it is requested."""
 
     def __init__(self) -> None:
         self.reached = Event()
@@ -46,7 +46,7 @@ def gate(pictures: PictureHost) -> Iterator[Gate]:
 
 @pytest.fixture
 def shop(url: str, tmp_path: Path, pictures: PictureHost) -> Command:
-    """Twelve products with text; the picture of the eighth in order of ids waits at the gate."""
+    """Twelve products with text; the eighth, ordered by id, has the picture behind the gate."""
     shelfsight = command(url, tmp_path, ALLOW_PRIVATE_IMAGES=pictures.host)
     create_tables(url)
     for number in range(PRODUCTS):
@@ -60,7 +60,7 @@ def shop(url: str, tmp_path: Path, pictures: PictureHost) -> Command:
     return shelfsight
 
 
-def test_the_first_finishes_what_was_begun_reports_it_and_the_next_run_does_the_rest(
+def test_the_first_finishes_the_batch_and_reports_it_and_the_next_run_does_the_rest(
     shop: Command, gate: Gate, url: str
 ) -> None:
     with shop.started("backfill", "--json", "--all", "--batch-size=2") as process:
@@ -72,8 +72,8 @@ def test_the_first_finishes_what_was_begun_reports_it_and_the_next_run_does_the_
         events = before + read_until(process, lambda events: events[-1]["event"] == "result")
         assert process.wait(PATIENCE) == 130
     result = events[-1]
-    told = sum(event["products"] for event in events if event["event"] == "stored")
-    assert told == result["found"]
+    stored_products = sum(event["products"] for event in events if event["event"] == "stored")
+    assert stored_products == result["found"]
     assert (result["interrupted"], result["exit_status"]) == (True, 130)
     assert result["found"] == result["embedded"] == len(stored(url)) < PRODUCTS
     assert result["found"] + result["remaining"] == PRODUCTS
@@ -82,7 +82,7 @@ def test_the_first_finishes_what_was_begun_reports_it_and_the_next_run_does_the_
     assert len(stored(url)) == PRODUCTS
 
 
-def test_a_picture_that_hangs_is_not_waited_for(shop: Command, gate: Gate, url: str) -> None:
+def test_it_does_not_wait_for_a_picture_that_hangs(shop: Command, gate: Gate, url: str) -> None:
     with shop.started("backfill", "--json", "--all", "--batch-size=2") as process:
         read_until(process, lambda events: count(events, "stored") == PRODUCTS - 1)
         assert gate.reached.wait(PATIENCE)
@@ -120,9 +120,7 @@ def test_the_second_stops_at_once_and_still_reports_what_is_stored(shop: Command
     assert events[-1]["found"] == len(stored(url)) < PRODUCTS
 
 
-def test_a_terminating_signal_ends_it_as_the_first_does(
-    shop: Command, gate: Gate, url: str
-) -> None:
+def test_sigterm_acts_like_the_first_ctrl_c(shop: Command, gate: Gate, url: str) -> None:
     with shop.started("backfill", "--all", "--batch-size=2") as process:
         assert gate.reached.wait(PATIENCE)
         process.send_signal(signal.SIGTERM)
@@ -139,7 +137,7 @@ def test_a_terminating_signal_ends_it_as_the_first_does(
 
 
 @pytest.mark.usefixtures("gate")
-def test_before_the_work_has_begun_it_ends_without_a_traceback(shop: Command, url: str) -> None:
+def test_before_the_first_batch_it_ends_without_a_traceback(shop: Command, url: str) -> None:
     with shop.started("backfill", "--json") as process:
         read_until(process, lambda events: events[-1]["event"] == "configuration")
         process.send_signal(signal.SIGINT)
@@ -152,7 +150,7 @@ def test_before_the_work_has_begun_it_ends_without_a_traceback(shop: Command, ur
 def read_until(
     process: subprocess.Popen[str], enough: Callable[[list[dict[str, Any]]], bool]
 ) -> list[dict[str, Any]]:
-    """Read JSON lines until `enough` says so."""
+    """Read JSON events until `enough(events)` is true."""
     assert process.stdout is not None
     events: list[dict[str, Any]] = []
     for line in process.stdout:
@@ -163,7 +161,7 @@ def read_until(
 
 
 def read_stopping(process: subprocess.Popen[str]) -> str:
-    """The line by which it says that it has heard the signal, after an empty one."""
+    """Return the line that acknowledges the signal; an empty line precedes it."""
     assert process.stderr is not None
     assert process.stderr.readline() == "\n"
     return process.stderr.readline()

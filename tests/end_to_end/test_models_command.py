@@ -1,4 +1,4 @@
-"""Another embedding server takes the place of the models in use, as it is typed."""
+"""Switch from the models in use to those of another embedding server, by commands."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ LITE = ("efficientnet-lite0@0.1.0", "wordllama-l2-supercat-256@0.4.0.post1")
 
 @pytest.fixture
 def letters() -> Iterator[Server]:
-    """Another embedding server, of other models."""
+    """Another embedding server, with other models."""
     server = Server()
     with serving(server.handle) as server.url:
         yield server
@@ -24,7 +24,7 @@ def letters() -> Iterator[Server]:
 
 @pytest.fixture
 def other(letters: Server) -> dict[str, str]:
-    """The settings by which it embeds."""
+    """The settings for embedding with the other server."""
     return {"EMBEDDING_SERVER_URL": letters.url, "BATCH_SIZE": "2"}
 
 
@@ -49,8 +49,8 @@ def first_match(shelfsight: Command, **settings: str) -> str:
 def test_other_models_are_staged_switched_to_and_back(
     shelfsight: Command, shop: str, other: dict[str, str]
 ) -> None:
-    said = failed_plainly(shelfsight("backfill", **other), 1)
-    assert "shelfsight backfill --staged --all, then shelfsight models --switch" in said
+    error = failed_plainly(shelfsight("backfill", **other), 1)
+    assert "shelfsight backfill --staged --all, then shelfsight models --switch" in error
 
     with shelfsight.started("backfill", "--staged", "--all", "--json", **other) as process:
         read_until(process, lambda events: count(events, "stored") == 1)
@@ -63,8 +63,8 @@ def test_other_models_are_staged_switched_to_and_back(
     assert 1 <= stored < PRODUCTS
     assert found["staged"]["due"] == PRODUCTS - stored
     assert first_match(shelfsight) == "Mug 3"
-    said = failed_plainly(shelfsight("models", "--switch", **other), 1)
-    assert f"{PRODUCTS - stored} products are due in the staged set" in said
+    error = failed_plainly(shelfsight("models", "--switch", **other), 1)
+    assert f"{PRODUCTS - stored} products are due in the staged set" in error
     add_product(shop, "Mug 8")
     assert shelfsight.result()["embedded"] == 1
 
@@ -95,7 +95,7 @@ def test_other_models_are_staged_switched_to_and_back(
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_product_that_failed_in_the_staged_set_is_told_before_it_loses_its_vector(
+def test_a_switch_reports_products_that_would_lose_their_vector(
     shelfsight: Command, letters: Server, other: dict[str, str]
 ) -> None:
     async def picky(_request: web.Request, body: dict) -> web.StreamResponse | None:
@@ -104,14 +104,15 @@ def test_a_product_that_failed_in_the_staged_set_is_told_before_it_loses_its_vec
 
     letters.before = picky
     assert shelfsight.result("--staged", "--all", **other)["failed"] == 1
-    said = failed_plainly(shelfsight("models", "--switch"), 1)
+    error = failed_plainly(shelfsight("models", "--switch"), 1)
     assert (
-        "0 products are due in the staged set, and 1 failed there that have a vector in use" in said
+        "0 products are due in the staged set, and 1 failed there that have a vector in use"
+        in error
     )
     assert shelfsight("models", "--switch", "--incomplete").returncode == 0
 
 
-def test_a_dry_run_of_a_staged_set_counts_and_makes_nothing(
+def test_a_dry_run_of_a_staged_set_counts_and_creates_nothing(
     shelfsight: Command, shop: str, other: dict[str, str]
 ) -> None:
     done = shelfsight("backfill", "--staged", "--all", "--dry-run", **other)
@@ -121,14 +122,14 @@ def test_a_dry_run_of_a_staged_set_counts_and_makes_nothing(
 
 
 @pytest.mark.usefixtures("shop")
-def test_what_the_models_of_the_settings_would_replace_is_shown(shelfsight: Command) -> None:
+def test_it_shows_which_vectors_the_configured_models_would_replace(shelfsight: Command) -> None:
     assert "would replace" not in shelfsight("models").stdout
     shown = shelfsight("models", "--models", "siglip-qwen3").stdout
     assert f"would replace {PRODUCTS} text vectors: shelfsight backfill --staged --all" in shown
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "error"),
     [
         (("models", "--switch", "--rollback"), "at a time"),
         (("models", "--incomplete"), "goes with --switch"),
@@ -136,9 +137,9 @@ def test_what_the_models_of_the_settings_would_replace_is_shown(shelfsight: Comm
         (("backfill", "--staged", "--defer-index"), "leave --defer-index out"),
     ],
 )
-def test_flags_that_make_no_sense_together_are_refused(
-    shelfsight: Command, words: tuple[str, ...], said: str
+def test_contradictory_flags_are_refused(
+    shelfsight: Command, words: tuple[str, ...], error: str
 ) -> None:
     done = shelfsight(*words)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert error in done.stderr

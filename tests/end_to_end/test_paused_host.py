@@ -1,4 +1,4 @@
-"""A host of pictures that always fails is left alone, and named to whoever runs the command."""
+"""A picture host that always fails is paused, and the output names it."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.end_to_end.shop_tables import add_product, create_tables, failures, s
 NOBODY = "127.0.0.1:1"
 
 
-def test_it_is_named_while_the_run_goes_on_and_again_in_the_end(
+def test_a_paused_host_is_named_during_the_run_and_again_at_its_end(
     url: str, tmp_path: Path, pictures: PictureHost
 ) -> None:
     create_tables(url)

@@ -1,4 +1,4 @@
-"""`backfill --refetch` by the real command, against a host that gives ETags and 304s."""
+"""`backfill --refetch` against a picture host that sends ETags and 304 responses."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ REFETCH = ("--refetch", "--batch-size=2")
 
 @dataclass
 class Versions:
-    """Answers with the file at a path, or 304 where that is what the client has."""
+    """Responds with the file of a path, or with 304 if the client has it already."""
 
     host: PictureHost
     statuses: Counter[int] = field(default_factory=Counter)
@@ -54,7 +54,7 @@ def versions(pictures: PictureHost) -> Versions:
 
 @pytest.fixture(scope="module")
 def titles(module_url: str, versions: Versions) -> list[str]:
-    """Products with a picture each, in order of their ids, which is the order of a run."""
+    """Titles of products with one picture each, ordered by id, which is the order of a run."""
     create_tables(module_url)
     by_id = {}
     for number in range(PRODUCTS):

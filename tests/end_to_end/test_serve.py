@@ -1,4 +1,4 @@
-"""`shelfsight serve` and `shelfsight keys`: the real commands, asked over HTTP."""
+"""`shelfsight serve` and `shelfsight keys`: the real commands, queried over HTTP."""
 
 import signal
 
@@ -17,7 +17,7 @@ PRODUCTS = 6
 def shop(
     module_url: str, tmp_path_factory: pytest.TempPathFactory, pictures: PictureHost
 ) -> Command:
-    """The command over a shop whose products are embedded by the lite models."""
+    """The command, with a shop whose products are embedded by the lite models."""
     create_tables(module_url)
     shelfsight = command(
         module_url, tmp_path_factory.mktemp("serve"), ALLOW_PRIVATE_IMAGES=pictures.host
@@ -34,8 +34,8 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
     shop: Command, pictures: PictureHost
 ) -> None:
     with shop.started("serve", "--port", "0") as process:
-        said, url = address_of(process)
-        assert "whoever is on this machine may ask" in said
+        output, url = address_of(process)
+        assert "whoever is on this machine may ask" in output
         assert skus(scan(url, imageUrl=pictures.draw(3)[0], limit=1)) == ["sku-3"]
         assert skus(scan_form(url, [png(draw(5))], limit="1")) == ["sku-5"]
         process.send_signal(signal.SIGINT)
@@ -43,7 +43,7 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
         assert (process.returncode, out, err) == (0, "", "")
 
 
-def test_keys_are_shown_once_and_stop_at_once_when_revoked(shop: Command) -> None:
+def test_keys_are_shown_once_and_stop_working_as_soon_as_they_are_revoked(shop: Command) -> None:
     assert "There is no key" in shop("keys", "list").stdout
     made = shop("keys", "create", "--owner", "nobody", "--name", "the phone in the shop")
     secret = made.stdout.strip()
@@ -55,9 +55,9 @@ def test_keys_are_shown_once_and_stop_at_once_when_revoked(shop: Command) -> Non
     assert hidden not in listed
     admin = shop("keys", "create", "--admin").stdout.strip()
     with shop.started("serve", "--host", "0.0.0.0", "--port", "0") as process:
-        said, url = address_of(process)
+        output, url = address_of(process)
         url = url.replace("0.0.0.0", "127.0.0.1")
-        assert "every request needs an API key" in said
+        assert "every request needs an API key" in output
         assert problem(scan(url, textQuery="sku-1")) == (401, "key_missing")
         assert skus(scan(url, textQuery="sku-1", key=secret)) == []
         assert skus(scan(url, textQuery="sku-1", limit=1, key=admin)) == ["sku-1"]
@@ -78,19 +78,19 @@ def test_a_key_is_either_an_owners_or_an_admins(shop: Command, arguments: list[s
 
 def test_without_a_key_it_does_not_listen_beyond_this_machine(shelfsight: Command) -> None:
     assert shelfsight("init").returncode == 0
-    told = failed_plainly(shelfsight("serve", "--host", "0.0.0.0", "--port", "0"), 2)
-    assert "shelfsight keys create" in told
+    error = failed_plainly(shelfsight("serve", "--host", "0.0.0.0", "--port", "0"), 2)
+    assert "shelfsight keys create" in error
     with shelfsight.started("serve", "--host", "0.0.0.0", "--port", "0", "--insecure") as process:
-        said, _ = address_of(process)
-        assert "INSECURE" in said
+        output, _ = address_of(process)
+        assert "INSECURE" in output
 
 
-def test_a_database_that_was_not_prepared_is_refused_at_the_start(shelfsight: Command) -> None:
+def test_a_database_without_init_is_refused_at_startup(shelfsight: Command) -> None:
     assert "shelfsight init" in failed_plainly(shelfsight("serve", "--port", "0"), 1)
     assert "shelfsight init" in failed_plainly(shelfsight("keys", "list"), 1)
 
 
-def test_sites_that_make_no_sense_are_refused(shelfsight: Command) -> None:
+def test_invalid_cors_origins_are_refused(shelfsight: Command) -> None:
     for sites in ("*", "shop.example", "https://shop.example/path"):
-        told = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)
-        assert "CORS_ORIGINS" in told
+        error = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)
+        assert "CORS_ORIGINS" in error

@@ -1,4 +1,4 @@
-"""`init` makes what is missing and nothing else; `status` shows what is there and what is due."""
+"""`init` creates only what is missing; `status` shows what is stored and what is due."""
 
 from tests.end_to_end.command import Command
 from tests.end_to_end.shop_tables import add_product, create_tables
@@ -31,7 +31,7 @@ def test_the_status_shows_counts_sources_and_what_is_due_before_and_after(
     assert full["failures"][0][:2] == ["no_content", 1]
 
 
-def test_without_a_database_of_ones_own_the_embedded_one_is_used_and_prepared(
+def test_without_a_database_url_the_embedded_database_is_used_and_initialised(
     shelfsight: Command, home_of_its_own: str
 ) -> None:
     environment = {"DATABASE_URL": "", "SHELFSIGHT_HOME": home_of_its_own}

@@ -1,4 +1,4 @@
-"""`shelfsight watch`: the shop is edited by its own SQL, and the scan finds what is new."""
+"""`shelfsight watch`: edit the shop with plain SQL, and a scan finds the new content."""
 
 import json
 import signal
@@ -16,7 +16,7 @@ from tests.end_to_end.shop_tables import run, stored
 
 @pytest.fixture
 def shop(shelfsight: Command, tmp_path: Path) -> Command:
-    """Three imported products, and triggers on their tables."""
+    """The command, with three imported products and triggers on their tables."""
     products = tmp_path / "products.csv"
     products.write_text("sku,title\n1,a blue mug\n2,running shoes\n3,a wooden chair\n")
     assert shelfsight("init", "--triggers").returncode == 0
@@ -24,7 +24,7 @@ def shop(shelfsight: Command, tmp_path: Path) -> Command:
     return shelfsight
 
 
-def test_a_changed_title_is_found_without_any_further_command(shop: Command, url: str) -> None:
+def test_a_changed_title_is_found_without_another_command(shop: Command, url: str) -> None:
     with shop.started("watch", "--json") as process:
         events = read_until(process, "waiting")
         assert sum(event["products"] for event in events if event["event"] == "changed") == 3
@@ -40,29 +40,29 @@ def test_a_changed_title_is_found_without_any_further_command(shop: Command, url
     assert (last["event"], last["found"], last["embedded"]) == ("result", 4, 4)
 
 
-def test_without_triggers_it_says_how_to_have_them(shop: Command) -> None:
+def test_without_triggers_it_says_how_to_install_them(shop: Command) -> None:
     assert "dropped trigger" in shop("init", "--drop-triggers").stdout
     with shop.started("watch") as process:
         assert process.stdout is not None
-        said = ""
-        while "Waiting for changes" not in said:
-            said += process.stdout.readline()
+        output = ""
+        while "Waiting for changes" not in output:
+            output += process.stdout.readline()
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert "3 changed, 3 embedded, in " in said
-    assert said.endswith("shelfsight init --triggers\n")
+    assert "3 changed, 3 embedded, in " in output
+    assert output.endswith("shelfsight init --triggers\n")
     assert "Successfully embedded: 3" in rest
 
 
-def test_an_unprepared_database_ends_it_in_one_line(shelfsight: Command) -> None:
+def test_a_database_without_init_ends_it_with_one_line(shelfsight: Command) -> None:
     done = shelfsight("watch")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("run: shelfsight init")
 
 
 def read_until(process: subprocess.Popen[str], name: str) -> list[dict[str, Any]]:
-    """JSON lines up to the one of this name."""
+    """Read JSON events up to the first one with this name."""
     assert process.stdout is not None
     events: list[dict[str, Any]] = []
     for line in process.stdout:

@@ -1,9 +1,10 @@
-"""A catalogue under torture: workers and Postgres are killed, and the shop goes on editing.
+"""Torture test: kill workers and Postgres at random while the shop edits its products.
 
     python -m tests.end_to_end.torture [--products 5000] [--workers 4] [--events 30] [--seed N]
 
-Real workers (`shelfsight backfill`), a real Postgres of their own, an embedding server that counts.
-Then one quiet run, after which every living product must have exactly the vectors of its content.
+It uses real workers (`shelfsight backfill`), a Postgres of its own and an embedding server that
+counts requests. A last run without disturbances follows; after it every product must have exactly
+the vectors of its current content.
 """
 
 import argparse
@@ -43,14 +44,14 @@ from tests.integration.remote.scripted_server import (
 from tests.open_folder import open_folder
 
 BATCH = 20
-THING = "Thing no. "
+TITLE_PREFIX = "Thing no. "
 PICTURES = 12
 ARGUMENTS = ("backfill", "--all", f"--batch-size={BATCH}", "--image-root=.", "--json")
 
 
 @dataclass
 class Shop:
-    """The products, as the shop itself knows them: id -> title and picture."""
+    """The shop, and in `living` what it should contain: title and picture by product id."""
 
     url: str
     random: random.Random
@@ -58,26 +59,26 @@ class Shop:
     made: int = 0
 
     def fill(self, count: int) -> None:
-        """Put in the first products."""
+        """Insert the first products."""
         with self.open() as connection:
             for _ in range(count):
                 self._add(connection)
 
     def edit(self) -> None:
-        """Change titles and pictures, take products out, put others in."""
+        """Change titles and pictures, delete products, insert others."""
         with self.open() as connection:
             for _ in range(10):
                 self._change(connection, title=True)
                 self._change(connection, title=False)
             for _ in range(3):
-                gone = self.random.choice(sorted(self.living))
-                connection.execute('DELETE FROM "ProductVariants" WHERE "Id" = %s', [gone])
-                del self.living[gone]
+                deleted = self.random.choice(sorted(self.living))
+                connection.execute('DELETE FROM "ProductVariants" WHERE "Id" = %s', [deleted])
+                del self.living[deleted]
                 self._add(connection)
 
     @contextmanager
     def open(self) -> Iterator[Connection]:
-        """A connection, as soon as Postgres takes one."""
+        """Connect to Postgres, retrying while it restarts."""
         for attempt in Retrying(
             retry=retry_if_exception_type(OperationalError),
             stop=stop_after_delay(60),
@@ -121,14 +122,14 @@ class Shop:
 
     def _title(self) -> str:
         self.made += 1
-        return f"{THING}{self.made}"
+        return f"{TITLE_PREFIX}{self.made}"
 
     def _picture(self) -> str:
         return f"{self.random.randrange(PICTURES)}.png"
 
 
 class CountingServer(Server):
-    """Embeds after a short while, counts each text it gave a vector for, and fails in bursts."""
+    """Embeds after a short delay, counts how often it embeds each text, and fails on demand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,16 +137,16 @@ class CountingServer(Server):
         self._fails_until = 0.0
 
     def fail(self, seconds: float) -> None:
-        """For so long every request is answered by a 5xx."""
+        """Respond with a 5xx to every request for this many seconds."""
         self._fails_until = time.monotonic() + seconds
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if time.monotonic() < self._fails_until and request.path != "/health":
             return web.Response(status=random.choice((500, 502, 503)))
-        await asyncio.sleep(0.02)  # a model takes its time, too
+        await asyncio.sleep(0.02)  # the time a model takes
         try:
             answer = await super().handle(request)
-        except ConnectionResetError:  # of a worker that was killed
+        except ConnectionResetError:  # its worker was killed
             return web.Response()
         self.requests.clear()
         self.headers.clear()
@@ -157,59 +158,63 @@ class CountingServer(Server):
 
 
 class Workers:
-    """So many backfills at a time: one that has ended, or is killed, is followed by another."""
+    """A fixed number of backfill processes; `keep_up` replaces those that ended or were killed."""
 
     def __init__(self, command: Command, count: int) -> None:
         self._command = command
         self._processes: list[subprocess.Popen[str] | None] = [None] * count
-        self._said = command.folder / "said"
+        self._log = command.folder / "workers.log"
 
     def keep_up(self) -> None:
-        """Start those that are missing."""
+        """Start a process for each one that has ended."""
         for place, process in enumerate(self._processes):
             if process is None or process.poll() is not None:
                 self._processes[place] = self._start()
 
     def kill_one(self, which: random.Random) -> None:
-        """`kill -9`."""
+        """Kill a random worker with SIGKILL."""
         process = self._processes[which.randrange(len(self._processes))]
         if process is not None:
             process.kill()
             process.wait()
 
     def wait(self) -> None:
-        """Until all have ended by themselves."""
+        """Wait until all workers have ended by themselves."""
         for process in self._processes:
             if process is not None:
                 try:
                     process.wait(300)
                 except subprocess.TimeoutExpired:
-                    sys.stderr.write(self._said.read_text()[-2_000:])
+                    sys.stderr.write(self._log.read_text()[-2_000:])
                     raise
 
     def kill_all(self) -> None:
-        """At the end."""
+        """Kill all workers."""
         for process in self._processes:
             if process is not None:
                 process.kill()
                 process.wait()
 
     def _start(self) -> subprocess.Popen[str]:
-        with self._said.open("a") as said:
+        with self._log.open("a") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "shelfsight", *ARGUMENTS],
                 cwd=self._command.folder,
                 env=self._command.environment(),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=log,
+                stderr=log,
                 text=True,
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of it. `again` texts were embedded more than once; `allowed` is their bound."""
+    """The outcome of a torture run.
+
+    `again` counts repeated embeddings of a text; `allowed` is their upper limit: a batch for each
+    killed worker.
+    """
 
     seed: int
     events: Counter[str]
@@ -220,10 +225,10 @@ class Outcome:
     allowed: int
 
     def lines(self) -> list[str]:
-        """For people."""
-        told = ", ".join(f"{count} x {name}" for name, count in sorted(self.events.items()))
+        """Return the report, line by line."""
+        events = ", ".join(f"{count} x {name}" for name, count in sorted(self.events.items()))
         return [
-            f"seed {self.seed}: {told}",
+            f"seed {self.seed}: {events}",
             f"the quiet run: {self.last}",
             f"{self.products} living products, {len(self.faults)} wrong {self.faults[:5] or ''}",
             f"texts embedded again: {self.again}, at the most {self.allowed} allowed",
@@ -231,12 +236,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether all is right, and nothing was done again without need."""
+        """Whether all vectors are right, nothing remains, and no text was embedded needlessly."""
         return not self.faults and self.again <= self.allowed and not self.last["remaining"]
 
 
 def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
-    """Run the whole of it."""
+    """Run the torture test and return its outcome."""
     chance = random.Random(seed)
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder())
@@ -268,22 +273,24 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
             happen[name]()
         crew.wait()
         last = command.result("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed")
-        told = Counter(names)
+        counts = Counter(names)
         return Outcome(
             seed=seed,
-            events=told,
+            events=counts,
             products=len(shop.living),
             last={name: last[name] for name in ("found", "embedded", "failed", "remaining")},
             faults=list(faults(shop, folder)),
             again=sum(
-                count - 1 for text, count in server.embedded.items() if text.startswith(THING)
+                count - 1
+                for text, count in server.embedded.items()
+                if text.startswith(TITLE_PREFIX)
             ),
-            allowed=told["worker killed"] * BATCH,
+            allowed=counts["worker killed"] * BATCH,
         )
 
 
 def kill_postgres(stack: ExitStack, home: Path) -> None:
-    """`kill -9` of the server, and another start."""
+    """Kill the Postgres server with SIGKILL and start it again."""
     pid = keeper.server_pid(home.resolve() / "postgres")
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -291,7 +298,7 @@ def kill_postgres(stack: ExitStack, home: Path) -> None:
 
 
 def drop_connections(shop: Shop) -> None:
-    """As a failing network, or a pooler's restart, would."""
+    """Terminate all connections, as a network failure or a pooler's restart does."""
     with shop.open() as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -300,7 +307,7 @@ def drop_connections(shop: Shop) -> None:
 
 
 def skew_lease(shop: Shop, chance: random.Random) -> None:
-    """As a database that moves to a machine with another clock would."""
+    """Shift the expiry of open leases by an hour, as a move to another machine's clock does."""
     with shop.open() as connection:
         connection.execute(
             """UPDATE "BackfillLeases" SET "ExpiresAt" = "ExpiresAt" + %s * interval '1 hour'
@@ -310,7 +317,7 @@ def skew_lease(shop: Shop, chance: random.Random) -> None:
 
 
 def faults(shop: Shop, folder: Path) -> Iterator[str]:
-    """Compare all that is stored with what the shop's own record says it should be."""
+    """Yield each difference between the stored vectors and what the shop should contain."""
     images = {
         f"{number}.png": picture_vector(folder / f"{number}.png") for number in range(PICTURES)
     }
@@ -333,20 +340,20 @@ def faults(shop: Shop, folder: Path) -> Iterator[str]:
 
 
 def picture_vector(file: Path) -> Vector:
-    """What the server makes of a picture."""
+    """Return the vector that the embedding server gives a picture."""
     shown = pixels(file.read_bytes(), PictureFormat(side=32, resample="bilinear"))
     return unit(image_vector(shown))
 
 
 def same(stored: PgVector | None, expected: Vector | None) -> bool:
-    """Whether a stored vector is this one, or neither is there."""
+    """Return whether the vectors are equal up to rounding, or both missing."""
     if stored is None or expected is None:
         return stored is None and expected is None
     return float(stored.to_numpy() @ expected) > 0.9999
 
 
 def main() -> None:
-    """Run it, and exit with 1 where anything is wrong."""
+    """Run the torture test; exit with 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--products", type=int, default=5_000)
     parser.add_argument("--workers", type=int, default=4)

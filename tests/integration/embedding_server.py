@@ -1,4 +1,4 @@
-"""The embedding server with the lite models, on a port of its own, and ways to ask it."""
+"""Runs the embedding server with the lite models on a free port, and sends requests to it."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ def in_process() -> LocalEmbedder:
 
 @contextmanager
 def serving(image=None, text=None, **config) -> Iterator[str]:
-    """The address of a server of the lite models, or of those given."""
+    """Run a server of the lite models, or of those given; yield its URL."""
     with running(create(image or lite()[0], text or lite()[1], AppConfig(**config))) as url:
         yield url
 
@@ -77,7 +77,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The kind of an answer without embeddings."""
+        """The kind of an error response."""
         return self.json["error"]["type"]
 
     @property
@@ -86,7 +86,7 @@ class Answer:
 
 
 def ask(url: str, path: str, body: object = None, *, key: str | None = None) -> Answer:
-    """POST a body, as JSON unless it is bytes; GET without one."""
+    """Send a POST with a body, as JSON unless it is bytes, or a GET without one."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url + path, data=data)
     if key is not None:
@@ -100,7 +100,7 @@ def ask(url: str, path: str, body: object = None, *, key: str | None = None) -> 
 
 
 def picture(seed: int = 0, side: int = 224) -> np.ndarray:
-    """Large patches of colour, as photos have and noise has not."""
+    """A picture of large patches of colour, which is more like a photo than noise is."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
     return np.array(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
 

@@ -1,4 +1,4 @@
-"""`shelfsight serve` on a port of its own, over a shop in a real database, and ways to ask it."""
+"""Runs `shelfsight serve` on a free port over a real database, and sends requests to it."""
 
 import base64
 import json
@@ -14,7 +14,6 @@ from typing import Any
 import psycopg
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Pixels
@@ -22,6 +21,7 @@ from shelfsight.serving.scan_api.app import create
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
 from shelfsight.testing import HashEmbedder
+from shelfsight.wiring.scan_server import open_service
 from tests.integration.embedding_server import Answer, running
 from tests.shop import picture
 
@@ -31,7 +31,7 @@ FEEDBACK = "/products/feedback"
 
 @contextmanager
 def prepared(server: str, name: str) -> Iterator[Database]:
-    """A database that `shelfsight init` has prepared, for all tests of a file."""
+    """Create a database with the schema of `shelfsight init`, for all tests of a module."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         with closing(Database(server.replace("/postgres?", f"/{name}?"))) as database:
@@ -49,10 +49,10 @@ def scan_server(
     config: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Iterator[str]:
-    """The address of a server over this database; `config` changes what no setting does."""
-    chosen = Settings.model_construct(**settings)
-    with wiring.open_service(
-        chosen, database, embedder or HashEmbedder(), open_to_all=open_to_all
+    """Run a server over this database; yield its URL. `config` changes fields of its ScanConfig."""
+    all_settings = Settings.model_construct(**settings)
+    with open_service(
+        all_settings, database, embedder or HashEmbedder(), open_to_all=open_to_all
     ) as service:
         app = create(replace(service, config=replace(service.config, **config or {})))
         with running(app) as url:
@@ -60,7 +60,7 @@ def scan_server(
 
 
 def send(url: str, body: object = None, *, key: str | None = None, **headers: str) -> Answer:
-    """POST a body, as JSON unless it is bytes; GET without one."""
+    """Send a POST with a body, as JSON unless it is bytes, or a GET without one."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data)
     if data is not None:
@@ -94,7 +94,7 @@ def scan_form(url: str, files: list[bytes], *, key: str | None = None, **fields:
 
 
 def problem(answer: Answer) -> tuple[int, str]:
-    """The status and the kind of a refusal, which has the one shape of all of them."""
+    """The status and the kind of an error response; checks its format."""
     assert answer.headers["content-type"] == "application/problem+json", answer
     assert set(answer.json) == {"type", "title", "status", "detail"}
     assert answer.json["status"] == answer.status

@@ -13,7 +13,6 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import failure_report, schema
-from shelfsight.storage.search import product_search
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.sample import CatalogueSample
 from shelfsight.storage.search.search_statement import FEW
@@ -157,16 +156,15 @@ def test_an_index_gives_as_many_as_asked_for_though_half_are_archived(
 
 
 def test_a_server_notices_within_a_minute_that_products_can_be_archived(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
     """What it remembers of a statement is no newer than the columns it was made for."""
     fill(database, 5)
     backfill_all(database)
     now = 0.0
-    monkeypatch.setattr(product_search, "monotonic", lambda: now)
     query = direction(b"query", 1024)
     search_query = SearchQuery(column="text", vector=query, text=query)
-    search = PostgresProductSearch(database)
+    search = PostgresProductSearch(database, timer=lambda: now)
     search.candidates(search_query, Filters(skus=("none",)), 5)
     run(
         database,

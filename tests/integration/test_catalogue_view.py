@@ -1,4 +1,4 @@
-"""What the page is told of the catalogue: only what the holder of the key may see."""
+"""The endpoints under `/catalogue`: callers see only what their key allows."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from shelfsight import wiring
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Pixels
+from shelfsight.storage.api_keys import ApiKeys
 from tests.integration.scan_server import (
     photo,
     prepared,
@@ -25,7 +25,7 @@ ANNS, BOBS = 6, 5
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """IMAGE_ROOT with a large picture, and a secret beside it."""
+    """An IMAGE_ROOT with a large picture, and a secret file next to the folder."""
     top = tmp_path_factory.mktemp("shop")
     (top / "pictures").mkdir()
     Image.new("RGB", (1200, 600), "teal").save(top / "pictures" / "1.png")
@@ -45,7 +45,7 @@ def shop(server: str) -> Iterator[Database]:
 
 
 def pictures() -> dict[str, Pixels]:
-    """Those of Ann's products but the last."""
+    """Pictures for all of Ann's products but the last."""
     return {f"http://shop.test/{n}.png": picture(20 * n) for n in range(1, ANNS)}
 
 
@@ -66,17 +66,17 @@ def site(shop: Database, folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def ann(shop: Database) -> str:
-    return wiring.api_keys(shop).create("ann", "")[1]
+    return ApiKeys(shop).create("ann", "")[1]
 
 
 @pytest.fixture(scope="module")
 def bob(shop: Database) -> str:
-    return wiring.api_keys(shop).create("bob", "")[1]
+    return ApiKeys(shop).create("bob", "")[1]
 
 
 @pytest.fixture(scope="module")
 def admin(shop: Database) -> str:
-    return wiring.api_keys(shop).create(None, "")[1]
+    return ApiKeys(shop).create(None, "")[1]
 
 
 def id_of(shop: Database, number: int) -> str:
@@ -100,7 +100,7 @@ def test_an_admin_sees_counts_of_all(site: str, admin: str) -> None:
 
 def test_a_new_product_is_due(shop: Database) -> None:
     with scan_server(shop) as url:
-        key = wiring.api_keys(shop).create("eve", "")[1]
+        key = ApiKeys(shop).create("eve", "")[1]
         assert send(f"{url}/catalogue/state", key=key).json["due"] == 0
     fill(shop, 2, first=31, owner="eve")
     with scan_server(shop) as url:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import EmbeddedProduct, ModelPair, Product, Selection, Weights
+from shelfsight.records import EmbeddedProduct, ModelPair, Need, Product, Selection, Weights
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
 from tests.shop import FUSION, backfill_all, embed, fill, rows
@@ -57,7 +57,20 @@ def test_a_half_of_which_nothing_is_known_is_made_anew(database: Database) -> No
     backfill_all(database)
     change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
     (product,) = due(database)
-    assert (product.needs_image, product.needs_text) == (True, True)
+    assert (product.image_need, product.text_need) == (Need.MAKE, Need.MAKE)
+
+
+def test_a_vector_of_unknown_content_stays_while_a_new_one_cannot_be_made(
+    database: Database,
+) -> None:
+    fill(database, 1, pictures=True)
+    backfill_all(database)
+    image = 'SELECT "ImageEmbedding", "ImageUrl" FROM "ProductEmbeddings"'
+    before = rows(database, image)
+    change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
+    backfill_all(database, pictures={})
+    assert rows(database, image) == before
+    assert before[0][0] is not None
 
 
 def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
@@ -66,8 +79,8 @@ def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
     other = ModelPair(image="another@2", text=MODELS.text)
     (product,) = due(database, other)
-    assert (product.needs_image, product.needs_text) == (True, True)
-    late = replace(product, needs_image=False)
+    assert (product.image_need, product.text_need) == (Need.MAKE, Need.MAKE)
+    late = replace(product, image_need=Need.KEEP)
     assert PostgresVectorStore(database, FUSION).save([embed(late)], other) == []
     assert len(due(database)) == 1
 
@@ -87,7 +100,7 @@ def test_vectors_stored_under_a_branch_are_kept_by_a_commit_of_the_same_model(
     assert due(database, commit) == []
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
     (product,) = due(database, commit)
-    assert (product.needs_image, product.needs_text) == (False, True)
+    assert (product.image_need, product.text_need) == (Need.KEEP, Need.MAKE)
     (stored,) = PostgresVectorStore(database, FUSION).save([embed(product)], commit)
     assert stored.image is not None
     ((versions,),) = rows(database, 'SELECT "ModelVersions" FROM "ProductEmbeddings"')
@@ -120,7 +133,7 @@ def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -
 
     backfill_all(database, before_save=edit_again)
     (product,) = due(database)
-    assert (product.title, product.needs_image, product.needs_text) == ("Newer", False, True)
+    assert (product.title, product.image_need, product.text_need) == ("Newer", Need.KEEP, Need.MAKE)
 
 
 def test_other_weights_meet_a_kept_vector(database: Database) -> None:

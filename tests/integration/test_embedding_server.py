@@ -1,4 +1,4 @@
-"""The embedding server, asked over HTTP."""
+"""The embedding server over HTTP."""
 
 import contextlib
 import http.client
@@ -22,8 +22,8 @@ from shelfsight.embedding.remote.config import ServerConfig
 from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from shelfsight.embedding.wire import decode_vector
 from shelfsight.records import Failure
-from shelfsight.serving.access import Key
-from shelfsight.serving.limits import Limits
+from shelfsight.serving.access import ServerKey
+from shelfsight.serving.limits import ServerLimits
 from tests.integration.embedding_server import (
     Answer,
     ask,
@@ -38,13 +38,13 @@ from tests.integration.embedding_server import (
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    limits = Limits(body_bytes=3_000_000, pictures=20, texts=50, tokens=5000)
+    limits = ServerLimits(body_bytes=3_000_000, pictures=20, texts=50, tokens=5000)
     with serving(limits=limits) as url:
         yield url
 
 
 class Gated:
-    """A real image model that waits at a gate; it raises for pictures that begin with `bad`."""
+    """A real image model behind a gate; it raises for pictures that begin with `bad`."""
 
     def __init__(self) -> None:
         self.spec, self.batch = lite()[0].spec, lite()[0].batch
@@ -64,7 +64,7 @@ class Gated:
 @contextlib.contextmanager
 def gated(**limits: float) -> Iterator[tuple[Gated, str]]:
     model = Gated()
-    with serving(image=model, limits=Limits(**limits)) as url:
+    with serving(image=model, limits=ServerLimits(**limits)) as url:
         try:
             yield model, url
         finally:
@@ -277,7 +277,7 @@ def test_a_body_without_a_length_is_not_read_beyond_the_limit(url: str) -> None:
 
 
 def test_a_body_that_never_comes_is_given_up() -> None:
-    with serving(limits=Limits(body_seconds=0.1)) as url:
+    with serving(limits=ServerLimits(body_seconds=0.1)) as url:
         parts = urlsplit(url)
         connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
         connection.putrequest("POST", "/embed/text")
@@ -288,7 +288,7 @@ def test_a_body_that_never_comes_is_given_up() -> None:
 
 
 def test_only_who_has_the_key_is_served() -> None:
-    with serving(key=Key("secret")) as url:
+    with serving(key=ServerKey("secret")) as url:
         body = {"texts": ["a mug"]}
         for key in (None, "wrong"):
             answer = ask(url, "/embed/text", body, key=key)

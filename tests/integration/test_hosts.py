@@ -14,7 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from shelfsight.images.download import Limits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.records import FetchedProduct, Product
-from tests.integration.test_fetch import FORMAT, PNG, QUICK, Site, started
+from tests.integration.test_fetch import FORMAT, PATIENT, PNG, Site, started
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def make_fetcher(closing: ExitStack, said: list[str]) -> Callable[..., PictureFetcher]:
-    def make(limits: Limits = QUICK) -> PictureFetcher:
+    def make(limits: Limits = PATIENT) -> PictureFetcher:
         config = FetchConfig(private_hosts=frozenset({"127.0.0.1"}), notify=said.append)
         fetcher = PictureFetcher(FORMAT, config, limits)
         closing.callback(fetcher.close)
@@ -89,7 +89,7 @@ def test_a_picture_comes_after_the_pause_that_its_host_asks_for(
 
 def test_a_host_that_asks_again_and_again_is_not_asked_for_ever(make_fetcher, site: Site) -> None:
     url = answers(site, "/mug.png", *[429] * 100, Retry_After="0")
-    [fetched] = fetch(make_fetcher(replace(QUICK, patience=3)), [url])
+    [fetched] = fetch(make_fetcher(replace(PATIENT, patience=3)), [url])
     [failure] = fetched.failures
     assert (failure.kind, failure.retryable) == ("http_429", True)
     assert "asks for a pause" in failure.message
@@ -115,7 +115,7 @@ def test_a_host_that_asks_for_a_long_pause_is_left_alone_and_named(
 def test_hosts_that_rest_hold_no_place_that_others_need(
     make_fetcher, portal: BlockingPortal, closing: ExitStack, site: Site
 ) -> None:
-    fetcher = make_fetcher(replace(QUICK, at_once=2))
+    fetcher = make_fetcher(replace(PATIENT, at_once=2))
     other = started(portal, closing)
     served = Event()
 
@@ -141,7 +141,7 @@ def test_a_silent_host_is_learnt_by_its_first_pictures_and_the_others_come(
 ) -> None:
     good = [answers(site, f"/{n}.png") for n in range(20)]
     bad = [f"http://{silent}/{n}.png" for n in range(20)]
-    found = kinds(fetch(make_fetcher(), good + bad))
+    found = kinds(fetch(make_fetcher(replace(PATIENT, read=2)), good + bad))
     assert found[:20] == [""] * 20
     assert sorted(found[20:]) == ["host_paused"] * 16 + ["timeout"] * 4
     [line] = said
@@ -151,7 +151,7 @@ def test_a_silent_host_is_learnt_by_its_first_pictures_and_the_others_come(
 def test_a_paused_host_that_answers_again_is_gone_on_with(
     make_fetcher, site: Site, said: list[str]
 ) -> None:
-    fetcher = make_fetcher(replace(QUICK, host_pause=0.01))
+    fetcher = make_fetcher(replace(PATIENT, host_pause=0.01))
     down = [site.page(f"/down/{n}.png", status=500) for n in range(30)]
     assert set(kinds(fetch(fetcher, down))) == {"http_500", "host_paused"}
     up = answers(site, "/up.png")
@@ -161,7 +161,7 @@ def test_a_paused_host_that_answers_again_is_gone_on_with(
 
 
 def test_two_pages_at_once_fetch_an_address_once(make_fetcher, site: Site) -> None:
-    fetcher = make_fetcher(replace(QUICK, read=30, total=30))
+    fetcher = make_fetcher()
     asked, release = Event(), asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ import numpy as np
 import openai
 import pytest
 
-from shelfsight.serving.access import Key
+from shelfsight.serving.access import ServerKey
 from tests.integration.embedding_server import ask, cosine, in_base64, in_process, picture, serving
 
 TEXT = "wordllama-l2-supercat-256"
@@ -15,7 +15,7 @@ IMAGE = "efficientnet-lite0"
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving(key=Key("secret")) as url:
+    with serving(key=ServerKey("secret")) as url:
         yield url
 
 

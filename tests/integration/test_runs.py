@@ -1,4 +1,4 @@
-"""Several workers on one catalogue: every product once, whoever is lost."""
+"""Several workers share a run: each product is embedded once, even if a worker is lost."""
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ def job(selection: Selection = ALL, *, batch_size: int = 10, max_batches: int = 
     return Job(selection=selection, batch_size=batch_size, max_batches=max_batches)
 
 
-class Watched(PostgresVectorStore):
+class ObservedStore(PostgresVectorStore):
     """Calls `before_save` with each page before it is stored."""
 
     def __init__(self, database: Database, before_save: Callable[[], None]) -> None:
@@ -52,14 +52,14 @@ class Watched(PostgresVectorStore):
 
 
 def nothing() -> None:
-    """Hear, and do nothing."""
+    """Do nothing."""
 
 
 @contextmanager
 def worker(
     database: Database, before_save: Callable[[], None] = nothing
 ) -> Iterator[tuple[Pipeline, HashEmbedder]]:
-    """The parts of a worker that has connections of its own."""
+    """A worker's pipeline, with connections of its own."""
     embedder = HashEmbedder()
     with (
         closing(Database(database.url)) as reading,
@@ -72,7 +72,7 @@ def worker(
                 fetcher=MemoryFetcher({}),
                 embed=pages.embed,
                 models=embedder.models,
-                store=Watched(writing, before_save),
+                store=ObservedStore(writing, before_save),
                 ledger=PostgresLedger(writing),
             ),
             embedder,
@@ -99,7 +99,7 @@ def runs(database: Database) -> list[Run]:
 
 
 def skew(database: Database, hours: int) -> None:
-    """What a database that moves to a machine with another clock does to all leases."""
+    """Shift the expiry of all leases, as if the database had moved to another clock."""
     database.run(
         lambda c: c.execute(
             'UPDATE "BackfillLeases" SET "ExpiresAt" = now() + %s * interval \'1 hour\''
@@ -115,18 +115,18 @@ def stored(database: Database) -> int:
 
 @pytest.fixture
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges of one batch, so that a small shop has many."""
+    """Make ranges of one batch, so that a small shop has many."""
     monkeypatch.setattr("shelfsight.backfill.runs.GRAIN", 1)
 
 
 @pytest.fixture
 def soon_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is not heard of for `SILENCE` is taken for lost."""
+    """Treat a worker as silent after `SILENCE` seconds."""
     for module in ("liveness", "lease_keeper", "run_store"):
-        monkeypatch.setattr(f"shelfsight.storage.runs.{module}.LOOK_AGAIN", SILENCE / 20)
+        monkeypatch.setattr(f"shelfsight.storage.runs.{module}.POLL_SECONDS", SILENCE / 20)
 
 
-def test_a_run_is_kept_with_what_was_asked_and_done(database: Database) -> None:
+def test_a_finished_run_stays_with_its_job_and_counts(database: Database) -> None:
     fill(database, 25)
     with worker(database) as (pipeline, _):
         work(pipeline, job(max_batches=1))
@@ -171,7 +171,7 @@ def test_two_workers_share_a_run_and_embed_each_product_once(database: Database)
 
 @pytest.mark.usefixtures("small_ranges", "soon_silent")
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_what_a_silent_worker_held_goes_to_another(database: Database, hours: int) -> None:
+def test_the_ranges_of_a_silent_worker_go_to_another(database: Database, hours: int) -> None:
     fill(database, 30)
     with worker(database) as (pipeline, _), worker(database) as (other, _):
         run, is_joined = begin(pipeline, job())
@@ -186,10 +186,10 @@ def test_what_a_silent_worker_held_goes_to_another(database: Database, hours: in
 
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("holder", [None, "elsewhere/1/0", f"{socket.gethostname()}/{2**22 + 1}/0"])
-def test_a_run_to_which_somebody_writes_at_this_moment_is_joined_at_once(
+def test_a_run_whose_range_is_being_written_is_joined_at_once(
     database: Database, holder: str | None
 ) -> None:
-    """Nothing waits for that transaction: it may be that of a machine which is gone."""
+    """Nothing waits for that transaction: its machine may have died."""
     fill(database, 30)
     with worker(database) as (pipeline, _), ThreadPoolExecutor() as threads:
         run, _ = begin(pipeline, job())
@@ -215,7 +215,7 @@ def test_a_run_to_which_somebody_writes_at_this_moment_is_joined_at_once(
 
 
 @pytest.mark.usefixtures("small_ranges")
-def test_commands_that_begin_together_where_a_worker_was_lost_work_on_one_run(
+def test_commands_that_start_together_after_a_worker_was_lost_share_one_run(
     database: Database,
 ) -> None:
     fill(database, 30)
@@ -244,10 +244,10 @@ def test_commands_that_begin_together_where_a_worker_was_lost_work_on_one_run(
 
 @pytest.mark.usefixtures("small_ranges", "soon_silent")
 @pytest.mark.parametrize("hours", [-1, 1])
-def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
+def test_a_live_worker_keeps_its_leases_whatever_the_clock_says(
     database: Database, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    """Another begins the same job meanwhile: it joins the run, and takes none of that."""
+    """Another worker that begins the same job joins the run, and claims none of those leases."""
     monkeypatch.setattr("shelfsight.storage.runs.lease_keeper.HEARTBEAT", timedelta(seconds=0.3))
     fill(database, 200)
     others: list[Thread] = []
@@ -259,7 +259,7 @@ def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
             embedded.append(embedder.texts_embedded)
 
     def hang() -> None:
-        """Until there is nothing else to do for the other, and then as long as it may."""
+        """Wait until the other worker has nothing else to do, and then past the silence."""
         if not others:
             skew(database, hours)
             others.append(Thread(target=help_out))
@@ -279,13 +279,13 @@ def test_a_worker_that_is_well_keeps_what_it_holds_whatever_the_clock_says(
 
 
 @pytest.mark.usefixtures("small_ranges", "soon_silent")
-def test_what_a_worker_stores_late_is_refused(database: Database) -> None:
-    """Its range was another's meanwhile: it is read anew, and the vectors in hand serve again."""
+def test_a_page_stored_too_late_is_refused(database: Database) -> None:
+    """Another worker had claimed the range. It is read again, and the embeddings are reused."""
     fill(database, 20)
     taken: list[None] = []
 
     def take() -> None:
-        """Another worker has the first range, and is lost in turn."""
+        """Let another worker claim the first range, and lose it in turn."""
         if not taken:
             taken.append(None)
             database.run(
@@ -302,7 +302,7 @@ def test_what_a_worker_stores_late_is_refused(database: Database) -> None:
     assert [run.counts["embedded"] for run in runs(database)] == [20]
 
 
-def test_a_page_that_the_database_took_back_is_embedded_again(database: Database) -> None:
+def test_a_page_whose_commit_a_crash_undid_is_embedded_again(database: Database) -> None:
     """With `synchronous_commit` off, a crash may lose the last commits."""
     fill(database, 30)
     pages: list[None] = []
@@ -323,14 +323,14 @@ def test_a_page_that_the_database_took_back_is_embedded_again(database: Database
 
 
 @pytest.mark.parametrize("selection", [ALL, ANEW], ids=["what is due", "all anew"])
-def test_pages_of_a_claim_that_the_database_took_back_are_not_taken_for_those_of_the_next(
+def test_pages_of_a_claim_that_a_crash_undid_do_not_count_for_the_next_claim(
     database: Database, selection: Selection
 ) -> None:
     fill(database, 120)
     pages: list[None] = []
 
     def crash() -> None:
-        """As if nothing had been claimed."""
+        """Undo the claim, as a crash would."""
         pages.append(None)
         if len(pages) == 1:
             database.run(
@@ -347,10 +347,10 @@ def test_pages_of_a_claim_that_the_database_took_back_are_not_taken_for_those_of
 
 
 @pytest.mark.usefixtures("small_ranges", "soon_silent")
-def test_a_range_whose_claim_was_never_answered_runs_out(
+def test_a_claim_whose_answer_was_lost_expires(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection broke as the claim was committed: the worker does not know that it has it."""
+    """The connection broke at the commit, so the worker does not know of its claim."""
     monkeypatch.setattr("shelfsight.storage.runs.lease_keeper.HEARTBEAT", timedelta(seconds=0.1))
     fill(database, 40)
     claimed: list[None] = []
@@ -372,11 +372,11 @@ def test_a_range_whose_claim_was_never_answered_runs_out(
     assert [run.outcome for run in runs(database)] == ["done"]
 
 
-def test_saving_a_page_again_moves_its_lease_once(database: Database) -> None:
-    """The commit went through, the answer was lost: the page is sent again."""
+def test_saving_a_page_twice_advances_its_lease_once(database: Database) -> None:
+    """The commit succeeded but its answer was lost, so the page is sent again."""
     fill(database, 10)
 
-    class Twice(Watched):
+    class Twice(ObservedStore):
         def save(
             self,
             page: list[EmbeddedProduct],
@@ -400,7 +400,7 @@ def test_saving_a_page_again_moves_its_lease_once(database: Database) -> None:
 
 
 @pytest.mark.parametrize("selection", [ALL, ANEW], ids=["what is due", "all anew"])
-def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
+def test_pages_are_stored_while_one_waits_for_a_picture_and_only_that_one_is_left(
     database: Database, monkeypatch: pytest.MonkeyPatch, selection: Selection
 ) -> None:
     monkeypatch.setattr("shelfsight.backfill.concurrency.STUCK", 0.01)
@@ -427,7 +427,7 @@ def test_pages_are_stored_while_a_picture_holds_up_another_which_alone_is_left(
 
 
 @pytest.mark.usefixtures("small_ranges")
-def test_where_few_are_due_a_run_knows_them_and_takes_what_comes_behind_too(
+def test_a_run_of_few_due_products_lists_them_and_includes_later_ones(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shelfsight.catalog.postgres_catalog.COUNT_WINDOW", 7)
@@ -453,7 +453,7 @@ def test_where_few_are_due_a_run_knows_them_and_takes_what_comes_behind_too(
     assert stored(database) == 203
 
 
-def test_an_interrupted_run_that_embeds_all_anew_goes_on_where_it_stopped(
+def test_an_interrupted_run_over_all_products_resumes_where_it_stopped(
     database: Database,
 ) -> None:
     fill(database, 30)
@@ -470,7 +470,7 @@ def test_an_interrupted_run_that_embeds_all_anew_goes_on_where_it_stopped(
     assert [run.outcome for run in runs(database)] == ["done", "done"]
 
 
-def test_an_interrupted_run_is_replaced_by_what_is_due_now(database: Database) -> None:
+def test_an_interrupted_run_is_replaced_by_a_new_one_of_what_is_due(database: Database) -> None:
     fill(database, 30)
     stop = Event()
     with worker(database, stop.set) as (pipeline, _):
@@ -483,7 +483,7 @@ def test_an_interrupted_run_is_replaced_by_what_is_due_now(database: Database) -
     assert [run.outcome for run in runs(database)] == ["done", "replaced"]
 
 
-def test_jobs_that_differ_are_runs_of_their_own(database: Database) -> None:
+def test_different_jobs_are_different_runs(database: Database) -> None:
     fill(database, 10, owner="ann")
     with worker(database) as (pipeline, _):
         run, _ = begin(pipeline, job(Selection(owner="ann")))
@@ -493,7 +493,7 @@ def test_jobs_that_differ_are_runs_of_their_own(database: Database) -> None:
     assert [run.outcome for run in runs(database)] == ["done", "stopped"]
 
 
-def test_a_worker_that_has_ended_is_known_on_its_machine_only() -> None:
+def test_only_its_own_machine_knows_that_a_worker_has_ended() -> None:
     host, pid, _ = new_name().split("/")
     assert not is_gone(f"{host}/{pid}/0")
     assert is_gone(f"{host}/{2**22 + 1}/0")

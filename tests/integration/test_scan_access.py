@@ -1,4 +1,4 @@
-"""Who may ask what: keys, owners, limits, browsers; and what feedback may be about."""
+"""Access to the scan server: keys, owners, rate limits, browsers; and which feedback is taken."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shelfsight import wiring
 from shelfsight.postgres.connection import Database
 from shelfsight.storage.api_keys import ApiKeys
 from tests.integration.scan_server import (
@@ -47,7 +46,7 @@ def site(shop: Database) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def keys(shop: Database) -> ApiKeys:
-    return wiring.api_keys(shop)
+    return ApiKeys(shop)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +74,13 @@ def test_without_any_key_this_machine_may_ask_and_the_first_key_ends_that(
 ) -> None:
     with scan_server(database) as url:
         assert scan(url, textQuery="a").status == 200
-        _, secret = wiring.api_keys(database).create("ann", "")
+        _, secret = ApiKeys(database).create("ann", "")
         assert problem(scan(url, textQuery="a")) == (401, "key_missing")
         assert scan(url, textQuery="a", key=secret).status == 200
 
 
 def test_revoking_the_last_key_does_not_open_the_door_again(database: Database) -> None:
-    keys = wiring.api_keys(database)
+    keys = ApiKeys(database)
     key, secret = keys.create("ann", "")
     with scan_server(database) as url:
         assert scan(url, textQuery="a", key=secret).status == 200
@@ -209,7 +208,7 @@ def test_a_caller_who_asks_too_often_is_told_when_to_come_again(shop: Database, 
         answer = scan(url, textQuery="a", key=ann)
         assert problem(answer) == (429, "limit_reached")
         assert 1 <= int(answer.headers["retry-after"]) <= 60
-        other = wiring.api_keys(shop).create("ann", "")[1]
+        other = ApiKeys(shop).create("ann", "")[1]
         assert scan(url, textQuery="a", key=other).status == 200
 
 
@@ -236,7 +235,7 @@ def test_pages_of_other_sites_cannot_use_the_browser_of_someone_here(database: D
 def test_insecure_serves_by_any_name_until_there_is_a_key(database: Database) -> None:
     with scan_server(database, open_to_all=True) as url:
         assert send(url + SCAN, {"textQuery": "a"}, Host="shop.test").status == 200
-        wiring.api_keys(database).create("ann", "")
+        ApiKeys(database).create("ann", "")
         assert problem(scan(url, textQuery="a")) == (401, "key_missing")
 
 

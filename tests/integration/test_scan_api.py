@@ -17,7 +17,7 @@ from psycopg import sql
 from shelfsight.errors import ServerError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
-from shelfsight.serving.limits import Limits
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase
 from shelfsight.testing import HashEmbedder
 from tests.integration.scan_server import (
@@ -38,7 +38,7 @@ PRODUCTS = 12
 
 
 class Pictures(BaseHTTPRequestHandler):
-    """The pictures of the shop as /7.png; /moved leads to a private address."""
+    """Serves the pictures of the shop as /7.png; /moved redirects to a private address."""
 
     def do_GET(self) -> None:
         name = self.path.strip("/").removesuffix(".png")
@@ -66,7 +66,7 @@ def pictures() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def shop(server: str) -> Iterator[Database]:
-    """Products of two variants each: `00...0901` has sku-1 and sku-2."""
+    """Products with two variants each: `00...0901` has sku-1 and sku-2."""
     with prepared(server, "scan_api") as database:
         fill(database, PRODUCTS, pictures=True)
         for statement in (
@@ -83,7 +83,7 @@ def shop(server: str) -> Iterator[Database]:
 
 @pytest.fixture(scope="module")
 def site(shop: Database, pictures: str) -> Iterator[str]:
-    limits = Limits(body_bytes=2_000_000)
+    limits = ServerLimits(body_bytes=2_000_000)
     with scan_server(shop, config={"limits": limits}, allow_private_images=pictures) as url:
         yield url
 
@@ -184,7 +184,7 @@ def test_several_photos_that_all_fail_give_no_match_and_say_why(site: str) -> No
     assert answer.json["recommendedAction"] == "fallback_to_manual"
 
 
-def test_limit_threshold_weights_and_filters_are_kept(site: str) -> None:
+def test_limit_threshold_weights_and_filters_are_applied(site: str) -> None:
     ask = partial(scan, site, imageBase64=photo(6), threshold=-1)
     assert len(skus(ask(limit=100))) == PRODUCTS
     assert len(skus(ask(limit=3))) == 3
@@ -240,7 +240,7 @@ def test_a_body_that_makes_no_sense_is_a_422_that_says_where(
     assert told in answer.json["detail"]
 
 
-def test_what_is_no_json_no_form_or_no_picture_is_told_apart(site: str) -> None:
+def test_bad_json_a_bad_form_and_a_bad_picture_have_different_errors(site: str) -> None:
     assert problem(send(site + SCAN, b"{")) == (400, "bad_json")
     assert problem(send(site + SCAN, b"a=b", Content_Type="application/x-www-form-urlencoded")) == (
         415,
@@ -313,7 +313,7 @@ def test_products_like_a_stored_one_are_found_without_itself(site: str) -> None:
     assert problem(send(f"{site}/products/{id_}/similar?limit=1000")) == (422, "bad_request")
 
 
-def test_what_is_learnt_takes_no_connection_from_scans(database: Database) -> None:
+def test_learning_takes_no_connection_from_scans(database: Database) -> None:
     metrics, who = ScanMetrics(), "SELECT pg_backend_pid()"
     with closing(Database(database.url)) as learner:
         timed = TimedDatabase(database, learner, metrics)
@@ -382,7 +382,7 @@ def test_models_that_go_away_are_a_503(shop: Database) -> None:
         assert (health.status, health.json["problems"]) == (503, ["the models cannot be used"])
 
 
-def test_a_scan_that_takes_too_long_is_given_up(shop: Database) -> None:
+def test_a_scan_that_takes_too_long_times_out(shop: Database) -> None:
     gate = threading.Event()
 
     class Slow(HashEmbedder):

@@ -1,4 +1,4 @@
-"""Whatever its own OpenAPI document allows, and much that it does not, is answered as it says."""
+"""Fuzzes the scan server: valid and invalid requests get responses as its OpenAPI document says."""
 
 from collections.abc import Iterator
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from threading import Barrier
 from uuid import UUID
 
 import numpy as np
@@ -14,12 +15,13 @@ import pytest
 from psycopg import sql
 
 from shelfsight.errors import FilterError
-from shelfsight.postgres.connection import Connection, Database, Query, Rows
+from shelfsight.postgres.connection import Connection, Database, Query, Result, Rows, Work
 from shelfsight.postgres.pool import DatabasePool
-from shelfsight.scan.matching import Filters, SearchQuery
+from shelfsight.scan.matching import Filters, Means, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import FEW, shape, statement, values
 from shelfsight.testing import direction
 
@@ -200,6 +202,20 @@ def test_the_graph_is_asked_for_enough_and_nobody_else_is(
     assert indexed.ask((asked, {})) == [("40", "off")]
 
 
+def test_the_columns_of_a_search_have_the_names_of_its_rows_fields(database: Database) -> None:
+    """A row is made of a tuple, so the order of the columns matters."""
+    vector = direction(b"query", 1024)
+    search_query = SearchQuery(column="text", vector=vector, text=vector, words="SKU-1")
+    chosen = FilterSql(ALL, lambda _table: {"Id": "uuid"})
+    form = shape(search_query, chosen, 5, by_index=False, find_words=True)
+
+    def names(connection: Connection) -> list[str]:
+        cursor = connection.execute(statement(form, chosen), values(search_query, chosen, 5))
+        return [column.name for column in cursor.description or ()]
+
+    assert database.run(names) == list(SearchRow._fields)
+
+
 def test_an_index_of_the_shops_own_does_not_cut_the_answer_short(database: Database) -> None:
     fill(database, 300)
     database.run(
@@ -243,6 +259,42 @@ def test_many_threads_share_a_pool_of_few_connections(database: Database) -> Non
             threads.map(lambda search_query: search.candidates(search_query, ALL, 5), asked)
         )
     assert {len(candidates) for candidates in found} == {5}
+
+
+class CountingPool(DatabasePool):
+    """Counts the transactions and queries that it is asked for."""
+
+    count = 0
+
+    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+        self.count += 1
+        return super().run(work, read_only=read_only)
+
+    def ask(self, query: Query, *, prepare: bool = False) -> Rows:
+        self.count += 1
+        return super().ask(query, prepare=prepare)
+
+
+def test_eight_scans_at_once_ask_no_more_about_the_catalogue_than_one(database: Database) -> None:
+    fill(database, 30)
+    PostgresProductSearch(database).learn("owner 3", direction(b"photo", 768))
+
+    def queries(scans: int) -> int:
+        barrier = Barrier(scans)
+
+        def means(_: int) -> Means | None:
+            barrier.wait()
+            return search.means("owner 3")
+
+        with (
+            closing(CountingPool(database.url, scans)) as pool,
+            ThreadPoolExecutor(scans) as threads,
+        ):
+            search = PostgresProductSearch(pool)
+            assert None not in threads.map(means, range(scans))
+            return pool.count
+
+    assert queries(8) == queries(1)
 
 
 def test_a_filter_that_postgres_refuses_leaves_the_connection_of_use(database: Database) -> None:

@@ -164,7 +164,7 @@ def test_creating_them_again_creates_what_is_missing(shop: Database) -> None:
     with client(shop) as connection:
         connection.execute('DROP TRIGGER shelfsight_images_delete ON "ProductImages"')
     assert triggers.create(shop) == ['trigger "shelfsight_images_delete"']
-    assert shop.run(triggers.are_there)
+    assert shop.run(triggers.are_enabled)
 
 
 def test_dropped_they_leave_nothing(shop: Database) -> None:

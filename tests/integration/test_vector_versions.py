@@ -8,6 +8,7 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
+from shelfsight.backfill.leases import QueueClaim
 from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import JsonProgress
 from shelfsight.backfill.report import Report
@@ -18,12 +19,13 @@ from shelfsight.errors import DatabaseError, ModelError, ModelMismatchError, Sch
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Failure, ModelPair, Selection, Vector
 from shelfsight.scan.matching import Filters, SearchQuery
+from shelfsight.storage.changes.change_queue import PostgresQueue
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index.build import Spoken
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors.store import PostgresVectorStore
-from shelfsight.storage.versions import vector_versions
+from shelfsight.storage.versions import clone_table, vector_versions
 from shelfsight.storage.versions.switch import roll_back, switch
 from shelfsight.storage.versions.vector_versions import NEXT, PREVIOUS
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher
@@ -129,6 +131,24 @@ def best(database: Database, models: ModelPair, text: str) -> float:
     search.require(models)
     found = search.candidates(SearchQuery(column="text", vector=vector, text=vector), Filters(), 5)
     return max(candidate.text_score or 0 for candidate in found)
+
+
+def test_changes_are_claimed_while_the_staged_tables_are_created(
+    shop: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes an advisory lock, and not the same one."""
+    impatient = Database(f"{shop.url}&options=-c%20statement_timeout%3D20s")
+    claimed: list[QueueClaim | None] = []
+    create = clone_table.create
+
+    def create_while_claiming(connection: Connection, schema: str) -> None:
+        create(connection, schema)
+        with closing(impatient):
+            claimed.append(PostgresQueue(impatient).claim(1, newest=True))
+
+    monkeypatch.setattr(clone_table, "create", create_while_claiming)
+    build(shop)
+    assert claimed == [None]
 
 
 def test_a_staged_set_is_not_seen_before_the_switch_and_at_once_after_it(

@@ -11,7 +11,6 @@ from threading import Event, Thread
 import psycopg
 import pytest
 
-from shelfsight import wiring
 from shelfsight.backfill.pipeline import Pipeline
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.report import Report
@@ -30,6 +29,7 @@ from shelfsight.storage.changes.listener import ChangeListener
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
+from shelfsight.wiring.database import is_back, open_database
 from tests.open_folder import open_folder
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 
@@ -102,6 +102,11 @@ class Watch:
         while not reached():
             assert time.monotonic() < end and not self._errors, (self.heard.said, self._errors)
             time.sleep(0.02)
+
+    def wait_until_ended(self) -> None:
+        """Wait until it has ended by itself."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
 
     def wait_until_idle(self) -> None:
         """Wait until it has caught up."""
@@ -373,8 +378,9 @@ def test_while_a_backfill_is_at_work_what_is_due_is_left_to_it(database: Databas
 
 def test_a_database_without_the_queue_is_named(database: Database) -> None:
     run(database, 'DROP TABLE "EmbeddingQueue"')
-    with pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init"), Watch(database.url):
-        time.sleep(1)
+    missing = pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init")
+    with missing, Watch(database.url) as watched:
+        watched.wait_until_ended()
 
 
 def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
@@ -382,10 +388,10 @@ def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
     with ExitStack() as stack:
         home = stack.enter_context(open_folder())
         settings = Settings.model_construct(shelfsight_home=home)
-        database = stack.enter_context(wiring.open_database(settings))
+        database = stack.enter_context(open_database(settings))
         fill(database, 3)
         triggers.create(database)
-        with Watch(database.url, is_back=partial(wiring.is_back, settings)) as watched:
+        with Watch(database.url, is_back=partial(is_back, settings)) as watched:
             watched.wait_until(lambda: len(texts(database)) == 3)
             killed = keeper.server_pid(home.resolve() / "postgres")
             assert killed is not None

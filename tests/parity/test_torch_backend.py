@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Qwen3ForCausalLM
 
-from shelfsight import wiring
 from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import onnx_model, torch_model
 from shelfsight.embedding.local.image_model import ImageModel
@@ -25,6 +24,7 @@ from shelfsight.embedding.wire import decode_vector
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure
 from shelfsight.settings import Settings
+from shelfsight.wiring.embedding_server import embedding_app
 from tests.integration.embedding_server import ask, in_base64, picture, running
 from tests.parity.conftest import Reference
 from tests.parity.test_models_qwen3 import TEXTS
@@ -106,7 +106,7 @@ def test_a_server_answers_the_same_vectors(reference: Reference, embedder: Local
     )
     texts = {"texts": TEXTS, "encoding_format": "base64"}
     images = {"images": [in_base64(one) for one in PICTURES]}
-    with running(wiring.embedding_app(settings)) as url:
+    with running(embedding_app(settings)) as url:
         health = ask(url, "/health").json
         by_text = ask(url, "/embed/text", texts).json["embeddings"]
         by_image = ask(url, "/embed/image", images).json["embeddings"]

@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -29,13 +28,8 @@ from shelfsight.storage.status import read
 from shelfsight.storage.versions import vector_versions
 from shelfsight.storage.versions.switch import roll_back, switch
 from shelfsight.testing import direction
+from tests.free_port import free_port
 from tests.shop import backfill_all, fill, rows
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_certificate(folder: Path) -> None:

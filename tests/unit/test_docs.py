@@ -1,6 +1,8 @@
-"""What the README says is what there is."""
+"""What the docs say is what there is."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -9,50 +11,147 @@ import pytest
 from shelfsight.cli.main import shelfsight
 from shelfsight.settings import Settings
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-COMMANDS = [
-    inner
-    for outer in (shelfsight, *shelfsight.commands.values())
-    for inner in (outer, *(outer.commands.values() if isinstance(outer, click.Group) else ()))
-]
-ROWS = dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", README, re.MULTILINE))
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob(".github/**/*.md")])
+PAGE_IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
-@pytest.mark.parametrize("name", sorted(shelfsight.commands))
-def test_every_command_is_in_the_readme(name: str) -> None:
-    assert re.search(rf"^\| `shelfsight {name}\b", README, re.MULTILINE)
+def commands(outer: click.Command, *names: str) -> Iterator[tuple[str, click.Command]]:
+    yield " ".join(names), outer
+    if isinstance(outer, click.Group):
+        context = click.Context(outer)
+        for name in outer.list_commands(context):
+            inner = outer.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, *names, name)
 
 
-def test_every_setting_is_in_the_readme_and_no_other() -> None:
-    assert set(ROWS) == {name.upper() for name in Settings.model_fields}
+COMMANDS = dict(commands(shelfsight))
+
+
+def flags(command: click.Command) -> set[str]:
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    return {flag for one in options for flag in (*one.opts, *one.secondary_opts)} | {"--help"}
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def code_of(page: Path) -> list[str]:
+    """The lines of code blocks, and what stands between backticks."""
+    lines: list[str] = []
+    for number, part in enumerate(re.split(r"^```.*$", text_of(page), flags=re.MULTILINE)):
+        is_block = number % 2 == 1
+        lines += part.splitlines() if is_block else re.findall(r"`([^`]+)`", part)
+    return lines
+
+
+def test_the_readme_is_a_screen_and_a_half() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("command", ["make demo", "make test", "shelfsight doctor"])
+def test_the_readme_says_how_to_begin(command: str) -> None:
+    assert command in README
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str) -> None:
+    assert (COMMANDS[name].help or "").strip()
+    options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
+    unexplained = [one.opts[0] for one in options if not one.help and one.name != "limit"]
+    assert not unexplained
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name and " " not in name])
+def test_every_command_is_in_the_table_of_commands(name: str) -> None:
+    table = text_of(ROOT / "docs" / "commands.md")
+    assert re.search(rf"^\| \[`{name}\b", table, re.MULTILINE)
+
+
+def test_every_setting_is_on_its_page_once() -> None:
+    page = text_of(ROOT / "docs" / "settings.md")
+    markers = re.findall(r"<!-- generate: settings (.+?) -->", page)
+    names = [name for marker in markers for name in marker.split()]
+    assert sorted(names) == sorted(Settings.model_fields)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_the_readme_gives_each_default_as_it_is(name: str) -> None:
-    default = Settings.model_fields[name].default
-    shown = ROWS[name.upper()].strip().strip("`")
-    if name != "shelfsight_home":
-        assert shown == ("none" if default in (None, "") else str(default).lower())
+def test_every_setting_has_a_description(name: str) -> None:
+    assert Settings.model_fields[name].description
 
 
-def test_every_flag_that_the_readme_names_exists() -> None:
-    flags = {
-        option
-        for command in COMMANDS
-        for parameter in command.params
-        if isinstance(parameter, click.Option)
-        for option in (*parameter.opts, *parameter.secondary_opts)
-    }
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= flags | {"--help"}
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_every_command_in_the_docs_has_the_flags_that_it_is_given(page: Path) -> None:
+    for line in code_of(page):
+        for name, given in calls(line):
+            assert given <= flags(COMMANDS[name]), line
 
 
-@pytest.mark.parametrize("name", sorted(shelfsight.commands))
-def test_every_command_explains_itself_beyond_its_first_line(name: str) -> None:
-    help_text = shelfsight.commands[name].help or ""
-    assert len(help_text.strip().splitlines()) > 1
+def calls(line: str) -> Iterator[tuple[str, set[str]]]:
+    """The commands of shelfsight in a line, each with its flags."""
+    for found in re.finditer(r"(?:^|[\s/(])shelfsight ([a-z-][^|;&#)]*)", line):
+        words = found[1].split()
+        name = max(
+            (n for n in (" ".join(words[:count]) for count in range(3)) if n in COMMANDS), key=len
+        )
+        yield name, {re.split("[=,]", word)[0] for word in words if re.match("--[a-z]", word)}
 
 
-def test_links_to_files_lead_somewhere() -> None:
-    root = Path(__file__).parents[2]
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
-        assert (root / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s#]+)(?:#[\w-]+)?\)", text_of(page))
+    for target in targets:
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_files_that_are_named_exist(page: Path) -> None:
+    folders = "src|tests|docs|benchmarks|deploy|requirements"
+    for name in re.findall(rf"`((?:{folders})/[\w./-]+)`", text_of(page)):
+        assert "NAME" in name or (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
+def test_what_the_docs_tell_to_run_is_there(page: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE)
+    code = "\n".join(code_of(page))
+    assert set(re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)) <= set(targets)
+    for module in re.findall(r"python -m ((?:benchmarks|tests)[\w.]+)", code):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+    for script in re.findall(r"python ([\w/]+\.py)", code):
+        assert (ROOT / script).exists(), script
+
+
+def test_files_in_the_table_of_changes_exist() -> None:
+    page = text_of(ROOT / "docs" / "architecture.md")
+    start, end = page.index("## Where does my change go?"), page.index("## What may import what?")
+    for name in re.findall(r"`([\w./]+(?:/|\.py|\.sql|\.md))`", page[start:end]):
+        places = (ROOT / "src" / "shelfsight" / name, ROOT / name)
+        assert "NAME" in name or any(place.exists() for place in places), name
+
+
+def said() -> Iterator[str]:
+    """Every text in the source, with `...` for what is put in when it is said."""
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(text_of(path))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(
+                    str(part.value) if isinstance(part, ast.Constant) else "..."
+                    for part in node.values
+                )
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_that_are_explained_are_said() -> None:
+    page = text_of(ROOT / "docs" / "troubleshooting.md")
+    rows = re.findall(r"^\| (`.+?`) \|", page[page.index("## By message") :], re.MULTILINE)
+    source = "\n".join(" ".join(text.split()) for text in said())
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    patterns = [".*".join(re.escape(part.strip()) for part in m.split("...")) for m in messages]
+    assert [pattern for pattern in patterns if not re.search(pattern, source)] == []

@@ -1,15 +1,15 @@
 """A model that is not what its row says is refused; an item it cannot take fails alone."""
 
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import onnxruntime
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from shelfsight import wiring
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.onnx_model import open_pair
@@ -30,6 +30,8 @@ from shelfsight.embedding.model_specs import (
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure
 from shelfsight.settings import Settings
+from shelfsight.wiring.embedder import files_to_download
+from shelfsight.wiring.embedding_server import embedding_app
 
 WORDS = {"a": 0, "red": 1, "mug": 2, "broken": 3, "unknown": 4}
 TABLE = np.eye(4, 3, dtype=np.float32) + 0.1
@@ -103,9 +105,20 @@ def test_cuda_without_a_build_for_it_is_an_error_that_says_what_to_install():
 def test_a_graph_that_ends_up_on_the_cpu_is_an_error(monkeypatch: pytest.MonkeyPatch):
     """As with a build for CUDA where its libraries, or the GPU, are missing."""
     claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: claimed)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: claimed)
     with pytest.raises(ModelError, match="DEVICE=cuda: ONNX Runtime has put words on the CPU"):
         means(device="cuda")
+
+
+def test_onnx_runtime_tells_nobody_of_the_models_it_opens(tmp_path: Path):
+    """As it is loaded it makes an id of the machine and a file of what it is about to send."""
+    code = """
+from shelfsight.embedding.local.onnx_model import open_pair
+open_pair("lite", model_dir=None)
+"""
+    # Without what the tests' environment has: ONNX Runtime is silent by itself where it sees CI.
+    subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.rglob("*onnxruntime*")) == []
 
 
 def test_a_model_says_where_it_runs_and_how_much_at_once():
@@ -136,13 +149,13 @@ def test_torch_that_is_not_installed_is_named_with_what_to_install(
     with pytest.raises(
         ModelError, match=r"torch is not installed: pip install 'shelfsight\[torch\]'"
     ):
-        wiring.embedding_app(settings)
+        embedding_app(settings)
 
 
 def test_lite_with_torch_is_refused():
     settings = Settings.model_construct(models="lite", backend="torch", device="cpu")
     with pytest.raises(ModelError, match="efficientnet-lite0 has no form for torch"):
-        wiring.files_to_download(settings)
+        files_to_download(settings)
 
 
 @pytest.mark.parametrize("spec", WITH_TORCH, ids=lambda spec: spec.torch.architecture)

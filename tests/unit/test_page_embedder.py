@@ -4,11 +4,12 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from threading import Event
+from threading import Condition, Event, current_thread, main_thread
 
 import numpy as np
 import pytest
 
+from shelfsight.embedding import page_embedder as page_module
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean, combine, mean_of
 from shelfsight.records import (
@@ -16,6 +17,7 @@ from shelfsight.records import (
     Failure,
     FetchedProduct,
     KnownPicture,
+    Need,
     Picture,
     PictureFile,
     Pixels,
@@ -51,6 +53,35 @@ def embedder() -> FussyEmbedder:
 def pages(embedder: HashEmbedder) -> Iterator[PageEmbedder]:
     with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
         yield pages
+
+
+class Begun:
+    """The threads that have begun a page and wait for its results; not the main one."""
+
+    def __init__(self) -> None:
+        self._threads: set[object] = set()
+        self._more = Condition()
+
+    def note(self) -> None:
+        with self._more:
+            self._threads |= {current_thread()} - {main_thread()}
+            self._more.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        with self._more:
+            assert self._more.wait_for(lambda: len(self._threads) >= count, 30)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> Begun:
+    begun, wait_for = Begun(), page_module.wait_for
+
+    def noted(futures: list) -> dict:
+        begun.note()
+        return wait_for(futures)
+
+    monkeypatch.setattr(page_module, "wait_for", noted)
+    return begun
 
 
 def _ignore(_products: int) -> None:
@@ -216,7 +247,7 @@ def test_results_are_kept_for_so_many_files_and_texts_only(
 def test_a_text_that_is_not_needed_is_not_embedded(
     pages: PageEmbedder, embedder: HashEmbedder
 ) -> None:
-    unneeded = Product(id="1", title="Mug", image_urls=("1.png",), needs_text=False)
+    unneeded = Product(id="1", title="Mug", image_urls=("1.png",), text_need=Need.KEEP)
     (item,) = pages.embed([FetchedProduct(product=unneeded, pictures=(picture(1),))])
     assert item.image is not None
     assert (item.text, item.text_used) == (None, "")
@@ -226,7 +257,7 @@ def test_a_text_that_is_not_needed_is_not_embedded(
 def test_a_product_with_an_image_that_is_not_needed_is_not_taken_for_empty(
     pages: PageEmbedder,
 ) -> None:
-    (item,) = pages.embed([FetchedProduct(product=Product(id="1", needs_image=False))])
+    (item,) = pages.embed([FetchedProduct(product=Product(id="1", image_need=Need.KEEP))])
     assert not item.skipped
 
 
@@ -238,18 +269,18 @@ def test_progress_hears_of_every_product() -> None:
     assert [item.product.title for item in items] == [f"Mug {n}" for n in range(50)]
 
 
-def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() -> None:
+def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once(begun: Begun) -> None:
     class Meeting(HashEmbedder):
         """Has the first picture, and the first text, under way until all pages are there."""
 
         def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-            assert all_there.wait(10)
+            assert all_there.wait(30)
             return super().embed_images(pictures)
 
         def embed_texts(
             self, texts: Sequence[str], *, query: bool = False
         ) -> list[Vector | Failure]:
-            assert all_there.wait(10)
+            assert all_there.wait(30)
             return super().embed_texts(texts, query=query)
 
     all_there = Event()
@@ -261,7 +292,7 @@ def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once() 
         ThreadPoolExecutor(len(asked)) as threads,
     ):
         futures = [threads.submit(pages.embed, page) for page in asked]
-        Event().wait(0.2)
+        begun.wait_for(len(asked))
         all_there.set()
         items = [future.result()[0] for future in futures]
     assert (embedder.images_embedded, embedder.texts_embedded) == (1, 1)

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from shelfsight.backfill.report import Report, product_fields, product_lines
-from shelfsight.records import NO_CONTENT, EmbeddedProduct, Failure, PictureFile, Product, Stage
+from shelfsight.records import (
+    NO_CONTENT,
+    EmbeddedProduct,
+    Failure,
+    Need,
+    PictureFile,
+    Product,
+    Stage,
+)
 
 VECTOR = np.ones(768, np.float32)
 BROKEN = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
@@ -79,7 +87,7 @@ def test_the_exit_status_says_how_it_went(
 
 def test_a_vector_that_was_kept_is_not_counted_as_made_and_its_product_is_embedded() -> None:
     report = Report()
-    edited = Product(id="1", title="Cap", needs_image=False)
+    edited = Product(id="1", title="Cap", image_need=Need.KEEP)
     item = EmbeddedProduct(
         product=edited, image=VECTOR, text=VECTOR, combined=VECTOR, text_used="Cap"
     )
@@ -91,12 +99,12 @@ def test_a_vector_that_was_kept_is_not_counted_as_made_and_its_product_is_embedd
 
 def test_stored_images_that_were_asked_for_again_are_counted_by_what_came_of_it() -> None:
     files = (PictureFile(url="a.png", content_hash="1"),)
-    stored = Product(id="1", needs_image=False, needs_text=False, files=files)
+    stored = Product(id="1", image_need=Need.KEEP, text_need=Need.KEEP, files=files)
     same, lost = (
         EmbeddedProduct(product=stored),
         EmbeddedProduct(product=stored, failures=(BROKEN,)),
     )
-    replaced = Product(id="2", needs_text=False, files=files)
+    replaced = Product(id="2", text_need=Need.KEEP, files=files)
     changed = EmbeddedProduct(product=replaced, image=VECTOR, combined=VECTOR)
     report = Report()
     report.add([same, same, lost, changed])

@@ -1,4 +1,4 @@
-"""The only concurrency in the backfill's path: a stage does several items at a time."""
+"""The only concurrency in the backfill's path: a map over threads that keeps memory flat."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,16 +14,17 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 STUCK = 1.0
-"""Seconds after which an item may count as stuck: more than a page of pictures mostly takes where
-no host hangs, much less than the timeouts of one that does."""
+"""Seconds after which an item may count as stuck.
+
+A page of pictures mostly takes less if no host hangs; timeouts of a hanging host are far longer."""
 
 _GLANCE = 0.1
-"""Seconds between two looks at what is stuck, and whether to stop."""
+"""Seconds between two checks for stuck items and for `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Upstream is through after `count` items, or raised `error`."""
+    """Upstream ended after `count` items, or raised `error`."""
 
     count: int
     error: BaseException | None
@@ -37,16 +38,18 @@ def map_concurrently(
     max_workers: int = 0,
     stop: Event | None = None,
 ) -> Iterator[Out]:
-    """Apply `function` to `workers` items at a time, in threads; yield each result as it comes.
+    """Apply `function` to `workers` items at a time, in threads; yield results as they come.
 
-    An item takes its place before upstream is asked for it, and has it until the caller is done
-    with its result: asks for the next. One that is stuck gives its place to another, while no more
-    than `max_workers` are at work: one that has taken more than `STUCK` seconds, where a later one
-    is through, or nothing has come for as long.
+    An item takes a slot before upstream is asked for it, and keeps it until the caller is done with
+    the result, that is, asks for the next one. So at most `workers` items are in memory.
 
-    What `function` raises is raised here; what upstream raises, too, after the items before it.
-    Once `stop` is set nothing more is given. Closing the iterator ends its threads as soon as
-    their items in hand are done.
+    A stuck item gives its slot to another one, up to `max_workers` items at work. An item is stuck
+    if it takes longer than `STUCK` seconds while a later one is done, or while no result came for
+    as long.
+
+    An error of `function` is raised here; an error of upstream too, after the results of the items
+    before it. Once `stop` is set, nothing more is yielded. Closing the iterator ends the threads as
+    soon as their current items are done.
     """
     ready: Queue[Future[Out] | _End] = Queue()
     room = _Slots(workers, max(max_workers, workers))
@@ -84,7 +87,7 @@ def _next(ready: "Queue[Future[Out] | _End]") -> Future[Out] | _End | None:
 
 
 class _Slots:
-    """Places for `workers` items; up to `max_workers` where some are stuck."""
+    """Slots for `workers` items, and for up to `max_workers` if some are stuck."""
 
     def __init__(self, workers: int, max_workers: int) -> None:
         self._places = Semaphore(workers)
@@ -95,18 +98,18 @@ class _Slots:
         self._lock = Lock()
 
     def wait(self) -> bool:
-        """Wait for a place, for what is about to be begun; False where nothing more is to be."""
+        """Wait for a slot for the next item; return False if no more items are wanted."""
         self._places.acquire()
         return not self._is_closed
 
     def begin(self, future: Future[Any]) -> None:
-        """It is at work in that place."""
+        """Record that this item is at work in the slot."""
         with self._lock:
             self._begun += 1
             self._at_work[future] = self._begun, monotonic()
 
     def free(self, future: Future[Any]) -> None:
-        """It is done with, and so is its place, unless another has it."""
+        """Free the item's slot, unless it was given to another item before."""
         with self._lock:
             number, _ = self._at_work.pop(future, (0, 0))
             if number:
@@ -116,7 +119,7 @@ class _Slots:
                 self._more += 1
 
     def pass_stuck(self, *, starving: bool) -> None:
-        """Give the places of those that are stuck to others."""
+        """Give the slots of stuck items to others; `starving`: no result came for long."""
         before = monotonic() - STUCK
         with self._lock:
             stuck = [
@@ -130,7 +133,7 @@ class _Slots:
                 self._places.release()
 
     def close(self) -> None:
-        """Whoever waits sees that all is over."""
+        """Wake whoever waits for a slot, and let them see that all is over."""
         self._is_closed = True
         self._places.release()
 
@@ -141,7 +144,7 @@ def _begin(
     ready: "Queue[Future[Out] | _End]",
     room: _Slots,
 ) -> None:
-    """Begin each item once there is a place for it; whatever ends comes into `ready`."""
+    """Submit each item once there is a slot for it; put results and the end into `ready`."""
     count, error = 0, None
     try:
         items = iter(upstream)
@@ -164,7 +167,7 @@ def _name(function: Callable[[In], Out]) -> str:
 
 
 def _close(upstream: Iterable[In]) -> None:
-    """End a generator now rather than when it is collected, so that stages before it end too."""
+    """Close a generator now, not when it is garbage-collected, so that earlier stages end too."""
     close = getattr(upstream, "close", None)
     if close is not None:
         close()

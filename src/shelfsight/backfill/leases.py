@@ -1,4 +1,4 @@
-"""What one worker holds of the work, and the pages in which it goes through it."""
+"""What a worker claims of a run, and the pages and checkpoints in which it works through it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,27 +17,27 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Claim:
-    """Products that are this worker's for a while: one object for all their pages.
+    """Products that belong to this worker for a while; all their pages share this object.
 
-    `ended` is set once they are done, or lost to another worker, which `lost` tells apart.
+    `ended` is set when they are done or lost; `lost` tells which.
     """
 
     lost: bool = False
     ended: Event = field(default_factory=Event)
 
     def lose(self) -> None:
-        """Another worker has them now: what is in hand of them is not stored."""
+        """Mark the claim as lost to another worker: pages in hand are not stored any more."""
         self.lost = True
         self.ended.set()
 
     def note(self, _stored: "Checkpoint", _counts: "Counts | None" = None) -> None:
-        """That page of it is stored: its only one."""
+        """Record that the given page was stored; a queue claim has only one."""
         self.ended.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What became of products: as `report.Report` has it, and the failures by kind."""
+    """What became of some products: counters of `report.Report`, and failures by kind."""
 
     products: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -50,10 +50,12 @@ class Counts:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Lease(Claim):
-    """What was left of a range of a run; `fence` tells this tenure from every other of it.
+    """A claim on the rest of a range of a run, for a limited time.
 
-    Its pages are stored in any order. `stored` is how many were, in this tenure and before, and
-    `counts` what became of their products. `ids` are all that were due in it, where they were few.
+    `fence` is drawn anew for each tenure, so that a worker that lost its lease cannot write. Pages
+    may be stored in any order. `stored` counts the stored pages of this and earlier tenures, and
+    `counts` says what became of their products. `ids` lists all products that were due in the
+    range, if they were few.
     """
 
     run: int
@@ -67,15 +69,15 @@ class Lease(Claim):
     _done: set[int] = field(default_factory=set)
 
     def read(self, checkpoint: "Checkpoint") -> None:
-        """That page of it is on its way: the next one."""
+        """Record that the next page was read and is on its way."""
         self._read.append(checkpoint)
 
     def has(self, checkpoint: "Checkpoint") -> bool:
-        """Whether that page was noted before."""
+        """Whether this page was recorded as stored."""
         return checkpoint.number in self._done
 
     def left(self, checkpoint: "Checkpoint") -> tuple[KeyRange, ...]:
-        """What is left of it once this page is stored, too; a run of pages is one range."""
+        """The ranges that remain once this page is stored too; adjacent pages become one range."""
         done = {*self._done, checkpoint.number}
         read = list(self._read)  # another thread reads on
         waiting = [one.range for one in read if one.number not in done]
@@ -88,7 +90,7 @@ class Lease(Claim):
         return tuple(left)
 
     def note(self, stored: "Checkpoint", counts: Counts | None = None) -> None:
-        """That page of it is stored."""
+        """Record that this page was stored, and what became of its products."""
         if not self.has(stored):
             self.stored += 1
             self.counts += counts or Counts()
@@ -99,7 +101,7 @@ class Lease(Claim):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class QueueClaim(Claim):
-    """Variants out of the queue of changes; `rows` of it bear `token`, which no other take has."""
+    """Variants claimed from the change queue; their `rows` bear a `token` of this claim."""
 
     token: str
     rows: tuple[int, ...]
@@ -108,9 +110,10 @@ class QueueClaim(Claim):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Which page of its lease it is, stored with the page in one transaction; a take has but one.
+    """How far a claim is once a page is stored; it is written in the same transaction as the page.
 
-    `range` is what it covers, from the page before it on, and `rest` what lies behind it.
+    `number` counts the pages of a lease. `range` is what the page covers, beginning after the page
+    before it; `rest` is what lies behind it. A queue claim has a single page.
     """
 
     lease: Lease | QueueClaim
@@ -121,14 +124,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Item]):
-    """What travels from stage to stage."""
+    """Items that travel through the stages together, with the checkpoint they are stored with."""
 
     items: Sequence[Item]
     checkpoint: Checkpoint
 
 
 def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
-    """A stage's function, which takes and gives the items of a page, over whole pages."""
+    """Lift a function over items to one over pages; a page whose claim is lost comes out empty."""
 
     @wraps(function)
     def over(page: Page[In]) -> Page[Out]:
@@ -144,9 +147,9 @@ def pages(
     size: int,
     id_of: Callable[[Item], str],
 ) -> Iterator[Page[Item]]:
-    """The pages of a lease, `size` items each, the last of a batch shorter.
+    """Cut the batches of a lease into pages of `size` items, or fewer at a batch's end.
 
-    An empty one covers what is behind the last item of a range.
+    After the last item of each range comes an empty page that covers the rest of the range.
     """
     numbers = count()
 

@@ -1,4 +1,7 @@
-"""The path of every product, from the shop's tables to its stored vectors."""
+"""The backfill's pipeline: read products, fetch their pictures, embed them, store the vectors.
+
+`process_pages` is the whole path of a product. The stages overlap; see `concurrency`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,19 +22,23 @@ Embed = Callable[[Sequence[FetchedProduct]], list[EmbeddedProduct]]
 EmbedPage = Callable[[Page[FetchedProduct]], Page[EmbeddedProduct]]
 
 FETCHED = 2 * IN_HAND
-"""Pages whose pictures are fetched at a time, or wait to be embedded."""
+"""Pages whose pictures are being fetched, or wait to be embedded, in the usual case."""
 
 PAST_STUCK = 3_000
-"""Products whose pictures are fetched at a time while a host holds up others: to embed them should
-take as long as a picture takes at the most."""
+"""Products being fetched at a time when a slow host holds some of them up.
+
+Embedding so many should take about as long as one picture may take at most."""
 
 PAST_STUCK_PAGES = 60
-"""And pages: each has a thread."""
+"""Pages being fetched at a time in that case; each takes a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """Where a backfill begins and where it ends, and its ledger; `models` make the vectors."""
+    """What a run needs besides the work itself: catalogue, store, ledger, and the models' names.
+
+    It is enough to begin a run and to follow it when the work is done elsewhere.
+    """
 
     catalog: Catalog
     models: ModelPair
@@ -41,9 +48,9 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline(RunContext):
-    """What a backfill is made of.
+    """Everything that a worker needs to embed products.
 
-    `embed` turns a page into vectors made by `models`, in several threads at the same time.
+    `embed` turns fetched products into vectors made by `models`; several threads call it at a time.
     """
 
     fetcher: ImageFetcher
@@ -51,13 +58,13 @@ class Pipeline(RunContext):
 
 
 def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, stop: Event) -> None:
-    """Give every chosen product its vectors, and count them in `report` as they are stored.
+    """Give every selected product its vectors, and count them in `report` as they are stored.
 
-    Reading, fetching, embedding and storing overlap. Once `stop` is set, what is being embedded is
-    still stored. What was stored stays, whatever is raised.
+    Reading, fetching, embedding and storing overlap. Once `stop` is set, the pages that are being
+    embedded are still stored. Whatever is raised, vectors that were stored stay.
 
     Raises:
-        ShelfsightError: the run cannot go on; a product's own failure does not raise.
+        ShelfsightError: the run cannot go on. A product's own failure does not raise.
     """
     run = begin(pipeline, job, report, progress, stop)
     work_until_done(pipeline, run, report, progress, stop)
@@ -67,7 +74,7 @@ def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, s
 def work_until_done(
     pipeline: Pipeline, run: Run, report: Report, progress: Progress, stop: Event
 ) -> None:
-    """Work on a run until nothing is left of it to anybody, or `stop` is set; see `backfill`."""
+    """Work on a run until no range of it is left, or until `stop` is set; see `backfill`."""
     max_workers = min(PAST_STUCK // run.job.page, PAST_STUCK_PAGES)
     with pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
@@ -85,9 +92,10 @@ def flow(
     stop: Event,
     max_workers: int = 0,
 ) -> Iterator[Page[EmbeddedProduct]]:
-    """What was stored of each page, as it comes: no items where it was lost to another worker.
+    """Fetch, embed and store pages; yield each with the products that were stored.
 
-    While pictures hold up their pages, up to `max_workers` are fetched at a time.
+    A page that was lost to another worker is yielded without items. While slow pictures hold up
+    their pages, up to `max_workers` pages are fetched at a time.
     """
     fetch = each(pipeline.fetcher.fetch)
     fetched = map_concurrently(fetch, read, workers=FETCHED, max_workers=max_workers, stop=stop)
@@ -99,10 +107,10 @@ def flow(
 def begin(
     run_context: RunContext, job: Job, report: Report, progress: Progress, stop: Event
 ) -> Run:
-    """Begin a run, or join the one of this job; what is left of it is what `report` is about.
+    """Begin a run of this job, or join the one that is at work; `report` counts what is left of it.
 
     Raises:
-        ShelfsightError: the vectors would not fit those that are stored.
+        ShelfsightError: the new vectors would not fit those that are stored.
     """
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
     report.recombined = run_context.store.recombine()
@@ -127,6 +135,7 @@ def begin(
 def _read(
     catalog: Catalog, job: Job, leases: Iterator[Lease], progress: Progress
 ) -> Iterator[Page[Product]]:
+    """Read the pages of each lease, and report each batch."""
     numbers = count(1)
 
     def batches(chosen: Selection, within: KeyRange) -> Iterator[Sequence[Product]]:

@@ -1,4 +1,4 @@
-"""Looks through the catalogue now and then for changes that no trigger has told of."""
+"""Finds changes that no trigger reports, by polling the catalogue now and then."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -11,24 +11,24 @@ from shelfsight.errors import DatabaseAwayError, SelectionError
 from shelfsight.records import Selection
 
 ENOUGH = 1_000
-"""Products that wait before a look at all goes on: the queue stays small, whatever is due."""
+"""Queued products at which a poll of the whole catalogue pauses, so that the queue stays small."""
 
 REST = 50
-"""A look at all is followed by a rest of so many times its length: 2% of the time at the most."""
+"""Pause after a poll of the whole catalogue, in multiples of how long it took: 2% of the time."""
 
 OVERLAP = timedelta(minutes=5)
-"""How far a look at the latest reaches back: transactions that were open, clocks that differ."""
+"""How far a poll of recent changes reaches back, for open transactions and clocks that differ."""
 
 _PAGE = 500
 _LOOK_AGAIN = 0.5
 
 
 class ChangePoller:
-    """Puts into the queue what is due: all of it, the latest, and what may be tried again.
+    """Puts what is due into the change queue: all of it, recent changes, and what may be retried.
 
-    It works in a thread of its own. Where there are no triggers, the products with a new
-    `"UpdatedAt"` are looked for `every` so many seconds; all products as often, where that is
-    quick. While a backfill is at work, what is due is left to it.
+    It polls in a thread of its own. Without triggers it looks for products with a new
+    `"UpdatedAt"` every `every` seconds, and through the whole catalogue as often if that is quick.
+    While a backfill is at work, what is due is left to it.
     """
 
     def __init__(self, catalog: Catalog, queue: ChangeQueue, every: float) -> None:
@@ -42,14 +42,14 @@ class ChangePoller:
         self.poll_all_now()
 
     def poll_all_now(self) -> None:
-        """Let the next look be one at all, at once."""
+        """Make the next poll one of the whole catalogue, at once."""
         self._next = self._next_of_all = self._next_of_latest = 0.0
 
     def poll(self) -> bool:
-        """Begin a look if its time has come; gives whether one is under way.
+        """Start a poll if it is time for one; return whether one is running.
 
         Raises:
-            ShelfsightError: the last one could not be done.
+            ShelfsightError: the last poll failed.
         """
         if self._poll is not None and self._poll.done():
             done, self._poll = self._poll, None
@@ -61,7 +61,7 @@ class ChangePoller:
         return self._poll is not None
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop polling and end the thread."""
         self._over.set()
         self._thread.shutdown()
 

@@ -18,50 +18,50 @@ class Catalog(Protocol):
     """The shop's products."""
 
     def due(self, selection: Selection) -> Due:
-        """Count what `pages` would give."""
+        """Count the products that `pages` would yield."""
         ...
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
-        """Divide what is due into ranges of `size` products, up to `limit` of them.
+        """Divide what is due into key ranges of `size` products, up to `limit` products in all.
 
-        The last range is open where there is no limit: what is added meanwhile belongs to it.
+        Without a limit the last range is open, so that it covers products that are added meanwhile.
         """
         ...
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
     ) -> Iterator[list[Product]]:
-        """The products that are due, in order of their ids, `size` a page, the last shorter."""
+        """Yield the products that are due by id, `size` a page, the last page shorter."""
         ...
 
 
 class ImageFetcher(Protocol):
-    """From addresses to pixels. Never raises for a picture: failures are values.
+    """Fetches pictures and decodes them. A picture's failure is a value and never raises.
 
     Several threads may fetch at the same time.
     """
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        """The products of a page, in order, with their pictures decoded and resized.
+        """Return the products of a page, in order, with their pictures decoded and resized.
 
-        The image of one that has `files` is needed no more if they are as they were, or cannot be
-        had: then what is stored stays. Those that are as they were are handed on.
+        If a product comes with `files`, its stored image is only made anew if one of them has
+        changed; see `refetch.stays`. The files that are unchanged are passed on.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and end threads."""
         ...
 
 
 class VectorStore(Protocol):
-    """Where vectors and failures are kept."""
+    """Stores vectors and failures."""
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
         """Refuse, before the first write, vectors that would not fit those that are stored.
 
         Raises:
-            SchemaError: the columns are missing or of other dimensions.
+            SchemaError: columns are missing or have other dimensions.
             ModelMismatchError: other models made the stored vectors, and not `replace`.
         """
         ...
@@ -69,23 +69,24 @@ class VectorStore(Protocol):
     def save(
         self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
     ) -> list[EmbeddedProduct]:
-        """Store a page in one transaction, and hand it on. Saving it again changes nothing.
+        """Store a page in one transaction and return what was stored.
 
-        With `checkpoint` its lease moves on in the same transaction; gives `[]` where that is lost.
-        A stored vector that could not be made anew stays while its content is the same. One that
-        was not needed is handed on too; if it is no longer what it was when the product was read,
-        the product is neither stored nor handed on: it is due again. One that is untouched has
-        what failed of its pictures cleared or noted, and its files brought up to date, no more.
+        Saving a page twice changes nothing. With a `checkpoint` its claim advances in the same
+        transaction; if the claim was lost, nothing is stored and `[]` is returned. A vector that
+        could not be made anew stays while its content is unchanged. The returned products have
+        their stored vectors too; a product whose stored vectors changed since it was read is left
+        out, and is due again. Of an untouched product only the failures of its pictures and its
+        files are updated.
         """
         ...
 
     def recombine(self) -> int:
-        """Bring combined vectors made with other weights up to date; gives how many."""
+        """Recompute combined vectors that were made with other weights; return how many."""
         ...
 
 
 class Ledger(Protocol):
-    """Which runs there are, and which worker holds which range of them."""
+    """Keeps the runs, and which worker holds which range of them."""
 
     def begin(
         self,
@@ -95,66 +96,67 @@ class Ledger(Protocol):
         stop: Event,
         notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """The run of this job that somebody works on, else a new one of what `partition` gives.
+        """Return the run of this job that is at work, else a new one of what `partition` returns.
 
-        The second value says whether it was there before. Until `stop` is set, workers that were
-        not heard of lately are waited for a while.
+        The second value tells whether the run was joined. Workers that were silent lately are
+        waited for, until `stop` is set.
         """
         ...
 
     def leases(
         self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> AbstractContextManager[Iterator[Lease]]:
-        """The ranges of a run as this worker comes by them, until all are done or `stop` is set.
+        """A context that yields the ranges of a run as this worker leases them, until all are done.
 
-        Within the context they are kept alive; at its end those not done go back to the run.
+        Within the context the leases are renewed; at its end those not done go back to the run. It
+        also ends once `stop` is set.
         """
         ...
 
     def run(self, id_: int) -> Run:
-        """A run as it stands."""
+        """Return a run as it stands."""
         ...
 
     def close(self, run: Run) -> Run:
-        """Close a run of which nothing is left; gives it as it stands."""
+        """Close a run if nothing is left of it; return it as it stands."""
         ...
 
 
 class ChangeQueue(Protocol):
-    """Products that may have changed, which any number of workers take from."""
+    """Products that may have changed; any number of workers claim from it."""
 
     def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
-        """Up to `limit` products, the newest changes or the oldest, for this worker alone.
+        """Claim up to `limit` products, the newest changes or the oldest; None if there are none.
 
-        They leave the queue with the page that is saved under the take's mark. None of them is
-        given to another meanwhile, even if it changes again: that is a change of its own.
+        They leave the queue in the transaction that stores their page. Until then no other worker
+        gets them, even if they change again: that is another entry.
         """
         ...
 
     def drop(self, claim: QueueClaim) -> None:
-        """Nothing of it is due."""
+        """Remove the products of a claim of which nothing is due."""
         ...
 
     def release(self) -> None:
-        """Put back all that this worker still holds, and what workers that are gone do."""
+        """Put back what this worker still holds, and what workers that have ended held."""
         ...
 
     def add(self, ids: Sequence[str], *, as_change: bool) -> None:
-        """Put in what does not wait there; unless `as_change`, it counts as older than those."""
+        """Add products that are not queued; unless `as_change`, as older than all changes."""
         ...
 
     def add_retries(self, limit: int) -> None:
-        """Put in up to `limit` products that failed and may be tried again by now."""
+        """Add up to `limit` products that failed and may be tried again by now."""
         ...
 
     def is_full(self, enough: int) -> bool:
-        """Whether so many products wait."""
+        """Whether at least `enough` products are queued."""
         ...
 
     def is_told(self) -> bool:
-        """Whether the shop's own tables put in what changes."""
+        """Whether triggers on the shop's tables report changes."""
         ...
 
     def is_run_at_work(self) -> bool:
-        """Whether a worker of a backfill holds a range of products."""
+        """Whether a worker of a backfill holds a range."""
         ...

@@ -1,11 +1,11 @@
-"""What a run shows while it works: lines, a live bar, or JSON for machines."""
+"""What a run shows while it works: plain lines, a live bar, or JSON for machines."""
 
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from threading import Lock
-from typing import IO, Protocol
+from typing import IO
 
 from rich.console import Console
 from rich.progress import (
@@ -25,44 +25,39 @@ from shelfsight.backfill.report import Report, product_fields, product_lines
 from shelfsight.records import Due, EmbeddedProduct
 
 
-class Progress(Protocol):
-    """Is told what happens; `batch`, `embedded` and `notify` may come from any thread."""
+class Progress:
+    """Is told what a run does; this one shows nothing.
+
+    `batch`, `embedded` and `notify` may be called from any thread, the others from one.
+    """
 
     def configured(self, settings: Mapping[str, str]) -> None:
         """The run is about to begin with these settings."""
-        ...
 
     def start(self, products: int, batches: int) -> None:
-        """So many products are due in this run, in so many batches."""
-        ...
+        """The run has this many products to do, in this many batches."""
 
     def batch(self, number: int, found: int) -> None:
-        """A batch was read, and is on its way; in order, while those before it are embedded."""
-        ...
+        """A batch was read. Batches come in order, while earlier ones are still being embedded."""
 
     def embedded(self, products: int) -> None:
-        """So many more products have their vectors, not yet stored."""
-        ...
+        """This many more products were embedded; they are not stored yet."""
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Products have been stored, half a batch or fewer."""
-        ...
+        """These products were stored: half a batch or fewer."""
 
     def notify(self, message: str) -> None:
-        """Something that takes time, or that the user should know."""
-        ...
+        """Something takes long, or the user should know about it."""
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
-        """This is what a run would do."""
-        ...
+        """A run would do this."""
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """The run has ended; `go_on` is the command that embeds what remains."""
-        ...
+        """The run has ended; `go_on` is the command that does what remains."""
 
 
-class LineProgress:
-    """Plain lines, for logs and pipes; with `verbose`, what became of each product."""
+class LineProgress(Progress):
+    """Plain lines for logs and pipes; if `verbose`, also what became of each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
@@ -79,23 +74,20 @@ class LineProgress:
         )
 
     def start(self, products: int, batches: int) -> None:
-        """Say how much there is to do."""
+        """Print how much there is to do."""
         self._batches = batches
         count = f"{products} products to embed, in {batches} batches"
         self._print(count if products else "Nothing is due.")
 
     def batch(self, number: int, found: int) -> None:
-        """Name the batch, unless the run has ended: the thread that reads is not waited for."""
+        """Print the batch, unless the run has ended: the thread that reads may lag behind."""
         lines = f"Processing batch {number}/{self._batches}", f"  Found {found} products"
         with self._lock:
             if not self._is_over:
                 self._write(lines)
 
-    def embedded(self, products: int) -> None:
-        """Say nothing: batches are enough for a log."""
-
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """With `verbose`, tell each product's steps."""
+        """If `verbose`, print what became of each product."""
         if self._verbose:
             self._print(*(line for item in page for line in product_lines(item)))
 
@@ -142,7 +134,7 @@ class _Speed(ProgressColumn):
 
 
 class BarProgress(LineProgress):
-    """A live bar with speed and time left, on a terminal."""
+    """A live bar with speed and time left, for a terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console.file)
@@ -165,7 +157,7 @@ class BarProgress(LineProgress):
             self._bar.start()
 
     def batch(self, number: int, found: int) -> None:
-        """Name the batch beside the bar."""
+        """Show the batch's number beside the bar."""
         if self._task is not None:
             name = f"Processing batch {number}/{self._batches} ({found})"
             self._bar.update(self._task, description=name)
@@ -180,13 +172,13 @@ class BarProgress(LineProgress):
         self._bar.console.print(message, highlight=False, markup=False)
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """Leave the bar as it is, and print the results."""
+        """Stop the bar, leave it on the screen, and print the results."""
         self._bar.stop()
         super().finish(report, go_on)
 
 
-class JsonProgress:
-    """One JSON object a line; with `verbose`, one for each product too."""
+class JsonProgress(Progress):
+    """One JSON object a line; if `verbose`, also one for each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
@@ -206,11 +198,8 @@ class JsonProgress:
         """Emit `batch`."""
         self._emit("batch", number=number, found=found)
 
-    def embedded(self, products: int) -> None:
-        """Emit nothing: `stored` follows."""
-
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Emit `stored`, and with `verbose` a `product` for each."""
+        """Emit `stored`, and if `verbose` a `product` for each."""
         if self._verbose:
             for item in page:
                 self._emit("product", **product_fields(item))
@@ -245,7 +234,7 @@ class JsonProgress:
 
 
 def choose(*, as_json: bool, verbose: bool) -> Progress:
-    """JSON where asked for, a bar on a terminal, lines elsewhere."""
+    """Choose JSON if asked for, a bar on a terminal, else lines."""
     if as_json:
         return JsonProgress(sys.stdout, verbose=verbose)
     console = Console(file=sys.stdout)

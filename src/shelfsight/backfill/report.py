@@ -1,21 +1,30 @@
-"""What a backfill has done: its products one by one, and all of them in numbers."""
+"""What a backfill has done: the counts, and what became of each product."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shelfsight.records import EmbeddedProduct, Failure
+from shelfsight.records import EmbeddedProduct, Failure, Need
 
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """Counts of products, and of vectors made, by kind.
+    """Counts of products and of the vectors made for them.
 
-    `failed` are products left without any vector; `failures` counts what went wrong by kind,
-    including pictures of products that still got their text vector, and `paused_hosts` those
-    that were not asked for since their host is paused. `refetched` are stored images whose pictures
-    were asked for again: `unchanged`, `changed`, or, the rest, not to be had. `broken` is the exit
-    status of the error that ended the run, 0 for none.
+    Attributes:
+        found: products that were processed.
+        embedded: products that have a combined vector now.
+        skipped: products without title, description and picture.
+        failed: products left without any vector.
+        image, text, combined: vectors made, by kind.
+        refetched: stored images whose pictures were asked for again: `unchanged`, `changed`, or
+            (the rest) not available.
+        recombined: combined vectors brought up to other weights, without a model.
+        due: products that were due when the run began.
+        interrupted: whether the run was stopped before its end.
+        broken: exit status of the error that ended the run; 0 if none did.
+        failures: failures by kind, pictures of products that still got a text vector included.
+        paused_hosts: pictures that were not asked for because their host is paused, by host.
     """
 
     found: int = 0
@@ -52,25 +61,25 @@ class Report:
             )
 
     def _add_vectors(self, item: EmbeddedProduct) -> None:
-        self.image += item.image is not None and item.product.needs_image
-        self.text += item.text is not None and item.product.needs_text
+        self.image += item.image is not None and item.product.image_need is not Need.KEEP
+        self.text += item.text is not None and item.product.text_need is not Need.KEEP
         self.combined += item.combined is not None
         self.embedded += item.combined is not None
         self.failed += item.combined is None and not item.is_untouched
 
     @property
     def remaining(self) -> int:
-        """Products that were due and that this run did not come to."""
+        """Products that were due and that this run did not reach."""
         return max(self.due - self.found, 0)
 
     @property
     def success_rate(self) -> float:
-        """Products that have their vectors, as a percentage of those found; 100 where none was."""
+        """Products that have their vectors, in percent of those found; 100 if none was found."""
         return 100 * self._well / self.found if self.found else 100.0
 
     @property
     def _well(self) -> int:
-        """Products that were embedded, or found to be as they are stored."""
+        """Products that were embedded, or found unchanged."""
         return self.found - self.skipped - self.failed
 
     @property
@@ -85,7 +94,7 @@ class Report:
         return 3 if self._well else 1
 
     def lines(self) -> list[str]:
-        """The results as shown to people."""
+        """The results as lines for people."""
         lines = [
             "Results:",
             f"  - Total products found: {self.found}",
@@ -118,7 +127,7 @@ class Report:
 
 
 def product_lines(item: EmbeddedProduct) -> list[str]:
-    """What became of one product, step by step."""
+    """What became of one product, as lines for people."""
     product = item.product
     content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
     content += ["text"] if item.text_used or item.text is not None else []
@@ -127,10 +136,10 @@ def product_lines(item: EmbeddedProduct) -> list[str]:
     lines += [f"    {_failure(failure)}" for failure in item.failures]
     if item.refetched == "unchanged":
         lines.append("    The pictures of its image are as they were")
-    vectors = (("Image", item.image, product.needs_image), ("Text", item.text, product.needs_text))
+    vectors = (("Image", item.image, product.image_need), ("Text", item.text, product.text_need))
     lines += [
-        f"    {kind} embedding: {len(vector)} dimensions{'' if is_new else ', kept'}"
-        for kind, vector, is_new in vectors
+        f"    {kind} embedding: {len(vector)} dimensions{', kept' if need is Need.KEEP else ''}"
+        for kind, vector, need in vectors
         if vector is not None
     ]
     if item.combined is None:
@@ -145,7 +154,7 @@ def product_lines(item: EmbeddedProduct) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Text of a shop as it may be shown: nothing that moves a terminal's cursor or colours it."""
+    """Make a shop's text safe for a terminal: one line, without control characters."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
@@ -159,7 +168,7 @@ def _kinds(item: EmbeddedProduct) -> list[str]:
 
 
 def product_fields(item: EmbeddedProduct) -> dict[str, object]:
-    """What became of one product, for JSON."""
+    """What became of one product, as fields for JSON."""
     return {
         "id": item.product.id,
         "title": item.product.title,

@@ -1,4 +1,4 @@
-"""A run of the backfill, cut into ranges of products that workers lease one after another."""
+"""A run of the backfill: its job, and the ranges of products that workers lease one by one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,23 +10,23 @@ from pydantic import AliasChoices, Field, TypeAdapter
 from shelfsight.records import ModelPair, Selection
 
 RANGE = 2_000
-"""About how many products a range has at the most."""
+"""Products in the largest range, roughly."""
 
 GRAIN = 125
-"""About how many it has at the least, so that a small catalogue can be shared, too."""
+"""Products in the smallest range, roughly: few, so that workers can share a small catalogue."""
 
 IN_HAND = 2
-"""Pages that a worker embeds or stores at a time: what is lost with it, and no more."""
+"""Pages that a worker embeds or stores at a time. They are what it may lose when it is killed."""
 
 _SHARES = 64
-"""Into how many ranges a run is cut where they then have between `GRAIN` and `RANGE` products."""
+"""Ranges that a run is cut into, if they then have between `GRAIN` and `RANGE` products each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What is asked of a run. `max_batches` 0 means no limit.
+    """What a run is asked to do. `max_batches` 0 means no limit.
 
-    What is made `staged` is not used before a switch to its models.
+    The vectors of a `staged` job are not searched before a switch to them.
     """
 
     selection: Selection
@@ -37,35 +37,35 @@ class Job:
 
     @property
     def limit(self) -> int | None:
-        """The most products that a run of this takes, None where there is no limit."""
+        """The most products that a run of this job takes; None means no limit."""
         return self.max_batches * self.batch_size or None
 
     @property
     def grain(self) -> int:
-        """Products of the smallest range: whole batches, about `GRAIN` products."""
+        """Products in the smallest range: whole batches, about `GRAIN` products."""
         return max(1, GRAIN // self.batch_size) * self.batch_size
 
     @property
     def page(self) -> int:
-        """Products of a page: so few that a batch is all that a worker has in hand of them."""
+        """Products in a page: the pages in hand of a worker make up one batch."""
         return max(1, self.batch_size // IN_HAND)
 
     def products(self, due: int) -> int:
-        """How many products a run takes where so many are due."""
+        """How many products a run takes if `due` are due."""
         return due if self.limit is None else min(due, self.limit)
 
     def batches(self, products: int) -> int:
-        """How many batches they make."""
+        """How many batches so many products make."""
         return -(-products // self.batch_size)
 
     def to_json(self) -> dict[str, Any]:
-        """As it is kept in `"BackfillRuns"`."""
+        """The JSON that `"BackfillRuns"` stores."""
         kept: dict[str, Any] = _JOB.dump_python(self, mode="json")
         return kept
 
     @staticmethod
     def from_json(kept: dict[str, Any]) -> "Job":
-        """Read what `to_json` gave."""
+        """Read what `to_json` returned, also in an earlier version."""
         return _JOB.validate_python(kept)
 
 
@@ -74,7 +74,7 @@ _JOB = TypeAdapter(Job)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """The products behind `after` and up to `last`, in order of their ids; None: no bound."""
+    """The products with ids greater than `after` and up to `last`; None means no bound."""
 
     after: str | None = None
     last: str | None = None
@@ -85,9 +85,9 @@ WHOLE = KeyRange()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partitioning:
-    """How many products are due, and the ranges that a run of them is made of.
+    """How many products are due, and the key ranges that together hold them.
 
-    Where they are few among many `ids` are all of theirs, in order, found up to the id `last`.
+    If few of many are due, `ids` lists all of them in order, found up to the id `last`.
     """
 
     due: int
@@ -96,7 +96,7 @@ class Partitioning:
     last: str | None = None
 
     def merged(self, job: Job) -> "Partitioning":
-        """With neighbouring ranges put together, where there are many, up to `RANGE` products."""
+        """Merge neighbouring ranges, up to `RANGE` products each, if there are many."""
         several = max(1, min(-(-len(self.ranges) // _SHARES), RANGE // job.grain))
         groups = [
             self.ranges[start : start + several] for start in range(0, len(self.ranges), several)
@@ -105,7 +105,10 @@ class Partitioning:
         return replace(self, ranges=tuple(wider))
 
     def ranges_with_ids(self) -> Iterator[tuple[KeyRange, list[str] | None]]:
-        """Each range with its ids, if they are known. What comes behind `last` is one more then."""
+        """Yield each range with the ids in it, if they are known, else None.
+
+        Products added after the id `last` are then covered by one more range without ids.
+        """
         if self.ids is None:
             yield from ((one, None) for one in self.ranges)
             return
@@ -125,8 +128,8 @@ Outcome = Literal["running", "stopped", "done", "replaced"]
 class Run:
     """A run as it stands. `due` products were due when it began; `workers` are alive now.
 
-    `counts` and `failures` are those of `report.Report`, of all workers together. It is `stopped`
-    where nobody works on it though something is left.
+    `counts` and `failures` are those of `report.Report`, summed over all workers. The outcome is
+    `stopped` if something is left and nobody works on it.
     """
 
     id: int
@@ -142,10 +145,10 @@ class Run:
 
     @property
     def done(self) -> int:
-        """Products that its workers have been through."""
+        """Products that its workers have finished."""
         return self.counts.get("found", 0)
 
     @property
     def left(self) -> int:
-        """Products that it still takes."""
+        """Products that are still to be done."""
         return max(self.job.products(self.due) - self.done, 0)

@@ -1,4 +1,4 @@
-"""Keeps a catalogue embedded for good: what changes is embedded within seconds."""
+"""Keeps a catalogue embedded: whatever changes is embedded within seconds."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -17,13 +17,13 @@ from shelfsight.errors import DatabaseAwayError, DatabaseError
 from shelfsight.records import EmbeddedProduct, Product, Selection
 
 PAGE = 32
-"""Products a page: one that changes during a flood waits for few others."""
+"""Products in a page: so few that a change waits for few others during a flood of changes."""
 
 SESSION = 300.0
-"""Seconds after which connections, and what is known of pictures, are had anew."""
+"""Seconds after which connections are reopened and what is known of pictures is forgotten."""
 
 GLANCE = 1.0
-"""Seconds between two looks at the queue, where nothing tells of changes."""
+"""Seconds between two looks at the queue if no notification comes."""
 
 _SOON = 0.2
 _LONGEST_PAUSE = 30.0
@@ -33,25 +33,25 @@ class WatchObserver(Protocol):
     """Is told what a watch does."""
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Changed products were stored, so long after they were taken from the queue."""
+        """Changed products were stored, `seconds` after they were claimed from the queue."""
         ...
 
     def waiting(self, *, is_told: bool) -> None:
-        """Nothing is due; triggers tell of changes, or they are looked for."""
+        """Nothing is due. `is_told`: triggers report changes; else the catalogue is polled."""
         ...
 
     def notify(self, message: str) -> None:
-        """Something that the user should know; may come from any thread."""
+        """The user should know this; may be called from any thread."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchContext:
-    """What a watch is made of.
+    """What a watch needs.
 
     `open_pipeline` opens the pipeline of one session; its ledger is not used. `listen` waits up to
-    so many seconds for a change, and returns False at once where it cannot. `is_back` tries to
-    reach the database.
+    so many seconds for a notification, and returns False at once if it cannot listen. `is_back`
+    tries to reach the database.
     """
 
     catalog: Catalog
@@ -63,10 +63,10 @@ class WatchContext:
 
 
 def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: Event) -> None:
-    """Embed what is due and what changes, until `stop` is set; a lost database is waited for.
+    """Embed what is due and what changes until `stop` is set; wait for a database that goes away.
 
     Raises:
-        ShelfsightError: it cannot begin, or go on for another reason than a lost database.
+        ShelfsightError: it cannot begin, or cannot go on for another reason than a lost database.
     """
     has_begun = False
     try:
@@ -89,7 +89,7 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
 def _session(
     context: WatchContext, pipeline: Pipeline, report: Report, observer: WatchObserver, stop: Event
 ) -> None:
-    """Work for a while."""
+    """Process changes for up to `SESSION` seconds."""
     changes = _Changes(context, observer, stop)
     try:
         for page in flow(pipeline, changes.pages(), each(pipeline.embed), stop):
@@ -105,7 +105,7 @@ def _session(
 
 
 class _Changes:
-    """Pages of changed products, and which of them are on their way."""
+    """Reads pages of changed products, and remembers which are on their way."""
 
     def __init__(self, context: WatchContext, observer: WatchObserver, stop: Event) -> None:
         self._context = context
@@ -116,9 +116,9 @@ class _Changes:
         self.begun: dict[Claim, tuple[list[Product], float]] = {}
 
     def pages(self) -> Iterator[Page[Product]]:
-        """What is due of each take, until the session is over.
+        """Yield what is due of each claim until the session is over.
 
-        Newest and oldest changes take turns: neither waits for all of the others.
+        Newest and oldest changes take turns, so that neither waits for all of the others.
         """
         context = self._context
         context.queue.release()

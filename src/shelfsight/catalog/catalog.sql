@@ -7,7 +7,7 @@ WITH span AS MATERIALIZED (
   FROM "ProductVariants"
   WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
     AND (%(last)s::{id_type} IS NULL OR "Id" <= %(last)s::{id_type})
-    AND {chosen}
+    AND {selected}
   ORDER BY "Id"
   LIMIT %(window)s
 ), bounds AS (
@@ -32,19 +32,20 @@ WITH span AS MATERIALIZED (
          bool_or(of_text AND text_again) AS text_again
   FROM (
     SELECT source.id, f."SourceHash" = source.hash AS of_all,
-           {of_image} AS of_image, {of_text} AS of_text,
+           {image_failed} AS of_image, {text_failed} AS of_text,
            {image_again} AS image_again, {text_again} AS text_again
     FROM source JOIN "EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
     WHERE f."ProductVariantId" {within}) AS f
   GROUP BY id
 ), due AS (
   SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
-         {needs_image} AS needs_image, {needs_text} AS needs_text,
-         CASE WHEN {needs_image} THEN {files} END AS files
+         need.image AS image_need, need.text AS text_need,
+         CASE WHEN need.image = 'check' THEN {files} END AS files
   FROM source
   LEFT JOIN "ProductEmbeddings" AS e
     ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
   LEFT JOIN failed ON failed.id = source.id
+  CROSS JOIN LATERAL (SELECT {image_need} AS image, {text_need} AS text) AS need
   WHERE {due}
 )
 
@@ -52,31 +53,21 @@ WITH span AS MATERIALIZED (
 -- Says what the joins imply, so that Postgres reads a range of each index, not the whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 
--- name: same
--- Whether a part of the hash is that of the content as it is now.
-(split_part({row}."SourceHash", ':', {part})
- IS NOT DISTINCT FROM split_part(source.hash, ':', {part}))
-
--- name: failure_of
-(f."Stage" = ANY({stages}) AND {same})
-
--- name: needs
--- A vector is made where the stored one is of other content or another model, and where there is
--- none, unless that is because it failed and waits until it may be tried again.
-({again} IS TRUE OR CASE WHEN e.{vector} IS NULL THEN {failed} IS NOT TRUE
-                    ELSE NOT {same} OR (e."ModelVersions" ->> {modality} <> ALL({models}::text[])) IS TRUE END)
-
--- name: has_image
--- Whether a vector is stored of the pictures at the addresses as they are now, by this model.
-(e."ImageEmbedding" IS NOT NULL AND cardinality(source.urls) > 0 AND {same}
- AND (e."ModelVersions" ->> 'image' <> ALL(%(image_models)s::text[])) IS NOT TRUE)
+-- name: may_check
+-- A stored image can be checked if there are pictures to ask for.
+(cardinality(source.urls) > 0 AND {is_wanted} IS TRUE)
 
 -- name: files
--- What that vector is made of, by address. Of an older row it is known of the first file alone.
-CASE WHEN {has_image} THEN coalesce(e."ImageFiles", (
+-- The files that the stored image was made of, by address. Rows written by older versions know the
+-- hash of the first file only.
+coalesce(e."ImageFiles", (
   SELECT jsonb_object_agg(url, jsonb_build_object('hash',
     CASE WHEN url = e."ImageUrl"::text THEN coalesce(e."ImageHash"::text, '') ELSE '' END))
-  FROM unnest(source.urls) AS url)) END
+  FROM unnest(source.urls) AS url))
+
+-- name: due_check
+-- The stored image is current, so its pictures are asked for again.
+(cardinality(source.urls) > 0 AND {is_current})
 
 -- name: due_changed
 -- New or changed since it was last tried; or something of that very content failed then, and may
@@ -112,34 +103,37 @@ coalesce(f."NextAttemptAt" <= now(), false)
 -- name: window
 -- Pictures within a long description are left out, so that the words after them are not cut off.
 {source}
-SELECT bounds.size, bounds.last::text, due.id::text, due.product_id::text, due.owner::text,
-       left(due.title, {text_limit}),
+SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
+       due.product_id::text AS product_id, due.owner::text AS owner,
+       left(due.title, {text_limit}) AS title,
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
-                      {text_limit}) END,
-       due.urls, due.hash, due.is_new, due.needs_image, due.needs_text, due.files
+                      {text_limit}) END AS description,
+       due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
 -- name: count
 {source}
-SELECT bounds.size, bounds.last::text, count(due.id),
-       count(due.id) FILTER (WHERE cardinality(due.urls) > 0),
-       count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> ''),
+SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
+       count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
+       count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> '')
+         AS with_text,
        count(due.id) FILTER (WHERE cardinality(due.urls) = 0
-                             AND btrim(due.title || due.description, E' \t\r\n') = ''),
-       count(due.files)
+                             AND btrim(due.title || due.description, E' \t\r\n') = '')
+         AS with_neither,
+       count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
--- name: cut
--- How many are due, the last ids of the ranges that end in this window, and all ids where they are
--- few.
+-- name: partition
+-- How many products are due, the last ids of the ranges that end in this window, and all ids if
+-- there are few.
 {source}
-SELECT bounds.size, bounds.last::text, (SELECT count(*) FROM due), ARRAY(
+SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS products, ARRAY(
   SELECT id::text
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
-  ORDER BY number),
-  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id)
+  ORDER BY number) AS range_ends,
+  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id) AS ids
 FROM bounds

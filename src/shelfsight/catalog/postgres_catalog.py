@@ -1,33 +1,42 @@
 """Reads the products that are due from the shop's own tables, window by window of their ids.
 
-A window is one short read-only statement: no cursor stays open while models work, a
-statement_timeout is not reached, and the anti-join is Postgres' own.
+A window is one short read-only statement. So no cursor stays open while models work, no
+statement_timeout is reached, and Postgres itself anti-joins the products with what is stored.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
-from shelfsight.catalog.selection import QUERIES, chosen, due, halves
+from shelfsight.catalog.selection import QUERIES, due_condition, needs, selected
+from shelfsight.catalog.window_rows import (
+    COUNT,
+    PARTITION,
+    PRODUCTS,
+    Row,
+    WindowQuery,
+    product_of,
+)
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Transactions, columns
-from shelfsight.records import Due, ModelPair, PictureFile, Product, Selection, stored_identities
+from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
+from shelfsight.postgres.need import model_parameters
+from shelfsight.records import Due, ModelPair, Product, Selection
 
 WINDOW = 2_000
-"""Products looked at by one statement of `pages`: few milliseconds, few megabytes."""
+"""Products that one statement of `pages` covers: a few milliseconds, a few megabytes."""
 
 COUNT_WINDOW = 20_000
-"""Products looked at by one statement of `due`."""
+"""Products that one statement of `due` and `partition` covers."""
 
 FEW = 10_000
-"""Products of which a run may remember the ids, some hundred kilobytes in its ledger."""
+"""Product ids that a run may remember: some hundred kilobytes in its ledger."""
 
 SPARSE = 20
-"""It does where one of so many or fewer is due: to look for them again would take longer."""
+"""A run remembers the ids if at most one product in this many is due: it saves a second scan."""
 
 TEXT_LIMIT = 50_000
 """Characters of a title or description that are read; more than the text models take in."""
@@ -35,21 +44,15 @@ TEXT_LIMIT = 50_000
 
 _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
-_NOTHING: Mapping[str, Any] = {}
-
-
-class _Window(NamedTuple):
-    size: int
-    last: str | None
-    rows: list[tuple[Any, ...]]
+_NO_VALUES: Mapping[str, Any] = {}
 
 
 class PostgresCatalog:
-    """`seams.Catalog` over `"ProductVariants"` and `"ProductImages"`.
+    """`ports.Catalog` over `"ProductVariants"` and `"ProductImages"`.
 
-    Columns other than `"Id"` may be missing. `images_per_product` is part of the content that
-    is hashed: only addresses that are used count. A vector of another model than those of `models`
-    is needed anew, if its product is due.
+    Columns other than `"Id"` may be missing. `images_per_product` limits the pictures that count
+    as content: another address beyond that number does not make a product due. If a product is
+    due, its vectors by models other than `models` are made anew, too.
     """
 
     def __init__(
@@ -64,37 +67,34 @@ class PostgresCatalog:
         self._models = models
 
     def due(self, selection: Selection) -> Due:
-        """Count what `pages` would give."""
-        total = [0, 0, 0, 0, 0]
-        for window in self._windows("count", selection, COUNT_WINDOW):
-            total = [sum(pair) for pair in zip(total, window.rows[0], strict=True)]
+        """Count what `pages` would return."""
+        counts = [rows[0] for rows in self._windows(COUNT, selection, COUNT_WINDOW)]
         return Due(
-            products=total[0],
-            with_picture=total[1],
-            with_text=total[2],
-            with_neither=total[3],
-            with_image=total[4],
+            products=sum(row.products for row in counts),
+            with_picture=sum(row.with_picture for row in counts),
+            with_text=sum(row.with_text for row in counts),
+            with_neither=sum(row.with_neither for row in counts),
+            with_image=sum(row.with_image for row in counts),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
-        """Divide what is due into ranges of `size` products, up to `limit` of them.
+        """Divide what is due into ranges of `size` products, up to `limit` products in all.
 
-        The last range is open where there is no limit: what is added meanwhile belongs to it.
+        Without a limit the last range is open-ended: it takes in products that are added later.
         """
-        due = size_of_all = 0
+        due = scanned = 0
         so_far = {"before": due, "range": size, "limit": limit, "few": FEW}
         bounds: list[str | None] = []
         ids: list[str] = []
         last: str | None = None
-        for window in self._windows("cut", selection, COUNT_WINDOW, also=so_far):
-            ((found, ends, named),) = window.rows
-            due += found
+        for (row,) in self._windows(PARTITION, selection, COUNT_WINDOW, values=so_far):
+            due += row.products
             so_far |= {"before": due, "few": FEW - due}
-            bounds += ends
-            ids += named
-            size_of_all += window.size
-            last = window.last or last
-        are_few = 0 < due <= min(FEW, size_of_all // SPARSE)
+            bounds += row.range_ends
+            ids += row.ids
+            scanned += row.size
+            last = row.last or last
+        are_few = 0 < due <= min(FEW, scanned // SPARSE)
         if limit is None or due < limit:
             bounds = [*bounds[: (due - 1) // size], None] if due else []
         starts = [None, *bounds][: len(bounds)]
@@ -104,10 +104,10 @@ class PostgresCatalog:
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
     ) -> Iterator[list[Product]]:
-        """The products that are due, in order of their ids, `size` a page, the last shorter."""
+        """Yield the products that are due in the order of their ids, `size` a page."""
         waiting: list[Product] = []
-        for window in self._windows("window", selection, max(size, WINDOW), within):
-            waiting += [_product(row) for row in window.rows if row[0] is not None]
+        for rows in self._windows(PRODUCTS, selection, max(size, WINDOW), within):
+            waiting += [product_of(row, row.id) for row in rows if row.id is not None]
             while len(waiting) >= size:
                 page, waiting = waiting[:size], waiting[size:]
                 yield page
@@ -116,28 +116,31 @@ class PostgresCatalog:
 
     def _windows(
         self,
-        name: str,
+        query: WindowQuery[Row],
         selection: Selection,
         size: int,
         within: KeyRange = WHOLE,
-        also: Mapping[str, Any] = _NOTHING,
-    ) -> Iterator[_Window]:
-        """Window after window; `also` are values that may change between two of them."""
-        statement, values = self._statement(name, selection)
+        values: Mapping[str, Any] = _NO_VALUES,
+    ) -> Iterator[list[Row]]:
+        """Yield the rows of one window after another, at least one row each.
+
+        The caller may change `values`, further parameters of the statement, between two windows.
+        """
+        statement, own_values = self._statement(query.name, selection)
         after = within.after
         while True:
             bounds = {"after": after, "last": within.last, "window": size}
-            window = self._read(statement, {**values, **bounds, **also}, selection)
-            yield window
-            if window.size < size:
+            rows = self._read(query.row, statement, {**own_values, **bounds, **values}, selection)
+            yield rows
+            if rows[0].size < size:
                 return
-            if window.last == after:
+            if rows[0].last == after:
                 raise SelectionError(f"--where {selection.where!r} is not one condition")
-            after = window.last
+            after = rows[0].last
 
     def _statement(self, name: str, selection: Selection) -> tuple[sql.Composed, dict[str, Any]]:
         variants, images, products = self._database.run(_shop_columns, read_only=True)
-        condition, values = chosen(selection, variants, products)
+        condition, values = selected(selection, variants, products)
         source = QUERIES["source"].format(
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
@@ -145,10 +148,11 @@ class PostgresCatalog:
             title=_text(variants, "Title"),
             description=_text(variants, "Description"),
             position=_column(images, "Position", "0"),
-            chosen=condition,
+            selected=condition,
             within=QUERIES["within"],
-            due=due(selection),
-            **halves(selection),
+            files=QUERIES["files"],
+            due=due_condition(selection),
+            **needs(selection),
         )
         text_limit = sql.Literal(TEXT_LIMIT)
         statement = QUERIES[name].format(source=source, text_limit=text_limit)
@@ -156,18 +160,21 @@ class PostgresCatalog:
         return statement, {
             **values,
             "images": self._images,
-            "image_models": models and stored_identities(models.image),
-            "text_models": models and stored_identities(models.text),
+            **model_parameters(models),
         }
 
     def _read(
-        self, statement: sql.Composed, values: dict[str, Any], selection: Selection
-    ) -> _Window:
-        def work(connection: Connection) -> list[tuple[Any, ...]]:
-            return connection.execute(statement, values).fetchall()
+        self,
+        row: type[Row],
+        statement: sql.Composed,
+        values: Mapping[str, Any],
+        selection: Selection,
+    ) -> list[Row]:
+        def work(connection: Connection) -> list[Row]:
+            return fetch_as(row, connection, statement, values)
 
         try:
-            rows = self._database.run(work, read_only=True)
+            return self._database.run(work, read_only=True)
         except (psycopg.ProgrammingError, psycopg.DataError) as error:
             reason = error.diag.message_primary or str(error)
             if selection.where is not None:
@@ -177,12 +184,10 @@ class PostgresCatalog:
             if isinstance(error, psycopg.DataError):
                 raise SelectionError(f"the selection is refused: {reason}") from error
             raise SchemaError(f"the shop's tables cannot be read: {reason}") from error
-        size, last, *_ = rows[0]
-        return _Window(size, last, [row[2:] for row in rows])
 
 
 def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
-    """Those of the variants, of their images, and of the products, if there is such a table."""
+    """The columns of the variants, their images, and the products (if there is such a table)."""
     variants, images = columns(connection, "ProductVariants"), columns(connection, "ProductImages")
     for table, found in (("ProductVariants", variants), ("ProductImages", images)):
         if "Id" not in found:
@@ -198,31 +203,3 @@ def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:
 
 def _text(found: dict[str, str], name: str) -> sql.Composable:
     return sql.SQL("coalesce({}::text, '')").format(_column(found, name, "NULL"))
-
-
-def _product(row: tuple[Any, ...]) -> Product:
-    id_, product_id, owner_id, title, description, image_urls, source_hash, *state = row
-    is_new, needs_image, needs_text, files = state
-    return Product(
-        id=id_,
-        product_id=product_id,
-        owner_id=owner_id,
-        title=title,
-        description=description,
-        image_urls=tuple(image_urls),
-        source_hash=source_hash,
-        is_new=is_new,
-        needs_image=needs_image,
-        needs_text=needs_text,
-        files=tuple(_file(url, said) for url, said in (files or {}).items()),
-    )
-
-
-def _file(url: str, said: Mapping[str, str]) -> PictureFile:
-    return PictureFile(
-        url=url,
-        content_hash=said["hash"],
-        etag=said.get("etag"),
-        last_modified=said.get("modified"),
-        source=said.get("source"),
-    )

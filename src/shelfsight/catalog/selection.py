@@ -1,21 +1,23 @@
 """A selection as SQL: which products are chosen, and which of those are due."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from psycopg import sql
 
 from shelfsight.errors import SelectionError
 from shelfsight.postgres import archived, statements
-from shelfsight.records import IMAGE_STAGES, TEXT_STAGES, Selection, Stage
+from shelfsight.postgres.need import failed_now, is_current, need
+from shelfsight.records import ContentModality, Need, Selection
 
 QUERIES = statements.load("shelfsight.catalog", "catalog.sql")
 
 _TRUE = sql.SQL("true")
-_TEXT_PART, _IMAGE_PART = 1, 2
+_FALSE = sql.SQL("false")
+_SOURCE_HASH = sql.SQL("source.hash")
 
 
-def chosen(
+def selected(
     selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
 ) -> tuple[sql.Composable, dict[str, Any]]:
     """The condition over `"ProductVariants"` and its parameters; what is archived is not chosen.
@@ -26,7 +28,7 @@ def chosen(
         SelectionError: the table lacks a column that the selection asks about.
 
     """
-    conditions = archived.living(variants, products, "ProductVariants")
+    conditions = archived.not_archived(variants, products, "ProductVariants")
     values: dict[str, Any] = {}
 
     def compare(flag: str, column: str, comparison: sql.SQL, value: object) -> None:
@@ -63,7 +65,7 @@ def chosen(
     return sql.SQL(" AND ").join(conditions) if conditions else _TRUE, values
 
 
-def due(selection: Selection) -> sql.Composable:
+def due_condition(selection: Selection) -> sql.Composable:
     """The condition over a source row and its row of `"ProductEmbeddings"`, if it has one."""
     if selection.missing is not None:
         return QUERIES[f"due_missing_{selection.missing}"]
@@ -72,58 +74,40 @@ def due(selection: Selection) -> sql.Composable:
     changed = QUERIES["due_changed"]
     if not selection.refetch:
         return changed
-    return sql.SQL("({} OR {})").format(changed, _has_image())
+    check = QUERIES["due_check"].format(is_current=is_current("image", _SOURCE_HASH))
+    return sql.SQL("({} OR {})").format(changed, check)
 
 
-def halves(selection: Selection) -> dict[str, sql.Composable]:
-    """What the query needs to tell an image that is due from a text that is.
+def needs(selection: Selection) -> dict[str, sql.Composable]:
+    """What the source query needs to tell what is to be done about each vector.
 
-    `of_...` and `..._again` are conditions over a row of `"EmbeddingFailures"`, `needs_...` over a
-    source row, what failed of it, and its row of `"ProductEmbeddings"`, if it has one. Their
-    parameters `image_models` and `text_models` are the `stored_identities` of the run's models, or
-    None. `files` is what a stored image is made of, where it need not be made anew whatever its
-    pictures are.
+    `..._failed` and `..._again` are conditions over row `f` of `"EmbeddingFailures"`: it is of
+    this content, and it may be tried again now. `..._need` are values of `records.Need`.
     """
-    found = {
-        **_half(selection, "image", part=_IMAGE_PART, stages=IMAGE_STAGES),
-        **_half(selection, "text", part=_TEXT_PART, stages=TEXT_STAGES),
-    }
-    if selection.refetch:
-        found["needs_image"] = sql.SQL("({} OR {})").format(_has_image(), found["needs_image"])
-    files = QUERIES["files"].format(has_image=_has_image())
-    return found | {"files": files if selection.skip_existing else sql.SQL("NULL::jsonb")}
-
-
-def _has_image() -> sql.Composable:
-    same = QUERIES["same"].format(row=sql.Identifier("e"), part=sql.Literal(_IMAGE_PART))
-    return QUERIES["has_image"].format(same=same)
-
-
-def _half(
-    selection: Selection,
-    modality: Literal["image", "text"],
-    *,
-    part: int,
-    stages: frozenset[Stage],
-) -> dict[str, sql.Composable]:
-    def same(row: str) -> sql.Composable:
-        return QUERIES["same"].format(row=sql.Identifier(row), part=sql.Literal(part))
-
-    needs = QUERIES["needs"].format(
-        again=sql.Identifier("failed", f"{modality}_again"),
-        failed=sql.Identifier("failed", modality),
-        same=same("e"),
-        vector=sql.Identifier(f"{modality.title()}Embedding"),
-        modality=sql.Literal(modality),
-        models=sql.Placeholder(f"{modality}_models"),
-    )
-    is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
+    again = sql.Identifier("failed", "image_again")
+    is_wanted = _TRUE if selection.refetch else again
+    may_check = QUERIES["may_check"].format(is_wanted=is_wanted)
     return {
-        f"of_{modality}": QUERIES["failure_of"].format(
-            stages=sql.Literal([stage.value for stage in sorted(stages)]), same=same("f")
-        ),
+        **_modality_needs(selection, "image", may_check=may_check),
+        **_modality_needs(selection, "text", may_check=_FALSE),
+    }
+
+
+def _modality_needs(
+    selection: Selection, modality: ContentModality, *, may_check: sql.Composable
+) -> dict[str, sql.Composable]:
+    is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
+    found = need(
+        modality,
+        _SOURCE_HASH,
+        failed=sql.Identifier("failed", modality),
+        again=sql.Identifier("failed", f"{modality}_again"),
+        may_check=may_check,
+    )
+    return {
+        f"{modality}_failed": failed_now(modality, _SOURCE_HASH),
         f"{modality}_again": QUERIES["again_now" if is_asked_for else "again_later"],
-        f"needs_{modality}": needs if selection.skip_existing else _TRUE,
+        f"{modality}_need": found if selection.skip_existing else sql.Literal(Need.MAKE.value),
     }
 
 

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 
 def main() -> None:
-    """Run the command line; what takes long to import is imported here, so that Ctrl-C may come."""
+    """Run the command line; it is imported in here, so that Ctrl-C during imports is handled."""
     # OpenBLAS' threads wait by spinning, beside ONNX Runtime's own: on busy cores for seconds.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, TextIOWrapper):  # whatever a title holds, and a terminal can show

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import Progress, choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
@@ -23,11 +22,17 @@ from shelfsight.cli.options import (
     Command,
 )
 from shelfsight.cli.options import selection as selection_of
-from shelfsight.engines.cluster_options import Cluster
+from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.errors import ShelfsightError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.wiring.database import database_name, open_database
+from shelfsight.wiring.embedder import models_name
+from shelfsight.wiring.engine import open_engine
+from shelfsight.wiring.index_load import indexes_during_load
+from shelfsight.wiring.staging import count_due, open_version
 
 
 @click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING))
@@ -98,28 +103,28 @@ class RunOptions:
     new: bool = False
     defer_index: bool = False
     staged: bool = False
-    cluster: Cluster | None = None
+    cluster: ClusterOptions | None = None
 
 
 def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> int:
-    """Embed what is chosen, show it, and give the exit status."""
+    """Embed what is selected, show progress, and return the exit status."""
     progress = choose(as_json=options.as_json, verbose=options.verbose)
     if options.staged and options.defer_index:
         raise click.UsageError("--staged builds indexes at the switch; leave --defer-index out")
     job = _job(settings, chosen, options)
-    with wiring.open_database(settings) as database:
+    with open_database(settings) as database:
         if options.join:
             job = _joined(database, job)
             settings = settings.model_copy(update={"images_per_product": job.images_per_product})
         progress.configured(_configuration(settings, job))
-        with wiring.vector_version(database, staged=job.staged) as written:
+        with open_version(database, staged=job.staged) as written:
             if options.dry_run:
                 return _dry_run(settings, written, job, progress)
             report = _run(settings, written, job, progress, options)
     return report.exit_status
 
 
-def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
+def _cluster(settings: Settings, arguments: dict[str, Any]) -> ClusterOptions | None:
     """Take the cluster's flags out of the command's arguments."""
     engine = arguments.pop("engine")
     given = {name: arguments.pop(name) for name in ("address", "workers", "gpus_per_worker")}
@@ -133,7 +138,7 @@ def _cluster(settings: Settings, arguments: dict[str, Any]) -> Cluster | None:
         raise click.UsageError("a cluster does not reach the embedded Postgres; set DATABASE_URL")
     here = settings.device == "cuda" and settings.embedding_server_url is None
     gpus = given.pop("gpus_per_worker")
-    return Cluster(gpus_per_worker=float(here) if gpus is None else gpus, **given)
+    return ClusterOptions(gpus_per_worker=float(here) if gpus is None else gpus, **given)
 
 
 def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:
@@ -149,7 +154,7 @@ def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:
 def _joined(database: Database, job: Job) -> Job:
     if job.selection != Selection(skip_existing=job.selection.skip_existing):
         raise click.UsageError("--join works on what the open run selects; leave the selection out")
-    opened = wiring.newest_open_run(database).job
+    opened = PostgresLedger(database).newest_open().job
     if job.staged and not opened.staged:
         raise click.UsageError("the open run is not --staged: leave that out, or --join")
     return opened
@@ -159,11 +164,11 @@ def _run(
     settings: Settings, database: Database, job: Job, progress: Progress, options: RunOptions
 ) -> Report:
     report = Report()
-    with wiring.open_engine(
+    with open_engine(
         settings, database, progress, joins=not options.new, cluster=options.cluster
     ) as engine:
         try:
-            with wiring.around_load(
+            with indexes_during_load(
                 engine.run_context, job, database, progress, defer=options.defer_index
             ):
                 engine.run(job, report, progress)
@@ -180,7 +185,7 @@ def _run(
 
 
 def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:
-    due = wiring.count_due(settings, database, job.selection)
+    due = count_due(settings, database, job.selection)
     products = job.products(due.products)
     progress.dry_run(due, products, job.batches(products))
     return 0
@@ -193,14 +198,14 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
         "Max batches": str(job.max_batches or "no limit"),
         "Skip existing": str(job.selection.skip_existing).lower(),
         **({"Refetch": "true"} if job.selection.refetch else {}),
-        "Embedding": wiring.models_name(settings),
+        "Embedding": models_name(settings),
         "Weights": f"image {weights.image:g}, text {weights.text:g}",
-        "Database": wiring.database_name(settings),
+        "Database": database_name(settings),
     }
 
 
 def _command_for_all() -> str:
-    """This very command with --all, its secrets left out."""
+    """This very command with --all, without its secrets."""
     words, hidden = ["shelfsight"], False
     for word in sys.argv[1:]:
         flag, joined, _ = word.partition("=")

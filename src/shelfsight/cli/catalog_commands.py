@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
-from shelfsight import wiring
+from shelfsight.catalog.imports.import_file import count_products
+from shelfsight.catalog.imports.import_file import import_file as import_products
 from shelfsight.cli.options import DATABASE, PICTURES, Command
 from shelfsight.settings import Settings
+from shelfsight.shop import Shop
+from shelfsight.wiring.database import database_name, open_database
 
 
 @click.command(cls=Command, settings=DATABASE)
@@ -26,8 +29,9 @@ def init(settings: Settings, triggers: bool | None) -> None:
     ScanFeedback and ApiKeys, and missing columns of ProductEmbeddings and EmbeddingFailures. Your
     other tables are left as they are. Run it as often as you like.
     """
-    done = wiring.init(settings, triggers=triggers)
-    click.echo(f"Database: {wiring.database_name(settings)}")
+    with Shop(settings) as shop:
+        done = shop.init(triggers=triggers)
+    click.echo(f"Database: {database_name(settings)}")
     for what in done or ["created nothing: all is there"]:
         click.echo(f"  {what}")
 
@@ -52,9 +56,10 @@ def import_file(settings: Settings, file: Path, dry_run: bool) -> int:
         click.echo(f"{file}:{line}: {reason}", err=True)
 
     if dry_run:
-        click.echo(f"{wiring.count_products(file, complain)} products could be imported")
+        click.echo(f"{count_products(file, complain)} products could be imported")
     else:
-        imported = wiring.import_products(settings, file, complain)
+        with open_database(settings) as database:
+            imported = import_products(database, file, complain)
         counts = f"{imported.new} new, {imported.changed} changed, {imported.unchanged} unchanged"
         click.echo(f"Imported {file}: {counts}, {bad} bad lines")
     return 3 if bad else 0
@@ -68,11 +73,12 @@ def status(settings: Settings, as_json: bool) -> None:
     Due is what the next backfill would embed: products that are new or changed, and those whose
     failure may be tried again by now.
     """
-    stored, due = wiring.read_status(settings)
+    with Shop(settings) as shop:
+        stored, due = shop.status(), shop.due()
     if as_json:
         click.echo(json.dumps({**asdict(stored), "due": due.products}, ensure_ascii=False))
         return
-    click.echo(f"Database: {wiring.database_name(settings)}")
+    click.echo(f"Database: {database_name(settings)}")
     click.echo("\n".join(stored.lines()))
     click.echo(
         f"Due: {due.products}" + (" (run: shelfsight backfill --all)" if due.products else "")

@@ -2,10 +2,10 @@
 
 import click
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import choose
 from shelfsight.cli.options import Command
 from shelfsight.settings import Settings
+from shelfsight.wiring.embedding_server import Listen
 
 
 @click.command(cls=Command, settings=("shelfsight_home",))
@@ -23,5 +23,5 @@ def demo(settings: Settings, seed: int, serve: bool, port: int) -> int:
     from shelfsight.demo import run as shop  # drawing is slow to import, and no other command draws
 
     progress = choose(as_json=False, verbose=False)
-    listen = wiring.Listen("127.0.0.1", port) if serve else None
+    listen = Listen("127.0.0.1", port) if serve else None
     return shop.run(settings, shop.Demo(seed=seed, listen=listen), progress, click.echo)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shelfsight import wiring
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
+from shelfsight.storage.failure_report import by_kind as failed_kinds
+from shelfsight.storage.failure_report import one_by_one as failed_products
+from shelfsight.wiring.database import open_database
 
 if TYPE_CHECKING:
     from shelfsight.storage.failure_report import FailedKind, FailedProduct
@@ -36,9 +38,9 @@ def failures(
     that is broken, or no picture at all, is tried again once its product's content changes.
     """
     host = host and host.lower()
-    with wiring.open_database(settings) as database:
-        kinds = wiring.failed_kinds(database, kind, host)
-        products = wiring.failed_products(database, kind, host, limit) if kind else []
+    with open_database(settings) as database:
+        kinds = failed_kinds(database, kind, host)
+        products = failed_products(database, kind, host, limit=limit) if kind else []
     if as_json:
         for one in map(_product_fields, products) if kind else map(_kind_fields, kinds):
             click.echo(json.dumps(one, ensure_ascii=False))

@@ -9,9 +9,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from shelfsight import wiring
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
+from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import build as build_indexes
+from shelfsight.storage.index.indexes import advice as index_advice
+from shelfsight.storage.index.indexes import drop as drop_indexes
+from shelfsight.storage.index.indexes import read as read_indexes
+from shelfsight.storage.index.recall import exact_milliseconds
+from shelfsight.storage.index.recall import lines as measure_indexes
+from shelfsight.wiring.database import database_name, open_database
 
 if TYPE_CHECKING:
     from shelfsight.storage.index.build import Step, Watcher
@@ -39,13 +46,13 @@ def build(settings: Settings) -> None:
     The shop goes on meanwhile. On Ctrl-C the index in hand is dropped, those done stay. Through a
     pooler the server's own maintenance_work_mem and statement_timeout apply: connect directly.
     """
-    click.echo(f"Database: {wiring.database_name(settings)}")
-    with wiring.open_database(settings) as database:
+    click.echo(f"Database: {database_name(settings)}")
+    with open_database(settings) as database:
         with _watching() as watcher:
-            built = wiring.build_indexes(database, watcher)
+            built = build_indexes(database, watcher)
         if not built:
             click.echo("All indexes are there already.")
-        for line in wiring.measure_indexes(database):
+        for line in measure_indexes(database):
             click.echo(line)
 
 
@@ -55,8 +62,8 @@ def drop(settings: Settings) -> None:
 
     It waits for transactions that use them.
     """
-    with wiring.open_database(settings) as database:
-        names = wiring.drop_indexes(database)
+    with open_database(settings) as database:
+        names = drop_indexes(database)
     click.echo(f"Dropped {', '.join(names)}" if names else "There are no indexes to drop.")
 
 
@@ -67,15 +74,15 @@ def status(settings: Settings, as_json: bool) -> None:
 
     That time is measured in the server, over 5,000 products at the most, and scaled up.
     """
-    with wiring.open_database(settings) as database:
-        found = wiring.read_indexes(database)
-        times = [wiring.exact_milliseconds(database, one) for one in found]
-    advice = wiring.index_advice(found)
+    with open_database(settings) as database:
+        found = read_indexes(database)
+        times = [exact_milliseconds(database, one) for one in found]
+    advice = index_advice(found)
     if as_json:
         rows = [_fields(one, time) for one, time in zip(found, times, strict=True)]
         click.echo(json.dumps({"indexes": rows, "advice": advice}))
         return
-    click.echo(f"Database: {wiring.database_name(settings)}")
+    click.echo(f"Database: {database_name(settings)}")
     click.echo(_HEAD)
     for one, time in zip(found, times, strict=True):
         click.echo(_line(one, time))
@@ -107,7 +114,7 @@ def _watching() -> "Iterator[Watcher]":
     """A bar on a terminal, lines elsewhere."""
     console = Console()
     if not console.is_terminal:
-        yield wiring.spoken(click.echo)
+        yield Spoken(click.echo)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
@@ -115,7 +122,7 @@ def _watching() -> "Iterator[Watcher]":
 
 
 class _Bar:
-    """One bar for all builds, which shows the phase that the one in hand is in."""
+    """One bar for all builds; it shows the phase of the current one."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar

@@ -6,10 +6,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shelfsight import wiring
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
+from shelfsight.storage.api_keys import ApiKeys
+from shelfsight.wiring.database import open_database
 
 
 @click.group()
@@ -29,8 +30,8 @@ def create(settings: Settings, owner: str | None, admin: bool, name: str) -> Non
     """Make a key and show it, this once; only a digest of it is kept."""
     if admin == bool(owner):
         raise click.UsageError("give either --owner ID or --admin")
-    with wiring.open_database(settings) as database:
-        key, secret = wiring.api_keys(database).create(owner, name)
+    with open_database(settings) as database:
+        key, secret = ApiKeys(database).create(owner, name)
     click.echo(f"Key {key.id} of {_owner(key.owner)}; it is not shown again:", err=True)
     click.echo(secret)
 
@@ -38,8 +39,8 @@ def create(settings: Settings, owner: str | None, admin: bool, name: str) -> Non
 @keys.command("list", cls=Command, settings=DATABASE)
 def list_keys(settings: Settings) -> None:
     """Show every key: its id, whose it is, when it was made and when revoked."""
-    with wiring.open_database(settings) as database:
-        found = wiring.api_keys(database).all()
+    with open_database(settings) as database:
+        found = ApiKeys(database).all()
     shown = Table("Id", "Owner", "Name", "Made", "Revoked", box=SIMPLE)
     for key in found:
         revoked = "" if key.revoked_at is None else f"{key.revoked_at:%Y-%m-%d %H:%M}"
@@ -55,8 +56,8 @@ def list_keys(settings: Settings) -> None:
 @click.argument("id_", metavar="ID")
 def revoke(settings: Settings, id_: str) -> None:
     """End a key at once; ID is as `shelfsight keys list` shows it."""
-    with wiring.open_database(settings) as database:
-        key = wiring.api_keys(database).revoke(id_)
+    with open_database(settings) as database:
+        key = ApiKeys(database).revoke(id_)
     if key is None:
         raise click.UsageError(f"there is no key {id_}; see shelfsight keys list")
     click.echo(f"Key {key.id} of {_owner(key.owner)} is revoked.")

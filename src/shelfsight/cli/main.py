@@ -2,29 +2,43 @@
 
 import sys
 import traceback
+from importlib import import_module
 
 import click
 
 from shelfsight import __version__
-from shelfsight.cli.backfill_command import backfill
-from shelfsight.cli.catalog_commands import import_file, init, status
-from shelfsight.cli.demo_command import demo
-from shelfsight.cli.doctor_command import doctor
-from shelfsight.cli.failures_command import failures
-from shelfsight.cli.index_command import index
-from shelfsight.cli.keys_command import keys
-from shelfsight.cli.models_command import models
-from shelfsight.cli.prune_command import prune
-from shelfsight.cli.retry_command import retry
-from shelfsight.cli.runs_command import runs
-from shelfsight.cli.scan_command import scan
-from shelfsight.cli.serve_command import serve
-from shelfsight.cli.serve_models_command import serve_models
-from shelfsight.cli.watch_command import watch
 from shelfsight.errors import ShelfsightError
 
 INTERRUPTED = 130
 
+SECTIONS = {
+    "Set up": {
+        "init": "catalog_commands:init",
+        "import": "catalog_commands:import_file",
+        "doctor": "doctor_command:doctor",
+        "demo": "demo_command:demo",
+    },
+    "Embed products": {
+        "backfill": "backfill_command:backfill",
+        "watch": "watch_command:watch",
+        "retry": "retry_command:retry",
+        "serve-models": "serve_models_command:serve_models",
+    },
+    "Find products": {
+        "scan": "scan_command:scan",
+        "serve": "serve_command:serve",
+        "keys": "keys_command:keys",
+    },
+    "See how it stands, and keep it well": {
+        "status": "catalog_commands:status",
+        "runs": "runs_command:runs",
+        "failures": "failures_command:failures",
+        "index": "index_command:index",
+        "models": "models_command:models",
+        "prune": "prune_command:prune",
+    },
+}
+"""Commands by section of `shelfsight --help`: the module in this package, and the name in it."""
 
 HELP = """Visual product search for the Postgres a shop already has.
 
@@ -39,20 +53,48 @@ Every setting is an environment variable, a line of .env, or a flag.
 """
 
 
+_PLACES = {name: place for commands in SECTIONS.values() for name, place in commands.items()}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, or listed by `--help`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands, section by section."""
+        del ctx
+        return list(_PLACES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of this name; None if there is none."""
+        del ctx
+        if cmd_name not in _PLACES:
+            return None
+        module, _, name = _PLACES[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"shelfsight.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands under the headings of `SECTIONS`."""
+        width = formatter.width - 6 - max(map(len, _PLACES))
+        for section, commands in SECTIONS.items():
+            rows = [
+                (name, command.get_short_help_str(width))
+                for name in commands
+                if (command := self.get_command(ctx, name)) is not None
+            ]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
 @click.group(
-    help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    help=HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="shelfsight %(version)s")
 @click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
 def shelfsight(debug: bool) -> None:
     """Every command hangs below this one."""
-
-
-for command in (
-    *(backfill, watch, runs, failures, retry, prune, init, import_file, status, scan, index),
-    *(models, serve, keys, serve_models, doctor, demo),
-):
-    shelfsight.add_command(command)
 
 
 def main() -> None:

@@ -1,20 +1,28 @@
 """`shelfsight models`."""
 
 import json
+from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from shelfsight import wiring
 from shelfsight.cli.options import DATABASE, Command
+from shelfsight.cli.version_report import (
+    VectorVersion,
+    VectorVersions,
+    count_all_due,
+    read_versions,
+)
+from shelfsight.errors import ModelError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
-
-if TYPE_CHECKING:
-    from shelfsight.wiring.model_versions import VectorVersion, VectorVersions
+from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.versions import vector_versions
+from shelfsight.storage.versions.switch import roll_back, switch
+from shelfsight.wiring.database import open_database
 
 ACTIONS = ("switch", "rollback", "forget", "discard")
 _CONFIGURED = ("models", "backend", "embedding_server_url", "images_per_product")
@@ -47,11 +55,11 @@ def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool)
         raise click.UsageError("--incomplete goes with --switch")
     if as_json and chosen:
         raise click.UsageError("--json shows what there is; leave the other flags out")
-    with wiring.open_database(settings) as database:
+    with open_database(settings) as database:
         if chosen:
             _change(settings, database, chosen[0], incomplete=incomplete)
             return
-        found = wiring.read_models(settings, database)
+        found = read_versions(settings, database)
     if as_json:
         click.echo(json.dumps(_fields(found), default=str))
         return
@@ -62,23 +70,58 @@ def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool)
 
 def _change(settings: Settings, database: Database, action: str, *, incomplete: bool) -> None:
     if action == "switch":
-        wiring.switch_models(settings, database, click.echo, incomplete=incomplete)
+        _switch(settings, database, incomplete=incomplete)
     elif action == "rollback":
-        wiring.roll_back_models(settings, database, click.echo)
+        _roll_back(settings, database)
     elif action == "forget":
-        wiring.forget_models(database)
+        vector_versions.forget(database)
         click.echo("Dropped the previous vectors.")
     else:
-        wiring.discard_models(database)
+        vector_versions.discard(database)
         click.echo("Dropped the staged vectors.")
 
 
-def _versions(found: "VectorVersions") -> "dict[str, VectorVersion]":
+def _switch(settings: Settings, database: Database, *, incomplete: bool) -> None:
+    """Put the staged set in use, unless products would lose their vectors by it.
+
+    Raises:
+        ModelError: products are due or lost in the staged set, and not `incomplete`.
+    """
+    with closing(vector_versions.staged(database)) as staged:
+        due = count_all_due(settings, staged)
+    lost = vector_versions.lost(database)
+    if (due or lost) and not incomplete:
+        raise ModelError(
+            f"{due} products are due in the staged set, and {lost} failed there that have a vector"
+            " in use; go on with shelfsight backfill --staged --all, or switch all the same:"
+            " --incomplete"
+        )
+    _name_readers(switch(database, Spoken(click.echo)))
+    click.echo("Switched. Undo: shelfsight models --rollback")
+    click.echo("Drop the previous vectors: shelfsight models --forget")
+    click.echo("Restart shelfsight serve with the new models: with the old ones it answers 503 now")
+    if left := count_all_due(settings, database):
+        click.echo(f"{left} products are due: shelfsight backfill --all")
+
+
+def _roll_back(settings: Settings, database: Database) -> None:
+    _name_readers(roll_back(database))
+    click.echo("Rolled back: what was in use is staged again (shelfsight models --switch)")
+    if left := count_all_due(settings, database):
+        click.echo(f"{left} products have changed since and are due: shelfsight backfill --all")
+
+
+def _name_readers(names: list[str]) -> None:
+    for name in names:
+        click.echo(f"{name} goes on reading the old table: create it again")
+
+
+def _versions(found: VectorVersions) -> dict[str, VectorVersion]:
     all_ = {"in use": found.in_use, "staged": found.staged, "previous": found.previous}
     return {name: one for name, one in all_.items() if one is not None}
 
 
-def _table(found: "VectorVersions") -> Table:
+def _table(found: VectorVersions) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("Where", "Vectors", "Model"):
         table.add_column(name)
@@ -92,8 +135,8 @@ def _table(found: "VectorVersions") -> Table:
     return table
 
 
-def _advice(found: "VectorVersions") -> list[str]:
-    """What to do next, in a line each."""
+def _advice(found: VectorVersions) -> list[str]:
+    """What to do next, a line each."""
     lines = []
     if found.replaced and found.staged is None:
         counts = " and ".join(f"{one.count} {one.kind} vectors" for one in found.replaced)
@@ -115,7 +158,7 @@ def _advice(found: "VectorVersions") -> list[str]:
     return lines
 
 
-def _fields(found: "VectorVersions") -> dict[str, Any]:
+def _fields(found: VectorVersions) -> dict[str, Any]:
     versions = _versions(found)
     return {
         **{

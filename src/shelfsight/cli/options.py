@@ -1,6 +1,9 @@
-"""Flags: one for each setting, made from the settings themselves, and those of a selection."""
+"""Flags: one for each setting, made from the settings themselves, and those of a selection.
 
-from collections.abc import Sequence
+`--help` lists them by group, and first those that most people need.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -25,11 +28,36 @@ SERVING = (
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
+MOST_USED = "Options that most people need"
+OTHER = "Options"
+_GROUPS = {
+    MOST_USED: ("database_url", "models", "embedding_server_url", "everything", "dry_run"),
+    OTHER: (),
+    "What to embed": (
+        *("since", "until", "updated_since", "owner", "products", "skus", "missing", "where"),
+        *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
+    ),
+    "How the run goes": ("defer_index", "staged", "join", "new"),
+    "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views"),
+    "Pictures": FETCHING,
+    "Database": DATABASE,
+    "Server": (
+        *("host", "port", "insecure", "scan_timeout"),
+        *("rate_limit", "byte_limit", "cors_origins"),
+    ),
+    "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
+    "Output": ("verbose", "as_json", "help"),
+}
+"""The headings of `--help` and the options below each; `OTHER` has those that no group names."""
+
+FEW_OPTIONS = 10
+"""So many options, and no more, are listed without groups."""
+
 
 class Command(click.Command):
-    """A command with a flag for each setting it names, which it receives as `settings`.
+    """A command with one flag for each setting that it names; it receives them as `settings`.
 
-    Values are read by `settings.load`, so that a flag and its variable are refused alike.
+    `settings.load` reads the values, so that a flag and its variable are refused alike.
     """
 
     def __init__(self, *args: Any, settings: Sequence[str] = (), **kwargs: Any) -> None:
@@ -37,13 +65,37 @@ class Command(click.Command):
         self._settings = settings
         self.params += [_flag(name) for name in settings]
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the options by group; a short list stays in one."""
+        shown = {
+            param.name or "": record
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx))
+        }
+        if len(shown) <= FEW_OPTIONS:
+            super().format_options(ctx, formatter)
+            return
+        headings = {name: heading for heading in reversed(_GROUPS) for name in _GROUPS[heading]}
+        if "everything" not in shown:  # not a run: what it is about are its own options
+            headings |= dict.fromkeys(_GROUPS["What to embed"], OTHER)
+        for heading, names in _GROUPS.items():
+            here = [name for name in shown if headings.get(name, OTHER) == heading]
+            if here:
+                with formatter.section(heading):
+                    formatter.write_dl([shown[name] for name in sorted(here, key=_place(names))])
+
     def invoke(self, ctx: click.Context) -> object:
-        """Turn the flags into `settings`, and call."""
+        """Turn the flags into `settings`, then call the command."""
         flags = {name: ctx.params.pop(name) for name in self._settings}
         if self._settings:
             given = {name: value for name, value in flags.items() if value is not None}
             ctx.params["settings"] = load(given)
         return super().invoke(ctx)
+
+
+def _place(names: Sequence[str]) -> Callable[[str], int]:
+    """Sort key: the place in `names`, for names that are there."""
+    return lambda name: names.index(name) if name in names else len(names)
 
 
 def _flag(name: str) -> click.Option:
@@ -74,14 +126,14 @@ _METAVARS = {
 
 
 class Moment(click.ParamType[datetime]):
-    """A date, or a date and time; local time unless an offset says otherwise."""
+    """A date, or a date and time; local time unless it has an offset."""
 
     name = "time"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read ISO 8601, or the way Postgres writes a time."""
+        """Read ISO 8601, or a time as Postgres writes it."""
         if isinstance(value, datetime):
             return value
         try:
@@ -132,7 +184,7 @@ SELECTION = (
 
 
 def selection(settings: Settings, arguments: dict[str, Any]) -> Selection:
-    """Take the selection's flags out of a command's arguments.
+    """Take the flags of a selection out of a command's arguments.
 
     Raises:
         click.UsageError: two of them contradict each other.

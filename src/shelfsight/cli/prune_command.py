@@ -5,9 +5,10 @@ from dataclasses import asdict
 
 import click
 
-from shelfsight import wiring
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
+from shelfsight.storage.prune import prune as prune_tables
+from shelfsight.wiring.database import open_database
 
 _NAMES = {
     "embeddings": '"ProductEmbeddings": rows of products that are gone or archived',
@@ -27,8 +28,8 @@ def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
     of owners without any product, and runs that were closed more than 90 days ago. A product that
     is archived no more is due again. The search shows none of it before, either.
     """
-    with wiring.open_database(settings) as database:
-        found = asdict(wiring.prune(database, dry_run=dry_run))
+    with open_database(settings) as database:
+        found = asdict(prune_tables(database, dry_run=dry_run))
     if as_json:
         click.echo(json.dumps({**found, "dry_run": dry_run}))
         return

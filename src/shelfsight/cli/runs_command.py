@@ -8,11 +8,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from shelfsight import wiring
 from shelfsight.backfill.runs import Run
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
+from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.wiring.database import open_database
 
 
 @click.command(cls=Command, settings=DATABASE)
@@ -24,8 +25,8 @@ def runs(settings: Settings, limit: int, as_json: bool) -> None:
     `running`: a worker is at it. `stopped`: nobody is, and something is left; the same command
     goes on. `replaced`: a later run took over what was left. `done`: nothing is left of it.
     """
-    with wiring.open_database(settings) as database:
-        found = wiring.read_runs(database, limit)
+    with open_database(settings) as database:
+        found = PostgresLedger(database).runs(limit)
     if as_json:
         for run in found:
             click.echo(json.dumps(_fields(run), ensure_ascii=False))
@@ -56,7 +57,7 @@ def _state(run: Run) -> str:
 
 
 def _asked(run: Run) -> str:
-    """The selection's own conditions, and the limit, in a few words."""
+    """The selection's own conditions and the limit, in a few words."""
     ordinary = asdict(Selection())
     asked = {k: v for k, v in asdict(run.job.selection).items() if v != ordinary[k]}
     words = ["staged"] if run.job.staged else []

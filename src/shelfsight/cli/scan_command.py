@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shelfsight import wiring
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
-from shelfsight.scan.matching import Filters, Match, ScanOptions, ScanQuery, ScanResult
+from shelfsight.scan.matching import Filters, Match, ScanResult
 from shelfsight.settings import Settings
+from shelfsight.shop import Shop
 
 EMPTY = "Nothing to find: no product has vectors yet. Run: shelfsight backfill"
 UNLIKE = "No match: no product is like it. See the nearest ones with: --threshold -1"
@@ -47,15 +47,9 @@ def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments:
     if not photos and text is None:
         raise click.UsageError("give a photo, --text, or both")
     filters = Filters(owner=arguments.pop("owner"), category=arguments.pop("category"))
-    options = ScanOptions(filters=filters, **arguments)
-    with (
-        wiring.open_database(settings) as database,
-        wiring.open_embedder(settings, _silent if as_json else _to_stderr) as embedder,
-    ):
-        looks = tuple(wiring.read_photo(settings, photo, embedder) for photo in photos)
-        scanner = wiring.scanner(settings, database, embedder)
-        found = scanner.scan(ScanQuery(photos=looks, text=text), options)
-        hint = EMPTY if scanner.is_empty(filters) else UNLIKE
+    with Shop(settings, notify=_silent if as_json else _to_stderr) as shop:
+        found = shop.scan(photos, text=text, filters=filters, **arguments)
+        hint = EMPTY if shop.is_empty(filters) else UNLIKE
     _show(found, "" if found.matches else hint, as_json=as_json)
     return 0 if found.matches else 1
 
@@ -77,7 +71,7 @@ def _flat(match: Match) -> dict[str, object]:
 
 
 def table(matches: Sequence[Match]) -> Table:
-    """Matches as people read them."""
+    """Show matches as a table."""
     shown = Table(box=SIMPLE)
     shown.add_column("#", justify="right")
     shown.add_column("SKU", no_wrap=True)

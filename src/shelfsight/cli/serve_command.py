@@ -2,9 +2,10 @@
 
 import click
 
-from shelfsight import wiring
 from shelfsight.cli.options import DATABASE, MODELS, SERVING, WEIGHTS, Command
 from shelfsight.settings import Settings
+from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.scan_server import serve_scans
 
 
 @click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *SERVING))
@@ -20,4 +21,4 @@ def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
     only once there is one (shelfsight keys create). Stops at Ctrl-C or SIGTERM, once what was
     begun is answered.
     """
-    wiring.serve(settings, wiring.Listen(host, port, insecure), click.echo)
+    serve_scans(settings, Listen(host, port, insecure), click.echo)

@@ -2,9 +2,10 @@
 
 import click
 
-from shelfsight import wiring
 from shelfsight.cli.options import IN_PROCESS, Command
 from shelfsight.settings import Settings
+from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 
 
 @click.command("serve-models", cls=Command, settings=(*IN_PROCESS, "embedding_server_api_key"))
@@ -19,4 +20,4 @@ def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> No
     Stops at Ctrl-C or SIGTERM, once what was begun is answered. Beyond this machine it listens
     only with EMBEDDING_SERVER_API_KEY, which clients then send as a bearer token.
     """
-    wiring.serve_models(settings, wiring.Listen(host, port, insecure), click.echo)
+    serve_embeddings(settings, Listen(host, port, insecure), click.echo)

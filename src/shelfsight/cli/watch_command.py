@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import click
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import JsonProgress, LineProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.watch import watch as keep_embedded
@@ -14,6 +13,9 @@ from shelfsight.cli.options import DATABASE, FETCHING, MODELS, WEIGHTS, Command
 from shelfsight.engines.local import interruptible
 from shelfsight.records import EmbeddedProduct
 from shelfsight.settings import Settings
+from shelfsight.wiring.database import database_name, open_database
+from shelfsight.wiring.embedder import models_name, open_embedder
+from shelfsight.wiring.watching import open_watch
 
 
 @click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *FETCHING))
@@ -41,17 +43,17 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
     """
     shown = _Json(sys.stdout, verbose=verbose) if as_json else _Lines(sys.stdout, verbose=verbose)
     report = Report()
-    with interruptible() as stop, wiring.open_database(settings) as database:
+    with interruptible() as stop, open_database(settings) as database:
         shown.configured(
             {
-                "Embedding": wiring.models_name(settings),
-                "Database": wiring.database_name(settings),
+                "Embedding": models_name(settings),
+                "Database": database_name(settings),
             }
         )
         try:
             with (
-                wiring.open_embedder(settings, shown.notify) as embedder,
-                wiring.open_watch(settings, database, embedder, shown, every) as context,
+                open_embedder(settings, shown.notify) as embedder,
+                open_watch(settings, database, embedder, shown, every) as context,
             ):
                 keep_embedded(context, report, shown, stop)
         except KeyboardInterrupt:
@@ -61,37 +63,37 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
 
 
 class _Lines(LineProgress):
-    """A line for each page of changes."""
+    """One line for each page of changes."""
 
     _is_told: bool | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Print how many, and with `verbose` each product's steps."""
+        """Print how many, and if `verbose` what became of each product."""
         counts = _counts(page)
         more = "".join(f", {counts[name]} {name}" for name in ("skipped", "failed") if counts[name])
         self.stored(page)
         self.notify(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
 
     def waiting(self, *, is_told: bool) -> None:
-        """Print it once, and again where triggers have come or gone."""
+        """Print it once, and again when triggers come or go."""
         if is_told != self._is_told:
             self.notify("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
         self._is_told = is_told
 
 
 class _Json(JsonProgress):
-    """`changed` for each page of changes, `waiting` where nothing is left, `result` at the end."""
+    """Emits `changed` for each page, `waiting` when nothing is left, `result` at the end."""
 
     _is_told: bool | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Emit it, and with `verbose` a `product` for each."""
+        """Emit it, and if `verbose` a `product` for each."""
         if self._verbose:
             self.stored(page)
         self._emit("changed", products=len(page), **_counts(page), seconds=round(seconds, 3))
 
     def waiting(self, *, is_told: bool) -> None:
-        """Emit it once, and again where triggers have come or gone."""
+        """Emit it once, and again when triggers come or go."""
         if is_told != self._is_told:
             self._emit("waiting", triggers=is_told)
         self._is_told = is_told

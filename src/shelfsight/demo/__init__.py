@@ -1,1 +1,1 @@
-"""One command that shows it all on a shop that is drawn."""
+"""`shelfsight demo`: the whole system tried out on a generated shop."""

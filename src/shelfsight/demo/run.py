@@ -1,4 +1,4 @@
-"""One command that shows it all: a shop is drawn and embedded, and ten photos are matched."""
+"""Run `shelfsight demo`: draw a shop, embed its products, and match ten photos of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,14 +8,14 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from shelfsight import wiring
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.photograph import take_photographs
-from shelfsight.demo.shop.shop import DemoProduct, make_shop
+from shelfsight.demo.shop.products import DemoProduct, make_shop
 from shelfsight.embedding.text import product_text
 from shelfsight.engines import local
 from shelfsight.ports import Embedder
@@ -23,20 +23,28 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.scan.matching import Match, ScanOptions, ScanQuery, ScanResult
 from shelfsight.settings import Settings
+from shelfsight.storage.status import read as read_status
+from shelfsight.wiring.database import database_name, home, open_database
+from shelfsight.wiring.embedder import models_name, open_embedder
+from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.pipeline import open_pipeline
+from shelfsight.wiring.scan_server import serve_shop
+from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
 
 DATABASE = "shelfsight_demo"
 PORT = 8797
-"""Tried first, so that a second run finds the same addresses and embeds nothing again."""
+"""Preferred port of the picture host: with unchanged URLs a second run embeds nothing again."""
 
 PICTURES = "pictures"
 PHOTOGRAPHS = "photographs"
 
 BATCH_SIZE = 100
 LIMIT = 5
+"""Matches shown for each photo."""
 
 Out = Callable[[str], None]
 
-NEXT = """
+NEXT_STEPS = """
 What next?
   Your own database:  export DATABASE_URL=postgresql://user@host/shop
                       shelfsight init && shelfsight backfill --models lite --all
@@ -48,49 +56,50 @@ What next?
 
 
 def database_of(seed: int, server: str | None = None) -> str:
-    """Name the database of a demo; one that embeds through a server has another."""
+    """Return the name of the demo's database; with an embedding server it is a separate one."""
     return f"{DATABASE}_{'server_' if server else ''}{seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """Which shop is drawn, and what is done with it.
+    """The options of a demo.
 
-    `server` is the address of an embedding server; without one the models run in this process.
-    With `listen` the shop's scans are then answered over HTTP.
+    `seed` selects the shop to draw. `server` is the URL of an embedding server; without one the
+    models run in this process. `listen` makes the demo end by serving scans over HTTP.
     """
 
     seed: int
     server: str | None = None
-    listen: wiring.Listen | None = None
+    listen: Listen | None = None
 
 
 def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
-    """Run the demo in a database of its own; gives the exit status.
+    """Run the demo in a separate database; return the exit status.
 
     Raises:
-        ShelfsightError: the embedded Postgres, the models or the server cannot be had.
+        ShelfsightError: the embedded Postgres, the models or the server are not available.
     """
     seed, server = demo.seed, demo.server
-    folder = wiring.home(settings) / "demo" / str(seed)
+    folder = home(settings) / "demo" / str(seed)
     shop = make_shop(seed)
     out(f"Drawing a shop of {len(shop)} products in {folder}")
     out(f"  {draw_pictures(shop, folder / PICTURES)} pictures drawn, the others were there")
     photographs = take_photographs(shop, folder / PHOTOGRAPHS, seed=seed)
-    with _served(folder) as (host, address):
+    with _served_folder(folder) as (host, address):
         settings = _settings(settings, host, server)
         with (
-            wiring.open_database(settings, name=database_of(seed, server)) as database,
-            wiring.open_embedder(settings, out) as embedder,
+            open_database(settings, name=database_of(seed, server)) as database,
+            open_embedder(settings, out) as embedder,
         ):
-            wiring.write_products(database, (_imported(product, address) for product in shop))
+            write_products(database, (_imported(product, address) for product in shop))
             status = _backfill(settings, database, embedder, progress)
             out("")
-            out("\n".join(wiring.stored(database).lines()))
-            scanner = wiring.scanner(settings, database, embedder)
+            out("\n".join(read_status(database).lines()))
+            scanner = make_scanner(settings, database, embedder)
+            read = photo_reader(settings, embedder)
 
             def scan(photo: Path) -> ScanResult:
-                views = wiring.read_photo(settings, photo, embedder)
+                views = read_photo(photo, read)
                 return scanner.scan(ScanQuery(photos=(views,)), ScanOptions(limit=LIMIT))
 
             _scan_all(photographs, scan, shop, out)
@@ -98,14 +107,14 @@ def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
                 out(
                     f"\nThe photographs are at {address}/{PHOTOGRAPHS}/{photographs[0][0].name} ..."
                 )
-                wiring.serve_shop(settings, database, demo.listen, out)
+                serve_shop(settings, database, demo.listen, out)
                 return status
-    out(NEXT)
+    out(NEXT_STEPS)
     return status
 
 
 def _settings(settings: Settings, host: str, server: str | None) -> Settings:
-    """Defaults, whatever the environment says, so that the demo never meets the user's data."""
+    """Return default settings that ignore the environment, to keep off the user's own data."""
     return Settings.model_construct(
         shelfsight_home=settings.shelfsight_home,
         models="lite",
@@ -119,16 +128,17 @@ def _settings(settings: Settings, host: str, server: str | None) -> Settings:
 def _backfill(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress
 ) -> int:
+    """Embed what is due and print the results; return the exit status."""
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     report = Report()
     progress.configured(
         {
             "Batch size": str(job.batch_size),
-            "Embedding": wiring.models_name(settings),
-            "Database": wiring.database_name(settings),
+            "Embedding": models_name(settings),
+            "Database": database_name(settings),
         }
     )
-    with wiring.open_pipeline(settings, database, embedder, progress) as pipeline:
+    with open_pipeline(settings, database, embedder, progress) as pipeline:
         local.run(pipeline, job, report, progress)
     progress.finish(report)
     return report.exit_status
@@ -140,6 +150,7 @@ def _scan_all(
     shop: Sequence[DemoProduct],
     out: Out,
 ) -> None:
+    """Match each photograph, and print its best match and how many were found."""
     titles = {p.sku: product_text(p.title, "") or "(no title)" for p in shop}
     out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
     ranks = []
@@ -147,17 +158,17 @@ def _scan_all(
         matches = scan(path).matches
         rank = next((n for n, match in enumerate(matches, 1) if match.product.sku == sku), None)
         ranks.append(rank)
-        out(f"  {path.name:<14} {_verdict(rank):<10} {_best(matches, titles)}")
+        out(f"  {path.name:<14} {_describe_rank(rank):<10} {_describe_best(matches, titles)}")
     first = sum(rank == 1 for rank in ranks)
     among = sum(rank is not None for rank in ranks)
     out(f"Found first: {first} of {len(ranks)}. Among the first {LIMIT}: {among} of {len(ranks)}.")
 
 
-def _verdict(rank: int | None) -> str:
+def _describe_rank(rank: int | None) -> str:
     return f"found #{rank}" if rank else "not found"
 
 
-def _best(matches: Sequence[Match], titles: dict[str, str]) -> str:
+def _describe_best(matches: Sequence[Match], titles: dict[str, str]) -> str:
     if not matches:
         return "no match"
     best, sku = matches[0], matches[0].product.sku
@@ -178,18 +189,18 @@ def _imported(product: DemoProduct, address: str) -> ImportedProduct:
     )
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the backfill tells what could not be fetched."""
+        """Log nothing: the backfill reports what it cannot fetch."""
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[tuple[str, str]]:
-    """Serve a folder over loopback HTTP; gives `host:port` and the address."""
-    handler = partial(_Quiet, directory=str(folder))
+def _served_folder(folder: Path) -> Iterator[tuple[str, str]]:
+    """Serve a folder over loopback HTTP; yield `host:port` and the URL."""
+    handler = partial(_QuietHandler, directory=str(folder))
     try:
         server = ThreadingHTTPServer(("127.0.0.1", PORT), handler)
-    except OSError:  # another demo runs, or another program has the port
+    except OSError:  # another demo or another program uses the port
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, name="picture host", daemon=True).start()
     host = f"127.0.0.1:{server.server_port}"

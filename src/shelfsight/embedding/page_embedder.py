@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
-from shelfsight.embedding.single_flight import Result, Results, SingleFlightCache, wait_for
+from shelfsight.embedding.embedding_cache import EmbeddingCache, Result, Results, wait_for
 from shelfsight.embedding.text import product_text
 from shelfsight.fusion import mean_of
 from shelfsight.ports import Embedder, Fusion
@@ -13,6 +13,7 @@ from shelfsight.records import (
     Failure,
     FetchedProduct,
     KnownPicture,
+    Need,
     Picture,
     PictureFile,
     Pixels,
@@ -38,10 +39,8 @@ class PageEmbedder:
     def __init__(self, embedder: Embedder, fusion: Fusion, advanced: Callable[[int], None]) -> None:
         self._fusion = fusion
         self._advanced = advanced
-        self._pictures = SingleFlightCache[Pixels](
-            "pictures", embedder.embed_images, CACHED_PICTURES
-        )
-        self._texts = SingleFlightCache[str]("texts", embedder.embed_texts, CACHED_TEXTS)
+        self._pictures = EmbeddingCache[Pixels]("pictures", embedder.embed_images, CACHED_PICTURES)
+        self._texts = EmbeddingCache[str]("texts", embedder.embed_texts, CACHED_TEXTS)
 
     def embed(self, page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
         """Give each product up to three vectors; what fails for one fails for it alone.
@@ -86,7 +85,7 @@ class PageEmbedder:
             failures.append(text_result)
             text_result = None
         image = mean_of(vectors)
-        is_whole = item.product.needs_image and item.product.needs_text
+        is_whole = not item.product.kept_stages
         if image is None and text_result is None and not failures and is_whole:
             failures.append(NO_CONTENT)
         return EmbeddedProduct(
@@ -121,7 +120,8 @@ def _unknown_pixels(page: Sequence[FetchedProduct], known: Results) -> dict[str,
 
 
 def _text(product: Product) -> str:
-    return product_text(product.title, product.description) if product.needs_text else ""
+    is_kept = product.text_need is Need.KEEP
+    return "" if is_kept else product_text(product.title, product.description)
 
 
 def _key(text: str) -> str:

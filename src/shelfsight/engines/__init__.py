@@ -1,1 +1,1 @@
-"""Who drives the backfill: this process."""
+"""The engines that run a backfill: this process, or workers on a Ray cluster."""

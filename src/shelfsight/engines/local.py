@@ -1,4 +1,4 @@
-"""Runs the backfill in this process, and ends it well on Ctrl-C."""
+"""Runs the backfill in this process, and stops it gracefully on Ctrl-C."""
 
 import os
 import signal
@@ -13,14 +13,14 @@ from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 
 STDERR = 2
-"""Written to directly: a signal handler must not wait for a lock that a print holds."""
+"""File descriptor to write to: a signal handler must not wait for a lock that `print` holds."""
 
 
 def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> None:
-    """Run to the end; at the first Ctrl-C (or SIGTERM) finish the batch in hand, then return.
+    """Run a job to the end; at Ctrl-C or SIGTERM, finish the current batch and return.
 
     Raises:
-        KeyboardInterrupt: at the second.
+        KeyboardInterrupt: at the second Ctrl-C or SIGTERM.
         ShelfsightError: the run cannot go on.
     """
     with interruptible() as stop:
@@ -29,7 +29,10 @@ def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> Non
 
 @contextmanager
 def interruptible() -> Iterator[Event]:
-    """Turn the first signal into an event; must be entered in the main thread."""
+    """Set the event at the first Ctrl-C or SIGTERM; raise KeyboardInterrupt at the second.
+
+    Enter it in the main thread only, as Python's signal handlers require.
+    """
     stop = Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -39,9 +42,9 @@ def interruptible() -> Iterator[Event]:
         os.write(STDERR, b"\nStopping after the batch in hand; Ctrl-C again stops at once.\n")
 
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, interrupt) for number in signals}
+    previous = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

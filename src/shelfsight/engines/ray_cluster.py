@@ -1,7 +1,7 @@
-"""The workers of a Ray cluster. The only file that imports Ray.
+"""Starts workers on a Ray cluster and replaces lost ones. The only file that imports Ray.
 
-Ray finds them a place and tells who is lost. Who does what, and what is done, stands in the ledger
-alone: a worker is one of the run like any other process.
+Ray places the workers and reports the lost ones. Which worker does what, and what is done, is
+recorded in the ledger alone: to the ledger, these are workers like any other process.
 """
 
 import logging
@@ -12,192 +12,222 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import Any, Literal
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from shelfsight.backfill.runs import Run
-from shelfsight.engines.cluster_options import Cluster
+from shelfsight.engines.cluster_options import ClusterOptions
+from shelfsight.engines.compatibility import cannot_start, require_compatible
 from shelfsight.engines.ray_worker import OpenPipeline, Worker
 from shelfsight.errors import EngineError, ShelfsightError
 from shelfsight.records import ModelPair
 
 Notify = Callable[[str], None]
 
-_TICK = 1.0
-"""Seconds between two looks at the ledger and at the workers."""
+_POLL_SECONDS = 1.0
+"""How long one poll waits for news of the workers."""
 
-_PATIENCE = 10.0
-"""Seconds that workers get to put down what they have in hand, where the run is over or broken."""
+_TIMEOUT = 10.0
+"""Seconds to wait for a cluster to accept a connection, for slow workers to tell their version,
+and for working ones to finish their batch when the pool closes."""
 
-_LOSSES = 3
-"""So many times the workers may be lost, all of them, without a page stored in between."""
+_MAX_LOSSES = 3
+"""How often all workers may be lost without a page being stored in between."""
 
 _LOST = (RayActorError, OutOfMemoryError)
-"""What tells that a worker is gone; by the second Ray itself has ended it, to save its machine."""
+"""Raised by Ray when a worker is gone; by the second, Ray has ended it to save its machine."""
 
-_SLOT = 0.01
-"""Processors that a worker asks Ray for: it may use all, but what asks for none is not spread."""
+_CPUS_PER_WORKER = 0.01
+"""A worker may use all cores, but Ray spreads only those over machines that ask for some."""
 
-_OBJECT_STORE = 100_000_000
-"""Bytes that Ray may set aside on this machine: no product travels through it."""
+_OBJECT_STORE_BYTES = 100_000_000
+"""Memory that Ray may reserve on this machine: little, because no product travels through Ray."""
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Ray asks nobody outside, and gives no advice for its later versions."""
+"""Turns off usage statistics, and a warning about a later version of Ray."""
 
 
 @dataclass(slots=True, eq=False)
-class _Member:
-    """A worker as seen from here: what it is doing (None: waiting for the run), what it says."""
+class _WorkerHandle:
+    """The driver's view of one worker.
+
+    `call` is the call in progress, None when idle; `messages` is a pending `take_messages`.
+    """
 
     actor: Any
-    doing: Any
-    saying: Any
-    works: bool = False
+    call: Any
+    messages: Any
+    phase: Literal["checking", "opening", "idle", "working"] = "checking"
 
 
-class Fleet:
-    """The workers of a cluster; one that is lost is replaced."""
+class WorkerPool:
+    """A fixed number of workers on a cluster; a lost worker is replaced."""
 
-    def __init__(self, open_pipeline: OpenPipeline, cluster: Cluster, notify: Notify) -> None:
-        nodes = sum(node["Alive"] for node in ray.nodes())
-        size = _size(cluster, nodes)
+    def __init__(
+        self, open_pipeline: OpenPipeline, options: ClusterOptions, notify: Notify
+    ) -> None:
+        machines = sum(node["Alive"] for node in ray.nodes())
+        size = options.worker_count(machines, ray.cluster_resources().get("GPU", 0))
         self._actors = ray.remote(Worker).options(
-            num_cpus=_SLOT,
-            num_gpus=cluster.gpus_per_worker,
+            num_cpus=_CPUS_PER_WORKER,
+            num_gpus=options.gpus_per_worker,
             max_concurrency=2,
             scheduling_strategy="SPREAD",
         )
-        self._values = (open_pipeline, math.ceil(size / nodes))
+        self._open_arguments = (open_pipeline, math.ceil(size / machines))
         self._notify = notify
-        self._said = ""
+        self._last_message = ""
         self._models: ModelPair | None = None
         self._run: Run | None = None
-        self._is_done = self._stops = False
+        self._is_done = self._is_stopping = False
         self._losses = 0
-        self._members = [self._hire() for _ in range(size)]
+        self._workers = [self._start_worker() for _ in range(size)]
 
     def models(self) -> ModelPair:
-        """Which models the workers have, once one of them has loaded them.
+        """Wait until a worker has loaded its models, and return which ones they are.
+
+        Workers that are still starting then get a moment to tell their version, so that one that
+        does not fit is refused before any work begins.
 
         Raises:
-            ShelfsightError: they cannot be had.
+            ShelfsightError: the models cannot be loaded, or a worker does not fit.
         """
         while self._models is None:
-            self.look()
+            self.poll()
+        deadline = monotonic() + _TIMEOUT
+        while monotonic() < deadline and any(w.phase == "checking" for w in self._workers):
+            self.poll()
         return self._models
 
-    def work(self, run: Run) -> None:
-        """Let all work on this run, and those that come later."""
+    def start_run(self, run: Run) -> None:
+        """Let all workers work on a run, including those that start later."""
         self._run = run
-        for member in self._members:
-            if member.doing is None:
-                self._put_to_work(member)
+        for worker in self._workers:
+            if worker.phase == "idle":
+                self._start_work(worker)
 
     def stop(self) -> None:
-        """Let them end, each after the batch in hand; those that have none are not waited for."""
-        self._stops = True
-        for member in self._members:
-            member.actor.stop.remote()
-        self._members = [member for member in self._members if member.works]
+        """Let each worker stop after its batch in progress; drop those that do not work."""
+        self._is_stopping = True
+        for worker in self._workers:
+            worker.actor.stop.remote()
+        self._workers = [worker for worker in self._workers if worker.phase == "working"]
 
-    def look(self) -> None:
-        """Wait for news a moment, and act on it: a worker is ready, done, or lost.
+    def poll(self) -> None:
+        """Wait up to a second for news, and handle it: a worker is ready, done or lost.
 
         Raises:
-            ShelfsightError: what has ended a worker, or that too many were lost.
+            ShelfsightError: a worker ended with this error, or too many were lost.
         """
-        doing = [member.doing for member in self._members if member.doing is not None]
-        news, _ = ray.wait(doing, timeout=_TICK)
-        for member in list(self._members):
-            if member.doing in news:
-                self._take(member)
-        for member in self._members:
-            self._hear(member)
+        pending = [worker.call for worker in self._workers if worker.call is not None]
+        finished, _ = ray.wait(pending, timeout=_POLL_SECONDS)
+        for worker in list(self._workers):
+            if worker.call in finished:
+                self._handle_result(worker)
+        for worker in self._workers:
+            self._forward_messages(worker)
 
-    def stored(self) -> None:
-        """A page was stored: whoever is lost from now on is not a sign that all will be."""
+    def note_progress(self) -> None:
+        """Reset the count of losses: a page was stored, so the workers can do their work."""
         self._losses = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left of the run, or all that were to stop have stopped."""
-        return not self._members if self._stops else self._is_done
+        """Whether nothing is left of the run, or all workers have stopped as asked."""
+        return not self._workers if self._is_stopping else self._is_done
 
     def close(self) -> None:
-        """Let them put down what they have in hand, for a moment."""
+        """Stop the workers, and give them a moment to finish their batch."""
         self.stop()
-        working = [member.doing for member in self._members]
+        working = [worker.call for worker in self._workers]
         if working:
-            ray.wait(working, num_returns=len(working), timeout=_PATIENCE)
+            ray.wait(working, num_returns=len(working), timeout=_TIMEOUT)
 
-    def _hire(self) -> _Member:
-        actor = self._actors.remote(*self._values)
-        return _Member(actor, actor.open.remote(), actor.said.remote())
+    def _start_worker(self) -> _WorkerHandle:
+        actor = self._actors.remote()
+        return _WorkerHandle(actor, actor.release.remote(), actor.take_messages.remote())
 
-    def _put_to_work(self, member: _Member) -> None:
-        member.doing, member.works = member.actor.work.remote(self._run), True
+    def _start_work(self, worker: _WorkerHandle) -> None:
+        worker.call, worker.phase = worker.actor.work.remote(self._run), "working"
 
-    def _take(self, member: _Member) -> None:
+    def _handle_result(self, worker: _WorkerHandle) -> None:
         try:
-            models = _result(member.doing)
+            with _plain_errors(worker):
+                result = ray.get(worker.call)
         except _LOST as error:
-            self._replace(member, error)
+            self._replace(worker, error)
             return
-        if member.works:
-            self._hear(member)
-            self._members.remove(member)
+        if worker.phase == "checking":
+            require_compatible(result)
+            worker.call = worker.actor.open.remote(*self._open_arguments)
+            worker.phase = "opening"
+        elif worker.phase == "opening":
+            self._set_models(result)
+            worker.call, worker.phase = None, "idle"
+            if self._run is not None:
+                self._start_work(worker)
+        else:
+            self._forward_messages(worker)
+            self._workers.remove(worker)
             self._is_done = True
-            return
+
+    def _set_models(self, models: ModelPair) -> None:
         if self._models not in {None, models}:
             raise EngineError(
                 f"the workers have different models, {self._models} and {models}: install the same"
                 " version of shelfsight on every machine"
             )
-        self._models, member.doing = models, None
-        if self._run is not None:
-            self._put_to_work(member)
+        self._models = models
 
-    def _replace(self, member: _Member, error: RayError) -> None:
-        ray.kill(member.actor)
-        if self._stops:
-            self._members.remove(member)
+    def _replace(self, worker: _WorkerHandle, error: RayError) -> None:
+        ray.kill(worker.actor)
+        if self._is_stopping:
+            self._workers.remove(worker)
             return
         self._losses += 1
-        if self._losses > _LOSSES * len(self._members):
+        if self._losses > _MAX_LOSSES * len(self._workers):
             raise EngineError(f"Ray loses one worker after another: {_line(error)}") from None
         self._notify("A worker was lost; another takes its place")
-        self._members[self._members.index(member)] = self._hire()
+        self._workers[self._workers.index(worker)] = self._start_worker()
 
-    def _hear(self, member: _Member) -> None:
-        heard, _ = ray.wait([member.saying], timeout=0)
-        if not heard:
+    def _forward_messages(self, worker: _WorkerHandle) -> None:
+        """Show a worker's messages; what several workers say in a row is shown once."""
+        ready, _ = ray.wait([worker.messages], timeout=0)
+        if not ready:
             return
         try:
-            said = ray.get(member.saying)
-        except _LOST:  # whatever it was doing tells so, too
+            messages = ray.get(worker.messages)
+        except _LOST:  # its call in progress fails in the same way
             return
-        member.saying = member.actor.said.remote()
-        for message in said:
-            if message != self._said:
+        except RayTaskError:
+            if worker.phase == "checking":  # likewise
+                return
+            raise
+        worker.messages = worker.actor.take_messages.remote()
+        for message in messages:
+            if message != self._last_message:
                 self._notify(message)
-            self._said = message
+            self._last_message = message
 
 
 @contextmanager
-def open_fleet(open_pipeline: OpenPipeline, cluster: Cluster, notify: Notify) -> Iterator[Fleet]:
-    """Workers on a cluster, started there and ended with the context; they load their models.
+def open_worker_pool(
+    open_pipeline: OpenPipeline, options: ClusterOptions, notify: Notify
+) -> Iterator[WorkerPool]:
+    """Start workers on a cluster, which load their models; stop them when the context ends.
 
     Raises:
-        EngineError: there is no such cluster, or nothing in it to work with.
+        EngineError: there is no such cluster, or it has too few GPUs.
     """
-    with _connected(cluster.address):
-        fleet = Fleet(open_pipeline, cluster, notify)
+    with _connected(options.address):
+        pool = WorkerPool(open_pipeline, options, notify)
         try:
-            yield fleet
+            yield pool
         finally:
-            fleet.close()
+            pool.close()
 
 
 @contextmanager
@@ -206,11 +236,11 @@ def _connected(address: str | None) -> Iterator[None]:
         os.environ.setdefault(name, value)
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE}
-    # What Ray prints is for its own users; our output goes to the stream that it began with.
+        options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    # Ray prints advice for its own users; our output keeps the stream that it began with.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         try:
-            _knock(address)
+            _check_reachable(address)
             ray.init(address or "local", **options)
         except (OSError, RuntimeError, ValueError, RayError) as error:
             place = address or "this machine"
@@ -221,42 +251,31 @@ def _connected(address: str | None) -> Iterator[None]:
             ray.shutdown()
 
 
-def _knock(address: str | None) -> None:
-    """Ask whether anybody is there, which Ray does for a minute or more, and then aborts."""
+def _check_reachable(address: str | None) -> None:
+    """Fail fast if nothing listens there: Ray itself tries for a minute or more, then aborts."""
     if address is not None:
         host, _, port = address.rpartition(":")
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        socket.create_connection((host, int(port)), timeout=_TIMEOUT).close()
 
 
-def _size(cluster: Cluster, nodes: int) -> int:
-    """How many workers there are to be.
+@contextmanager
+def _plain_errors(worker: _WorkerHandle) -> Iterator[None]:
+    """Raise a worker's `ShelfsightError` as such, and a bug with the worker's traceback.
 
-    Raises:
-        EngineError: not even one.
+    Whatever keeps a worker from telling its version, other than its loss, does not fit.
     """
-    if cluster.workers is not None:
-        return cluster.workers
-    if not cluster.gpus_per_worker:
-        return nodes
-    there = ray.cluster_resources().get("GPU", 0)
-    size = int(there / cluster.gpus_per_worker)
-    if not size:
-        raise EngineError(
-            f"Ray sees {there:g} GPUs here, and a worker takes {cluster.gpus_per_worker:g};"
-            " lower --gpus-per-worker, or give --workers to wait for machines that have them"
-        )
-    return size
-
-
-def _result(doing: object) -> ModelPair | None:
-    """What a worker has come to; a bug in it is raised with the traceback from there."""
     try:
-        result: ModelPair | None = ray.get(doing)
+        yield
     except RayTaskError as error:
+        if worker.phase == "checking":
+            raise cannot_start(_line(error)) from None
         if isinstance(error.cause, ShelfsightError):
             raise error.cause from None
         raise
-    return result
+    except RayActorError as error:
+        if error.actor_init_failed:
+            raise cannot_start(_line(error)) from None
+        raise
 
 
 def _line(error: Exception) -> str:

@@ -1,6 +1,7 @@
-"""Runs the backfill by workers elsewhere: begun here, and shown and counted from the ledger."""
+"""Runs the backfill on workers elsewhere: starts it here, and follows it in the ledger."""
 
 from collections import Counter
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from shelfsight.backfill.pipeline import RunContext, begin
@@ -10,39 +11,49 @@ from shelfsight.backfill.runs import Job, Run
 from shelfsight.engines.local import interruptible
 
 if TYPE_CHECKING:
-    from shelfsight.engines.ray_cluster import Fleet
+    from shelfsight.engines.ray_cluster import WorkerPool
+
+_COUNTED_HERE = {"due", "recombined", "broken"}
+"""Numbers of a report that the driver sets itself; the ledger has all others."""
+
+_COUNTED_BY_WORKERS = {field.name for field in fields(Report) if field.type is int} - _COUNTED_HERE
 
 
 def run(
-    fleet: "Fleet", run_context: RunContext, job: Job, report: Report, progress: Progress
+    pool: "WorkerPool", run_context: RunContext, job: Job, report: Report, progress: Progress
 ) -> None:
-    """Run to the end, as `local.run` does, with these workers.
+    """Run a job to the end on the workers of a pool; the counterpart of `local.run`.
 
-    `report` counts what was done of the run since then, also by others that work on it.
+    `report` counts all that the run has done since this call, also by workers outside the pool.
 
     Raises:
         KeyboardInterrupt: at the second Ctrl-C.
         ShelfsightError: the run cannot go on.
     """
     with interruptible() as stop:
-        began = now = begin(run_context, job, report, progress, stop)
-        fleet.work(began)
+        before = now = begin(run_context, job, report, progress, stop)
+        pool.start_run(before)
         try:
-            while not fleet.is_over:
+            while not pool.is_over:
                 if stop.is_set() and not report.interrupted:
                     report.interrupted = True
-                    fleet.stop()
-                fleet.look()
-                before, now = now, run_context.ledger.run(began.id)
-                if now.done > before.done:
-                    fleet.stored()
-                    progress.batch(job.batches(now.done - began.done), now.done - before.done)
-                    progress.embedded(now.done - before.done)
+                    pool.stop()
+                pool.poll()
+                previous, now = now, run_context.ledger.run(before.id)
+                if now.done > previous.done:
+                    pool.note_progress()
+                    progress.batch(job.batches(now.done - before.done), now.done - previous.done)
+                    progress.embedded(now.done - previous.done)
         finally:
-            _count(report, began, run_context.ledger.close(began))
+            count_difference(report, before, run_context.ledger.close(before))
 
 
-def _count(report: Report, began: Run, now: Run) -> None:
-    for name, count in now.counts.items():
-        setattr(report, name, count - began.counts.get(name, 0))
-    report.failures = Counter(now.failures) - Counter(began.failures)
+def count_difference(report: Report, before: Run, after: Run) -> None:
+    """Set the counts of `report` to what a run has done between two readings of the ledger.
+
+    Workers of other versions may have written the counts: an unknown name is ignored, and a
+    missing one counts as 0.
+    """
+    for name in _COUNTED_BY_WORKERS:
+        setattr(report, name, after.counts.get(name, 0) - before.counts.get(name, 0))
+    report.failures = Counter(after.failures) - Counter(before.failures)

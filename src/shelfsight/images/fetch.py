@@ -3,12 +3,13 @@
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
@@ -25,6 +26,7 @@ from shelfsight.records import (
     Failure,
     FetchedProduct,
     KnownPicture,
+    Need,
     Picture,
     PictureFile,
     PictureFormat,
@@ -74,6 +76,8 @@ class PictureFetcher:
         self._waiting: WeakValueDictionary[str, Picture] = WeakValueDictionary()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[FetchedProduct]]] = set()
+        self._is_closing = False
+        self._beginning = Lock()
         decoders = os.cpu_count() or 1
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._decoding = asyncio.Semaphore(2 * decoders)
@@ -91,10 +95,15 @@ class PictureFetcher:
 
         One whose image is not needed comes without, and one whose stored image stays, too: then
         it is not needed any more. Blocks until all are there. If another thread closes meanwhile,
-        it raises `concurrent.futures.CancelledError`.
+        or has closed, it raises `concurrent.futures.CancelledError`.
         """
-        future = self._portal.start_task_soon(self._fetch, page)
-        self._pages.add(future)
+        # If closing did not know of a page that has begun, that would not be broken off: it would
+        # end with failures, those of the connections that closing has closed.
+        with self._beginning:
+            if self._is_closing:
+                raise CancelledError
+            future = self._portal.start_task_soon(self._fetch, page)
+            self._pages.add(future)
         try:
             return future.result()
         finally:
@@ -105,6 +114,8 @@ class PictureFetcher:
         self._open.close()
 
     def _cancel(self) -> None:
+        with self._beginning:
+            self._is_closing = True
         for page in tuple(self._pages):
             page.cancel()
 
@@ -123,7 +134,8 @@ class PictureFetcher:
         ]
 
     def _wishes(self, product: Product) -> list[_Wish]:
-        urls = product.image_urls[: self._config.images_per_product] if product.needs_image else ()
+        is_kept = product.image_need is Need.KEEP
+        urls = () if is_kept else product.image_urls[: self._config.images_per_product]
         known = {file.url: file for file in product.files}
         return [(url, known.get(url)) for url in urls]
 

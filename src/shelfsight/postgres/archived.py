@@ -1,4 +1,4 @@
-"""The columns in which shops note that a product is archived or deleted, as a condition in SQL."""
+"""The SQL condition that leaves out archived and deleted products, by the columns shops use."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ MARKS: Mapping[str, str] = {
     "Deleted": _FLAG,
     "Status": "(lower({}::text) IN ('archived', 'deleted')) IS TRUE",
 }
-"""By column of `"ProductVariants"` or `"Products"`: what it says of an archived product."""
+"""For a column of `"ProductVariants"` or `"Products"`: the condition that a row is archived."""
 
 
 _OF_PRODUCT = sql.SQL("""
@@ -25,23 +25,23 @@ NOT EXISTS (SELECT FROM "Products" AS archived
   WHERE archived."Id"{cast} = {product}{cast} AND ({marks}))""")
 
 
-def living(
+def not_archived(
     variants: Mapping[str, str], products: Mapping[str, str], variant: str
 ) -> list[sql.Composable]:
-    """The conditions that neither a variant nor the product it belongs to is archived.
+    """The conditions under which neither a variant nor its product is archived.
 
     `variants` and `products` are the columns of the two tables with their types; `variant` is the
-    name by which the statement knows the variant's row. `[]` where no table has such a column.
+    alias of the variant's row in the statement. Returns `[]` if no table has such a column.
     """
     conditions: list[sql.Composable] = [
         sql.SQL("NOT {}").format(mark) for mark in _marks(variants, variant)
     ]
     marks = _marks(products, "archived")
     if marks and "Id" in products and "ProductId" in variants:
-        alike = products["Id"] == variants["ProductId"]
+        same_type = products["Id"] == variants["ProductId"]
         conditions.append(
             _OF_PRODUCT.format(
-                cast=sql.SQL("" if alike else "::text"),
+                cast=sql.SQL("" if same_type else "::text"),
                 product=sql.Identifier(variant, "ProductId"),
                 marks=sql.SQL(" OR ").join(marks),
             )

@@ -1,13 +1,12 @@
-"""A connection to Postgres that comes back.
+"""A connection to Postgres that reconnects and retries.
 
-It keeps no session state (no SET beyond a transaction but for the style of dates, no session locks;
-prepared statements only where no pooler is between), so that it works through a pooler in
-transaction mode.
+It works through a pooler in transaction mode, as it keeps no session state: the date style is set
+once, everything else within a transaction. There are no session locks, and prepared statements
+only where no pooler is in between.
 """
 
-import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
@@ -15,20 +14,42 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types import TypeInfo
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from shelfsight.errors import SchemaError
 from shelfsight.postgres.errors import explained
+from shelfsight.postgres.rows import Row, columns, copy_rows, fetch_as
+from shelfsight.postgres.session import (
+    Connection,
+    closed_on_interrupt,
+    connect,
+    connect_with,
+    enter_schema,
+    is_direct,
+)
 from shelfsight.settings import without_password
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+__all__ = [
+    "RECONNECT_SECONDS",
+    "Connection",
+    "Database",
+    "Query",
+    "Result",
+    "Row",
+    "Rows",
+    "Transactions",
+    "Work",
+    "columns",
+    "connect",
+    "copy_rows",
+    "fetch_as",
+]
+
 Result = TypeVar("Result")
 
 Work = Callable[[Connection], Result]
-"""What is done in one transaction."""
+"""A function that does the work of one transaction."""
 
 Query = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 """A statement and its parameters."""
@@ -36,37 +57,27 @@ Query = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 Rows = list[tuple[Any, ...]]
 
 RECONNECT_SECONDS = 60.0
-"""How long a lost database is waited for before the run ends."""
+"""How long to try to reconnect to a lost database before the run ends."""
 
-_REDO = (
+_RETRYABLE = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.ForeignKeyViolation,  # a product deleted by a transaction that was open
 )
 
-_NEVER_UNASKED = sys.maxsize
-"""Times that psycopg sees a statement before it is prepared though nobody asked for that."""
+_ONLY_ON_REQUEST = sys.maxsize
+"""A `prepare_threshold` that psycopg never reaches: it prepares only what asks for it."""
 
-_ANOTHERS = (
+_PREPARED_ELSEWHERE = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
-    psycopg.errors.ProtocolViolation,  # it takes another number of parameters
+    psycopg.errors.ProtocolViolation,  # a statement of that name takes other parameters
 )
-"""What is said of a prepared statement by a Postgres other than that which prepared it."""
-
-_ENTER = sql.SQL(
-    'LOCK TABLE {schema}."ProductEmbeddings", {schema}."EmbeddingFailures" IN ACCESS SHARE MODE;'
-    " SELECT set_config('search_path',"
-    " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
-)
-
-
-# It warns of what fails while an error, or an interrupt, is on its way to who tells of it.
-logging.getLogger("psycopg").setLevel(logging.ERROR)
+"""Errors of a server session other than the one in which the statement was prepared."""
 
 
 class Transactions(Protocol):
-    """A `Database`, or a pool of them."""
+    """What runs transactions: a `Database`, or a pool of them."""
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; see `Database.run`."""
@@ -78,9 +89,10 @@ class Transactions(Protocol):
 
 
 class Database:
-    """One connection, used by one thread at a time, opened at first use.
+    """One connection, opened at first use, for one thread at a time.
 
-    With a `schema` its tables come before those of the same names elsewhere, in each transaction.
+    With a `schema`, each transaction finds the tables of that schema before those of the same
+    names elsewhere.
     """
 
     def __init__(
@@ -99,7 +111,7 @@ class Database:
 
     @cached_property
     def host(self) -> str:
-        """Where it is, for people: without the password."""
+        """The address as shown to people: without the password."""
         return without_password(self.url)
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
@@ -108,25 +120,27 @@ class Database:
         `work` must therefore have no effect outside the transaction.
 
         Raises:
-            DatabaseError: the database stays away, or refuses for want of a right.
+            DatabaseError: the database stays unreachable, or the role lacks a right.
 
         """
-        return self._persist(partial(self._once, work, read_only))
+        return self._retry(partial(self._run_once, work, read_only))
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
-        """The rows of a query that only reads, in one round trip; tried as by `run`.
+        """Run a read-only query in one round trip, with the retries of `run`; return its rows.
 
-        It is a transaction of its own, which nothing begins. Not from within other work. With
-        `prepare` Postgres may keep its plan, where no pooler is between: for what is asked often,
-        and is planned alike whatever its values. The first time takes two round trips more.
+        The query is a transaction of its own, without BEGIN. Not from within other work.
+
+        `prepare` lets Postgres keep the plan, unless a pooler is in between. Use it for frequent
+        queries whose best plan does not depend on the values. The first call takes two more
+        round trips.
 
         Raises:
             DatabaseError: as `run` does.
 
         """
-        if self.schema is not None:  # it is entered by several statements, which is a round trip
+        if self.schema is not None:  # entering the schema costs a round trip anyway
             return self.run(partial(_rows, query), read_only=True)
-        return self._persist(partial(self._at_once, query, prepare))
+        return self._retry(partial(self._ask_once, query, prepare))
 
     def run_alone(
         self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
@@ -134,7 +148,7 @@ class Database:
         """Do `work` once, outside a transaction, on a connection of its own that is then closed.
 
         The session starts with `settings`, unless a pooler refuses or ignores them. Not for a
-        `schema`: what is not in a transaction could not be kept to it through a pooler.
+        database with a `schema`: a pooler keeps the search path only within a transaction.
 
         Raises:
             DatabaseError: as `run` does.
@@ -145,50 +159,51 @@ class Database:
 
         with (
             explained(self.host),
-            closing(_connect_with(self.url, settings or {})) as connection,
+            closing(connect_with(self.url, settings or {})) as connection,
         ):
             return work(connection)
 
     def another(self) -> "Database":
-        """A connection of its own to the same."""
+        """Make another connection to the same database and schema."""
         return Database(self.url, schema=self.schema, reconnect_seconds=self._reconnect_seconds)
 
     def close(self) -> None:
-        """Close the connection; `run` opens another."""
+        """Close the connection; `run` opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
-    def _persist(self, once: Callable[[], Result]) -> Result:
+    def _retry(self, once: Callable[[], Result]) -> Result:
+        """Call `once`, and again with back-off while its errors are transient."""
         with explained(self.host):
             try:
                 return once()  # nearly always enough, and `Retrying` costs each scan 0.1 ms
             except psycopg.Error as error:
-                if not self._passes(error):
+                if not self._is_transient(error):
                     raise
             retrying = Retrying(
-                retry=retry_if_exception(self._passes),
+                retry=retry_if_exception(self._is_transient),
                 wait=wait_exponential_jitter(multiplier=0.2, max=5),
                 stop=stop_after_delay(self._reconnect_seconds),
                 reraise=True,
             )
             return retrying(once)
 
-    def _once(self, work: Work[Result], read_only: bool) -> Result:
-        with self._held() as connection:
+    def _run_once(self, work: Work[Result], read_only: bool) -> Result:
+        with self._in_use() as connection:
             is_outermost = connection.info.transaction_status == TransactionStatus.IDLE
             if is_outermost:
-                connection.read_only = read_only  # said with BEGIN, so it costs no round trip
-            with connection.transaction(), _closed_by_interrupt(connection):
+                connection.read_only = read_only  # sent with BEGIN, so it costs no round trip
+            with connection.transaction(), closed_on_interrupt(connection):
                 if is_outermost and self.schema is not None:
-                    _enter(connection, self.schema)
+                    enter_schema(connection, self.schema)
                 return work(connection)
 
-    def _at_once(self, query: Query, prepare: bool) -> Rows:
-        with self._held() as connection:
+    def _ask_once(self, query: Query, prepare: bool) -> Rows:
+        with self._in_use() as connection:
             if prepare and self._may_prepare is None:
-                self._may_prepare = _is_direct(connection)
-                connection.prepare_threshold = _NEVER_UNASKED if self._may_prepare else None
+                self._may_prepare = is_direct(connection)
+                connection.prepare_threshold = _ONLY_ON_REQUEST if self._may_prepare else None
             if not (prepare and self._may_prepare):
                 return _rows(query, connection)
             try:
@@ -196,18 +211,21 @@ class Database:
             except psycopg.Error as error:
                 if connection.broken:
                     raise
-                # psycopg forgets a statement that fails as it is prepared, Postgres does not
+                # psycopg forgets a statement that fails while it is prepared, Postgres does not
                 connection.execute("DEALLOCATE ALL")
-                if not isinstance(error, (*_ANOTHERS, psycopg.errors.FeatureNotSupported)):
+                if not isinstance(
+                    error, (*_PREPARED_ELSEWHERE, psycopg.errors.FeatureNotSupported)
+                ):
                     raise
-                self._may_prepare = not isinstance(error, _ANOTHERS)
+                self._may_prepare = not isinstance(error, _PREPARED_ELSEWHERE)
                 return _rows(query, connection)
 
     @contextmanager
-    def _held(self) -> Iterator[Connection]:
+    def _in_use(self) -> Iterator[Connection]:
+        """Yield the open connection; forget it if it breaks."""
         connection = self._open()
         try:
-            with _closed_by_interrupt(connection):
+            with closed_on_interrupt(connection):
                 yield connection
         finally:
             if connection.broken or connection.closed:
@@ -223,95 +241,16 @@ class Database:
             self._was_connected = True
         return self._connection
 
-    def _passes(self, error: BaseException) -> bool:
+    def _is_transient(self, error: BaseException) -> bool:
         """Whether the same work may succeed on another try.
 
-        A first connection that fails is refused at once: then the address is wrong.
+        A first connection that fails is not retried: then the address is wrong.
         """
-        if isinstance(error, _REDO):
+        if isinstance(error, _RETRYABLE):
             return True
-        lost = isinstance(error, psycopg.OperationalError) and self._connection is None
-        return lost and self._was_connected
-
-
-@contextmanager
-def _closed_by_interrupt(connection: Connection) -> Iterator[None]:
-    """After a Ctrl-C Postgres may await the rest of a COPY, and takes no ROLLBACK."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        connection.close()
-        raise
+        is_lost = isinstance(error, psycopg.OperationalError) and self._connection is None
+        return is_lost and self._was_connected
 
 
 def _rows(query: Query, connection: Connection, *, prepare: bool = False) -> Rows:
     return connection.execute(*query, binary=True, prepare=prepare).fetchall()
-
-
-def _is_direct(connection: Connection) -> bool:
-    """Whether Postgres itself was connected to; a pooler tells process ids of its own making."""
-    ((pid,),) = connection.execute("SELECT pg_backend_pid()")
-    return bool(pid == connection.info.backend_pid)
-
-
-def _enter(connection: Connection, schema: str) -> None:
-    """Let this transaction find a schema's tables first, and keep them until it ends.
-
-    Were they gone, what is meant for them would reach the tables of the same names elsewhere.
-    """
-    try:
-        connection.execute(_ENTER.format(schema=sql.Identifier(schema), name=sql.Literal(schema)))
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise SchemaError(
-            f"the vectors in the schema {schema} are gone: they were switched or dropped meanwhile;"
-            " see: shelfsight models"
-        ) from error
-
-
-def connect(url: str) -> Connection:
-    """A new connection, outside any transaction; times are written as ISO 8601 has them.
-
-    psycopg reads no other style, and a pooler knows this setting of each client.
-    """
-    connection = psycopg.connect(
-        url,
-        autocommit=True,
-        prepare_threshold=None,
-        client_encoding="utf8",
-        application_name="shelfsight",
-    )
-    if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
-        connection.execute("SET datestyle TO ISO")
-    return connection
-
-
-def _connect_with(url: str, settings: Mapping[str, str]) -> Connection:
-    own = str(conninfo_to_dict(url).get("options") or "")
-    options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())])
-    try:
-        return connect(make_conninfo(url, options=options))
-    except psycopg.OperationalError:
-        return connect(url)
-
-
-def columns(connection: Connection, table: str) -> dict[str, str]:
-    """The columns of a table with their SQL types, `{}` where there is no such table."""
-    rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        [f'"{table}"'],
-    )
-    return {name: kind for name, kind in rows}
-
-
-def copy_rows(
-    connection: Connection,
-    statement: sql.SQL,
-    types: Sequence[str],
-    rows: Iterable[Sequence[object]],
-) -> None:
-    """Run a `COPY ... FROM STDIN (FORMAT BINARY)` over rows whose columns have these types."""
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)

@@ -1,4 +1,4 @@
-"""What Postgres refuses, in one line that says what to do."""
+"""Turns the errors of Postgres into one line that says what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,37 +10,37 @@ from shelfsight.errors import DatabaseAwayError, DatabaseError
 
 @contextmanager
 def explained(host: str) -> Iterator[None]:
-    """Tell of errors in the block; what is a bug of ours stays as it is.
+    """Explain errors of Postgres that the user can do something about; others pass unchanged.
 
     Raises:
-        DatabaseError: a right, room or time is wanted, or a row is refused.
+        DatabaseError: a right, disk space or time is lacking, or a row is refused.
         DatabaseAwayError: there is no connection.
     """
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
-        raise _said(host, f"refused: {_line(error)}; grant this right") from error
+        raise _error(host, f"refused: {_line(error)}; grant this right") from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
-        raise _said(host, f"is read-only: {_line(error)}") from error
+        raise _error(host, f"is read-only: {_line(error)}") from error
     except psycopg.errors.QueryCanceled as error:
         advice = "raise statement_timeout or lower BATCH_SIZE"
-        raise _said(host, f"stopped a query: {_line(error)}; {advice}") from error
+        raise _error(host, f"stopped a query: {_line(error)}; {advice}") from error
     except psycopg.errors.DiskFull as error:
-        raise _said(host, f"has no room left: {_line(error)}") from error
+        raise _error(host, f"has no room left: {_line(error)}") from error
     except psycopg.errors.UntranslatableCharacter as error:
-        raise _said(host, f"is not in UTF8: {_line(error)}") from error
+        raise _error(host, f"is not in UTF8: {_line(error)}") from error
     except psycopg.IntegrityError as error:
-        raise _said(host, f"refuses a row: {_line(error)}") from error
+        raise _error(host, f"refuses a row: {_line(error)}") from error
     except psycopg.OperationalError as error:
         reason = f"{_line(error)}; check DATABASE_URL and that the server runs"
-        raise DatabaseAwayError(_about(host, f"cannot be used: {reason}")) from error
+        raise DatabaseAwayError(_message(host, f"cannot be used: {reason}")) from error
 
 
-def _said(host: str, what: str) -> DatabaseError:
-    return DatabaseError(_about(host, what))
+def _error(host: str, what: str) -> DatabaseError:
+    return DatabaseError(_message(host, what))
 
 
-def _about(host: str, what: str) -> str:
+def _message(host: str, what: str) -> str:
     return f"the database {host} {what}"
 
 

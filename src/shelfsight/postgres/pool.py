@@ -1,39 +1,48 @@
-"""Several connections to Postgres, shared by threads."""
+"""A pool of connections to Postgres, shared by threads.
 
+Why not psycopg_pool: it connects in background threads, so a wrong password or a lost server
+reaches the caller only as a `PoolTimeout` that names no reason. After a restart it hands out dead
+connections, unless each loan pays a round trip to check. Retrying would remain ours anyway.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from queue import LifoQueue
 
 from shelfsight.postgres.connection import RECONNECT_SECONDS, Database, Query, Result, Rows, Work
 
 
 class DatabasePool:
-    """Several connections, for as many threads at a time; others wait for one to come free."""
+    """A fixed number of connections, one for each thread at a time; further threads wait."""
 
     def __init__(
         self, url: str, size: int, *, reconnect_seconds: float = RECONNECT_SECONDS
     ) -> None:
         self._databases = [Database(url, reconnect_seconds=reconnect_seconds) for _ in range(size)]
-        # the last used first: in quiet hours few connections stay busy
+        # the one used last comes first: in quiet hours few connections stay busy
         self._free: LifoQueue[Database] = LifoQueue()
         for database in self._databases:
             self._free.put(database)
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; see `Database.run`. Not from within other work."""
-        database = self._free.get()
-        try:
+        with self._borrowed() as database:
             return database.run(work, read_only=read_only)
-        finally:
-            self._free.put(database)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Read in one round trip; see `Database.ask`."""
-        database = self._free.get()
-        try:
+        with self._borrowed() as database:
             return database.ask(query, prepare=prepare)
-        finally:
-            self._free.put(database)
 
     def close(self) -> None:
-        """Close the connections, once nobody uses them any more."""
+        """Close all connections; no thread may use one any more."""
         for database in self._databases:
             database.close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Database]:
+        database = self._free.get()
+        try:
+            yield database
+        finally:
+            self._free.put(database)

@@ -1,4 +1,4 @@
-"""SQL lives in `.sql` files; each statement there stands under a `-- name:` line."""
+"""Loads SQL from `.sql` files, in which each statement follows a `-- name:` line."""
 
 import re
 from importlib.resources import files
@@ -9,11 +9,11 @@ _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def load(package: str, file: str) -> dict[str, sql.SQL]:
-    """The named statements of a package's file, ready for `.format(...)` and parameters."""
+    """Load the statements of a package's file by name, ready for `.format(...)` and parameters."""
     _, *parts = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))
     return {name: trusted(text.strip()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def trusted(text: str) -> sql.SQL:
-    """SQL that comes from us, from Postgres itself or from its owner's command line."""
+    """Take text as SQL: only our own, Postgres' own, or from the owner's command line."""
     return sql.SQL(text)

@@ -1,4 +1,4 @@
-"""What a scan asks of the store, and what it finds."""
+"""The records of a scan: what is asked, what is searched, what is found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from shelfsight.records import Modality, Pixels, Vector, Weights
 
 Photo = Sequence[Pixels]
-"""The views of one photo, each uint8 (side, side, 3), as the model takes them."""
+"""The views of one photo, each uint8 of shape (side, side, 3), as the image model takes them."""
 
 Confidence = Literal["high", "medium", "low"]
 Action = Literal["show_single_match", "show_multiple_candidates", "fallback_to_manual"]
@@ -18,10 +18,10 @@ GroupBy = Literal["variant", "product"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which products may be found; None, or empty, lets all through.
+    """Which products may be found. None, or empty, lets all through.
 
-    `options` are pairs of `"Options"` that a product must have. Prices are in the shop's own
-    currency, both bounds included. `updated_since` is an aware time.
+    `options` are pairs that `"Options"` must have. Prices are in the shop's own currency, bounds
+    included. `updated_since` is a time with a time zone.
     """
 
     owner: str | None = None
@@ -35,7 +35,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanQuery:
-    """Photos of one thing, words that describe it, or both. `text` may be a SKU or a barcode."""
+    """What is asked: photos of one thing, words that describe it, or both.
+
+    `text` may be a SKU or a barcode.
+    """
 
     photos: tuple[Photo, ...] = ()
     text: str | None = None
@@ -43,7 +46,7 @@ class ScanQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
-    """How to answer. Matches that score below `threshold` are left out."""
+    """How to answer: at most `limit` matches, none with a score below `threshold`."""
 
     limit: int = 10
     filters: Filters = field(default_factory=Filters)
@@ -54,7 +57,7 @@ class ScanOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """The means of a catalogue's image vectors and of those of `count` scanned photos, (768,)."""
+    """Mean image vectors, shape (768,): of a catalogue, and of `count` scanned photos."""
 
     catalogue: Vector
     scans: Vector | None = None
@@ -63,9 +66,9 @@ class Means:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
-    """Means that are taken off before images are compared: the catalogue's and the scans', (768,).
+    """The means that are subtracted before image vectors are compared, shape (768,) each.
 
-    Pictures of a shop have much in common, and so have photos from a phone; what is left tells
+    Pictures of one shop have much in common, and so do photos from phones. What is left tells
     products apart (GR-CLIP, arXiv 2507.19054).
     """
 
@@ -75,11 +78,11 @@ class Centre:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
-    """The vectors of one thing that is looked for.
+    """The vectors of one thing to search for.
 
     Candidates are the products nearest to `vector` in the column `column`, and those that share
     words with `words` or have it as SKU or barcode. `image` (768,) and `text` (1024,) are then
-    compared with each candidate's own; image vectors after `centre` was taken off.
+    compared with each candidate's own, image vectors after `centre` was subtracted.
     """
 
     column: Modality
@@ -91,10 +94,10 @@ class SearchQuery:
 
 
 class Candidate(NamedTuple):
-    """A stored product, and how near it is. Scores are cosines, None where not compared.
+    """A stored product and how near it is. Scores are cosines; None means not compared.
 
-    `word_score` is the share of the sought words that the product's text has, in [0, 1];
-    `is_code` says that they are its very SKU or barcode. A tuple, since each scan makes a hundred.
+    `word_score` is the share of the query's words that the product's text has, in [0, 1]. `is_code`
+    says that the query is its SKU or barcode. A tuple, because each scan makes a hundred of them.
     """
 
     id: str
@@ -120,7 +123,7 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
-    """What a scan found, best first, and what a shopkeeper should be shown."""
+    """What a scan found, best first, and what to show: see `Action`."""
 
     matches: tuple[Match, ...]
     confidence: Confidence

@@ -1,4 +1,4 @@
-"""The contract that a scan relies on; see `shelfsight.ports` for what embeds."""
+"""The contract that a scan relies on; `shelfsight.ports` has those that both paths share."""
 
 from typing import Protocol
 
@@ -7,13 +7,13 @@ from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 
 
 class ProductSearch(Protocol):
-    """Finds stored products. Threads may use it at the same time if they may use its database."""
+    """Searches the stored products. Several threads may use it if they may use its database."""
 
     def require(self, models: ModelPair) -> None:
-        """Refuse queries of other models than those that made the stored vectors.
+        """Refuse queries by other models than those that made the stored vectors.
 
         Raises:
-            SchemaError: the columns are missing or of other dimensions.
+            SchemaError: columns are missing or have other dimensions.
             ModelMismatchError: other models made the stored vectors.
         """
         ...
@@ -21,36 +21,36 @@ class ProductSearch(Protocol):
     def candidates(
         self, search_query: SearchQuery, filters: Filters, limit: int
     ) -> list[Candidate]:
-        """The `limit` products nearest to what is sought, and those that its words name.
+        """Return the `limit` products nearest to the query, and those that its words name.
 
-        Never fewer than `limit` where so many pass the filters and have that vector.
+        It returns no fewer than `limit` if so many pass the filters and have that vector.
 
         Raises:
-            FilterError: the shop's tables have no such column.
-            ModelMismatchError: vectors of other models were switched to since `require`.
+            FilterError: the shop's tables lack a column.
+            ModelMismatchError: a switch to vectors of other models took place since `require`.
         """
         ...
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether nothing is stored that passes the filters.
+        """Whether no product that passes the filters has vectors.
 
         Raises:
-            FilterError: the shop's tables have no such column.
+            FilterError: the shop's tables lack a column.
         """
         ...
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
-        """What to look for to find products like this one; None where there is none to be seen.
+        """Make the query that finds products like a stored one; None if it has no vectors.
 
         Raises:
-            FilterError: the shop's tables have no such column.
+            FilterError: the shop's tables lack a column.
         """
         ...
 
     def means(self, owner: str | None) -> Means | None:
-        """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
+        """The means of an owner's catalogue and scans, or of all; None without any image."""
         ...
 
     def learn(self, owner: str | None, image: Vector) -> None:
-        """Let the vector of a scan's photo count in the mean of the scans."""
+        """Update the mean of scanned photos with the vector of one photo."""
         ...

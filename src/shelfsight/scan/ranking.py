@@ -1,4 +1,4 @@
-"""Orders candidates by late fusion, and decides what to show."""
+"""Ranks candidates by late fusion, and decides what a shopkeeper is shown."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,16 @@ from shelfsight.scan.confidence import Thresholds, confidence, shares
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 
 WORDS = 0.3
-"""Share of the sought words in the text score, beside the cosine: a convex combination needs few
-labels or none (Bruch and others 2022, arXiv 2210.11934); this one was not tuned."""
+"""Share of word matches in the text score; the cosine has the rest.
+
+A convex combination needs few labels or none (Bruch and others 2022, arXiv 2210.11934); this
+one was not tuned."""
 
 
 def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) -> list[Match]:
-    """Order by late fusion: the weighted mean of the scores that query and product share.
+    """Rank by late fusion: the weighted mean of the scores that query and product have in common.
 
-    Words are the text's: their share and the text's cosine make one score. A SKU or barcode wins.
+    The share of matching words and the text's cosine make one text score. A SKU or barcode wins.
     """
     scores = [_score(candidate, weights) for candidate in candidates]
     parts = shares(scores, [one.product_id or one.id for one in candidates], limits)
@@ -26,7 +28,7 @@ def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) 
 
 
 def found(matches: Sequence[Match]) -> ScanResult:
-    """What to show: one match that stands out, a choice, or nothing but the way by hand."""
+    """Decide what to show: one match that stands out, several candidates, or no match."""
     if not matches:
         return ScanResult(matches=(), confidence="low", action="fallback_to_manual")
     first = matches[0].confidence
@@ -53,12 +55,12 @@ def _score(candidate: Candidate, weights: Weights) -> float:
 
 
 def by_score(match: Match) -> tuple[bool, float]:
-    """Sort key: a product with the very code first, then the best scores."""
+    """Sort key: an exact SKU or barcode first, then the highest score."""
     return not match.product.is_code, -match.score
 
 
 def best_of_each_product(matches: Sequence[Match]) -> list[Match]:
-    """The first match of each product, in the order given."""
+    """Keep the first match of each product, in the order given."""
     first: dict[str, Match] = {}
     for match in matches:
         first.setdefault(match.product.product_id or match.product.id, match)

@@ -1,4 +1,4 @@
-"""The path of a photo, from its pixels to the products it may show."""
+"""Finds products by photos, words or both: embed the query, search, rank."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -26,21 +26,23 @@ from shelfsight.scan.ports import ProductSearch
 from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
 
 CANDIDATES = 100
-"""Neighbours that are ranked exactly; 50 by the combined column held 99% of the best 10."""
+"""Nearest neighbours that are compared exactly.
+
+50 by the combined column held 99% of the best 10."""
 
 Later = Callable[[Callable[[], None]], None]
-"""Has work done at once, or when the answer is out."""
+"""Runs work at once, or after the answer was sent."""
 
 
 def at_once(work: Callable[[], None]) -> None:
-    """The simplest `Later`."""
+    """Run the work now: the simplest `Later`."""
     work()
 
 
 class Scanner:
-    """Finds products by photos, words or both. Threads may use it at the same time.
+    """Finds products by photos, words or both. Several threads may use it at the same time.
 
-    `later` is given what the answer need not wait for.
+    `later` runs work that the answer need not wait for.
     """
 
     def __init__(
@@ -58,16 +60,17 @@ class Scanner:
         self._later = later
 
     def scan(self, scan_query: ScanQuery, options: ScanOptions) -> ScanResult:
-        """What the photos show and the words describe, best match first.
+        """Find what the photos show and the words describe; best match first.
 
-        Candidates by the fitting column are ranked exactly, and the best photo counts. The combined
-        column never ranks: a product without text would beat every complete one.
+        Candidates come from the column that fits the query, and are then ranked exactly; of several
+        photos the best counts. The combined column never ranks: a product without text would beat
+        every complete one.
 
         Raises:
             ModelError: the query itself cannot be embedded.
             ModelMismatchError: other models made the stored vectors.
-            FilterError: the shop's tables have no such column.
-            ValueError: neither photo nor text.
+            FilterError: the shop's tables lack a column.
+            ValueError: there is neither photo nor text.
         """
         self._search.require(self._embedder.models)
         words = (scan_query.text or "").strip() or None
@@ -85,20 +88,20 @@ class Scanner:
         return found
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether nothing is stored that passes the filters: then a backfill is what helps.
+        """Whether no product that passes the filters has vectors, so that a backfill is what helps.
 
         Raises:
-            FilterError: the shop's tables have no such column.
+            FilterError: the shop's tables lack a column.
         """
         return self._search.is_empty(filters)
 
     def similar(self, id_: str, options: ScanOptions) -> ScanResult | None:
-        """Products like a stored one, without itself; None where there is none to be seen.
+        """Find products like a stored one, without itself; None if it has no vectors or is hidden.
 
-        Without a threshold the nearest are given, however unlike they are.
+        Without a threshold the nearest are returned, however unlike they are.
 
         Raises:
-            FilterError: the shop's tables have no such column.
+            FilterError: the shop's tables lack a column.
         """
         search_query = self._search.vectors(id_, options.filters)
         if search_query is None:
@@ -142,7 +145,7 @@ class Scanner:
         return rank(others, options.weights or self._weights, limits)
 
     def _means(self, options: ScanOptions) -> Means | None:
-        """What pictures have in common, where it helps to leave that out."""
+        """The means to subtract from image vectors, if that helps for these models."""
         if not mean_centering.helps(self._embedder.models):
             return None
         return self._search.means(options.filters.owner)
@@ -153,7 +156,7 @@ class Scanner:
     def _search_query(
         self, image: Vector | None, text: Vector | None, words: str | None
     ) -> SearchQuery:
-        """The column in which candidates are looked for, and the vectors to compare them with."""
+        """Choose the column to search, and the vectors to compare candidates with."""
         if text is None and image is not None:
             return SearchQuery(column="image", vector=image, image=image)
         if image is None and text is not None:
@@ -164,14 +167,14 @@ class Scanner:
         return SearchQuery(column="combined", vector=combined, image=image, text=text, words=words)
 
     def _image(self, photo: Photo) -> Vector | None:
-        """The mean of a photo's views, embedded in one pass."""
+        """The mean of the vectors of a photo's views."""
         return mean_of(_vectors(self._embedder.embed_images(photo)))
 
     def _text(self, words: str) -> Vector | None:
         return mean_of(_vectors(self._embedder.embed_texts([words], query=True)))
 
     def _learn(self, owner: str | None, images: Sequence[Vector | None]) -> None:
-        """Let the photos count in the mean of the scans; a read-only database learns nothing."""
+        """Update the mean of scanned photos; a read-only database learns nothing."""
         with suppress(DatabaseError):
             for image in images:
                 if image is not None:

@@ -1,1 +1,1 @@
-"""The two HTTP apps, and what they have in common."""
+"""The two HTTP servers, and the parts that they share."""

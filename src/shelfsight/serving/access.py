@@ -1,4 +1,4 @@
-"""Who may use the server: whoever has the key, or whoever is on this machine."""
+"""Access to a server: by API key, or only from this machine."""
 
 import hmac
 from hashlib import sha256
@@ -7,24 +7,24 @@ from ipaddress import ip_address
 from shelfsight.errors import SettingsError
 
 
-class Key:
-    """An API key, of which only a digest is kept."""
+class ServerKey:
+    """The one API key of an embedding server; only its SHA-256 digest is kept in memory."""
 
     def __init__(self, key: str) -> None:
         self._digest = _digest(key)
 
-    def opens(self, authorization: str) -> bool:
-        """Whether a header `Authorization` holds this key, compared in constant time."""
+    def matches(self, authorization: str) -> bool:
+        """Whether an `Authorization` header carries this key; compared in constant time."""
         scheme, _, sent = authorization.partition(" ")
         same = hmac.compare_digest(_digest(sent.strip()), self._digest)
         return same and scheme.lower() == "bearer"
 
 
 def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
-    """Refuse to serve other machines without a key.
+    """Check that an address open to other machines has a key, or is `insecure` on purpose.
 
     Raises:
-        SettingsError: that was asked for, and not called `insecure`.
+        SettingsError: other machines could use the server without a key.
     """
     if has_key or insecure or is_loopback(host):
         return
@@ -35,7 +35,7 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, as it is written, is this machine itself."""
+    """Whether a host name or address means this machine; names are not resolved."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

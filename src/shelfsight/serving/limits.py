@@ -1,4 +1,4 @@
-"""How much is let in: of one request, and of all at the same time."""
+"""Limits of one request, and of all requests in progress together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Of one request, and of all together; times in seconds.
+class ServerLimits:
+    """Limits of a server: counts, bytes and seconds.
 
-    `tokens` are those of one request after each text was cut to what the model takes. `waiting`
-    ones are of all requests that are not answered yet. A picture's own limits are in
+    The `waiting_*` limits apply to all unanswered requests together, the others to one request.
+    `tokens` counts a request's tokens after each text is truncated to the model's maximum. A worker
+    counts as stuck after `stuck_seconds` in one batch. Limits of a single picture are in
     `images.decode`.
     """
 
@@ -26,27 +27,29 @@ class Limits:
 
 
 class FullError(Exception):
-    """There is no room now."""
+    """Other requests use the capacity now."""
 
 
 class CapacityLimit:
-    """What all requests together may hold. To be used from one thread."""
+    """A capacity that requests share. For use from one thread."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._held = 0
+        self._reserved = 0
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
-        """Take up room for a while; whoever alone is too large is let into an empty room.
+        """Reserve part of the capacity while the context lasts.
+
+        A request that exceeds the whole capacity is let in when nothing else is reserved.
 
         Raises:
-            FullError: others take up too much.
+            FullError: the rest of the capacity is too small.
         """
-        if self._held and self._held + size > self._capacity:
+        if self._reserved and self._reserved + size > self._capacity:
             raise FullError
-        self._held += size
+        self._reserved += size
         try:
             yield
         finally:
-            self._held -= size
+            self._reserved -= size

@@ -1,4 +1,4 @@
-"""Serve an app over HTTP until told to stop."""
+"""Serves an ASGI app over HTTP until it is told to stop."""
 
 import signal
 import socket
@@ -10,37 +10,37 @@ from starlette.types import ASGIApp
 from shelfsight.errors import ServerError
 
 STOP_SECONDS = 150
-"""How long requests that are under way may take once the server was told to stop."""
+"""Time that requests in progress get to finish once the server is told to stop."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take an address, on which nothing listens yet; port 0 is any that is free.
+    """Bind a socket to an address, without listening yet; port 0 picks a free port.
 
     Raises:
-        ServerError: it cannot be had.
+        ServerError: the address cannot be bound.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        taken = socket.socket(family, kind, protocol)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
     except (OSError, OverflowError) as error:
         raise ServerError(
             f"{host}:{port} cannot be listened on ({error}): choose --host and --port"
         ) from None
-    return taken
+    return bound
 
 
-def url_of(taken: socket.socket) -> str:
-    """The address as a client on this machine writes it."""
-    host, port = taken.getsockname()[:2]
+def url_of(bound: socket.socket) -> str:
+    """The URL of a bound socket, for a client on this machine."""
+    host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, taken: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT; what is under way is finished, nothing new is begun."""
+def serve(app: ASGIApp, bound: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress and return."""
     config = uvicorn.Config(
         app,
         lifespan="on",
@@ -50,11 +50,11 @@ def serve(app: ASGIApp, taken: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    # uvicorn raises the signals again once it has stopped: an asked-for stop is no failure.
+    # uvicorn raises the signal again once it has stopped; ignored, since a stop is no failure
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)
-    uvicorn.Server(config).run(sockets=[taken])
+        signal.signal(number, _ignore)
+    uvicorn.Server(config).run(sockets=[bound])
 
 
-def _stopped(_number: int, _frame: FrameType | None) -> None:
+def _ignore(_number: int, _frame: FrameType | None) -> None:
     pass

@@ -1,4 +1,4 @@
-"""Addresses that both apps have."""
+"""URL paths that both servers have."""
 
 READY_PATH = "/ready"
 METRICS_PATH = "/metrics"

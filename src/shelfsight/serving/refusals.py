@@ -1,4 +1,4 @@
-"""How a request is refused: exceptions that become HTTP answers, once, by class."""
+"""Exceptions that refuse a request; each app turns them into HTTP responses by class."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 
 class RequestRefusedError(Exception):
-    """The request as a whole is not served; `kind` is a stable word."""
+    """The whole request is refused; `kind` is a stable word for programs."""
 
     status = 422
 
@@ -17,47 +17,47 @@ class RequestRefusedError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the answer has besides its body."""
+        """Extra headers of the response."""
         return {}
 
 
-class NotJsonError(RequestRefusedError):
-    """The body cannot be read as JSON."""
+class MalformedBodyError(RequestRefusedError):
+    """The body is not valid JSON, or not a valid form."""
 
     status = 400
 
 
-class KeyRefusedError(RequestRefusedError):
+class UnauthorizedError(RequestRefusedError):
     """The API key is missing or wrong."""
 
     status = 401
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say how to authenticate (RFC 9110, 11.6.1)."""
+        """How to authenticate (RFC 9110, 11.6.1)."""
         return {"WWW-Authenticate": "Bearer"}
 
 
-class ModelUnknownError(RequestRefusedError):
+class UnknownModelError(RequestRefusedError):
     """The request names a model that is not served."""
 
     status = 404
 
 
-class TooSlowError(RequestRefusedError):
+class RequestTimeoutError(RequestRefusedError):
     """The body did not arrive in time."""
 
     status = 408
 
 
-class TooMuchError(RequestRefusedError):
-    """More bytes, items or tokens than one request may have."""
+class RequestTooLargeError(RequestRefusedError):
+    """The request has more bytes, items or tokens than allowed."""
 
     status = 413
 
 
 class BusyError(RequestRefusedError):
-    """There is no room for the request now; `seconds` is when there may be."""
+    """The server is at capacity; `seconds` is when to retry, rounded up and between 1 and 60."""
 
     status = 429
 
@@ -67,19 +67,19 @@ class BusyError(RequestRefusedError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say when to come again."""
+        """When to retry."""
         return {"Retry-After": str(self.seconds)}
 
 
-class DownError(RequestRefusedError):
-    """A model's worker has ended or hangs."""
+class ModelDownError(RequestRefusedError):
+    """The worker of a model has ended or hangs."""
 
     status = 503
 
 
-def error_answer(
+def error_response(
     kind: str, message: str, status: int, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Make an answer without embeddings, in the shape that OpenAI's clients read."""
+    """An error response in the format that OpenAI's clients read."""
     body = {"error": {"message": message, "type": kind, "param": None, "code": status}}
     return JSONResponse(body, status, headers)

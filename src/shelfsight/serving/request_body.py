@@ -1,4 +1,4 @@
-"""From the bytes of a request to one of the wire's shapes, within limits."""
+"""Reads the body of a request, within limits, and validates its JSON."""
 
 import asyncio
 import re
@@ -7,17 +7,17 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from shelfsight.serving.limits import Limits
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.refusals import (
-    NotJsonError,
+    MalformedBodyError,
     RequestRefusedError,
-    TooMuchError,
-    TooSlowError,
+    RequestTimeoutError,
+    RequestTooLargeError,
 )
 
-Shape = TypeVar("Shape", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
-# Half of a surrogate pair is no character; Python and JavaScript send it all the same.
+# An unpaired surrogate is no character, but Python and JavaScript can send it.
 _ESCAPE = re.compile(
     rb"""\\(?: u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
              | (?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})
@@ -26,11 +26,11 @@ _ESCAPE = re.compile(
 )
 
 
-def declared_size(request: Request, limits: Limits) -> int:
-    """How many bytes the body says it has, or may have.
+def declared_size(request: Request, limits: ServerLimits) -> int:
+    """The `Content-Length` of a request, or the largest size allowed if it has none.
 
     Raises:
-        TooMuchError: more than one request may.
+        RequestTooLargeError: it is above the limit.
     """
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else limits.body_bytes
@@ -39,17 +39,17 @@ def declared_size(request: Request, limits: Limits) -> int:
     return size
 
 
-async def read(request: Request, limits: Limits, shape: type[Shape]) -> Shape:
-    """Read the body to its end.
+async def read(request: Request, limits: ServerLimits, model: type[Body]) -> Body:
+    """Read the body, and parse it as JSON of this model.
 
     Raises:
-        RequestRefusedError: it is too large, too slow, not JSON, or of another shape.
+        RequestRefusedError: it is too large, too slow, not JSON, or does not fit the model.
     """
-    return parse(await read_bytes(request, limits), shape)
+    return parse(await read_bytes(request, limits), model)
 
 
-async def read_bytes(request: Request, limits: Limits) -> bytes:
-    """Read the body to its end.
+async def read_bytes(request: Request, limits: ServerLimits) -> bytes:
+    """Read the body.
 
     Raises:
         RequestRefusedError: it is too large or too slow.
@@ -64,44 +64,44 @@ async def read_bytes(request: Request, limits: Limits) -> bytes:
                 if size > limits.body_bytes:
                     raise _too_large(limits)
     except TimeoutError:
-        raise TooSlowError(
+        raise RequestTimeoutError(
             "body_timeout", f"the body did not arrive within {limits.body_seconds:g} s"
         ) from None
     except ClientDisconnect:
-        raise TooSlowError("disconnected", "the client went away") from None
+        raise RequestTimeoutError("disconnected", "the client went away") from None
     return b"".join(chunks)
 
 
-def parse(body: bytes, shape: type[Shape]) -> Shape:
-    """Read JSON of a shape; half a surrogate pair is read as a question mark.
+def parse(body: bytes, model: type[Body]) -> Body:
+    """Parse JSON of this model; an unpaired surrogate is read as a question mark.
 
     Raises:
-        RequestRefusedError: it is not JSON, or of another shape.
+        RequestRefusedError: it is not JSON, or does not fit the model.
     """
     try:
-        return _parse(body, shape)
-    except NotJsonError:
+        return _parse(body, model)
+    except MalformedBodyError:
         if b"\\u" not in body:
             raise
-        whole = _ESCAPE.sub(lambda found: b"?" if found["lone"] else found[0], body)
-        return _parse(whole, shape)
+        repaired = _ESCAPE.sub(lambda match: b"?" if match["lone"] else match[0], body)
+        return _parse(repaired, model)
 
 
-def _parse(body: bytes, shape: type[Shape]) -> Shape:
+def _parse(body: bytes, model: type[Body]) -> Body:
     try:
-        return shape.model_validate_json(body)
+        return model.model_validate_json(body)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
         message = detail["msg"].removeprefix("Value error, ")
         if detail["type"] == "json_invalid":
-            raise NotJsonError("bad_json", message) from None
+            raise MalformedBodyError("bad_json", message) from None
         where = ".".join(str(part) for part in detail["loc"])
         raise RequestRefusedError(
             "bad_request", f"{where}: {message}" if where else message
         ) from None
 
 
-def _too_large(limits: Limits) -> TooMuchError:
-    return TooMuchError(
+def _too_large(limits: ServerLimits) -> RequestTooLargeError:
+    return RequestTooLargeError(
         "body_too_large", f"the body is larger than {limits.body_bytes:,} bytes: send fewer items"
     )

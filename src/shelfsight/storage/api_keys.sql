@@ -1,7 +1,7 @@
 -- name: add
 INSERT INTO "ApiKeys" ("Id", "Name", "UserId", "Digest")
 VALUES (%(id)s, %(name)s, %(owner)s, %(digest)s)
-RETURNING "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
 
 -- name: find
 SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
@@ -11,9 +11,9 @@ FROM "ApiKeys" WHERE "Id" = %(id)s
 SELECT EXISTS (SELECT FROM "ApiKeys")
 
 -- name: all
-SELECT "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
 FROM "ApiKeys" ORDER BY "CreatedAt", "Id"
 
 -- name: revoke
 UPDATE "ApiKeys" SET "RevokedAt" = coalesce("RevokedAt", now()) WHERE "Id" = %(id)s
-RETURNING "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
-
-from psycopg.rows import dict_row
 
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database, columns
+from shelfsight.postgres.connection import Connection, Database, Row, columns, fetch_as
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
@@ -55,7 +52,7 @@ def by_kind(
         SchemaError: `shelfsight init` has not run.
     """
     values = {"kind": kind, "host": host}
-    return [FailedKind(**row) for row in _rows(database, "by_kind", values)]
+    return _rows(database, FailedKind, "by_kind", values)
 
 
 def one_by_one(
@@ -67,16 +64,16 @@ def one_by_one(
         SchemaError: `shelfsight init` has not run.
     """
     values = {"kind": kind, "host": host, "limit": limit}
-    return [FailedProduct(**row) for row in _rows(database, "one_by_one", values)]
+    return _rows(database, FailedProduct, "one_by_one", values)
 
 
-def _rows(database: Database, name: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
-    def work(connection: Connection) -> list[dict[str, Any]]:
+def _rows(database: Database, row: type[Row], name: str, values: Mapping[str, object]) -> list[Row]:
+    def work(connection: Connection) -> list[Row]:
         schema.check(connection)
         chosen = FilterSql(Filters(), partial(columns, connection))
         title = "coalesce(v.\"Title\"::text, '')" if "Title" in chosen.variants else "''"
         living = QUERIES["living"].format(chosen=chosen.chosen)
         statement = QUERIES[name].format(title=statements.trusted(title), living=living)
-        return connection.cursor(row_factory=dict_row).execute(statement, values).fetchall()
+        return fetch_as(row, connection, statement, values)
 
     return database.run(work, read_only=True)

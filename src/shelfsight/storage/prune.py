@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from psycopg import sql
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database, columns
+from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
@@ -36,6 +36,14 @@ class Leftovers:
     runs: int
 
 
+class _Window(NamedTuple):
+    """How many rows a window covers, the last of their ids, and how many were left over."""
+
+    size: int
+    last: str | None
+    pruned: int
+
+
 def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
     """Delete what is left over, or only count it. The shop's own tables are only read.
 
@@ -59,20 +67,21 @@ def _check(connection: Connection) -> None:
 
 
 def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
-    """Window by window, each a transaction of its own."""
+    """Prune one of our tables window by window, each in a transaction of its own."""
     after: str | None = None
     pruned = 0
     while True:
-        work = partial(_window, table=table, after=after)
-        size, after, count = _run(database, work, dry_run=dry_run)
-        pruned += count
-        if size < WINDOW:
+        work = partial(_prune_window, table=table, after=after)
+        window = _run(database, work, dry_run=dry_run)
+        pruned += window.pruned
+        after = window.last
+        if window.size < WINDOW:
             return pruned
 
 
-def _window(
+def _prune_window(
     connection: Connection, dry_run: bool, *, table: str, after: str | None
-) -> tuple[int, str | None, int]:
+) -> _Window:
     chosen = FilterSql(Filters(), partial(columns, connection))
     name = sql.Identifier(table)
     statement = QUERIES["window"].format(
@@ -82,8 +91,8 @@ def _window(
         prune=QUERIES["count" if dry_run else "delete"].format(table=name),
     )
     values = {"after": after, "window": WINDOW}
-    ((size, last, count),) = connection.execute(statement, values).fetchall()
-    return size, last, count
+    (window,) = fetch_as(_Window, connection, statement, values)
+    return window
 
 
 def _scan_means(connection: Connection, dry_run: bool) -> int:

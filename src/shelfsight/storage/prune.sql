@@ -14,8 +14,9 @@ WITH span AS MATERIALIZED (
   SELECT DISTINCT span.id FROM span
   WHERE NOT EXISTS (SELECT FROM "ProductVariants" AS v WHERE v."Id" = span.id AND {living})
 ), pruned AS ({prune})
-SELECT (SELECT count(*) FROM span), (SELECT id::text FROM span ORDER BY span.id DESC LIMIT 1),
-       (SELECT count(*) FROM pruned)
+SELECT (SELECT count(*) FROM span) AS size,
+       (SELECT id::text FROM span ORDER BY span.id DESC LIMIT 1) AS last,
+       (SELECT count(*) FROM pruned) AS pruned
 
 -- name: delete
 DELETE FROM {table} AS t USING gone WHERE t."ProductVariantId" = gone.id RETURNING 1

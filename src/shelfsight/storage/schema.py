@@ -7,6 +7,7 @@ from psycopg import sql
 
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
 
@@ -63,9 +64,6 @@ _LACKING = """
                       WHERE attrelid = t.oid AND attname = wanted AND NOT attisdropped)
 """
 """The columns that a table of ours lacks where it is kept or built beside the one in use."""
-
-_INIT_LOCK = 0x5E1F5164
-"""Key of the advisory lock under which two `init` wait for each other; any fixed number does."""
 
 NEXT = "shelfsight_next"
 """The schema in which vectors are built beside those in use."""
@@ -154,7 +152,7 @@ def _never_null(connection: Connection) -> dict[str, bool]:
 
 
 def _create(connection: Connection) -> list[str]:
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_INIT_LOCK])
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [LockKey.INIT_SCHEMA])
     connection.execute("SET LOCAL client_min_messages = warning")
     done = _create_extension(connection)
     for table, statement in TABLES.items():

@@ -1,35 +1,60 @@
-"""What the database holds: the two counts of the README, and what failed."""
+"""Reads what the database holds: the counts that the README shows, and what failed."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.connection import Connection, Database, fetch_as
 from shelfsight.storage import schema
 from shelfsight.storage.index import indexes as index
-from shelfsight.storage.vectors.queries import QUERIES as VECTORS
+from shelfsight.storage.vectors.model_check import stored_models
 
 QUERIES = statements.load("shelfsight.storage", "status.sql")
 
 
+class _VectorCounts(NamedTuple):
+    """How many rows `"ProductEmbeddings"` has, and how many of them have each vector."""
+
+    total: int
+    image: int
+    text: int
+    combined: int
+
+
+class SourceCount(NamedTuple):
+    """How many rows have a source type: `image`, `text`, `image_text`, or None."""
+
+    source_type: str | None
+    rows: int
+
+
+class FailureCount(NamedTuple):
+    """How many products failed in one way, with the message of one of them as an example."""
+
+    kind: str
+    products: int
+    example: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Counts of `"ProductEmbeddings"`, by source type, and of `"EmbeddingFailures"` by kind.
+    """What is stored: vectors, also by source type, and failures by kind.
 
-    A failure is `(kind, products, example)`; `models` made the stored vectors; `index_advice` says
-    what to do about indexes, if anything.
+    `models` made the stored vectors, as `name@revision`. `index_advice` says what to do about
+    indexes; "" if there is nothing to do.
     """
 
     total: int
     image: int
     text: int
     combined: int
-    by_source: tuple[tuple[str | None, int], ...]
-    failures: tuple[tuple[str, int, str], ...]
+    by_source: tuple[SourceCount, ...]
+    failures: tuple[FailureCount, ...]
     models: tuple[str, ...]
     index_advice: str
 
     def lines(self) -> list[str]:
-        """The two SQL results of the README, then what failed and an example of each kind."""
+        """Format the two SQL results of the README, then the failures by kind."""
         lines = [
             " total_embeddings | image_count | text_count | combined_count",
             "------------------+-------------+------------+----------------",
@@ -38,11 +63,11 @@ class Status:
             " SourceType | count",
             "------------+-------",
         ]
-        lines += [f" {kind or '':<10} | {count:>5}" for kind, count in self.by_source]
+        lines += [f" {row.source_type or '':<10} | {row.rows:>5}" for row in self.by_source]
         if self.failures:
             lines += ["", "Failures, by kind:"]
             lines += [
-                f"  {kind}: {count}, such as {example}" for kind, count, example in self.failures
+                f"  {row.kind}: {row.products}, such as {row.example}" for row in self.failures
             ]
         if self.index_advice:
             lines += ["", f"Indexes: {self.index_advice}"]
@@ -50,7 +75,7 @@ class Status:
 
 
 def read(database: Database) -> Status:
-    """The state of the store, in one read-only transaction.
+    """Read the state of the store in one read-only transaction.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -58,17 +83,16 @@ def read(database: Database) -> Status:
 
     def work(connection: Connection) -> Status:
         schema.check(connection)
-        counts = connection.execute(QUERIES["totals"]).fetchall()[0]
-        total, image, text, combined = counts
-        models = connection.execute(VECTORS["stored_models"]).fetchall()
+        (counts,) = fetch_as(_VectorCounts, connection, QUERIES["totals"])
+        by_source = fetch_as(SourceCount, connection, QUERIES["by_source"])
+        failures = fetch_as(FailureCount, connection, QUERIES["failures"])
+        made_by = stored_models(connection)
+        models = {name for row in made_by for name in (row.image, row.text) if name}
         return Status(
-            total=total,
-            image=image,
-            text=text,
-            combined=combined,
-            by_source=tuple(sorted(connection.execute(QUERIES["by_source"]), key=str)),
-            models=tuple(sorted({name for row in models for name in row[:2] if name})),
-            failures=tuple(connection.execute(QUERIES["failures"]).fetchall()),
+            **counts._asdict(),
+            by_source=tuple(sorted(by_source, key=lambda row: str(tuple(row)))),
+            failures=tuple(failures),
+            models=tuple(sorted(models)),
             index_advice=index.advice(index.states(connection)),
         )
 

@@ -1,13 +1,13 @@
 -- name: totals
-SELECT COUNT(*) as total_embeddings, COUNT("ImageEmbedding") as image_count,
-       COUNT("TextEmbedding") as text_count, COUNT("CombinedEmbedding") as combined_count
+SELECT count(*) AS total, count("ImageEmbedding") AS image, count("TextEmbedding") AS text,
+       count("CombinedEmbedding") AS combined
 FROM "ProductEmbeddings"
 
 -- name: by_source
-SELECT "SourceType", COUNT(*) as count FROM "ProductEmbeddings" GROUP BY "SourceType"
+SELECT "SourceType" AS source_type, count(*) AS rows FROM "ProductEmbeddings" GROUP BY "SourceType"
 
 -- name: failures
-SELECT "Kind", count(DISTINCT "ProductVariantId"), min("Message")
+SELECT "Kind" AS kind, count(DISTINCT "ProductVariantId") AS products, min("Message") AS example
 FROM "EmbeddingFailures"
 GROUP BY "Kind"
 ORDER BY count(*) DESC, "Kind"

@@ -11,11 +11,14 @@ from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
 from shelfsight.records import (
     IMAGE_WIDTH,
     NO_CONTENT,
+    STAGES,
     TEXT_WIDTH,
+    ContentModality,
     Due,
     Failure,
     FetchedProduct,
     ModelPair,
+    Need,
     Picture,
     PictureFile,
     PictureFormat,
@@ -25,7 +28,7 @@ from shelfsight.records import (
     Stage,
     Vector,
 )
-from shelfsight.testing.store import STAGES, Half, MemoryStore
+from shelfsight.testing.store import MemoryStore
 
 MODELS = ModelPair(image="hashed-pixels@1", text="hashed-words@1")
 
@@ -87,7 +90,7 @@ class MemoryFetcher:
         """Nothing to let go of."""
 
     def _fetched(self, product: Product) -> FetchedProduct:
-        urls = product.image_urls if product.needs_image else ()
+        urls = () if product.image_need is Need.KEEP else product.image_urls
         found = [self._picture(url) for url in urls]
         outcomes = [_unless_known(one, product.files) for one in found]
         return fetched_product(product, outcomes if stays(product, outcomes) else found)
@@ -122,7 +125,7 @@ class MemoryCatalog:
             with_picture=sum(bool(product.image_urls) for product in due),
             with_text=sum(_has_text(product) for product in due),
             with_neither=sum(not product.image_urls and not _has_text(product) for product in due),
-            with_image=sum(bool(product.files) for product in due),
+            with_image=sum(product.image_need is Need.CHECK for product in due),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -158,7 +161,7 @@ class MemoryCatalog:
             and (not selection.products or product.id in selection.products)
             and (not selection.variants or product.id in selection.variants)
         )
-        due = (self._needing(p, selection) for p in chosen if self._is_due(p, selection))
+        due = (self._with_needs(p, selection) for p in chosen if self._is_due(p, selection))
         return sorted(due, key=lambda p: p.id)
 
     def _is_due(self, product: Product, selection: Selection) -> bool:
@@ -177,35 +180,36 @@ class MemoryCatalog:
             tried.add(row.product.source_hash)
         if selection.refetch and self._files(product):
             return True
-        is_again = any(self._is_again(product, half, selection) for half in STAGES)
+        is_again = any(self._is_again(product, modality, selection) for modality in STAGES)
         return is_again or product.source_hash not in tried
 
-    def _needing(self, product: Product, selection: Selection) -> Product:
-        def needs(half: Half) -> bool:
-            is_done = self._store.is_done(product, half)
-            return not is_done or self._is_again(product, half, selection)
-
-        everything = not selection.skip_existing
-        files = self._files(product) if selection.skip_existing else ()
-        needs_image = everything or needs("image") or bool(selection.refetch and files)
+    def _with_needs(self, product: Product, selection: Selection) -> Product:
+        is_new = product.id not in self._store.rows
+        if not selection.skip_existing:
+            return replace(product, is_new=is_new)
+        files = self._files(product)
+        again = self._is_again(product, "image", selection)
+        may_check = bool(files) and (again or selection.refetch)
+        need = self._store.need(product, "image", again=again, may_check=may_check)
         return replace(
             product,
-            is_new=product.id not in self._store.rows,
-            needs_image=needs_image,
-            needs_text=everything or needs("text"),
-            files=files if needs_image else (),
+            is_new=is_new,
+            image_need=need,
+            text_need=self._store.need(
+                product, "text", again=self._is_again(product, "text", selection)
+            ),
+            files=files if need is Need.CHECK else (),
         )
 
     def _files(self, product: Product) -> tuple[PictureFile, ...]:
-        """What the stored image of a product's very pictures is made of, if there is one."""
+        """The files that a product's stored image was made of, if the image is current."""
         row = self._store.rows.get(product.id)
-        has_image = row is not None and row.image is not None
-        return row.files if row and has_image and self._store.is_done(product, "image") else ()
+        return row.files if row and self._store.is_current(product, "image") else ()
 
-    def _is_again(self, product: Product, half: Half, selection: Selection) -> bool:
-        """Whether this half failed and is tried again: no time passes here, so only when asked."""
-        is_asked_for = selection.retry_failed or selection.missing in (half, "combined")
-        return is_asked_for and self._store.has_failed(product, half)
+    def _is_again(self, product: Product, modality: ContentModality, selection: Selection) -> bool:
+        """Whether what failed is tried again: only when asked for, as no time passes here."""
+        is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
+        return is_asked_for and self._store.has_failed(product, modality)
 
 
 def _unless_known(found: Picture | Failure, files: Sequence[PictureFile]) -> Outcome:

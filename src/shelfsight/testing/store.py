@@ -1,26 +1,22 @@
 """A store of vectors that lives in memory."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from shelfsight.backfill.leases import Checkpoint
 from shelfsight.errors import ModelMismatchError
 from shelfsight.ports import Fusion
 from shelfsight.records import (
-    IMAGE_STAGES,
-    TEXT_STAGES,
+    STAGES,
+    ContentModality,
     EmbeddedProduct,
     Failure,
     ModelPair,
+    Need,
     Product,
     Stage,
     Vector,
 )
-
-Half = Literal["text", "image"]
-
-STAGES: Mapping[Half, frozenset[Stage]] = {"text": TEXT_STAGES, "image": IMAGE_STAGES}
 
 
 class Failed(NamedTuple):
@@ -55,7 +51,7 @@ class MemoryStore:
         """Keep a page, and hand it on with what was not needed, unless its lease is lost."""
         if checkpoint is not None and checkpoint.lease.lost:
             return []
-        whole = [self._completed(item) for item in page if self._stays(item.product, models)]
+        whole = [self._completed(item) for item in page if self._still_keeps(item.product, models)]
         self.models = models
         for item in whole:
             if not item.is_untouched:
@@ -76,43 +72,69 @@ class MemoryStore:
             self.fused_by[id_] = self._fusion.name
         return len(old)
 
-    def is_done(self, product: Product, half: Half) -> bool:
-        """Whether this half's stored vector is of this content, or failed and waits."""
-        row = self.rows.get(product.id)
-        if row is None or _vector(row, half) is None:
-            return self.has_failed(product, half)
-        return _content(row.product, half) == _content(product, half)
+    def need(
+        self,
+        product: Product,
+        modality: ContentModality,
+        *,
+        again: bool = False,
+        may_check: bool = False,
+    ) -> Need:
+        """Say what is to be done about a vector: the rule of `postgres/need.sql` in Python.
 
-    def has_failed(self, product: Product, half: Half) -> bool:
-        """Whether this half of it failed with this content."""
+        `again` says whether what failed may be tried again now, `may_check` whether a current
+        image can be checked and is to be.
+        """
+        is_current = self.is_current(product, modality)
+        if may_check and is_current:
+            return Need.CHECK
+        row = self.rows.get(product.id)
+        has_vector = row is not None and _vector(row, modality) is not None
+        stays = is_current if has_vector else self.has_failed(product, modality)
+        return Need.KEEP if stays and not again else Need.MAKE
+
+    def is_current(self, product: Product, modality: ContentModality) -> bool:
+        """Whether the stored vector of a modality was made of this content."""
+        row = self.rows.get(product.id)
+        return (
+            row is not None
+            and _vector(row, modality) is not None
+            and _content(row.product, modality) == _content(product, modality)
+        )
+
+    def has_failed(self, product: Product, modality: ContentModality) -> bool:
+        """Whether this very content of a modality has failed."""
         failures = self.failures.get(product.id, {})
+        content = _content(product, modality)
         return any(
-            stage in STAGES[half] and _part(failed.source_hash, half) == _content(product, half)
+            stage in STAGES[modality] and _part(failed.source_hash, modality) == content
             for stage, failed in failures.items()
         )
 
     def _fits(self, models: ModelPair) -> bool:
         return self.models is None or models.accepts(self.models)
 
-    def _stays(self, product: Product, models: ModelPair) -> bool:
-        """Whether all that was not needed is as it was."""
-        if not product.unneeded_stages:
-            return True
-        return (
+    def _still_keeps(self, product: Product, models: ModelPair) -> bool:
+        """Whether all that was to be kept when the product was read still is."""
+        wanted: dict[ContentModality, Need] = {
+            "image": product.image_need,
+            "text": product.text_need,
+        }
+        kept = [modality for modality, need in wanted.items() if need is Need.KEEP]
+        return not kept or (
             self._fits(models)
-            and (product.needs_image or self.is_done(product, "image"))
-            and (product.needs_text or self.is_done(product, "text"))
+            and all(self.need(product, modality) is Need.KEEP for modality in kept)
         )
 
     def _completed(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """With the stored vectors that were not needed."""
+        """With the stored vectors that are kept."""
         row = self.rows.get(item.product.id)
-        if not item.product.unneeded_stages or item.is_untouched or row is None:
+        if not item.product.kept_stages or item.is_untouched or row is None:
             return item
-        if not item.product.needs_image:
+        if item.product.image_need is Need.KEEP:
             files = item.files or row.files
             item = replace(item, image=row.image, picture=row.picture, files=files)
-        if not item.product.needs_text:
+        if item.product.text_need is Need.KEEP:
             item = replace(item, text=row.text, text_used=row.text_used)
         return replace(item, combined=self._fusion.combine(item.image, item.text))
 
@@ -141,32 +163,31 @@ class MemoryStore:
             self.failures[id_] = waiting | new
 
     def _kept(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """With the stored vector in place of one that failed, if its content is the same."""
+        """With the stored vector in place of one that failed, if it is of the same content."""
         old = self.rows.get(item.product.id)
         if old is None or not item.failures:
             return item
-        stages = {failure.stage for failure in item.failures}
         image, text, files = item.image, item.text, item.files
-        if image is None and stages & IMAGE_STAGES and _same(old, item, "image"):
+        if image is None and self._failed_but_current(item, "image"):
             image, files = old.image, old.files
-        if text is None and stages & TEXT_STAGES and _same(old, item, "text"):
+        if text is None and self._failed_but_current(item, "text"):
             text = old.text
         combined = self._fusion.combine(image, text)
         return replace(item, image=image, text=text, combined=combined, files=files)
 
-
-def _vector(row: EmbeddedProduct, half: Half) -> Vector | None:
-    return row.image if half == "image" else row.text
-
-
-def _same(one: EmbeddedProduct, other: EmbeddedProduct, half: Half) -> bool:
-    return _content(one.product, half) == _content(other.product, half)
+    def _failed_but_current(self, item: EmbeddedProduct, modality: ContentModality) -> bool:
+        has_failed = any(failure.stage in STAGES[modality] for failure in item.failures)
+        return has_failed and self.is_current(item.product, modality)
 
 
-def _content(product: Product, half: Half) -> str:
-    return _part(product.source_hash, half)
+def _vector(row: EmbeddedProduct, modality: ContentModality) -> Vector | None:
+    return row.image if modality == "image" else row.text
 
 
-def _part(source_hash: str, half: Half) -> str:
+def _content(product: Product, modality: ContentModality) -> str:
+    return _part(product.source_hash, modality)
+
+
+def _part(source_hash: str, modality: ContentModality) -> str:
     text, _, image = source_hash.partition(":")
-    return image if half == "image" else text
+    return image if modality == "image" else text

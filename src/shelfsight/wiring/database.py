@@ -1,71 +1,68 @@
-"""Where the products are: the user's database, or the embedded one."""
+"""Opens the database that holds the products: the user's own, or the embedded one."""
 
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from shelfsight.backfill.ports import Catalog
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Database
-from shelfsight.records import Due, Selection
 from shelfsight.settings import Settings
 
-if TYPE_CHECKING:
-    from shelfsight.storage.status import Status
-
 EMBEDDED = "shelfsight"
-"""Name of the database in the embedded Postgres."""
+"""Name of the database within the embedded Postgres."""
 
 
 def home(settings: Settings) -> Path:
-    """The folder of the embedded database and of what is built once."""
+    """The folder of the embedded database and of the models that are built once."""
     return settings.home(root=hasattr(os, "geteuid") and os.geteuid() == 0)
 
 
 def database_name(settings: Settings) -> str:
-    """Where the products are, for people: never with a password."""
+    """Name the database for people, without its password."""
     if settings.database_url is None:
         return f"embedded Postgres in {home(settings)}"
     return Database(settings.database_url).host
 
 
 @contextmanager
+def connect_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Database]:
+    """Open the user's database, or start the embedded one, and leave its tables as they are.
+
+    Args:
+        settings: `database_url` names the user's database; without one the embedded is used.
+        name: the database within the embedded Postgres.
+
+    Raises:
+        DatabaseError: the embedded Postgres cannot be started.
+    """
+    with ExitStack() as resources:
+        url = settings.database_url
+        if url is None:
+            from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+
+            url = resources.enter_context(EmbeddedPostgres(home(settings), database=name))
+        yield resources.enter_context(closing(Database(url)))
+
+
+@contextmanager
 def open_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Database]:
-    """The user's database, or the embedded one, which is started and prepared by itself.
+    """Open the user's database, or start the embedded one and create its tables.
 
     Raises:
         DatabaseError: it cannot be reached or started.
     """
     from shelfsight.storage import schema
 
-    with _connected(settings, name) as database:
+    with connect_database(settings, name=name) as database:
         if settings.database_url is None:
             schema.create(database)
         yield database
 
 
-def init(settings: Settings, *, triggers: bool | None = None) -> list[str]:
-    """Prepare the database; gives what was done. Triggers are created, dropped or (None) left.
-
-    Raises:
-        DatabaseError: it cannot be reached, or the role may not.
-    """
-    from shelfsight.storage import schema
-    from shelfsight.storage.changes import triggers as of_shop
-
-    with _connected(settings, EMBEDDED) as database:
-        done = [f"created {name}" for name in schema.create(database)]
-        if triggers is True:
-            done += [f"created {name}" for name in of_shop.create(database)]
-        elif triggers is False:
-            done += [f"dropped {name}" for name in of_shop.drop(database)]
-    return done
-
-
 def is_back(settings: Settings) -> bool:
-    """Whether the database can be reached; the embedded one is started again."""
+    """Whether the database can be reached now; an embedded one is started if it is down."""
     try:
         with open_database(settings) as database:
             database.run(lambda connection: connection.execute("SELECT"))
@@ -74,32 +71,8 @@ def is_back(settings: Settings) -> bool:
     return True
 
 
-@contextmanager
-def _connected(settings: Settings, name: str) -> Iterator[Database]:
-    with ExitStack() as opening:
-        url = settings.database_url
-        if url is None:
-            from shelfsight.embedded_postgres.instance import EmbeddedPostgres
-
-            url = opening.enter_context(EmbeddedPostgres(home(settings), database=name))
-        yield opening.enter_context(closing(Database(url)))
-
-
-def catalog(settings: Settings, database: Database) -> Catalog:
-    """The shop's products."""
+def postgres_catalog(settings: Settings, database: Database) -> Catalog:
+    """Make the catalogue over the shop's tables, for whatever models made the stored vectors."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
 
     return PostgresCatalog(database, images_per_product=settings.images_per_product)
-
-
-def read_status(settings: Settings) -> "tuple[Status, Due]":
-    """What is stored, and how much is due."""
-    with open_database(settings) as database:
-        return stored(database), catalog(settings, database).due(Selection())
-
-
-def stored(database: Database) -> "Status":
-    """What is stored."""
-    from shelfsight.storage.status import read
-
-    return read(database)

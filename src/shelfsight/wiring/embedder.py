@@ -1,4 +1,4 @@
-"""Who embeds: models in this process, or an embedding server."""
+"""Opens the embedder: models in this process, or an embedding server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +19,7 @@ Notify = Callable[[str], None]
 
 
 def models_name(settings: Settings) -> str:
-    """Who embeds, for people."""
+    """Name the embedder for people."""
     if settings.embedding_server_url is not None:
         return without_password(settings.embedding_server_url)
     chosen = (settings.models, settings.backend, settings.device)
@@ -29,7 +29,7 @@ def models_name(settings: Settings) -> str:
 
 @contextmanager
 def open_embedder(settings: Settings, notify: Notify) -> Iterator[Embedder]:
-    """The two models, in this process or behind an embedding server; `notify` hears of waits.
+    """Open the two models, in this process or behind an embedding server; `notify` hears of waits.
 
     Raises:
         ModelError: they cannot be loaded.
@@ -61,7 +61,7 @@ def open_models(settings: Settings) -> "LocalEmbedder":
     """Load the two models into this process.
 
     Raises:
-        ModelError: they cannot be loaded, not on this device, or the backend is not installed.
+        ModelError: they cannot be loaded or not on this device, or the backend is not installed.
     """
     backend = _backend(settings)
     return backend.open_pair(
@@ -73,7 +73,7 @@ def open_models(settings: Settings) -> "LocalEmbedder":
 
 
 def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
-    """Load the image model alone, beside a server that embeds texts only."""
+    """Load the image model alone, for a server that embeds only texts."""
     from shelfsight.embedding.model_specs import PAIRS
 
     image, _ = PAIRS[settings.models]
@@ -110,7 +110,7 @@ def _backend(settings: Settings) -> _Backend:
 
 
 def files_to_download(settings: Settings) -> list[str]:
-    """The models' files that a run would download first; none with a server or a folder.
+    """The model files that a run would download first; none with a server or a folder of models.
 
     Raises:
         ModelError: the backend does not run these models.
@@ -127,7 +127,7 @@ def files_to_download(settings: Settings) -> list[str]:
 
 
 def fusion(settings: Settings) -> Fusion:
-    """How image and text become one vector."""
+    """Make the fusion of image and text vectors."""
     from shelfsight.fusion import WeightedMean
 
     return WeightedMean(settings.weights)

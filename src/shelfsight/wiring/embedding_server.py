@@ -1,4 +1,4 @@
-"""The embedding server."""
+"""Makes the embedding server."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -45,17 +45,17 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
 
 
 def embedding_app(settings: Settings) -> "FastAPI":
-    """The app of the embedding server, its models loaded, for any ASGI server.
+    """Make the ASGI app of the embedding server, with its models loaded.
 
     Raises:
         ModelError: the models cannot be loaded.
     """
-    from shelfsight.serving.access import Key
+    from shelfsight.serving.access import ServerKey
     from shelfsight.serving.embedding_api.app import AppConfig, create
 
     models = open_models(settings)
     key = settings.embedding_server_api_key
     config = AppConfig(
-        key=None if key is None else Key(key.get_secret_value()), device=models.image.device
+        key=None if key is None else ServerKey(key.get_secret_value()), device=models.image.device
     )
     return create(models.image, models.text, config)

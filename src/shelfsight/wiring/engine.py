@@ -1,4 +1,4 @@
-"""Who drives a backfill: this process, or the workers of a cluster."""
+"""Opens the engine of a backfill: this process, or the workers of a Ray cluster."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.engines import local, remote
-from shelfsight.engines.cluster_options import Cluster
+from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.errors import EngineError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
@@ -22,7 +22,7 @@ from shelfsight.wiring.pipeline import run_context as run_context_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`run` does a job to the end; `run_context` are the store and so on that it works with."""
+    """`run` does a job to its end; `run_context` holds the store and what else it uses."""
 
     run_context: RunContext
     run: Callable[[Job, Report, Progress], None]
@@ -35,15 +35,15 @@ def open_engine(
     progress: Progress,
     *,
     joins: bool = True,
-    cluster: Cluster | None = None,
+    cluster: ClusterOptions | None = None,
 ) -> Iterator[Engine]:
-    """This process with models of its own, or the workers of a cluster, where one is given.
+    """Open this process as engine, with models of its own, or the workers of a cluster if given.
 
     Unless it `joins` a run of the same job, it begins one of its own.
 
     Raises:
-        EngineError: Ray or its cluster cannot be had.
-        ShelfsightError: the models cannot be had.
+        EngineError: Ray or its cluster cannot be used.
+        ShelfsightError: the models cannot be loaded.
     """
     if cluster is None:
         with (
@@ -58,21 +58,21 @@ def open_engine(
         raise EngineError(
             f"--engine ray: {error.name} is not installed: pip install 'shelfsight[ray]'"
         ) from None
-    theirs = settings.model_copy(update={"database_url": database.url})
-    theirs_of = partial(worker_pipeline, theirs, database.schema)
-    with ray_cluster.open_fleet(theirs_of, cluster, progress.notify) as fleet:
-        run_context = run_context_of(settings, database, fleet.models(), joins=joins)
-        yield Engine(run_context=run_context, run=partial(remote.run, fleet, run_context))
+    worker_settings = settings.model_copy(update={"database_url": database.url})
+    open_worker_pipeline = partial(worker_pipeline, worker_settings, database.schema)
+    with ray_cluster.open_worker_pool(open_worker_pipeline, cluster, progress.notify) as pool:
+        run_context = run_context_of(settings, database, pool.models(), joins=joins)
+        yield Engine(run_context=run_context, run=partial(remote.run, pool, run_context))
 
 
 @contextmanager
 def worker_pipeline(
     settings: Settings, schema: str | None, progress: Progress, threads: int
 ) -> Iterator[Pipeline]:
-    """The parts of a worker elsewhere, with models and connections of its own.
+    """Open the pipeline of a worker elsewhere, with models and connections of its own.
 
     Raises:
-        ShelfsightError: they cannot be had.
+        ShelfsightError: the database or the models cannot be used.
     """
     with (
         closing(Database(str(settings.database_url), schema=schema)) as database,
@@ -83,8 +83,8 @@ def worker_pipeline(
 
 
 def sharing(settings: Settings, cores: int | None = None) -> Settings:
-    """The settings of models that embed several pages at once: together on `cores`, else on all."""
-    from shelfsight.embedding.single_flight import PAGES_IN_FLIGHT
+    """Settings for models that embed several pages at once: they share `cores`, or all cores."""
+    from shelfsight.embedding.embedding_cache import PAGES_IN_FLIGHT
 
     threads = max(1, (cores or os.cpu_count() or 1) // PAGES_IN_FLIGHT)
     return settings.model_copy(update={"model_threads": settings.model_threads or threads})

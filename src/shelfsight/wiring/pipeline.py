@@ -1,17 +1,16 @@
-"""What a backfill is made of."""
+"""Makes the pipeline of a backfill."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
-from shelfsight.backfill.runs import Run
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
-from shelfsight.wiring.model_versions import prepare_staged
+from shelfsight.wiring.staging import prepare_staged
 
 
 @contextmanager
@@ -23,12 +22,12 @@ def open_pipeline(
     *,
     joins: bool = True,
 ) -> Iterator[Pipeline]:
-    """What a backfill is made of; the reader has a connection of its own beside the writer's.
+    """Open the pipeline of a worker; it reads on a connection of its own beside the writer's.
 
     Unless it `joins` a run of the same job, it begins one of its own.
 
     Raises:
-        ModelError: the database is for vectors beside those in use, and these models' cannot be.
+        ModelError: the vectors are to be staged, and those of these models cannot be.
     """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedding.page_embedder import PageEmbedder
@@ -67,7 +66,7 @@ def open_pipeline(
 def run_context(
     settings: Settings, database: Database, models: ModelPair, *, joins: bool = True
 ) -> RunContext:
-    """What is needed of a backfill where the work is done, and the models are, elsewhere."""
+    """Make what a run needs here if the models and the work are elsewhere."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -81,21 +80,3 @@ def run_context(
         store=PostgresVectorStore(database, fusion(settings)),
         ledger=PostgresLedger(database, joins=joins),
     )
-
-
-def newest_open_run(database: Database) -> Run:
-    """The run that is open.
-
-    Raises:
-        SelectionError: none is.
-    """
-    from shelfsight.storage.runs.run_store import PostgresLedger
-
-    return PostgresLedger(database).newest_open()
-
-
-def read_runs(database: Database, limit: int) -> list[Run]:
-    """The newest runs."""
-    from shelfsight.storage.runs.run_store import PostgresLedger
-
-    return PostgresLedger(database).runs(limit)

@@ -1,4 +1,4 @@
-"""The server of scans, and who may ask it."""
+"""Makes the server of scans, and checks who may use it."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -6,27 +6,26 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, SettingsError
 from shelfsight.ports import Embedder
-from shelfsight.postgres.connection import Database, Transactions
+from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
-from shelfsight.wiring.scanning import photo_reader, scanner
+from shelfsight.wiring.scanning import make_scanner, photo_reader
 
 if TYPE_CHECKING:
-    from shelfsight.serving.scan_api.context import ScanService
-    from shelfsight.storage.api_keys import ApiKeys
+    from shelfsight.serving.scan_api.context import ScanContext
 
 SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
 HEALTH_AT_ONCE = 2
 
 PATIENCE = 3.0
-"""Seconds in which a lost database is tried again: someone waits for the answer."""
+"""Seconds for which a lost database is retried: somebody waits for the answer."""
 
 
-def serve(settings: Settings, listen: Listen, notify: Notify) -> None:
+def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
     """Answer scans over HTTP until told to stop.
 
     Raises:
@@ -40,7 +39,7 @@ def serve(settings: Settings, listen: Listen, notify: Notify) -> None:
 
 
 def serve_shop(settings: Settings, database: Database, listen: Listen, notify: Notify) -> None:
-    """Answer scans of the products in this database; see `serve`."""
+    """Answer scans of the products in this database; see `serve_scans`."""
     try:
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
@@ -61,23 +60,17 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         serve_app(app, taken)
 
 
-def api_keys(database: Transactions) -> "ApiKeys":
-    """Who may ask the server."""
-    from shelfsight.storage.api_keys import ApiKeys
-
-    return ApiKeys(database)
-
-
 @contextmanager
 def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
-) -> "Iterator[ScanService]":
-    """What the endpoints share; it uses connections of its own to the same database."""
+) -> "Iterator[ScanContext]":
+    """Open what the endpoints share; it uses connections of its own to the same database."""
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
-    from shelfsight.serving.scan_api.context import ScanConfig, ScanService
+    from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
     from shelfsight.serving.scan_api.thread_pool import ThreadPool
+    from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
 
     size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
@@ -87,19 +80,20 @@ def open_service(
     with (
         closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
         closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
-        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as workers,
+        closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
     ):
-        yield ScanService(
-            scanner=scanner(settings, TimedDatabase(pool, learner, metrics), timed, learning.start),
+        timed_database = TimedDatabase(pool, learner, metrics)
+        yield ScanContext(
+            scanner=make_scanner(settings, timed_database, timed, learning.submit),
             embedder=embedder,
             read_photo=photo_reader(settings, embedder),
             database=pool,
             feedback=FeedbackStore(pool),
-            authenticator=Authenticator(api_keys(pool), asking, rate_limiter, rule),
+            authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),
             rate_limiter=rate_limiter,
-            workers=workers,
+            threads=threads,
             metrics=metrics,
             config=ScanConfig(
                 image_root=settings.image_root,
@@ -113,8 +107,9 @@ def open_service(
 
 def _check_access(database: Database, listen: Listen, notify: Notify) -> None:
     from shelfsight.serving.access import is_loopback
+    from shelfsight.storage.api_keys import ApiKeys
 
-    if api_keys(database).exist():
+    if ApiKeys(database).exist():
         notify("every request needs an API key (shelfsight keys list)")
     elif is_loopback(listen.host):
         notify("there is no API key: whoever is on this machine may ask (shelfsight keys create)")

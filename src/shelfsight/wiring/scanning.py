@@ -1,9 +1,11 @@
-"""What a scan is made of."""
+"""What a scan is made of: the scanner, and what reads a photo into the views that it compares."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from PIL import Image
 
 from shelfsight.errors import PictureError
 from shelfsight.ports import Embedder
@@ -13,40 +15,57 @@ from shelfsight.scan.scanner import Later, Scanner, at_once
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
 
+PhotoSource = str | Path | bytes | Image.Image
+"""A photo: the path of its file, the bytes of its file, or a PIL image."""
 
-def scanner(
+ReadPhoto = Callable[[bytes | Image.Image], Photo]
+"""Turns a picture into views, each uint8 of shape (side, side, 3), as the image model takes them.
+
+Raises `UnusablePictureError` if it is not a picture that can be read.
+"""
+
+
+def make_scanner(
     settings: Settings, database: Transactions, embedder: Embedder, later: Later = at_once
 ) -> Scanner:
-    """What finds products by a photo; see `Scanner` for `later`."""
+    """Make a scanner over the stored products; see `Scanner` for `later`."""
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(database)
     return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
-def photo_reader(settings: Settings, embedder: Embedder) -> Callable[[bytes], Photo]:
-    """What reads a picture's file into views, as the model wants them: uint8 (side, side, 3).
+def photo_reader(settings: Settings, embedder: Embedder) -> ReadPhoto:
+    """Make a function that reads photos for this embedder; several threads may call it."""
+    from PIL import ImageOps
 
-    It raises `UnusablePictureError` where that is not a picture.
-    """
-    from shelfsight.images.photo_views import photo_views
+    from shelfsight.images.photo_views import photo_views, views
+    from shelfsight.images.rgb import rgb
 
-    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="look")
+    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="photo view")
     picture_format, count = embedder.picture_format, settings.scan_views
-    return lambda data: photo_views(data, count, picture_format, threads.map)
+
+    def read(photo: bytes | Image.Image) -> Photo:
+        if isinstance(photo, bytes):
+            return photo_views(photo, count, picture_format, threads.map)
+        upright = rgb(ImageOps.exif_transpose(photo))
+        return views(upright, count, picture_format, threads.map)
+
+    return read
 
 
-def read_photo(settings: Settings, path: Path, embedder: Embedder) -> Photo:
-    """Views of a photo from a file.
+def read_photo(source: PhotoSource, read: ReadPhoto) -> Photo:
+    """Read a photo from wherever it is.
 
     Raises:
         PictureError: it cannot be read, or is not a picture.
     """
     from shelfsight.images.unusable import UnusablePictureError
 
+    name = str(source) if isinstance(source, str | Path) else "the photo"
     try:
-        return photo_reader(settings, embedder)(path.read_bytes())
+        return read(Path(source).read_bytes() if isinstance(source, str | Path) else source)
     except OSError as error:
-        raise PictureError(f"{path}: {error.strerror or error}") from error
+        raise PictureError(f"{name}: {error.strerror or error}") from error
     except UnusablePictureError as error:
-        raise PictureError(f"{path}: {error.failure.message}") from error
+        raise PictureError(f"{name}: {error.failure.message}") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -137,22 +138,22 @@ async def truncated() -> web.StreamResponse:
 
 
 @contextmanager
-def serving(handler: Handler, port: int = 0) -> Iterator[str]:
-    """Serve on loopback from a thread; gives the address."""
+def serving(handler: Handler, bound: socket.socket | None = None) -> Iterator[str]:
+    """Serve on loopback, there where a socket is `bound` or anywhere; gives the address."""
 
     async def start() -> tuple[web.AppRunner, int]:
         app = web.Application(client_max_size=2**27)
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", port)
+        site = web.SockSite(runner, bound) if bound else web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         return runner, runner.addresses[0][1]
 
     with start_blocking_portal(name="test server") as portal:
-        runner, bound = portal.call(start)
+        runner, port = portal.call(start)
         try:
-            yield f"http://127.0.0.1:{bound}"
+            yield f"http://127.0.0.1:{port}"
         finally:
             portal.call(runner.cleanup)
 

@@ -85,22 +85,20 @@ def test_the_last_answer_is_told_even_where_the_last_try_hangs(server, connect):
 
 
 def test_a_server_that_does_not_listen_yet_is_waited_for(connect):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server, started = Server(), ExitStack()
+    server, starting = Server(), []
 
     def start(_line: str) -> None:
-        if not server.url:
-            server.url = "starting"
-            threading.Thread(
-                target=lambda: started.enter_context(serving(server.handle, port))
-            ).start()
+        if not starting:
+            serve = serving(server.handle, bound)
+            starting.append(threading.Thread(target=started.enter_context, args=(serve,)))
+            starting[0].start()
 
-    with started:
-        model = connect(f"http://127.0.0.1:{port}", waiting=start)
+    with socket.socket() as bound, ExitStack() as started:
+        bound.bind(("127.0.0.1", 0))  # so that nobody else is there meanwhile
+        model = connect(f"http://127.0.0.1:{bound.getsockname()[1]}", waiting=start)
         assert model.models.text == "letters@2"
         model.close()
+        starting[0].join()
 
 
 def test_a_303_is_followed_by_get_until_the_answer_is_there(server, model):

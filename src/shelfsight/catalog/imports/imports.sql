@@ -35,8 +35,8 @@ WITH incoming AS (
                           known.price, known.options)
   RETURNING v."Id"
 )
-SELECT known.sku, coalesce(known_id, variant_id), known_id IS NULL,
-       known_id IN (SELECT "Id" FROM updated)
+SELECT known.sku, coalesce(known_id, variant_id) AS id, known_id IS NULL AS is_new,
+       coalesce(known_id IN (SELECT "Id" FROM updated), false) AS is_changed
 FROM known
 
 -- name: import_images

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from psycopg.types.json import Jsonb
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database, columns
+from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 
 QUERIES = statements.load("shelfsight.catalog.imports", "imports.sql")
 
@@ -29,6 +29,15 @@ _NEEDED = {
     ),
     "ProductImages": ("ProductVariantId", "ImageUrl", "Position"),
 }
+
+
+class _Variant(NamedTuple):
+    """A variant as the database now has it."""
+
+    sku: str
+    id: UUID
+    is_new: bool
+    is_changed: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,18 +71,19 @@ def write(database: Database, page: Sequence[ImportedProduct], imported: Importe
     rows = [_row(product) for product in page]
     pictures = {row["sku"]: list(p.image_urls) for row, p in zip(rows, page, strict=True)}
 
-    def work(connection: Connection) -> tuple[list[tuple[Any, ...]], set[UUID]]:
-        connection.execute(QUERIES["import_products"], {"rows": Jsonb(rows)})
-        variants = connection.execute(QUERIES["import_variants"], {"rows": Jsonb(rows)}).fetchall()
-        images = [{"variant_id": str(id_), "urls": pictures[sku]} for sku, id_, *_ in variants]
+    def work(connection: Connection) -> tuple[list[_Variant], set[UUID]]:
+        values = {"rows": Jsonb(rows)}
+        connection.execute(QUERIES["import_products"], values)
+        variants = fetch_as(_Variant, connection, QUERIES["import_variants"], values)
+        images = [{"variant_id": str(v.id), "urls": pictures[v.sku]} for v in variants]
         changed = connection.execute(QUERIES["import_images"], {"rows": Jsonb(images)}).fetchall()
         return variants, {id_ for (id_,) in changed}
 
     variants, repictured = database.run(work)
-    for _sku, id_, is_new, is_changed in variants:
-        if is_new:
+    for variant in variants:
+        if variant.is_new:
             imported.new += 1
-        elif is_changed or id_ in repictured:
+        elif variant.is_changed or variant.id in repictured:
             imported.changed += 1
         else:
             imported.unchanged += 1

@@ -1,1 +1,1 @@
-"""A generated shop: products with words and drawn pictures, and photographs of them."""
+"""A generated shop: products with texts, drawn pictures, and simulated phone photos of them."""

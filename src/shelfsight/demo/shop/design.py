@@ -1,11 +1,14 @@
-"""What is drawn for a product: a few words, from which the picture follows."""
+"""Describe a product's picture in a few words; they determine every pixel of it."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Format = Literal["jpeg", "png", "webp", "cutout", "gif", "cmyk", "sideways"]
-"""How a picture is kept; `cutout` is a PNG with a transparent ground, `gif` has a palette, and
-`sideways` is a JPEG whose EXIF data say how to turn it upright."""
+"""The file format of a picture.
+
+`cutout` is a PNG with a transparent background, `gif` has a palette, and `sideways` is a JPEG whose
+EXIF orientation says how to turn it upright.
+"""
 
 SUFFIXES: dict[Format, str] = {
     "jpeg": "jpg",
@@ -20,7 +23,7 @@ SUFFIXES: dict[Format, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """The kind of product, its pattern and palette by name, and the seed of small details."""
+    """The kind of product, its pattern and palette by name, and the seed for small details."""
 
     kind: str
     pattern: str
@@ -30,6 +33,6 @@ class Design:
 
     @property
     def file_name(self) -> str:
-        """The name of the picture's file; two designs of one shop never share it."""
+        """The file name of the picture, unique among the designs of a shop."""
         name = f"{self.kind}-{self.pattern}-{self.palette}".lower()
         return f"{name}.{SUFFIXES[self.format]}"

@@ -1,15 +1,15 @@
-"""Pictures made of words and numbers, drawn once on a square tile."""
+"""Artwork: words and numbers, drawn once on the square."""
 
 import numpy as np
 
 from shelfsight.demo.shop.brush import Brush
 from shelfsight.demo.shop.palettes import Palette
-from shelfsight.demo.shop.patterns import Paint
+from shelfsight.demo.shop.patterns import PaintArtwork
 from shelfsight.demo.shop.shapes import curve, ellipse, polygon, rectangle
 
 
 def _words(brush: Brush, palette: Palette, lines: tuple[str, ...]) -> None:
-    """Lines of capitals, each about as wide, in turns of colour."""
+    """Write words in capitals below each other, in alternating colours."""
     step = 0.86 / len(lines)
     for i, line in enumerate(lines):
         y = 0.07 + step * (i + 0.5)
@@ -18,7 +18,7 @@ def _words(brush: Brush, palette: Palette, lines: tuple[str, ...]) -> None:
 
 
 def hello(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A greeting, over and over."""
+    """A greeting in four languages."""
     brush.shape(rectangle((0, 0, 1, 1)), palette.paper)
     _words(brush, palette, ("HELLO", "HOLA", "SALUT", "CIAO"))
 
@@ -51,10 +51,10 @@ def number(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
     brush.text((0.5, 0.48), str(random.integers(10, 99)), 0.55, palette.ink)
 
 
-LETTERING: dict[str, Paint] = {
+LETTERING: dict[str, PaintArtwork] = {
     "hello": hello,
     "good-vibes": good_vibes,
     "coffee": coffee,
     "number": number,
 }
-"""Words and numbers, by name."""
+"""Words and numbers, by pattern name."""

@@ -1,33 +1,33 @@
-"""Patterns of small things: leaves, cats, fruit, drawn again and again on a square tile."""
+"""Artwork: patterns of small things, such as leaves, cats or fruit."""
 
 import numpy as np
 
 from shelfsight.demo.shop.brush import Brush
 from shelfsight.demo.shop.palettes import Palette, mix
-from shelfsight.demo.shop.patterns import Paint, staggered
-from shelfsight.demo.shop.shapes import Point, curve, ellipse, heart, leaf, turned
+from shelfsight.demo.shop.patterns import PaintArtwork, staggered
+from shelfsight.demo.shop.shapes import Point, curve, ellipse, heart, leaf, rotated
 
 
 def leaves(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
     """Sprigs with paired leaves."""
     for x, y, i in staggered(3, 4):
         angle, colour = random.uniform(-120, -60), palette.prints[i % 2]
-        stem = turned([(x - 0.15, y), (x + 0.15, y)], angle, (x, y))
+        stem = rotated([(x - 0.15, y), (x + 0.15, y)], angle, (x, y))
         brush.line(stem, 0.008, palette.ink)
         for j in range(5):
-            root = turned([(x - 0.12 + 0.055 * j, y)], angle, (x, y))[0]
+            root = rotated([(x - 0.12 + 0.055 * j, y)], angle, (x, y))[0]
             for side in (-48, 48):
                 brush.shape(leaf(root, 0.1 - 0.01 * j, 0.022, angle + side), colour)
 
 
 def cats(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Faces of cats."""
+    """Cats' faces."""
     for x, y, i in staggered(3, 3):
         cat_face(brush, (x, y), 0.11, (palette.prints[i % 3], palette.ink))
 
 
 def cat_face(brush: Brush, at: Point, size: float, colours: tuple[str, str]) -> None:
-    """A cat's face about twice `size` wide, in a fur colour and a dark one."""
+    """Draw a cat's face about twice `size` wide; `colours` are its fur and its dark parts."""
     x, y = at
     fur, dark = colours
     for side in (-1, 1):
@@ -112,7 +112,7 @@ def mushrooms(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def paws(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Prints of paws."""
+    """Paw prints."""
     for x, y, i in staggered(4, 4):
         turn, colour = random.uniform(-35, 35), (palette.main, palette.ink, palette.second)[i % 3]
         pad = curve(
@@ -123,10 +123,10 @@ def paws(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
             (x - 0.025, y + 0.065),
             (x - 0.05, y + 0.04),
         )
-        brush.shape(turned(pad, turn, (x, y)), colour)
+        brush.shape(rotated(pad, turn, (x, y)), colour)
         for dx, dy in ((-0.062, -0.015), (-0.024, -0.058), (0.024, -0.058), (0.062, -0.015)):
             toe = ellipse((x + dx, y + dy), 0.018, 0.026)
-            brush.shape(turned(toe, turn, (x, y)), colour)
+            brush.shape(rotated(toe, turn, (x, y)), colour)
 
 
 def cherries(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
@@ -176,7 +176,7 @@ def bolts(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
         (0.01, -0.03),
     ]
     for x, y, i in staggered(4, 4):
-        bolt = turned([(x + a, y + b) for a, b in flash], random.uniform(-20, 20), (x, y))
+        bolt = rotated([(x + a, y + b) for a, b in flash], random.uniform(-20, 20), (x, y))
         brush.shape([(a + 0.014, b + 0.014) for a, b in bolt], palette.ink)
         brush.shape(bolt, palette.prints[i % 3])
 
@@ -198,7 +198,7 @@ def balloons(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
         brush.shape(basket, palette.ink)
 
 
-MOTIFS: dict[str, Paint] = {
+MOTIFS: dict[str, PaintArtwork] = {
     "leaves": leaves,
     "cats": cats,
     "daisies": daisies,
@@ -212,4 +212,4 @@ MOTIFS: dict[str, Paint] = {
     "bolts": bolts,
     "balloons": balloons,
 }
-"""Small things that repeat, by name."""
+"""Patterns of small things, by pattern name."""

@@ -1,4 +1,4 @@
-"""The colours products come in."""
+"""The colour schemes that products come in."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from PIL import ImageColor
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Five colours: the ground, three to print with, and one for outlines and letters."""
+    """Five colours: the background, three to print with, and one for outlines and letters."""
 
     name: str
     paper: str
@@ -23,7 +23,7 @@ class Palette:
 
 
 def mix(one: str, other: str, share: float) -> str:
-    """The colour `share` of the way from `one` to `other`, as #rrggbb."""
+    """Return the colour `share` (0 to 1) of the way from `one` to `other`, as #rrggbb."""
     pairs = zip(ImageColor.getrgb(one)[:3], ImageColor.getrgb(other)[:3], strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 

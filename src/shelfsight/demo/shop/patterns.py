@@ -1,4 +1,4 @@
-"""Patterns that repeat: stripes, dots, checks and the like, drawn on a square tile."""
+"""Artwork: geometric patterns such as stripes, dots and checks."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from shelfsight.demo.shop.brush import Brush
 from shelfsight.demo.shop.palettes import Palette, mix
 from shelfsight.demo.shop.shapes import Point, ellipse, polygon, rectangle, star
 
-Paint = Callable[[Brush, Palette, np.random.Generator], None]
-"""Draws on a square that is already filled with the palette's paper."""
+PaintArtwork = Callable[[Brush, Palette, np.random.Generator], None]
+"""Draws artwork on a square that is already filled with the palette's background colour."""
 
 
 def staggered(columns: int, rows: int) -> Iterator[tuple[float, float, int]]:
-    """Centres of a grid whose odd rows are shifted by half, each with a running number."""
+    """Yield x, y and a number for each cell centre of a grid whose odd rows are half a cell off."""
     for row in range(rows + 1):
         for column in range(columns + 1):
             shift = 0.5 if row % 2 else 0.0
@@ -139,7 +139,7 @@ def camouflage(brush: Brush, palette: Palette, random: np.random.Generator) -> N
 
 
 def leopard(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Rosettes of a leopard."""
+    """Leopard spots."""
     for x, y, _ in staggered(7, 8):
         spot = (x + random.uniform(-0.02, 0.02), y + random.uniform(-0.02, 0.02))
         turn = random.uniform(0, 360)
@@ -149,7 +149,7 @@ def leopard(brush: Brush, palette: Palette, random: np.random.Generator) -> None
 
 
 def tartan(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Crossing bands of a kilt."""
+    """Crossing bands, as on a kilt."""
     ground = mix(palette.main, palette.ink, 0.25)
     brush.shape(rectangle((0, 0, 1, 1)), ground)
     bands = ((0.02, 0.1, palette.second), (0.15, 0.02, palette.paper), (0.22, 0.05, palette.ink))
@@ -165,7 +165,7 @@ def tartan(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def honeycomb(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Hexagons with edges."""
+    """Hexagons within hexagons."""
     for row in range(9):
         for column in range(7):
             x, y = column / 6 + (1 / 12 if row % 2 else 0), row * 0.144
@@ -175,7 +175,7 @@ def honeycomb(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def confetti(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Memphis: squiggles, rings, triangles and bars thrown about."""
+    """Memphis style: scattered squiggles, rings, triangles and bars."""
     for x, y, i in staggered(5, 6):
         turn, colour = random.uniform(0, 360), (*palette.prints, palette.ink)[i % 4]
         if i % 4 == 0:
@@ -191,7 +191,7 @@ def confetti(brush: Brush, palette: Palette, random: np.random.Generator) -> Non
 
 
 def stars(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A sky full of stars on a dark ground."""
+    """Stars on a dark background."""
     brush.shape(rectangle((0, 0, 1, 1)), palette.ink)
     for x, y, i in staggered(5, 6):
         size = 0.07 if i % 2 else 0.042
@@ -200,7 +200,7 @@ def stars(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def herringbone(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Slanted bricks that meet like the bones of a herring."""
+    """Bricks slanted in alternating directions, like a herring's bones."""
     for column in range(6):
         lean = 0.1 if column % 2 else -0.1
         for row in range(-2, 14):
@@ -209,7 +209,7 @@ def herringbone(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
             brush.shape(brick, palette.prints[(row + column) % 3])
 
 
-REPEATS: dict[str, Paint] = {
+GEOMETRIC_PATTERNS: dict[str, PaintArtwork] = {
     "stripes": stripes,
     "candy": candy,
     "dots": dots,
@@ -229,4 +229,4 @@ REPEATS: dict[str, Paint] = {
     "stars": stars,
     "herringbone": herringbone,
 }
-"""Geometry that repeats, by name."""
+"""Geometric patterns, by pattern name."""

@@ -1,4 +1,4 @@
-"""Photographs of products, as a phone takes them."""
+"""Simulate photos of products as a phone takes them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,71 +8,72 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from shelfsight.demo.shop.canvas import shifted
+from shelfsight.demo.shop.canvas import shift_mask
 from shelfsight.demo.shop.drawing import cut_out
-from shelfsight.demo.shop.shop import DemoProduct
+from shelfsight.demo.shop.products import DemoProduct
 
 PHOTO_SIDE = 720
 """Width and height of a photograph in pixels."""
 
 SURFACES = ((164, 124, 84), (122, 126, 130), (186, 174, 156), (110, 92, 80), (138, 150, 134))
-"""What products lie on: pine, slate, linen, walnut, felt."""
+"""RGB colours of what products lie on: pine, slate, linen, walnut, felt."""
 
-Numbers = NDArray[np.float32]
+FloatPixels = NDArray[np.float32]
 
 
 def take_photographs(
-    shop: Sequence[DemoProduct], into: Path, *, seed: int, count: int = 10
+    shop: Sequence[DemoProduct], folder: Path, *, seed: int, count: int = 10
 ) -> list[tuple[Path, str]]:
-    """Photograph `count` products picked by the seed; gives each photo's file and the SKU.
+    """Photograph `count` products picked by the seed; return each photo's path and its SKU.
 
-    A photograph that is there already is not taken again.
-
-    Products that share their picture with others are not picked: they cannot be told apart.
+    Existing files are kept. Products that share their picture with others are not picked, since
+    no photo could tell them apart.
     """
     random = np.random.default_rng(seed)
-    uses = Counter(product.picture for product in shop)
-    choice = [(p.sku, p.design) for p in shop if p.design is not None and uses[p.picture] == 1]
-    into.mkdir(parents=True, exist_ok=True)
+    picture_uses = Counter(product.picture for product in shop)
+    candidates = [
+        (p.sku, p.design) for p in shop if p.design is not None and picture_uses[p.picture] == 1
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
     photographs = []
-    for i in random.permutation(len(choice))[:count]:
-        sku, design = choice[i]
-        path = into / f"{sku}.jpg"
+    for i in random.permutation(len(candidates))[:count]:
+        sku, design = candidates[i]
+        path = folder / f"{sku}.jpg"
         if not path.exists():
-            _keep(photograph(cut_out(design), np.random.default_rng([seed, i])), path)
+            _save(photograph(cut_out(design), np.random.default_rng([seed, i])), path)
         photographs.append((path, sku))
     return photographs
 
 
-def _keep(photo: Image.Image, path: Path) -> None:
-    """Save as a phone does; the file is there whole or not at all."""
+def _save(photo: Image.Image, path: Path) -> None:
+    """Save as a JPEG of a phone's quality, atomically: no partial file appears under `path`."""
     part = path.with_suffix(".part")
     photo.save(part, format="JPEG", quality=75)
     part.replace(path)
 
 
 def photograph(product: Image.Image, random: np.random.Generator) -> Image.Image:
-    """A photo of a product that lies on a table: 720 x 720, RGB.
+    """Return a photo of a product lying on a table: 720 x 720, RGB.
 
-    Turned by up to 15 degrees, seen at a slant, close enough that some of it may be cut off,
-    darker, with a cast of colour, unsharp and noisy. Where `product` is transparent the table
-    is seen.
+    The product is rotated by up to 15 degrees, seen in perspective, and so close that parts may
+    be cut off. The photo is darkened, tinted, blurred and noisy. The table shows wherever
+    `product` is transparent.
     """
     seen = product.convert("RGBA").transform(
         (PHOTO_SIDE, PHOTO_SIDE),
         Image.Transform.PERSPECTIVE,
-        _view(product.width, random),
+        _perspective(product.width, random),
         Image.Resampling.BICUBIC,
     )
-    scene, mask = _table(random), seen.getchannel("A")
-    shadow = shifted(mask.filter(ImageFilter.GaussianBlur(14)), 14, 18)
+    scene, mask = _table_surface(random), seen.getchannel("A")
+    shadow = shift_mask(mask.filter(ImageFilter.GaussianBlur(14)), 14, 18)
     scene.paste((18, 14, 12), mask=shadow.point([level * 55 // 100 for level in range(256)]))
     scene.paste(seen, mask=mask)
-    return _exposed(scene.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.2))), random)
+    return _develop(scene.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.2))), random)
 
 
-def _view(side: int, random: np.random.Generator) -> list[float]:
-    """The eight numbers by which Pillow maps a photo's point to the product's: a homography."""
+def _perspective(side: int, random: np.random.Generator) -> list[float]:
+    """Return the homography, as Pillow's eight coefficients, from photo to product pixels."""
     angle = np.deg2rad(random.uniform(-15, 15))
     half = PHOTO_SIDE / 2 * random.uniform(1.02, 1.22)
     square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half
@@ -88,28 +89,28 @@ def _view(side: int, random: np.random.Generator) -> list[float]:
     return solution
 
 
-def _table(random: np.random.Generator) -> Image.Image:
-    """A surface with a grain that runs across it and light that falls off to one side."""
+def _table_surface(random: np.random.Generator) -> Image.Image:
+    """Return the picture of a grainy surface under uneven light."""
     colour = np.array(SURFACES[int(random.integers(len(SURFACES)))], np.float32)
-    grain = _cloud(random, (60, 3)) * 16 + _cloud(random, (180, 12)) * 8
-    light = 1 + 0.12 * _cloud(random, (2, 2))
-    return _image((colour + grain[..., None]) * light[..., None])
+    grain = _smooth_noise(random, (60, 3)) * 16 + _smooth_noise(random, (180, 12)) * 8
+    light = 1 + 0.12 * _smooth_noise(random, (2, 2))
+    return _to_image((colour + grain[..., None]) * light[..., None])
 
 
-def _cloud(random: np.random.Generator, cells: tuple[int, int]) -> Numbers:
-    """Smooth noise in [-1, 1] with so many cells down and across."""
+def _smooth_noise(random: np.random.Generator, cells: tuple[int, int]) -> FloatPixels:
+    """Return smooth noise in [-1, 1]; `cells` is how many random values it has down and across."""
     noise = Image.fromarray(random.uniform(-1, 1, cells).astype(np.float32))
     return np.asarray(noise.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BILINEAR), np.float32)
 
 
-def _exposed(scene: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Darker, tinted, darker still in the corners, and with the noise of a small sensor."""
+def _develop(scene: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Return the scene darkened, tinted, with a vignette and the noise of a small sensor."""
     across = np.linspace(-1, 1, PHOTO_SIDE, dtype=np.float32)
     vignette = 1 - random.uniform(0.05, 0.2) * (across[:, None] ** 2 + across**2) / 2
     tint = random.uniform(0.66, 0.95) * random.uniform(0.9, 1.08, 3).astype(np.float32)
     noise = random.uniform(2, 7) * random.standard_normal((PHOTO_SIDE, PHOTO_SIDE, 3), np.float32)
-    return _image(np.asarray(scene, np.float32) * vignette[..., None] * tint + noise)
+    return _to_image(np.asarray(scene, np.float32) * vignette[..., None] * tint + noise)
 
 
-def _image(pixels: Numbers) -> Image.Image:
+def _to_image(pixels: FloatPixels) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))

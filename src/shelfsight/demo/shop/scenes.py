@@ -1,4 +1,4 @@
-"""Places and things: a mountain, a moon, a rocket, drawn once on a square tile."""
+"""Artwork: places and things, such as a mountain or a rocket, drawn once on the square."""
 
 import math
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from shelfsight.demo.shop.brush import Brush
 from shelfsight.demo.shop.palettes import Palette, mix
-from shelfsight.demo.shop.patterns import Paint
-from shelfsight.demo.shop.shapes import curve, ellipse, leaf, rectangle, star, traced
+from shelfsight.demo.shop.patterns import PaintArtwork
+from shelfsight.demo.shop.shapes import curve, ellipse, leaf, parse_curve, rectangle, star
 
 
 def mountains(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
@@ -24,7 +24,7 @@ def mountains(brush: Brush, palette: Palette, random: np.random.Generator) -> No
 
 
 def moons(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A crescent moon among stars, the phases below it."""
+    """A crescent moon among stars, above the phases of the moon."""
     night = mix(palette.ink, palette.main, 0.2)
     brush.shape(rectangle((0, 0, 1, 1)), night)
     brush.disc(0.5, 0.4, 0.25, palette.second)
@@ -80,7 +80,7 @@ def sailing(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
     brush.shape([(0.52, 0.16), (0.52, 0.62), (0.82, 0.62)], palette.main)
     brush.shape([(0.48, 0.24), (0.48, 0.62), (0.24, 0.62)], palette.third)
     brush.shape(
-        traced("20,66! 80,66! 70,80 30,80"),
+        parse_curve("20,66! 80,66! 70,80 30,80"),
         palette.ink,
     )
     for i, colour in enumerate((palette.second, mix(palette.second, palette.ink, 0.35))):
@@ -113,7 +113,7 @@ def planet(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def palms(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Palms before a sunset with slits."""
+    """Palms in front of a sun with horizontal slits."""
     brush.disc(0.5, 0.46, 0.36, palette.third)
     for i in range(5):
         y = 0.5 + i * 0.075
@@ -148,7 +148,7 @@ def lighthouse(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
     brush.shape([(0.41, 0.18), (0.59, 0.18), (0.5, 0.07)], palette.ink)
     brush.shape(rectangle((0.4, 0.27, 0.6, 0.295)), palette.ink)
     brush.shape(
-        traced("10,100! 28,83 50,80 75,84 92,100!"),
+        parse_curve("10,100! 28,83 50,80 75,84 92,100!"),
         palette.ink,
     )
     brush.shape(rectangle((0, 0.93, 1, 1)), palette.second)
@@ -169,20 +169,20 @@ def rocket(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
     for side in (-1, 1):
         fin = [(0.5, 0.48), (0.5 + side * 0.26, 0.7), (0.5 + side * 0.24, 0.82), (0.5, 0.7)]
         brush.shape(fin, palette.third)
-    hull = traced("50,5! 65,30 64,55 58,72! 42,72! 36,55 35,30")
+    hull = parse_curve("50,5! 65,30 64,55 58,72! 42,72! 36,55 35,30")
     brush.shape(hull, palette.main)
     brush.disc(0.5, 0.35, 0.085, palette.ink)
     brush.disc(0.5, 0.35, 0.06, mix(palette.second, "#ffffff", 0.5))
 
 
 def target(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Rings within rings."""
+    """Concentric rings."""
     for i in range(7):
         colour = (palette.main, palette.paper, palette.third, palette.ink)[i % 4]
         brush.disc(0.5, 0.5, 0.48 - 0.068 * i, colour)
 
 
-SCENES: dict[str, Paint] = {
+SCENES: dict[str, PaintArtwork] = {
     "mountains": mountains,
     "moons": moons,
     "rainbow": rainbow,
@@ -195,4 +195,4 @@ SCENES: dict[str, Paint] = {
     "rocket": rocket,
     "target": target,
 }
-"""Places and things, by name."""
+"""Places and things, by pattern name."""

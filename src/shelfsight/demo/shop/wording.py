@@ -1,14 +1,14 @@
-"""Titles and descriptions in the styles shops write them."""
+"""Write product titles and descriptions in the different styles of real shops."""
 
 import html
 from collections.abc import Callable
 from typing import NamedTuple
 
 from shelfsight.demo.shop.design import Design
-from shelfsight.demo.shop.nouns import KINDS, PATTERNS
+from shelfsight.demo.shop.product_kinds import PATTERN_NAMES, PRODUCT_KINDS
 
 LONG_TEXT = 50_000
-"""How many characters the one absurdly long description has."""
+"""Characters of the one absurdly long description."""
 
 
 class Wording(NamedTuple):
@@ -19,36 +19,38 @@ class Wording(NamedTuple):
 
 
 def _name(design: Design) -> str:
-    return f"{PATTERNS[design.pattern]} {KINDS[design.kind].english}"
+    return f"{PATTERN_NAMES[design.pattern]} {PRODUCT_KINDS[design.kind].english}"
 
 
-def short(design: Design) -> Wording:
-    """As in a small shop: one line."""
-    return Wording(f"{_name(design)} - {design.palette}", f"{KINDS[design.kind].fact}.")
+def one_line(design: Design) -> Wording:
+    """A one-line description, as in a small shop."""
+    return Wording(f"{_name(design)} - {design.palette}", f"{PRODUCT_KINDS[design.kind].facts}.")
 
 
-def bare(design: Design) -> Wording:
-    """A title alone."""
+def title_only(design: Design) -> Wording:
+    """A title without a description."""
     return Wording(f"{_name(design)}, {design.palette}", "")
 
 
 def marketing(design: Design) -> Wording:
-    """Several sentences that praise."""
-    kind, print_ = KINDS[design.kind].english.lower(), PATTERNS[design.pattern].lower()
+    """Several sentences of advertising."""
+    kind, print_ = PRODUCT_KINDS[design.kind].english.lower(), PATTERN_NAMES[design.pattern].lower()
     return Wording(
         f"{_name(design)} in {design.palette}",
         f"Say hello to the {kind} you did not know you were missing. Our {print_} print was drawn "
         f"by hand in a small studio and is made to order in {design.palette.lower()} tones, so "
-        f"nothing is ever wasted. {KINDS[design.kind].fact}. It makes a fine present for birthdays,"
-        " for Christmas, or simply for yourself. Not happy? Send it back within 30 days, no"
-        " questions asked.",
+        f"nothing is ever wasted. {PRODUCT_KINDS[design.kind].facts}. It makes a fine present for"
+        " birthdays, for Christmas, or simply for yourself. Not happy? Send it back within 30 days,"
+        " no questions asked.",
     )
 
 
-def markup(design: Design) -> Wording:
-    """HTML, with entities, as shop systems keep it."""
+def html_markup(design: Design) -> Wording:
+    """HTML with entities, as shop systems store it."""
     name = html.escape(_name(design))
-    items = "".join(f"<li>{html.escape(part)}</li>" for part in KINDS[design.kind].fact.split(", "))
+    items = "".join(
+        f"<li>{html.escape(part)}</li>" for part in PRODUCT_KINDS[design.kind].facts.split(", ")
+    )
     return Wording(
         f"{name} &ndash; {design.palette}",
         f'<div class="description"><p>The <strong>{name}</strong> in <em>{design.palette}</em>:'
@@ -57,9 +59,9 @@ def markup(design: Design) -> Wording:
     )
 
 
-def bilingual(design: Design) -> Wording:
-    """Three languages, accents and emoji."""
-    kind, print_ = KINDS[design.kind], PATTERNS[design.pattern]
+def multilingual(design: Design) -> Wording:
+    """Several languages, accents and emoji."""
+    kind, print_ = PRODUCT_KINDS[design.kind], PATTERN_NAMES[design.pattern]
     return Wording(
         f"{_name(design)} / {kind.german} »{print_}« ✨ {design.palette}",
         f"🇬🇧 {kind.english} with our {print_} design. 🇩🇪 {kind.german} mit dem Motiv »{print_}«, "
@@ -69,32 +71,38 @@ def bilingual(design: Design) -> Wording:
 
 
 def capitals(design: Design) -> Wording:
-    """All in capitals."""
+    """Everything in capital letters."""
     return Wording(
         f"{_name(design)} {design.palette} - NEW!!!".upper(),
-        f"BEST PRICE!!! {KINDS[design.kind].fact}. ONLY WHILE STOCKS LAST. ORDER NOW!".upper(),
+        f"BEST PRICE!!! {PRODUCT_KINDS[design.kind].facts}."
+        " ONLY WHILE STOCKS LAST. ORDER NOW!".upper(),
     )
 
 
 def bullets(design: Design) -> Wording:
-    """A list of facts."""
-    facts = (*KINDS[design.kind].fact.split(", "), f"Colour: {design.palette}", "Made to order")
+    """A bulleted list of facts."""
+    facts = (
+        *PRODUCT_KINDS[design.kind].facts.split(", "),
+        f"Colour: {design.palette}",
+        "Made to order",
+    )
     return Wording(f"{_name(design)} | {design.palette}", "\n".join(f"• {fact}" for fact in facts))
 
 
-def endless(title: str) -> str:
-    """A description of 50,000 characters, far more than any model reads."""
+def very_long_description(title: str) -> str:
+    """Return a description of 50,000 characters, far more than any model reads."""
     text = f"{title}: every word of this was asked for by the search engines of another age."
     numbered = "\n\n".join(f"{i}. {text}" for i in range(1, LONG_TEXT // len(text) + 1))
     return numbered[:LONG_TEXT]
 
 
-STYLES: tuple[Callable[[Design], Wording], ...] = (
-    short,
+WRITING_STYLES: tuple[Callable[[Design], Wording], ...] = (
+    one_line,
     marketing,
-    markup,
-    bilingual,
+    html_markup,
+    multilingual,
     capitals,
     bullets,
-    bare,
+    title_only,
 )
+"""Each product gets one of them at random."""

@@ -1,1 +1,1 @@
-"""The embedding server: lanes that batch across requests, and the app before them."""
+"""The embedding server: dynamic batching over both models, and the HTTP app in front of it."""

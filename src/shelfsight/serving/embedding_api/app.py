@@ -1,4 +1,4 @@
-"""The HTTP app of the embedding server: routes, who may use them, errors, start and stop."""
+"""The HTTP app of the embedding server: routes, access, error responses, startup and shutdown."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -28,63 +28,63 @@ from shelfsight.embedding.wire import (
     ImageRequest,
     TextRequest,
 )
-from shelfsight.serving.access import Key
+from shelfsight.serving.access import ServerKey
 from shelfsight.serving.embedding_api.dynamic_batching import WorkerDownError
-from shelfsight.serving.embedding_api.endpoints import Endpoints
-from shelfsight.serving.embedding_api.metrics import Metrics
-from shelfsight.serving.embedding_api.model_batchers import Embeddings
-from shelfsight.serving.limits import Limits
-from shelfsight.serving.measured import Measured
+from shelfsight.serving.embedding_api.endpoints import EmbeddingEndpoints
+from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
+from shelfsight.serving.embedding_api.model_batchers import ModelBatchers
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
 from shelfsight.serving.refusals import (
-    DownError,
-    KeyRefusedError,
+    ModelDownError,
     RequestRefusedError,
-    error_answer,
+    UnauthorizedError,
+    error_response,
 )
+from shelfsight.serving.request_metrics import RequestMetricsMiddleware
 
 Guard = Callable[[Request], Awaitable[None]]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-_LOOKS_A_STUCK = 20
-"""How often a worker is looked at within the time after which it counts as stuck."""
+_CHECKS_PER_STUCK_TIME = 20
+"""Checks of the workers within the time after which one counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppConfig:
-    """Without a `key` everyone is served. `device` is told by `/health`."""
+    """Options of the app. Without a `key` everyone is served; `/health` reports the `device`."""
 
-    key: Key | None = None
-    limits: Limits = field(default_factory=Limits)
+    key: ServerKey | None = None
+    limits: ServerLimits = field(default_factory=ServerLimits)
     device: str = "cpu"
 
 
 def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
-    """Make the app around two loaded models; it serves once its lifespan has begun."""
-    metrics = Metrics()
-    embeddings = Embeddings(image, text, config.limits, metrics)
-    endpoints = Endpoints(embeddings, config.limits, metrics, config.device)
+    """Create the app of two loaded models; it serves requests once its lifespan has started."""
+    metrics = EmbeddingMetrics()
+    batchers = ModelBatchers(image, text, config.limits, metrics)
+    endpoints = EmbeddingEndpoints(batchers, config.limits, metrics, config.device)
     app = FastAPIOffline(
         title="shelfsight embedding server",
         version=__version__,
-        lifespan=_lifespan(embeddings, config.limits),
+        lifespan=_lifespan(batchers, config.limits),
         docs_url=DOCS_PATH,
         redoc_url=None,
-        swagger_ui_parameters={"validatorUrl": None},  # which is another host's
+        swagger_ui_parameters={"validatorUrl": None},  # which would be another host
     )
-    app.add_middleware(Measured, metrics=metrics)
-    guard = _guard(config.key)
-    for path, handler, asked, answered in (
+    app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
+    guard = _key_guard(config.key)
+    for path, handler, request_model, response_model in (
         (IMAGE_PATH, endpoints.embed_image, ImageRequest, EmbedResponse),
         (TEXT_PATH, endpoints.embed_text, TextRequest, EmbedResponse),
         (OPENAI_PATH, endpoints.openai, OpenAIRequest, OpenAIResponse),
     ):
         app.router.add_api_route(
             path,
-            _guarded(guard, handler),
+            _with_guard(guard, handler),
             methods=["POST"],
-            openapi_extra=_request_body(asked),
-            responses={200: {"model": answered}, 422: {"model": answered}},
+            openapi_extra=_request_body(request_model),
+            responses={200: {"model": response_model}, 422: {"model": response_model}},
             route_class_override=_DirectRoute,
         )
     app.add_api_route(METRICS_PATH, endpoints.metrics, dependencies=[Depends(guard)])
@@ -93,78 +93,80 @@ def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
     )
     app.add_api_route(READY_PATH, endpoints.ready)
     app.add_api_route("/", endpoints.root)
-    _answer_errors(app, metrics)
+    _add_error_handlers(app, metrics)
     return app
 
 
-def _lifespan(embeddings: Embeddings, limits: Limits) -> Callable[[FastAPI], Any]:
+def _lifespan(batchers: ModelBatchers, limits: ServerLimits) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await embeddings.warm_up()
-        watchdog = asyncio.create_task(_watch(embeddings, limits.stuck_seconds / _LOOKS_A_STUCK))
+        await batchers.warm_up()
+        watchdog = asyncio.create_task(
+            _watch_workers(batchers, limits.stuck_seconds / _CHECKS_PER_STUCK_TIME)
+        )
         try:
             yield
         finally:
             watchdog.cancel()
-            await asyncio.to_thread(embeddings.close)
+            await asyncio.to_thread(batchers.close)
 
     return lifespan
 
 
-async def _watch(embeddings: Embeddings, seconds: float) -> None:
+async def _watch_workers(batchers: ModelBatchers, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        embeddings.fail_if_down()
+        batchers.fail_if_down()
 
 
 class _DirectRoute(APIRoute):
-    """Hands the request to its endpoint, which reads it by hand: much faster for short ones."""
+    """Passes the raw request to its endpoint; much faster than FastAPI for short requests."""
 
     def get_route_handler(self) -> Handler:
         handler: Handler = self.endpoint
         return handler
 
 
-def _guarded(guard: Guard, handler: Handler) -> Handler:
+def _with_guard(guard: Guard, handler: Handler) -> Handler:
     @wraps(handler)
-    async def guarded(request: Request) -> Response:
+    async def handle_guarded(request: Request) -> Response:
         await guard(request)
         return await handler(request)
 
-    return guarded
+    return handle_guarded
 
 
-def _guard(key: Key | None) -> Guard:
+def _key_guard(key: ServerKey | None) -> Guard:
     async def guard(request: Request) -> None:
-        if key is not None and not key.opens(request.headers.get("authorization", "")):
-            raise KeyRefusedError("unauthorized", "send the key as: Authorization: Bearer KEY")
+        if key is not None and not key.matches(request.headers.get("authorization", "")):
+            raise UnauthorizedError("unauthorized", "send the key as: Authorization: Bearer KEY")
 
     return guard
 
 
-def _answer_errors(app: FastAPI, metrics: Metrics) -> None:
-    """Give each class of error its answer, and count it."""
+def _add_error_handlers(app: FastAPI, metrics: EmbeddingMetrics) -> None:
+    """Register an error response for each class of error, and count the errors by kind."""
 
-    def answer(kind: str, error: RequestRefusedError | None, status: int) -> Response:
+    def respond(kind: str, error: RequestRefusedError | None, status: int) -> Response:
         metrics.errors.labels(kind).inc()
         message = str(error) if error else HTTPStatus(status).phrase
-        return error_answer(kind, message, status, error.headers if error else None)
+        return error_response(kind, message, status, error.headers if error else None)
 
-    def refused(_request: Request, error: Exception) -> Response:
+    def handle(_request: Request, error: Exception) -> Response:
         match error:
             case RequestRefusedError():
-                return answer(error.kind, error, error.status)
+                return respond(error.kind, error, error.status)
             case WorkerDownError():
-                return answer("worker_down", DownError("worker_down", str(error)), 503)
+                return respond("worker_down", ModelDownError("worker_down", str(error)), 503)
             case HTTPException():
-                return answer(f"http_{error.status_code}", None, error.status_code)
-        return answer("bug", None, 500)
+                return respond(f"http_{error.status_code}", None, error.status_code)
+        return respond("bug", None, 500)
 
     for kind in (RequestRefusedError, WorkerDownError, HTTPException, Exception):
-        app.add_exception_handler(kind, refused)
+        app.add_exception_handler(kind, handle)
 
 
-def _request_body(shape: type[BaseModel]) -> dict[str, Any]:
-    """Describe a body for `/docs`: it is read by hand, so that limits come before parsing."""
-    schema = {"schema": shape.model_json_schema()}
+def _request_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body in OpenAPI: FastAPI does not see it, as limits apply before parsing."""
+    schema = {"schema": model.model_json_schema()}
     return {"requestBody": {"required": True, "content": {"application/json": schema}}}

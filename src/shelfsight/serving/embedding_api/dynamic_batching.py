@@ -1,4 +1,7 @@
-"""A model's lane: one queue and one thread, in which items of many requests run together."""
+"""Dynamic batching: one queue and one thread per model, which runs items of many requests together.
+
+The thread never waits for a batch to fill, so batches grow only while the model is busy.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -14,189 +17,197 @@ from shelfsight.records import Failure, Stage, Vector
 Input = TypeVar("Input")
 Result = Vector | Failure
 
-_RECENT = 0.2
-"""Weight of the latest batch in the mean of how long an item takes."""
+_EMA_WEIGHT = 0.2
+"""Weight of the latest batch in the moving average of seconds per item."""
 
 
 class WorkerDownError(Exception):
-    """The lane's thread has ended, or hangs in a batch."""
+    """The worker thread of a batcher has ended, or hangs in a batch."""
+
+
+def _ignore_batch(_size: int, _seconds: float) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work(Generic[Input]):
-    """What a lane does. `run` embeds one batch; it may raise, which is then its items' failure.
+class BatcherConfig(Generic[Input]):
+    """How a batcher forms its batches and runs them.
 
-    The lane takes up to `window` items that wait; `plan` divides them into batches by their
-    places. `ran` hears how many items a batch had and how many seconds it took.
+    It takes up to `window` queued items at a time; `plan` divides them into batches, each a
+    sequence of indexes. `run` embeds one batch; when it raises, its items fail. After each batch
+    `on_batch` is called with the number of items and the seconds taken. `stage` names the worker.
     """
 
     stage: Stage
     window: int
     plan: Callable[[Sequence[Input]], Iterable[Sequence[int]]]
     run: Callable[[Sequence[Input]], list[Result]]
-    ran: Callable[[int, float], None] = lambda _size, _seconds: None
+    on_batch: Callable[[int, float], None] = _ignore_batch
 
 
 class _Request(Generic[Input]):
-    """The items of one request on their way; `answer` is done when each has its result."""
+    """The items of one request; `future` completes once every item has its result."""
 
     def __init__(self, items: Sequence[Input]) -> None:
         self.items = items
-        self.answer: Future[list[Result]] = Future()
+        self.future: Future[list[Result]] = Future()
         self._results: dict[int, Result] = {}
-        self._wanted: bool | None = None
+        self._is_running: bool | None = None
 
-    def wanted(self) -> bool:
-        """Whether the asker still waits; from the first call on it cannot cancel."""
-        if self._wanted is None:
-            self._wanted = self.answer.set_running_or_notify_cancel()
-        return self._wanted
+    def start(self) -> bool:
+        """Mark the request as running, so that it can no longer be cancelled; False if it was."""
+        if self._is_running is None:
+            self._is_running = self.future.set_running_or_notify_cancel()
+        return self._is_running
 
-    def settle(self, place: int, result: Result) -> None:
-        self._results[place] = result
-        if len(self._results) == len(self.items) and not self.answer.done():
-            self.answer.set_result([self._results[n] for n in range(len(self.items))])
+    def set_result(self, index: int, result: Result) -> None:
+        self._results[index] = result
+        if len(self._results) == len(self.items) and not self.future.done():
+            self.future.set_result([self._results[n] for n in range(len(self.items))])
 
     def fail(self, error: WorkerDownError) -> None:
-        if self.wanted() and not self.answer.done():
-            self.answer.set_exception(error)
+        if self.start() and not self.future.done():
+            self.future.set_exception(error)
 
 
 _Item = tuple[_Request[Input], int]
+"""A request, and the index of one of its items."""
 
 
 class DynamicBatcher(Generic[Input]):
-    """Runs items in the order they came, as many together as wait. Any thread may submit.
+    """Runs queued items in batches, first come first served. Any thread may submit.
 
-    Nothing is waited for while the model is idle, so batches grow only when there is a queue.
-    A batch that raises is halved until the guilty item stands alone (`model_error`); a `ModelError`
-    means that the model itself is lost, and ends the lane.
+    A batch that raises is bisected until the item at fault is alone, and fails with `model_error`.
+    A `ModelError` instead means that the model itself is unusable, and ends the worker thread.
     """
 
-    def __init__(self, work: Work[Input], *, stuck_seconds: float) -> None:
-        self._work = work
+    def __init__(self, config: BatcherConfig[Input], *, stuck_seconds: float) -> None:
+        self._config = config
         self._stuck_seconds = stuck_seconds
         self._queue: deque[_Item[Input]] = deque()
-        self._in_hand: list[_Item[Input]] = []
-        self._began: float | None = None
-        self._seconds_an_item = 0.0
-        self._closing = False
+        self._in_progress: list[_Item[Input]] = []
+        self._batch_started: float | None = None
+        self._seconds_per_item = 0.0
+        self._is_closing = False
         self._reason = ""
         self._changed = Condition()
-        self._thread = Thread(target=self._live, name=work.stage.value, daemon=True)
+        self._thread = Thread(target=self._loop, name=config.stage.value, daemon=True)
         self._thread.start()
 
     def submit(self, items: Sequence[Input]) -> Future[list[Result]]:
-        """Queue items; the future gives a result for each, in order.
+        """Queue items; the future returns one result per item, in order.
 
         Raises:
-            WorkerDownError: here, or from the future.
+            WorkerDownError: the worker is down now; raised by the future if that happens later.
         """
         request = _Request(items)
         if not items:
-            request.answer.set_result([])
-            return request.answer
+            request.future.set_result([])
+            return request.future
         with self._changed:
             if problem := self.problem():
                 raise WorkerDownError(problem)
-            self._queue.extend((request, place) for place in range(len(items)))
+            self._queue.extend((request, index) for index in range(len(items)))
             self._changed.notify()
-        return request.answer
+        return request.future
 
-    def waiting(self) -> int:
-        """How many items are queued."""
+    def queue_length(self) -> int:
+        """The number of queued items."""
         return len(self._queue)
 
-    def seconds_ahead(self) -> float:
-        """How long what is queued will take, judging by the latest batches."""
-        return self.waiting() * self._seconds_an_item
+    def estimated_wait(self) -> float:
+        """Estimate the seconds until the queue is empty, from the speed of recent batches."""
+        return self.queue_length() * self._seconds_per_item
 
     def problem(self) -> str | None:
-        """What is wrong with the worker; None if it is well."""
-        began = self._began
+        """Describe what is wrong with the worker thread; None if it is well."""
+        started = self._batch_started
         if not self._thread.is_alive():
-            return f"the worker {self._work.stage.value} has ended{self._reason}"
-        if began is not None and monotonic() - began > self._stuck_seconds:
-            seconds = monotonic() - began
-            return f"the worker {self._work.stage.value} has hung in a batch for {seconds:.0f} s"
+            return self._ended()
+        if started is not None and monotonic() - started > self._stuck_seconds:
+            seconds = monotonic() - started
+            return f"the worker {self._config.stage.value} has hung in a batch for {seconds:.0f} s"
         return None
 
     def fail_if_down(self) -> None:
-        """Let everyone who waits know if the worker has a problem; to be called now and then."""
+        """Fail all pending requests if the worker is down; call it regularly."""
         if problem := self.problem():
             with self._changed:
                 self._fail_all(WorkerDownError(problem))
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread, unless it hangs."""
+        """Finish the queued items, then end the thread; does not wait for one that hangs."""
         with self._changed:
-            self._closing = True
+            self._is_closing = True
             self._changed.notify()
         while self._thread.is_alive() and self.problem() is None:
             self._thread.join(0.1)
 
-    def _live(self) -> None:
+    def _loop(self) -> None:
         try:
-            while window := self._take():
-                items = [request.items[place] for request, place in window]
-                for places in self._work.plan(items):
-                    self._run([window[place] for place in places])
+            while window := self._next_window():
+                items = [request.items[index] for request, index in window]
+                for batch in self._config.plan(items):
+                    self._run_batch([window[position] for position in batch])
         except ModelError as error:
             self._reason = f": {error}"
         finally:
-            ended = f"the worker {self._work.stage.value} has ended{self._reason}"
             with self._changed:
-                self._fail_all(WorkerDownError(ended))
+                self._fail_all(WorkerDownError(self._ended()))
 
-    def _take(self) -> list[_Item[Input]]:
-        """Wait for items; nothing means that the lane is closed and its queue empty."""
+    def _next_window(self) -> list[_Item[Input]]:
+        """Wait for items of requests that were not cancelled; [] once closed and empty."""
         with self._changed:
-            self._in_hand = []
-            while not self._in_hand:
-                self._changed.wait_for(lambda: self._queue or self._closing)
+            self._in_progress = []
+            while not self._in_progress:
+                self._changed.wait_for(lambda: self._queue or self._is_closing)
                 if not self._queue:
                     break
-                count = min(self._work.window, len(self._queue))
+                count = min(self._config.window, len(self._queue))
                 items = [self._queue.popleft() for _ in range(count)]
-                self._in_hand = [item for item in items if item[0].wanted()]
-            return self._in_hand
+                self._in_progress = [item for item in items if item[0].start()]
+            return self._in_progress
 
-    def _run(self, batch: Sequence[_Item[Input]]) -> None:
-        self._began = began = monotonic()
+    def _run_batch(self, batch: Sequence[_Item[Input]]) -> None:
+        self._batch_started = started = monotonic()
         try:
-            results = self._work.run([request.items[place] for request, place in batch])
-            settled = list(zip(batch, results, strict=True))
+            results = self._config.run([request.items[index] for request, index in batch])
+            completed = list(zip(batch, results, strict=True))
         except ModelError:  # the device is lost: no other item would fare better
             raise
-        # Whatever else a model raises belongs to the items it was given: the lane serves the next.
+        # Any other error is blamed on the items of the batch, and the worker goes on.
         except Exception as error:
-            self._began = None
-            self._divide(batch, error)
+            self._batch_started = None
+            self._bisect(batch, error)
             return
-        self._began = None
-        self._note(len(batch), monotonic() - began)
+        self._batch_started = None
+        self._record_batch(len(batch), monotonic() - started)
         with self._changed:
-            for (request, place), result in settled:
-                request.settle(place, result)
+            for (request, index), result in completed:
+                request.set_result(index, result)
 
-    def _divide(self, batch: Sequence[_Item[Input]], error: Exception) -> None:
+    def _bisect(self, batch: Sequence[_Item[Input]], error: Exception) -> None:
+        """Run both halves of a failed batch; a single item fails with this error."""
         if len(batch) > 1:
             half = len(batch) // 2
-            self._run(batch[:half])
-            self._run(batch[half:])
+            self._run_batch(batch[:half])
+            self._run_batch(batch[half:])
             return
-        request, place = batch[0]
+        request, index = batch[0]
         message = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
         with self._changed:
-            request.settle(
-                place, Failure(stage=self._work.stage, kind="model_error", message=message)
+            request.set_result(
+                index, Failure(stage=self._config.stage, kind="model_error", message=message)
             )
 
-    def _note(self, size: int, seconds: float) -> None:
-        self._seconds_an_item += _RECENT * (seconds / size - self._seconds_an_item)
-        self._work.ran(size, seconds)
+    def _record_batch(self, size: int, seconds: float) -> None:
+        self._seconds_per_item += _EMA_WEIGHT * (seconds / size - self._seconds_per_item)
+        self._config.on_batch(size, seconds)
 
     def _fail_all(self, error: WorkerDownError) -> None:
-        for request in {item[0] for item in (*self._in_hand, *self._queue)}:
+        for request in {item[0] for item in (*self._in_progress, *self._queue)}:
             request.fail(error)
         self._queue.clear()
+
+    def _ended(self) -> str:
+        return f"the worker {self._config.stage.value} has ended{self._reason}"

@@ -1,4 +1,4 @@
-"""What each endpoint of the embedding server does with a request."""
+"""The endpoints of the embedding server."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,91 +22,101 @@ from shelfsight.embedding.wire import (
 )
 from shelfsight.records import stored_identities
 from shelfsight.serving import request_body
-from shelfsight.serving.embedding_api import answers
+from shelfsight.serving.embedding_api import embed_responses
 from shelfsight.serving.embedding_api.dynamic_batching import Result
-from shelfsight.serving.embedding_api.metrics import Metrics
-from shelfsight.serving.embedding_api.model_batchers import Embeddings, Outcome, dimensions_allowed
-from shelfsight.serving.limits import CapacityLimit, FullError, Limits
+from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
+from shelfsight.serving.embedding_api.model_batchers import (
+    EmbeddingResults,
+    ModelBatchers,
+    allowed_dimensions,
+)
+from shelfsight.serving.limits import CapacityLimit, FullError, ServerLimits
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
-from shelfsight.serving.refusals import BusyError, ModelUnknownError, RequestRefusedError
+from shelfsight.serving.refusals import BusyError, RequestRefusedError, UnknownModelError
 
-Shape = TypeVar("Shape", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 
-class Endpoints:
-    """The endpoints of one server, which share its lanes, limits and metrics."""
+class EmbeddingEndpoints:
+    """The endpoints of one server, which share its batchers, limits and metrics."""
 
     def __init__(
-        self, embeddings: Embeddings, limits: Limits, metrics: Metrics, device: str
+        self,
+        batchers: ModelBatchers,
+        limits: ServerLimits,
+        metrics: EmbeddingMetrics,
+        device: str,
     ) -> None:
-        self._embeddings = embeddings
+        self._batchers = batchers
         self._limits = limits
         self._metrics = metrics
         self._device = device
         self._bodies = CapacityLimit(limits.waiting_bytes)
-        self._since = monotonic()
+        self._started = monotonic()
 
     async def embed_image(self, request: Request) -> Response:
         """Embed one picture (`image_data`) or several (`images`), files in base64.
 
         An `instruction` has no effect: no image model takes one.
         """
-        async with self._received(request, ImageRequest) as sent:
-            if (sent.image_data is None) == (sent.images is None):
+        async with self._read_body(request, ImageRequest) as body:
+            if (body.image_data is None) == (body.images is None):
                 raise RequestRefusedError("bad_request", "give either image_data or images")
-            pictures = [sent.image_data] if sent.image_data is not None else sent.images or []
-            began = perf_counter()
-            outcome = await self._pictures(pictures)
+            pictures = [body.image_data] if body.image_data is not None else body.images or []
+            started = perf_counter()
+            embedded = await self._embed_pictures(pictures)
             usage = {"images": len(pictures)}
-            return _embed_answer(outcome, sent, self._embeddings.image, usage, began)
+            return _embed_response(embedded, body, self._batchers.image, usage, started)
 
     async def embed_text(self, request: Request) -> Response:
-        """Embed texts; with an `instruction` they ask, without one they describe."""
-        async with self._received(request, TextRequest) as sent:
-            if not sent.normalize:
+        """Embed texts: as queries with an `instruction`, as documents without one."""
+        async with self._read_body(request, TextRequest) as body:
+            if not body.normalize:
                 raise RequestRefusedError(
                     "bad_request", "normalize: vectors are always of unit length"
                 )
-            began = perf_counter()
-            outcome = await self._texts(sent.texts, sent.instruction)
-            usage = {"prompt_tokens": outcome.tokens, "total_tokens": outcome.tokens}
-            return _embed_answer(outcome, sent, self._embeddings.text, usage, began)
+            started = perf_counter()
+            embedded = await self._embed_texts(body.texts, body.instruction)
+            usage = {"prompt_tokens": embedded.tokens, "total_tokens": embedded.tokens}
+            return _embed_response(embedded, body, self._batchers.text, usage, started)
 
     async def openai(self, request: Request) -> Response:
-        """Embed as OpenAI's endpoint does; pictures are data URIs with `"modality": "image"`."""
-        async with self._received(request, OpenAIRequest) as sent:
-            image = sent.modality == "image"
-            spec: ModelSpec = self._embeddings.image if image else self._embeddings.text
-            _check_model(sent.model, spec)
-            width = _width(sent.dimensions, spec)
-            items = [sent.input] if isinstance(sent.input, str) else sent.input
-            outcome = await (self._pictures(items) if image else self._texts(items, None))
-            results = answers.shorten(outcome.results, width)
-            response = answers.openai_response(
-                results, sent.encoding_format, model=spec.identity, tokens=outcome.tokens
+        """Embed as OpenAI's endpoint does; with `"modality": "image"`, pictures as data URIs."""
+        async with self._read_body(request, OpenAIRequest) as body:
+            image = body.modality == "image"
+            spec: ModelSpec = self._batchers.image if image else self._batchers.text
+            _check_model(body.model, spec)
+            width = _width(body.dimensions, spec)
+            items = [body.input] if isinstance(body.input, str) else body.input
+            embedded = await (
+                self._embed_pictures(items) if image else self._embed_texts(items, None)
             )
-            return answers.json_answer(response, answers.status_of(results))
+            results = embed_responses.truncate(embedded.results, width)
+            response = embed_responses.openai_response(
+                results, body.encoding_format, model=spec.identity, tokens=embedded.tokens
+            )
+            return embed_responses.json_response(response, embed_responses.status_of(results))
 
     async def health(self) -> Response:
-        """Tell which models are served, and whether their workers are well: 200, or 503."""
-        problems = self._embeddings.problems()
+        """Report the models, and whether their workers are well: 200, or 503."""
+        problems = self._batchers.problems()
         health = Health(
             status="unhealthy" if problems else "healthy",
-            models=self._embeddings.models,
+            models=self._batchers.models,
             device=self._device,
-            uptime=round(monotonic() - self._since, 3),
+            uptime=round(monotonic() - self._started, 3),
             version=__version__,
             problems=problems,
         )
-        return answers.json_answer(health, 503 if problems else 200)
+        return embed_responses.json_response(health, 503 if problems else 200)
 
     async def ready(self) -> Response:
-        """Whether requests are served now: 200, or 503."""
-        problems = self._embeddings.problems()
+        """Report whether requests are served now: 200, or 503."""
+        problems = self._batchers.problems()
         return JSONResponse({"ready": not problems}, 503 if problems else 200)
 
     async def metrics(self) -> Response:
-        """Everything that is counted and timed, for Prometheus."""
+        """Report all metrics in Prometheus' text format."""
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def root(self) -> Response:
@@ -124,65 +134,65 @@ class Endpoints:
         return JSONResponse({"name": name, "version": __version__, "endpoints": endpoints})
 
     @asynccontextmanager
-    async def _received(self, request: Request, shape: type[Shape]) -> AsyncIterator[Shape]:
-        """Read a body, and hold room for its bytes until it is answered."""
+    async def _read_body(self, request: Request, model: type[Body]) -> AsyncIterator[Body]:
+        """Read a body, and reserve capacity for its bytes until the response is made."""
         size = request_body.declared_size(request, self._limits)
         try:
             with self._bodies.reserve(size):
-                yield await request_body.read(request, self._limits, shape)
+                yield await request_body.read(request, self._limits, model)
         except FullError:
             raise BusyError(1) from None
 
-    async def _pictures(self, pictures: Sequence[str]) -> Outcome:
-        _check_some(pictures)
-        outcome = await self._embeddings.pictures(pictures)
-        self._count("image", outcome.results)
-        return outcome
+    async def _embed_pictures(self, pictures: Sequence[str]) -> EmbeddingResults:
+        _require_items(pictures)
+        embedded = await self._batchers.embed_pictures(pictures)
+        self._count("image", embedded.results)
+        return embedded
 
-    async def _texts(self, texts: Sequence[str], instruction: str | None) -> Outcome:
-        _check_some(texts)
-        outcome = await self._embeddings.texts(texts, instruction)
-        self._count("text", outcome.results)
-        return outcome
+    async def _embed_texts(self, texts: Sequence[str], instruction: str | None) -> EmbeddingResults:
+        _require_items(texts)
+        embedded = await self._batchers.embed_texts(texts, instruction)
+        self._count("text", embedded.results)
+        return embedded
 
     def _count(self, model: str, results: Sequence[Result]) -> None:
         self._metrics.items.labels(model).inc(len(results))
-        for error in answers.item_errors(results):
+        for error in embed_responses.item_errors(results):
             self._metrics.errors.labels(error.kind).inc()
 
 
-def _embed_answer(
-    outcome: Outcome,
-    sent: ImageRequest | TextRequest,
+def _embed_response(
+    embedded: EmbeddingResults,
+    body: ImageRequest | TextRequest,
     spec: ModelSpec,
     usage: dict[str, int],
-    began: float,
+    started: float,
 ) -> Response:
-    response = answers.embed_response(
-        outcome.results, sent.encoding_format, dimension=spec.column, model=spec.identity
+    response = embed_responses.embed_response(
+        embedded.results, body.encoding_format, dimension=spec.column, model=spec.identity
     )
     response.usage = usage
-    response.processing_time_ms = round(1000 * (perf_counter() - began), 3)
-    return answers.json_answer(response, answers.status_of(outcome.results))
+    response.processing_time_ms = round(1000 * (perf_counter() - started), 3)
+    return embed_responses.json_response(response, embed_responses.status_of(embedded.results))
 
 
-def _check_some(items: Sequence[str]) -> None:
+def _require_items(items: Sequence[str]) -> None:
     if not items:
         raise RequestRefusedError("no_items", "there is nothing to embed")
 
 
-def _check_model(asked: str | None, spec: ModelSpec) -> None:
-    if asked not in (None, spec.name, *stored_identities(spec.identity)):
-        raise ModelUnknownError(
+def _check_model(requested: str | None, spec: ModelSpec) -> None:
+    if requested not in (None, spec.name, *stored_identities(spec.identity)):
+        raise UnknownModelError(
             "model_not_found", f"this server has no such model for this; it has {spec.name}"
         )
 
 
-def _width(asked: int | None, spec: ModelSpec) -> int:
-    allowed = dimensions_allowed(spec)
-    if asked is None:
+def _width(requested: int | None, spec: ModelSpec) -> int:
+    allowed = allowed_dimensions(spec)
+    if requested is None:
         return spec.column
-    if asked not in allowed:
+    if requested not in allowed:
         what = f"{allowed[0]} to {allowed[-1]}" if len(allowed) > 1 else str(allowed[0])
         raise RequestRefusedError("bad_dimensions", f"dimensions: {spec.name} gives {what}")
-    return asked
+    return requested

@@ -1,4 +1,4 @@
-"""What Prometheus may ask: requests, items, batches, queues, latencies, errors by kind."""
+"""Prometheus metrics of the embedding server: requests, items, batches, queues, errors."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
-class Metrics:
-    """The metrics of one app, in a registry of their own."""
+class EmbeddingMetrics:
+    """The metrics of one app, in their own registry; the label `lane` is `image` or `text`."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -43,20 +43,20 @@ class Metrics:
             "shelfsight_queue_depth", "Items that wait for the model", ("lane",), registry=registry
         )
 
-    def ran(self, model: str) -> Callable[[int, float], None]:
-        """Give what hears of a lane's batches."""
+    def batch_observer(self, model: str) -> Callable[[int, float], None]:
+        """A function that records the size and the seconds of each batch of a model."""
         sizes, seconds = self._batch_size.labels(model), self._batch_seconds.labels(model)
 
-        def ran(size: int, took: float) -> None:
+        def observe(size: int, duration: float) -> None:
             sizes.observe(size)
-            seconds.observe(took)
+            seconds.observe(duration)
 
-        return ran
+        return observe
 
-    def watch_queue(self, model: str, waiting: Callable[[], int]) -> None:
-        """Ask `waiting` for the depth of a lane's queue whenever the metrics are read."""
-        self._depth.labels(model).set_function(waiting)
+    def watch_queue(self, model: str, queue_length: Callable[[], int]) -> None:
+        """Call `queue_length` for the length of a model's queue whenever the metrics are read."""
+        self._depth.labels(model).set_function(queue_length)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,8 +1,8 @@
-"""The two models of a server: requests become items of their lanes, and results come back."""
+"""The image model and the text model of a server, each behind a dynamic batcher."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,68 +15,68 @@ from shelfsight.embedding.local.text_model import FEW_CHARACTERS, TextModel, Tok
 from shelfsight.embedding.model_specs import ImageSpec, TextSpec
 from shelfsight.embedding.wire import QUERY_INSTRUCTION, ModelInfo, ModelsInfo, PictureInfo
 from shelfsight.records import Failure, Pixels, Stage
-from shelfsight.serving.embedding_api.dynamic_batching import DynamicBatcher, Result, Work
-from shelfsight.serving.embedding_api.metrics import Metrics
-from shelfsight.serving.embedding_api.pictures import prepare
-from shelfsight.serving.limits import CapacityLimit, FullError, Limits
-from shelfsight.serving.refusals import BusyError, TooMuchError
+from shelfsight.serving.embedding_api.dynamic_batching import BatcherConfig, DynamicBatcher, Result
+from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
+from shelfsight.serving.embedding_api.picture_input import read_picture
+from shelfsight.serving.limits import CapacityLimit, FullError, ServerLimits
+from shelfsight.serving.refusals import BusyError, RequestTooLargeError
 
 _CORES = os.cpu_count() or 1
 
-_TEXTS_A_WINDOW = 64
-"""Texts that are sorted by length together, and so batched with their like."""
+_TEXT_WINDOW = 64
+"""Texts that are sorted by length together, so that each batch has texts of similar length."""
 
-_EMPTY = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
+_EMPTY_TEXT = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A result for each item of a request, in order, and how many tokens the texts had."""
+class EmbeddingResults:
+    """One result per item of a request, in order, and the number of tokens of its texts."""
 
     results: list[Result]
     tokens: int = 0
 
 
-class Embeddings:
-    """Both lanes, and threads that decode and tokenise beside them. For one event loop."""
+class ModelBatchers:
+    """Embeds pictures and texts; threads decode and tokenise them. For use from one event loop."""
 
     def __init__(
-        self, image: ImageModel, text: TextModel, limits: Limits, metrics: Metrics
+        self, image: ImageModel, text: TextModel, limits: ServerLimits, metrics: EmbeddingMetrics
     ) -> None:
         self.image, self.text = image.spec, text.spec
-        self._model = text
+        self._text_model = text
         self._limits = limits
-        self._pictures_a_batch = image.batch  # a longer one would only answer later
+        self._picture_window = image.batch  # a longer window would only delay the first results
         self._pictures: DynamicBatcher[Pixels] = DynamicBatcher(
-            Work(
+            BatcherConfig(
                 stage=Stage.IMAGE,
-                window=self._pictures_a_batch,
+                window=self._picture_window,
                 plan=lambda pictures: [range(len(pictures))],
                 run=image.embed,
-                ran=metrics.ran("image"),
+                on_batch=metrics.batch_observer("image"),
             ),
             stuck_seconds=limits.stuck_seconds,
         )
         self._texts: DynamicBatcher[Tokens] = DynamicBatcher(
-            Work(
+            BatcherConfig(
                 stage=Stage.TEXT,
-                window=_TEXTS_A_WINDOW,
+                window=_TEXT_WINDOW,
                 plan=text.batches,
                 run=text.embed_tokens,
-                ran=metrics.ran("text"),
+                on_batch=metrics.batch_observer("text"),
             ),
             stuck_seconds=limits.stuck_seconds,
         )
-        metrics.watch_queue("image", self._pictures.waiting)
-        metrics.watch_queue("text", self._texts.waiting)
-        self._picture_room = CapacityLimit(limits.waiting_pictures)
-        self._text_room = CapacityLimit(limits.waiting_texts)
+        metrics.watch_queue("image", self._pictures.queue_length)
+        metrics.watch_queue("text", self._texts.queue_length)
+        self._picture_capacity = CapacityLimit(limits.waiting_pictures)
+        self._text_capacity = CapacityLimit(limits.waiting_texts)
         self._decoders = ThreadPoolExecutor(_CORES, thread_name_prefix="decode")
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
     @property
     def models(self) -> ModelsInfo:
-        """Both models as `/health` tells of them."""
+        """Both models, in the format of `GET /health`."""
         picture = self.image.picture
         return ModelsInfo(
             image=ModelInfo(
@@ -90,55 +90,57 @@ class Embeddings:
             ),
         )
 
-    async def pictures(self, sent: Sequence[str]) -> Outcome:
+    async def embed_pictures(self, encoded: Sequence[str]) -> EmbeddingResults:
         """Embed pictures given in base64.
 
         Raises:
-            TooMuchError: too many of them.
-            BusyError: there is no room for them now.
-            WorkerDownError: the model's worker has ended or hangs.
+            RequestTooLargeError: too many pictures.
+            BusyError: the pictures of other requests use the capacity now.
+            WorkerDownError: the worker of the image model has ended or hangs.
         """
-        _check_count(len(sent), self._limits.pictures)
-        with _room(self._picture_room, len(sent), self._pictures):
-            parts = await _all([self._part(part) for part in self._divided(sent)])
-            return Outcome(results=[result for part in parts for result in part])
+        _check_count(len(encoded), self._limits.pictures)
+        with _reserved(self._picture_capacity, len(encoded), self._pictures):
+            chunks = await asyncio.gather(*map(self._embed_chunk, self._chunks(encoded)))
+            return EmbeddingResults(results=[result for chunk in chunks for result in chunk])
 
-    async def texts(self, texts: Sequence[str], instruction: str | None) -> Outcome:
-        """Embed texts; those with an instruction ask.
+    async def embed_texts(self, texts: Sequence[str], instruction: str | None) -> EmbeddingResults:
+        """Embed texts: as queries with an instruction, as documents without one.
 
         Raises:
-            TooMuchError: too many texts or tokens; else as `pictures`.
+            RequestTooLargeError: too many texts or tokens.
+            BusyError: the texts of other requests use the capacity now.
+            WorkerDownError: the worker of the text model has ended or hangs.
         """
         _check_count(len(texts), self._limits.texts)
-        prefix = instructed(self.text, instruction)
-        told = {place: prefix + text for place, text in enumerate(texts) if text.strip()}
-        results: list[Result] = [_EMPTY] * len(texts)
-        with _room(self._text_room, len(told), self._texts):
-            tokens = await self._tokens(list(told.values()))
+        prefix = instruction_prefix(self.text, instruction)
+        prefixed = {index: prefix + text for index, text in enumerate(texts) if text.strip()}
+        results: list[Result] = [_EMPTY_TEXT] * len(texts)
+        with _reserved(self._text_capacity, len(prefixed), self._texts):
+            tokens = await self._tokens(list(prefixed.values()))
             vectors = await asyncio.wrap_future(self._texts.submit(tokens))
-        for place, vector in zip(told, vectors, strict=True):
-            results[place] = vector
-        return Outcome(results=results, tokens=sum(map(len, tokens)))
+        for index, vector in zip(prefixed, vectors, strict=True):
+            results[index] = vector
+        return EmbeddingResults(results=results, tokens=sum(map(len, tokens)))
 
     async def warm_up(self) -> None:
-        """Run a full batch through each lane, so that the first request is not the slow one."""
+        """Run a full batch through each model, so that the first request is not slow."""
         side = self.image.picture.side
-        grey = [np.full((side, side, 3), 128, np.uint8)] * self._pictures_a_batch
+        grey = [np.full((side, side, 3), 128, np.uint8)] * self._picture_window
         await asyncio.wrap_future(self._pictures.submit(grey))
-        texts = self._model.tokens(["a mug"] * _TEXTS_A_WINDOW)
+        texts = self._text_model.tokens(["a mug"] * _TEXT_WINDOW)
         await asyncio.wrap_future(self._texts.submit(texts))
 
     def problems(self) -> list[str]:
-        """What is wrong with the workers, if anything."""
+        """Describe what is wrong with the workers; empty if both are well."""
         return [problem for batcher in self._batchers if (problem := batcher.problem())]
 
     def fail_if_down(self) -> None:
-        """Let those who wait for a worker that has a problem know; to be called now and then."""
+        """Fail the requests that wait for a worker that is down; call it regularly."""
         for batcher in self._batchers:
             batcher.fail_if_down()
 
     def close(self) -> None:
-        """Finish what is queued, and end the threads, but for one that hangs."""
+        """Finish the queued items, then end the threads; does not wait for one that hangs."""
         self._decoders.shutdown()
         self._tokenizers.shutdown()
         for batcher in self._batchers:
@@ -148,32 +150,32 @@ class Embeddings:
     def _batchers(self) -> tuple[DynamicBatcher[Any], DynamicBatcher[Any]]:
         return self._pictures, self._texts
 
-    def _divided(self, sent: Sequence[str]) -> Iterator[Sequence[str]]:
-        """Give parts that are decoded at the same time, none of them more than a batch."""
-        size = min(self._pictures_a_batch, -(-len(sent) // _CORES))
-        return (sent[start : start + size] for start in range(0, len(sent), size))
+    def _chunks(self, encoded: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Divide pictures into chunks of at most one batch, to be decoded in parallel."""
+        size = min(self._picture_window, -(-len(encoded) // _CORES))
+        return (encoded[start : start + size] for start in range(0, len(encoded), size))
 
-    async def _part(self, sent: Sequence[str]) -> list[Result]:
-        """Decode some pictures in one thread, and embed those that can be decoded."""
+    async def _embed_chunk(self, encoded: Sequence[str]) -> list[Result]:
+        """Decode pictures in one thread, and embed those that could be decoded."""
         loop = asyncio.get_running_loop()
-        decoded = await loop.run_in_executor(self._decoders, self._decode, sent)
-        pixels = [one for one in decoded if not isinstance(one, Failure)]
+        decoded = await loop.run_in_executor(self._decoders, self._decode, encoded)
+        pixels = [picture for picture in decoded if not isinstance(picture, Failure)]
         results = await asyncio.wrap_future(self._pictures.submit(pixels))
         vectors = iter(results)
-        return [one if isinstance(one, Failure) else next(vectors) for one in decoded]
+        return [picture if isinstance(picture, Failure) else next(vectors) for picture in decoded]
 
-    def _decode(self, sent: Sequence[str]) -> list[Pixels | Failure]:
-        return [prepare(one, self.image.picture) for one in sent]
+    def _decode(self, encoded: Sequence[str]) -> list[Pixels | Failure]:
+        return [read_picture(picture, self.image.picture) for picture in encoded]
 
     async def _tokens(self, texts: list[str]) -> list[Tokens]:
         if sum(map(len, texts)) < FEW_CHARACTERS:
-            tokens = self._model.tokens(texts)
+            tokens = self._text_model.tokens(texts)
         else:
             loop = asyncio.get_running_loop()
-            tokens = await loop.run_in_executor(self._tokenizers, self._model.tokens, texts)
+            tokens = await loop.run_in_executor(self._tokenizers, self._text_model.tokens, texts)
         count = sum(map(len, tokens))
         if count > self._limits.tokens:
-            raise TooMuchError(
+            raise RequestTooLargeError(
                 "too_many_tokens",
                 f"{count:,} tokens in one request, at most {self._limits.tokens:,}: divide it",
             )
@@ -181,32 +183,30 @@ class Embeddings:
 
 
 @contextmanager
-def _room(room: CapacityLimit, size: int, batcher: DynamicBatcher[Any]) -> Iterator[None]:
+def _reserved(capacity: CapacityLimit, size: int, batcher: DynamicBatcher[Any]) -> Iterator[None]:
+    """Reserve capacity; a refusal tells when the batcher's queue should be empty."""
     try:
-        with room.reserve(size):
+        with capacity.reserve(size):
             yield
     except FullError:
-        raise BusyError(batcher.seconds_ahead()) from None
-
-
-async def _all(items: Sequence[Awaitable[list[Result]]]) -> list[list[Result]]:
-    """Wait for all; the first error is raised as it is."""
-    return list(await asyncio.gather(*items))
+        raise BusyError(batcher.estimated_wait()) from None
 
 
 def _check_count(count: int, limit: int) -> None:
     if count > limit:
-        raise TooMuchError("too_many_items", f"{count:,} items in one request, at most {limit:,}")
+        raise RequestTooLargeError(
+            "too_many_items", f"{count:,} items in one request, at most {limit:,}"
+        )
 
 
-def instructed(spec: TextSpec, instruction: str | None) -> str:
-    """What the model was trained to read before a text that asks; "" if it knows no such thing."""
+def instruction_prefix(spec: TextSpec, instruction: str | None) -> str:
+    """The text to put before a query, as the model was trained; "" if it takes no instruction."""
     if not instruction:
         return ""
     return spec.query.partition("{text}")[0].replace(QUERY_INSTRUCTION, instruction)
 
 
-def dimensions_allowed(spec: ImageSpec | TextSpec) -> range:
-    """How many numbers of a vector may be asked for."""
+def allowed_dimensions(spec: ImageSpec | TextSpec) -> range:
+    """The vector lengths that a client may ask for; only Matryoshka text models have several."""
     shortest = spec.shortest if isinstance(spec, TextSpec) else None
     return range(shortest or spec.column, spec.column + 1)

@@ -1,1 +1,1 @@
-"""Quick scans over HTTP, and the page to try them on."""
+"""The scan server: quick scans over HTTP, and a web page to try them."""

@@ -1,4 +1,4 @@
-"""The HTTP app of `shelfsight serve`: routes, headers, errors, start and stop."""
+"""The HTTP app of `shelfsight serve`: routes, headers, error responses, startup and shutdown."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,15 +11,15 @@ from starlette.responses import PlainTextResponse
 
 from shelfsight import __version__
 from shelfsight.embedding.wire import HEALTH_PATH
-from shelfsight.serving.measured import Measured
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
-from shelfsight.serving.scan_api.context import ScanService
+from shelfsight.serving.request_metrics import RequestMetricsMiddleware
+from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.endpoints import ScanEndpoints
 from shelfsight.serving.scan_api.health import HealthCheck, ServiceHealth
-from shelfsight.serving.scan_api.openapi import FEEDBACK, SCAN, describe, refusals
+from shelfsight.serving.scan_api.openapi import FEEDBACK, SCAN, describe, error_responses
 from shelfsight.serving.scan_api.page import routes
-from shelfsight.serving.scan_api.problems import answer_errors
-from shelfsight.serving.scan_api.responses import FeedbackAnswer, FoundAnswer, ScanAnswer
+from shelfsight.serving.scan_api.problems import add_error_handlers
+from shelfsight.serving.scan_api.responses import FeedbackResponse, MatchesResponse, ScanResponse
 from shelfsight.serving.scan_api.security_headers import SecurityHeaders
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
@@ -27,31 +27,31 @@ FEEDBACK_PATH = "/products/feedback"
 SIMILAR_PATH = "/products/{id}/similar"
 
 
-def create(service: ScanService) -> FastAPI:
-    """Make the app; it serves once its lifespan has begun."""
-    health = HealthCheck(service.database, service.embedder)
-    endpoints = ScanEndpoints(service, health)
+def create(context: ScanContext) -> FastAPI:
+    """Create the app; it serves requests once its lifespan has started."""
+    health = HealthCheck(context.database, context.embedder)
+    endpoints = ScanEndpoints(context, health)
     app = FastAPIOffline(
         title="shelfsight",
-        swagger_ui_parameters={"validatorUrl": None},  # which is another host's
+        swagger_ui_parameters={"validatorUrl": None},  # which would be another host
         version=__version__,
         lifespan=_lifespan(endpoints, health),
         docs_url=DOCS_PATH,
         redoc_url=None,
     )
     app.add_middleware(SecurityHeaders)
-    if service.config.cors_origins:
+    if context.config.cors_origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=service.config.cors_origins,
+            allow_origins=context.config.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(Measured, metrics=service.metrics)
+    app.add_middleware(RequestMetricsMiddleware, metrics=context.metrics)
     _add_routes(app, endpoints)
-    app.include_router(routes.router(service))
-    answer_errors(app, service.metrics.refused)
+    app.include_router(routes.router(context))
+    add_error_handlers(app, context.metrics.count_error)
     describe(app)
     return app
 
@@ -62,7 +62,7 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
         endpoints.scan,
         methods=["POST"],
         openapi_extra=SCAN,
-        responses={200: {"model": ScanAnswer}, **refusals(400, 408, 413, 415, 422, 424)},
+        responses={200: {"model": ScanResponse}, **error_responses(400, 408, 413, 415, 422, 424)},
     )
     app.add_api_route(
         FEEDBACK_PATH,
@@ -70,12 +70,12 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
         methods=["POST"],
         status_code=201,
         openapi_extra=FEEDBACK,
-        responses={201: {"model": FeedbackAnswer}, **refusals(400, 404, 408, 413, 422)},
+        responses={201: {"model": FeedbackResponse}, **error_responses(400, 404, 408, 413, 422)},
     )
     app.add_api_route(
         SIMILAR_PATH,
         endpoints.similar,
-        responses={200: {"model": FoundAnswer}, **refusals(404, 422)},
+        responses={200: {"model": MatchesResponse}, **error_responses(404, 422)},
     )
     app.add_api_route(
         HEALTH_PATH,
@@ -87,7 +87,7 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
         METRICS_PATH,
         endpoints.metrics,
         response_class=PlainTextResponse,
-        responses=refusals(),
+        responses=error_responses(),
     )
 
 

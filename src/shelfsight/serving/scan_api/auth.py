@@ -1,4 +1,4 @@
-"""Who asks: the holder of a key, or, as long as there is no key, whoever is on this machine."""
+"""Authentication: by API key or, as long as no key exists, by being on this machine."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,43 +6,48 @@ from functools import partial
 from fastapi import Request
 
 from shelfsight.serving.access import is_loopback
-from shelfsight.serving.refusals import KeyRefusedError
+from shelfsight.serving.refusals import UnauthorizedError
 from shelfsight.serving.scan_api.problems import ForbiddenError
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.thread_pool import ThreadPool
-from shelfsight.storage.api_keys import ApiKey, ApiKeys
+from shelfsight.storage.api_keys import ApiKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks. `owner` None sees all products; `id` tells callers apart, None is not limited."""
+    """The client behind a request.
+
+    `owner` limits it to the products of one owner; None sees all products. `id` is what its rate
+    limit is counted under; None is not limited.
+    """
 
     owner: str | None = None
     id: str | None = None
 
     @property
     def sees_all(self) -> bool:
-        """Whether the products of every owner may be seen, as with an admin's key."""
+        """Whether it may see the products of every owner, as with an admin's key."""
         return self.owner is None
 
-    def owner_to_search(self, asked: str | None) -> str | None:
-        """Whose products are searched when those of `asked` are asked for; None is everyone's.
+    def owner_to_search(self, requested: str | None) -> str | None:
+        """The owner whose products a search covers when `requested` is asked for; None for all.
 
         Raises:
-            ForbiddenError: they are not this caller's.
+            ForbiddenError: the caller may not see the products of that owner.
         """
         if self.sees_all:
-            return asked
-        if asked not in (None, self.owner):
+            return requested
+        if requested not in (None, self.owner):
             raise ForbiddenError("foreign_owner", "this key sees the products of its own owner")
         return self.owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """Who is served without a key, as long as none was ever made.
+    """Who is served without a key, as long as no key was ever created.
 
-    Those on this machine; with `open_to_all` everyone; and pages of the sites `origins`.
+    Always clients on this machine; with `open_to_all` all clients. Web pages of other sites are
+    refused unless their origin is one of `origins`.
     """
 
     open_to_all: bool = False
@@ -50,63 +55,63 @@ class AccessRule:
 
 
 class Authenticator:
-    """Knows who may ask, and how much."""
+    """Finds the caller of a request, and counts the request against its rate limit."""
 
     def __init__(
-        self, keys: ApiKeys, workers: ThreadPool, rate_limiter: RateLimiter, rule: AccessRule
+        self, keys: ApiKeys, threads: ThreadPool, rate_limiter: RateLimiter, rule: AccessRule
     ) -> None:
         self._keys = keys
-        self._workers = workers
+        self._threads = threads
         self._rate_limiter = rate_limiter
         self._rule = rule
         self._has_keys = False
 
-    async def of(self, request: Request) -> Caller:
-        """Who sent this request; asked of the database each time, so that a revoked key is out.
+    async def authenticate(self, request: Request) -> Caller:
+        """Find the caller of a request, and count the request.
 
-        Counts the request.
+        The key is looked up in the database every time, so that revoking it takes effect at once.
 
         Raises:
-            KeyRefusedError: no key, or one that is wrong or revoked.
-            ForbiddenError: a page of another site asks, through the browser of someone here.
-            LimitedError: too many requests within a minute.
+            UnauthorizedError: the key is missing, wrong or revoked.
+            ForbiddenError: without any key, the request comes from another site or host.
+            RateLimitedError: too many requests within a minute.
             DatabaseError: the keys cannot be read.
         """
-        caller = await self._of(request)
+        caller = await self._identify(request)
         if caller.id is not None:
-            self._rate_limiter.request(caller.id)
+            self._rate_limiter.count_request(caller.id)
         return caller
 
-    async def _of(self, request: Request) -> Caller:
+    async def _identify(self, request: Request) -> Caller:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if sent.strip() and scheme.lower() == "bearer":
-            key = await self._workers.run(partial(self._keys.find, sent.strip()))
+            key = await self._threads.run(partial(self._keys.find, sent.strip()))
             if key is None:
-                raise KeyRefusedError("key_refused", "this key is wrong, or was revoked")
-            return _holder(key)
-        # Keys are revoked, never deleted: once there is one there always is.
-        self._has_keys = self._has_keys or await self._workers.run(self._keys.exist)
+                raise UnauthorizedError("key_refused", "this key is wrong, or was revoked")
+            return Caller(owner=key.owner, id=key.id)
+        # Keys are revoked, never deleted, so once one exists this stays true.
+        self._has_keys = self._has_keys or await self._threads.run(self._keys.exist)
         if self._has_keys:
-            raise KeyRefusedError("key_missing", "send a key as: Authorization: Bearer KEY")
+            raise UnauthorizedError("key_missing", "send a key as: Authorization: Bearer KEY")
         return self._without_key(request)
 
-    async def admin(self, request: Request) -> Caller:
-        """Who sent this request, who must be allowed to see the products of every owner.
+    async def authenticate_admin(self, request: Request) -> Caller:
+        """Find the caller, who must be allowed to see the products of every owner.
 
         Raises:
-            ForbiddenError: the key is that of one owner.
-            KeyRefusedError: as `of`.
-            DatabaseError: as `of`.
+            ForbiddenError: the key belongs to one owner.
+            RequestRefusedError, DatabaseError: as in `authenticate`.
         """
-        caller = await self.of(request)
+        caller = await self.authenticate(request)
         if not caller.sees_all:
             raise ForbiddenError("admin_only", "this needs the key of an admin")
         return caller
 
     def _without_key(self, request: Request) -> Caller:
-        """Someone on this machine, and not a web page that uses their browser to get here.
+        """The caller of a request without a key, when no key exists.
 
-        A name that is made to point to 127.0.0.1 shows in `Host`, another site's page in `Origin`.
+        It must be on this machine, and not a web page that attacks through a local browser. A page
+        of another site shows in `Origin`, a foreign name that resolves to 127.0.0.1 in `Host`.
         """
         origin = request.headers.get("origin")
         own = f"{request.url.scheme}://{request.url.netloc}"
@@ -119,7 +124,3 @@ class Authenticator:
                 "foreign_host", "without a key ask by 127.0.0.1 or localhost, or make a key"
             )
         return Caller()
-
-
-def _holder(key: ApiKey) -> Caller:
-    return Caller(owner=key.owner, id=key.id)

@@ -1,4 +1,4 @@
-"""What the endpoints of `shelfsight serve` share."""
+"""The configuration and the parts that the endpoints of `shelfsight serve` share."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from shelfsight.images.download import Limits as FetchLimits
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
 from shelfsight.scan.scanner import Scanner
-from shelfsight.serving.limits import Limits
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.auth import Authenticator
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.photo_input import ReadPhoto
@@ -19,17 +19,17 @@ from shelfsight.storage.search.feedback import FeedbackStore
 FETCH_LIMITS = FetchLimits(
     connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, at_once=16
 )
-"""Someone waits for the answer: shorter times than for the catalogue, and no host is left alone."""
+"""Shorter timeouts than in a backfill, and failing hosts are never paused: a client waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanConfig:
-    """What can be set.
+    """The options of a scan server.
 
-    `private_hosts` may be fetched from though their address is private, as `host` or `host:port`.
-    `cors_origins` are sites whose pages may ask. A scan is given up after `seconds`.
-    `image_root` and `images_per_product` are those of the backfill: the page shows pictures of the
-    catalogue, and counts what is due.
+    Photos may be fetched from `private_hosts` (`host` or `host:port`) although their addresses are
+    private. `cors_origins` are sites whose pages may send requests. A scan times out after
+    `seconds`. `image_root` and `images_per_product` are as in the backfill: the page shows
+    pictures of the catalogue, and counts the products that are due.
     """
 
     image_root: Path | None = None
@@ -37,16 +37,17 @@ class ScanConfig:
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
     seconds: float = 30
-    limits: Limits = field(default_factory=Limits)
+    limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScanService:
-    """One server's parts. `workers` is where blocking calls go, `authenticator` says who asks.
+class ScanContext:
+    """The parts of one server; blocking calls run in `threads`.
 
-    An endpoint begins with `caller = await service.callers.of(request)`; `caller.owner` is then
-    the only owner whose products may be seen, None being all. `read_photo` reads a picture's file.
+    Every endpoint starts with `caller = await context.authenticator.authenticate(request)`, and
+    may then show only products of `caller.owner` (None: of all owners). `read_photo` decodes the
+    bytes of a picture.
     """
 
     scanner: Scanner
@@ -56,7 +57,7 @@ class ScanService:
     feedback: FeedbackStore
     authenticator: Authenticator
     rate_limiter: RateLimiter
-    workers: ThreadPool
+    threads: ThreadPool
     metrics: ScanMetrics
     config: ScanConfig = field(default_factory=ScanConfig)
     recent: RecentScans = field(default_factory=RecentScans)

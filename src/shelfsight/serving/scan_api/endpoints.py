@@ -1,4 +1,4 @@
-"""What each endpoint of `shelfsight serve` does with a request."""
+"""The endpoints of `shelfsight serve`."""
 
 import asyncio
 from functools import partial
@@ -16,47 +16,47 @@ from shelfsight.serving.limits import CapacityLimit
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api import scan_body
 from shelfsight.serving.scan_api.auth import Caller
-from shelfsight.serving.scan_api.context import ScanService
+from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.health import HealthCheck
-from shelfsight.serving.scan_api.photo_input import PhotoReader, sources
+from shelfsight.serving.scan_api.photo_input import PhotoReader, photo_sources
 from shelfsight.serving.scan_api.problems import NotFoundError
-from shelfsight.serving.scan_api.quick_scan import QuickScan, Scan
+from shelfsight.serving.scan_api.quick_scan import QuickScan, ScanTask
 from shelfsight.serving.scan_api.requests import MAX_LIMIT, FeedbackBody, ScanBody, without_nul
-from shelfsight.serving.scan_api.responses import FeedbackAnswer, found_answer
+from shelfsight.serving.scan_api.responses import FeedbackResponse, matches_response
 
 ProductId = Annotated[str, Path(max_length=200), AfterValidator(without_nul)]
 
 
 class ScanEndpoints:
-    """The endpoints of one server; `photos` must be open while they are used."""
+    """The endpoints of one server; `photos` must be open while they serve requests."""
 
-    def __init__(self, service: ScanService, health: HealthCheck) -> None:
-        self._service = service
+    def __init__(self, context: ScanContext, health: HealthCheck) -> None:
+        self._context = context
         self._health = health
-        config = service.config
+        config = context.config
         downloader = Downloader(config.private_hosts, config.fetch_limits)
-        self.photos = PhotoReader(downloader, service.read_photo, service.workers, service.metrics)
-        self._quick = QuickScan(service, self.photos)
+        self.photos = PhotoReader(downloader, context.read_photo, context.threads, context.metrics)
+        self._quick_scan = QuickScan(context, self.photos)
         self._bodies = CapacityLimit(config.limits.waiting_bytes)
         self._waiting = CapacityLimit(config.limits.waiting_pictures)
 
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
 
-        A photo is `imageUrl`, `imageBase64`, one of `images`, or a file of a form; a form's
+        Photos are sent as `imageUrl`, `imageBase64`, `images`, or files of a form. In a form,
         `filters`, `weights` and `images` are JSON.
         """
-        service = self._service
-        caller = await service.authenticator.of(request)
-        size = request_body.declared_size(request, service.config.limits)
+        context = self._context
+        caller = await context.authenticator.authenticate(request)
+        size = request_body.declared_size(request, context.config.limits)
         if caller.id is not None:
-            service.rate_limiter.body(caller.id, size)
+            context.rate_limiter.count_body(caller.id, size)
         with self._bodies.reserve(size):
-            asked, files = await scan_body.read(request, service.config.limits)
-            scan = _scan_query(asked, files, caller)
-            with self._waiting.reserve(max(1, len(scan.photos))):
-                async with asyncio.timeout(service.config.seconds):
-                    return json_answer(await self._quick.answer(scan))
+            body, files = await scan_body.read(request, context.config.limits)
+            task = _scan_task(body, files, caller)
+            with self._waiting.reserve(max(1, len(task.photos))):
+                async with asyncio.timeout(context.config.seconds):
+                    return json_response(await self._quick_scan.run(task))
 
     async def similar(
         self,
@@ -66,74 +66,76 @@ class ScanEndpoints:
         threshold: Annotated[float | None, Query(ge=-1, le=1, allow_inf_nan=False)] = None,
         group_by: Annotated[GroupBy, Query(alias="groupBy")] = "variant",
     ) -> Response:
-        """Find products like a stored one."""
-        caller = await self._service.authenticator.of(request)
+        """Find products similar to a stored one, which is left out."""
+        caller = await self._context.authenticator.authenticate(request)
         options = ScanOptions(
             limit=limit,
             threshold=threshold,
             group_by=group_by,
             filters=Filters(owner=caller.owner),
         )
-        async with asyncio.timeout(self._service.config.seconds):
-            work = partial(self._service.scanner.similar, id, options)
-            found = await self._service.workers.run(work)
+        async with asyncio.timeout(self._context.config.seconds):
+            work = partial(self._context.scanner.similar, id, options)
+            found = await self._context.threads.run(work)
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
-        return json_answer(found_answer(found))
+        return json_response(matches_response(found))
 
     async def feedback(self, request: Request) -> Response:
-        """Keep that a match was right or wrong, or that none was right, with the scores shown."""
-        caller = await self._service.authenticator.of(request)
-        said = await request_body.read(request, self._service.config.limits, FeedbackBody)
-        scan = self._service.recent.get(said.scan_id, caller)
-        product = said.product_variant_id
+        """Store a verdict (a match is right or wrong, or none is right) and the scores shown."""
+        caller = await self._context.authenticator.authenticate(request)
+        body = await request_body.read(request, self._context.config.limits, FeedbackBody)
+        scan = self._context.recent.get(body.scan_id, caller)
+        product = body.product_variant_id
         if product is not None and product not in {match.product.id for match in scan.matches}:
             raise RequestRefusedError(
                 "not_a_match", "productVariantId: this product was not among the scan's matches"
             )
-        work = partial(self._service.feedback.save, scan, said.verdict, product)
-        await self._service.workers.run(work)
-        kept = FeedbackAnswer(scan_id=scan.id, verdict=said.verdict, product_variant_id=product)
-        return json_answer(kept, 201)
+        work = partial(self._context.feedback.save, scan, body.verdict, product)
+        await self._context.threads.run(work)
+        response = FeedbackResponse(
+            scan_id=scan.id, verdict=body.verdict, product_variant_id=product
+        )
+        return json_response(response, 201)
 
     async def health(self) -> Response:
-        """Tell which models are used, and whether they and the database are well: 200, or 503."""
+        """Report the models, and whether they and the database can be used: 200, or 503."""
         health = await self._health.check()
-        return json_answer(health, 503 if health.problems else 200)
+        return json_response(health, 503 if health.problems else 200)
 
     async def ready(self) -> Response:
-        """Whether scans are answered now: 200, or 503."""
+        """Report whether scans are served now: 200, or 503."""
         ready = not (await self._health.check()).problems
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Everything that is counted and timed, for Prometheus; asks for an admin's key."""
-        await self._service.authenticator.admin(request)
-        return Response(self._service.metrics.text(), media_type="text/plain; version=0.0.4")
+        """Report all metrics in Prometheus' text format; once a key exists, needs an admin's."""
+        await self._context.authenticator.authenticate_admin(request)
+        return Response(self._context.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-def json_answer(value: BaseModel, status: int = 200) -> Response:
-    """Write one of the wire's shapes, which no cache keeps."""
+def json_response(value: BaseModel, status: int = 200) -> Response:
+    """Serialise a model to a JSON response that no cache may store."""
     content = value.model_dump_json(by_alias=True)
     headers = {"Cache-Control": "no-store"}
     return Response(content, status, headers, media_type="application/json")
 
 
-def _scan_query(asked: ScanBody, files: tuple[bytes, ...], caller: Caller) -> Scan:
-    """What is asked, among the products that this caller may see.
+def _scan_task(body: ScanBody, files: tuple[bytes, ...], caller: Caller) -> ScanTask:
+    """Validate a request, and limit it to the products that its caller may see.
 
     Raises:
-        RequestRefusedError: there is no question, or it is for another owner's products.
+        RequestRefusedError: it has no photo and no words, or asks for another owner's products.
     """
-    text = (asked.text_query or "").strip() or None
-    photos = sources(asked, files)
+    text = (body.text_query or "").strip() or None
+    photos = photo_sources(body, files)
     if text is not None and not product_text(text, ""):
         raise RequestRefusedError("bad_request", "textQuery: there are no words in it")
     if not photos and text is None:
         raise RequestRefusedError(
             "bad_request", "give imageUrl, imageBase64, images, a file, or textQuery"
         )
-    owner = caller.owner_to_search(asked.filters.owner)
-    return Scan(
-        photos=photos, text=text, combine=asked.combine_images, options=asked.options(owner)
+    owner = caller.owner_to_search(body.filters.owner)
+    return ScanTask(
+        photos=photos, text=text, combine=body.combine_images, options=body.options(owner)
     )

@@ -1,4 +1,4 @@
-"""Whether the database and the models can be used, truthfully: both are asked."""
+"""The health check: queries the database and embeds a text, to see that both really work."""
 
 import asyncio
 from functools import partial
@@ -11,17 +11,18 @@ from shelfsight.errors import ShelfsightError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Transactions
 from shelfsight.records import Failure
+from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
-FRESH = 5.0
-"""Seconds for which an answer is kept: whoever looks often is no load, and wakes no server."""
+CACHE_SECONDS = 5.0
+"""How long a result is cached, so that frequent checks cause no load, and wake no idle server."""
 
-PATIENCE = 5.0
-"""Seconds after which what does not answer counts as away."""
+CHECK_SECONDS = 5.0
+"""Time after which a check that has not succeeded counts as failed."""
 
 
 class ServiceHealth(BaseModel):
-    """`status` is healthy or unhealthy; `problems` says what is away."""
+    """The response: `status` is healthy or unhealthy; `problems` lists the failed checks."""
 
     status: str
     models: dict[str, str]
@@ -31,54 +32,52 @@ class ServiceHealth(BaseModel):
 
 
 class HealthCheck:
-    """Asks the database for a row and the models for a vector, in threads of its own."""
+    """Checks the database and the models, in its own threads."""
 
     def __init__(self, database: Transactions, embedder: Embedder) -> None:
         self._checks = {
-            "the database cannot be used": partial(_ask_database, database),
-            "the models cannot be used": partial(_ask_models, embedder),
+            "the database cannot be used": partial(_check_database, database),
+            "the models cannot be used": partial(_check_models, embedder),
         }
         self._models = embedder.models
-        self._workers = ThreadPool(2, "health")
-        self._since = monotonic()
-        self._looking = asyncio.Lock()
-        self._asked = -FRESH
-        self._problems: list[str] = []
+        self._threads = ThreadPool(2, "health")
+        self._started = monotonic()
+        self._problems: SingleFlightCache[None, list[str]] = SingleFlightCache(CACHE_SECONDS)
 
     async def check(self) -> ServiceHealth:
-        """What is well and what is not, as of a few seconds ago."""
-        async with self._looking:
-            if monotonic() - self._asked >= FRESH:
-                found = await asyncio.gather(*map(self._problem, self._checks))
-                self._problems = [problem for problem in found if problem]
-                self._asked = monotonic()
+        """Report the health as of the last few seconds."""
+        problems = await self._problems.get(None, self._find_problems)
         return ServiceHealth(
-            status="unhealthy" if self._problems else "healthy",
+            status="unhealthy" if problems else "healthy",
             models={"image": self._models.image, "text": self._models.text},
-            problems=self._problems,
-            uptime=round(monotonic() - self._since, 3),
+            problems=problems,
+            uptime=round(monotonic() - self._started, 3),
             version=__version__,
         )
 
     def close(self) -> None:
-        """Ask nothing more."""
-        self._workers.close()
+        """Start no more checks."""
+        self._threads.close()
+
+    async def _find_problems(self) -> list[str]:
+        found = await asyncio.gather(*map(self._problem, self._checks))
+        return [problem for problem in found if problem]
 
     async def _problem(self, name: str) -> str:
         try:
-            async with asyncio.timeout(PATIENCE):
-                well = await self._workers.run(self._checks[name])
+            async with asyncio.timeout(CHECK_SECONDS):
+                is_well = await self._threads.run(self._checks[name])
         except (ShelfsightError, TimeoutError):
             return name
-        return "" if well else name
+        return "" if is_well else name
 
 
-def _ask_database(database: Transactions) -> bool:
+def _check_database(database: Transactions) -> bool:
     def work(connection: Connection) -> bool:
         return connection.execute("SELECT true").fetchone() is not None
 
     return database.run(work, read_only=True)
 
 
-def _ask_models(embedder: Embedder) -> bool:
+def _check_models(embedder: Embedder) -> bool:
     return not isinstance(embedder.embed_texts(["ready"], query=True)[0], Failure)

@@ -1,4 +1,4 @@
-"""What Prometheus may ask of `shelfsight serve`: scans, their steps, requests, errors by kind."""
+"""Prometheus metrics of `shelfsight serve`: scans, their steps, requests, errors by kind."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class ScanMetrics:
-    """The metrics of one server, in a registry of their own."""
+    """The metrics of one server, in their own registry."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -45,30 +45,30 @@ class ScanMetrics:
             "shelfsight_errors", "Requests and photos refused", ("kind",), registry=registry
         )
 
-    def scanned(self, query: str, confidence: str) -> None:
-        """Count a scan; `confidence` is `none` where nothing matched."""
+    def count_scan(self, query: str, confidence: str) -> None:
+        """Count a scan; `confidence` is `none` if nothing matched."""
         self._scans.labels(query, confidence).inc()
 
-    def refused(self, kind: str) -> None:
+    def count_error(self, kind: str) -> None:
         """Count a request or a photo that was refused."""
         self._errors.labels(kind).inc()
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step."""
-        began = perf_counter()
+        """Time a step of a scan."""
+        started = perf_counter()
         try:
             yield
         finally:
-            self._steps.labels(name).observe(perf_counter() - began)
+            self._steps.labels(name).observe(perf_counter() - started)
 
     def text(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """All metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
 class TimedEmbedder:
-    """`seams.Embedder` whose calls are timed as the step `model`."""
+    """A `ports.Embedder` whose calls are timed as the step `model`."""
 
     def __init__(self, embedder: Embedder, metrics: ScanMetrics) -> None:
         self._embedder = embedder
@@ -76,12 +76,12 @@ class TimedEmbedder:
 
     @property
     def models(self) -> ModelPair:
-        """Which models these are."""
+        """The models of the embedder."""
         return self._embedder.models
 
     @property
     def picture_format(self) -> PictureFormat:
-        """The size and filter to which pictures are brought."""
+        """The size and the resampling filter that pictures need."""
         return self._embedder.picture_format
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
@@ -90,20 +90,20 @@ class TimedEmbedder:
             return self._embedder.embed_images(pictures)
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Unit vectors (1024,) of texts; `query` says they ask rather than describe."""
+        """Unit vectors (1024,) of texts: as queries with `query`, else as documents."""
         with self._metrics.step("model"):
             return self._embedder.embed_texts(texts, query=query)
 
     def close(self) -> None:
-        """Let go of the models or the connection."""
+        """Close the embedder."""
         self._embedder.close()
 
 
 class TimedDatabase:
-    """`database.Transactions` that are timed: reading as the step `sql`, writing as `learn`.
+    """A `postgres.connection.Transactions` that is timed: reads as step `sql`, writes as `learn`.
 
-    What is written, by one thread at a time, goes through `learning`, so that it takes no
-    connection from the next scan: the one used last answers fastest.
+    Writes come from one thread at a time, and go through `learning`. So they do not take the pool's
+    most recently used connection, which answers fastest, from the next scan.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class TimedDatabase:
         self._metrics = metrics
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
-        """Do `work` in one transaction; see `Database.run`."""
+        """Call `work` in one transaction; see `Database.run`."""
         if read_only:
             with self._metrics.step("sql"):
                 return self._database.run(work, read_only=True)
@@ -122,6 +122,6 @@ class TimedDatabase:
             return self._learning.run(work)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
-        """Read in one round trip; see `Database.ask`."""
+        """Run a query in one round trip; see `Database.ask`."""
         with self._metrics.step("sql"):
             return self._database.ask(query, prepare=prepare)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: bodies that are read by hand are described here, and every refusal."""
+"""Completes the OpenAPI document with what FastAPI cannot see: request bodies and errors."""
 
 from http import HTTPStatus
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from shelfsight.serving.scan_api.problems import PROBLEM_JSON, Problem
+from shelfsight.serving.scan_api.problems import PROBLEM_JSON, ProblemDetails
 from shelfsight.serving.scan_api.requests import FeedbackBody, ScanBody
 
 _COMPONENT = "#/components/schemas/{model}"
 
 
-def _refer(name: str) -> dict[str, str]:
+def _reference(name: str) -> dict[str, str]:
     return {"$ref": _COMPONENT.format(model=name)}
 
 
@@ -38,16 +38,16 @@ _FORM = {
 
 SCAN = _body(
     {
-        "application/json": {"schema": _refer("ScanBody")},
+        "application/json": {"schema": _reference("ScanBody")},
         "multipart/form-data": {"schema": _FORM},
     }
 )
-FEEDBACK = _body({"application/json": {"schema": _refer("FeedbackBody")}})
+FEEDBACK = _body({"application/json": {"schema": _reference("FeedbackBody")}})
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of an endpoint that refuses; each guarded one has 401, 403, 429 and 503."""
-    content = {PROBLEM_JSON: {"schema": _refer("Problem")}}
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of an endpoint: these statuses, and 401, 403, 429 and 503 as always."""
+    content = {PROBLEM_JSON: {"schema": _reference("ProblemDetails")}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in sorted({401, 403, 429, 503, *statuses})
@@ -55,14 +55,14 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe(app: FastAPI) -> None:
-    """Complete the app's document: shapes of bodies and problems, and how to send a key.
+    """Add the schemas of bodies and errors to the app's document, and how to send a key.
 
-    To be called once all routes are there.
+    Call it once all routes are registered.
     """
     components = app.openapi().setdefault("components", {})
-    _, shapes = models_json_schema(
-        [(shape, "validation") for shape in (ScanBody, FeedbackBody, Problem)],
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in (ScanBody, FeedbackBody, ProblemDetails)],
         ref_template=_COMPONENT,
     )
-    components.setdefault("schemas", {}).update(shapes["$defs"])
+    components.setdefault("schemas", {}).update(schemas["$defs"])
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}

@@ -1,4 +1,4 @@
-"""From a photo as it is sent, by address, in base64 or as a file, to what the model takes."""
+"""Reads the photos of a scan, sent as a URL, in base64 or as a file, and decodes them."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -19,28 +19,28 @@ from shelfsight.serving.scan_api.responses import SourceType
 from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
 ReadPhoto = Callable[[bytes], Photo]
-"""Reads a picture's file into views of it; raises `UnusablePictureError`."""
+"""Decodes the bytes of a picture into the views to embed; raises `UnusablePictureError`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where a photo comes from: an address, base64 (also a data URI), or a file's bytes."""
+class PhotoSource:
+    """A photo as it was sent: a URL, base64 or a data URI, or the bytes of a file."""
 
     kind: SourceType
     content: str | bytes
 
 
-def sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[Source, ...]:
-    """The photos of a request, in order.
+def photo_sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[PhotoSource, ...]:
+    """List the photos of a request, in order.
 
     Raises:
-        RequestRefusedError: they are given in two ways, or are too many.
+        RequestRefusedError: they are sent in more than one way, or there are too many.
     """
     given = [
-        [Source("url", body.image_url)] if body.image_url is not None else [],
-        [Source("base64", body.image_base64)] if body.image_base64 is not None else [],
-        [_of_image(image) for image in body.images or ()],
-        [Source("file", file) for file in files],
+        [PhotoSource("url", body.image_url)] if body.image_url is not None else [],
+        [PhotoSource("base64", body.image_base64)] if body.image_base64 is not None else [],
+        [_image_source(image) for image in body.images or ()],
+        [PhotoSource("file", file) for file in files],
     ]
     ways = [photos for photos in given if photos]
     if len(ways) > 1:
@@ -53,65 +53,65 @@ def sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[Source, ...]:
     return photos
 
 
-def _of_image(image: ImageBody) -> Source:
+def _image_source(image: ImageBody) -> PhotoSource:
     if image.url is not None:
-        return Source("url", image.url)
-    return Source("base64", image.base64 or "")
+        return PhotoSource("url", image.url)
+    return PhotoSource("base64", image.base64 or "")
 
 
 class PhotoReader:
-    """Reads photos, while its `downloader` is open."""
+    """Reads photos; its downloader must be open meanwhile."""
 
     def __init__(
         self,
         downloader: Downloader,
         read_photo: ReadPhoto,
-        workers: ThreadPool,
+        threads: ThreadPool,
         metrics: ScanMetrics,
     ) -> None:
         self._downloader = downloader
         self._read_photo = read_photo
-        self._workers = workers
+        self._threads = threads
         self._metrics = metrics
 
     def open(self) -> AbstractAsyncContextManager[object]:
-        """Hold connections for as long as the block runs."""
+        """A context in which the downloader keeps its connections open."""
         return self._downloader
 
-    async def read(self, source: Source) -> Photo:
-        """Fetch, or take from base64, and decode.
+    async def read(self, source: PhotoSource) -> Photo:
+        """Fetch a photo if it is a URL, and decode it.
 
         Raises:
-            UnusablePictureError: whatever is wrong with it.
+            UnusablePictureError: it cannot be fetched or decoded.
         """
         content = source.content
         if isinstance(content, bytes):
-            return await self._decoded(content)
+            return await self._decode_in_thread(content)
         if source.kind == "base64":
-            return await self._workers.run(partial(self._from_base64, content))
-        async with AsyncExitStack() as held:
+            return await self._threads.run(partial(self._decode_base64, content))
+        async with AsyncExitStack() as download:
             with self._metrics.step("fetch"):
-                data = await held.enter_async_context(self._downloader.download(content))
-            return await self._decoded(data)
+                data = await download.enter_async_context(self._downloader.download(content))
+            return await self._decode_in_thread(data)
 
-    async def _decoded(self, data: bytes) -> Photo:
-        return await self._workers.run(partial(self._decode, data))
+    async def _decode_in_thread(self, data: bytes) -> Photo:
+        return await self._threads.run(partial(self._decode, data))
 
-    def _from_base64(self, sent: str) -> Photo:
-        return self._decode(from_base64(sent))
+    def _decode_base64(self, encoded: str) -> Photo:
+        return self._decode(decode_base64(encoded))
 
     def _decode(self, data: bytes) -> Photo:
         with self._metrics.step("decode"):
             return self._read_photo(data)
 
 
-def from_base64(sent: str) -> bytes:
-    """The bytes of strict base64, or of a data URI with it (RFC 2397).
+def decode_base64(encoded: str) -> bytes:
+    """Decode strict base64, without line breaks, or a data URI with it (RFC 2397).
 
     Raises:
         UnusablePictureError: `bad_base64` or `too_large`.
     """
-    content = sent.partition(",")[2] if sent[:5].lower() == "data:" else sent
+    content = encoded.partition(",")[2] if encoded[:5].lower() == "data:" else encoded
     if len(content) > MAX_BYTES * 4 // 3 + 4:
         raise UnusablePictureError(
             "too_large", f"the picture is larger than {MAX_BYTES:,} bytes", stage=Stage.DECODE

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): each class of error becomes an answer, here."""
+"""Error responses as `application/problem+json` (RFC 9457): maps each class of error to one."""
 
 import logging
 from collections.abc import Callable
@@ -25,11 +25,11 @@ from shelfsight.serving.refusals import BusyError, RequestRefusedError
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_SECONDS = 5
-"""When to come again after the database or a model was away."""
+"""Suggested retry delay when the server is at capacity, or the database or a model is down."""
 
-_UNREADABLE = {"too_large": 413, "too_many_pixels": 413, "bad_base64": 422}
+_DECODE_STATUS = {"too_large": 413, "too_many_pixels": 413, "bad_base64": 422}
 
-_AWAY = (
+_UNAVAILABLE = (
     (
         ModelMismatchError,
         "models_differ",
@@ -41,13 +41,14 @@ _AWAY = (
     (DatabaseError, "database_away", "the database cannot be used now"),
     (TimeoutError, "too_slow", "this takes too long; a model may be waking up"),
 )
-"""Their own words may name hosts and users: those go to the log only."""
+"""Errors that become a 503, with kind and text. Their own text may name hosts and users, so it goes
+to the log only."""
 
 _LOG = logging.getLogger("shelfsight.serving")
 
 
-class Problem(BaseModel):
-    """What went wrong. `type` ends in a stable word for machines, `detail` is for people."""
+class ProblemDetails(BaseModel):
+    """An error response. `type` ends in a stable word for programs; `detail` is for people."""
 
     type: str
     title: str
@@ -56,13 +57,13 @@ class Problem(BaseModel):
 
 
 class ForbiddenError(RequestRefusedError):
-    """This caller may not ask this."""
+    """The caller lacks the right to do this."""
 
     status = 403
 
 
 class NotFoundError(RequestRefusedError):
-    """There is none, or none that this caller may see."""
+    """What was asked for does not exist, or the caller may not see it."""
 
     status = 404
 
@@ -73,8 +74,8 @@ class ContentTypeError(RequestRefusedError):
     status = 415
 
 
-class LimitedError(RequestRefusedError):
-    """The caller asked too much within a minute."""
+class RateLimitedError(RequestRefusedError):
+    """The caller exceeded a rate limit."""
 
     status = 429
 
@@ -84,24 +85,24 @@ class LimitedError(RequestRefusedError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say when to come again."""
+        """When to retry."""
         return {"Retry-After": str(self._seconds)}
 
 
-class AwayError(RequestRefusedError):
-    """The database or a model cannot be used now."""
+class UnavailableError(RequestRefusedError):
+    """The database or a model is down, or too slow."""
 
     status = 503
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say when to come again."""
+        """When to retry."""
         return {"Retry-After": str(RETRY_SECONDS)}
 
 
-def problem(kind: str, status: int, detail: str) -> Problem:
-    """Make the shape of every error."""
-    return Problem(
+def problem_details(kind: str, status: int, detail: str) -> ProblemDetails:
+    """Build an error response body."""
+    return ProblemDetails(
         type=f"urn:shelfsight:problem:{kind}",
         title=HTTPStatus(status).phrase,
         status=status,
@@ -109,66 +110,66 @@ def problem(kind: str, status: int, detail: str) -> Problem:
     )
 
 
-def picture_problem(failure: Failure) -> Problem:
-    """424 for a picture that could not be fetched, mostly 415 for one that cannot be read.
+def picture_problem(failure: Failure) -> ProblemDetails:
+    """The error for a picture that could not be fetched (424) or decoded (mostly 415).
 
-    What a private name resolves to stays here.
+    It hides from the client what a private host name resolves to.
     """
     detail = failure.message
     if failure.kind == "forbidden_address":
         detail = "the address is not a public one"
     if failure.stage == Stage.FETCH:
-        return problem(failure.kind, 424, f"the picture could not be fetched: {detail}")
-    return problem(failure.kind, _UNREADABLE.get(failure.kind, 415), detail)
+        return problem_details(failure.kind, 424, f"the picture could not be fetched: {detail}")
+    return problem_details(failure.kind, _DECODE_STATUS.get(failure.kind, 415), detail)
 
 
-def answer_errors(app: FastAPI, count: Callable[[str], None]) -> None:
-    """Give each class of error its answer, and count it by its kind."""
+def add_error_handlers(app: FastAPI, count: Callable[[str], None]) -> None:
+    """Register an error response for each class of error; call `count` with its kind."""
 
-    def answer(_request: Request, error: Exception) -> Response:
-        said, headers = _explained(error)
-        count(said.type.rpartition(":")[2])
-        if said.status == 503:
+    def handle(_request: Request, error: Exception) -> Response:
+        problem, headers = _details_of(error)
+        count(problem.type.rpartition(":")[2])
+        if problem.status == 503:
             _LOG.warning("%s", error)
-        body = said.model_dump_json()
-        return Response(body, said.status, headers, media_type=PROBLEM_JSON)
+        body = problem.model_dump_json()
+        return Response(body, problem.status, headers, media_type=PROBLEM_JSON)
 
     for kind in (
         *(RequestRefusedError, UnusablePictureError, FullError, TimeoutError),
         *(FilterError, ServerError, ModelError, DatabaseError),
         *(RequestValidationError, HTTPException, Exception),
     ):
-        app.add_exception_handler(kind, answer)
+        app.add_exception_handler(kind, handle)
 
 
-def _explained(error: Exception) -> tuple[Problem, dict[str, str]]:
+def _details_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
     match error:
         case UnusablePictureError():
             return picture_problem(error.failure), {}
         case RequestValidationError():
-            return problem("bad_request", 422, _first(error)), {}
+            return problem_details("bad_request", 422, _first_error(error)), {}
         case HTTPException():
             status = error.status_code
-            said = problem(f"http_{status}", status, str(error.detail))
-            return said, dict(error.headers or {})
+            details = problem_details(f"http_{status}", status, str(error.detail))
+            return details, dict(error.headers or {})
     refusal = error if isinstance(error, RequestRefusedError) else _refusal(error)
     if refusal is None:
-        return problem("bug", 500, "something went wrong that should not"), {}
-    return problem(refusal.kind, refusal.status, str(refusal)), refusal.headers
+        return problem_details("bug", 500, "something went wrong that should not"), {}
+    return problem_details(refusal.kind, refusal.status, str(refusal)), refusal.headers
 
 
 def _refusal(error: Exception) -> RequestRefusedError | None:
-    """What an error of the parts below means for whoever asked; None for a bug."""
+    """The refusal that an error of the application means to a client; None for a bug."""
     if isinstance(error, FullError):
         return BusyError(RETRY_SECONDS)
     if isinstance(error, FilterError):
         return RequestRefusedError("bad_filter", str(error))
-    for kind, word, detail in _AWAY:
+    for kind, word, detail in _UNAVAILABLE:
         if isinstance(error, kind):
-            return AwayError(word, detail)
+            return UnavailableError(word, detail)
     return None
 
 
-def _first(error: RequestValidationError) -> str:
+def _first_error(error: RequestValidationError) -> str:
     detail = error.errors()[0]
     return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"

@@ -1,4 +1,4 @@
-"""The path of a request: photos are read, each is looked for, the best are put together."""
+"""Runs a scan request: reads the photos, searches for each, and combines the results."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -10,36 +10,39 @@ from typing import Any, TypeVar
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Modality
 from shelfsight.scan.matching import Filters, Photo, ScanOptions, ScanQuery, ScanResult
-from shelfsight.serving.scan_api.context import ScanService
-from shelfsight.serving.scan_api.photo_input import PhotoReader, Source
+from shelfsight.serving.scan_api.context import ScanContext
+from shelfsight.serving.scan_api.photo_input import PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
 from shelfsight.serving.scan_api.responses import (
-    NOTHING,
-    ResultAnswer,
-    ScanAnswer,
+    NO_MATCHES,
+    PhotoResultResponse,
+    ScanResponse,
     SourceType,
-    best_of,
-    found_answer,
-    merged,
+    combine_results,
+    matches_response,
+    merge_matches,
 )
 
-EMPTY = "no product has vectors yet; run: shelfsight backfill"
+EMPTY_CATALOGUE_HINT = "no product has vectors yet; run: shelfsight backfill"
 
-Outcome = TypeVar("Outcome")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
-    """A question: photos that show several things, or, with `combine`, one thing; and words."""
+class ScanTask:
+    """A validated scan request: photos, words or both.
 
-    photos: tuple[Source, ...]
+    With `combine` all photos show one item; otherwise each is searched separately.
+    """
+
+    photos: tuple[PhotoSource, ...]
     text: str | None
     combine: bool
     options: ScanOptions
 
     @property
     def kind(self) -> Modality:
-        """What the question is made of."""
+        """Whether it has photos, words or both."""
         if not self.photos:
             return "text"
         return "combined" if self.text else "image"
@@ -47,104 +50,113 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoResult:
-    """What came of one photo, of several together, or of words: matches, or an error."""
+    """The result of one photo, of several combined, or of words: matches, or an error.
+
+    `index` is that of the photo in the request, or of the first of several.
+    """
 
     index: int
     kind: SourceType
     seconds: float
-    found: ScanResult = NOTHING
+    scan_result: ScanResult = NO_MATCHES
     error: UnusablePictureError | None = None
 
 
 class QuickScan:
-    """Answers scans."""
+    """Runs scan requests."""
 
-    def __init__(self, service: ScanService, photos: PhotoReader) -> None:
-        self._service = service
+    def __init__(self, context: ScanContext, photos: PhotoReader) -> None:
+        self._context = context
         self._photos = photos
 
-    async def answer(self, scan: Scan) -> ScanAnswer:
-        """Look for everything at once. A photo that fails among several fails alone.
+    async def run(self, task: ScanTask) -> ScanResponse:
+        """Search for all photos at the same time.
+
+        A photo that fails gets an error of its own, unless it is the only one.
 
         Raises:
-            UnusablePictureError: the only photo cannot be had or read.
+            UnusablePictureError: the only photo cannot be fetched or decoded.
             ShelfsightError: as `Scanner.scan` does.
         """
-        began = perf_counter()
-        single = [(place, (source,)) for place, source in enumerate(scan.photos)]
-        groups = single if scan.photos and not scan.combine else [(0, scan.photos)]
-        looked = [
-            one
-            for group in await _all(self._look(scan, *group) for group in groups)
-            for one in group
-        ]
-        if len(scan.photos) == 1 and looked[0].error is not None:
-            raise looked[0].error
-        for one in looked:
-            self._count(scan, one)
-        options, founds = scan.options, [one.found for one in looked if one.error is None]
-        best = best_of(founds, options.limit, options.group_by)
-        seen = merged(founds, "variant")
-        owner, models = options.filters.owner, self._service.embedder.models
-        said = found_answer(best)
-        said.hint = None if best.matches else await self._hint(owner)
-        return ScanAnswer(
-            **dict(said),
-            scan_id=self._service.recent.add(owner, scan.kind, models, seen),
-            results=[_result(one) for one in looked],
-            total_processing_time_ms=_milliseconds(perf_counter() - began),
+        started = perf_counter()
+        separate = [(index, (source,)) for index, source in enumerate(task.photos)]
+        groups = separate if task.photos and not task.combine else [(0, task.photos)]
+        by_group = await _gather(self._scan_group(task, *group) for group in groups)
+        results = [result for group in by_group for result in group]
+        if len(task.photos) == 1 and results[0].error is not None:
+            raise results[0].error
+        for result in results:
+            self._count(task, result)
+        options = task.options
+        scan_results = [result.scan_result for result in results if result.error is None]
+        combined = combine_results(scan_results, options.limit, options.group_by)
+        shown = merge_matches(scan_results, "variant")
+        owner, models = options.filters.owner, self._context.embedder.models
+        response = matches_response(combined)
+        response.hint = None if combined.matches else await self._hint(owner)
+        return ScanResponse(
+            **dict(response),
+            scan_id=self._context.recent.add(owner, task.kind, models, shown),
+            results=[_result_response(result) for result in results],
+            total_processing_time_ms=_milliseconds(perf_counter() - started),
         )
 
-    async def _look(self, scan: Scan, first: int, sources: tuple[Source, ...]) -> list[PhotoResult]:
-        """Look for what the photos show together; then come those of them that failed."""
-        began = perf_counter()
-        read = await _all(self._read(source) for source in sources)
+    async def _scan_group(
+        self, task: ScanTask, first: int, sources: tuple[PhotoSource, ...]
+    ) -> list[PhotoResult]:
+        """Search for photos together; return their result, then one per photo that failed.
+
+        `first` is the index of the first photo in the request.
+        """
+        started = perf_counter()
+        photos_read = await _gather(self._read(source) for source in sources)
         kinds = {source.kind for source in sources} or {"text"}
         failed = [
             PhotoResult(
-                index=first + place,
-                kind=sources[place].kind,
-                seconds=perf_counter() - began,
-                error=outcome,
+                index=first + offset,
+                kind=sources[offset].kind,
+                seconds=perf_counter() - started,
+                error=photo,
             )
-            for place, outcome in enumerate(read)
-            if isinstance(outcome, UnusablePictureError)
+            for offset, photo in enumerate(photos_read)
+            if isinstance(photo, UnusablePictureError)
         ]
-        photos = tuple(photo for photo in read if not isinstance(photo, UnusablePictureError))
+        photos = tuple(p for p in photos_read if not isinstance(p, UnusablePictureError))
         if failed and not photos:
             return failed
-        scan_query = ScanQuery(photos=photos, text=scan.text)
-        work = partial(self._service.scanner.scan, scan_query, scan.options)
-        found = await self._service.workers.run(work)
+        scan_query = ScanQuery(photos=photos, text=task.text)
+        work = partial(self._context.scanner.scan, scan_query, task.options)
+        found = await self._context.threads.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
-        seconds = perf_counter() - began
-        return [PhotoResult(index=first, kind=kind, seconds=seconds, found=found), *failed]
+        seconds = perf_counter() - started
+        return [PhotoResult(index=first, kind=kind, seconds=seconds, scan_result=found), *failed]
 
-    async def _read(self, source: Source) -> Photo | UnusablePictureError:
+    async def _read(self, source: PhotoSource) -> Photo | UnusablePictureError:
         try:
             return await self._photos.read(source)
         except UnusablePictureError as error:
             return error
 
     async def _hint(self, owner: str | None) -> str | None:
-        work = partial(self._service.scanner.is_empty, Filters(owner=owner))
-        return EMPTY if await self._service.workers.run(work) else None
+        work = partial(self._context.scanner.is_empty, Filters(owner=owner))
+        return EMPTY_CATALOGUE_HINT if await self._context.threads.run(work) else None
 
-    def _count(self, scan: Scan, one: PhotoResult) -> None:
-        if one.error is None:
-            sure = one.found.confidence if one.found.matches else "none"
-            self._service.metrics.scanned(scan.kind, sure)
+    def _count(self, task: ScanTask, result: PhotoResult) -> None:
+        metrics, scan_result = self._context.metrics, result.scan_result
+        if result.error is not None:
+            metrics.count_error(result.error.failure.kind)
         else:
-            self._service.metrics.refused(one.error.failure.kind)
+            confidence = scan_result.confidence if scan_result.matches else "none"
+            metrics.count_scan(task.kind, confidence)
 
 
-def _result(one: PhotoResult) -> ResultAnswer:
-    return ResultAnswer(
-        **dict(found_answer(one.found)),
-        source_index=one.index,
-        source_type=one.kind,
-        error=None if one.error is None else picture_problem(one.error.failure),
-        processing_time_ms=_milliseconds(one.seconds),
+def _result_response(result: PhotoResult) -> PhotoResultResponse:
+    return PhotoResultResponse(
+        **dict(matches_response(result.scan_result)),
+        source_index=result.index,
+        source_type=result.kind,
+        error=None if result.error is None else picture_problem(result.error.failure),
+        processing_time_ms=_milliseconds(result.seconds),
     )
 
 
@@ -152,11 +164,11 @@ def _milliseconds(seconds: float) -> float:
     return round(1000 * seconds, 1)
 
 
-async def _all(work: Iterable[Coroutine[Any, Any, Outcome]]) -> list[Outcome]:
-    """Do all at once; the first error ends the others."""
+async def _gather(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Run coroutines concurrently; the first error cancels the others, and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
+            tasks = [group.create_task(coroutine) for coroutine in work]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

@@ -1,4 +1,4 @@
-"""How much one caller may ask for in a minute."""
+"""Limits the requests and bytes that one caller may send per minute."""
 
 from math import ceil
 from time import time
@@ -7,37 +7,37 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from shelfsight.serving.scan_api.problems import LimitedError
+from shelfsight.serving.scan_api.problems import RateLimitedError
 
 
 class RateLimiter:
-    """Counts requests and bytes of each caller in this process; 0 is no limit."""
+    """Counts each caller's requests and bytes per minute, in this process; 0 means no limit."""
 
     def __init__(self, requests: int, size: int) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(requests, namespace="requests")
         self._bytes = RateLimitItemPerMinute(size, namespace="bytes")
 
-    def request(self, caller: str) -> None:
+    def count_request(self, caller: str) -> None:
         """Count a request.
 
         Raises:
-            LimitedError: there were too many; says when to come again.
+            RateLimitedError: there were too many; it tells when to retry.
         """
-        self._spend(self._requests, caller, 1, "requests")
+        self._count(self._requests, caller, 1, "requests")
 
-    def body(self, caller: str, size: int) -> None:
-        """Count the bytes of a body; one that is larger than all of it takes all of it.
+    def count_body(self, caller: str, size: int) -> None:
+        """Count the bytes of a body; one above the limit uses up a whole minute's bytes.
 
         Raises:
-            LimitedError: there were too many; says when to come again.
+            RateLimitedError: there were too many; it tells when to retry.
         """
-        self._spend(self._bytes, caller, min(size, self._bytes.amount), "bytes")
+        self._count(self._bytes, caller, min(size, self._bytes.amount), "bytes")
 
-    def _spend(self, item: RateLimitItemPerMinute, caller: str, cost: int, what: str) -> None:
-        if not item.amount:
+    def _count(self, limit: RateLimitItemPerMinute, caller: str, cost: int, unit: str) -> None:
+        if not limit.amount:
             return
-        if not self._limiter.test(item, caller, cost=cost):
-            seconds = self._limiter.get_window_stats(item, caller).reset_time - time()
-            raise LimitedError(f"{item.amount:,} {what} a minute", max(1, ceil(seconds)))
-        self._limiter.hit(item, caller, cost=cost)
+        if not self._limiter.test(limit, caller, cost=cost):
+            seconds = self._limiter.get_window_stats(limit, caller).reset_time - time()
+            raise RateLimitedError(f"{limit.amount:,} {unit} a minute", max(1, ceil(seconds)))
+        self._limiter.hit(limit, caller, cost=cost)

@@ -1,8 +1,9 @@
-"""The scans answered lately, so that feedback is about what was really shown."""
+"""Remembers recent scans, so that feedback refers to the matches that were really shown."""
 
 import secrets
-from collections import OrderedDict
 from collections.abc import Sequence
+
+from cachetools import FIFOCache
 
 from shelfsight.records import Modality, ModelPair
 from shelfsight.scan.matching import Match
@@ -10,34 +11,31 @@ from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.storage.search.feedback import ShownScan
 
-RECENT = 2000
-"""How many scans are remembered, each with its matches: at 100 matches about 100 MB in all."""
+MAX_SCANS = 2000
+"""Scans that are remembered, with their matches: about 100 MB if each has 100 matches."""
 
 
 class RecentScans:
-    """The last scans of this server; a restart forgets them. To be used from one thread."""
+    """The last scans of this server; they are lost when it restarts. For use from one thread."""
 
-    def __init__(self, size: int = RECENT) -> None:
-        self._size = size
-        self._scans: OrderedDict[str, ShownScan] = OrderedDict()
+    def __init__(self, size: int = MAX_SCANS) -> None:
+        self._scans: FIFOCache[str, ShownScan] = FIFOCache(size)
 
     def add(
         self, owner: str | None, kind: Modality, models: ModelPair, matches: Sequence[Match]
     ) -> str:
-        """Remember what was shown of an owner's products; gives an id that cannot be guessed."""
+        """Remember a scan of an owner's products; return its id, which cannot be guessed."""
         id_ = secrets.token_urlsafe(16)
         self._scans[id_] = ShownScan(
             id=id_, owner=owner, query_kind=kind, models=models, matches=tuple(matches)
         )
-        if len(self._scans) > self._size:
-            self._scans.popitem(last=False)
         return id_
 
     def get(self, id_: str, caller: Caller) -> ShownScan:
-        """A scan of this caller's owner.
+        """Return a scan that this caller may see.
 
         Raises:
-            NotFoundError: it is unknown, too old, or somebody else's.
+            NotFoundError: it is unknown, too old, or of another owner.
         """
         scan = self._scans.get(id_)
         if scan is None or not (caller.sees_all or scan.owner == caller.owner):

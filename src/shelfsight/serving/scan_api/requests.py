@@ -1,4 +1,4 @@
-"""What a scan is asked with, as JSON or as the fields of a form."""
+"""The bodies of requests to the scan server, as pydantic models."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -14,10 +14,10 @@ MAX_LIMIT = 100
 
 
 def without_nul(text: str) -> str:
-    """Refuse a text that Postgres would not take.
+    """Return a text unchanged; Postgres cannot store one with a NUL character.
 
     Raises:
-        ValueError: it holds a NUL.
+        ValueError: it has a NUL character.
     """
     if "\0" in text:
         raise ValueError("holds a NUL character")
@@ -30,16 +30,16 @@ Price = Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=6, allow_inf_na
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
-class Wire(BaseModel):
-    """JSON in camelCase; a field that does not exist is refused, as it would change nothing."""
+class RequestModel(BaseModel):
+    """A body in camelCase; unknown fields are refused, since they are most likely typos."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid"
     )
 
 
-class FilterBody(Wire):
-    """Which products may be found. `owner` is for those who may see every owner's."""
+class FilterBody(RequestModel):
+    """Which products may be found. Only callers who see all owners may set `owner`."""
 
     category: Text | None = None
     options: dict[Text, Text] = Field(default_factory=dict, max_length=20)
@@ -50,21 +50,21 @@ class FilterBody(Wire):
     owner: Text | None = None
 
 
-class WeightBody(Wire):
-    """How much image and text count; only their ratio matters."""
+class WeightBody(RequestModel):
+    """The weights of image and text in a score; only their ratio matters."""
 
     image: Share
     text: Share
 
     @model_validator(mode="after")
-    def _some_weight(self) -> "WeightBody":
+    def _require_a_weight(self) -> "WeightBody":
         if self.image == 0 and self.text == 0:
             raise ValueError("image and text are both 0")
         return self
 
 
-class OptionsBody(Wire):
-    """How to answer."""
+class OptionsBody(RequestModel):
+    """Options of a search: how many matches of which products, and how they are scored."""
 
     limit: int = Field(10, ge=1, le=MAX_LIMIT)
     threshold: float | None = Field(None, ge=-1, le=1, allow_inf_nan=False)
@@ -73,42 +73,42 @@ class OptionsBody(Wire):
     weights: WeightBody | None = None
 
     def options(self, owner: str | None) -> ScanOptions:
-        """The same for a scan among the products of `owner`; None is everyone's."""
-        asked, shares = self.filters, self.weights
+        """The options of a scan over the products of `owner`; None for all owners."""
+        filters, weights = self.filters, self.weights
         return ScanOptions(
             limit=self.limit,
             threshold=self.threshold,
             group_by=self.group_by,
-            weights=None if shares is None else Weights(image=shares.image, text=shares.text),
+            weights=None if weights is None else Weights(image=weights.image, text=weights.text),
             filters=Filters(
                 owner=owner,
-                category=asked.category,
-                options=tuple(asked.options.items()),
-                min_price=asked.min_price,
-                max_price=asked.max_price,
-                skus=tuple(asked.skus),
-                updated_since=asked.updated_since,
+                category=filters.category,
+                options=tuple(filters.options.items()),
+                min_price=filters.min_price,
+                max_price=filters.max_price,
+                skus=tuple(filters.skus),
+                updated_since=filters.updated_since,
             ),
         )
 
 
-class ImageBody(Wire):
-    """A photo: an address to fetch it from, or the file itself in base64 or as a data URI."""
+class ImageBody(RequestModel):
+    """A photo: a URL to fetch it from, or the file itself in base64 or as a data URI."""
 
     url: str | None = None
     base64: str | None = None
 
     @model_validator(mode="after")
-    def _one(self) -> "ImageBody":
+    def _require_one_source(self) -> "ImageBody":
         if (self.url is None) == (self.base64 is None):
             raise ValueError("give either url or base64")
         return self
 
 
 class ScanBody(OptionsBody):
-    """A photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
+    """A scan: a photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
 
-    With `combineImages` all photos show one thing, else each is a question of its own.
+    With `combineImages` all photos show one item; otherwise each is searched separately.
     """
 
     image_url: str | None = None
@@ -118,15 +118,15 @@ class ScanBody(OptionsBody):
     combine_images: bool = False
 
 
-class FeedbackBody(Wire):
-    """Whether a match was `right` or `wrong`, or that `none` of a scan's matches was right."""
+class FeedbackBody(RequestModel):
+    """A verdict: a match was `right` or `wrong`, or `none` of a scan's matches was right."""
 
     scan_id: Text
     verdict: Literal["right", "wrong", "none"]
     product_variant_id: Text | None = None
 
     @model_validator(mode="after")
-    def _about(self) -> "FeedbackBody":
+    def _require_product(self) -> "FeedbackBody":
         if (self.verdict == "none") != (self.product_variant_id is None):
             raise ValueError("give productVariantId with right and wrong, and not with none")
         return self

@@ -1,4 +1,4 @@
-"""What a scan is answered with."""
+"""The bodies of the scan server's responses, and how several results become one."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -7,21 +7,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shelfsight.scan.matching import Action, Confidence, GroupBy, Match, ScanResult
-from shelfsight.serving.scan_api.problems import Problem
+from shelfsight.serving.scan_api.problems import ProblemDetails
 
 SourceType = Literal["url", "base64", "file", "text", "combined"]
 
 
-class Answer(BaseModel):
-    """JSON in camelCase."""
+class ResponseModel(BaseModel):
+    """A body in camelCase."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
 
-class MatchAnswer(Answer):
-    """A product. A similarity is a cosine, null where the two have nothing to compare.
+class MatchResponse(ResponseModel):
+    """One matching product, with its scores.
 
-    `exactCode` says that the words asked for are its very SKU or barcode.
+    `imageSimilarity` and `textSimilarity` are cosines, null if that kind was not compared.
+    `exactCode` is true if the words of the query are its SKU or barcode.
     """
 
     product_id: str | None
@@ -38,47 +39,47 @@ class MatchAnswer(Answer):
     exact_code: bool
 
 
-class FoundAnswer(Answer):
-    """Matches, best first, and what a shopkeeper should be shown."""
+class MatchesResponse(ResponseModel):
+    """Matches, best first, and the recommended way to show them."""
 
-    matches: list[MatchAnswer]
+    matches: list[MatchResponse]
     confidence: Confidence
     recommended_action: Action
     hint: str | None = None
 
 
-class ResultAnswer(FoundAnswer):
-    """What came of one photo, of all together (`combined`), or of words alone."""
+class PhotoResultResponse(MatchesResponse):
+    """The result of one photo, of all photos together (`combined`), or of words alone."""
 
     source_index: int
     source_type: SourceType
-    error: Problem | None = None
+    error: ProblemDetails | None = None
     processing_time_ms: float
 
 
-class ScanAnswer(FoundAnswer):
-    """`matches` are the best over all results, a product once."""
+class ScanResponse(MatchesResponse):
+    """The response to a scan: `matches` has the best of all `results`, each product once."""
 
     scan_id: str
-    results: list[ResultAnswer]
+    results: list[PhotoResultResponse]
     total_processing_time_ms: float
 
 
-class FeedbackAnswer(Answer):
-    """What was kept."""
+class FeedbackResponse(ResponseModel):
+    """The feedback that was stored."""
 
     scan_id: str
     verdict: str
     product_variant_id: str | None
 
 
-NOTHING = ScanResult(matches=(), confidence="low", action="fallback_to_manual")
+NO_MATCHES = ScanResult(matches=(), confidence="low", action="fallback_to_manual")
 
 
-def match_answers(matches: Iterable[Match]) -> list[MatchAnswer]:
-    """Write matches as they travel."""
+def match_responses(matches: Iterable[Match]) -> list[MatchResponse]:
+    """Convert matches to the response format; scores are rounded to four decimals."""
     return [
-        MatchAnswer(
+        MatchResponse(
             product_id=match.product.product_id,
             ProductVariantId=match.product.id,
             title=match.product.title,
@@ -96,41 +97,41 @@ def match_answers(matches: Iterable[Match]) -> list[MatchAnswer]:
     ]
 
 
-def found_answer(found: ScanResult) -> FoundAnswer:
-    """Write what was found as it travels."""
-    return FoundAnswer(
-        matches=match_answers(found.matches),
-        confidence=found.confidence,
-        recommended_action=found.action,
+def matches_response(result: ScanResult) -> MatchesResponse:
+    """Convert the result of a scan to the response format."""
+    return MatchesResponse(
+        matches=match_responses(result.matches),
+        confidence=result.confidence,
+        recommended_action=result.action,
     )
 
 
-def merged(results: Sequence[ScanResult], group_by: GroupBy) -> list[Match]:
-    """The matches of all results, best first; a variant, or a product, once by its best score."""
-    matches = [match for found in results for match in found.matches]
+def merge_matches(results: Sequence[ScanResult], group_by: GroupBy) -> list[Match]:
+    """The matches of all results, best first; each variant or product once, by its best score."""
+    matches = [match for result in results for match in result.matches]
     best: dict[str, Match] = {}
     for match in sorted(matches, key=lambda match: match.score, reverse=True):
         best.setdefault(_identity(match, group_by), match)
     return list(best.values())
 
 
-def best_of(results: Sequence[ScanResult], limit: int, group_by: GroupBy) -> ScanResult:
-    """The best over all results.
+def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy) -> ScanResult:
+    """Combine results into one with at most `limit` matches.
 
-    One match is recommended only where every photo that found something means that one.
+    A single match is recommended only if every result with matches recommends that same one.
     """
     if len(results) == 1:
         return results[0]
-    matches = tuple(merged(results, group_by)[:limit])
+    matches = tuple(merge_matches(results, group_by)[:limit])
     if not matches:
-        return NOTHING
-    found_some = [found for found in results if found.matches]
-    same = {_identity(found.matches[0], group_by) for found in found_some}
-    alone = len(same) == 1 and all(found.action == "show_single_match" for found in found_some)
+        return NO_MATCHES
+    with_matches = [result for result in results if result.matches]
+    first = {_identity(result.matches[0], group_by) for result in with_matches}
+    is_single = all(result.action == "show_single_match" for result in with_matches)
     return ScanResult(
         matches=matches,
         confidence=matches[0].confidence,
-        action="show_single_match" if alone else "show_multiple_candidates",
+        action="show_single_match" if is_single and len(first) == 1 else "show_multiple_candidates",
     )
 
 

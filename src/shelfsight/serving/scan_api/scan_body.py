@@ -1,4 +1,4 @@
-"""From the bytes of a scan's request, JSON or a form with files, to what is asked."""
+"""Parses the body of a scan request: JSON, or a multipart form with files."""
 
 import json
 import re
@@ -10,24 +10,26 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from shelfsight.serving import request_body
-from shelfsight.serving.limits import Limits
-from shelfsight.serving.refusals import NotJsonError, RequestRefusedError
+from shelfsight.serving.limits import ServerLimits
+from shelfsight.serving.refusals import MalformedBodyError, RequestRefusedError
 from shelfsight.serving.scan_api.problems import ContentTypeError
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ScanBody
 
 MAX_FIELDS = 20
-_NESTED = ("filters", "weights", "images")
+_JSON_FIELDS = ("filters", "weights", "images")
+"""Fields of a form that hold JSON."""
+
 _CHUNK = 65536
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}")
-"""RFC 2046, 5.1.1."""
+"""The characters that RFC 2046, section 5.1.1, allows."""
 
 
-async def read(request: Request, limits: Limits) -> tuple[ScanBody, tuple[bytes, ...]]:
-    """Read a request to its end: what is asked, and the files of a form.
+async def read(request: Request, limits: ServerLimits) -> tuple[ScanBody, tuple[bytes, ...]]:
+    """Read and validate the body of a request; return its fields, and the files of a form.
 
     Raises:
-        RequestRefusedError: it is too large, too slow, or of another shape.
+        RequestRefusedError: it is too large, too slow, or not valid.
     """
     header = Message()
     header["content-type"] = request.headers.get("content-type", "")
@@ -42,16 +44,16 @@ async def read(request: Request, limits: Limits) -> tuple[ScanBody, tuple[bytes,
 
 
 async def _form(boundary: str | None, content: bytes) -> tuple[ScanBody, tuple[bytes, ...]]:
-    """Read the parts of a form; those of `_NESTED` are JSON, and any part may be a file."""
+    """Parse a form, in which any part may be a file, whatever its name."""
     if not _BOUNDARY.fullmatch(boundary or ""):
-        raise NotJsonError("bad_form", "the form has no boundary that makes sense")
+        raise MalformedBodyError("bad_form", "the form has no boundary that makes sense")
     headers = Headers({"content-type": f'multipart/form-data; boundary="{boundary}"'})
     parser = MultiPartParser(headers, _chunks(content), max_files=MAX_PHOTOS, max_fields=MAX_FIELDS)
-    parser.spool_max_size = len(content) + 1  # it is in memory anyhow
+    parser.spool_max_size = len(content) + 1  # it is in memory already
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise NotJsonError("bad_form", error.message) from None
+        raise MalformedBodyError("bad_form", error.message) from None
     try:
         files = [
             await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)
@@ -65,7 +67,7 @@ async def _form(boundary: str | None, content: bytes) -> tuple[ScanBody, tuple[b
 
 
 def _field(name: str, value: str) -> object:
-    if name not in _NESTED:
+    if name not in _JSON_FIELDS:
         return value
     try:
         return json.loads(value)

@@ -1,4 +1,4 @@
-"""Headers that tell a browser what pages and answers of this server may not do."""
+"""ASGI middleware that adds security headers for browsers to every response."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,13 +10,13 @@ _POLICY = (
     " img-src * data: blob:; manifest-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
-"""Product pictures come from wherever the shop keeps them; all else from here."""
+"""Pictures of products may come from any host; everything else only from this server."""
 
 _DOCS_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Swagger's page starts by a script of its own."""
+"""The Swagger page needs an inline script."""
 
 _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -28,21 +28,21 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """An ASGI middleware; any but the policy stays as the answer has it."""
+    """Sets the content security policy, and the other headers unless the response has them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, and add to the head of each answer."""
+        """Handle one request, and add the headers to its response."""
 
-        async def add(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                docs = scope["path"] == DOCS_PATH
-                headers["Content-Security-Policy"] = _DOCS_POLICY if docs else _POLICY
+                is_docs = scope["path"] == DOCS_PATH
+                headers["Content-Security-Policy"] = _DOCS_POLICY if is_docs else _POLICY
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, add)
+        await self._app(scope, receive, send_with_headers)

@@ -1,4 +1,4 @@
-"""Threads for what blocks: models, the database, the reading of pictures."""
+"""Threads for blocking calls: models, the database, decoding of pictures."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,27 +9,27 @@ Result = TypeVar("Result")
 
 
 class ThreadPool:
-    """At most `at_once` calls at the same time; the others wait for their turn.
+    """Runs blocking calls for an event loop, at most `size` at a time.
 
-    A call whose waiter has gone away keeps its place until it is through.
+    A call goes on when the task that awaits it is cancelled, and keeps its thread until it is done.
     """
 
-    def __init__(self, at_once: int, name: str) -> None:
-        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix=name)
+    def __init__(self, size: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Do `work` in a thread."""
+        """Call `work` in a thread, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Do `work` when there is a thread for it, and do not wait; an error of it is logged."""
-        self._threads.submit(work).add_done_callback(_raise)
+    def submit(self, work: Callable[[], None]) -> None:
+        """Call `work` when a thread is free, without waiting for it; an error is logged."""
+        self._threads.submit(work).add_done_callback(_log_error)
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more calls, without waiting for those in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _raise(done: Future[None]) -> None:
+def _log_error(done: Future[None]) -> None:
     if not done.cancelled():
-        done.result()
+        done.result()  # an exception in a callback is logged by concurrent.futures

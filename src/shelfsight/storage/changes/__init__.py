@@ -1,1 +1,1 @@
-"""What may have changed in the shop, and how that is told."""
+"""The queue of changed products, and the triggers and notifications that feed it."""

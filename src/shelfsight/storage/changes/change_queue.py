@@ -1,4 +1,4 @@
-"""The queue of products that may have changed, which any number of workers take from."""
+"""The queue of products that may have changed, from which any number of workers claim."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,8 +11,9 @@ from psycopg import sql
 from shelfsight.backfill.leases import QueueClaim
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
-from shelfsight.storage.changes.triggers import are_there
+from shelfsight.storage.changes.triggers import are_enabled
 from shelfsight.storage.worker_name import is_gone, new_name
 
 Result = TypeVar("Result")
@@ -20,31 +21,31 @@ Result = TypeVar("Result")
 QUERIES = statements.load("shelfsight.storage.changes", "change_queue.sql")
 
 LEASE = timedelta(minutes=10)
-"""How long a take is kept for a worker on another machine that is not heard of again."""
-
-_TAKE_LOCK = 0x5E1F5166
-"""Key of the advisory lock under which products are taken; any fixed number does."""
+"""How long a claim lasts. Others may claim its products after that, if its worker has vanished."""
 
 
 class PostgresQueue:
-    """`seams.ChangeQueue` over `"EmbeddingQueue"`. Threads may use it if they may its database.
+    """Implements `backfill.ports.ChangeQueue` on the table `"EmbeddingQueue"`.
 
-    Every method raises `SchemaError` where that table is missing.
+    It is thread-safe if its `database` is. Every method raises `SchemaError` without that table.
     """
 
     def __init__(self, database: Transactions) -> None:
         self._database = database
         self._name = new_name()
-        self._takes = count(1)
+        self._claim_numbers = count(1)
 
     def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
-        """Up to `limit` products, the newest changes or the oldest, for this worker alone."""
-        token = f"{self._name}.{next(self._takes)}"
+        """Claim up to `limit` products, the newest or the oldest changes; None if there are none.
+
+        A product that another worker has claimed is left out, however many rows it has.
+        """
+        token = f"{self._name}.{next(self._claim_numbers)}"
         values = {"token": token, "limit": limit, "lease": LEASE}
-        query = QUERIES["take"].format(order=sql.SQL("DESC" if newest else "ASC"))
+        query = QUERIES["claim"].format(order=sql.SQL("DESC" if newest else "ASC"))
 
         def work(connection: Connection) -> list[tuple[int, str]]:
-            connection.execute(QUERIES["lock"], {"key": _TAKE_LOCK})
+            connection.execute(QUERIES["lock"], {"key": LockKey.CLAIM_CHANGES})
             return connection.execute(query, values).fetchall()
 
         rows = self._run(work)
@@ -54,26 +55,29 @@ class PostgresQueue:
         return QueueClaim(token=token, rows=numbers, variants=tuple(dict.fromkeys(ids)))
 
     def drop(self, claim: QueueClaim) -> None:
-        """Nothing of it is due."""
-        self._run(lambda connection: settle(connection, claim))
+        """Remove a claim's rows from the queue, because none of its products is due."""
+        self._run(lambda connection: delete_claimed(connection, claim))
         claim.ended.set()
 
     def release(self) -> None:
-        """Put back all that this worker still holds, and what ended processes of this machine do.
+        """Release all claims of this worker, and those of ended processes of this machine.
 
-        That includes what was settled by a commit which a crash of the database took back.
+        That includes claims that were deleted by a commit which a crash of the database undid.
         """
 
         def work(connection: Connection) -> None:
-            holders = [row[0] for row in connection.execute(QUERIES["holders"])]
-            gone = [holder for holder in holders if is_gone(holder)]
-            values = {"name": f"{self._name}.", "gone": gone}
+            tokens = [token for (token,) in connection.execute(QUERIES["claim_tokens"])]
+            ended = [token for token in tokens if is_gone(token)]
+            values = {"name": f"{self._name}.", "ended": ended}
             connection.execute(QUERIES["release"], values)
 
         self._run(work)
 
     def add(self, ids: Sequence[str], *, as_change: bool) -> None:
-        """Put in what does not wait there; unless `as_change`, it counts as older than those."""
+        """Add products that are not waiting already: as the newest change, or as the oldest.
+
+        They count as the newest with `as_change`, else as older than every change.
+        """
 
         def work(connection: Connection) -> None:
             id_type = columns(connection, "ProductVariants").get("Id", "uuid")
@@ -83,19 +87,19 @@ class PostgresQueue:
         self._run(work)
 
     def add_retries(self, limit: int) -> None:
-        """Put in up to `limit` products that failed and may be tried again by now."""
+        """Add up to `limit` failed products whose next attempt is due."""
         self._run(lambda connection: connection.execute(QUERIES["add_retries"], {"limit": limit}))
 
     def is_full(self, enough: int) -> bool:
-        """Whether so many rows wait."""
+        """Return whether at least `enough` rows are waiting."""
         return bool(self._one("is_full", {"enough": enough}))
 
     def is_told(self) -> bool:
-        """Whether triggers put in what changes."""
-        return self._run(are_there, read_only=True)
+        """Return whether triggers add changed products to the queue."""
+        return self._run(are_enabled, read_only=True)
 
     def is_run_at_work(self) -> bool:
-        """Whether a worker of a backfill holds a range of products."""
+        """Return whether any backfill worker leases a range of products."""
         return bool(self._one("is_run_at_work"))
 
     def _one(self, name: str, values: dict[str, Any] | None = None) -> object:
@@ -113,7 +117,7 @@ class PostgresQueue:
             ) from None
 
 
-def settle(connection: Connection, claim: QueueClaim) -> bool:
-    """Take its rows out of the queue; False where another worker holds one of them by now."""
+def delete_claimed(connection: Connection, claim: QueueClaim) -> bool:
+    """Delete a claim's rows from the queue; False if another worker has claimed one of them."""
     values = {"rows": list(claim.rows), "token": claim.token}
-    return connection.execute(QUERIES["settle"], values).rowcount == len(claim.rows)
+    return connection.execute(QUERIES["delete_claimed"], values).rowcount == len(claim.rows)

@@ -1,30 +1,30 @@
 -- name: lock
--- One take after the other: two at once could come by two rows of one product.
+-- Claim one at a time: two workers at once could get two rows of one product.
 SELECT pg_advisory_xact_lock(%(key)s)
 
--- name: take
--- A product that is in hand is left out, however many rows it has. What a transaction of the shop
--- is just changing is skipped.
-WITH chosen AS (
+-- name: claim
+-- Leaves out every row of a product that somebody has claimed, and rows that a transaction of the
+-- shop is changing at the moment.
+WITH claimable AS (
   SELECT q."Number" FROM "EmbeddingQueue" AS q
   WHERE (q."ExpiresAt" IS NULL OR q."ExpiresAt" <= now())
     AND NOT EXISTS (
-      SELECT FROM "EmbeddingQueue" AS held
-      WHERE held."ProductVariantId" = q."ProductVariantId" AND held."ExpiresAt" > now())
+      SELECT FROM "EmbeddingQueue" AS claimed
+      WHERE claimed."ProductVariantId" = q."ProductVariantId" AND claimed."ExpiresAt" > now())
   ORDER BY q."Number" {order}
   LIMIT %(limit)s
   FOR UPDATE OF q SKIP LOCKED
 )
 UPDATE "EmbeddingQueue" AS q
 SET "Worker" = %(token)s, "ExpiresAt" = now() + %(lease)s::interval
-FROM chosen WHERE q."Number" = chosen."Number"
+FROM claimable WHERE q."Number" = claimable."Number"
 RETURNING q."Number", q."ProductVariantId"::text
 
--- name: settle
+-- name: delete_claimed
 DELETE FROM "EmbeddingQueue" WHERE "Number" = ANY(%(rows)s) AND "Worker" = %(token)s
 
 -- name: add
--- What is older than every change has a negative number, by "sign".
+-- A negative "sign" makes the number negative, which counts as older than every change.
 INSERT INTO "EmbeddingQueue" ("Number", "ProductVariantId")
 SELECT %(sign)s * nextval(pg_get_serial_sequence('"EmbeddingQueue"', 'Number')), id
 FROM unnest(%(ids)s::{id_type}[]) AS id
@@ -47,12 +47,12 @@ FROM (SELECT FROM "EmbeddingQueue" WHERE "Worker" IS NULL LIMIT %(enough)s) AS w
 
 -- name: release
 UPDATE "EmbeddingQueue" SET "Worker" = NULL, "ExpiresAt" = NULL
-WHERE starts_with("Worker", %(name)s) OR "Worker" = ANY(%(gone)s)
+WHERE starts_with("Worker", %(name)s) OR "Worker" = ANY(%(ended)s)
 
--- name: holders
+-- name: claim_tokens
 SELECT DISTINCT "Worker" FROM "EmbeddingQueue" WHERE "Worker" IS NOT NULL
 
 -- name: is_run_at_work
--- An end that lies further off than a lease is that of another clock.
+-- A lease that ends more than two minutes from now was written by another clock.
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "DoneAt" IS NULL
   AND "ExpiresAt" BETWEEN now() AND now() + interval '2 minutes')

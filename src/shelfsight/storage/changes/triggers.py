@@ -1,4 +1,4 @@
-"""Triggers on the shop's tables that put changed products into the queue, as long as they exist."""
+"""Creates and drops triggers on the shop's tables that add changed products to the queue."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,7 +17,7 @@ _WATCHED: Mapping[str, tuple[str, ...]] = {
     "ProductVariants": ("Title", "Description"),
     "ProductImages": ("ImageUrl", "Position", "ProductVariantId"),
 }
-"""The columns of each table that vectors depend on."""
+"""The columns of each table on which embeddings depend."""
 
 _TRIGGERS: Mapping[str, tuple[str, str]] = {
     "shelfsight_variants_insert": ("ProductVariants", "INSERT"),
@@ -26,51 +26,57 @@ _TRIGGERS: Mapping[str, tuple[str, str]] = {
     "shelfsight_images_update": ("ProductImages", "UPDATE"),
     "shelfsight_images_delete": ("ProductImages", "DELETE"),
 }
+"""The table and the event of each trigger, by name."""
 
 _FUNCTION = "shelfsight_queue_changed"
 
 
 def create(database: Database) -> list[str]:
-    """Create the triggers that are missing; gives their names.
+    """Create the missing triggers and return their names.
 
     Raises:
-        SchemaError: a table of the shop is none, but a view.
-        DatabaseError: the role may not, or a table stays locked by others.
+        SchemaError: a table of the shop is missing, or is a view, which can have no such trigger.
+        DatabaseError: the role lacks a privilege, or another transaction keeps a table locked.
     """
-    database.run(_see_tables, read_only=True)
+    database.run(_require_tables, read_only=True)
     function = database.run(_create_function)
-    missing = set(_TRIGGERS) - set(database.run(_there, read_only=True))
-    return _each(database, missing, partial(_create, function=function))
+    missing = set(_TRIGGERS) - set(database.run(_existing, read_only=True))
+    return _for_each(database, missing, partial(_create, function=function))
 
 
 def drop(database: Database) -> list[str]:
-    """Drop the triggers; gives the names of those there were.
+    """Drop the triggers and return the names of those that existed.
 
     Raises:
-        DatabaseError: the role may not, or a table stays locked by others.
+        DatabaseError: the role lacks a privilege, or another transaction keeps a table locked.
     """
-    done = _each(database, set(database.run(_there, read_only=True)), _drop)
+    dropped = _for_each(database, set(database.run(_existing, read_only=True)), _drop)
     database.run(_drop_function)
-    return done
+    return dropped
 
 
-def are_there(connection: Connection) -> bool:
-    """Whether all of them are there, and enabled."""
-    return sum(_there(connection).values()) == len(_TRIGGERS)
+def are_enabled(connection: Connection) -> bool:
+    """Return whether all triggers exist and are enabled."""
+    return sum(_existing(connection).values()) == len(_TRIGGERS)
 
 
-def _each(
+def _for_each(
     database: Database, names: set[str], work: Callable[[Connection, str], object]
 ) -> list[str]:
-    """Do it in a transaction a trigger: who holds several tables at once may block the shop."""
-    chosen = [name for name in _TRIGGERS if name in names]
-    for name in chosen:
-        database.run(partial(_briefly, name=name, work=work))
-    return [f'trigger "{name}"' for name in chosen]
+    """Do `work` for each trigger, in a transaction of its own.
+
+    One transaction for all would lock several tables of the shop at once.
+    """
+    ordered = [name for name in _TRIGGERS if name in names]
+    for name in ordered:
+        database.run(partial(_with_lock_timeout, name=name, work=work))
+    return [f'trigger "{name}"' for name in ordered]
 
 
-def _briefly(connection: Connection, name: str, work: Callable[[Connection, str], object]) -> None:
-    connection.execute(QUERIES["do_not_wait_long"])
+def _with_lock_timeout(
+    connection: Connection, name: str, work: Callable[[Connection, str], object]
+) -> None:
+    connection.execute(QUERIES["lock_timeout"])
     try:
         work(connection, name)
     except psycopg.errors.LockNotAvailable as error:
@@ -80,12 +86,12 @@ def _briefly(connection: Connection, name: str, work: Callable[[Connection, str]
         ) from error
 
 
-def _there(connection: Connection) -> dict[str, bool]:
-    """The triggers there are, and whether each is enabled."""
-    return dict(connection.execute(QUERIES["there"], {"names": list(_TRIGGERS)}).fetchall())
+def _existing(connection: Connection) -> dict[str, bool]:
+    """Return whether each trigger that exists is enabled, by name."""
+    return dict(connection.execute(QUERIES["existing"], {"names": list(_TRIGGERS)}).fetchall())
 
 
-def _see_tables(connection: Connection) -> None:
+def _require_tables(connection: Connection) -> None:
     for table in _WATCHED:
         row = connection.execute(QUERIES["kind"], {"table": table}).fetchone()
         if row is None:
@@ -106,23 +112,27 @@ def _create(connection: Connection, name: str, *, function: sql.Identifier) -> N
     }
     if event != "UPDATE":
         rows = statements.trusted("OLD" if event == "DELETE" else "NEW")
-        made = QUERIES["of_statement"].format(event=statements.trusted(event), rows=rows, **common)
-        connection.execute(made)
+        connection.execute(
+            QUERIES["statement_trigger"].format(
+                event=statements.trusted(event), rows=rows, **common
+            )
+        )
         return
-    found = columns(connection, table)
-    watched = [sql.Identifier(column) for column in _WATCHED[table] if column in found]
+    existing = columns(connection, table)
+    watched = [sql.Identifier(column) for column in _WATCHED[table] if column in existing]
     if watched:
         differs = [sql.SQL("OLD.{0} IS DISTINCT FROM NEW.{0}").format(column) for column in watched]
-        made = QUERIES["of_row"].format(
-            columns=sql.SQL(", ").join(watched), differs=sql.SQL(" OR ").join(differs), **common
+        connection.execute(
+            QUERIES["row_trigger"].format(
+                columns=sql.SQL(", ").join(watched), differs=sql.SQL(" OR ").join(differs), **common
+            )
         )
-        connection.execute(made)
 
 
 def _drop(connection: Connection, name: str) -> None:
     table = sql.Identifier(_TRIGGERS[name][0])
-    dropped = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(name), table)
-    connection.execute(dropped)
+    statement = sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(sql.Identifier(name), table)
+    connection.execute(statement)
 
 
 def _create_function(connection: Connection) -> sql.Identifier:
@@ -131,17 +141,17 @@ def _create_function(connection: Connection) -> sql.Identifier:
         raise SchemaError('there is no table "EmbeddingQueue"; run: shelfsight init')
     function, queue = sql.Identifier(row[0], _FUNCTION), sql.Identifier(row[0], "EmbeddingQueue")
     queue_name = queue.as_string(connection)
-    connection.execute(QUERIES["see_nothing"])
+    connection.execute(QUERIES["empty_search_path"])
     id_type = connection.execute(QUERIES["id_type"], {"queue": queue_name}).fetchall()[0][0]
-    made = QUERIES["function"].format(
+    create_function = QUERIES["function"].format(
         function=function,
         id_type=statements.trusted(id_type),
         queue=queue,
         queue_name=sql.Literal(queue_name),
         channel=sql.Literal(CHANNEL),
     )
-    connection.execute(made)
-    connection.execute(QUERIES["keep_to_triggers"].format(function=function))
+    connection.execute(create_function)
+    connection.execute(QUERIES["revoke_execute"].format(function=function))
     return function
 
 

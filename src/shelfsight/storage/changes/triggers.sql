@@ -1,9 +1,10 @@
 -- name: function
--- Puts products that have changed into the queue, for whoever writes to the shop's tables; runs
--- with the rights of the queue's owner. It must never fail such a write, nor make it wait: rows that
--- another transaction holds are passed over, for a new one. Only where a transaction sees one state
--- throughout are the waiting rows left alone, since touching them might break it. A notification
--- would forbid a two-phase commit, and fail where the queue of notifications is full.
+-- Adds changed products to the queue, with the privileges of the queue's owner, whoever writes to
+-- the shop's tables. It must never make such a write fail or wait, so:
+-- * If another transaction locks the product's waiting row, it inserts a new row instead.
+-- * Above READ COMMITTED it always inserts, because an update could cause a serialization failure.
+-- * It notifies only where that is safe: a notification forbids a two-phase commit, and fails when
+--   the queue of notifications is full.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -11,7 +12,7 @@ SET enable_seqscan = off
 AS $body$
 DECLARE
   changed {id_type}[];
-  one {id_type};
+  variant {id_type};
 BEGIN
   IF to_regclass({queue_name}) IS NULL THEN
     RETURN NULL;
@@ -27,16 +28,16 @@ BEGIN
   IF cardinality(changed) = 0 THEN
     RETURN NULL;
   END IF;
-  FOREACH one IN ARRAY changed LOOP
+  FOREACH variant IN ARRAY changed LOOP
     IF current_setting('transaction_isolation') = 'read committed' THEN
       UPDATE {queue} SET "Number" = DEFAULT, "ChangedAt" = clock_timestamp()
       WHERE ctid = (
         SELECT q.ctid FROM {queue} AS q
-        WHERE q."ProductVariantId" = one AND q."Worker" IS NULL
+        WHERE q."ProductVariantId" = variant AND q."Worker" IS NULL
         LIMIT 1 FOR UPDATE SKIP LOCKED);
       CONTINUE WHEN FOUND;
     END IF;
-    INSERT INTO {queue} ("ProductVariantId") SELECT one WHERE one IS NOT NULL;
+    INSERT INTO {queue} ("ProductVariantId") SELECT variant WHERE variant IS NOT NULL;
   END LOOP;
   IF current_setting('max_prepared_transactions') = '0' AND pg_notification_queue_usage() < 0.5 THEN
     PERFORM pg_notify({channel}, '');
@@ -45,27 +46,28 @@ BEGIN
 END
 $body$
 
--- name: keep_to_triggers
+-- name: revoke_execute
+-- Only the triggers call this function.
 REVOKE ALL ON FUNCTION {function}() FROM PUBLIC
 
--- name: of_statement
+-- name: statement_trigger
 CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {rows} TABLE AS touched
 FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 
--- name: of_row
--- Costs nothing where other columns are written.
+-- name: row_trigger
+-- Costs nothing when only other columns are written.
 CREATE TRIGGER {name} AFTER UPDATE OF {columns} ON {table}
 FOR EACH ROW WHEN ({differs}) EXECUTE FUNCTION {function}()
 
--- name: do_not_wait_long
--- What asks after us for the table waits as long as we do.
+-- name: lock_timeout
+-- While we wait for a table, every later request for it waits behind us.
 SET LOCAL lock_timeout = '2s'
 
 -- name: kind
 SELECT relkind FROM pg_class WHERE oid = to_regclass(quote_ident(%(table)s))
 
--- name: there
--- Which there are, and whether they are enabled.
+-- name: existing
+-- The triggers that exist, and whether each is enabled.
 SELECT tgname, tgenabled IN ('O', 'A') FROM pg_trigger
 WHERE NOT tgisinternal AND tgname = ANY(%(names)s)
   AND tgrelid IN (to_regclass('"ProductVariants"'), to_regclass('"ProductImages"'))
@@ -74,8 +76,8 @@ WHERE NOT tgisinternal AND tgname = ANY(%(names)s)
 SELECT n.nspname FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass('"EmbeddingQueue"')
 
--- name: see_nothing
--- So that the types of other schemas are named with them.
+-- name: empty_search_path
+-- Makes `id_type` name types with their schema.
 SET LOCAL search_path = ''
 
 -- name: id_type

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import class_row, kwargs_row
 
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
@@ -20,6 +21,7 @@ from shelfsight.storage.index.indexes import (
     UNLIMITED,
     Index,
     IndexState,
+    found,
     read,
     require_owner,
 )
@@ -95,14 +97,14 @@ def build(database: Database, watcher: Watcher, names: Collection[str] | None = 
         DatabaseError: the role does not own the table; another build of it is running.
         SchemaError: `shelfsight init` has not run, or the table or pgvector will not do.
     """
-    found = read(database)
+    states = read(database)
     database.run(require_owner, read_only=True)
-    if busy := [one.index.name for one in found if one.state == "building"]:
+    if busy := [one.index.name for one in states if one.state == "building"]:
         raise DatabaseError(f"{busy[0]} is being built already; see: shelfsight index status")
     wanted = [
-        one for one in found if one.state != "valid" and (names is None or one.index.name in names)
+        one for one in states if one.state != "valid" and (names is None or one.index.name in names)
     ]
-    rows = max(one.rows for one in found)
+    rows = max(one.rows for one in states)
     if wanted and names is None and rows <= FEW:
         watcher.notify(
             f"{rows} products are searched fast without indexes; they are built as asked."
@@ -161,10 +163,19 @@ def _clear(database: Database, index: Index, watcher: Watcher) -> None:
 
 
 def _drop_broken(index: Index, watcher: Watcher, connection: Connection) -> None:
-    for name, is_valid, is_building, _size in connection.execute(INDEX_SQL["indexes"]).fetchall():
-        if name == index.name and not is_valid and not is_building:
-            watcher.notify(f"{name}: dropping what an unfinished build left")
-            connection.execute(INDEX_SQL["drop"].format(name=sql.Identifier(name)))
+    for one in found(connection):
+        if one.name == index.name and not one.is_valid and not one.is_building:
+            watcher.notify(f"{one.name}: dropping what an unfinished build left")
+            connection.execute(INDEX_SQL["drop"].format(name=sql.Identifier(one.name)))
+
+
+class _Server(NamedTuple):
+    """Settings of the server: memory of a build and shared buffers in bytes."""
+
+    memory: int
+    buffers: int
+    workers: int
+    pgvector: list[int]
 
 
 def sized_for(one: IndexState, connection: Connection) -> dict[str, str]:
@@ -173,15 +184,16 @@ def sized_for(one: IndexState, connection: Connection) -> dict[str, str]:
     A server elsewhere is taken to have buffers of a quarter of its memory, the usual share; an
     eighth of its memory is then half its buffers. Nothing is set lower than it is.
     """
-    memory, buffers, workers, version = connection.execute(INDEX_SQL["server"]).fetchall()[0]
-    room = buffers // 2
+    cursor = connection.cursor(row_factory=class_row(_Server))
+    (server,) = cursor.execute(INDEX_SQL["server"]).fetchall()
+    room, workers = server.buffers // 2, server.workers
     if connection.info.host.startswith("/"):  # a socket file: the server is on this machine
         room = _spare_memory()
         workers = max(workers, (os.cpu_count() or 1) - 1)
     needed = one.rows * (2 * (one.index.width or 0) + _ROW) + _FIXED
     return {
-        "maintenance_work_mem": f"{max(memory, min(needed, room)) >> 10}kB",
-        WORKERS: str(workers if version >= _PARALLEL_SAFE else 0),
+        "maintenance_work_mem": f"{max(server.memory, min(needed, room)) >> 10}kB",
+        WORKERS: str(workers if server.pgvector >= _PARALLEL_SAFE else 0),
     }
 
 
@@ -212,11 +224,13 @@ def _watch(looking: Database, name: str, watcher: Watcher, done: Event) -> None:
     with closing(looking) as database:
         while not done.wait(POLL):
             try:
-                rows = database.run(
-                    lambda connection: connection.execute(INDEX_SQL["progress"]).fetchall(),
-                    read_only=True,
-                )
+                steps = database.run(partial(_steps, name), read_only=True)
             except DatabaseError:  # the build itself will tell
                 return
-            for row in rows:
-                watcher.step(Step(name, *row))
+            for step in steps:
+                watcher.step(step)
+
+
+def _steps(name: str, connection: Connection) -> list[Step]:
+    cursor = connection.cursor(row_factory=kwargs_row(partial(Step, name)))
+    return cursor.execute(INDEX_SQL["progress"]).fetchall()

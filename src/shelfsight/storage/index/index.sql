@@ -11,32 +11,34 @@ USING gin (to_tsvector('simple', coalesce({column}, '')))
 DROP INDEX CONCURRENTLY IF EXISTS {name}
 
 -- name: indexes
-SELECT c.relname, i.indisvalid, p.pid IS NOT NULL, pg_relation_size(c.oid)
+SELECT c.relname AS name, i.indisvalid AS is_valid, p.pid IS NOT NULL AS is_building,
+  pg_relation_size(c.oid) AS size
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 LEFT JOIN pg_stat_progress_create_index AS p ON p.index_relid = c.oid
 WHERE i.indrelid = to_regclass('"ProductEmbeddings"')
 
 -- name: counts
-SELECT count("ImageEmbedding"), count("TextEmbedding"), count("CombinedEmbedding"),
-  count("ProductText")
+SELECT count("ImageEmbedding") AS "ImageEmbedding", count("TextEmbedding") AS "TextEmbedding",
+  count("CombinedEmbedding") AS "CombinedEmbedding", count("ProductText") AS "ProductText"
 FROM "ProductEmbeddings"
 
 -- name: table
-SELECT relkind = 'r', pg_has_role(relowner, 'USAGE'), pg_get_userbyid(relowner),
-  to_regtype('halfvec') IS NOT NULL
+SELECT relkind = 'r' AS is_table, pg_has_role(relowner, 'USAGE') AS is_owner,
+  pg_get_userbyid(relowner) AS owner, to_regtype('halfvec') IS NOT NULL AS has_halfvec
 FROM pg_class WHERE oid = to_regclass('"ProductEmbeddings"')
 
 -- name: server
-SELECT pg_size_bytes(current_setting('maintenance_work_mem')),
-  pg_size_bytes(current_setting('shared_buffers')),
-  current_setting('max_parallel_maintenance_workers')::int,
-  (SELECT string_to_array(extversion, '.')::int[] FROM pg_extension WHERE extname = 'vector')
+SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS memory,
+  pg_size_bytes(current_setting('shared_buffers')) AS buffers,
+  current_setting('max_parallel_maintenance_workers')::int AS workers,
+  (SELECT string_to_array(extversion, '.')::int[] FROM pg_extension
+   WHERE extname = 'vector') AS pgvector
 
 -- name: progress
 SELECT CASE WHEN current_locker_pid > 0 THEN phase || ' (process ' || current_locker_pid || ')'
-    ELSE phase END,
-  CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END,
-  CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END
+    ELSE phase END AS phase,
+  CASE WHEN blocks_total > 0 THEN blocks_done ELSE tuples_done END AS done,
+  CASE WHEN blocks_total > 0 THEN blocks_total ELSE tuples_total END AS total
 FROM pg_stat_progress_create_index
 WHERE relid = to_regclass('"ProductEmbeddings"')
 

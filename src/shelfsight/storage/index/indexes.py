@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from psycopg import sql
+from psycopg.rows import class_row, dict_row
 
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
@@ -45,6 +46,24 @@ class IndexState:
     rows: int
 
 
+class FoundIndex(NamedTuple):
+    """An index of the table; `size` in bytes."""
+
+    name: str
+    is_valid: bool
+    is_building: bool
+    size: int
+
+
+class _Table(NamedTuple):
+    """What `require_owner` needs to know of the table and the server."""
+
+    is_table: bool
+    is_owner: bool
+    owner: str
+    has_halfvec: bool
+
+
 def read(database: Database) -> list[IndexState]:
     """The state of each of our indexes.
 
@@ -57,23 +76,25 @@ def read(database: Database) -> list[IndexState]:
 def states(connection: Connection) -> list[IndexState]:
     """As `read`, within a transaction."""
     schema.check(connection)
-    counts = connection.execute(INDEX_SQL["counts"]).fetchall()[0]
-    there = {name: rest for name, *rest in connection.execute(INDEX_SQL["indexes"])}
-    return [
-        _state(index, rows, *there.get(index.name, (None, False, 0)))
-        for index, rows in zip(INDEXES, counts, strict=True)
-    ]
+    cursor = connection.cursor(row_factory=dict_row)
+    (counts,) = cursor.execute(INDEX_SQL["counts"]).fetchall()
+    there = {one.name: one for one in found(connection)}
+    return [_state(index, there.get(index.name), counts[index.column]) for index in INDEXES]
 
 
-def _state(
-    index: Index, rows: int, is_valid: bool | None, is_building: bool, size: int
-) -> IndexState:
-    state: State = "valid" if is_valid else "invalid"
-    if is_valid is None:
-        state = "missing"
-    elif is_building:
+def found(connection: Connection) -> list[FoundIndex]:
+    """All indexes of the table, ours and those of the shop."""
+    cursor = connection.cursor(row_factory=class_row(FoundIndex))
+    return cursor.execute(INDEX_SQL["indexes"]).fetchall()
+
+
+def _state(index: Index, there: FoundIndex | None, rows: int) -> IndexState:
+    if there is None:
+        return IndexState(index=index, state="missing", size=0, rows=rows)
+    state: State = "valid" if there.is_valid else "invalid"
+    if there.is_building:
         state = "building"
-    return IndexState(index=index, state=state, size=size, rows=rows)
+    return IndexState(index=index, state=state, size=there.size, rows=rows)
 
 
 def advice(found: Sequence[IndexState]) -> str:
@@ -113,15 +134,15 @@ def require_owner(connection: Connection) -> None:
         DatabaseError: it does not own the table.
         SchemaError: that is no plain table, or pgvector knows no `halfvec`.
     """
-    rows = connection.execute(INDEX_SQL["table"]).fetchall()
-    is_table, is_owner, owner, has_halfvec = rows[0]
-    if not is_table:
+    cursor = connection.cursor(row_factory=class_row(_Table))
+    (table,) = cursor.execute(INDEX_SQL["table"]).fetchall()
+    if not table.is_table:
         raise SchemaError('"ProductEmbeddings" is no plain table: indexes cannot be built for it')
-    if not is_owner:
+    if not table.is_owner:
         raise DatabaseError(
-            f'this role does not own "ProductEmbeddings": run shelfsight index as {owner}'
+            f'this role does not own "ProductEmbeddings": run shelfsight index as {table.owner}'
         )
-    if not has_halfvec:
+    if not table.has_halfvec:
         raise SchemaError(
             "pgvector is older than 0.7; have it updated, then run: ALTER EXTENSION vector UPDATE"
         )

@@ -1,1 +1,1 @@
-"""Who has which part of a run, and how far it is."""
+"""Backfill runs in the database: which worker leases which range of products, and the progress."""

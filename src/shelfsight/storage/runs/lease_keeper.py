@@ -1,4 +1,4 @@
-"""One worker's leases of a run: claimed in order, kept alive, advanced page by page, let go."""
+"""The leases of one worker: it claims ranges of a run in order, and renews and releases them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from functools import partial
 from threading import Event, Lock, Thread
 
+from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from shelfsight.backfill.leases import Checkpoint, Claim, Counts, Lease, QueueClaim
@@ -14,88 +15,91 @@ from shelfsight.backfill.runs import KeyRange
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import EmbeddedProduct
-from shelfsight.storage.changes.change_queue import settle
-from shelfsight.storage.runs.liveness import HEARTBEAT, LEASE, LOOK_AGAIN, LeaseMonitor
+from shelfsight.storage.changes.change_queue import delete_claimed
+from shelfsight.storage.runs.liveness import HEARTBEAT, LEASE, POLL_SECONDS, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
 from shelfsight.storage.worker_name import new_name
 
-_GLANCE = 0.2
-"""Seconds in which a wait notices that the run is to stop."""
+_STOP_POLL_SECONDS = 0.2
+"""Seconds after which a worker that waits for its own pages notices that the run is to stop."""
 
 
 class LeaseKeeper:
-    """The ranges of a run as this worker comes by them, until none is left to anybody.
+    """Iterates over leases of a run, as a context manager, until every range of it is done.
 
-    As a context it keeps them alive, and lets go of what it still holds at the end. A range that
-    another worker holds is waited for, since that worker may be lost.
+    A background thread renews the leases; on exit the rest of them is released. If other workers
+    lease all that is left, the iteration waits, because they may die and their ranges come free.
     """
 
     def __init__(self, url: str, run: int, notify: Callable[[str], None], stop: Event) -> None:
-        self._claiming, self._beating = Database(url), Database(url, reconnect_seconds=1)
+        self._claiming, self._renewing = Database(url), Database(url, reconnect_seconds=1)
         self._values = {"run": run, "worker": new_name(), "lease": LEASE}
         self._run = run
         self._notify = notify
         self._stop = stop
-        self._held: tuple[Lease, ...] = ()
+        self._leases: tuple[Lease, ...] = ()
         self._others = LeaseMonitor(run)
-        self._over = Event()
+        self._closed = Event()
         self._lock = Lock()
-        self._heart = Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._heartbeat = Thread(target=self._renew, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Iterator[Lease]:
-        self._heart.start()
-        return self._each()
+        self._heartbeat.start()
+        return self._claim_all()
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._heart.join()
+        self._closed.set()
+        self._heartbeat.join()
         values = {"run": self._run, "workers": [self._values["worker"]]}
         with self._lock:
             try:
-                self._beating.run(lambda connection: connection.execute(QUERIES["release"], values))
+                self._renewing.run(
+                    lambda connection: connection.execute(QUERIES["release"], values)
+                )
             except DatabaseError:
                 self._notify(
                     "the leases of this run could not be given back; they end by themselves"
                 )
             self._claiming.close()
-            self._beating.close()
+            self._renewing.close()
 
-    def _each(self) -> Iterator[Lease]:
-        has_said = False
+    def _claim_all(self) -> Iterator[Lease]:
+        has_notified = False
         while not self._is_over():
-            self._let_go()
+            self._forget_ended()
             lease = self._claim()
             if lease is not None:
-                self._held = (*self._held, lease)
+                self._leases = (*self._leases, lease)
                 yield lease
-            elif self._held:
-                self._wait_for(self._held[-1])
+            elif self._leases:
+                self._wait_for(self._leases[-1])
             elif not self._is_left():
                 return
             else:
-                if not has_said:
+                if not has_notified:
                     self._notify("waiting for the ranges that other workers are at")
-                    has_said = True
+                    has_notified = True
                 self._claiming.run(self._others.check)
-                self._over.wait(LOOK_AGAIN)
+                self._closed.wait(POLL_SECONDS)
 
-    def _let_go(self) -> None:
-        """Forget what has ended; what was lost is anybody's, unless another has it already."""
-        ended = [lease for lease in self._held if lease.ended.is_set()]
-        self._held = tuple(lease for lease in self._held if lease not in ended)
+    def _forget_ended(self) -> None:
+        """Forget ended leases. Release the lost ones, unless another worker has them already."""
+        ended = [lease for lease in self._leases if lease.ended.is_set()]
+        self._leases = tuple(lease for lease in self._leases if lease not in ended)
         for lease in ended:
             if lease.lost:
                 values = {"run": self._run, "number": lease.number, "fence": lease.fence}
-                self._claiming.run(partial(_execute, name="give_back", values=values))
+                self._claiming.run(partial(_execute, name="release_lost", values=values))
 
     def _is_over(self) -> bool:
-        return self._stop.is_set() or self._over.is_set()
+        return self._stop.is_set() or self._closed.is_set()
 
     def _wait_for(self, lease: Lease) -> None:
-        while not lease.ended.wait(_GLANCE) and not self._is_over():
+        while not lease.ended.wait(_STOP_POLL_SECONDS) and not self._is_over():
             pass
 
     def _claim(self) -> Lease | None:
+        """Claim the first range that is free or whose worker is silent; None if there is none."""
         silent = self._others.silent
         values = {
             **self._values,
@@ -104,19 +108,9 @@ class LeaseKeeper:
         }
 
         def work(connection: Connection) -> Lease | None:
-            row = connection.execute(QUERIES["claim"], values).fetchone()
-            if row is None:
-                return None
-            number, fence, stored, ids, left, products, failures = row
-            return Lease(
-                run=self._run,
-                number=number,
-                fence=fence,
-                ranges=tuple(KeyRange(after=after, last=last) for after, last in left),
-                ids=None if ids is None else tuple(ids),
-                stored=stored,
-                counts=Counts(products=Counter(products), failures=Counter(failures)),
-            )
+            cursor = connection.cursor(row_factory=dict_row)
+            row = cursor.execute(QUERIES["claim"], values).fetchone()
+            return None if row is None else _lease(self._run, row)
 
         with self._lock:
             return None if self._is_over() else self._claiming.run(work)
@@ -124,25 +118,26 @@ class LeaseKeeper:
     def _is_left(self) -> bool:
         return is_left(self._claiming, self._run)
 
-    def _beat(self) -> None:
+    def _renew(self) -> None:
+        """Renew the leases at every heartbeat, until the keeper is closed."""
         pause = HEARTBEAT.total_seconds()
-        while not self._over.wait(pause):
-            held = [lease for lease in self._held if not lease.ended.is_set()]
+        while not self._closed.wait(pause):
+            active = [lease for lease in self._leases if not lease.ended.is_set()]
             values = {
                 "run": self._run,
                 "lease": LEASE,
-                "numbers": [lease.number for lease in held],
-                "fences": [lease.fence for lease in held],
+                "numbers": [lease.number for lease in active],
+                "fences": [lease.fence for lease in active],
             }
             try:
-                self._beating.run(partial(_execute, name="renew", values=values))
+                self._renewing.run(partial(_execute, name="renew", values=values))
                 pause = HEARTBEAT.total_seconds()
-            except DatabaseError:  # whoever stores the pages waits for the database, and says so
-                pause = LOOK_AGAIN
+            except DatabaseError:  # the thread that stores pages waits for the database and reports
+                pause = POLL_SECONDS
 
 
 def is_left(database: Database, run: int) -> bool:
-    """Whether a range of this run is not done."""
+    """Return whether any range of this run is not done."""
 
     def work(connection: Connection) -> bool:
         row = connection.execute(QUERIES["is_left"], {"run": run}).fetchone()
@@ -152,15 +147,15 @@ def is_left(database: Database, run: int) -> bool:
 
 
 class LeaseLostError(Exception):
-    """Another worker holds these products now: this page must not be stored."""
+    """Another worker has claimed these products, so this page must not be stored."""
 
     def __init__(self, lease: Claim) -> None:
         super().__init__(lease)
         self.lease = lease
 
 
-def counted(page: Sequence[EmbeddedProduct]) -> Counts:
-    """What became of a page's products."""
+def count_outcomes(page: Sequence[EmbeddedProduct]) -> Counts:
+    """Count what became of a page's products, and their failures by kind."""
     report = Report()
     report.add(page)
     counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}
@@ -170,22 +165,26 @@ def counted(page: Sequence[EmbeddedProduct]) -> Counts:
 def advance(
     connection: Connection, checkpoint: Checkpoint, page: Sequence[EmbeddedProduct]
 ) -> bool:
-    """Move a lease on, in the transaction that stores the page; False if it was stored before.
+    """Record that a page is stored, in the transaction that stores it.
+
+    Returns False if the page was stored before. A claim of the change queue has only one page, so
+    its rows leave the queue.
 
     Raises:
-        LeaseLostError: the range has another holder, or lacks a page that this one stored.
+        LeaseLostError: another worker has claimed the range, or a page that this worker stored
+            is missing, after a crash of the database.
     """
     lease = checkpoint.lease
     if lease.lost:
         raise LeaseLostError(lease)
     if isinstance(lease, QueueClaim):
-        if not settle(connection, lease):
+        if not delete_claimed(connection, lease):
             raise LeaseLostError(lease)
         return True
     if lease.has(checkpoint):
         return False
     left = [(one.after, one.last) for one in lease.left(checkpoint)]
-    counts = lease.counts + counted(page)
+    counts = lease.counts + count_outcomes(page)
     values = {
         "run": lease.run,
         "number": lease.number,
@@ -203,6 +202,18 @@ def advance(
     if row is None or not row[0]:
         raise LeaseLostError(lease)
     return False
+
+
+def _lease(run: int, row: DictRow) -> Lease:
+    return Lease(
+        run=run,
+        number=row["number"],
+        fence=row["fence"],
+        ranges=tuple(KeyRange(after=after, last=last) for after, last in row["left"]),
+        ids=None if row["ids"] is None else tuple(row["ids"]),
+        stored=row["stored"],
+        counts=Counts(products=Counter(row["products"]), failures=Counter(row["failures"])),
+    )
 
 
 def _execute(connection: Connection, *, name: str, values: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""The ledger of runs: begins one, or joins the one that is open, and says what became of each."""
+"""The store of backfill runs: begins or joins a run, and reports the progress of each."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,25 +8,24 @@ from time import sleep
 from typing import Any
 
 from psycopg import sql
+from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 
 from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.errors import SelectionError
 from shelfsight.postgres import statements
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import ModelPair
 from shelfsight.storage.runs.lease_keeper import LeaseKeeper, is_left
-from shelfsight.storage.runs.liveness import LEASE, LOOK_AGAIN, LeaseMonitor
+from shelfsight.storage.runs.liveness import LEASE, POLL_SECONDS, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
-
-_BEGIN_LOCK = 0x5E1F5165
-"""Key of the advisory lock under which runs begin; any fixed number does."""
 
 
 class PostgresLedger:
-    """`seams.Ledger` over `"BackfillRuns"` and `"BackfillLeases"`.
+    """Implements `backfill.ports.Ledger` on the tables `"BackfillRuns"` and `"BackfillLeases"`.
 
-    Unless it `joins`, every run is a new one.
+    With `joins=False` every run is a new one.
     """
 
     def __init__(self, database: Database, *, joins: bool = True) -> None:
@@ -41,19 +40,20 @@ class PostgresLedger:
         stop: Event,
         notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """The run of this job that somebody works on, else a new one of what `partition` gives.
+        """Join the open run of this job, or begin a new one with the ranges of `partition`.
 
-        The second value says whether it was there before. A run that nobody works on any more
-        goes on where every product is asked for again; else it is replaced: what it stored is not
-        due now.
+        Returns the run, and True if it was joined. A run without live workers is joined only if its
+        job selects every product again, because then only the run knows what is done. Otherwise a
+        new run replaces it: what it has stored is no longer due. Until `stop` is set, this waits to
+        find out whether the workers of an open run are alive.
         """
-        joined = partial(self._joined, job, models, {})
-        if self._joins and (run := self._heard_of(joined, stop, notify)):
+        find = partial(self._find_joinable, job, models, {})
+        if self._joins and (run := self._wait_for_joinable(find, stop, notify)):
             return self.run(run), True
         ranges = partition()
 
         def work(connection: Connection) -> tuple[int, bool]:
-            if self._joins and (found := joined(connection)):
+            if self._joins and (found := find(connection)):
                 return found[0], True
             return self._insert(connection, job, models, ranges), False
 
@@ -61,10 +61,10 @@ class PostgresLedger:
         return self.run(id_), is_joined
 
     def newest_open(self) -> Run:
-        """The run that `--join` means.
+        """Return the newest open run, which is the one that `--join` joins.
 
         Raises:
-            SelectionError: none is open.
+            SelectionError: no run is open.
         """
         row = self._database.run(
             lambda connection: connection.execute(QUERIES["newest_open"]).fetchone(), read_only=True
@@ -76,65 +76,68 @@ class PostgresLedger:
     def leases(
         self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> AbstractContextManager[Any]:
-        """The ranges of a run, one after another, until all are done or `stop` is set."""
+        """Claim ranges of a run, one after another, until all are done or `stop` is set."""
         return LeaseKeeper(self._database.url, run.id, notify, stop)
 
     def close(self, run: Run) -> Run:
-        """Close a run of which nothing is left; gives it as it stands."""
+        """Close a run if all its ranges are done, and return it as it now is."""
         if not is_left(self._database, run.id):
             values = {"run": run.id, "outcome": "done"}
             self._database.run(lambda connection: connection.execute(QUERIES["close"], values))
         return self.run(run.id)
 
     def run(self, id_: int) -> Run:
-        """A run as it stands."""
+        """Return a run as it now is."""
         return self.runs(1, only=id_)[0]
 
     def runs(self, limit: int, *, only: int | None = None) -> list[Run]:
-        """The newest runs, or the only one meant."""
+        """Return up to `limit` runs, newest first, or just the run with the id `only`."""
 
         def work(connection: Connection) -> list[Run]:
             values = {"limit": limit, "only": only, "lease": LEASE}
-            return [_run(row) for row in connection.execute(QUERIES["runs"], values)]
+            cursor = connection.cursor(row_factory=dict_row)
+            return [_run(row) for row in cursor.execute(QUERIES["runs"], values)]
 
         return self._database.run(work, read_only=True)
 
-    def _heard_of(
+    def _wait_for_joinable(
         self,
-        joined: Callable[[Connection], tuple[int, bool] | None],
+        find: Callable[[Connection], tuple[int, bool] | None],
         stop: Event,
         notify: Callable[[str], None],
     ) -> int | None:
-        has_said = False
-        while found := self._database.run(joined):
-            run, is_sure = found
-            if is_sure or stop.is_set():
+        """Return the run to join, once its workers are known to be alive; None if there is none."""
+        has_notified = False
+        while found := self._database.run(find):
+            run, is_certain = found
+            if is_certain or stop.is_set():
                 return run
-            if not has_said:
+            if not has_notified:
                 notify(f"run {run} has workers that were not heard of lately: listening for them")
-                has_said = True
-            # not stop.wait: the signal that sets it comes in this thread, which may hold its lock
-            sleep(LOOK_AGAIN)
+                has_notified = True
+            # not stop.wait: a signal handler of this thread sets `stop`, and would deadlock on it
+            sleep(POLL_SECONDS)
         return None
 
-    def _joined(
+    def _find_joinable(
         self, job: Job, models: ModelPair, monitors: dict[int, LeaseMonitor], connection: Connection
     ) -> tuple[int, bool] | None:
-        """The run to join, if there is one, and whether it is sure that it is worked on.
+        """Find the run to join, and whether it is certain; None if there is none.
 
-        Until the transaction ends nobody else looks, so whoever writes to a range is a worker.
+        Closes open runs of this job whose workers are all dead. An advisory lock keeps others from
+        looking until the transaction ends, so only workers can be writing to a range.
         """
-        connection.execute(QUERIES["lock"], {"key": _BEGIN_LOCK})
+        connection.execute(QUERIES["lock"], {"key": LockKey.BEGIN_RUN})
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
-        for id_, is_fresh in connection.execute(QUERIES["open"], values).fetchall():
-            ((is_still,),) = connection.execute(QUERIES["hold_still"], {"run": id_}).fetchall()
-            if not is_still:
+        for id_, is_new in connection.execute(QUERIES["open_runs"], values).fetchall():
+            ((is_idle,),) = connection.execute(QUERIES["lock_ranges"], {"run": id_}).fetchall()
+            if not is_idle:
                 return id_, True
-            held = monitors.setdefault(id_, LeaseMonitor(id_)).check(connection)
-            if is_fresh or job.selection.stays_due:
+            liveness = monitors.setdefault(id_, LeaseMonitor(id_)).check(connection)
+            if is_new or job.selection.stays_due:
                 return id_, True
-            if held != "no":
-                return id_, held == "yes"
+            if liveness != "dead":
+                return id_, liveness == "alive"
             connection.execute(QUERIES["close"], {"run": id_, "outcome": "replaced"})
         return None
 
@@ -173,17 +176,16 @@ def _versions(models: ModelPair) -> dict[str, str]:
     return {"image": models.image, "text": models.text}
 
 
-def _run(row: tuple[Any, ...]) -> Run:
-    id_, asked, models, due, outcome, began, ended, workers, counts, failures = row
+def _run(row: DictRow) -> Run:
     return Run(
-        id=id_,
-        job=Job.from_json(asked),
-        models=ModelPair(**models),
-        due=due,
-        workers=workers,
-        outcome=outcome or ("running" if workers else "stopped"),
-        counts={name: int(n) for name, n in counts.items()},
-        failures={name: int(n) for name, n in failures.items()},
-        began=began,
-        ended=ended,
+        id=row["id"],
+        job=Job.from_json(row["asked"]),
+        models=ModelPair(**row["models"]),
+        due=row["due"],
+        workers=row["workers"],
+        outcome=row["outcome"] or ("running" if row["workers"] else "stopped"),
+        counts={name: int(count) for name, count in row["counts"].items()},
+        failures={name: int(count) for name, count in row["failures"].items()},
+        began=row["began"],
+        ended=row["ended"],
     )

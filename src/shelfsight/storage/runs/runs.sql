@@ -1,13 +1,13 @@
 -- name: lock
--- Workers that begin look one after another: two must not begin two runs of one job, nor one join what
--- another is about to replace. One that vanishes meanwhile must not keep the others out.
+-- Begin runs one at a time: two workers must not begin two runs of one job, and none may join a run
+-- that another is about to replace. The timeout frees the lock if its worker vanishes.
 SELECT pg_advisory_xact_lock(%(key)s),
   set_config('idle_in_transaction_session_timeout', '60s', true)
 
--- name: open
--- The open runs of this job, newest first, and whether it was just cut and is about to be leased.
-SELECT r."Id", r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
-    SELECT FROM "BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0)
+-- name: open_runs
+-- The open runs of this job, newest first. is_new: just begun, and no range has been claimed yet.
+SELECT r."Id" AS id, r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
+    SELECT FROM "BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0) AS is_new
 FROM "BackfillRuns" AS r
 WHERE r."ClosedAt" IS NULL AND r."Asked" = %(asked)s AND r."ModelVersions" = %(models)s
 ORDER BY r."Id" DESC
@@ -25,8 +25,8 @@ INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
 VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type}, %(ids)s)
 
 -- name: claim
--- A range that is held goes to another where its holder is silent, see `holders`. The fence is drawn,
--- not counted: a claim that a crash of the database took back must not have that of the next one.
+-- Claim the first range that is free, or whose worker is silent (see liveness.py). The fence is
+-- random, not counted: if a crash of the database undoes a claim, the next must have another fence.
 WITH free AS (
   SELECT l."Number" FROM "BackfillLeases" AS l
   WHERE l."RunId" = %(run)s AND l."DoneAt" IS NULL
@@ -42,21 +42,21 @@ SET "Worker" = %(worker)s, "Fence" = 1 + floor(2147483647 * random())::integer,
     "ExpiresAt" = now() + %(lease)s::interval
 FROM free
 WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
-RETURNING l."Number", l."Fence", l."Stored", l."Ids",
-  coalesce(l."Left", jsonb_build_array(jsonb_build_array(l."After"::text, l."Last"::text))),
-  l."Counts", l."Failures"
+RETURNING l."Number" AS number, l."Fence" AS fence, l."Stored" AS stored, l."Ids" AS ids,
+  coalesce(l."Left", jsonb_build_array(jsonb_build_array(l."After"::text, l."Last"::text))) AS left,
+  l."Counts" AS products, l."Failures" AS failures
 
 -- name: is_left
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL)
 
 -- name: renew
--- Only what this worker knows it holds: a claim whose answer was lost must run out.
+-- Renew only leases that this worker knows of: if the answer to a claim was lost, it must expire.
 UPDATE "BackfillLeases" AS l SET "ExpiresAt" = now() + %(lease)s::interval
-FROM unnest(%(numbers)s::int[], %(fences)s::int[]) AS held(number, fence)
-WHERE l."RunId" = %(run)s AND l."Number" = held.number AND l."Fence" = held.fence
+FROM unnest(%(numbers)s::int[], %(fences)s::int[]) AS mine(number, fence)
+WHERE l."RunId" = %(run)s AND l."Number" = mine.number AND l."Fence" = mine.fence
   AND l."DoneAt" IS NULL
 
--- name: give_back
+-- name: release_lost
 UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "DoneAt" IS NULL
 
@@ -64,8 +64,8 @@ WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "D
 UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
 
--- name: release_gone
--- Without waiting for what their transactions may still hold.
+-- name: release_ended
+-- Skips rows that a transaction of an ended worker may still lock.
 WITH free AS (
   SELECT "Number" FROM "BackfillLeases"
   WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
@@ -74,26 +74,27 @@ WITH free AS (
 UPDATE "BackfillLeases" AS l SET "ExpiresAt" = NULL, "Worker" = NULL
 FROM free WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
 
--- name: hold_still
--- Nobody claims a range until this transaction ends; false where somebody writes to one just now, who
--- is not waited for: a machine that is gone may leave its transaction open for hours.
-WITH still AS (
+-- name: lock_ranges
+-- Lock the ranges that are not done, so that nobody claims one until this transaction ends. False if
+-- somebody is writing to one. It does not wait for them: a machine that died may leave its transaction
+-- open for hours.
+WITH locked AS (
   SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
   ORDER BY "Number" FOR UPDATE SKIP LOCKED
 )
-SELECT (SELECT count(*) FROM still) = count(*)
+SELECT (SELECT count(*) FROM locked) = count(*)
 FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
 
--- name: held
--- What is held, by whom, and whether it is in time: an end that is over, or lies much further off than a
--- lease, may have been written by another clock. Whoever writes to a row gives it another xmin.
-SELECT "Worker", "Number", xmin::text,
-  "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval
+-- name: leased_ranges
+-- A lease is in time unless it has expired, or ends so late that another clock must have written it.
+-- Every write to a row changes its xmin, which therefore serves as its version.
+SELECT "Worker" AS worker, "Number" AS number, xmin::text AS version,
+  "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval AS is_in_time
 FROM "BackfillLeases"
 WHERE "RunId" = %(run)s AND "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL
 
 -- name: advance
--- Nothing is updated where another tenure has begun, or where a page that was stored is missing.
+-- Updates no row if another worker has claimed the range, or if a stored page is missing.
 UPDATE "BackfillLeases"
 SET "Left" = %(left)s, "Stored" = "Stored" + 1, "ExpiresAt" = now() + %(lease)s::interval,
     "DoneAt" = CASE WHEN %(is_done)s THEN now() END,
@@ -102,32 +103,32 @@ WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "D
   AND "Stored" = %(stored)s
 
 -- name: has_advanced
--- Whether this very page was stored before: its commit went through, the answer was lost.
+-- True if this very page was stored before: the commit succeeded, but its answer was lost.
 SELECT EXISTS (
   SELECT FROM "BackfillLeases"
   WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s
     AND "Stored" = %(stored)s + 1)
 
 -- name: close
--- A closed run keeps the sums of its leases, and the leases go.
-WITH gone AS (
+-- Sum up the counts of a run's leases in the run, and delete the leases.
+WITH deleted AS (
   DELETE FROM "BackfillLeases" WHERE "RunId" = %(run)s RETURNING "Counts", "Failures"
 )
 UPDATE "BackfillRuns"
 SET "ClosedAt" = now(), "Outcome" = %(outcome)s,
     "Counts" = (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
-      SELECT key, sum(value::bigint) AS total FROM gone, jsonb_each_text("Counts") GROUP BY key) AS t),
+      SELECT key, sum(value::bigint) AS total FROM deleted, jsonb_each_text("Counts") GROUP BY key) AS t),
     "Failures" = (SELECT coalesce(jsonb_object_agg(key, total), '{}') FROM (
-      SELECT key, sum(value::bigint) AS total FROM gone, jsonb_each_text("Failures") GROUP BY key)
+      SELECT key, sum(value::bigint) AS total FROM deleted, jsonb_each_text("Failures") GROUP BY key)
       AS t)
 WHERE "Id" = %(run)s AND "ClosedAt" IS NULL
 
 -- name: runs
-SELECT r."Id", r."Asked", r."ModelVersions", r."Due", r."Outcome", r."CreatedAt",
-  coalesce(r."ClosedAt", r."CreatedAt"),
-  CASE WHEN r."ClosedAt" IS NULL THEN l.workers ELSE 0 END,
-  CASE WHEN r."ClosedAt" IS NULL THEN l.counts ELSE r."Counts" END,
-  CASE WHEN r."ClosedAt" IS NULL THEN l.failures ELSE r."Failures" END
+SELECT r."Id" AS id, r."Asked" AS asked, r."ModelVersions" AS models, r."Due" AS due,
+  r."Outcome" AS outcome, r."CreatedAt" AS began, coalesce(r."ClosedAt", r."CreatedAt") AS ended,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.workers ELSE 0 END AS workers,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.counts ELSE r."Counts" END AS counts,
+  CASE WHEN r."ClosedAt" IS NULL THEN l.failures ELSE r."Failures" END AS failures
 FROM "BackfillRuns" AS r, LATERAL (
   SELECT
     (SELECT count(DISTINCT "Worker") FROM "BackfillLeases"

@@ -32,7 +32,7 @@ class FilterSql:
     def __init__(self, filters: Filters, columns: Columns) -> None:
         self.variants = columns("ProductVariants")
         self._products = columns("Products")
-        self._living = archived.living(self.variants, self._products, "v")
+        self._living = archived.not_archived(self.variants, self._products, "v")
         self._conditions: list[sql.Composable] = []
         self.join: sql.Composable = sql.SQL("")
         self.values: dict[str, Any] = {}

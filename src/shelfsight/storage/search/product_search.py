@@ -1,10 +1,9 @@
 """Finds the stored products that are near to what is sought."""
 
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -15,6 +14,8 @@ from shelfsight.postgres.connection import Connection, Query, Rows, Transactions
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 from shelfsight.storage.search.filters import FilterSql
+from shelfsight.storage.search.search_cache import SearchCache
+from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
     FEW,
     QUERIES,
@@ -32,9 +33,6 @@ MEAN_OF = 10_000
 _REMEMBERED = 5_000
 """Scans after which their mean forgets the oldest: phones and shops change."""
 
-FRESH = 60.0
-"""Seconds for which what was learnt about tables, models and means is not asked again."""
-
 _REFUSED = (
     psycopg.DataError,
     psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with such a value
@@ -42,15 +40,13 @@ _REFUSED = (
     UnicodeEncodeError,  # half of a surrogate pair is no character
 )
 
-Asked = TypeVar("Asked")
-
 
 class PostgresProductSearch:
     """`seams.ProductSearch` over `"ProductEmbeddings"` and the shop's tables."""
 
-    def __init__(self, database: Transactions) -> None:
+    def __init__(self, database: Transactions, timer: Callable[[], float] = monotonic) -> None:
         self._database = database
-        self._answers: dict[object, tuple[float, Any]] = {}
+        self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
         self._table: int | None = None
 
@@ -63,7 +59,7 @@ class PostgresProductSearch:
         """
         self._models = models
         ask = partial(refuse_others, self._database, models)
-        self._table = self._fresh(("models", models), ask)
+        self._table = self._cache.get(("models", models), ask)
 
     def candidates(
         self, search_query: SearchQuery, filters: Filters, limit: int
@@ -77,10 +73,9 @@ class PostgresProductSearch:
             ModelMismatchError: others were switched to since `require`.
         """
         rows = self._nearest(search_query, filters, limit)
-        if not rows or self._table in (None, rows[0][-1]):
-            found = (Candidate(*row[1:-1]) for row in rows)
-            return list({one.id: one for one in found}.values())
-        self._answers.clear()  # all of it was learnt of another table
+        if not rows or self._table in (None, rows[0].table_oid):
+            return list({row.id: row.candidate() for row in rows}.values())
+        self._cache.clear()  # all of it was learnt of another table
         self.require(self._models)
         return self.candidates(search_query, filters, limit)
 
@@ -111,15 +106,16 @@ class PostgresProductSearch:
 
     def means(self, owner: str | None) -> Means | None:
         """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
-        means = self._fresh(("mean", owner), partial(self._catalogue_mean, owner))
+        means = self._cache.get(("mean", owner), partial(self._catalogue_mean, owner))
         if not means or not self._columns("ScanMeans"):
             return None
         (catalogue,) = means
         values = {"owner": owner or "", "model": self._models.image}
-        rows = self._fresh(("scans", owner), partial(self._run, "scans_mean", values))
+        rows = self._cache.get(("scans", owner), partial(self._run, "scans_mean", values))
         if not rows:
             return Means(catalogue=catalogue)
-        return Means(catalogue=catalogue, scans=_array(rows[0][0]), count=rows[0][1])
+        ((scans, count),) = rows
+        return Means(catalogue=catalogue, scans=_array(scans), count=count)
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Let the vector of a scan's photo count in the mean of the scans."""
@@ -135,31 +131,32 @@ class PostgresProductSearch:
         def work(connection: Connection) -> list[tuple[Any, ...]]:
             return connection.execute(QUERIES["learn"], values, binary=True).fetchall()
 
-        self._answers["scans", owner] = monotonic(), self._database.run(work)
+        self._cache.put(("scans", owner), self._database.run(work))
 
-    def _nearest(self, search_query: SearchQuery, filters: Filters, limit: int) -> Rows:
+    def _nearest(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
         """The rows of `search`; an index that gives too few of the nearest is not believed."""
         chosen = FilterSql(filters, self._columns)
-        indexes = self._fresh("indexes", self._indexes)
+        indexes = self._cache.get("indexes", self._indexes)
         asked = values(search_query, chosen, limit)
 
-        def compared(*, by_index: bool) -> Rows:
+        def compared(*, by_index: bool) -> list[SearchRow]:
             find_words = indexes.find_words
             form = shape(search_query, chosen, limit, by_index=by_index, find_words=find_words)
-            query = self._fresh(form, partial(statement, form, chosen)), asked
-            return self._ask(query, prepare=form.has_one_plan)
+            query = self._cache.get(form, partial(statement, form, chosen)), asked
+            return [SearchRow._make(row) for row in self._ask(query, prepare=form.has_one_plan)]
 
         if indexes.has(f"{search_query.column}_hnsw") and not self._are_few(
             indexes, filters, chosen
         ):
             rows = compared(by_index=True)
-            if sum(is_near for is_near, *_ in rows) == limit:
+            if sum(row.is_near for row in rows) == limit:
                 return rows
         return compared(by_index=False)
 
     def _indexes(self) -> Indexes:
-        rows = self._ask((QUERIES["indexes"], {}))
-        return Indexes(*rows[0]) if rows else Indexes(0, ())
+        for rows, names in self._ask((QUERIES["indexes"], {})):
+            return Indexes(rows=rows, names=names)
+        return Indexes(rows=0, names=())
 
     def _are_few(self, indexes: Indexes, filters: Filters, chosen: FilterSql) -> bool:
         if chosen.is_all or indexes.are_few:
@@ -170,7 +167,7 @@ class PostgresProductSearch:
 
         # an owner asks again and again; of other filters there is no end
         is_owners = filters == Filters(owner=filters.owner)
-        return (self._fresh(("count", filters.owner), count) if is_owners else count()) <= FEW
+        return (self._cache.get(("count", filters.owner), count) if is_owners else count()) <= FEW
 
     def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
         """The mean, or nothing where there is no picture."""
@@ -182,7 +179,7 @@ class PostgresProductSearch:
         def ask() -> dict[str, str]:
             return self._database.run(partial(columns, table=table), read_only=True)
 
-        return self._fresh(("columns", table), ask)
+        return self._cache.get(("columns", table), ask)
 
     def _run(self, name: str, about: Mapping[str, object], chosen: FilterSql | None = None) -> Rows:
         if chosen is None:
@@ -196,16 +193,6 @@ class PostgresProductSearch:
         except _REFUSED as error:
             said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
             raise FilterError(f"products cannot be chosen like this: {said or error}") from error
-
-    def _fresh(self, what: object, ask: Callable[[], Asked]) -> Asked:
-        """Ask, unless there was an answer a moment ago."""
-        at, known = self._answers.get(what, (-math.inf, None))
-        if monotonic() - at <= FRESH:
-            return cast(Asked, known)
-        answer = ask()
-        if answer:
-            self._answers[what] = monotonic(), answer
-        return answer
 
 
 def _array(stored: PgVector | None) -> Vector | None:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import psycopg
 from psycopg import sql
+from psycopg.rows import DictRow, dict_row
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
@@ -57,16 +58,10 @@ class CatalogueSample:
 
         def work(connection: Connection) -> Counts:
             select = _Select(connection, owner)
-            failures = tuple(select.rows("failed"))
-            products, embedded, image, text, combined = select.rows("counts")[0]
-            return Counts(
-                products=products,
-                embedded=embedded,
-                image=image,
-                text=text,
-                combined=combined,
-                failures=failures,
-            )
+            (counts,) = select.rows("counts")
+            failed = select.rows("failed")
+            failures = tuple((row["kind"], row["products"], row["example"]) for row in failed)
+            return Counts(**counts, failures=failures)
 
         return self._run(work)
 
@@ -83,7 +78,7 @@ class CatalogueSample:
 
         def work(connection: Connection) -> str | None:
             rows = _Select(connection, owner).rows("picture", {"ids": [id_]})
-            return rows[0][0] if rows else None
+            return rows[0]["image_url"] if rows else None
 
         try:
             return self._run(work)
@@ -118,17 +113,17 @@ class _Select:
             "id_type": statements.trusted(variants.get("Id", "uuid")),
         }
 
-    def rows(self, name: str, values: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, name: str, values: Mapping[str, object] | None = None) -> list[DictRow]:
         statement = QUERIES[name].format(**self._parts)
         given = {**self._chosen.values, **(values or {})}
-        return self._connection.execute(statement, given, binary=True).fetchall()
+        cursor = self._connection.cursor(row_factory=dict_row)
+        return cursor.execute(statement, given, binary=True).fetchall()
 
 
-def _sampled(row: tuple[Any, ...]) -> Sampled:
-    id_, title, image_url, vector = row
+def _sampled(row: DictRow) -> Sampled:
     return Sampled(
-        id=id_,
-        title=title or "",
-        image_url=image_url,
-        vector=np.asarray(vector.to_numpy(), dtype=np.float32),
+        id=row["id"],
+        title=row["title"] or "",
+        image_url=row["image_url"],
+        vector=np.asarray(row["vector"].to_numpy(), dtype=np.float32),
     )

@@ -1,13 +1,15 @@
 -- name: counts
 SELECT
-  (SELECT count(*) FROM "ProductVariants" AS v {join} WHERE {chosen}),
-  count(*), count(e."ImageEmbedding"), count(e."TextEmbedding"), count(e."CombinedEmbedding")
+  (SELECT count(*) FROM "ProductVariants" AS v {join} WHERE {chosen}) AS products,
+  count(*) AS embedded, count(e."ImageEmbedding") AS image, count(e."TextEmbedding") AS text,
+  count(e."CombinedEmbedding") AS combined
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE {chosen}
 
 -- name: failed
-SELECT f."Kind", count(DISTINCT f."ProductVariantId"), left(min(f."Message"), 300)
+SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,
+  left(min(f."Message"), 300) AS example
 FROM "EmbeddingFailures" AS f
 JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId" {join}
 WHERE {chosen}
@@ -34,10 +36,11 @@ JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND e."ImageEmbedding" IS NOT NULL AND {chosen}
 
 -- name: columns
-v."Id"::text, left({title}::text, 200), e."ImageUrl"::text, e."ImageEmbedding"::vector
+v."Id"::text AS id, left({title}::text, 200) AS title, e."ImageUrl"::text AS image_url,
+  e."ImageEmbedding"::vector AS vector
 
 -- name: picture
-SELECT e."ImageUrl"::text
+SELECT e."ImageUrl"::text AS image_url
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND {chosen}

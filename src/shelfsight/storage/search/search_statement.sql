@@ -24,13 +24,14 @@ SELECT count(*) FROM (
   WHERE {chosen} LIMIT %(most)s) AS part
 
 -- name: search
--- Between whether a row is near and its table come the fields of a `Candidate`, in their order.
--- Vectors are read only of what the parts give. The table stays what it is until this transaction
--- ends.
-SELECT f.is_near, f.id::text, f.product_id::text, coalesce(f.title::text, ''),
-  left(coalesce(f.description::text, ''), 2000), f.sku::text, f.price, f.image_url::text,
-  {image_score}, {text_score}, {word_score}, coalesce(f.is_code, false),
-  (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint)
+-- The columns are those of `SearchRow`, in this order. Vectors are read only of what the parts give.
+-- The table stays what it is until this transaction ends.
+SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
+  coalesce(f.title::text, '') AS title,
+  left(coalesce(f.description::text, ''), 2000) AS description, f.sku::text AS sku, f.price,
+  f.image_url::text AS image_url, {image_score} AS image_score, {text_score} AS text_score,
+  {word_score} AS word_score, coalesce(f.is_code, false) AS is_code,
+  (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint) AS table_oid
 FROM ({parts}) AS f {rest}
 
 -- name: columns

@@ -1,1 +1,1 @@
-"""Reads and writes the vectors in `"ProductEmbeddings"`."""
+"""Stores the vectors of products in `"ProductEmbeddings"`."""

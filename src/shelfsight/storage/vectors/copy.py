@@ -1,95 +1,115 @@
-"""Copies a page straight into the table where every product of it is new: no staging, no upsert."""
+"""Copies a page of new products straight into the table, without staging and upsert."""
 
 from collections.abc import Callable, Mapping, Sequence
 from struct import pack
-from typing import Any
 from uuid import UUID
 
+import numpy as np
 import psycopg
+from psycopg import sql
 
 from shelfsight.postgres.connection import Connection, copy_rows
 from shelfsight.records import EmbeddedProduct, Vector
 from shelfsight.storage.schema import VECTOR_COLUMNS
 from shelfsight.storage.vectors.queries import QUERIES
+from shelfsight.storage.vectors.staging import StagedProduct
 
-_FROM_TEXT: dict[str, Callable[[str], object]] = {
+_FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "uuid": UUID,
     "text": str,
     "integer": int,
     "bigint": int,
 }
-"""How an id, which travels as text, becomes what a binary COPY sends for its column's type."""
+"""Converts an id, which the records hold as text, to what a binary COPY of its type takes."""
 
-_NUMBERS = {"vector": ">f4", "halfvec": ">f2"}
-"""As pgvector sends the numbers of a column."""
+_FLOATS = {"vector": ">f4", "halfvec": ">f2"}
+"""How pgvector sends the numbers of a column, as numpy types."""
 
 _IDS = ("ProductVariantId", "ProductId", "UserId")
-_OBJECTS = ("ModelVersions", "ImageFiles")
+_JSON = ("ModelVersions", "ImageFiles")
 _TEXTS = ("ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType")
 
-_CANNOT = (
-    psycopg.IntegrityError,  # stored or deleted meanwhile, or a column of the shop's own is filled
+_COPY_REFUSED = (
+    psycopg.IntegrityError,  # a row was stored or deleted meanwhile, or a column of the shop's own
     psycopg.errors.FeatureNotSupported,  # row-level security: Postgres takes no COPY there
 )
 
 
-def types_of(stored: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The column types of a straight COPY; None where the table's are not those of `init`."""
-    ids = tuple(stored[name] for name in _IDS)
-    ours = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_OBJECTS, "jsonb")}
+def copy_types(stored: Mapping[str, str]) -> dict[str, str] | None:
+    """Pick the columns of a straight COPY with their types, in order.
+
+    `stored` are the columns of `"ProductEmbeddings"`. Returns None if their types are not those
+    that `shelfsight init` makes.
+    """
+    ids = {name: stored[name] for name in _IDS}
     vectors = {name: stored[name].partition("(")[0] for name in VECTOR_COLUMNS}
+    ours = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_JSON, "jsonb")}
     if (
-        not set(ids) <= _FROM_TEXT.keys()
-        or not set(vectors.values()) <= _NUMBERS.keys()
+        not set(ids.values()) <= _FROM_TEXT.keys()
+        or not set(vectors.values()) <= _FLOATS.keys()
         or any(stored[name] != ours[name] for name in ours)
     ):
         return None
-    return (*ids, *vectors.values(), *ours.values())
+    return {**ids, **vectors, **ours}
 
 
 def bulk_copy(
     connection: Connection,
     page: Sequence[EmbeddedProduct],
-    staged: Sequence[tuple[Any, ...]],
-    types: tuple[str, ...],
+    staged: Sequence[StagedProduct],
+    types: Mapping[str, str],
 ) -> bool:
-    """Copy a page of new products whose vectors are all well; whether it could be done.
+    """Copy a page in which every product is new and nothing failed; return whether that was done.
 
-    `staged` are the rows as they would be staged. Where it cannot be done nothing has changed.
+    `staged` are the rows as they would be staged, one for each product. Where False is returned
+    nothing has changed.
     """
-    if not all(_is_well(item) for item in page):
+    if not all(_is_new_and_whole(item) for item in page):
         return False
+    columns = sql.SQL(", ").join(map(sql.Identifier, types))
+    sent_types = ["bytea" if type_ in _FLOATS else type_ for type_ in types.values()]
+    rows = (_row(item, row, types) for item, row in zip(page, staged, strict=True))
     try:
         with connection.transaction():
-            rows = (_row(item, row, types) for item, row in zip(page, staged, strict=True))
-            packed = tuple("bytea" if kind in _NUMBERS else kind for kind in types)
-            copy_rows(connection, QUERIES["copy_new"], packed, rows)
-    except _CANNOT:
+            copy_rows(connection, QUERIES["copy_new"].format(columns=columns), sent_types, rows)
+    except _COPY_REFUSED:
         return False
     return True
 
 
-def _is_well(item: EmbeddedProduct) -> bool:
-    return item.product.is_new and not item.product.unneeded_stages and not item.failures
+def _is_new_and_whole(item: EmbeddedProduct) -> bool:
+    return item.product.is_new and not item.product.kept_stages and not item.failures
 
 
-def _row(item: EmbeddedProduct, staged: tuple[Any, ...], types: tuple[str, ...]) -> tuple[Any, ...]:
-    _id, image, text, combined, _, _, *words, source_hash, versions, files = staged
-    ids = (item.product.id, item.product.product_id, item.product.owner_id)
-    typed = (
-        None if value is None else _FROM_TEXT[kind](value)
-        for value, kind in zip(ids, types[: len(ids)], strict=True)
-    )
-    source_type = "image" if text is None else "text" if image is None else "image_text"
-    vectors = (
-        _binary(vector, _NUMBERS[kind])
-        for vector, kind in zip((image, text, combined), types[len(ids) :], strict=False)
-    )
-    return (*typed, *vectors, *words, source_hash, source_type, versions, files)
+def _row(item: EmbeddedProduct, staged: StagedProduct, types: Mapping[str, str]) -> list[object]:
+    """The values of one product, in the order of the columns."""
+    has_both = staged.image is not None and staged.text is not None
+    one_source = "text" if staged.image is None else "image"
+    values: dict[str, object] = {
+        "ProductVariantId": staged.id,
+        "ProductId": item.product.product_id,
+        "UserId": item.product.owner_id,
+        "ImageEmbedding": staged.image,
+        "TextEmbedding": staged.text,
+        "CombinedEmbedding": staged.combined,
+        "ImageUrl": staged.image_url,
+        "ImageHash": staged.image_hash,
+        "ProductText": staged.product_text,
+        "SourceHash": staged.source_hash,
+        "SourceType": "image_text" if has_both else one_source,
+        "ModelVersions": staged.versions,
+        "ImageFiles": staged.image_files,
+    }
+    return [_sent(values[name], type_) for name, type_ in types.items()]
 
 
-def _binary(vector: Vector | None, numbers: str) -> bytes | None:
-    """A vector as pgvector sends it: width and an unused zero (int16 each), then its numbers."""
-    if vector is None:
-        return None
+def _sent(value: object, type_: str) -> object:
+    """Convert a value to what a binary COPY sends for a column of this type."""
+    if isinstance(value, np.ndarray):
+        return _binary(value, _FLOATS[type_])
+    return _FROM_TEXT[type_](value) if isinstance(value, str) else value
+
+
+def _binary(vector: Vector, numbers: str) -> bytes:
+    """Pack a vector as pgvector sends it: its width and a zero (int16 each), then its numbers."""
     return pack(">hh", len(vector), 0) + vector.astype(numbers).tobytes()

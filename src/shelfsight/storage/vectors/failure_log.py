@@ -1,4 +1,4 @@
-"""Keeps what failed: product, stage, kind, attempts, and when it may be tried again."""
+"""Records failures by product and stage: kind, attempts, and the time of the next attempt."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,30 +7,31 @@ from psycopg import sql
 
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
+from shelfsight.postgres.need import HASH_PART
 from shelfsight.records import TEXT_STAGES, EmbeddedProduct, Failure, Stage
 
 QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
 
-_SOON = timedelta(minutes=5)
-_TOMORROW = timedelta(days=1)
+_FIRST_RETRY = timedelta(minutes=5)
+_DAILY_RETRY = timedelta(days=1)
 
-_MAY_COME_BACK = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
-"""Kinds that another day, or another setting, may mend though the content stays the same."""
+_RETRIED_DAILY = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
+"""Prefixes of kinds that may go away by themselves or by a setting, with the same content."""
 
 
 def record_failures(
     connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL
 ) -> None:
-    """Bring the failures of a page's products up to date: clear what went well, count the rest.
+    """Update the failures of a page's products: clear what succeeded, count what failed again.
 
-    What was not needed, and so not tried, waits on.
+    Failures of stages that were not tried stay and wait for their next attempt.
     """
     failed: dict[tuple[str, Stage], tuple[EmbeddedProduct, Failure]] = {}
     for item in page:
-        for failure in sorted(item.failures, key=_patience, reverse=True):
+        for failure in sorted(item.failures, key=_wait_to_sort, reverse=True):
             failed[item.product.id, failure.stage] = item, failure
-    waiting = [(item, stage) for item in page for stage in item.untried_stages]
-    stay = [*failed, *((item.product.id, stage) for item, stage in waiting)]
+    untried = [(item, stage) for item in page for stage in item.untried_stages]
+    stay = [*failed, *((item.product.id, stage) for item, stage in untried)]
     connection.execute(
         QUERIES["clear_failures"].format(id_type=id_type),
         {
@@ -38,13 +39,13 @@ def record_failures(
             "stay": [f"{product} {stage}" for product, stage in stay],
         },
     )
-    if waiting:
+    if untried:
         connection.execute(
             QUERIES["carry_failures"].format(id_type=id_type),
             {
-                "ids": [item.product.id for item, _ in waiting],
-                "stages": [stage.value for _, stage in waiting],
-                "hashes": [item.product.source_hash for item, _ in waiting],
+                "ids": [item.product.id for item, _ in untried],
+                "stages": [stage.value for _, stage in untried],
+                "hashes": [item.product.source_hash for item, _ in untried],
             },
         )
     if not failed:
@@ -64,19 +65,19 @@ def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
         "message": failure.message.replace("\0", "").encode("utf-8", "replace").decode(),
         "host": failure.host,
         "source_hash": item.product.source_hash,
-        "part": 1 if failure.stage in TEXT_STAGES else 2,
+        "part": HASH_PART["text" if failure.stage in TEXT_STAGES else "image"],
         "wait": _wait(failure),
         "doubles": failure.retryable,
     }
 
 
-def _patience(failure: Failure) -> timedelta:
-    """Orders the failures of one stage, of which the one that is tried again first is kept."""
+def _wait_to_sort(failure: Failure) -> timedelta:
+    """Sort key for the failures of one stage: the one with the shortest wait is recorded."""
     return _wait(failure) or timedelta.max
 
 
 def _wait(failure: Failure) -> timedelta | None:
-    """How long until another try may help; None where only other content can."""
+    """How long until another attempt may help; None if only other content can."""
     if failure.retryable:
-        return _SOON
-    return _TOMORROW if failure.kind.startswith(_MAY_COME_BACK) else None
+        return _FIRST_RETRY
+    return _DAILY_RETRY if failure.kind.startswith(_RETRIED_DAILY) else None

@@ -1,17 +1,19 @@
 -- name: clear_failures
+-- Delete the failures of a page, except those that occurred again or were not tried.
 DELETE FROM "EmbeddingFailures"
 WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
   AND ("ProductVariantId"::text || ' ' || "Stage") <> ALL(%(stay)s)
 
 -- name: carry_failures
--- What was not tried is of the content as it is now: its part of it has not changed.
+-- A failure that was not tried again still applies: its own part of the hash has not changed. So
+-- give it the hash of the whole content as it is now.
 UPDATE "EmbeddingFailures" AS f SET "SourceHash" = x.hash
 FROM unnest(%(ids)s::{id_type}[], %(stages)s::text[], %(hashes)s::text[]) AS x (id, stage, hash)
 WHERE f."ProductVariantId" = x.id AND f."Stage" = x.stage AND f."SourceHash" <> x.hash
 
 -- name: record_failure
--- What passes is tried again after 5 minutes, then 10, 20, ... up to a day; a picture that is not
--- there, after a day; where only other content can help, not before that has changed.
+-- A transient failure is tried again after 5 minutes, then 10, 20, ... up to a day; a missing
+-- picture after a day; what only other content can mend, once the content has changed.
 INSERT INTO "EmbeddingFailures" AS f (
   "ProductVariantId", "Stage", "Kind", "Message", "Host", "SourceHash", "NextAttemptAt")
 SELECT v."Id", %(stage)s, %(kind)s, %(message)s, %(host)s, %(source_hash)s,

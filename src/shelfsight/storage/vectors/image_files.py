@@ -1,4 +1,4 @@
-"""What the stored images are made of: which files, and what their servers say of them."""
+"""Records the picture files that the stored images were made of, with their HTTP validators."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,36 +6,42 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight.postgres.connection import Connection
+from shelfsight.postgres.need import HASH_PART
 from shelfsight.records import EmbeddedProduct, PictureFile
 from shelfsight.storage.vectors.queries import QUERIES
 
 
-def keep_files(connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL) -> None:
-    """Bring up to date what is said of the files of what is untouched; mostly there is no news."""
-    news = [
+def update_files(connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL) -> None:
+    """Update the files of untouched products, whose rows are not written otherwise.
+
+    A server may have sent a new ETag with the same file. Mostly nothing has changed, and no query
+    is made.
+    """
+    changed = [
         item
         for item in page
         if item.is_untouched and item.files and set(item.files) != set(item.product.files)
     ]
-    if news:
+    if changed:
         values = {
-            "ids": [item.product.id for item in news],
-            "hashes": [item.product.source_hash for item in news],
-            "files": [Jsonb(as_json(item.files)) for item in news],
+            "ids": [item.product.id for item in changed],
+            "hashes": [item.product.source_hash for item in changed],
+            "files": [Jsonb(as_json(item.files)) for item in changed],
+            "part": HASH_PART["image"],
         }
-        connection.execute(QUERIES["keep_files"].format(id_type=id_type), values)
+        connection.execute(QUERIES["update_files"].format(id_type=id_type), values)
 
 
 def as_json(files: Iterable[PictureFile]) -> dict[str, dict[str, str]]:
-    """As it stands in `"ImageFiles"`: by address the hash of the file, and what is known else."""
-    return {file.url: _said(file) for file in files}
+    """The value of `"ImageFiles"`: for each address the file's hash and its HTTP validators."""
+    return {file.url: _fields(file) for file in files}
 
 
-def _said(file: PictureFile) -> dict[str, str]:
-    said = {
+def _fields(file: PictureFile) -> dict[str, str]:
+    fields = {
         "hash": file.content_hash,
         "etag": file.etag,
         "modified": file.last_modified,
         "source": file.source,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,40 +1,29 @@
-"""Completes what was made of a product by its stored vectors, while they are what they were."""
+"""Merges the stored vectors that are kept into the products of a page."""
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from pgvector import Vector as PgVector
 from psycopg import sql
 
 from shelfsight.ports import Fusion
-from shelfsight.postgres.connection import Connection
-from shelfsight.records import TEXT_STAGES, EmbeddedProduct, ModelPair, Vector, stored_identities
+from shelfsight.postgres.connection import Connection, fetch_as
+from shelfsight.postgres.need import failed_now, model_parameters, need
+from shelfsight.records import EmbeddedProduct, ModelPair, Need, Vector
 from shelfsight.storage.vectors.queries import QUERIES
 
-
-@dataclass(frozen=True, slots=True)
-class _Half:
-    """The text or the image of a product: its part of the hash, its model, and its vector.
-
-    `failed` are the parts of the hashes of what failed.
-    """
-
-    content: str | None
-    model: str | None
-    vector: Vector | None
-    failed: frozenset[str]
-
-    def stays(self, content: str, model: str) -> bool:
-        """Whether nothing of this content is to be made now."""
-        if self.vector is None:
-            return content in self.failed
-        return self.content == content and self.model in (None, *stored_identities(model))
+_HASH = sql.SQL("page.source_hash")
 
 
-_Halves = tuple[_Half, _Half]
-"""Text and image, in the order of the hash."""
+class _Stored(NamedTuple):
+    """What is stored of a product, and what is to be done about it now (`Need`, as text)."""
+
+    id: str
+    image_need: str
+    text_need: str
+    image: PgVector | None
+    text: PgVector | None
 
 
 def merge_stored(
@@ -44,64 +33,59 @@ def merge_stored(
     fusion: Fusion,
     id_type: sql.SQL,
 ) -> list[EmbeddedProduct]:
-    """The products with their stored vectors where those were not needed, combined anew.
+    """Add the stored vectors that are kept to the products of a page, and combine them anew.
 
-    One is left out if what was to stay has become another meanwhile, or is gone: it is due again.
-    What stays is locked until the transaction ends. Of what is untouched nothing is read.
+    A product is left out if something that it keeps has changed or is gone since it was read: it
+    is due again. What is kept stays locked until the transaction ends. Untouched products are
+    returned as they are, without a query.
     """
-    ids = [
-        item.product.id for item in page if item.product.unneeded_stages and not item.is_untouched
-    ]
-    if not ids:
+    keeping = [item for item in page if item.product.kept_stages and not item.is_untouched]
+    if not keeping:
         return page
-    stored = _stored(connection, ids, id_type)
-    completed = (_completed(item, stored.get(item.product.id), models, fusion) for item in page)
-    return [item for item in completed if item is not None]
+    stored = _stored(connection, keeping, models, id_type)
+    merged = (_merged(item, stored.get(item.product.id), fusion) for item in page)
+    return [item for item in merged if item is not None]
 
 
-def _completed(
-    item: EmbeddedProduct, halves: _Halves | None, models: ModelPair, fusion: Fusion
+def _merged(
+    item: EmbeddedProduct, stored: _Stored | None, fusion: Fusion
 ) -> EmbeddedProduct | None:
-    if halves is None:
+    """Take over what the product keeps; None if that has to be made by now."""
+    if stored is None:
         return item
-    product = item.product
-    text_content, _, image_content = product.source_hash.partition(":")
-    text, image = halves
-    if not (product.needs_text or text.stays(text_content, models.text)):
-        return None
-    if not (product.needs_image or image.stays(image_content, models.image)):
-        return None
-    text_vector = item.text if product.needs_text else text.vector
-    image_vector = item.image if product.needs_image else image.vector
-    combined = fusion.combine(image_vector, text_vector)
-    return replace(item, image=image_vector, text=text_vector, combined=combined)
+    image, text = item.image, item.text
+    if item.product.image_need is Need.KEEP:
+        if stored.image_need != Need.KEEP:
+            return None
+        image = array(stored.image)
+    if item.product.text_need is Need.KEEP:
+        if stored.text_need != Need.KEEP:
+            return None
+        text = array(stored.text)
+    return replace(item, image=image, text=text, combined=fusion.combine(image, text))
 
 
-def _stored(connection: Connection, ids: list[str], id_type: sql.SQL) -> dict[str, _Halves]:
-    values = {"ids": ids}
-    rows = connection.execute(QUERIES["kept"].format(id_type=id_type), values, binary=True)
-    vectors = {id_: row for id_, *row in rows}
-    failed: dict[tuple[str, bool], set[str]] = defaultdict(set)
-    failures = connection.execute(QUERIES["waiting"].format(id_type=id_type), values)
-    for id_, stage, source_hash in failures:
-        text_content, _, image_content = source_hash.partition(":")
-        is_image = stage not in TEXT_STAGES
-        failed[id_, is_image].add(image_content if is_image else text_content)
-    return {
-        id_: _halves(vectors.get(id_, [None] * 5), failed[id_, False], failed[id_, True])
-        for id_ in ids
+def _stored(
+    connection: Connection, items: list[EmbeddedProduct], models: ModelPair, id_type: sql.SQL
+) -> dict[str, _Stored]:
+    """Lock and read what is stored, by product id."""
+    values = {
+        "ids": [item.product.id for item in items],
+        "hashes": [item.product.source_hash for item in items],
+        **model_parameters(models),
     }
-
-
-def _halves(row: list[Any], text_failed: set[str], image_failed: set[str]) -> _Halves:
-    content, text_model, image_model, text, image = row
-    text_content, _, image_content = (content or "").partition(":")
-    return (
-        _Half(text_content, text_model, array(text), frozenset(text_failed)),
-        _Half(image_content, image_model, array(image), frozenset(image_failed)),
+    connection.execute(QUERIES["lock_stored"].format(id_type=id_type), values)
+    query = QUERIES["stored_needs"].format(
+        id_type=id_type,
+        image_failed=failed_now("image", _HASH),
+        text_failed=failed_now("text", _HASH),
+        image_need=need("image", _HASH, failed=sql.Identifier("failed", "image")),
+        text_need=need("text", _HASH, failed=sql.Identifier("failed", "text")),
     )
+    rows = fetch_as(_Stored, connection, query, values, binary=True)
+    return {row.id: row for row in rows}
 
 
 def array(stored: PgVector | None) -> Vector | None:
-    """A stored vector, as it is read in binary."""
+    """Convert a vector that was read in binary to float32 of shape (width,)."""
     return None if stored is None else np.asarray(stored.to_numpy(), dtype=np.float32)

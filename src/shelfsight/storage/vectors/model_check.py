@@ -1,68 +1,81 @@
-"""Which models made the stored vectors: those of two models cannot be compared."""
+"""Checks which models made the stored vectors: vectors of two models cannot be compared."""
+
+from typing import NamedTuple
 
 from shelfsight.errors import ModelMismatchError
-from shelfsight.postgres.connection import Connection, Transactions
+from shelfsight.postgres.connection import Connection, Transactions, fetch_as
 from shelfsight.records import ModelPair, stored_identities
 from shelfsight.storage import schema
 from shelfsight.storage.vectors.queries import QUERIES
 
-Stored = tuple[str | None, str | None, int]
-"""The image and the text model of some rows, None where they have no such vector, and how many."""
+
+class StoredModels(NamedTuple):
+    """The models that made some stored rows, None where those lack such a vector.
+
+    `rows` counts the rows.
+    """
+
+    image: str | None
+    text: str | None
+    rows: int
+
+    def fit(self, models: ModelPair) -> bool:
+        """Whether the given models may have made these rows."""
+        image, text = stored_identities(models.image), stored_identities(models.text)
+        return self.image in (None, *image) and self.text in (None, *text)
 
 
-def fits(stored: Stored, models: ModelPair) -> bool:
-    """Whether these models may have made those rows."""
-    image, text, _ = stored
-    return image in (None, *stored_identities(models.image)) and text in (
-        None,
-        *stored_identities(models.text),
-    )
+def stored_models(connection: Connection) -> list[StoredModels]:
+    """Count the stored rows by the models that made them."""
+    return fetch_as(StoredModels, connection, QUERIES["stored_models"])
 
 
 def refuse_others(database: Transactions, models: ModelPair) -> int:
-    """Refuse vectors that would not fit those that are stored; gives the table they fit.
+    """Refuse vectors that would not fit the stored ones; return the OID of the table they fit.
 
     Raises:
         SchemaError: the columns are missing or of other dimensions.
         ModelMismatchError: other models made the stored vectors.
     """
 
-    def work(connection: Connection) -> tuple[int, list[Stored]]:
+    def work(connection: Connection) -> tuple[int, list[StoredModels]]:
         schema.check(connection)
-        rows = connection.execute(QUERIES["stored_models"]).fetchall()
-        return _table(connection), rows  # what was read is locked, and cannot be another by now
+        found = stored_models(connection)
+        return _table_oid(
+            connection
+        ), found  # reading locked the table, so it is still the same one
 
-    which, rows = database.run(work, read_only=True)
-    for image, text, count in rows:
-        if fits((image, text, count), models):
+    table, found = database.run(work, read_only=True)
+    for stored in found:
+        if stored.fit(models):
             continue
-        stored = " and ".join(name for name in (image, text) if name)
+        names = " and ".join(name for name in (stored.image, stored.text) if name)
         raise ModelMismatchError(
-            f'"ProductEmbeddings" holds {count} products embedded by {stored}, not by'
+            f'"ProductEmbeddings" holds {stored.rows} products embedded by {names}, not by'
             f" {models.image} and {models.text}; use those models, or build a staged set and"
             " switch to it: shelfsight backfill --staged --all, then shelfsight models --switch"
             " (shelfsight backfill --no-skip-existing --all replaces them in place)"
         )
-    return which
+    return table
 
 
 def checked_table(connection: Connection) -> int:
-    """Which table (its OID) holds the vectors: a switch to other models puts another there.
+    """Return the OID of the table that holds the vectors; a switch of models replaces the table.
 
     Raises:
         SchemaError: the columns are missing or of other dimensions.
     """
     schema.check(connection)
-    return _table(connection)
+    return _table_oid(connection)
 
 
 def lock_table(connection: Connection, expected: int | None) -> int:
-    """Begin a page: keep the table where it is until this transaction ends; gives which it is.
+    """Lock the table against a switch until this transaction ends, and return its OID.
 
     Raises:
-        ModelMismatchError: it is not the expected one any more.
+        ModelMismatchError: it is not the expected table any more.
     """
-    cursor = connection.execute(QUERIES["begin_page"])
+    cursor = connection.execute(QUERIES["lock_table"])
     while cursor.nextset():
         pass
     found = int(cursor.fetchall()[0][0])
@@ -74,5 +87,5 @@ def lock_table(connection: Connection, expected: int | None) -> int:
     return found
 
 
-def _table(connection: Connection) -> int:
-    return int(connection.execute(QUERIES["table"]).fetchall()[0][0])
+def _table_oid(connection: Connection) -> int:
+    return int(connection.execute(QUERIES["table_oid"]).fetchall()[0][0])

@@ -1,62 +1,64 @@
--- name: begin_page
+-- name: lock_table
+-- A switch to other models needs an exclusive lock, so it waits until this transaction ends.
 LOCK TABLE "ProductEmbeddings" IN ROW EXCLUSIVE MODE;
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
--- name: table
+-- name: table_oid
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
 -- name: copy_new
-COPY "ProductEmbeddings" (
-  "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
-  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType",
-  "ModelVersions", "ImageFiles") FROM STDIN (FORMAT BINARY)
+COPY "ProductEmbeddings" ({columns}) FROM STDIN (FORMAT BINARY)
 
--- name: kept
--- In one order, so that two pages do not wait for each other.
-SELECT "ProductVariantId"::text, "SourceHash", "ModelVersions" ->> 'text',
-  "ModelVersions" ->> 'image', "TextEmbedding"::vector, "ImageEmbedding"::vector
-FROM "ProductEmbeddings"
+-- name: lock_stored
+-- In the order of the ids, so that two pages cannot deadlock.
+SELECT FROM "ProductEmbeddings"
 WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
 ORDER BY "ProductVariantId"
 FOR UPDATE
 
--- name: waiting
-SELECT "ProductVariantId"::text, "Stage", "SourceHash"
-FROM "EmbeddingFailures"
-WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
-ORDER BY "ProductVariantId", "Stage"
-FOR UPDATE
+-- name: stored_needs
+-- The stored vectors, and what is to be done about each of them now. This is a separate statement
+-- after lock_stored, so that its snapshot includes what the previous holder of the locks wrote.
+WITH page AS (
+  SELECT id, source_hash FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[]) AS x (id, source_hash)
+), failures AS MATERIALIZED (
+  SELECT "ProductVariantId", "Stage", "SourceHash" FROM "EmbeddingFailures"
+  WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+  ORDER BY "ProductVariantId", "Stage"
+  FOR UPDATE
+), failed AS (
+  SELECT page.id, bool_or({image_failed}) AS image, bool_or({text_failed}) AS text
+  FROM page JOIN failures AS f ON f."ProductVariantId" = page.id
+  GROUP BY page.id
+)
+SELECT page.id::text AS id, {image_need} AS image_need, {text_need} AS text_need,
+  e."ImageEmbedding"::vector AS image, e."TextEmbedding"::vector AS text
+FROM page
+LEFT JOIN "ProductEmbeddings" AS e
+  ON e."ProductVariantId" = page.id AND e."ProductVariantId" = ANY(%(ids)s::{id_type}[])
+LEFT JOIN failed ON failed.id = page.id
 
--- name: stage_vectors
--- "image_state" and "text_state" are made, failed or kept.
-CREATE TEMPORARY TABLE shelfsight_page (
-  id text, image vector, text vector, combined vector, image_state text, text_state text,
-  image_url text, image_hash text, product_text text, source_hash text, versions jsonb,
-  image_files jsonb
-) ON COMMIT DROP
+-- name: create_staging
+CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP
 
--- name: copy_vectors
-COPY shelfsight_page FROM STDIN (FORMAT BINARY)
+-- name: copy_staging
+COPY {table} FROM STDIN (FORMAT BINARY)
 
--- name: count_staged
--- Without it a page is taken for a large table, and the whole shop is read to join it.
+-- name: analyze_staged
+-- Without statistics Postgres takes a page for a large table, and joins it by reading all products.
 ANALYZE shelfsight_page (id)
 
 -- name: upsert_vectors
--- A vector that was not needed anew is kept. One that could not be made anew stays while the content
--- it came from (the part of the hash before the colon is the text's, the one behind it the pictures')
--- and its model are the same, or are not known. The combined vector then no longer fits, which its
--- missing "fusion" says.
-WITH kept AS (
+-- If a new vector failed, the stored one stays, unless it is known to be of other content or of
+-- another model. The combined vector is then out of date; leaving out its "fusion" records that.
+WITH staged AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
-    s.image_state = 'kept' OR s.image IS NULL AND s.image_state = 'failed'
-      AND e."ImageEmbedding" IS NOT NULL
-      AND coalesce(split_part(e."SourceHash", ':', 2) = split_part(s.source_hash, ':', 2), true)
-      AND coalesce(e."ModelVersions" ->> 'image' = ANY(%(image_models)s), true) AS keep_image,
-    s.text_state = 'kept' OR s.text IS NULL AND s.text_state = 'failed'
-      AND e."TextEmbedding" IS NOT NULL
-      AND coalesce(split_part(e."SourceHash", ':', 1) = split_part(s.source_hash, ':', 1), true)
-      AND coalesce(e."ModelVersions" ->> 'text' = ANY(%(text_models)s), true) AS keep_text,
+    e."ImageEmbedding" IS NOT NULL AND CASE s.image_need
+      WHEN 'keep' THEN true WHEN 'check' THEN {image_is_current} IS NOT FALSE ELSE false
+    END AS keep_image,
+    e."TextEmbedding" IS NOT NULL AND CASE s.text_need
+      WHEN 'keep' THEN true WHEN 'check' THEN {text_is_current} IS NOT FALSE ELSE false
+    END AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
     e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
     e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
@@ -73,12 +75,12 @@ WITH kept AS (
     coalesce(image_files, CASE WHEN keep_image THEN old_files END) AS image_files,
     CASE WHEN keep_text THEN old_product_text ELSE product_text END AS product_text,
     jsonb_strip_nulls(jsonb_build_object(
-      'fusion', CASE WHEN keep_image AND image_state = 'failed' OR keep_text AND text_state = 'failed'
+      'fusion', CASE WHEN keep_image AND image_need = 'check' OR keep_text AND text_need = 'check'
                      THEN NULL ELSE versions -> 'fusion' END,
       'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
       'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
-  FROM kept
-), gone AS (
+  FROM staged
+), deleted AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
   WHERE e."ProductVariantId" = page.variant_id AND page.image IS NULL AND page.text IS NULL
 )
@@ -101,20 +103,21 @@ ON CONFLICT ("ProductVariantId") DO UPDATE SET
   "SourceType" = EXCLUDED."SourceType", "SourceHash" = EXCLUDED."SourceHash",
   "ModelVersions" = EXCLUDED."ModelVersions", "ImageFiles" = EXCLUDED."ImageFiles", "UpdatedAt" = now()
 
--- name: keep_files
--- What the servers say of files that are as they were; the vectors and their time stay.
+-- name: update_files
+-- Only the validators that the servers sent have changed: the vectors and "UpdatedAt" stay.
 UPDATE "ProductEmbeddings" AS e SET "ImageFiles" = x.files
 FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[], %(files)s::jsonb[]) AS x (id, hash, files)
 WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
-  AND split_part(e."SourceHash", ':', 2) = split_part(x.hash, ':', 2)
+  AND split_part(e."SourceHash", ':', %(part)s) = split_part(x.hash, ':', %(part)s)
 
 -- name: stored_models
-SELECT "ModelVersions" ->> 'image', "ModelVersions" ->> 'text', count(*)
+SELECT "ModelVersions" ->> 'image' AS image, "ModelVersions" ->> 'text' AS text, count(*) AS rows
 FROM "ProductEmbeddings"
 GROUP BY 1, 2
 
 -- name: out_of_date
-SELECT "ProductVariantId", "ImageEmbedding"::vector, "TextEmbedding"::vector
+-- Products whose combined vector was made with another fusion scheme, page by page.
+SELECT "ProductVariantId" AS id, "ImageEmbedding"::vector AS image, "TextEmbedding"::vector AS text
 FROM "ProductEmbeddings"
 WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
   AND "ModelVersions" IS NOT NULL AND "ProductVariantId" IS NOT NULL
@@ -124,12 +127,6 @@ WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
 ORDER BY "ProductVariantId"
 LIMIT %(limit)s
 FOR UPDATE
-
--- name: stage_combined
-CREATE TEMPORARY TABLE shelfsight_combined (id text, combined vector) ON COMMIT DROP
-
--- name: copy_combined
-COPY shelfsight_combined FROM STDIN (FORMAT BINARY)
 
 -- name: update_combined
 UPDATE "ProductEmbeddings" AS e

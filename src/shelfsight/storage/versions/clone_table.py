@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import class_row
 
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
@@ -13,6 +15,19 @@ from shelfsight.storage.versions.queries import QUERIES
 
 TABLES = ("ProductEmbeddings", "EmbeddingFailures")
 """What a generation of vectors is: the vectors, and what failed of them."""
+
+
+class _TableInUse(NamedTuple):
+    """A table in use, and what the current role may do to it, its schema and its database."""
+
+    is_table: bool
+    is_owner: bool
+    owner: str
+    schema: str
+    may_create: bool
+    role: str
+    database: str
+    may_add_schema: bool
 
 
 def require_rights(connection: Connection) -> dict[str, str]:
@@ -24,15 +39,14 @@ def require_rights(connection: Connection) -> dict[str, str]:
     """
     places: dict[str, str] = {}
     for table in TABLES:
-        row = connection.execute(QUERIES["owner"], {"table": table}).fetchone()
-        if row is None:
-            raise SchemaError("the database is not prepared (no tables); run: shelfsight init")
-        is_table, is_owner, owner, schema, may_create, role, base, may_add_schema = row
-        places[table] = schema
-        if not is_table:
+        found = _table_in_use(connection, table)
+        places[table] = found.schema
+        if not found.is_table:
             raise SchemaError(f'"{table}" is no plain table: no other can take its place')
-        if not is_owner:
-            raise DatabaseError(f'this role does not own "{table}": run this command as {owner}')
+        if not found.is_owner:
+            raise DatabaseError(
+                f'this role does not own "{table}": run this command as {found.owner}'
+            )
         referring = connection.execute(QUERIES["referring"], {"table": table}).fetchone()
         if referring is not None:
             raise SchemaError(
@@ -40,13 +54,21 @@ def require_rights(connection: Connection) -> dict[str, str]:
                 " drop that foreign key, or replace all vectors where they are:"
                 " shelfsight backfill --no-skip-existing --all"
             )
-    if not may_add_schema:
-        grant = _grant("CREATE ON DATABASE {} TO {}", base, role)
+    if not found.may_add_schema:
+        grant = _grant("CREATE ON DATABASE {} TO {}", found.database, found.role)
         raise DatabaseError(f"the new vectors are built in a schema of their own; run: {grant}")
-    if not may_create:
-        grant = _grant("CREATE ON SCHEMA {} TO {}", schema, role)
+    if not found.may_create:
+        grant = _grant("CREATE ON SCHEMA {} TO {}", found.schema, found.role)
         raise DatabaseError(f"the new tables could not take the place of the old; run: {grant}")
     return places
+
+
+def _table_in_use(connection: Connection, table: str) -> _TableInUse:
+    cursor = connection.cursor(row_factory=class_row(_TableInUse))
+    found = cursor.execute(QUERIES["owner"], {"table": table}).fetchone()
+    if found is None:
+        raise SchemaError("the database is not prepared (no tables); run: shelfsight init")
+    return found
 
 
 def create(connection: Connection, schema: str) -> None:
@@ -60,11 +82,9 @@ def create(connection: Connection, schema: str) -> None:
 
 def create_schema(connection: Connection, schema: str) -> None:
     """Create a schema of the one who owns the table in use."""
-    row = connection.execute(QUERIES["owner"], {"table": TABLES[0]}).fetchall()[0]
+    owner = sql.Identifier(_table_in_use(connection, TABLES[0]).owner)
     connection.execute("SET LOCAL client_min_messages = warning")
-    connection.execute(
-        QUERIES["create_schema"].format(schema=sql.Identifier(schema), owner=sql.Identifier(row[2]))
-    )
+    connection.execute(QUERIES["create_schema"].format(schema=sql.Identifier(schema), owner=owner))
 
 
 def drop(connection: Connection, schema: str) -> None:

@@ -1,10 +1,11 @@
 """Work under locks for which scans must wait: asked for briefly, and again and again."""
 
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import class_row
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_random
 
 from shelfsight.errors import DatabaseError
@@ -20,6 +21,14 @@ PATIENCE = 60.0
 
 _PAUSE = wait_random(0.3, 1.5)
 """In seconds: those who waited behind us go first."""
+
+
+class _Holder(NamedTuple):
+    """The backend that has held one of the tables for longest, and the age of its transaction."""
+
+    pid: int
+    name: str | None
+    age: str | None
 
 
 def run(
@@ -59,12 +68,13 @@ def _attempt(work: Work[None], tables: list[sql.Identifier], connection: Connect
 
 
 def _too_long(connection: Connection) -> str:
-    row: tuple[Any, ...] | None = connection.execute(QUERIES["oldest_holder"]).fetchone()
-    if row is None:
+    cursor = connection.cursor(row_factory=class_row(_Holder))
+    holder = cursor.execute(QUERIES["oldest_holder"]).fetchone()
+    if holder is None:
         return "other transactions held tables of the shop; nothing was changed; try again"
-    pid, name, age = row
-    long = "" if age is None else f" for {age}"
+    long = "" if holder.age is None else f" for {holder.age}"
+    name = holder.name or "of another role"
     return (
-        f"process {pid} ({name or 'of another role'}) has held tables of the shop{long};"
+        f"process {holder.pid} ({name}) has held tables of the shop{long};"
         " nothing was changed; end that transaction, or try again"
     )

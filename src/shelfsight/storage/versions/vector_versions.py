@@ -7,21 +7,19 @@ from datetime import datetime
 from typing import Literal
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from shelfsight.errors import ModelError, ModelMismatchError, SchemaError
+from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import ModelPair
 from shelfsight.storage import schema as columns
 from shelfsight.storage.runs.queries import QUERIES as RUNS
-from shelfsight.storage.vectors.model_check import Stored, fits
-from shelfsight.storage.vectors.queries import QUERIES as STORED
+from shelfsight.storage.vectors.model_check import StoredModels, stored_models
 from shelfsight.storage.versions import clone_table, lock_retry
 from shelfsight.storage.versions.queries import QUERIES
 
 NEXT, PREVIOUS = columns.NEXT, columns.PREVIOUS
-
-_CREATE_LOCK = 0x5E1F5166
-"""Key of the advisory lock under which tables are made; any fixed number does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +50,8 @@ def made(database: Database) -> tuple[Made, ...]:
 
     def work(connection: Connection) -> tuple[Made, ...]:
         columns.check(connection)
-        rows = connection.execute(QUERIES["made"])
-        return tuple(Made(kind=kind, model=model, count=n) for kind, model, n in rows)
+        cursor = connection.cursor(row_factory=class_row(Made))
+        return tuple(cursor.execute(QUERIES["made"]))
 
     return database.run(work, read_only=True)
 
@@ -105,7 +103,7 @@ def prepare(database: Database, models: ModelPair) -> Database:
     in_use = database.run(_stored, read_only=True)
     if not in_use:
         raise ModelError("there are no vectors yet; leave --staged out")
-    if all(fits(row, models) for row in in_use) and any(row[0] or row[1] for row in in_use):
+    if all(row.fit(models) for row in in_use) and any(row.image or row.text for row in in_use):
         raise ModelError(
             f"the vectors in use are by {models.image} and {models.text} already; leave --staged"
             " out, or name other MODELS or another server"
@@ -114,11 +112,11 @@ def prepare(database: Database, models: ModelPair) -> Database:
         lock_retry.run(database, _create)
     with closing(staged(database)) as new:
         begun = new.run(_stored, read_only=True)
-    for image, text, count in begun:
-        if not fits((image, text, count), models):
-            names = " and ".join(name for name in (image, text) if name)
+    for found in begun:
+        if not found.fit(models):
+            names = " and ".join(name for name in (found.image, found.text) if name)
             raise ModelMismatchError(
-                f"{count} products are staged by {names}, not by {models.image} and"
+                f"{found.rows} products are staged by {names}, not by {models.image} and"
                 f" {models.text}; go on with those models, or drop the staged set:"
                 " shelfsight models --discard"
             )
@@ -157,9 +155,9 @@ def _opened(database: Database, schema: str, otherwise: str) -> Database:
     return Database(database.url, schema=schema)
 
 
-def _stored(connection: Connection) -> Sequence[Stored]:
+def _stored(connection: Connection) -> Sequence[StoredModels]:
     columns.check(connection)
-    return connection.execute(STORED["stored_models"]).fetchall()
+    return stored_models(connection)
 
 
 def _time(text: str | None) -> datetime | None:
@@ -170,7 +168,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _create(connection: Connection) -> None:
-    connection.execute(QUERIES["lock"], {"key": _CREATE_LOCK})
+    connection.execute(QUERIES["lock"], {"key": LockKey.CREATE_STAGED})
     values = {"schemas": [NEXT]}
     if (NEXT,) not in connection.execute(QUERIES["places"], values).fetchall():
         clone_table.require_rights(connection)

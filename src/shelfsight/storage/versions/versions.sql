@@ -10,8 +10,8 @@ WHERE t.oid = to_regclass('"ProductEmbeddings"')
   OR (t.relname = 'ProductEmbeddings' AND n.nspname = ANY(%(schemas)s))
 
 -- name: made
-SELECT 'image', "ModelVersions" ->> 'image', count(*) FROM "ProductEmbeddings"
-WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
+SELECT 'image' AS kind, "ModelVersions" ->> 'image' AS model, count(*) AS count
+FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
 UNION ALL
 SELECT 'text', "ModelVersions" ->> 'text', count(*) FROM "ProductEmbeddings"
 WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
@@ -38,9 +38,11 @@ FROM pg_namespace WHERE nspname = %(schema)s
 COMMENT ON SCHEMA {schema} IS {text}
 
 -- name: owner
-SELECT t.relkind = 'r', pg_has_role(t.relowner, 'USAGE'), pg_get_userbyid(t.relowner),
-  n.nspname, has_schema_privilege(n.oid, 'CREATE'), current_user, current_database(),
-  has_database_privilege(current_database(), 'CREATE')
+SELECT t.relkind = 'r' AS is_table, pg_has_role(t.relowner, 'USAGE') AS is_owner,
+  pg_get_userbyid(t.relowner) AS owner, n.nspname AS schema,
+  has_schema_privilege(n.oid, 'CREATE') AS may_create, current_user AS role,
+  current_database() AS database,
+  has_database_privilege(current_database(), 'CREATE') AS may_add_schema
 FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass(quote_ident(%(table)s))
 
@@ -193,7 +195,8 @@ SELECT set_config('lock_timeout', %(timeout)s, true)
 LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
 
 -- name: oldest_holder
-SELECT a.pid, a.application_name, date_trunc('second', now() - a.xact_start)::text
+SELECT a.pid, a.application_name AS name,
+  date_trunc('second', now() - a.xact_start)::text AS age
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.relation = ANY(ARRAY[
     to_regclass('"ProductEmbeddings"'), to_regclass('"EmbeddingFailures"'),

@@ -1,1 +1,1 @@
-"""The page that shopkeepers use, and the data that it shows."""
+"""The web page for trying scans, and the endpoints for the data that it shows."""

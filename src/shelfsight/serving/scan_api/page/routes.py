@@ -1,4 +1,4 @@
-"""The page, and what it shows of the catalogue: its state, its map, its pictures."""
+"""The routes of the page: its files, and the state, the map and the pictures of the catalogue."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -16,148 +16,158 @@ from shelfsight.images.decode import decode
 from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import IMAGE_WIDTH, Selection
-from shelfsight.serving.scan_api.context import ScanService
-from shelfsight.serving.scan_api.endpoints import json_answer
-from shelfsight.serving.scan_api.openapi import refusals
+from shelfsight.serving.scan_api.context import ScanContext
+from shelfsight.serving.scan_api.endpoints import json_response
+from shelfsight.serving.scan_api.openapi import error_responses
 from shelfsight.serving.scan_api.page import map2d, static_files
-from shelfsight.serving.scan_api.page.answers import (
-    MapAnswer,
-    Place,
-    PlacesAnswer,
-    StateAnswer,
-    placed,
-    state_answer,
+from shelfsight.serving.scan_api.page.catalogue_responses import (
+    CatalogueStateResponse,
+    MapPoint,
+    MapResponse,
+    ScanOnMapResponse,
+    products_on_map,
+    state_response,
     vectors_of,
 )
-from shelfsight.serving.scan_api.page.ttl_cache import TtlCache
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.requests import without_nul
+from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.storage.search.feedback import ShownScan
 from shelfsight.storage.search.sample import CatalogueSample, Sampled
 
-STATE_SECONDS = 15.0
-MAP_SECONDS = 300.0
+STATE_TTL = 15.0
+MAP_TTL = 300.0
+"""Seconds for which the state and the map are cached."""
 
 MAP_SAMPLE = 2_000
-"""Products a map is drawn of: 6 MB of vectors, and as many dots as an eye can tell apart."""
+"""Products on a map: 6 MB of vectors, and as many dots as an eye can tell apart."""
 
-THUMBNAIL = 320
-"""Longest side of a picture that is shown, in pixels."""
+THUMBNAIL_SIDE = 320
+"""Longest side of a picture, in pixels."""
 
 ProductId = Annotated[str, Path(max_length=200), AfterValidator(without_nul)]
 ScanId = Annotated[str, Query(alias="scanId", max_length=200)]
 
 
-def router(service: ScanService) -> APIRouter:
-    """The routes of the page; those below `/catalogue` need a key as the API does."""
-    view = CatalogueView(service)
+def router(context: ScanContext) -> APIRouter:
+    """The routes of the page; those under `/catalogue` need a key, as the API does."""
+    view = CatalogueView(context)
     routes = APIRouter()
     for path, asset in static_files.assets():
         routes.add_api_route(path, asset, include_in_schema=False)
     routes.add_api_route(
         "/catalogue/state",
         view.state,
-        responses={200: {"model": StateAnswer}, **refusals()},
+        responses={200: {"model": CatalogueStateResponse}, **error_responses()},
     )
     routes.add_api_route(
         "/catalogue/map",
         view.map,
-        responses={200: {"model": MapAnswer}, **refusals()},
+        responses={200: {"model": MapResponse}, **error_responses()},
     )
     routes.add_api_route(
         "/catalogue/map/places",
         view.places,
-        responses={200: {"model": PlacesAnswer}, **refusals(404, 422)},
+        responses={200: {"model": ScanOnMapResponse}, **error_responses(404, 422)},
     )
     routes.add_api_route(
         "/catalogue/picture/{id}",
         view.picture,
-        responses={200: {"content": {"image/jpeg": {}}}, **refusals(404, 422)},
+        responses={200: {"content": {"image/jpeg": {}}}, **error_responses(404, 422)},
     )
     return routes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Map:
+class _FittedMap:
+    """A map, and the plane to project further vectors onto it."""
+
     plane: map2d.Plane
-    answer: MapAnswer
+    response: MapResponse
 
 
 class CatalogueView:
-    """What a caller may see of the catalogue: its owner's products, and no others."""
+    """Shows callers the catalogue, limited to the products of their owner."""
 
-    def __init__(self, service: ScanService) -> None:
-        self._service = service
-        self._sample = CatalogueSample(service.database)
+    def __init__(self, context: ScanContext) -> None:
+        self._context = context
+        self._sample = CatalogueSample(context.database)
         self._catalog = PostgresCatalog(
-            service.database, images_per_product=service.config.images_per_product
+            context.database, images_per_product=context.config.images_per_product
         )
-        self._states: TtlCache[StateAnswer] = TtlCache(service.workers, STATE_SECONDS)
-        self._maps: TtlCache[_Map] = TtlCache(service.workers, MAP_SECONDS)
+        self._states: SingleFlightCache[str | None, CatalogueStateResponse] = SingleFlightCache(
+            STATE_TTL
+        )
+        self._maps: SingleFlightCache[str | None, _FittedMap] = SingleFlightCache(MAP_TTL)
 
     async def state(self, request: Request) -> Response:
-        """Count products, those with vectors, those that are due, and what failed."""
-        caller = await self._service.authenticator.of(request)
-        read = partial(self._read_state, caller.owner)
-        return json_answer(await self._states.get(caller.owner, read))
+        """Count products, those with vectors, those that are due, and failures."""
+        caller = await self._context.authenticator.authenticate(request)
+        read = partial(self._context.threads.run, partial(self._count_state, caller.owner))
+        return json_response(await self._states.get(caller.owner, read))
 
     async def map(self, request: Request) -> Response:
-        """Show image vectors in the plane in which they differ the most."""
-        caller = await self._service.authenticator.of(request)
-        return json_answer((await self._map(caller.owner)).answer)
+        """Map the image vectors of a sample, in the plane of their largest variance."""
+        caller = await self._context.authenticator.authenticate(request)
+        return json_response((await self._map(caller.owner)).response)
 
     async def places(self, request: Request, scan_id: ScanId) -> Response:
-        """Say where on the map a scan's photo and matches lie."""
-        caller = await self._service.authenticator.of(request)
-        scan = self._service.recent.get(scan_id, caller)
-        drawn = await self._map(caller.owner)
-        work = partial(self._placed, drawn, scan, caller.owner)
-        return json_answer(await self._service.workers.run(work))
+        """Locate the photo and the matches of a scan on the map."""
+        caller = await self._context.authenticator.authenticate(request)
+        scan = self._context.recent.get(scan_id, caller)
+        fitted = await self._map(caller.owner)
+        work = partial(self._locate_scan, fitted, scan, caller.owner)
+        return json_response(await self._context.threads.run(work))
 
     async def picture(self, request: Request, id: ProductId) -> Response:
-        """Give a small JPEG of a product's picture that lies in the folder `IMAGE_ROOT`."""
-        caller = await self._service.authenticator.of(request)
+        """Return a small JPEG of a product's picture, which must be a file in `IMAGE_ROOT`."""
+        caller = await self._context.authenticator.authenticate(request)
         work = partial(self._thumbnail, caller.owner, id)
         headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
-        jpeg = await self._service.workers.run(work)
+        jpeg = await self._context.threads.run(work)
         return Response(jpeg, headers=headers, media_type="image/jpeg")
 
-    async def _map(self, owner: str | None) -> _Map:
-        drawn = await self._maps.get(owner, partial(self._draw, owner))
-        if not drawn.answer.products:
+    async def _map(self, owner: str | None) -> _FittedMap:
+        fit_map = partial(self._context.threads.run, partial(self._fit_map, owner))
+        fitted = await self._maps.get(owner, fit_map)
+        if not fitted.response.products:
             self._maps.forget(owner)
-        return drawn
+        return fitted
 
-    def _read_state(self, owner: str | None) -> StateAnswer:
+    def _count_state(self, owner: str | None) -> CatalogueStateResponse:
         due = self._catalog.due(Selection(owner=owner)).products
-        return state_answer(self._sample.counts(owner), due)
+        return state_response(self._sample.counts(owner), due)
 
-    def _draw(self, owner: str | None) -> _Map:
+    def _fit_map(self, owner: str | None) -> _FittedMap:
         products = self._sample.spread(owner, MAP_SAMPLE)
         plane = map2d.fit(vectors_of(products).reshape(-1, IMAGE_WIDTH))
         count = len(products)
         if count == MAP_SAMPLE:
             count = self._sample.counts(owner).image
-        answer = MapAnswer(
+        response = MapResponse(
             version=plane.version,
             explained=round(plane.explained, 4),
             count=count,
-            products=placed(plane, products),
+            products=products_on_map(plane, products),
         )
-        return _Map(plane, answer)
+        return _FittedMap(plane, response)
 
-    def _placed(self, drawn: _Map, scan: ShownScan, owner: str | None) -> PlacesAnswer:
-        seen = [match.product for match in scan.matches]
-        found = {p.id: p for p in self._sample.some(owner, [product.id for product in seen])}
+    def _locate_scan(
+        self, fitted: _FittedMap, scan: ShownScan, owner: str | None
+    ) -> ScanOnMapResponse:
+        shown = [match.product for match in scan.matches]
+        found = {p.id: p for p in self._sample.some(owner, [product.id for product in shown])}
         scored = [
             (found[product.id], product.image_score)
-            for product in seen
+            for product in shown
             if product.id in found and product.image_score is not None
         ]
-        return PlacesAnswer(
-            version=drawn.answer.version,
-            photo=_photo(drawn.plane, scored, scan) if scored else None,
-            products=placed(drawn.plane, [found[one.id] for one in seen if one.id in found]),
+        return ScanOnMapResponse(
+            version=fitted.response.version,
+            photo=_photo_point(fitted.plane, scored, scan) if scored else None,
+            products=products_on_map(
+                fitted.plane, [found[product.id] for product in shown if product.id in found]
+            ),
         )
 
     def _thumbnail(self, owner: str | None, id_: str) -> bytes:
@@ -165,17 +175,19 @@ class CatalogueView:
         if address is None or not is_path(address):
             raise NotFoundError("picture_unknown", "there is no such picture in IMAGE_ROOT")
         try:
-            picture = decode(read_below(self._service.config.image_root, address))
+            picture = decode(read_below(self._context.config.image_root, address))
         except UnusablePictureError as error:
             raise NotFoundError("picture_unusable", error.failure.message) from None
-        picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
         jpeg = BytesIO()
         picture.save(jpeg, "JPEG", quality=85)
         return jpeg.getvalue()
 
 
-def _photo(plane: map2d.Plane, scored: list[tuple[Sampled, float]], scan: ShownScan) -> Place:
+def _photo_point(
+    plane: map2d.Plane, scored: list[tuple[Sampled, float]], scan: ShownScan
+) -> MapPoint:
     vectors = vectors_of([product for product, _ in scored])
     scores = np.array([score for _, score in scored], np.float32)
-    x, y = plane.place_by_scores(vectors, scores, scan.models)
-    return Place(x=round(x, 4), y=round(y, 4))
+    x, y = plane.locate_by_scores(vectors, scores, scan.models)
+    return MapPoint(x=round(x, 4), y=round(y, 4))

@@ -1,4 +1,4 @@
-"""The files of the page, as they lie beside this one."""
+"""Serves the static files of the page from the package."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
@@ -18,20 +18,20 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def assets() -> Iterator[tuple[str, Handler]]:
-    """Each file's path on the server, and what answers there."""
+    """Each file's URL path, and the handler that serves it."""
     for file in (files("shelfsight.serving.scan_api.page") / "static").iterdir():
         path = "/" if file.name == "index.html" else f"/page/{file.name}"
         yield path, _handler(file.read_bytes(), _MEDIA_TYPES[file.name.rpartition(".")[2]])
 
 
 def _handler(content: bytes, media_type: str) -> Handler:
-    """Give the file; a browser asks each time whether the one it keeps is still the same."""
+    """Serve a file with an ETag; browsers revalidate their copy on every use."""
     tag = f'"{sha256(content).hexdigest()[:16]}"'
     headers = {"Cache-Control": "no-cache", "ETag": tag}
 
-    async def asset(request: Request) -> Response:
+    async def serve(request: Request) -> Response:
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         return Response(content, headers=headers, media_type=media_type)
 
-    return asset
+    return serve

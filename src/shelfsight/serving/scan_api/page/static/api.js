@@ -1,12 +1,12 @@
-// Calls to this server: the key, and errors in its own words.
+// HTTP requests to this server, with the API key; errors carry the text of the server.
 
 const KEY = "shelfsight-key";
 
-/** What the server said instead of an answer; `message` is for people. */
-export class Problem extends Error {}
+/** A request failed; `message` is for people. */
+export class ApiError extends Error {}
 
-/** GET, or POST where there is a body; gives the parsed answer. */
-export async function ask(path, body) {
+/** Send GET, or POST if there is a body; return the parsed JSON. */
+export async function request(path, body) {
   const response = await send(path, body && {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -15,8 +15,8 @@ export async function ask(path, body) {
   return response.json();
 }
 
-/** A picture of this server as an address for an <img>, which cannot send a key by itself. */
-export async function pictureAddress(path) {
+/** Fetch a picture with the key, which an <img> cannot send; return an object URL for it. */
+export async function fetchPictureUrl(path) {
   return URL.createObjectURL(await (await send(path)).blob());
 }
 
@@ -24,17 +24,17 @@ export function hasKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-/** Ask for a key; an empty `why` leaves the explanation as it is. */
+/** Show the key dialog, once for all who wait for it; an empty `why` keeps its explanation. */
 export function askForKey(why) {
-  asked ??= openDialog(why).finally(() => { asked = undefined; });
-  return asked;
+  openKeyDialog ??= openDialog(why).finally(() => { openKeyDialog = undefined; });
+  return openKeyDialog;
 }
 
 export function forgetKey() {
   sessionStorage.removeItem(KEY);
 }
 
-let asked;
+let openKeyDialog; // a promise while the dialog is open
 
 async function send(path, options = {}) {
   const key = sessionStorage.getItem(KEY);
@@ -43,11 +43,11 @@ async function send(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers, referrerPolicy: "no-referrer" });
   } catch {
-    throw new Problem("The server does not answer. Does it still run?");
+    throw new ApiError("The server does not answer. Does it still run?");
   }
   if (response.ok) return response;
-  const detail = await explained(response);
-  if (response.status !== 401) throw new Problem(detail);
+  const detail = await errorText(response);
+  if (response.status !== 401) throw new ApiError(detail);
   if (key === sessionStorage.getItem(KEY)) {
     forgetKey();
     await askForKey(key ? "That key is wrong, or was revoked." : "");
@@ -55,7 +55,7 @@ async function send(path, options = {}) {
   return send(path, options);
 }
 
-async function explained(response) {
+async function errorText(response) {
   try {
     const { detail, title } = await response.json();
     return detail || title;
@@ -78,7 +78,7 @@ function openDialog(why) {
     };
     dialog.addEventListener("close", () => {
       if (hasKey()) resolve();
-      else reject(new Problem("Without a key this server does not answer."));
+      else reject(new ApiError("Without a key this server does not answer."));
     }, { once: true });
   });
 }

@@ -1,43 +1,43 @@
-// The page: a photo or words go in, matches come out.
+// The main script of the page: takes a photo or words, and shows the matches.
 
-import { ask, askForKey, forgetKey, hasKey, Problem } from "./api.js";
+import { ApiError, askForKey, forgetKey, hasKey, request } from "./api.js";
 import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
 import * as matches from "./matches.js";
-import { encoded } from "./photo.js";
+import { toBase64 } from "./photo.js";
 
 const LIMIT = 10;
 
 const byId = (id) => document.getElementById(id);
-const [form, drop, chosen, preview, words] =
-  ["scan", "drop", "chosen", "preview", "words"].map(byId);
+const [form, drop, selected, preview, words] =
+  ["scan", "drop", "selected", "preview", "words"].map(byId);
 const keyButton = byId("key-button");
 
-let photo = null; // a File or Blob, or the address of a picture
-let latest = 0;
+let photo = null; // a File, a Blob, or the URL of a picture
+let latestScan = 0; // number of the latest scan: responses to earlier ones are dropped
 
-function choose(what) {
-  photo = what;
+function selectPhoto(source) {
+  photo = source;
   if (preview.src.startsWith("blob:")) URL.revokeObjectURL(preview.src);
-  preview.src = typeof what === "string" ? what : URL.createObjectURL(what);
-  chosen.hidden = false;
+  preview.src = typeof source === "string" ? source : URL.createObjectURL(source);
+  selected.hidden = false;
   drop.classList.add("filled");
   scan();
 }
 
-function remove() {
+function removePhoto() {
   photo = null;
   preview.removeAttribute("src");
-  chosen.hidden = true;
+  selected.hidden = true;
   drop.classList.remove("filled");
   byId("file").focus();
 }
 
-async function question() {
+async function scanRequest() {
   const text = words.value.trim();
-  const asked = { limit: LIMIT, ...(text && { textQuery: text }) };
-  if (typeof photo === "string") return { ...asked, imageUrl: photo };
-  return photo ? { ...asked, imageBase64: await encoded(photo) } : asked;
+  const options = { limit: LIMIT, ...(text && { textQuery: text }) };
+  if (typeof photo === "string") return { ...options, imageUrl: photo };
+  return photo ? { ...options, imageBase64: await toBase64(photo) } : options;
 }
 
 async function scan() {
@@ -45,46 +45,46 @@ async function scan() {
     words.focus();
     return;
   }
-  const number = ++latest;
+  const number = ++latestScan;
   form.classList.add("busy");
-  matches.busy();
+  matches.showBusy();
   try {
-    const answer = await ask("products/orchestrate/quick-scan", await question());
-    if (number !== latest) return;
-    matches.showAnswer(answer, map.point);
-    map.tried(() => map.place(answer.scanId));
+    const response = await request("products/orchestrate/quick-scan", await scanRequest());
+    if (number !== latestScan) return;
+    matches.showResponse(response, map.highlight);
+    map.showErrors(() => map.showScan(response.scanId));
   } catch (error) {
-    if (number !== latest) return;
-    matches.showProblem(error instanceof Problem ? error.message : "This photo cannot be read.");
+    if (number !== latestScan) return;
+    matches.showError(error instanceof ApiError ? error.message : "This photo cannot be read.");
   } finally {
-    if (number === latest) form.classList.remove("busy");
+    if (number === latestScan) form.classList.remove("busy");
   }
-  matches.toAnswer();
+  matches.focusResults();
 }
 
-/** The picture that is dropped or pasted: a file, or an address on the web. */
+/** The picture in dropped or pasted data: a file or a URL; null if there is none. */
 function pictureIn(data) {
   const file = [...data.files].find(({ type }) => type.startsWith("image/"));
   if (file) return file;
-  const address = (data.getData("text/uri-list") || data.getData("text/plain")).trim();
-  return /^https?:\/\/\S+$/i.test(address) ? address : null;
+  const url = (data.getData("text/uri-list") || data.getData("text/plain")).trim();
+  return /^https?:\/\/\S+$/i.test(url) ? url : null;
 }
 
-function take(data) {
+function acceptPicture(data) {
   const picture = pictureIn(data);
-  if (picture) choose(picture);
-  else if (data.files.length) matches.showProblem("That file is not a picture.");
+  if (picture) selectPhoto(picture);
+  else if (data.files.length) matches.showError("That file is not a picture.");
   return Boolean(picture);
 }
 
-function showKey() {
+function updateKeyButton() {
   keyButton.textContent = hasKey() ? "Forget the key" : "API key";
 }
 
 async function changeKey() {
   if (hasKey()) {
     forgetKey();
-    location.reload(); // what the key had opened is not left standing
+    location.reload(); // remove what the key gave access to
   } else {
     await askForKey("");
     start();
@@ -92,8 +92,8 @@ async function changeKey() {
 }
 
 async function start() {
-  await Promise.allSettled([catalogue.load(), map.tried(map.load)]);
-  showKey();
+  await Promise.allSettled([catalogue.load(), map.showErrors(map.load)]);
+  updateKeyButton();
 }
 
 form.addEventListener("submit", (event) => {
@@ -102,16 +102,16 @@ form.addEventListener("submit", (event) => {
 });
 for (const input of [byId("file"), byId("camera")]) {
   input.addEventListener("change", () => {
-    if (input.files.length) choose(input.files[0]);
+    if (input.files.length) selectPhoto(input.files[0]);
     input.value = "";
   });
 }
-byId("remove").addEventListener("click", remove);
-keyButton.addEventListener("click", () => changeKey().catch(() => showKey()));
+byId("remove").addEventListener("click", removePhoto);
+keyButton.addEventListener("click", () => changeKey().catch(() => updateKeyButton()));
 
 document.addEventListener("paste", (event) => {
   const typing = event.target instanceof HTMLInputElement && !event.clipboardData.files.length;
-  if (!typing && take(event.clipboardData)) event.preventDefault();
+  if (!typing && acceptPicture(event.clipboardData)) event.preventDefault();
 });
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -123,7 +123,7 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  take(event.dataTransfer);
+  acceptPicture(event.dataTransfer);
 });
 
 start();

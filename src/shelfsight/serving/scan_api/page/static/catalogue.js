@@ -1,36 +1,36 @@
-// The catalogue's state in numbers.
+// Shows the state of the catalogue in numbers.
 
-import { ask, Problem } from "./api.js";
+import { ApiError, request } from "./api.js";
 
 const counts = document.getElementById("counts");
 const failures = document.getElementById("failures");
 const failed = document.getElementById("failed");
 const note = document.getElementById("state-note");
 
-/** Fetch and show the state as it is now. */
+/** Fetch the current state, and show it. */
 export async function load() {
   try {
-    showState(await ask("catalogue/state"));
+    showState(await request("catalogue/state"));
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     note.textContent = error.message;
   }
 }
 
 function showState({ products, embedded, image, text, due, failures: kinds }) {
   counts.replaceChildren(
-    ...count("Products", products),
-    ...count("Embedded", embedded),
-    ...count("with a picture", image, "part"),
-    ...count("with text", text, "part"),
-    ...count("Due", due),
+    ...countRow("Products", products),
+    ...countRow("Embedded", embedded),
+    ...countRow("with a picture", image, "part"),
+    ...countRow("with text", text, "part"),
+    ...countRow("Due", due),
   );
   failures.hidden = kinds.length === 0;
-  failed.replaceChildren(...kinds.map(failure));
+  failed.replaceChildren(...kinds.map(failureItem));
   note.textContent = advice(products, due);
 }
 
-function count(label, value, kind = "") {
+function countRow(label, value, kind = "") {
   const row = document.createElement("div");
   const [term, number] = [document.createElement("dt"), document.createElement("dd")];
   row.className = kind;
@@ -40,7 +40,7 @@ function count(label, value, kind = "") {
   return [row];
 }
 
-function failure({ kind, products, example }) {
+function failureItem({ kind, products, example }) {
   const item = document.createElement("li");
   const [code, number, why] = ["code", "strong", "p"].map((name) => document.createElement(name));
   code.textContent = kind;

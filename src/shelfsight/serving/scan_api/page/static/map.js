@@ -1,15 +1,15 @@
-// The catalogue's image vectors in two dimensions, a scan's photo and matches among them.
+// Draws the map: the image vectors of products in two dimensions, with a scan's photo and matches.
 
-import { ask, Problem } from "./api.js";
-import { show } from "./pictures.js";
-import { plain } from "./plain.js";
+import { ApiError, request } from "./api.js";
+import { showPicture } from "./pictures.js";
+import { plainText } from "./plain.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 260;
 const MARGIN = 16;
-const NEAR = 12;
-const NAMED = 3;
+const TIP_DISTANCE = 12; // how near the pointer must be to a product to show its tip
+const NUMBERED = 3; // matches that are marked with their rank
 
 const svg = document.getElementById("map");
 const plot = document.getElementById("plot");
@@ -24,27 +24,27 @@ const layers = {
 
 let map = { version: "", products: [], count: 0, explained: 0 };
 let scan = { photo: null, products: [] };
-let drawn = [];
-let pointedAt;
+let dots = []; // the products as drawn, each with its SVG coordinates `at`
+let tipProduct; // the product whose tip is shown
 
-/** Fetch and draw the map as it is now. */
+/** Fetch the current map, and draw it. */
 export async function load() {
-  map = await ask("catalogue/map");
+  map = await request("catalogue/map");
   scan = { photo: null, products: [] };
   draw();
 }
 
-/** Draw a scan's photo and matches into the map. */
-export async function place(scanId) {
+/** Draw the photo and the matches of a scan on the map. */
+export async function showScan(scanId) {
   const path = `catalogue/map/places?scanId=${encodeURIComponent(scanId)}`;
-  const placed = await ask(path);
-  if (placed.version !== map.version) map = await ask("catalogue/map");
-  scan = placed;
+  const located = await request(path);
+  if (located.version !== map.version) map = await request("catalogue/map");
+  scan = located;
   draw();
 }
 
-/** Let a match stand out; without an id none does. */
-export function point(id) {
+/** Highlight the match with this id; without an id, none. */
+export function highlight(id) {
   for (const mark of layers.matches.children) {
     mark.classList.toggle("pointed", mark.dataset.id === id);
   }
@@ -53,19 +53,22 @@ export function point(id) {
 function draw() {
   const shown = new Set(scan.products.map(({ id }) => id));
   const others = map.products.filter(({ id }) => !shown.has(id));
-  const to = projection([...map.products, ...scan.products, ...(scan.photo ? [scan.photo] : [])]);
-  drawn = [...scan.products, ...others].map((product) => ({ ...product, at: to(product) }));
-  const matches = drawn.slice(0, scan.products.length);
-  layers.products.replaceChildren(...drawn.slice(matches.length).map(({ at }) => dot(at, 2.6)));
-  layers.matches.replaceChildren(...matches.map(mark).reverse());
-  layers.photo.replaceChildren(...(scan.photo ? photo(to(scan.photo), matches[0]?.at) : []));
+  const photos = scan.photo ? [scan.photo] : [];
+  const project = projection([...map.products, ...scan.products, ...photos]);
+  dots = [...scan.products, ...others].map((product) => ({ ...product, at: project(product) }));
+  const matches = dots.slice(0, scan.products.length);
+  layers.products.replaceChildren(...dots.slice(matches.length).map(({ at }) => dot(at, 2.6)));
+  layers.matches.replaceChildren(...matches.map(matchMark).reverse());
+  layers.photo.replaceChildren(
+    ...photos.flatMap((photo) => photoMark(project(photo), matches[0]?.at)),
+  );
   document.getElementById("legend").hidden = map.products.length === 0;
   document.getElementById("key-match").hidden = matches.length === 0;
   document.getElementById("key-photo").hidden = scan.photo === null;
   describe(matches);
 }
 
-/** Both axes in one scale, so that distances compare. */
+/** A function from map to SVG coordinates; both axes share a scale, so that distances compare. */
 function projection(points) {
   const [left, right] = range(points.map(({ x }) => x));
   const [low, high] = range(points.map(({ y }) => y));
@@ -83,11 +86,11 @@ function range(values) {
   return [values.reduce((a, b) => Math.min(a, b), 0), values.reduce((a, b) => Math.max(a, b), 0)];
 }
 
-function mark({ at, id }, index) {
+function matchMark({ at, id }, index) {
   const group = make("g", { class: "mark" });
   group.dataset.id = id;
-  group.append(dot(at, index < NAMED ? 7.5 : 4));
-  if (index < NAMED) {
+  group.append(dot(at, index < NUMBERED ? 7.5 : 4));
+  if (index < NUMBERED) {
     const number = make("text", { x: at[0], y: at[1] + 3.4 });
     number.textContent = index + 1;
     group.append(number);
@@ -95,7 +98,7 @@ function mark({ at, id }, index) {
   return group;
 }
 
-function photo(at, nearest) {
+function photoMark(at, nearest) {
   const line = nearest && make("line", { x1: at[0], y1: at[1], x2: nearest[0], y2: nearest[1] });
   return [...(line ? [line] : []), dot(at, 10), dot(at, 4)];
 }
@@ -121,7 +124,7 @@ function describe(matches) {
   note.textContent = `Pictures that look alike lie near each other. Two of many directions: they`
     + ` show ${share}% of the differences.${sampled}`;
   label.textContent = `A map of ${map.products.length} products by how their pictures look.`
-    + (scan.photo && matches.length ? ` Your photo lies near ${plain(matches[0].title)}.` : "");
+    + (scan.photo && matches.length ? ` Your photo lies near ${plainText(matches[0].title)}.` : "");
 }
 
 function nearestTo(event) {
@@ -129,39 +132,39 @@ function nearestTo(event) {
   const scale = WIDTH / box.width;
   const [x, y] = [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
   let best;
-  for (const product of drawn) {
+  for (const product of dots) {
     const distance = Math.hypot(product.at[0] - x, product.at[1] - y);
-    if (distance < (best?.distance ?? NEAR)) best = { product, distance };
+    if (distance < (best?.distance ?? TIP_DISTANCE)) best = { product, distance };
   }
   return best?.product;
 }
 
 function showTip(product) {
-  if (product === pointedAt) return;
-  pointedAt = product;
+  if (product === tipProduct) return;
+  tipProduct = product;
   tip.hidden = !product;
   if (!product) return;
   const { id, imageUrl, title, at: [x, y] } = product;
-  tip.querySelector("span").textContent = plain(title) || "(no title)";
+  tip.querySelector("span").textContent = plainText(title) || "(no title)";
   tip.style.setProperty("--x", x / WIDTH);
   tip.style.setProperty("--y", y / HEIGHT);
   tip.classList.toggle("below", y < HEIGHT / 2);
   const image = tip.querySelector("img").cloneNode();
   image.removeAttribute("src");
   tip.querySelector("img").replaceWith(image);
-  show(image, { id, address: imageUrl, title: "" });
+  showPicture(image, { id, address: imageUrl, title: "" });
 }
 
 plot.addEventListener("pointermove", (event) => showTip(nearestTo(event)));
 plot.addEventListener("pointerdown", (event) => showTip(nearestTo(event)));
 plot.addEventListener("pointerleave", () => showTip());
 
-/** Load, and say in the map's own place what went wrong. */
-export async function tried(work) {
+/** Run `work`; show an error of the API in the place of the map's note. */
+export async function showErrors(work) {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     note.textContent = error.message;
   }
 }

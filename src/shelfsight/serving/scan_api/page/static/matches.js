@@ -1,13 +1,13 @@
-// What a scan found, as cards with a verdict to give.
+// Shows the matches of a scan as cards, with buttons for feedback.
 
-import { ask, Problem } from "./api.js";
-import { show } from "./pictures.js";
-import { plain } from "./plain.js";
+import { ApiError, request } from "./api.js";
+import { showPicture } from "./pictures.js";
+import { plainText } from "./plain.js";
 
 const list = document.getElementById("matches");
 const title = document.getElementById("results-title");
 const note = document.getElementById("results-note");
-const problem = document.getElementById("problem");
+const errorNote = document.getElementById("problem");
 const noneRow = document.getElementById("none-row");
 const none = document.getElementById("none");
 const noneNote = document.getElementById("none-note");
@@ -16,51 +16,51 @@ const status = document.getElementById("status");
 const CONFIDENCE = { high: "High confidence", medium: "Medium confidence", low: "Low confidence" };
 const INVITATION = noneNote.textContent;
 
-/** Say that an answer is under way. */
-export function busy() {
+/** Show that a scan is in progress. */
+export function showBusy() {
   list.setAttribute("aria-busy", "true");
-  problem.hidden = true;
+  errorNote.hidden = true;
   status.textContent = "Looking …";
 }
 
-/** Show what was found; `pointed` hears of the match that the mouse or the focus is at. */
-export function showAnswer(answer, pointed) {
-  const { matches } = answer;
-  settle();
-  title.textContent = heading(answer);
-  note.textContent = explanation(answer);
-  list.replaceChildren(...matches.map((match, index) => card(answer, match, index, pointed)));
-  list.classList.toggle("single", answer.recommendedAction === "show_single_match");
+/** Show a response; `onPoint` is called with the id of the match under the mouse or focus. */
+export function showResponse(response, onPoint) {
+  const { matches } = response;
+  clearStatus();
+  title.textContent = heading(response);
+  note.textContent = explanation(response);
+  list.replaceChildren(...matches.map((match, index) => card(response, match, index, onPoint)));
+  list.classList.toggle("single", response.recommendedAction === "show_single_match");
   noneRow.hidden = matches.length === 0;
   noneNote.textContent = INVITATION;
-  press(none, false);
-  none.onclick = () => judge(answer, null, "none", [none], noneNote);
-  status.textContent = spoken(answer);
+  setPressed(none, false);
+  none.onclick = () => sendVerdict(response, null, "none", [none], noneNote);
+  status.textContent = announcement(response);
 }
 
-/** Show what went wrong, in the server's words. */
-export function showProblem(message) {
-  settle();
+/** Show an error instead of matches. */
+export function showError(message) {
+  clearStatus();
   title.textContent = "That did not work";
   note.textContent = "";
-  problem.textContent = message;
-  problem.hidden = false;
+  errorNote.textContent = message;
+  errorNote.hidden = false;
   list.replaceChildren();
   noneRow.hidden = true;
   status.textContent = "";
 }
 
-/** Let a reader go on with the answer: the page moves only where the heading is out of sight. */
-export function toAnswer() {
+/** Move the focus to the results; scroll only if their heading is out of sight. */
+export function focusResults() {
   title.focus({ preventScroll: true });
   const { top, bottom } = title.getBoundingClientRect();
   if (top < 0 || bottom > innerHeight * 0.5) title.scrollIntoView({ block: "start" });
 }
 
-function settle() {
+function clearStatus() {
   document.getElementById("ghosts").hidden = true;
   list.removeAttribute("aria-busy");
-  problem.hidden = true;
+  errorNote.hidden = true;
 }
 
 function heading({ matches, recommendedAction, confidence }) {
@@ -80,37 +80,37 @@ function explanation({ matches, confidence, hint, totalProcessingTimeMs }) {
   return `${CONFIDENCE[confidence]}, ${time}.${advice}`;
 }
 
-function spoken({ matches, confidence }) {
+function announcement({ matches, confidence }) {
   if (!matches.length) return "No match.";
   const count = matches.length === 1 ? "1 match" : `${matches.length} matches`;
   return `${count}, ${CONFIDENCE[confidence].toLowerCase()}. The first is ${name(matches[0])}.`;
 }
 
 function name(match) {
-  return plain(match.title) || match.sku || "a product without a title";
+  return plainText(match.title) || match.sku || "a product without a title";
 }
 
-function card(answer, match, index, pointed) {
+function card(response, match, index, onPoint) {
   const item = clone("match-template");
   const find = (selector) => item.querySelector(selector);
   const id = match.ProductVariantId;
   find(".rank").textContent = index + 1;
   find(".title").textContent = name(match);
   find(".facts").append(...facts(match));
-  find(".description").textContent = plain(match.description);
-  const sure = find(".confidence");
-  sure.textContent = match.exactCode ? "Exact code" : CONFIDENCE[match.confidence];
-  sure.classList.add(match.confidence);
-  find(".scores").append(...scores(match));
-  show(find(".picture img"), { id, address: match.imageUrl, title: name(match) });
+  find(".description").textContent = plainText(match.description);
+  const confidence = find(".confidence");
+  confidence.textContent = match.exactCode ? "Exact code" : CONFIDENCE[match.confidence];
+  confidence.classList.add(match.confidence);
+  find(".scores").append(...scoreRows(match));
+  showPicture(find(".picture img"), { id, address: match.imageUrl, title: name(match) });
   const buttons = [...item.querySelectorAll("[data-verdict]")];
   for (const button of buttons) {
     const { verdict } = button.dataset;
     button.setAttribute("aria-label", `${verdict === "right" ? "Right" : "Wrong"}: ${name(match)}`);
-    button.onclick = () => judge(answer, id, verdict, buttons, null, button);
+    button.onclick = () => sendVerdict(response, id, verdict, buttons, null, button);
   }
-  for (const event of ["pointerenter", "focusin"]) item.addEventListener(event, () => pointed(id));
-  for (const event of ["pointerleave", "focusout"]) item.addEventListener(event, () => pointed());
+  for (const event of ["pointerenter", "focusin"]) item.addEventListener(event, () => onPoint(id));
+  for (const event of ["pointerleave", "focusout"]) item.addEventListener(event, () => onPoint());
   return item;
 }
 
@@ -127,16 +127,16 @@ function facts(match) {
   });
 }
 
-/** A bar for each thing that was compared, and for all together where they are several. */
-function scores({ score: total, imageSimilarity, textSimilarity }) {
+/** A bar for each similarity, and one for the total score unless it is the only similarity. */
+function scoreRows({ score: total, imageSimilarity, textSimilarity }) {
   const parts = [["Photo", imageSimilarity, "image"], ["Words", textSimilarity, "text"]]
     .filter(([, value]) => value !== null);
-  const same = parts.length === 1 && parts[0][1] === total;
-  const rows = same ? parts : [["Score", total, "total"], ...parts];
-  return rows.map((row) => score(...row));
+  const isTotal = parts.length === 1 && parts[0][1] === total;
+  const rows = isTotal ? parts : [["Score", total, "total"], ...parts];
+  return rows.map((row) => scoreRow(...row));
 }
 
-function score(label, value, kind) {
+function scoreRow(label, value, kind) {
   const row = clone("score-template");
   row.classList.add(kind);
   row.querySelector("dt").textContent = label;
@@ -145,27 +145,29 @@ function score(label, value, kind) {
   return row;
 }
 
-async function judge(answer, productVariantId, verdict, buttons, said, pressed = buttons[0]) {
-  const body = { scanId: answer.scanId, verdict, ...(productVariantId && { productVariantId }) };
+async function sendVerdict(
+  response, productVariantId, verdict, buttons, confirmation, pressed = buttons[0],
+) {
+  const body = { scanId: response.scanId, verdict, ...(productVariantId && { productVariantId }) };
   try {
-    await ask("products/feedback", body);
+    await request("products/feedback", body);
   } catch (error) {
-    if (!(error instanceof Problem)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     status.textContent = "";
-    problem.textContent = `Your answer was not kept: ${error.message}`;
-    problem.hidden = false;
-    problem.scrollIntoView({ block: "nearest" });
+    errorNote.textContent = `Your answer was not kept: ${error.message}`;
+    errorNote.hidden = false;
+    errorNote.scrollIntoView({ block: "nearest" });
     return;
   }
-  problem.hidden = true;
-  for (const button of buttons) press(button, button === pressed);
+  errorNote.hidden = true;
+  for (const button of buttons) setPressed(button, button === pressed);
   pressed.closest(".match")?.setAttribute("data-judged", verdict);
-  if (said) said.textContent = "Noted: none of these.";
+  if (confirmation) confirmation.textContent = "Noted: none of these.";
   status.textContent = "Noted, thank you.";
 }
 
-function press(button, is) {
-  button.setAttribute("aria-pressed", String(is));
+function setPressed(button, isPressed) {
+  button.setAttribute("aria-pressed", String(isPressed));
 }
 
 function clone(id) {

@@ -1,12 +1,12 @@
-// A photo on its way to the server: upright, and no larger than the models look at.
+// Prepares a photo for upload: upright, and no larger than the models need.
 
 const LONGEST_SIDE = 1280;
 const QUALITY = 0.9;
-const SENT_AS_IT_IS = 1_000_000;
+const MAX_BYTES_UNCHANGED = 1_000_000;
 
-/** The photo as base64. What this browser cannot read is sent as it is: the server may. */
-export async function encoded(file) {
-  const blob = await shrunk(file);
+/** Encode a photo in base64; one that this browser cannot decode stays as it is for the server. */
+export async function toBase64(file) {
+  const blob = await downscaled(file);
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
@@ -15,7 +15,7 @@ export async function encoded(file) {
   });
 }
 
-async function shrunk(file) {
+async function downscaled(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
@@ -23,7 +23,7 @@ async function shrunk(file) {
     return file;
   }
   const scale = LONGEST_SIDE / Math.max(bitmap.width, bitmap.height);
-  if (scale >= 1 && file.size <= SENT_AS_IT_IS) return file;
+  if (scale >= 1 && file.size <= MAX_BYTES_UNCHANGED) return file;
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * Math.min(scale, 1)));
   canvas.height = Math.max(1, Math.round(bitmap.height * Math.min(scale, 1)));

@@ -1,22 +1,22 @@
-// Pictures of products: from the web as they are, from the server's folder through the server.
+// Loads pictures of products: web URLs directly, files of the shop through this server.
 
-import { pictureAddress } from "./api.js";
+import { fetchPictureUrl } from "./api.js";
 
-/** Show a product's picture in `image`; whoever has none, or a broken one, gets a placeholder. */
-export async function show(image, { id, address, title }) {
+/** Show the picture of a product in `image`, or a placeholder if it has none or a broken one. */
+export async function showPicture(image, { id, address, title }) {
   image.alt = title;
-  const place = image.parentElement;
-  place.classList.remove("lacking");
-  image.onerror = () => place.classList.add("lacking");
+  const frame = image.parentElement;
+  frame.classList.remove("lacking");
+  image.onerror = () => frame.classList.add("lacking");
   if (!address) {
     image.onerror();
   } else if (/^https?:\/\//i.test(address)) {
     image.src = address;
   } else {
     try {
-      const own = await pictureAddress(`catalogue/picture/${encodeURIComponent(id)}`);
-      image.onload = () => URL.revokeObjectURL(own);
-      image.src = own;
+      const objectUrl = await fetchPictureUrl(`catalogue/picture/${encodeURIComponent(id)}`);
+      image.onload = () => URL.revokeObjectURL(objectUrl);
+      image.src = objectUrl;
     } catch {
       image.onerror();
     }

@@ -1,0 +1,99 @@
+"""Which sets of vectors there are: in use, staged, previous; what `shelfsight models` shows."""
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shelfsight.embedding.local.hub import identity_without_download
+from shelfsight.embedding.model_specs import PAIRS, for_torch
+from shelfsight.postgres.connection import Database
+from shelfsight.records import ModelPair, Selection, stored_identities
+from shelfsight.settings import Settings
+from shelfsight.storage.versions import vector_versions
+from shelfsight.wiring.database import postgres_catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorVersion:
+    """One set of vectors: the models that made it, and how many products are due in it.
+
+    `lost` counts products that failed in the staged set but have a vector in use. `since` is when
+    the previous set was replaced.
+    """
+
+    made: tuple[vector_versions.Made, ...]
+    due: int
+    lost: int = 0
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorVersions:
+    """All sets there are. `configured` are the models of the settings; None if not known here."""
+
+    in_use: VectorVersion
+    staged: VectorVersion | None
+    previous: VectorVersion | None
+    configured: ModelPair | None
+
+    @property
+    def replaced(self) -> tuple[vector_versions.Made, ...]:
+        """The vectors in use that the configured models would replace."""
+        ours = self.configured
+        if ours is None:
+            return ()
+        return tuple(
+            one
+            for one in self.in_use.made
+            if one.model not in (None, *stored_identities(getattr(ours, one.kind)))
+        )
+
+
+def read_versions(settings: Settings, database: Database) -> VectorVersions:
+    """Read which sets there are, and how complete each is.
+
+    Raises:
+        SchemaError: `shelfsight init` has not run.
+    """
+    schemas = vector_versions.schemas(database)
+    staged = previous = None
+    if vector_versions.NEXT in schemas:
+        with closing(vector_versions.staged(database)) as new:
+            lost = vector_versions.lost(database)
+            staged = replace(_read(settings, new), lost=lost)
+    if vector_versions.PREVIOUS in schemas:
+        with closing(vector_versions.previous(database)) as old:
+            since = vector_versions.kept_since(database)
+            previous = replace(_read(settings, old), since=since)
+    return VectorVersions(
+        in_use=_read(settings, database),
+        staged=staged,
+        previous=previous,
+        configured=_configured(settings),
+    )
+
+
+def count_all_due(settings: Settings, database: Database) -> int:
+    """Count the products that are due in the set that this database reads."""
+    return postgres_catalog(settings, database).due(Selection()).products
+
+
+def _read(settings: Settings, database: Database) -> VectorVersion:
+    return VectorVersion(made=vector_versions.made(database), due=count_all_due(settings, database))
+
+
+def _configured(settings: Settings) -> ModelPair | None:
+    """The models that a run in this process would have, without loading them.
+
+    None where they are an embedding server's, or their files are not here yet.
+    """
+    if settings.embedding_server_url is not None:
+        return None
+    image, text = PAIRS[settings.models]
+    if settings.backend == "torch":
+        image, text = for_torch(image), for_torch(text)
+    image_identity = identity_without_download(image, settings.model_dir)
+    text_identity = identity_without_download(text, settings.model_dir)
+    if image_identity is None or text_identity is None:
+        return None
+    return ModelPair(image=image_identity, text=text_identity)

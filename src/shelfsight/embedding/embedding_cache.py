@@ -1,0 +1,90 @@
+"""Embed each picture or text once, however many pages ask for it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Generic, TypeVar
+
+from cachetools import LRUCache
+
+from shelfsight.records import Failure, Vector
+
+PAGES_IN_FLIGHT = 2
+"""Pages embedded at the same time: a server that finishes one has the next already."""
+
+Item = TypeVar("Item")
+Result = Vector | Failure
+Results = dict[str, Result]
+"""Results by the keys of their items."""
+
+
+class EmbeddingCache(Generic[Item]):
+    """An LRU cache of embedding results with single-flight. Thread-safe.
+
+    A key stands for the content of an item. A page that asks for an item another page is embedding
+    waits for that result. The cache keeps vectors and lasting failures; after a failure that may
+    pass (`retryable`) the next page tries again.
+    """
+
+    def __init__(
+        self, name: str, embed: Callable[[Sequence[Item]], Sequence[Result]], size: int
+    ) -> None:
+        self._embed = embed
+        self._pool = ThreadPoolExecutor(PAGES_IN_FLIGHT, thread_name_prefix=f"embed {name}")
+        self._results: LRUCache[str, Result] = LRUCache(size)
+        self._in_flight: dict[str, Future[Results]] = {}
+        self._lock = Lock()
+
+    def get(self, key: str) -> Result | None:
+        """Return the cached result of a key, or None."""
+        with self._lock:
+            return self._results.get(key)
+
+    def start(self, items: Mapping[str, Item]) -> list[Future[Results]]:
+        """Start embedding the items that are neither cached nor in flight.
+
+        Returns futures that together hold the result of every item, and maybe of others.
+        """
+        with self._lock:
+            cached = {key: self._results[key] for key in items if key in self._results}
+            new = {
+                key: item
+                for key, item in items.items()
+                if key not in cached and key not in self._in_flight
+            }
+            if new:
+                self._in_flight |= dict.fromkeys(new, self._pool.submit(self._compute, new))
+            in_flight = dict.fromkeys(self._in_flight[key] for key in items if key not in cached)
+            return [_done(cached), *in_flight]
+
+    def close(self) -> None:
+        """End the threads; one that waits for a server ends when its embedder is closed."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _compute(self, new: Mapping[str, Item]) -> Results:
+        results: Results = {}
+        try:
+            results = dict(zip(new, self._embed([*new.values()]), strict=True))
+            return results
+        finally:
+            with self._lock:
+                for key in new:
+                    del self._in_flight[key]
+                self._results.update(
+                    (key, result) for key, result in results.items() if _lasts(result)
+                )
+
+
+def wait_for(futures: Iterable[Future[Results]]) -> Results:
+    """Wait for all of `EmbeddingCache.start`'s futures; merge their results."""
+    return {key: result for future in futures for key, result in future.result().items()}
+
+
+def _lasts(result: Result) -> bool:
+    return not (isinstance(result, Failure) and result.retryable)
+
+
+def _done(results: Results) -> Future[Results]:
+    future: Future[Results] = Future()
+    future.set_result(results)
+    return future

@@ -1,0 +1,50 @@
+"""Reads rows by column name, and writes them by binary COPY."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from psycopg import sql
+from psycopg.rows import class_row
+
+from shelfsight.postgres.session import Connection
+
+Row = TypeVar("Row")
+
+
+def columns(connection: Connection, table: str) -> dict[str, str]:
+    """Read the columns of a table with their SQL types; `{}` if there is no such table."""
+    rows = connection.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        [f'"{table}"'],
+    )
+    return dict(rows)
+
+
+def fetch_as(
+    row: type[Row],
+    connection: Connection,
+    statement: sql.SQL | sql.Composed,
+    values: Mapping[str, object] | None = None,
+    *,
+    binary: bool = False,
+) -> list[Row]:
+    """Run a query and return its rows as objects of a class whose fields are named as the columns.
+
+    With `binary` the results travel in Postgres' binary format, which suits vectors.
+    """
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(statement, values, binary=binary).fetchall()
+
+
+def copy_rows(
+    connection: Connection,
+    statement: sql.SQL | sql.Composed,
+    types: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> None:
+    """Run a `COPY ... FROM STDIN (FORMAT BINARY)` over rows whose columns have these types."""
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,84 @@
+"""Opens connections to Postgres, and handles what belongs to a single session."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from shelfsight.errors import SchemaError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_ENTER = sql.SQL(
+    'LOCK TABLE {schema}."ProductEmbeddings", {schema}."EmbeddingFailures" IN ACCESS SHARE MODE;'
+    " SELECT set_config('search_path',"
+    " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
+)
+
+# psycopg warns of a failed clean-up even while an exception that explains it is on its way up.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+
+def connect(url: str) -> Connection:
+    """Open a connection in autocommit mode, with dates in the ISO 8601 style.
+
+    psycopg reads no other style. The style is a setting that poolers track for each client.
+    """
+    connection = psycopg.connect(
+        url,
+        autocommit=True,
+        prepare_threshold=None,
+        client_encoding="utf8",
+        application_name="shelfsight",
+    )
+    if not (connection.info.parameter_status("DateStyle") or "ISO").startswith("ISO"):
+        connection.execute("SET datestyle TO ISO")
+    return connection
+
+
+def connect_with(url: str, settings: Mapping[str, str]) -> Connection:
+    """Open a connection whose session starts with settings, or without if they are refused."""
+    own = str(conninfo_to_dict(url).get("options") or "")
+    options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())])
+    try:
+        return connect(make_conninfo(url, options=options))
+    except psycopg.OperationalError:
+        return connect(url)
+
+
+def enter_schema(connection: Connection, schema: str) -> None:
+    """Make this transaction find the tables of a schema first, and lock them until it ends.
+
+    If they were dropped meanwhile, writes meant for them would reach the tables of the same names
+    in another schema.
+
+    Raises:
+        SchemaError: the schema or its tables are gone.
+    """
+    try:
+        connection.execute(_ENTER.format(schema=sql.Identifier(schema), name=sql.Literal(schema)))
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise SchemaError(
+            f"the vectors in the schema {schema} are gone: they were switched or dropped meanwhile;"
+            " see: shelfsight models"
+        ) from error
+
+
+def is_direct(connection: Connection) -> bool:
+    """Whether this is a connection to Postgres itself: a pooler makes up the process id."""
+    ((pid,),) = connection.execute("SELECT pg_backend_pid()")
+    return bool(pid == connection.info.backend_pid)
+
+
+@contextmanager
+def closed_on_interrupt(connection: Connection) -> Iterator[None]:
+    """Close the connection on Ctrl-C: amid a COPY Postgres would not take a ROLLBACK."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        connection.close()
+        raise

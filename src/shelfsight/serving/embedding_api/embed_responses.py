@@ -1,0 +1,88 @@
+"""Turns the results of the models into responses: a vector or an error for each item."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from shelfsight.embedding.openai_wire import OpenAIResponse, OpenAIVector
+from shelfsight.embedding.wire import EmbedResponse, Encoding, ItemError, encode_vector
+from shelfsight.records import Failure, Stage, Vector
+from shelfsight.serving.embedding_api.dynamic_batching import Result
+
+EncodedVector = list[float] | str | None
+
+
+def item_errors(results: Sequence[Result]) -> list[ItemError]:
+    """The failures among the results, with the indexes of their items."""
+    return [
+        ItemError(index=index, kind=result.kind, message=result.message)
+        for index, result in enumerate(results)
+        if isinstance(result, Failure)
+    ]
+
+
+def status_of(results: Sequence[Result]) -> int:
+    """422 if the only item failed, else 200: a failed item of several does not fail the request."""
+    return 422 if len(results) == 1 and isinstance(results[0], Failure) else 200
+
+
+def encode(results: Sequence[Result], encoding: Encoding) -> list[EncodedVector]:
+    """Vectors in the requested encoding, None for failures."""
+    return [None if isinstance(r, Failure) else _encode(r, encoding) for r in results]
+
+
+def truncate(results: Sequence[Result], width: int) -> list[Result]:
+    """Truncate vectors to their first `width` numbers, and normalise them to unit length again."""
+    return [
+        r if isinstance(r, Failure) or len(r) == width else _truncate(r, width) for r in results
+    ]
+
+
+def embed_response(
+    results: Sequence[Result], encoding: Encoding, *, dimension: int, model: str
+) -> EmbedResponse:
+    """A response without usage and time; for speed, pydantic does not validate it again."""
+    return EmbedResponse.model_construct(
+        embeddings=encode(results, encoding),
+        dimension=dimension,
+        model=model,
+        errors=item_errors(results),
+    )
+
+
+def openai_response(
+    results: Sequence[Result], encoding: Encoding, *, model: str, tokens: int
+) -> OpenAIResponse:
+    """A response in the format of OpenAI; for speed, pydantic does not validate it again."""
+    return OpenAIResponse.model_construct(
+        data=[
+            OpenAIVector.model_construct(index=index, embedding=vector)
+            for index, vector in enumerate(encode(results, encoding))
+        ],
+        model=model,
+        usage={"prompt_tokens": tokens, "total_tokens": tokens},
+        errors=item_errors(results),
+    )
+
+
+def json_response(value: BaseModel, status: int = 200) -> Response:
+    """Serialise a model to a JSON response."""
+    return Response(value.model_dump_json(), status, media_type="application/json")
+
+
+def _encode(vector: Vector, encoding: Encoding) -> list[float] | str:
+    if encoding == "base64":
+        return encode_vector(vector)
+    values: list[float] = vector.tolist()
+    return values
+
+
+def _truncate(vector: Vector, width: int) -> Result:
+    truncated = vector[:width]
+    length = np.linalg.norm(truncated)
+    if not length:
+        return Failure(stage=Stage.TEXT, kind="non_finite", message="nothing is left once cut")
+    unit: Vector = truncated / length
+    return unit

@@ -1,0 +1,46 @@
+"""A cache for values that are slow to compute: TTL, LRU and single-flight."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+MAX_KEYS = 64
+"""Values cached at a time, usually one per owner; the least recently used one is dropped."""
+
+
+class SingleFlightCache(Generic[Key, Value]):
+    """Caches values by key for `ttl` seconds. For use from one event loop.
+
+    Callers that ask for a key while its value is being computed share that computation. It goes on
+    when one of them is cancelled. A failure is raised to all of them, and not cached.
+    """
+
+    def __init__(self, ttl: float) -> None:
+        self._values: TTLCache[Key, Value] = TTLCache(MAX_KEYS, ttl)
+        self._computing: dict[Key, asyncio.Task[Value]] = {}
+
+    async def get(self, key: Key, compute: Callable[[], Awaitable[Value]]) -> Value:
+        """Return the cached value of a key; without one, compute and cache it."""
+        try:
+            return self._values[key]
+        except KeyError:
+            pass
+        if key not in self._computing:
+            self._computing[key] = asyncio.create_task(self._compute(key, compute))
+        return await asyncio.shield(self._computing[key])
+
+    def forget(self, key: Key) -> None:
+        """Drop the cached value of a key."""
+        self._values.pop(key, None)
+
+    async def _compute(self, key: Key, compute: Callable[[], Awaitable[Value]]) -> Value:
+        try:
+            value = self._values[key] = await compute()
+            return value
+        finally:
+            del self._computing[key]

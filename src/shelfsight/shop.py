@@ -1,0 +1,349 @@
+"""The Python API: open a shop, embed its products, find them by a photo or by words.
+
+The command line does the same through this module.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from threading import Event, RLock
+from typing import TYPE_CHECKING, TypedDict
+
+from shelfsight.backfill.pipeline import backfill
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
+from shelfsight.postgres.pool import DatabasePool
+from shelfsight.records import Due, Selection, Weights
+from shelfsight.scan.matching import Filters, GroupBy, ScanOptions, ScanQuery, ScanResult
+from shelfsight.scan.scanner import Scanner
+from shelfsight.settings import Settings, load
+from shelfsight.wiring.database import (
+    EMBEDDED,
+    connect_database,
+    postgres_catalog,
+)
+from shelfsight.wiring.embedder import open_embedder
+from shelfsight.wiring.pipeline import open_pipeline
+from shelfsight.wiring.scanning import (
+    PhotoSource,
+    ReadPhoto,
+    make_scanner,
+    photo_reader,
+    read_photo,
+)
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from shelfsight.storage.status import Status
+
+SCAN_CONNECTIONS = 4
+"""Connections that scans share; more scans at a time wait for one of them."""
+
+
+class ScanArguments(TypedDict, total=False):
+    """What a scan may be given beside photos and text.
+
+    `limit`: how many matches at most (10). `filters`: which products may be found, such as those
+    of one owner. `threshold`: the least score of a match, in [-1, 1]; None takes the models' own.
+    `weights`: how much image and text count, instead of the settings' own. `group_by`: "variant"
+    for every variant, "product" for the best variant of each product.
+    """
+
+    limit: int
+    filters: Filters
+    threshold: float | None
+    weights: Weights | None
+    group_by: GroupBy
+
+
+def open_shop(database_url: str | None = None, **settings: object) -> "Shop":
+    """Open a shop: its database, and the models that embed its products.
+
+    Args:
+        database_url: `postgresql://user:password@host/database`. Without one `DATABASE_URL` is
+            used; without that, an embedded Postgres is started on this machine.
+        **settings: any setting by its name in lower case, such as `models="lite"` or
+            `embedding_server_url="http://127.0.0.1:8000"`. It beats the environment variable of
+            that name, which beats a line of `.env`.
+
+    Returns:
+        The shop, to be used in a `with` block, or closed by its method `close`.
+
+    Raises:
+        TypeError: there is no such setting.
+        SettingsError: a value makes no sense; the message says what is allowed.
+
+    Example:
+        ```python
+        import shelfsight
+
+        with shelfsight.open_shop("postgresql://me@localhost/shop", models="lite") as shop:
+            shop.init()
+            print(shop.backfill().embedded, "products embedded")
+            for match in shop.scan("photo.jpg", limit=3).matches:
+                print(match.product.sku, match.product.title, match.confidence)
+        ```
+    """
+    unknown = sorted(settings.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise TypeError(f"there is no setting {unknown[0]!r}; see shelfsight.settings.Settings")
+    given = {**settings, "database_url": database_url or settings.get("database_url")}
+    return Shop(load({name: value for name, value in given.items() if value is not None}))
+
+
+class Shop:
+    """A shop's products, their vectors, and the models that make them. Made by `open_shop`.
+
+    Connections and models are opened when they are first needed, and closed by `close`. Several
+    threads may call `scan` and `similar` at the same time; call the other methods from one thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        embedded_name: str = EMBEDDED,
+        notify: Callable[[str], None] = lambda _message: None,
+    ) -> None:
+        """Make a shop of settings that were loaded before.
+
+        Args:
+            settings: where the database and the models are.
+            embedded_name: the database within the embedded Postgres, if that is used.
+            notify: called with a line for people when something takes long, such as a cold start.
+        """
+        self.settings = settings
+        self._embedded_name = embedded_name
+        self._notify = notify
+        self._resources = ExitStack()
+        self._lock = RLock()
+        self._connected: Database | None = None
+        self._is_prepared = False
+        self._embedder: Embedder | None = None
+        self._scanner: tuple[Scanner, ReadPhoto] | None = None
+
+    def __enter__(self) -> "Shop":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections and models, and stop the embedded Postgres if nobody else uses it."""
+        with self._lock:
+            self._connected = self._embedder = self._scanner = None
+            self._resources.close()
+
+    @property
+    def database(self) -> Database:
+        """The database; an embedded one is started and its tables are created.
+
+        Raises:
+            DatabaseError: the embedded Postgres cannot be started.
+        """
+        with self._lock:
+            database = self._connection()
+            if self.settings.database_url is None and not self._is_prepared:
+                self.init()
+            return database
+
+    @property
+    def embedder(self) -> Embedder:
+        """The two models, in this process or behind the embedding server.
+
+        Raises:
+            ModelError: they cannot be loaded.
+            ServerError: the embedding server cannot be used.
+        """
+        with self._lock:
+            if self._embedder is None:
+                opening = open_embedder(self.settings, self._notify)
+                self._embedder = self._resources.enter_context(opening)
+            return self._embedder
+
+    def init(self, *, triggers: bool | None = None) -> list[str]:
+        """Create the tables, columns and the extension that are missing, and only those.
+
+        Args:
+            triggers: True creates triggers on the shop's tables that tell `shelfsight watch` of
+                changes, False drops them, None leaves them alone.
+
+        Returns:
+            What was done, a line each; empty if all was there.
+
+        Raises:
+            DatabaseError: the database cannot be reached, or the role lacks a right.
+        """
+        from shelfsight.storage import schema
+        from shelfsight.storage.changes import triggers as shop_triggers
+
+        with self._lock:
+            database = self._connection()
+            done = [f"created {name}" for name in schema.create(database)]
+            if triggers is True:
+                done += [f"created {name}" for name in shop_triggers.create(database)]
+            elif triggers is False:
+                done += [f"dropped {name}" for name in shop_triggers.drop(database)]
+            self._is_prepared = True
+        return done
+
+    def backfill(
+        self,
+        selection: Selection | None = None,
+        *,
+        max_batches: int = 0,
+        progress: Progress | None = None,
+        stop: Event | None = None,
+    ) -> Report:
+        """Give every product that is due its vectors. Run it again and it goes on where it stopped.
+
+        A product that fails does not raise: it is counted in the report, stored with its reason,
+        and tried again by a later run.
+
+        Args:
+            selection: which products; all that are new or have changed, if None.
+            max_batches: batches of `settings.batch_size` products at most; 0 means no limit.
+            progress: is told what happens, such as `shelfsight.backfill.progress.LineProgress`.
+            stop: once set, e.g. by another thread, the batch in hand is stored and the run ends.
+
+        Returns:
+            Counts of products and vectors, and of failures by kind.
+
+        Raises:
+            SchemaError: the tables are missing; call `init`.
+            ModelMismatchError: other models made the stored vectors.
+            ShelfsightError: the run cannot go on. What was stored stays.
+        """
+        shown = progress or _Notifying(self._notify)
+        report = Report()
+        job = Job(
+            selection=selection or Selection(skip_existing=self.settings.skip_existing),
+            batch_size=self.settings.batch_size,
+            max_batches=max_batches,
+            images_per_product=self.settings.images_per_product,
+        )
+        opening = open_pipeline(self.settings, self.database, self.embedder, shown)
+        with opening as pipeline:
+            backfill(pipeline, job, report, shown, stop or Event())
+        return report
+
+    def scan(
+        self,
+        photo: PhotoSource | Sequence[PhotoSource] = (),
+        *,
+        text: str | None = None,
+        **options: "Unpack[ScanArguments]",
+    ) -> ScanResult:
+        """Find the products that a photo shows, that words describe, or both; best match first.
+
+        Args:
+            photo: a path, the bytes of a file or a PIL image; several photos show one thing.
+            text: words that describe the thing, or its SKU or barcode.
+            **options: `limit`, `filters`, `threshold`, `weights` and `group_by`, as `ScanArguments`
+                describes them.
+
+        Raises:
+            ValueError: neither a photo nor text is given.
+            PictureError: a photo cannot be read, or is not a picture.
+            ModelMismatchError: other models made the stored vectors.
+            FilterError: the shop's tables lack a column that `filters` needs.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        scanner, read = self._scanning()
+        sources = [photo] if isinstance(photo, PhotoSource) else photo
+        query = ScanQuery(
+            photos=tuple(read_photo(source, read) for source in sources), text=text or None
+        )
+        return scanner.scan(query, ScanOptions(**options))
+
+    async def scan_async(
+        self,
+        photo: PhotoSource | Sequence[PhotoSource] = (),
+        *,
+        text: str | None = None,
+        **options: "Unpack[ScanArguments]",
+    ) -> ScanResult:
+        """Do what `scan` does in a thread, so that the event loop goes on meanwhile."""
+        return await asyncio.to_thread(partial(self.scan, photo, text=text, **options))
+
+    def similar(
+        self,
+        variant_id: str,
+        **options: "Unpack[ScanArguments]",
+    ) -> ScanResult | None:
+        """Find the products most like a stored one, without itself.
+
+        Args:
+            variant_id: the `"Id"` of a row of `"ProductVariants"`.
+            **options: as in `scan`; without a `threshold` the nearest are returned, however unlike
+                they are.
+
+        Returns:
+            None if there is no such product, or it has no vectors.
+
+        Raises:
+            FilterError: the shop's tables lack a column that `filters` needs.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        scanner, _ = self._scanning()
+        return scanner.similar(variant_id, ScanOptions(**options))
+
+    def is_empty(self, filters: Filters | None = None) -> bool:
+        """Whether no product that passes the filters has vectors yet, so that nothing is found.
+
+        Raises:
+            FilterError: the shop's tables lack a column that `filters` needs.
+        """
+        scanner, _ = self._scanning()
+        return scanner.is_empty(filters or Filters())
+
+    def status(self) -> "Status":
+        """Count the stored vectors by kind, and the failures by kind.
+
+        Raises:
+            SchemaError: the tables are missing; call `init`.
+            DatabaseError: the database cannot be used.
+        """
+        from shelfsight.storage.status import read
+
+        return read(self.database)
+
+    def due(self, selection: Selection | None = None) -> Due:
+        """Count the products that a backfill would embed now.
+
+        Raises:
+            SchemaError: the tables are missing; call `init`.
+            SelectionError: the database refuses the selection.
+        """
+        return postgres_catalog(self.settings, self.database).due(selection or Selection())
+
+    def _connection(self) -> Database:
+        if self._connected is None:
+            opening = connect_database(self.settings, name=self._embedded_name)
+            self._connected = self._resources.enter_context(opening)
+        return self._connected
+
+    def _scanning(self) -> tuple[Scanner, ReadPhoto]:
+        with self._lock:
+            if self._scanner is None:
+                pool = DatabasePool(self.database.url, SCAN_CONNECTIONS)
+                self._resources.enter_context(closing(pool))
+                scanner = make_scanner(self.settings, pool, self.embedder)
+                self._scanner = scanner, photo_reader(self.settings, self.embedder)
+            return self._scanner
+
+
+class _Notifying(Progress):
+    """Shows nothing, and passes on what the user should know."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self._pass_on = notify
+
+    def notify(self, message: str) -> None:
+        """Pass it on."""
+        self._pass_on(message)

@@ -1,0 +1,122 @@
+"""Copies rows into temporary tables, from which one statement writes a whole page.
+
+A row class states the columns of its table once: their names, SQL types and order.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from shelfsight.ports import Fusion
+from shelfsight.postgres import statements
+from shelfsight.postgres.connection import Connection, copy_rows
+from shelfsight.records import (
+    STAGES,
+    ContentModality,
+    EmbeddedProduct,
+    ModelPair,
+    Need,
+    Vector,
+)
+from shelfsight.storage.vectors.image_files import as_json
+from shelfsight.storage.vectors.queries import QUERIES
+
+_Text = Annotated[str | None, "text"]
+_Vector = Annotated[Vector | None, "vector"]
+_Object = Annotated[Jsonb | None, "jsonb"]
+
+
+class StagedProduct(NamedTuple):
+    """One embedded product, as `upsert_vectors` reads it.
+
+    The needs say what is to be done about the stored vectors: replace them (make), keep them, or
+    keep them unless they are known to be of other content, as the new ones failed (check).
+    """
+
+    id: _Text
+    image: _Vector
+    text: _Vector
+    combined: _Vector
+    image_need: Annotated[Need, "text"]
+    text_need: Annotated[Need, "text"]
+    image_url: _Text
+    image_hash: _Text
+    product_text: _Text
+    source_hash: _Text
+    versions: _Object
+    image_files: _Object
+
+
+class StagedCombined(NamedTuple):
+    """One product's new combined vector, as `update_combined` reads it."""
+
+    id: _Text
+    combined: _Vector
+
+
+def staged_product(item: EmbeddedProduct, models: ModelPair, fusion: Fusion) -> StagedProduct:
+    """The row of a product that `models` embedded and `fusion` combined."""
+    versions = {"fusion": fusion.name}
+    if item.image is not None:
+        versions["image"] = models.image
+    if item.text is not None:
+        versions["text"] = models.text
+    picture = item.picture
+    return StagedProduct(
+        id=item.product.id,
+        image=item.image,
+        text=item.text,
+        combined=item.combined,
+        image_need=_remaining_need(item.product.image_need, item, "image"),
+        text_need=_remaining_need(item.product.text_need, item, "text"),
+        image_url=picture.url if picture else None,
+        image_hash=picture.content_hash if picture else None,
+        product_text=item.text_used or None,
+        source_hash=item.product.source_hash,
+        versions=Jsonb(versions),
+        image_files=Jsonb(as_json(item.files)) if item.files else None,
+    )
+
+
+def _remaining_need(need: Need, item: EmbeddedProduct, modality: ContentModality) -> Need:
+    """What is to be done about the stored vector, now that the content was embedded or failed."""
+    if need is Need.KEEP:
+        return need
+    vector = item.image if modality == "image" else item.text
+    has_failed = any(failure.stage in STAGES[modality] for failure in item.failures)
+    return Need.CHECK if vector is None and has_failed else Need.MAKE
+
+
+def stage_products(connection: Connection, rows: Iterable[StagedProduct]) -> None:
+    """Copy a page into `shelfsight_page`, a table that lasts until the transaction ends."""
+    _stage(connection, "shelfsight_page", StagedProduct, rows)
+    connection.execute(QUERIES["analyze_staged"])
+
+
+def stage_combined(connection: Connection, rows: Iterable[StagedCombined]) -> None:
+    """Copy combined vectors into `shelfsight_combined`; it lasts until the transaction ends."""
+    _stage(connection, "shelfsight_combined", StagedCombined, rows)
+
+
+def _stage(
+    connection: Connection,
+    table: str,
+    row: type[NamedTuple],
+    rows: Iterable[tuple[Any, ...]],
+) -> None:
+    types = _column_types(row)
+    name = sql.Identifier(table)
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column), statements.trusted(type_))
+        for column, type_ in types.items()
+    )
+    connection.execute(QUERIES["create_staging"].format(table=name, columns=columns))
+    copy_rows(connection, QUERIES["copy_staging"].format(table=name), [*types.values()], rows)
+
+
+def _column_types(row: type[NamedTuple]) -> dict[str, str]:
+    """The SQL types of a row's columns, by name and in order."""
+    hints = get_type_hints(row, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}

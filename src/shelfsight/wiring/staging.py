@@ -1,0 +1,47 @@
+"""The staged vectors: a second set, built by other models next to the set in use."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+from shelfsight.postgres.connection import Database
+from shelfsight.records import Due, ModelPair, Selection
+from shelfsight.settings import Settings
+from shelfsight.wiring.database import postgres_catalog
+
+
+@contextmanager
+def open_version(database: Database, *, staged: bool) -> Iterator[Database]:
+    """Yield the database itself or, if `staged`, one in which the staged vectors take the place."""
+    from shelfsight.storage.versions.vector_versions import NEXT
+
+    if not staged:
+        yield database
+        return
+    with closing(Database(database.url, schema=NEXT)) as new:
+        yield new
+
+
+def prepare_staged(database: Database, models: ModelPair) -> None:
+    """Create the staged tables if `database` writes to them and they are missing.
+
+    Raises:
+        ModelError: these models made the vectors in use, or others made the staged ones.
+        DatabaseError: the role lacks a right; the message says which.
+    """
+    from shelfsight.storage.versions.vector_versions import prepare
+
+    if database.schema is not None:
+        with closing(Database(database.url)) as in_use:
+            prepare(in_use, models).close()
+
+
+def count_due(settings: Settings, database: Database, selection: Selection) -> Due:
+    """Count the products that a run would embed; all of them before a staged set exists."""
+    from shelfsight.storage.versions.vector_versions import schemas
+
+    with closing(Database(database.url)) as in_use:
+        if database.schema in {None, *schemas(in_use)}:
+            return postgres_catalog(settings, database).due(selection)
+        everything = replace(selection, skip_existing=False)
+        return postgres_catalog(settings, in_use).due(everything)

@@ -1,0 +1,51 @@
+"""Responses of the scan server: several results become one, in the right format."""
+
+from functools import partial
+
+from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
+from shelfsight.serving.scan_api.responses import combine_results, match_responses, merge_matches
+
+
+def match(id_: str, score: float, product_id: str | None = None) -> Match:
+    product = Candidate(id=id_, product_id=product_id)
+    return Match(product=product, score=score, confidence="medium")
+
+
+def found(*matches: Match, action: Action = "show_multiple_candidates") -> ScanResult:
+    return ScanResult(matches=matches, confidence="medium", action=action)
+
+
+def test_the_best_over_all_photos_has_each_product_once_by_its_best_score() -> None:
+    results = [found(match("a", 0.5), match("b", 0.4)), found(match("b", 0.9))]
+    assert [(m.product.id, m.score) for m in merge_matches(results, "variant")] == [
+        ("b", 0.9),
+        ("a", 0.5),
+    ]
+    assert [m.product.id for m in combine_results(results, 1, "variant").matches] == ["b"]
+
+
+def test_variants_of_one_product_count_as_one_where_products_are_asked_for() -> None:
+    results = [found(match("a", 0.5, "p")), found(match("b", 0.9, "p"), match("c", 0.1))]
+    assert [m.product.id for m in merge_matches(results, "product")] == ["b", "c"]
+    assert [m.product.id for m in merge_matches(results, "variant")] == ["b", "a", "c"]
+
+
+def test_one_match_is_recommended_only_where_all_photos_mean_that_one() -> None:
+    single = partial(found, action="show_single_match")
+    agreed = combine_results(
+        [single(match("a", 0.9)), single(match("a", 0.8)), found()], 5, "variant"
+    )
+    assert agreed.action == "show_single_match"
+    divided = combine_results([single(match("a", 0.9)), single(match("b", 0.8))], 5, "variant")
+    assert divided.action == "show_multiple_candidates"
+    unsure = combine_results([single(match("a", 0.9)), found(match("a", 0.8))], 5, "variant")
+    assert unsure.action == "show_multiple_candidates"
+    assert combine_results([found(), found()], 5, "variant").action == "fallback_to_manual"
+    assert combine_results([], 5, "variant").action == "fallback_to_manual"
+
+
+def test_a_similarity_that_was_not_compared_is_null() -> None:
+    (answer,) = match_responses([match("a", 0.123456)])
+    told = answer.model_dump(by_alias=True)
+    assert (told["imageSimilarity"], told["textSimilarity"], told["score"]) == (None, None, 0.1235)
+    assert told["ProductVariantId"] == "a"
