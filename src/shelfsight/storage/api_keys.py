@@ -81,7 +81,7 @@ class ApiKeys:
         return key if key.revoked_at is None else None
 
     def exist(self) -> bool:
-        """Whether a key was ever made. Revoked ones count, or revoking the last would open access."""
+        """Whether a key was ever made. Revoked ones count: else revoking the last opens access."""
         return bool(self._tuples("exist", read_only=True)[0][0])
 
     def all(self) -> list[ApiKey]:
