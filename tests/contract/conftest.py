@@ -1,4 +1,4 @@
-"""A shop in memory and one in Postgres, behind the same few words."""
+"""An in-memory shop and one in Postgres behind the same interface."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -25,7 +25,10 @@ def product_id(number: int) -> str:
 
 @dataclass
 class Shop:
-    """`put` adds or edits a product; `store_with` is the same store under other weights."""
+    """A catalogue with its store and search.
+
+    `put` adds or edits a product; `store_with` returns the same store with other fusion weights.
+    """
 
     catalog: Catalog
     store: VectorStore

@@ -1,4 +1,4 @@
-"""What is made anew of a product that has changed: what has changed, and no more."""
+"""Of a changed product, exactly the changed content is embedded again."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,7 +24,7 @@ TITLES = ("", "Mug", "Cap", "<p></p>")
 
 
 def pixels(address: str) -> Pixels:
-    """What is behind an address at first; behind `address#2` is what may replace it."""
+    """The picture first served at an address; that of `address#2` may replace it."""
     return np.resize(np.frombuffer(address.encode(), np.uint8), (8, 8, 3))
 
 
@@ -38,9 +38,10 @@ def text_of(title: str) -> Vector | None:
 
 @dataclass
 class Runs:
-    """Runs over a shop; `lost` addresses are not found, `unspeakable` titles not embedded.
+    """Runs over a shop.
 
-    Behind `replaced` addresses are other pictures by now.
+    `lost` addresses are not found, `replaced` ones serve another picture by now, and embedding an
+    `unspeakable` title fails.
     """
 
     shop: Shop
@@ -50,7 +51,7 @@ class Runs:
     stored: list[EmbeddedProduct] = field(default_factory=list)
 
     def run(self, selection: Selection) -> tuple[int, int]:
-        """Gives how many images and texts were embedded."""
+        """Return how many images and texts were embedded."""
         embedder = HashEmbedder(broken=self.unspeakable)
         fusion = WeightedMean(Weights())
         self.stored = []
@@ -63,7 +64,7 @@ class Runs:
         return embedder.images_embedded, embedder.texts_embedded
 
     def due(self, selection: Selection) -> list[tuple[Need, Need]]:
-        """What is to be done about image and text of each product that is due."""
+        """The needs of image and text of each product that is due."""
         pages = self.shop.catalog.pages(selection, 10)
         return [(item.image_need, item.text_need) for page in pages for item in page]
 
@@ -106,7 +107,7 @@ def assert_has(runs: Runs, number: int, image: Vector | None, text: Vector | Non
         ("Mug", (), (0, 0)),
     ],
 )
-def test_of_a_changed_product_only_what_has_changed_is_embedded(
+def test_only_the_changed_content_of_a_product_is_embedded(
     runs: Runs, title: str, urls: tuple[str, ...], embedded: tuple[int, int]
 ) -> None:
     runs.shop.put(1, title="Mug", urls=("a.png",))
@@ -124,7 +125,7 @@ def test_another_owner_changes_no_vector(runs: Runs) -> None:
     assert runs.due(Selection()) == []
 
 
-def test_what_is_kept_is_handed_on_with_what_was_made(runs: Runs) -> None:
+def test_save_returns_kept_vectors_together_with_new_ones(runs: Runs) -> None:
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
     runs.shop.put(1, title="Cap", urls=("a.png",))
@@ -136,7 +137,7 @@ def test_what_is_kept_is_handed_on_with_what_was_made(runs: Runs) -> None:
     )
 
 
-def test_an_edited_title_does_not_try_again_a_picture_that_waits(runs: Runs) -> None:
+def test_an_edited_title_does_not_retry_a_failed_picture(runs: Runs) -> None:
     runs.lost = frozenset({"a.png"})
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
@@ -152,7 +153,7 @@ def test_an_edited_title_does_not_try_again_a_picture_that_waits(runs: Runs) -> 
     assert runs.due(AT_ONCE) == []
 
 
-def test_a_new_picture_does_not_try_again_a_text_that_waits(runs: Runs) -> None:
+def test_a_new_picture_does_not_retry_a_failed_text(runs: Runs) -> None:
     runs.unspeakable = frozenset({"Mug"})
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
@@ -164,7 +165,7 @@ def test_a_new_picture_does_not_try_again_a_text_that_waits(runs: Runs) -> None:
     assert_has(runs, 1, image_of("b.png"), text_of("Mug"))
 
 
-def test_a_picture_of_which_nothing_is_stored_waits_too(runs: Runs) -> None:
+def test_a_failed_picture_of_a_product_without_vectors_waits_too(runs: Runs) -> None:
     runs.lost = frozenset({"a.png"})
     runs.shop.put(1, urls=("a.png",))
     runs.run(Selection())
@@ -178,7 +179,7 @@ def test_a_picture_of_which_nothing_is_stored_waits_too(runs: Runs) -> None:
     assert len(runs.due(AT_ONCE)) == 1
 
 
-def test_missing_needs_that_alone_unless_the_other_has_changed_too(runs: Runs) -> None:
+def test_missing_makes_that_modality_alone_unless_the_other_has_changed_too(runs: Runs) -> None:
     runs.lost = frozenset({"a.png"})
     for number in (1, 2):
         runs.shop.put(number, title="Mug", urls=("a.png",))
@@ -192,7 +193,7 @@ def test_missing_needs_that_alone_unless_the_other_has_changed_too(runs: Runs) -
     assert_has(runs, 2, image_of("a.png"), text_of("Cap"))
 
 
-def test_all_anew_needs_everything(runs: Runs) -> None:
+def test_without_skip_existing_everything_is_made(runs: Runs) -> None:
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
     assert runs.run(Selection(skip_existing=False)) == (1, 1)
@@ -205,7 +206,7 @@ def came_of(runs: Runs) -> list[str | None]:
     return [item.refetched for item in runs.stored]
 
 
-def test_stored_images_are_asked_for_again_and_what_is_as_it_was_is_not_embedded(
+def test_a_refetch_checks_stored_images_and_embeds_no_unchanged_one(
     runs: Runs,
 ) -> None:
     runs.shop.put(1, title="Mug", urls=("a.png", "b.png"))
@@ -220,7 +221,7 @@ def test_stored_images_are_asked_for_again_and_what_is_as_it_was_is_not_embedded
     assert runs.due(Selection()) == []
 
 
-def test_a_picture_replaced_behind_its_address_makes_the_image_anew_and_it_alone(
+def test_a_refetch_embeds_a_picture_replaced_behind_its_address_and_no_other(
     runs: Runs,
 ) -> None:
     for number in (1, 2):
@@ -235,7 +236,7 @@ def test_a_picture_replaced_behind_its_address_makes_the_image_anew_and_it_alone
     assert runs.run(REFETCH) == (0, 0)
 
 
-def test_what_cannot_be_had_again_stays_stored_is_noted_and_heals_without_inference(
+def test_a_picture_lost_on_refetch_keeps_its_vector_and_recovers_without_inference(
     runs: Runs,
 ) -> None:
     runs.shop.put(1, title="Mug", urls=("a.png",))
@@ -252,7 +253,7 @@ def test_what_cannot_be_had_again_stays_stored_is_noted_and_heals_without_infere
     assert runs.due(AT_ONCE) == []
 
 
-def test_an_image_is_not_made_anew_of_less_than_it_was(runs: Runs) -> None:
+def test_an_image_is_not_made_from_fewer_pictures_than_before(runs: Runs) -> None:
     runs.shop.put(1, urls=("a.png", "b.png"))
     runs.run(Selection())
     runs.replaced, runs.lost = frozenset({"a.png"}), frozenset({"b.png"})
@@ -263,7 +264,7 @@ def test_an_image_is_not_made_anew_of_less_than_it_was(runs: Runs) -> None:
     assert_has(runs, 1, image_of("a.png#2", "b.png"), None)
 
 
-def test_a_refetch_does_what_is_due_anyway(runs: Runs) -> None:
+def test_a_refetch_also_does_what_is_due(runs: Runs) -> None:
     for number in (1, 2):
         runs.shop.put(number, title="Mug", urls=(f"{number}.png",))
     runs.run(Selection())
@@ -283,7 +284,7 @@ def test_a_refetch_does_what_is_due_anyway(runs: Runs) -> None:
 
 
 def edited(runs: Runs) -> tuple[list[Product], list[EmbeddedProduct]]:
-    """A page whose titles alone have changed, and what one worker makes of it."""
+    """A page whose titles alone have changed, and one worker's result for it."""
     runs.shop.put(1, title="Mug", urls=("a.png",))
     runs.run(Selection())
     runs.shop.put(1, title="Cap", urls=("a.png",))
@@ -295,7 +296,7 @@ def edited(runs: Runs) -> tuple[list[Product], list[EmbeddedProduct]]:
     return page, [made]
 
 
-def test_a_product_whose_kept_half_another_worker_has_changed_is_left_alone(runs: Runs) -> None:
+def test_a_product_whose_kept_vector_another_worker_has_changed_is_not_stored(runs: Runs) -> None:
     _, made = edited(runs)
     runs.shop.put(1, title="Mug", urls=("b.png",))
     runs.run(Selection())
@@ -305,7 +306,7 @@ def test_a_product_whose_kept_half_another_worker_has_changed_is_left_alone(runs
     assert runs.due(Selection()) == [(MAKE, MAKE)]
 
 
-def test_a_product_whose_kept_half_is_gone_is_left_due(runs: Runs) -> None:
+def test_a_product_whose_kept_vector_was_deleted_stays_due(runs: Runs) -> None:
     _, made = edited(runs)
     runs.shop.put(1)
     runs.run(Selection())
@@ -315,7 +316,7 @@ def test_a_product_whose_kept_half_is_gone_is_left_due(runs: Runs) -> None:
     assert runs.due(Selection()) == [(MAKE, MAKE)]
 
 
-def test_the_others_of_such_a_page_are_stored(runs: Runs) -> None:
+def test_the_other_products_of_such_a_page_are_stored(runs: Runs) -> None:
     (product,), made = edited(runs)
     runs.shop.put(1, title="Mug", urls=("b.png",))
     runs.run(Selection())
@@ -347,14 +348,14 @@ STEP = st.fixed_dictionaries(
 
 
 @dataclass
-class Half:
-    """What was last tried of a text or of pictures, and whether it failed."""
+class Tried:
+    """The content of a modality that was last tried, and whether that failed."""
 
     tried: object = None
     failed: bool = False
 
     def is_tried(self, content: object, failed: bool, *, at_once: bool) -> bool:
-        """Whether a run must try it; then it has."""
+        """Return whether a run must try this content, and record that it did."""
         if content == self.tried and not (self.failed and at_once):
             return False
         self.tried, self.failed = content, failed
@@ -362,13 +363,13 @@ class Half:
 
 
 @dataclass
-class Images(Half):
-    """The pictures, too; `had` are those of which there is a vector."""
+class TriedImages(Tried):
+    """The same for pictures; `had` are those that the stored vector was made from."""
 
     had: tuple[str, ...] = ()
 
     def embedded(self, content: object, there: tuple[str, ...], fails: bool, **how: bool) -> int:
-        """How many of those that are `there` a run must embed."""
+        """Return how many of the pictures that are `there` a run must embed."""
         is_stored = content == self.tried and bool(self.had)
         is_tried = self.is_tried(content, fails, at_once=how["at_once"])
         if not is_tried and not (how["refetch"] and is_stored):
@@ -383,9 +384,9 @@ class Images(Half):
 
 @dataclass
 class Edited:
-    """A product as the shop has it, and what a run should have to do with it.
+    """A product of the shop, and the model of what a run should do about it.
 
-    Behind the address that begins with `replaced` is another picture.
+    The address that begins with `replaced` serves another picture.
     """
 
     number: int
@@ -393,18 +394,18 @@ class Edited:
     urls: tuple[str, ...] = ()
     owner: str | None = None
     replaced: str = ""
-    tried_text: Half = field(default_factory=Half)
-    images: Images = field(default_factory=Images)
+    tried_text: Tried = field(default_factory=Tried)
+    images: TriedImages = field(default_factory=TriedImages)
 
     def content(self) -> dict[str, object]:
-        """Words and addresses that no other product has."""
+        """A title and addresses that no other product has."""
         title = f"{self.title}{'x' * self.number}" if self.title.isalpha() else self.title
         return {"title": title, "urls": tuple(f"{name}{self.number}.png" for name in self.urls)}
 
     def inferences(
         self, lost: str, *, unspeakable: bool, at_once: bool, refetch: bool
     ) -> tuple[int, int]:
-        """How many pictures and texts a run should embed now."""
+        """Return how many pictures and texts a run should embed now."""
         content = self.content()
         there = tuple(
             f"{name}#2" if name == self.replaced else name for name in self.urls if name not in lost
@@ -420,7 +421,7 @@ class Edited:
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=6))
-def test_whatever_happens_the_vectors_end_as_those_of_the_content_with_no_inference_too_many(
+def test_after_any_history_the_vectors_match_the_content_without_needless_inference(
     shop: Shop, numbers: Iterator[int], steps: list[dict[str, Any]]
 ) -> None:
     products = [Edited(next(numbers)) for _ in range(PRODUCTS)]
@@ -460,5 +461,5 @@ def test_whatever_happens_the_vectors_end_as_those_of_the_content_with_no_infere
 
 @pytest.fixture
 def numbers() -> Iterator[int]:
-    """Numbers of products, so that each example has some of its own."""
+    """Product numbers, so that each example has its own products."""
     return count(1)

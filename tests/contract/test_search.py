@@ -1,4 +1,4 @@
-"""What every search keeps to."""
+"""The contract of every product search."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_the_nearest_is_found_whichever_column_is_asked(shop: Shop, column: Moda
     assert (best.title, best.word_score, best.is_code) == ("Product 3", None, False)
 
 
-def test_what_is_not_compared_has_no_score(shop: Shop) -> None:
+def test_a_modality_that_is_not_compared_has_no_score(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     shop.put(2, title="Cap")
     embed_all(shop)
@@ -72,7 +72,7 @@ def test_what_is_not_compared_has_no_score(shop: Shop) -> None:
     assert scores[product_id(2)] is None
 
 
-def test_images_are_compared_without_what_all_have_in_common(shop: Shop) -> None:
+def test_images_are_compared_after_subtracting_the_means(shop: Shop) -> None:
     fill(shop, 4)
     common = image_of("common")
     image = image_of("3.png")
@@ -95,7 +95,7 @@ def test_images_are_compared_without_what_all_have_in_common(shop: Shop) -> None
 
 @pytest.mark.parametrize("asked", ["1.png", "photo"])
 @pytest.mark.parametrize("rounding", [0, 3e-7])
-def test_a_picture_that_is_all_that_is_in_common_is_compared_as_it_is(
+def test_a_picture_equal_to_the_mean_is_compared_without_subtraction(
     shop: Shop, asked: str, rounding: float
 ) -> None:
     fill(shop, 1)
@@ -165,7 +165,7 @@ def test_the_share_of_the_words_counts(shop: Shop) -> None:
     assert found == {product_id(1): 1, product_id(2): 0.5, product_id(3): 0}
 
 
-def test_what_a_product_is_like_is_told_by_what_it_has(shop: Shop) -> None:
+def test_similar_products_are_found_by_the_vectors_a_product_has(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     shop.put(2, urls=("b.png",))
     shop.put(3, title="Cap")

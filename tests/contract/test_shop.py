@@ -1,4 +1,4 @@
-"""What every catalogue and every store of vectors keeps to."""
+"""The contract of every catalogue and every vector store."""
 
 from itertools import chain
 
@@ -33,7 +33,7 @@ def due(shop: Shop, selection: Selection = EVERYTHING, size: int = 10) -> list[P
 
 
 def embed(product: Product, *failures: Failure) -> EmbeddedProduct:
-    """What a run would make of it: vectors of its content, none where it failed."""
+    """Embed a product as a run would: vectors of its content, except where it failed."""
     stages = {failure.stage for failure in failures}
     image = text = None
     if product.image_urls and Stage.FETCH not in stages:
@@ -60,7 +60,7 @@ def embed_all(shop: Shop, *failures: Failure) -> None:
         shop.store.save([embed(product, *failures) for product in page], MODELS)
 
 
-def test_pages_come_in_order_of_ids_each_full_but_the_last(shop: Shop) -> None:
+def test_pages_are_ordered_by_id_and_full_except_the_last(shop: Shop) -> None:
     for number in (5, 3, 9, 1, 7):
         shop.put(number, title=f"Product {number}")
     pages = list(shop.catalog.pages(EVERYTHING, 2))
@@ -81,14 +81,14 @@ def test_an_empty_catalogue_gives_no_page(shop: Shop) -> None:
     assert shop.catalog.due(EVERYTHING).products == 0
 
 
-def test_a_product_comes_with_its_words_and_its_pictures_in_order(shop: Shop) -> None:
+def test_a_product_has_its_text_and_its_pictures_in_order(shop: Shop) -> None:
     shop.put(1, title="Mug", description="Blue", urls=("b.png", "a.png"))
     (product,) = due(shop)
     assert (product.title, product.description) == ("Mug", "Blue")
     assert product.image_urls == ("b.png", "a.png")
 
 
-def test_what_is_due_is_counted_by_content(shop: Shop) -> None:
+def test_due_products_are_counted_by_content(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     shop.put(2, title="Cap")
     shop.put(3, urls=("c.png",))
@@ -125,14 +125,14 @@ def test_a_product_whose_content_changed_is_due_again(shop: Shop, edit: dict[str
     assert [product.id for product in due(shop)] == [product_id(1)]
 
 
-def test_title_and_description_do_not_run_into_each_other(shop: Shop) -> None:
+def test_moving_text_from_title_to_description_is_a_change(shop: Shop) -> None:
     shop.put(1, title="ab", description="c")
     embed_all(shop)
     shop.put(1, title="a", description="bc")
     assert len(due(shop)) == 1
 
 
-def test_what_failed_waits_and_is_tried_at_once_when_asked(shop: Shop) -> None:
+def test_a_failure_waits_and_is_retried_at_once_on_request(shop: Shop) -> None:
     shop.put(1, urls=("a.png",))
     shop.put(2, title="Cap", urls=("b.png",))
     embed_all(shop, TIMEOUT)
@@ -141,14 +141,14 @@ def test_what_failed_waits_and_is_tried_at_once_when_asked(shop: Shop) -> None:
     assert [product.id for product in again] == [product_id(1), product_id(2)]
 
 
-def test_what_failed_is_due_as_soon_as_its_content_changes(shop: Shop) -> None:
+def test_a_failed_product_is_due_as_soon_as_its_content_changes(shop: Shop) -> None:
     shop.put(1, urls=("a.png",))
     embed_all(shop, TIMEOUT)
     shop.put(1, urls=("b.png",))
     assert len(due(shop)) == 1
 
 
-def test_a_product_without_content_is_met_once(shop: Shop) -> None:
+def test_a_product_without_content_is_due_only_once(shop: Shop) -> None:
     shop.put(1)
     embed_all(shop)
     assert due(shop) == []
@@ -158,7 +158,7 @@ def test_a_product_without_content_is_met_once(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("missing", "expected"), [("image", [2]), ("text", [3]), ("combined", [])])
-def test_missing_asks_for_what_could_be_there(
+def test_missing_selects_products_that_could_have_the_vector(
     shop: Shop, missing: str, expected: list[int]
 ) -> None:
     shop.put(1, title="Text only")
@@ -181,7 +181,7 @@ def test_saving_a_page_twice_changes_nothing(shop: Shop) -> None:
     assert len(near(shop, "combined", direction(b"x", 768), 5)) == 1
 
 
-def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(shop: Shop) -> None:
+def test_a_stored_vector_stays_if_embedding_the_same_content_again_fails(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     embed_all(shop)
     shop.put(1, title="Cup", urls=("a.png",))
@@ -196,7 +196,7 @@ def test_a_vector_that_cannot_be_made_anew_stays_while_its_content_is_the_same(s
     np.testing.assert_allclose(found.vector, combine(image, text, Weights()), atol=1e-6)
 
 
-def test_a_vector_whose_content_is_gone_goes_too(shop: Shop) -> None:
+def test_a_vector_is_deleted_with_its_content(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     shop.put(2, urls=("b.png",))
     embed_all(shop)
@@ -207,7 +207,7 @@ def test_a_vector_whose_content_is_gone_goes_too(shop: Shop) -> None:
     assert [found.id for found in near(shop, "text", direction(b"Mug", 1024), 5)] == [product_id(1)]
 
 
-def test_other_weights_combine_anew_without_a_model(shop: Shop) -> None:
+def test_other_weights_recombine_stored_vectors_without_a_model(shop: Shop) -> None:
     shop.put(1, title="Mug", urls=("a.png",))
     shop.put(2, title="Cap")
     embed_all(shop)
@@ -247,8 +247,8 @@ def test_vectors_stored_under_a_branch_stay_whichever_commit_the_same_model_has_
         shop.store.require(ModelPair(image=MODELS.image, text="letters@0123456789abcdef"))
 
 
-def cut_into(shop: Shop, size: int, limit: int | None = None) -> list[list[str]]:
-    """The ids of the products of each range."""
+def partitioned(shop: Shop, size: int, limit: int | None = None) -> list[list[str]]:
+    """Partition what is due, and return the product ids of each range."""
     return [
         [p.id for page in shop.catalog.pages(EVERYTHING, 3, within) for p in page]
         for within in shop.catalog.partition(EVERYTHING, size, limit).ranges
@@ -257,15 +257,19 @@ def cut_into(shop: Shop, size: int, limit: int | None = None) -> list[list[str]]
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 7])
 @pytest.mark.parametrize("limit", [None, 1, 2, 3, 4, 6, 7, 100])
-def test_ranges_hold_what_is_due_once(shop: Shop, count: int, limit: int | None) -> None:
+def test_each_due_product_is_in_exactly_one_range(
+    shop: Shop, count: int, limit: int | None
+) -> None:
     for number in range(1, count + 1):
         shop.put(number, title=f"Mug {number}")
     ids = [product_id(number) for number in range(1, min(count, limit or count) + 1)]
-    assert cut_into(shop, 2, limit) == [ids[start : start + 2] for start in range(0, len(ids), 2)]
+    assert partitioned(shop, 2, limit) == [
+        ids[start : start + 2] for start in range(0, len(ids), 2)
+    ]
     assert shop.catalog.partition(EVERYTHING, 2, limit).due == count
 
 
-def test_what_is_added_behind_the_last_product_belongs_to_the_last_range(shop: Shop) -> None:
+def test_products_added_after_the_last_one_belong_to_the_last_range(shop: Shop) -> None:
     shop.put(1, title="Mug")
     (only,) = shop.catalog.partition(EVERYTHING, 2).ranges
     shop.put(2, title="Jug")
@@ -286,7 +290,7 @@ GONE = Failure(stage=Stage.FETCH, kind="http_404", message="no", host="cdn.test"
         (("timeout",), ("cdn.test",), []),
     ],
 )
-def test_what_failed_is_chosen_by_kind_and_host_and_what_merely_changed_is_not(
+def test_only_failed_selects_by_kind_and_host_and_leaves_out_changed_products(
     shop: Shop, kinds: tuple[str, ...], hosts: tuple[str, ...], expected: list[int]
 ) -> None:
     for number in (1, 2, 3, 4, 5):

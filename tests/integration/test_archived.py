@@ -1,4 +1,4 @@
-"""A product that its shop has archived or deleted is neither embedded nor found."""
+"""Products that the shop has archived or deleted are neither embedded nor found."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -44,7 +44,7 @@ def id_of(number: int) -> str:
 
 
 def shop_of(database: Database, count: int) -> None:
-    """Products with one variant each, of the same id."""
+    """Products with one variant each, which has the same id."""
     fill(database, count)
     run(
         database,
@@ -54,14 +54,14 @@ def shop_of(database: Database, count: int) -> None:
 
 
 def found(database: Database, words: str = "Product") -> set[int]:
-    """The numbers of the products that these words find."""
+    """The numbers of the products that a search for these words finds."""
     query = direction(words.encode(), 1024)
     search_query = SearchQuery(column="text", vector=query, text=query, words=words)
     candidates = PostgresProductSearch(database).candidates(search_query, ALL, 100)
     return {UUID(candidate.id).int for candidate in candidates}
 
 
-def test_each_column_that_marks_a_product_is_tried_here() -> None:
+def test_every_archive_column_is_covered_here() -> None:
     assert {column for column, *_ in WAYS} == set(MARKS)
 
 
@@ -69,7 +69,7 @@ def test_each_column_that_marks_a_product_is_tried_here() -> None:
     ("table", "column", "kind", "mark"),
     [("ProductVariants", *way) for way in WAYS] + [("Products", *WAYS[n]) for n in (0, -1)],
 )
-def test_what_is_marked_is_neither_due_nor_found_until_it_is_marked_no_more(
+def test_an_archived_product_is_neither_due_nor_found_until_it_is_restored(
     database: Database, table: str, column: str, kind: str, mark: str
 ) -> None:
     shop_of(database, 4)
@@ -86,7 +86,7 @@ def test_what_is_marked_is_neither_due_nor_found_until_it_is_marked_no_more(
     assert found(database) == {1, 2, 3, 4}
 
 
-def test_what_is_archived_is_seen_nowhere(database: Database) -> None:
+def test_an_archived_product_is_shown_nowhere(database: Database) -> None:
     shop_of(database, 3)
     run(database, 'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz')
     search = PostgresProductSearch(database)
@@ -102,7 +102,7 @@ def test_what_is_archived_is_seen_nowhere(database: Database) -> None:
     assert search.is_empty(ALL)
 
 
-def test_what_failed_of_an_archived_product_is_not_shown(database: Database) -> None:
+def test_failures_of_archived_products_are_not_reported(database: Database) -> None:
     fill(database, 2, pictures=True)
     run(database, 'ALTER TABLE "ProductVariants" ADD "DeletedAt" timestamptz')
     backfill_all(database, pictures={})
@@ -130,7 +130,7 @@ def test_products_whose_ids_have_another_type_than_their_variants_say_are_compar
 
 @pytest.fixture(scope="module")
 def indexed(server: str) -> Iterator[Database]:
-    """More products than are compared one by one, behind an index; half of them are archived."""
+    """So many products that a search uses the index; half of them are archived."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE archived")
     with closing(Database(server.replace("/postgres?", "/archived?"))) as database:
@@ -147,7 +147,7 @@ def indexed(server: str) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("limit", [10, 1_000])
-def test_an_index_gives_as_many_as_asked_for_though_half_are_archived(
+def test_an_index_search_returns_all_requested_results_though_half_are_archived(
     indexed: Database, limit: int
 ) -> None:
     candidates = PostgresProductSearch(indexed).candidates(by_image(), ALL, limit)
@@ -158,7 +158,7 @@ def test_an_index_gives_as_many_as_asked_for_though_half_are_archived(
 def test_a_server_notices_within_a_minute_that_products_can_be_archived(
     database: Database,
 ) -> None:
-    """What it remembers of a statement is no newer than the columns it was made for."""
+    """Its cached statements may be older than the columns of the tables."""
     fill(database, 5)
     backfill_all(database)
     now = 0.0

@@ -1,4 +1,4 @@
-"""What failed: when it is tried again, what is shown of it, and that a success clears it."""
+"""Recorded failures: when they are retried, how they are reported, how a success clears them."""
 
 from contextlib import closing
 from datetime import timedelta
@@ -29,7 +29,7 @@ BROKEN = failure("not_an_image", host="cdn.test")
 
 
 def products(database: Database) -> list[Product]:
-    """All of them, in order."""
+    """All products, in order."""
     return [
         p
         for page in PostgresCatalog(database).pages(Selection(skip_existing=False), 100)
@@ -38,7 +38,7 @@ def products(database: Database) -> list[Product]:
 
 
 def fail(database: Database, *failures: Failure | None) -> None:
-    """Store the first products: with their failure, or well where that is None."""
+    """Store the first products, each with its failure or, where that is None, as a success."""
     page = [
         embed(product) if one is None else EmbeddedProduct(product=product, failures=(one,))
         for product, one in zip(products(database), failures, strict=False)
@@ -47,7 +47,7 @@ def fail(database: Database, *failures: Failure | None) -> None:
 
 
 def waits(database: Database) -> list[timedelta | None]:
-    """How long each waits, in order of the products."""
+    """How long each failure waits, in the order of the products."""
     found = rows(
         database,
         'SELECT "NextAttemptAt" - "UpdatedAt" FROM "EmbeddingFailures" ORDER BY "ProductVariantId"',
@@ -67,7 +67,7 @@ def test_a_timeout_waits_minutes_a_404_a_day_and_a_broken_picture_for_another(
     assert PostgresCatalog(database).due(Selection()).products == 4
 
 
-def test_a_timeout_that_comes_again_waits_twice_as_long_up_to_a_day(database: Database) -> None:
+def test_a_repeated_timeout_waits_twice_as_long_up_to_a_day(database: Database) -> None:
     fill(database, 1, pictures=True)
     seen = []
     for _ in range(11):
@@ -77,7 +77,7 @@ def test_a_timeout_that_comes_again_waits_twice_as_long_up_to_a_day(database: Da
     assert seen == [min(wait, DAY) for wait in doubled] + [DAY, DAY]
 
 
-def test_a_success_clears_what_failed_and_other_products_keep_theirs(database: Database) -> None:
+def test_a_success_clears_its_own_failure_only(database: Database) -> None:
     fill(database, 2, pictures=True)
     fail(database, TIMEOUT, GONE)
     fail(database, None)
@@ -86,7 +86,7 @@ def test_a_success_clears_what_failed_and_other_products_keep_theirs(database: D
     ]
 
 
-def test_what_failed_is_shown_by_kind_most_products_first(database: Database) -> None:
+def test_failures_are_reported_by_kind_most_products_first(database: Database) -> None:
     fill(database, 4, pictures=True)
     fail(database, TIMEOUT, GONE, GONE)
     fail(database, TIMEOUT)

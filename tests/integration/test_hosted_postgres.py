@@ -1,4 +1,4 @@
-"""Postgres as people have it: other tables, few rights, policies, time limits, lost connections."""
+"""Postgres in production: other tables, few rights, policies, timeouts, lost connections."""
 
 import threading
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def make_role(database: Database, name: str, *statements: str) -> str:
 
 
 def _nothing(_connection: Connection) -> None:
-    """Ask for a connection, and leave it."""
+    """Open a connection and close it at once."""
 
 
 GRANTS = (
@@ -231,7 +231,7 @@ def kill_others(database: Database) -> None:
     )
 
 
-def test_a_connection_dropped_in_the_middle_is_opened_again_and_the_page_redone(
+def test_after_a_dropped_connection_the_page_is_stored_again(
     database: Database,
 ) -> None:
     fill(database, 40)
@@ -248,7 +248,7 @@ def test_a_connection_dropped_in_the_middle_is_opened_again_and_the_page_redone(
     assert rows(database, 'SELECT count(*) FROM "ProductEmbeddings"') == [(40,)]
 
 
-def test_work_that_loses_its_connection_half_way_is_done_whole(database: Database) -> None:
+def test_work_that_loses_its_connection_is_repeated_as_a_whole(database: Database) -> None:
     tries: list[int] = []
 
     def work(connection: Connection) -> None:
@@ -267,7 +267,7 @@ def test_work_that_loses_its_connection_half_way_is_done_whole(database: Databas
 def test_an_interrupt_at_a_query_leaves_no_other_line_than_ours(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """psycopg warns that it cannot roll back while a query is under way."""
+    """psycopg warns that it cannot roll back while a query is running."""
 
     def work(connection: Connection) -> None:
         connection.pgconn.send_query(b"SELECT 1")
@@ -278,7 +278,7 @@ def test_an_interrupt_at_a_query_leaves_no_other_line_than_ours(
     assert not caplog.records
 
 
-def test_a_database_that_stays_away_ends_the_run_with_its_host_and_no_password() -> None:
+def test_an_unreachable_database_ends_the_run_naming_its_host_without_password() -> None:
     gone = Database("postgresql://shop:hunter2@127.0.0.1:1/shop", reconnect_seconds=1)
     with pytest.raises(DatabaseError) as error:
         gone.run(_nothing)
@@ -297,7 +297,7 @@ SELECTIONS: list[tuple[dict[str, object], set[str]]] = [
 
 
 @pytest.mark.parametrize(("asked", "titles"), SELECTIONS)
-def test_a_selection_chooses(
+def test_a_selection_selects_products(
     database: Database, asked: dict[str, object], titles: set[str]
 ) -> None:
     fill(database, 3, owner="alice")
@@ -369,7 +369,7 @@ def test_a_condition_cannot_write(database: Database) -> None:
         'UPDATE "ProductImages" SET "AltText" = \'new\'',
     ],
 )
-def test_an_edit_that_no_vector_depends_on_makes_nothing_due(
+def test_an_edit_of_a_column_that_is_not_embedded_makes_nothing_due(
     database: Database, change: str
 ) -> None:
     fill(database, 2, pictures=True)
@@ -443,7 +443,7 @@ def test_a_view_or_a_table_that_cannot_be_referred_to_is_used_too(
         assert backfill_all(database).found == 0
 
 
-def test_a_product_that_is_there_twice_is_named(url: str) -> None:
+def test_a_product_that_occurs_twice_is_reported(url: str) -> None:
     execute(
         url,
         'CREATE TABLE "ProductVariants" ("Id" int, "Title" text)',
@@ -494,7 +494,7 @@ OWN_EMBEDDINGS = """
 
 @pytest.fixture
 def own_embeddings(url: str) -> Iterator[str]:
-    """Where an ORM made the tables: it fills ids and times itself, and likes short columns."""
+    """Tables made by an ORM, which fills ids and times itself and uses short columns."""
     execute(
         url,
         "CREATE EXTENSION IF NOT EXISTS vector",
@@ -523,7 +523,7 @@ def test_an_embeddings_table_made_by_an_orm_is_filled_in_its_own_types(own_embed
         assert row == (3, 3, "New")
 
 
-def test_a_column_that_may_not_be_empty_is_named_before_the_first_write(
+def test_a_not_null_column_without_a_value_is_named_before_the_first_write(
     own_embeddings: str,
 ) -> None:
     execute(own_embeddings, OWN_EMBEDDINGS.format(null="NOT NULL"))
@@ -574,7 +574,7 @@ def test_pgvector_in_a_schema_of_its_own_is_used_or_its_schema_is_named(
         assert backfill_all(database).embedded == 2
 
 
-def test_columns_of_half_precision_serve_as_well(database: Database) -> None:
+def test_halfvec_columns_work_too(database: Database) -> None:
     for name, width in (("Image", 768), ("Text", 1024), ("Combined", 768)):
         change = f'ALTER TABLE "ProductEmbeddings" ALTER "{name}Embedding" TYPE halfvec({width})'
         database.run(lambda c, change=change: c.execute(change))
@@ -669,7 +669,7 @@ BROKEN_PICTURE = Failure(stage=Stage.DECODE, kind="not_an_image", message="no")
 MODEL_AWAY = Failure(stage=Stage.TEXT, kind="timeout", message="slow", retryable=True)
 
 
-def test_a_text_that_may_be_tried_again_does_not_wait_for_a_picture_that_may_not(
+def test_a_failed_text_is_retried_without_waiting_for_a_failed_picture(
     database: Database,
 ) -> None:
     fill(database, 1, pictures=True)
@@ -679,7 +679,7 @@ def test_a_text_that_may_be_tried_again_does_not_wait_for_a_picture_that_may_not
     assert PostgresCatalog(database).due(Selection()).products == 1
 
 
-def test_of_several_pictures_the_one_that_may_be_tried_again_decides(database: Database) -> None:
+def test_of_several_failed_pictures_the_first_retry_decides(database: Database) -> None:
     fill(database, 1, pictures=True)
     slow = Failure(stage=Stage.FETCH, kind="timeout", message="slow", retryable=True)
     refused = Failure(stage=Stage.FETCH, kind="too_large", message="30 MB")
@@ -698,7 +698,7 @@ def test_any_message_of_a_failure_can_be_stored(database: Database) -> None:
     ]
 
 
-def test_a_vector_that_stays_is_combined_with_the_new_one_in_the_same_run(
+def test_a_fallback_vector_is_combined_with_the_new_one_in_the_same_run(
     database: Database,
 ) -> None:
     fill(database, 1, pictures=True)
@@ -714,7 +714,7 @@ def test_a_vector_that_stays_is_combined_with_the_new_one_in_the_same_run(
     np.testing.assert_allclose(combined.to_numpy(), wanted, atol=1e-5)
 
 
-def test_a_picture_that_is_gone_does_not_keep_the_vector_of_replaced_models(
+def test_a_lost_picture_does_not_keep_a_vector_of_replaced_models(
     database: Database,
 ) -> None:
     fill(database, 1, pictures=True)
@@ -726,7 +726,7 @@ def test_a_picture_that_is_gone_does_not_keep_the_vector_of_replaced_models(
     PostgresVectorStore(database, FUSION).require(other)
 
 
-def test_vectors_from_before_shelfsight_outlive_pictures_that_cannot_be_fetched(
+def test_the_shops_own_vectors_survive_pictures_that_cannot_be_fetched(
     database: Database,
 ) -> None:
     fill(database, 2, pictures=True)
@@ -786,7 +786,7 @@ def test_a_database_in_another_encoding_is_used_or_named(server: str, encoding: 
     execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_a_catalogue_is_read_in_ranges_however_large_its_tables(database: Database) -> None:
+def test_windows_read_index_ranges_not_whole_tables(database: Database) -> None:
     fill(database, 30_000, pictures=True)
     database.run(
         lambda c: c.execute(

@@ -1,4 +1,4 @@
-"""Plans that Postgres keeps of what is asked often, where it is connected to directly."""
+"""Frequent queries are prepared on direct connections to Postgres, and only there."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,7 +19,7 @@ WHO = sql.SQL("SELECT a FROM who"), {}
 
 @pytest.fixture
 def asked(database: Database) -> Iterator[Database]:
-    """A connection that has prepared a question about a table."""
+    """A connection that has prepared a query about a table."""
     database.run(lambda c: c.execute("CREATE TABLE who AS SELECT 1 AS a"))
     with closing(Database(database.url)) as another:
         assert another.ask(WHO, prepare=True) == [(1,)]
@@ -31,14 +31,14 @@ def kept(database: Database) -> list[str]:
     return [text for (text,) in rows(database, "SELECT statement FROM pg_prepared_statements")]
 
 
-def test_only_what_asks_for_it_is_prepared(asked: Database) -> None:
+def test_only_queries_that_request_it_are_prepared(asked: Database) -> None:
     for _ in range(10):
         asked.ask((sql.SQL("SELECT a + 1 FROM who"), {}))
         rows(asked, "SELECT a + 2 FROM who")
     assert len(kept(asked)) == 1
 
 
-def test_a_column_of_another_type_since_is_read_all_the_same(asked: Database) -> None:
+def test_a_prepared_query_survives_a_change_of_a_column_type(asked: Database) -> None:
     with closing(Database(asked.url)) as other:
         other.run(lambda c: c.execute("ALTER TABLE who ALTER a TYPE text"))
     for _ in range(3):
@@ -46,15 +46,15 @@ def test_a_column_of_another_type_since_is_read_all_the_same(asked: Database) ->
     assert len(kept(asked)) == 1
 
 
-def test_a_statement_that_is_gone_is_asked_unprepared(asked: Database) -> None:
-    """As with a pooler that passes for Postgres, and then has another connection answer."""
+def test_a_query_whose_prepared_statement_is_gone_runs_unprepared(asked: Database) -> None:
+    """As with a pooler that looks like Postgres and then uses another server connection."""
     asked.run(lambda c: c.execute("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"))
     for _ in range(3):
         assert asked.ask(WHO, prepare=True) == [(1,)]
     assert kept(asked) == []
 
 
-def test_what_fails_leaves_nothing_prepared(asked: Database) -> None:
+def test_a_failing_query_leaves_nothing_prepared(asked: Database) -> None:
     for _ in range(5):
         with pytest.raises(psycopg.errors.DivisionByZero):
             asked.ask((sql.SQL("SELECT 1 / %(x)s::int FROM who"), {"x": 0}), prepare=True)
@@ -63,7 +63,7 @@ def test_what_fails_leaves_nothing_prepared(asked: Database) -> None:
     assert len(kept(asked)) == 1
 
 
-def test_a_connection_after_a_lost_one_prepares_anew(asked: Database) -> None:
+def test_a_new_connection_prepares_again(asked: Database) -> None:
     ((pid,),) = rows(asked, "SELECT pg_backend_pid()")
     with closing(Database(asked.url)) as other:
         rows(other, f"SELECT pg_terminate_backend({pid}, 5000)")
@@ -71,10 +71,10 @@ def test_a_connection_after_a_lost_one_prepares_anew(asked: Database) -> None:
     assert len(kept(asked)) == 1
 
 
-def test_only_a_search_that_is_planned_alike_for_all_values_is_prepared(
+def test_only_searches_whose_plan_fits_all_values_are_prepared(
     database: Database,
 ) -> None:
-    """A plan for any owner would be a bad one for an owner of half the products."""
+    """A generic plan would be bad for an owner of half the products."""
     fill(database, 20)
     backfill_all(database)
     text = direction(b"query", 1024)

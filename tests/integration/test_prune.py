@@ -1,4 +1,4 @@
-"""What is left over is deleted, and nothing else: never what is in use, never the shop's own."""
+"""Pruning deletes leftover rows only: none in use, and none of the shop's own."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ def run(database: Database, *statements: str) -> None:
 
 
 def stored(database: Database) -> tuple[list[object], list[object]]:
-    """The ids that have vectors, and those that have failures."""
+    """The ids of products with vectors, and of those with failures."""
     tables = ("ProductEmbeddings", "EmbeddingFailures")
     query = 'SELECT DISTINCT "ProductVariantId" FROM "{}" ORDER BY 1'
     embedded, failed = ([id_ for (id_,) in rows(database, query.format(t))] for t in tables)
@@ -30,7 +30,7 @@ def stored(database: Database) -> tuple[list[object], list[object]]:
 
 @pytest.fixture
 def view(url: str) -> Iterator[Database]:
-    """A shop whose products are a view, so that no foreign key deletes what is stored of them."""
+    """A shop whose products are a view, so no foreign key deletes our rows with them."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute('CREATE TABLE shop ("Id" int PRIMARY KEY, "Title" text)')
         connection.execute('CREATE VIEW "ProductVariants" AS SELECT * FROM shop')
@@ -49,12 +49,12 @@ def view(url: str) -> Iterator[Database]:
         yield database
 
 
-def test_of_a_living_catalogue_nothing_is_left_over(view: Database) -> None:
+def test_nothing_is_pruned_of_products_in_the_shop(view: Database) -> None:
     assert prune(view) == NOTHING
     assert stored(view) == (list(range(1, 8)), list(range(1, 8)))
 
 
-def test_what_is_stored_of_products_that_are_gone_is_deleted_window_by_window(
+def test_rows_of_deleted_products_are_pruned_window_by_window(
     view: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shelfsight.storage.prune.WINDOW", 2)
@@ -74,7 +74,7 @@ def test_what_is_stored_of_products_that_are_gone_is_deleted_window_by_window(
     assert backfill_all(view).found == 0
 
 
-def test_what_is_stored_of_archived_products_is_deleted_and_made_anew_when_they_are_back(
+def test_rows_of_archived_products_are_pruned_and_made_again_after_restoring(
     database: Database,
 ) -> None:
     fill(database, 3, pictures=True)
@@ -91,7 +91,7 @@ def test_what_is_stored_of_archived_products_is_deleted_and_made_anew_when_they_
     assert backfill_all(database).found == 1
 
 
-def test_the_mean_of_the_scans_goes_with_the_last_product_of_its_owner(database: Database) -> None:
+def test_the_mean_of_scans_is_pruned_with_the_last_product_of_its_owner(database: Database) -> None:
     fill(database, 1, owner="alice")
     run(
         database,
@@ -106,7 +106,7 @@ def test_the_mean_of_the_scans_goes_with_the_last_product_of_its_owner(database:
     assert owners == [("",), ("alice",), ("carol",)]
 
 
-def test_only_runs_that_were_closed_long_ago_are_forgotten(database: Database) -> None:
+def test_only_runs_closed_long_ago_are_pruned(database: Database) -> None:
     run(
         database,
         'INSERT INTO "BackfillRuns" ("Asked", "ModelVersions", "Due", "CreatedAt", "ClosedAt")'
@@ -132,7 +132,7 @@ def test_rows_of_no_product_in_a_table_of_the_shops_own_stay(url: str) -> None:
         assert rows(database, 'SELECT count(*) FROM "ProductEmbeddings"') == [(1,)]
 
 
-def test_products_that_are_hidden_from_the_role_are_not_taken_for_gone(view: Database) -> None:
+def test_products_hidden_by_row_level_security_are_not_pruned(view: Database) -> None:
     (name,) = rows(view, "SELECT 'prunes_' || current_database()")[0]
     run(
         view,

@@ -1,4 +1,4 @@
-"""A refetch over a real database: what it writes, what it leaves alone, and how it goes on."""
+"""A refetch over a real database: what it writes, what it leaves alone, how it resumes."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -26,7 +26,7 @@ VERSIONS = """
 
 
 def pictures(count: int, *, replaced: int = 0, lost: int = 0) -> dict[str, Pixels]:
-    """What is behind the addresses of so many products; two may be another, or gone."""
+    """The pictures of `count` products by address; one may be replaced, one missing."""
     numbers = (number for number in range(1, count + 1) if number != lost)
     return {f"http://shop.test/{n}.png": picture(100 + n if n == replaced else n) for n in numbers}
 
@@ -53,7 +53,7 @@ def test_a_refetch_that_finds_nothing_new_writes_no_row_of_vectors(database: Dat
     assert versions(database) == before
 
 
-def test_of_a_page_only_the_row_of_the_picture_that_was_replaced_is_written(
+def test_only_the_row_of_a_replaced_picture_is_written(
     database: Database,
 ) -> None:
     fill(database, 4, pictures=True)
@@ -70,7 +70,7 @@ def test_of_a_page_only_the_row_of_the_picture_that_was_replaced_is_written(
     ]
 
 
-def test_what_an_older_version_stored_is_compared_by_the_hash_it_has(database: Database) -> None:
+def test_rows_of_older_versions_are_checked_by_their_one_hash(database: Database) -> None:
     fill(database, 2, pictures=True)
     backfill_all(database, pictures=pictures(2))
     execute(database, 'ALTER TABLE "ProductEmbeddings" DROP "ImageFiles"')
@@ -85,7 +85,7 @@ def test_what_an_older_version_stored_is_compared_by_the_hash_it_has(database: D
     assert versions(database)[0][2] == updated[0]
 
 
-def test_of_an_older_image_of_several_pictures_the_first_hash_is_known_and_all_addresses(
+def test_an_image_of_several_pictures_from_an_older_version_has_one_known_hash(
     database: Database,
 ) -> None:
     fill(database, 1, pictures=True)
@@ -129,7 +129,7 @@ def test_the_validators_of_a_file_are_kept_and_given_back(database: Database) ->
     assert ordinary.files == ()
 
 
-def test_an_edit_meanwhile_is_not_overwritten_by_what_was_asked_before(database: Database) -> None:
+def test_a_refetch_does_not_overwrite_a_later_edit(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures=pictures(1))
     execute(database, 'UPDATE "ProductEmbeddings" SET "ImageFiles" = NULL')
@@ -145,7 +145,7 @@ def test_an_edit_meanwhile_is_not_overwritten_by_what_was_asked_before(database:
 
 
 def once(function: Callable[[object], None]) -> Callable[[object], None]:
-    """Calls it the first time only."""
+    """Wrap a function so that only its first call has an effect."""
     waiting = [function]
 
     def call(given: object) -> None:
@@ -156,7 +156,7 @@ def once(function: Callable[[object], None]) -> Callable[[object], None]:
 
 
 class Stopped(Exception):
-    """Ends a run in the middle."""
+    """Ends a run halfway."""
 
 
 def test_a_refetch_that_broke_goes_on_where_it_stopped_and_can_be_joined(
@@ -188,7 +188,7 @@ def test_a_refetch_that_broke_goes_on_where_it_stopped_and_can_be_joined(
     assert (again.found, again.unchanged) == (6, 6)
 
 
-def test_a_refetch_is_about_its_selection_and_its_batches(database: Database) -> None:
+def test_a_refetch_respects_its_selection_and_batches(database: Database) -> None:
     fill(database, 3, owner="ann", pictures=True)
     fill(database, 2, first=4, owner="eve")
     backfill_all(database, pictures=pictures(3))

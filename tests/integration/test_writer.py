@@ -1,4 +1,4 @@
-"""Imported products land in the shop's tables; the same file twice changes nothing."""
+"""Imported products are written to the shop's tables; importing again changes nothing."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -32,7 +32,7 @@ def write(database: Database, *products: ImportedProduct) -> tuple[int, int, int
     return imported.new, imported.changed, imported.unchanged
 
 
-def test_a_product_lands_with_all_that_is_known_of_it(database: Database) -> None:
+def test_an_imported_product_has_all_its_fields(database: Database) -> None:
     assert write(database, MUG, CAP) == (2, 0, 0)
     (row,) = rows(
         database,
@@ -48,7 +48,7 @@ def test_a_product_lands_with_all_that_is_known_of_it(database: Database) -> Non
     assert [url for (url,) in urls] == list(MUG.image_urls)
 
 
-def test_the_same_file_twice_changes_nothing(database: Database) -> None:
+def test_importing_the_same_file_twice_changes_nothing(database: Database) -> None:
     write(database, MUG, CAP)
     before = rows(database, 'SELECT * FROM "ProductVariants" ORDER BY "Sku"')
     pictures = rows(database, 'SELECT * FROM "ProductImages" ORDER BY "Id"')
@@ -57,7 +57,7 @@ def test_the_same_file_twice_changes_nothing(database: Database) -> None:
     assert rows(database, 'SELECT * FROM "ProductImages" ORDER BY "Id"') == pictures
 
 
-def test_an_edit_changes_its_product_alone(database: Database) -> None:
+def test_an_edited_line_changes_its_product_alone(database: Database) -> None:
     write(database, MUG, CAP)
     backfill_all(database)
     assert write(database, replace(MUG, title="Cup"), CAP) == (0, 1, 1)
@@ -83,7 +83,7 @@ def test_variants_of_one_product_share_it(database: Database) -> None:
     assert rows(database, 'SELECT count(*) FROM "Products"') == [(1,)]
 
 
-def test_tables_of_another_kind_are_not_written_to(database: Database) -> None:
+def test_tables_not_made_by_init_are_refused(database: Database) -> None:
     database.run(lambda c: c.execute('ALTER TABLE "ProductVariants" DROP COLUMN "Barcode"'))
     with pytest.raises(SchemaError, match="lacks Barcode"):
         writer.check(database)

@@ -1,4 +1,4 @@
-"""Through PgBouncer in transaction mode, over TLS: the way hosted Postgres is often reached."""
+"""PgBouncer in transaction mode over TLS, as is common with hosted Postgres."""
 
 import os
 import pwd
@@ -125,10 +125,10 @@ def test_indexes_are_built_through_a_transaction_pooler(pooled: str) -> None:
         assert len(index.drop(database)) == 4
 
 
-def test_models_are_changed_through_a_transaction_pooler_and_nobody_else_is_led_astray(
+def test_models_are_switched_through_a_transaction_pooler_without_affecting_other_clients(
     pooled: str,
 ) -> None:
-    """The path to the new tables must not stay with a connection that the pooler hands on."""
+    """The search path to the new tables must not stay on a connection that the pooler reuses."""
     others = ModelPair(image="other-pixels@1", text="other-words@1")
     with closing(Database(pooled)) as database:
         schema.create(database)
@@ -152,7 +152,7 @@ def test_models_are_changed_through_a_transaction_pooler_and_nobody_else_is_led_
         assert vector_versions.schemas(database) == {vector_versions.NEXT}
 
 
-def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(
+def test_a_search_in_one_round_trip_leaves_no_state_on_the_poolers_connection(
     pooled: str,
 ) -> None:
     search_query = SearchQuery(
@@ -174,7 +174,7 @@ def test_a_search_in_one_round_trip_leaves_nothing_with_the_poolers_connection(
 
 
 def test_nothing_is_prepared_on_a_poolers_connections(pooled: str) -> None:
-    """They are handed from one client to the next: what one prepared, another would not find."""
+    """The pooler reuses connections: a client may not find a statement that it prepared."""
     with ExitStack() as opened:
         databases = [opened.enter_context(closing(Database(pooled))) for _ in range(6)]
 

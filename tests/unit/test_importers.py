@@ -137,7 +137,7 @@ def test_a_nul_makes_its_line_bad(read):
     assert skus(items) == ["m2"]
 
 
-def test_a_quote_never_closed_costs_its_lines_and_says_which(read):
+def test_an_unclosed_quote_spoils_its_lines_and_names_them(read):
     ((line, reason),) = bad(read('sku,title\nm1,"open\nm2,x\nm3,y\n'))
 
     assert line == 2
@@ -251,7 +251,7 @@ def test_a_bad_json_line_is_named_and_the_others_go_in(read, line, reason):
 
 
 @pytest.mark.parametrize("content", ['[{"sku": "m1"}]', '{\n"sku": "m1"\n}'])
-def test_one_json_value_over_many_lines_is_refused_with_the_cure(read, content):
+def test_one_json_value_over_many_lines_is_refused_with_advice(read, content):
     assert "one object a line" in refused(read, content, "products.json")
 
 
@@ -275,7 +275,7 @@ cap,Star cap,,Acme,,Caps,Title,Default Title,,,,7,,,,
 """
 
 
-def test_a_shopify_export_gives_a_product_a_variant(read):
+def test_a_shopify_export_yields_one_product_per_variant(read):
     red, blue, mug, cap = read(EXPORT)
 
     assert red == ImportedProduct(

@@ -1,1 +1,1 @@
-"""Where products come from: the shop's tables, files to import, the generated demo shop."""
+"""Reads products from the shop's tables, and imports them from files."""

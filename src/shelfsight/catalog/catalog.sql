@@ -1,6 +1,7 @@
 -- name: source
--- A window of products in order of their ids, their pictures, and the hash of what their vectors
--- depend on: title and description before the colon, picture addresses behind it.
+-- A window of products in the order of their ids (keyset pagination), with their pictures and a hash
+-- of the content that their vectors depend on: the title and description before the colon, the
+-- picture addresses after it. `due` is the anti-join with what is stored.
 WITH span AS MATERIALIZED (
   SELECT "Id", {product_id} AS product_id, {owner} AS owner,
          {title} AS title, {description} AS description
@@ -27,12 +28,12 @@ WITH span AS MATERIALIZED (
          left(encode(sha256(convert_to(coalesce(array_to_json(urls)::text, ''), 'UTF8')), 'hex'), 32) AS hash
   FROM span LEFT JOIN pictures ON pictures.id = span."Id"
 ), failed AS (
-  SELECT id, bool_or(of_all) AS tried, bool_or(of_image) AS image, bool_or(of_text) AS text,
-         bool_or(of_image AND image_again) AS image_again,
-         bool_or(of_text AND text_again) AS text_again
+  SELECT id, bool_or(is_whole) AS tried, bool_or(is_image) AS image, bool_or(is_text) AS text,
+         bool_or(is_image AND image_again) AS image_again,
+         bool_or(is_text AND text_again) AS text_again
   FROM (
-    SELECT source.id, f."SourceHash" = source.hash AS of_all,
-           {image_failed} AS of_image, {text_failed} AS of_text,
+    SELECT source.id, f."SourceHash" = source.hash AS is_whole,
+           {image_failed} AS is_image, {text_failed} AS is_text,
            {image_again} AS image_again, {text_again} AS text_again
     FROM source JOIN "EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
     WHERE f."ProductVariantId" {within}) AS f
@@ -50,11 +51,12 @@ WITH span AS MATERIALIZED (
 )
 
 -- name: within
--- Says what the joins imply, so that Postgres reads a range of each index, not the whole tables.
+-- The joins imply this condition. Stated explicitly, it lets Postgres read a range of each index
+-- instead of whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 
 -- name: may_check
--- A stored image can be checked if there are pictures to ask for.
+-- Without picture addresses there is nothing to check a stored image against.
 (cardinality(source.urls) > 0 AND {is_wanted} IS TRUE)
 
 -- name: files
@@ -70,19 +72,22 @@ coalesce(e."ImageFiles", (
 (cardinality(source.urls) > 0 AND {is_current})
 
 -- name: due_changed
--- New or changed since it was last tried; or something of that very content failed then, and may
--- be tried again.
+-- The product is new, or has changed since it was last tried; or this very content failed, and may
+-- be tried again now.
 (e."SourceHash" IS DISTINCT FROM source.hash AND failed.tried IS NOT TRUE)
 OR failed.image_again OR failed.text_again
 
--- name: again_later
+-- name: again_when_due
+-- Failures whose next attempt is due; those with no next attempt wait for other content.
 coalesce(f."NextAttemptAt" <= now(), false)
 
 -- name: again_now
+-- Every failure, except products that have no content at all.
 (f."Kind" <> 'no_content')
 
 -- name: has_failed
--- A host may be given with its port or without.
+-- Something of the product failed, in one of these ways and at one of these hosts where such are
+-- given. A host may be given without its port.
 "Id" IN (
   SELECT f."ProductVariantId" FROM "EmbeddingFailures" AS f
   WHERE f."Kind" <> 'no_content'
@@ -101,7 +106,8 @@ coalesce(f."NextAttemptAt" <= now(), false)
  AND (cardinality(source.urls) > 0 OR btrim(title || description, E' \t\r\n') <> ''))
 
 -- name: window
--- Pictures within a long description are left out, so that the words after them are not cut off.
+-- The products of a window that are due. Pictures embedded in a long description as data URLs are
+-- left out, so that the words after them are not cut off.
 {source}
 SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
        due.product_id::text AS product_id, due.owner::text AS owner,
@@ -114,6 +120,7 @@ FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
 -- name: count
+-- How many products of a window are due, and what content they have.
 {source}
 SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
@@ -127,8 +134,8 @@ FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
 -- name: partition
--- How many products are due, the last ids of the ranges that end in this window, and all ids if
--- there are few.
+-- How many products of a window are due, the last id of each range that ends in it, and all ids if
+-- there are few. `before` counts the products that were due in earlier windows.
 {source}
 SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS products, ARRAY(
   SELECT id::text

@@ -80,7 +80,7 @@ class PostgresCatalog:
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide what is due into ranges of `size` products, up to `limit` products in all.
 
-        Without a limit the last range is open-ended: it takes in products that are added later.
+        Unless the limit is reached, the last range is open-ended: it takes in later products.
         """
         due = scanned = 0
         so_far = {"before": due, "range": size, "limit": limit, "few": FEW}

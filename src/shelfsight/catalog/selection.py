@@ -1,4 +1,4 @@
-"""A selection as SQL: which products are chosen, and which of those are due."""
+"""Translates a selection into SQL: which products it selects, and which of those are due."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,12 +20,13 @@ _SOURCE_HASH = sql.SQL("source.hash")
 def selected(
     selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
 ) -> tuple[sql.Composable, dict[str, Any]]:
-    """The condition over `"ProductVariants"` and its parameters; what is archived is not chosen.
+    """The condition over `"ProductVariants"` for the selected products, and its parameters.
 
-    `variants` and `products` are the columns of the two tables with their types.
+    Archived products are never selected. `variants` and `products` are the columns of the two
+    tables with their types.
 
     Raises:
-        SelectionError: the table lacks a column that the selection asks about.
+        SelectionError: the table lacks a column that the selection filters by.
 
     """
     conditions = archived.not_archived(variants, products, "ProductVariants")
@@ -66,7 +67,10 @@ def selected(
 
 
 def due_condition(selection: Selection) -> sql.Composable:
-    """The condition over a source row and its row of `"ProductEmbeddings"`, if it has one."""
+    """The condition under which a selected product is due.
+
+    It compares the row of `source` with row `e` of `"ProductEmbeddings"`, which may be missing.
+    """
     if selection.missing is not None:
         return QUERIES[f"due_missing_{selection.missing}"]
     if selection.only_failed or not selection.skip_existing:
@@ -79,10 +83,11 @@ def due_condition(selection: Selection) -> sql.Composable:
 
 
 def needs(selection: Selection) -> dict[str, sql.Composable]:
-    """What the source query needs to tell what is to be done about each vector.
+    """The parts of the source query that tell what is to be done about each vector.
 
-    `..._failed` and `..._again` are conditions over row `f` of `"EmbeddingFailures"`: it is of
-    this content, and it may be tried again now. `..._need` are values of `records.Need`.
+    `image_failed` and `text_failed` say whether row `f` of `"EmbeddingFailures"` is about the
+    present content, `image_again` and `text_again` whether it may be tried again now.
+    `image_need` and `text_need` are values of `records.Need`.
     """
     again = sql.Identifier("failed", "image_again")
     is_wanted = _TRUE if selection.refetch else again
@@ -106,7 +111,7 @@ def _modality_needs(
     )
     return {
         f"{modality}_failed": failed_now(modality, _SOURCE_HASH),
-        f"{modality}_again": QUERIES["again_now" if is_asked_for else "again_later"],
+        f"{modality}_again": QUERIES["again_now" if is_asked_for else "again_when_due"],
         f"{modality}_need": found if selection.skip_existing else sql.Literal(Need.MAKE.value),
     }
 

@@ -1,1 +1,1 @@
-"""The tables of ours beside the shop's own: vectors, failures, runs, keys."""
+"""Reads and writes shelfsight's own tables: vectors, failures, runs, API keys."""

@@ -1,4 +1,4 @@
-"""API keys: whose they are, a digest of each, and which were revoked. None is ever deleted."""
+"""Stores API keys: the owner and a digest of each. Keys are revoked, never deleted."""
 
 import hmac
 import re
@@ -17,15 +17,15 @@ from shelfsight.postgres.connection import Connection, Rows, Transactions
 QUERIES = statements.load("shelfsight.storage", "api_keys.sql")
 
 _KEY = re.compile(r"shelf_([0-9a-f]{12})_[0-9A-Za-z_-]{43}")
-"""A public id, by which the key is looked up, and 256 random bits."""
+"""The format of a key: a public id, by which it is looked up, and 256 random bits."""
 
-_NOBODY = secrets.token_bytes(32)
-"""Compared with when there is no such id, so that this takes as long."""
+_NO_DIGEST = secrets.token_bytes(32)
+"""Compared with if there is no such id, so that a miss takes as long as a hit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """What is known of a key. `owner` is a `"UserId"`; None is an admin's, who sees everyone's."""
+    """A key without its secret. `owner` is a `"UserId"`; None for an admin, who sees everything."""
 
     id: str
     name: str
@@ -35,7 +35,7 @@ class ApiKey:
 
 
 class _Row(NamedTuple):
-    """A row of the table, in the order in which every statement names the columns."""
+    """A row of the table, with the columns in the order of every statement."""
 
     digest: bytes
     id: str
@@ -55,38 +55,41 @@ class _Row(NamedTuple):
 
 
 class ApiKeys:
-    """The table `"ApiKeys"`. Every method raises `DatabaseError` where it cannot be used."""
+    """The keys in `"ApiKeys"`. Every method raises `DatabaseError` if the table cannot be used."""
 
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
     def create(self, owner: str | None, name: str) -> tuple[ApiKey, str]:
-        """Make a key of an owner, or of an admin; the second value is seen here only."""
+        """Make a key for an owner, or for an admin (None); return it with its secret.
+
+        The secret is not stored and cannot be read again.
+        """
         id_ = secrets.token_hex(6)
         secret = f"shelf_{id_}_{secrets.token_urlsafe(32)}"
         values = {"id": id_, "name": name, "owner": owner, "digest": _digest(secret)}
         return self._rows("add", values)[0].key(), secret
 
     def find(self, secret: str) -> ApiKey | None:
-        """The key that this is, compared in constant time; None where wrong or revoked."""
+        """Find the key of a secret, comparing in constant time; None if it is wrong or revoked."""
         sent = _KEY.fullmatch(secret)
         rows = self._rows("find", {"id": sent[1]}, read_only=True) if sent else []
-        digest = rows[0].digest if rows else _NOBODY
+        digest = rows[0].digest if rows else _NO_DIGEST
         if not hmac.compare_digest(_digest(secret), digest):
             return None
         key = rows[0].key()
         return key if key.revoked_at is None else None
 
     def exist(self) -> bool:
-        """Whether a key was ever made, revoked ones included: revoking must not open a door."""
+        """Whether a key was ever made. Revoked ones count: else revoking the last opens access."""
         return bool(self._tuples("exist", read_only=True)[0][0])
 
     def all(self) -> list[ApiKey]:
-        """Every key, oldest first."""
+        """Return all keys, the oldest first."""
         return [row.key() for row in self._rows("all", read_only=True)]
 
     def revoke(self, id_: str) -> ApiKey | None:
-        """End a key; None where there is none of this id. A second time changes nothing."""
+        """Revoke a key and return it; None if the id is unknown. Revoking again changes nothing."""
         rows = self._rows("revoke", {"id": id_})
         return rows[0].key() if rows else None
 
@@ -112,5 +115,5 @@ class ApiKeys:
 
 
 def _digest(secret: str) -> bytes:
-    """SHA-256: a slow hash would protect a password, and 256 random bits need no protection."""
+    """Hash a key with SHA-256: a slow hash is for passwords, and 256 random bits need none."""
     return sha256(secret.encode("utf-8", "surrogatepass")).digest()

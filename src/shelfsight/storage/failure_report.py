@@ -1,4 +1,4 @@
-"""What failed, as its owner is shown it: by kind, or product by product."""
+"""Reads the recorded failures for the report to the user: by kind, or product by product."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ QUERIES = statements.load("shelfsight.storage", "failure_report.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedKind:
-    """How many products failed in one way, how often, and one of them as an example.
+    """One kind of failure: how many products and attempts, with one product as an example.
 
-    The first of them is tried again at `next_attempt`; None: once its content changes.
+    `next_attempt` is when the first of them is tried again; None if only changed content can help.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class FailedKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedProduct:
-    """A product of which something failed, tried again at `next_attempt` as in `FailedKind`."""
+    """A product with a failure; `next_attempt` is as in `FailedKind`."""
 
     kind: str
     attempts: int
@@ -46,7 +46,7 @@ class FailedProduct:
 def by_kind(
     database: Database, kind: str | None = None, host: str | None = None
 ) -> list[FailedKind]:
-    """The kinds of failures, of one kind or host where such is given, most products first.
+    """Return the kinds of failures, those of most products first; `kind` and `host` filter them.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -58,7 +58,7 @@ def by_kind(
 def one_by_one(
     database: Database, kind: str, host: str | None = None, *, limit: int
 ) -> list[FailedProduct]:
-    """The products that failed in this way, at this host where one is given, the latest first.
+    """Return the products with this kind of failure, the latest first; `host` filters them.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -70,10 +70,10 @@ def one_by_one(
 def _rows(database: Database, row: type[Row], name: str, values: Mapping[str, object]) -> list[Row]:
     def work(connection: Connection) -> list[Row]:
         schema.check(connection)
-        chosen = FilterSql(Filters(), partial(columns, connection))
-        title = "coalesce(v.\"Title\"::text, '')" if "Title" in chosen.variants else "''"
-        living = QUERIES["living"].format(chosen=chosen.chosen)
-        statement = QUERIES[name].format(title=statements.trusted(title), living=living)
+        filter_sql = FilterSql(Filters(), partial(columns, connection))
+        title = "coalesce(v.\"Title\"::text, '')" if "Title" in filter_sql.variants else "''"
+        failures = QUERIES["failures_in_shop"].format(condition=filter_sql.chosen)
+        statement = QUERIES[name].format(title=statements.trusted(title), failures=failures)
         return fetch_as(row, connection, statement, values)
 
     return database.run(work, read_only=True)

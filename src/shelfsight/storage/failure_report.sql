@@ -1,21 +1,21 @@
--- name: living
--- What failed of products that are in the shop. A host may be given with its port or without.
+-- name: failures_in_shop
+-- Failures of products that the shop still has. A host may be given with or without its port.
 FROM "EmbeddingFailures" AS f JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"
 WHERE (%(kind)s::text IS NULL OR f."Kind" = %(kind)s)
   AND (%(host)s::text IS NULL OR %(host)s IN (f."Host", regexp_replace(f."Host", ':\d+$', '')))
-  AND {chosen}
+  AND {condition}
 
 -- name: by_kind
--- The example of a kind is the product that was tried last.
+-- The example of a kind is the product whose failure is the latest.
 WITH counted AS (
   SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,
     sum(f."Attempts")::bigint AS attempts, min(f."NextAttemptAt") AS next_attempt
-  {living}
+  {failures}
   GROUP BY f."Kind"
 ), example AS (
   SELECT DISTINCT ON (f."Kind") f."Kind" AS kind, v."Id"::text AS id, {title} AS title,
     f."Message" AS message
-  {living}
+  {failures}
   ORDER BY f."Kind", f."UpdatedAt" DESC, v."Id"
 )
 SELECT kind, products, attempts, next_attempt, id, title, message
@@ -25,6 +25,6 @@ ORDER BY products DESC, kind
 -- name: one_by_one
 SELECT f."Kind" AS kind, f."Attempts" AS attempts, f."NextAttemptAt" AS next_attempt,
   v."Id"::text AS id, {title} AS title, f."Message" AS message, f."Host" AS host
-{living}
+{failures}
 ORDER BY f."UpdatedAt" DESC, v."Id", f."Stage"
 LIMIT %(limit)s

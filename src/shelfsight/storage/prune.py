@@ -1,4 +1,4 @@
-"""Deletes what is left over: of products that are gone or archived, of owners, of old runs."""
+"""Deletes leftover rows: of deleted and archived products, of former owners, of old runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from shelfsight.storage.search.filters import FilterSql
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 
 WINDOW = 5_000
-"""Rows looked at in one transaction."""
+"""Rows that one transaction covers."""
 
 KEEP_RUNS = timedelta(days=90)
-"""How long a run that is closed is remembered."""
+"""How long closed runs are kept."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftovers:
-    """How many rows of each of our tables were left over."""
+    """How many rows of each of our tables were leftovers."""
 
     embeddings: int
     failures: int
@@ -37,7 +37,7 @@ class Leftovers:
 
 
 class _Window(NamedTuple):
-    """How many rows a window covers, the last of their ids, and how many were left over."""
+    """How many rows a window covers, the last of their ids, and how many were leftovers."""
 
     size: int
     last: str | None
@@ -45,7 +45,7 @@ class _Window(NamedTuple):
 
 
 def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
-    """Delete what is left over, or only count it. The shop's own tables are only read.
+    """Delete leftover rows, or only count them. The shop's own tables are only read.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -82,12 +82,12 @@ def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
 def _prune_window(
     connection: Connection, dry_run: bool, *, table: str, after: str | None
 ) -> _Window:
-    chosen = FilterSql(Filters(), partial(columns, connection))
+    filter_sql = FilterSql(Filters(), partial(columns, connection))
     name = sql.Identifier(table)
     statement = QUERIES["window"].format(
         table=name,
         id_type=statements.trusted(columns(connection, table)["ProductVariantId"]),
-        living=chosen.chosen,
+        in_shop=filter_sql.chosen,
         prune=QUERIES["count" if dry_run else "delete"].format(table=name),
     )
     values = {"after": after, "window": WINDOW}
@@ -96,7 +96,7 @@ def _prune_window(
 
 
 def _scan_means(connection: Connection, dry_run: bool) -> int:
-    """Of owners of whom the shop has no product; of none where it has no owners."""
+    """Prune the means of owners without a product; none if the shop has no owners at all."""
     tables = [t for t in ("ProductVariants", "Products") if "UserId" in columns(connection, t)]
     if not tables:
         return 0
@@ -119,8 +119,8 @@ def _verb(dry_run: bool) -> sql.SQL:
 def _run(
     database: Database, work: Callable[[Connection, bool], Result], *, dry_run: bool
 ) -> Result:
-    def seeing_all(connection: Connection) -> Result:
-        connection.execute(QUERIES["see_all"])
+    def with_all_rows(connection: Connection) -> Result:
+        connection.execute(QUERIES["disable_row_security"])
         return work(connection, dry_run)
 
-    return database.run(seeing_all, read_only=dry_run)
+    return database.run(with_all_rows, read_only=dry_run)

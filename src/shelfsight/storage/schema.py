@@ -1,4 +1,4 @@
-"""Creates the tables that are missing, and the columns that an older table of ours lacks."""
+"""Creates missing tables, and adds the columns that older tables of ours lack."""
 
 from collections.abc import Mapping
 
@@ -39,23 +39,33 @@ _NEWER_COLUMNS = {
         "Stored": "integer NOT NULL DEFAULT 0",
     },
 }
-"""Columns that tables of ours did not always have."""
+"""Columns that were added to our tables after their first release."""
 
-_OFTEN_NULL = {
+_NULLABLE = {
     *("ImageEmbedding", "TextEmbedding"),
     *("ImageUrl", "ImageHash", "ImageFiles", "ProductText"),
 }
-_FILLED = {"Id", "ProductVariantId", "ProductId", "UserId", *VECTOR_COLUMNS, *_OTHER_COLUMNS}
+"""Columns that must allow NULL: not every product has both an image and a text."""
 
-_UNIQUE = """
+_WRITTEN = {
+    "Id",
+    "ProductVariantId",
+    "ProductId",
+    "UserId",
+    *VECTOR_COLUMNS,
+    *_OTHER_COLUMNS,
+}
+"""Columns of `"ProductEmbeddings"` for which we provide a value."""
+
+_UNIQUE_INDEX = """
     SELECT FROM pg_index AS i JOIN pg_attribute AS a
       ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
     WHERE i.indrelid = to_regclass(quote_ident(%s)) AND i.indisunique AND i.indimmediate
       AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = %s
 """
-"""Whether a table has a unique index on just that column, which a foreign key can rely on."""
+"""Query whether a table has a unique index on one column alone, as a foreign key needs."""
 
-_LACKING = """
+_LACKING_COLUMNS = """
     SELECT n.nspname, wanted
     FROM unnest(%s::text[]) AS wanted,
       pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
@@ -63,21 +73,21 @@ _LACKING = """
       AND NOT EXISTS (SELECT FROM pg_attribute
                       WHERE attrelid = t.oid AND attname = wanted AND NOT attisdropped)
 """
-"""The columns that a table of ours lacks where it is kept or built beside the one in use."""
+"""Query the columns that a table of ours lacks in the schemas of other vector versions."""
 
 NEXT = "shelfsight_next"
-"""The schema in which vectors are built beside those in use."""
+"""The schema in which a staged version of the vectors is built."""
 
 PREVIOUS = "shelfsight_previous"
-"""The schema in which those before are kept."""
+"""The schema that keeps the previous version of the vectors after a switch."""
 
 
 def create(database: Database) -> list[str]:
-    """Create what is missing, and only that; gives its names, `[]` where nothing was.
+    """Create what is missing and return its names; `[]` if nothing was missing.
 
     Raises:
-        DatabaseError: the role may not; says what to ask for.
-        SchemaError: a table that is there cannot be used as it is.
+        DatabaseError: the role lacks a right; the message says what to ask for.
+        SchemaError: an existing table cannot be used as it is.
     """
     done = database.run(_create)
     database.close()  # the next connection learns of the type `vector`
@@ -85,16 +95,16 @@ def create(database: Database) -> list[str]:
 
 
 def check(connection: Connection) -> None:
-    """See that the vectors fit their columns.
+    """Check that the vectors fit their columns.
 
     Raises:
-        SchemaError: the table or a column is missing, or of other dimensions, or NOT NULL where
-            some products have nothing.
+        SchemaError: the table or a column is missing, or has other dimensions, or is NOT NULL
+            although some products have no value for it.
     """
-    _see_vector(connection)
-    found = _see_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
+    _require_vector(connection)
+    found = _require_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
     for table, wanted in _NEWER_COLUMNS.items():
-        _see_columns(connection, table, list(wanted))
+        _require_columns(connection, table, list(wanted))
     for name, kind in VECTOR_COLUMNS.items():
         if found[name] not in (kind, kind.replace("vector", "halfvec")):
             raise SchemaError(
@@ -105,15 +115,15 @@ def check(connection: Connection) -> None:
         if found[name] != "jsonb":
             raise SchemaError(f'"ProductEmbeddings"."{name}" is {found[name]}; it must be jsonb')
     for name, has_default in _never_null(connection).items():
-        if name in _OFTEN_NULL or not (has_default or name in _FILLED):
+        if name in _NULLABLE or not (has_default or name in _WRITTEN):
             raise SchemaError(
                 f'"ProductEmbeddings"."{name}" is NOT NULL, and not every product fills it; run:'
                 f' ALTER TABLE "ProductEmbeddings" ALTER "{name}" DROP NOT NULL'
             )
 
 
-def _see_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
-    """Raise where a table of ours is not there, or lacks a column; gives its columns."""
+def _require_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
+    """Require that a table of ours exists and has the wanted columns; return all its columns."""
     found = columns(connection, table)
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -122,8 +132,8 @@ def _see_columns(connection: Connection, table: str, wanted: list[str]) -> dict[
     return found
 
 
-def _see_vector(connection: Connection) -> None:
-    """Raise where pgvector is there, but in a schema in which types are not looked for."""
+def _require_vector(connection: Connection) -> None:
+    """Require that pgvector, if installed, is in a schema on the search path."""
     unseen = connection.execute(
         "SELECT quote_ident(nspname)"
         " FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace"
@@ -137,12 +147,12 @@ def _see_vector(connection: Connection) -> None:
 
 
 def needs_id(connection: Connection) -> bool:
-    """Whether a row of `"ProductEmbeddings"` must be given its `"Id"`, as an ORM would do."""
+    """Whether `"ProductEmbeddings"` expects each row to bring its own `"Id"`, as ORMs do."""
     return not _never_null(connection).get("Id", True)
 
 
 def _never_null(connection: Connection) -> dict[str, bool]:
-    """The columns of `"ProductEmbeddings"` that are NOT NULL, and whether they fill themselves."""
+    """The NOT NULL columns of `"ProductEmbeddings"`, and whether each has a default."""
     rows = connection.execute(
         "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute"
         " WHERE attrelid = to_regclass('\"ProductEmbeddings\"')"
@@ -160,7 +170,7 @@ def _create(connection: Connection) -> list[str]:
             continue
         id_type = columns(connection, "ProductVariants").get("Id", "uuid")
         # no foreign key to a view, nor to a table whose key is another or wider
-        may_refer = _exists(connection, _UNIQUE, ["ProductVariants", "Id"])
+        may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
         reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
         connection.execute(
             statement.format(
@@ -174,7 +184,7 @@ def _create(connection: Connection) -> list[str]:
 
 def _create_extension(connection: Connection) -> list[str]:
     if _exists(connection, "SELECT FROM pg_extension WHERE extname = 'vector'"):
-        _see_vector(connection)
+        _require_vector(connection)
         return []
     ask = "ask its administrator to run: CREATE EXTENSION vector"
     try:
@@ -205,10 +215,10 @@ def _add_columns(connection: Connection) -> list[str]:
 
 
 def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[str]:
-    """Add the columns that a table lacks, in use or beside; gives their names."""
+    """Add the columns that a table lacks in any version of the vectors; return their names."""
     found = columns(connection, table)
     missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
-    lacking = connection.execute(_LACKING, [list(wanted), table, [NEXT, PREVIOUS]])
+    lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, [NEXT, PREVIOUS]])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
     for place, name in missing:
         connection.execute(
@@ -220,7 +230,7 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
 
 
 def _add_unique(connection: Connection) -> list[str]:
-    if _exists(connection, _UNIQUE, ["ProductEmbeddings", "ProductVariantId"]):
+    if _exists(connection, _UNIQUE_INDEX, ["ProductEmbeddings", "ProductVariantId"]):
         return []
     try:
         connection.execute('CREATE UNIQUE INDEX ON "ProductEmbeddings" ("ProductVariantId")')

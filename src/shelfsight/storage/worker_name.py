@@ -1,4 +1,4 @@
-"""A worker's name, by which others on the same machine can tell that it is gone."""
+"""Names workers so that others on the same machine can tell whether one has ended."""
 
 import os
 import socket
@@ -6,14 +6,15 @@ from secrets import token_hex
 
 
 def new_name() -> str:
-    """`host/pid/random`: unlike any other, on this machine or elsewhere."""
+    """Make a worldwide unique name, `host/pid/random`."""
     return f"{socket.gethostname()}/{os.getpid()}/{token_hex(4)}"
 
 
 def is_gone(name: str) -> bool:
-    """Whether that worker was a process of this machine that has ended.
+    """Whether a worker was a process of this machine that has ended.
 
-    False where one cannot know. Should it be wrong, the fence still keeps every row right.
+    False if that is unknown. A wrong answer does no harm: the fencing token of the claim still
+    keeps a worker that lost its claim from writing.
     """
     host, _, rest = name.rpartition("/")[0].rpartition("/")
     if host != socket.gethostname() or not rest.isdecimal():

@@ -1,7 +1,7 @@
-"""A shop, a fetcher, models, a store and a search that live in memory, for tests of yours and ours.
+"""In-memory fakes of every port, for your tests and ours: a shop, a fetcher, models, a store.
 
-They keep the contracts of `seams`; `tests/contract` runs the same suite over them and over the
-real ones.
+They fulfil the same contracts as the real implementations: `tests/contract` runs one suite over
+both.
 """
 
 from shelfsight.testing.ledger import MemoryLedger

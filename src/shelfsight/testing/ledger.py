@@ -1,4 +1,4 @@
-"""A ledger of runs that lives in memory."""
+"""An in-memory ledger of runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from shelfsight.records import ModelPair
 
 
 class MemoryLedger:
-    """`seams.Ledger` for one worker: every run is new, and nobody else takes a range."""
+    """`backfill.ports.Ledger` for a single worker: every run is new, and no claim is ever lost."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
@@ -25,7 +25,7 @@ class MemoryLedger:
         stop: Event,
         notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """A new run of what `partition` gives."""
+        """Begin a new run of the ranges that `partition` returns; none is ever joined."""
         del stop, notify
         ranges = partition()
         run = Run(id=len(self.runs) + 1, job=job, models=models, due=ranges.due)
@@ -40,16 +40,16 @@ class MemoryLedger:
     def leases(
         self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> Iterator[Iterator[Lease]]:
-        """The ranges of a run, one after another, until `stop` is set."""
+        """Yield a lease of each range of a run, until `stop` is set."""
         del notify
         yield (lease for lease in self._leases[run.id] if not stop.is_set())
 
     def run(self, id_: int) -> Run:
-        """A run as it began or ended."""
+        """Return a run by its id."""
         return self.runs[id_ - 1]
 
     def close(self, run: Run) -> Run:
-        """Close a run of which nothing is left; gives it as it stands."""
+        """Close a run if all its ranges are done, and return it."""
         if all(lease.ended.is_set() for lease in self._leases[run.id]):
             self.runs[run.id - 1] = replace(run, outcome="done")
         return self.run(run.id)

@@ -1,4 +1,4 @@
-"""A shop, a fetcher and models that live in memory."""
+"""In-memory fakes of the catalogue, the image fetcher and the models."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -34,16 +34,16 @@ MODELS = ModelPair(image="hashed-pixels@1", text="hashed-words@1")
 
 
 def direction(seed: bytes, width: int) -> Vector:
-    """A unit vector (width,) that stands for these bytes: equal bytes, equal vectors."""
+    """A unit vector of shape (width,) for the given bytes: equal bytes give equal vectors."""
     words = np.frombuffer(hashlib.sha256(seed).digest(), np.uint32)
     vector = np.random.default_rng(words).standard_normal(width, np.float32)
     return vector / np.linalg.norm(vector)
 
 
 class HashEmbedder:
-    """`seams.Embedder` at once: a vector is drawn from the content's hash.
+    """`ports.Embedder` without a model: each vector is drawn from a hash of the content.
 
-    `broken` holds texts that give a failure.
+    Texts in `broken` fail. `images_embedded` and `texts_embedded` count the calls' items.
     """
 
     def __init__(self, *, models: ModelPair = MODELS, broken: frozenset[str] = frozenset()) -> None:
@@ -54,18 +54,18 @@ class HashEmbedder:
         self._broken = broken
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Unit vectors (768,) of the pixels' bytes."""
+        """Return a unit vector of shape (768,) for the bytes of each picture."""
         self.images_embedded += len(pictures)
         return [direction(pixels.tobytes(), IMAGE_WIDTH) for pixels in pictures]
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Unit vectors (1024,) of the texts' characters; `query` makes no difference."""
+        """Return a unit vector of shape (1024,) for each text; `query` makes no difference."""
         del query
         self.texts_embedded += len(texts)
         return [self._embed_text(text) for text in texts]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
     def _embed_text(self, text: str) -> Vector | Failure:
         if text in self._broken:
@@ -74,20 +74,20 @@ class HashEmbedder:
 
 
 class MemoryFetcher:
-    """`seams.ImageFetcher` over pictures handed in: pixels, or a failure, by address.
+    """`backfill.ports.ImageFetcher` over given pictures: pixels, or a failure, by address.
 
-    An address that is not there gives `http_404`.
+    Any other address fails with `http_404`.
     """
 
     def __init__(self, pictures: dict[str, Pixels | Failure]) -> None:
         self._pictures = pictures
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        """The products in order, each with all its pictures, if its image is needed."""
+        """Return the products in order, each with all its pictures unless its image is kept."""
         return [self._fetched(product) for product in page]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
     def _fetched(self, product: Product) -> FetchedProduct:
         urls = () if product.image_need is Need.KEEP else product.image_urls
@@ -107,10 +107,10 @@ class MemoryFetcher:
 
 
 class MemoryCatalog:
-    """`seams.Catalog` over a list of products, due as a `MemoryStore` tells.
+    """`backfill.ports.Catalog` over a list of products; a `MemoryStore` decides what is due.
 
-    Selects by `products`, `owner`, `missing`, `skip_existing`, `retry_failed`, `only_failed`
-    and `refetch`.
+    Of a selection it supports `products`, `variants`, `owner`, `missing`, `skip_existing`,
+    `retry_failed`, `only_failed` with `kinds` and `hosts`, and `refetch`.
     """
 
     def __init__(self, products: Sequence[Product], store: MemoryStore) -> None:
@@ -118,7 +118,7 @@ class MemoryCatalog:
         self._store = store
 
     def due(self, selection: Selection) -> Due:
-        """Count what `pages` would give."""
+        """Count what `pages` would return."""
         due = self._due(selection)
         return Due(
             products=len(due),
@@ -143,7 +143,7 @@ class MemoryCatalog:
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
     ) -> Iterator[list[Product]]:
-        """The products that are due, in order of their ids, `size` a page, the last shorter."""
+        """Yield the products that are due in the order of their ids, `size` a page."""
         after, last = within.after, within.last
         due = [
             product
@@ -154,14 +154,14 @@ class MemoryCatalog:
             yield due[start : start + size]
 
     def _due(self, selection: Selection) -> list[Product]:
-        chosen = (
+        selected = (
             product
             for product in self.products
             if selection.owner in (None, product.owner_id)
             and (not selection.products or product.id in selection.products)
             and (not selection.variants or product.id in selection.variants)
         )
-        due = (self._with_needs(p, selection) for p in chosen if self._is_due(p, selection))
+        due = (self._with_needs(p, selection) for p in selected if self._is_due(p, selection))
         return sorted(due, key=lambda p: p.id)
 
     def _is_due(self, product: Product, selection: Selection) -> bool:
@@ -174,7 +174,7 @@ class MemoryCatalog:
             return True
         failures = self._store.failures.get(product.id, {}).values()
         if selection.only_failed:
-            return any(_is_meant(failed.failure, selection) for failed in failures)
+            return any(_is_selected(failed.failure, selection) for failed in failures)
         tried = {failed.source_hash for failed in failures}
         if row is not None:
             tried.add(row.product.source_hash)
@@ -207,17 +207,18 @@ class MemoryCatalog:
         return row.files if row and self._store.is_current(product, "image") else ()
 
     def _is_again(self, product: Product, modality: ContentModality, selection: Selection) -> bool:
-        """Whether what failed is tried again: only when asked for, as no time passes here."""
+        """Whether to try a failure again: only on request, as no time passes in memory."""
         is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
         return is_asked_for and self._store.has_failed(product, modality)
 
 
 def _unless_known(found: Picture | Failure, files: Sequence[PictureFile]) -> Outcome:
+    """The file instead of its picture, if it is one of those known already."""
     file = found.file if isinstance(found, Picture) else None
     return file if file is not None and file in files else found
 
 
-def _is_meant(failure: Failure, selection: Selection) -> bool:
+def _is_selected(failure: Failure, selection: Selection) -> bool:
     return (
         failure != NO_CONTENT
         and (not selection.kinds or failure.kind in selection.kinds)

@@ -1,4 +1,4 @@
-"""A search over what a `MemoryStore` holds."""
+"""An in-memory product search over a `MemoryStore`."""
 
 import numpy as np
 
@@ -7,19 +7,19 @@ from shelfsight.records import EmbeddedProduct, ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 from shelfsight.testing.store import MemoryStore
 
-_NOTHING = 1e-6
-"""A shorter vector has no direction."""
+_MIN_NORM = 1e-6
+"""A shorter vector has no meaningful direction."""
 
 
 class MemorySearch:
-    """`seams.ProductSearch`; it filters by owner and knows neither SKUs nor barcodes."""
+    """`scan.ports.ProductSearch` that filters by owner only, and knows no SKUs or barcodes."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.scans: dict[str | None, list[Vector]] = {}
 
     def require(self, models: ModelPair) -> None:
-        """Refuse queries of other models than those that made the stored vectors.
+        """Refuse to search with other models than those that made the stored vectors.
 
         Raises:
             ModelMismatchError: other models made them.
@@ -29,7 +29,7 @@ class MemorySearch:
     def candidates(
         self, search_query: SearchQuery, filters: Filters, limit: int
     ) -> list[Candidate]:
-        """The `limit` products nearest to what is sought, and those that have all its words.
+        """Return the `limit` products nearest to the query, and those that contain all its words.
 
         Raises:
             FilterError: a filter other than the owner.
@@ -46,11 +46,11 @@ class MemorySearch:
         return [_candidate(rows[id_], search_query) for id_ in dict.fromkeys(ids)]
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether nothing is stored that passes the filters."""
+        """Whether no stored product passes the filters."""
         return not self._visible(filters)
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
-        """What to look for to find products like this one; None where there is none to be seen."""
+        """Build a query for products like this one; None if it is not stored or filtered out."""
         row = self._visible(filters).get(id_)
         if row is None:
             return None
@@ -65,7 +65,10 @@ class MemorySearch:
         )
 
     def means(self, owner: str | None) -> Means | None:
-        """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
+        """Average the image vectors of an owner's catalogue and scans; None without a catalogue.
+
+        Without an owner the whole catalogue counts.
+        """
         rows = self._visible(Filters(owner=owner)).values()
         images = [row.image for row in rows if row.image is not None]
         if not images:
@@ -76,7 +79,7 @@ class MemorySearch:
         )
 
     def learn(self, owner: str | None, image: Vector) -> None:
-        """Let the vector of a scan's photo count in the mean of the scans."""
+        """Add the image vector of a scanned photo to the mean of the scans."""
         self.scans.setdefault(owner, []).append(image)
 
     def _visible(self, filters: Filters) -> dict[str, EmbeddedProduct]:
@@ -93,9 +96,9 @@ def _candidate(row: EmbeddedProduct, search_query: SearchQuery) -> Candidate:
     image, stored = search_query.image, row.image
     if search_query.centre is not None and image is not None and stored is not None:
         rest = stored - search_query.centre.catalogue
-        if np.linalg.norm(rest) > _NOTHING:
+        if np.linalg.norm(rest) > _MIN_NORM:
             asked = image - search_query.centre.scans
-            image, stored = asked if np.linalg.norm(asked) > _NOTHING else image, rest
+            image, stored = asked if np.linalg.norm(asked) > _MIN_NORM else image, rest
     return Candidate(
         id=row.product.id,
         product_id=row.product.product_id,

@@ -1,4 +1,4 @@
-"""A store of vectors that lives in memory."""
+"""An in-memory store of vectors and failures."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,19 +19,19 @@ from shelfsight.records import (
 )
 
 
-class Failed(NamedTuple):
-    """What failed, and of which content."""
+class RecordedFailure(NamedTuple):
+    """A failure, and the hash of the content that failed."""
 
     source_hash: str
     failure: Failure
 
 
 class MemoryStore:
-    """`seams.VectorStore` in dictionaries by product id."""
+    """`backfill.ports.VectorStore` in dictionaries by product id."""
 
     def __init__(self, fusion: Fusion) -> None:
         self.rows: dict[str, EmbeddedProduct] = {}
-        self.failures: dict[str, dict[Stage, Failed]] = {}
+        self.failures: dict[str, dict[Stage, RecordedFailure]] = {}
         self._fusion = fusion
         self.fused_by: dict[str, str] = {}
         self.models: ModelPair | None = None
@@ -48,22 +48,22 @@ class MemoryStore:
     def save(
         self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
     ) -> list[EmbeddedProduct]:
-        """Keep a page, and hand it on with what was not needed, unless its lease is lost."""
+        """Store a page and return it with the vectors that were kept; `[]` if its lease is lost."""
         if checkpoint is not None and checkpoint.lease.lost:
             return []
-        whole = [self._completed(item) for item in page if self._still_keeps(item.product, models)]
+        merged = [self._merged(item) for item in page if self._still_keeps(item.product, models)]
         self.models = models
-        for item in whole:
+        for item in merged:
             if not item.is_untouched:
-                self._save(self._kept(item))
-            self._keep_files(item)
-            self._note_failures(item)
+                self._save(self._with_fallback(item))
+            self._update_files(item)
+            self._record_failures(item)
         if checkpoint is not None:
             checkpoint.lease.note(checkpoint)
-        return whole
+        return merged
 
     def recombine(self) -> int:
-        """Fuse again what other weights fused; gives how many."""
+        """Combine vectors anew where other weights were used; return how many there were."""
         old = [id_ for id_ in self.rows if self.fused_by[id_] != self._fusion.name]
         for id_ in old:
             row = self.rows[id_]
@@ -126,8 +126,8 @@ class MemoryStore:
             and all(self.need(product, modality) is Need.KEEP for modality in kept)
         )
 
-    def _completed(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """With the stored vectors that are kept."""
+    def _merged(self, item: EmbeddedProduct) -> EmbeddedProduct:
+        """Add the stored vectors that are kept, and combine them anew."""
         row = self.rows.get(item.product.id)
         if not item.product.kept_stages or item.is_untouched or row is None:
             return item
@@ -146,24 +146,24 @@ class MemoryStore:
             self.rows[id_] = item
             self.fused_by[id_] = self._fusion.name
 
-    def _keep_files(self, item: EmbeddedProduct) -> None:
+    def _update_files(self, item: EmbeddedProduct) -> None:
         row = self.rows.get(item.product.id)
         if row is not None and item.is_untouched and item.files:
             self.rows[item.product.id] = replace(row, files=item.files)
 
-    def _note_failures(self, item: EmbeddedProduct) -> None:
+    def _record_failures(self, item: EmbeddedProduct) -> None:
         id_, source_hash = item.product.id, item.product.source_hash
         waiting = {
-            stage: Failed(source_hash, failed.failure)
+            stage: RecordedFailure(source_hash, failed.failure)
             for stage, failed in self.failures.pop(id_, {}).items()
             if stage in item.untried_stages
         }
-        new = {failure.stage: Failed(source_hash, failure) for failure in item.failures}
+        new = {failure.stage: RecordedFailure(source_hash, failure) for failure in item.failures}
         if waiting or new:
             self.failures[id_] = waiting | new
 
-    def _kept(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """With the stored vector in place of one that failed, if it is of the same content."""
+    def _with_fallback(self, item: EmbeddedProduct) -> EmbeddedProduct:
+        """Put the stored vector in place of one that failed, if it is of the same content."""
         old = self.rows.get(item.product.id)
         if old is None or not item.failures:
             return item

@@ -1,4 +1,4 @@
-"""What a line of an import file becomes: a product, or the reason why it is none."""
+"""Turns the fields of one line of an import file into a product, or into the reason why not."""
 
 import json
 import re
@@ -10,9 +10,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedProduct:
-    """A product as a file gives it. Variants of one product share a `product_key`.
+    """A product variant as it stands in a file; variants of one product share a `product_key`.
 
-    `title` and `description` are as written, HTML and all; `line` is where it begins.
+    `title` and `description` are unchanged and may contain HTML. `line` is the number of its first
+    line in the file, counted from 1.
     """
 
     line: int
@@ -30,21 +31,21 @@ class ImportedProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadLine:
-    """A line that cannot be imported, by the file's own numbers, and why."""
+    """A line that cannot be imported: its number in the file, counted from 1, and the reason."""
 
     line: int
     reason: str
 
 
 class BadFieldError(Exception):
-    """A field cannot be read: its message is the reason of a `BadLine`."""
+    """A field cannot be read; the message becomes the reason of a `BadLine`."""
 
 
 def product_from(line: int, fields: Mapping[str, object]) -> ImportedProduct | BadLine:
-    """Read the fields of a product; a value is text or, from JSON, what JSON can say.
+    """Read a product from its fields, whose values are text or any JSON value.
 
-    The names: sku, product_key, title, description, price, barcode, options, image, images,
-    owner, category. All but sku may be missing or empty.
+    The fields are sku, product_key, title, description, price, barcode, options, image, images,
+    owner and category. All but sku may be missing or empty.
     """
     try:
         sku = text_of(fields, "sku")
@@ -69,10 +70,10 @@ def product_from(line: int, fields: Mapping[str, object]) -> ImportedProduct | B
 
 
 def text_of(fields: Mapping[str, object], name: str) -> str:
-    """Give a field as text without blanks around it, "" where there is none.
+    """Return a field as text without surrounding blanks; "" if it is missing.
 
     Raises:
-        BadFieldError: it is no text, or holds what no database takes.
+        BadFieldError: it is not text, or contains a character that no database stores.
     """
     return _text(name, fields.get(name))
 
@@ -85,7 +86,7 @@ def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise BadFieldError(f"{name} is {_KINDS.get(type(value), 'no text')}, not text")
     if broken := _BROKEN.search(value):
-        raise BadFieldError(f"{name} holds {_what_is(broken[0])}")
+        raise BadFieldError(f"{name} holds {_described(broken[0])}")
     return value.strip()
 
 
@@ -93,7 +94,7 @@ def _price(text: str) -> Decimal | None:
     if not text:
         return None
     if not _PRICE.fullmatch(text):
-        raise BadFieldError(f"price {_shown(text)} is not a plain number such as 1299.50")
+        raise BadFieldError(f"price {_shortened(text)} is not a plain number such as 1299.50")
     return Decimal(text)
 
 
@@ -110,7 +111,7 @@ def _options(value: object) -> dict[str, str]:
 
 
 def _addresses(fields: Mapping[str, object], name: str) -> list[str]:
-    """Split text at | and blanks; take each item of a list as it is."""
+    """Split text at | and blanks; return the items of a list unchanged."""
     value = fields.get(name)
     texts = (
         [_text(name, item) for item in value]
@@ -120,14 +121,14 @@ def _addresses(fields: Mapping[str, object], name: str) -> list[str]:
     return [text for text in texts if text]
 
 
-def _what_is(character: str) -> str:
+def _described(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # what errors="surrogateescape" makes of a byte
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that errors="surrogateescape" decoded
         return f"the byte 0x{code - 0xDC00:02X}, which is not UTF-8: save the file as UTF-8"
     return f"the character U+{code:04X}, which no database takes"
 
 
-def _shown(text: str) -> str:
+def _shortened(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 

@@ -1,4 +1,4 @@
-"""Reads files of products: CSV with simple columns, Shopify's product export, JSONL."""
+"""Reads product files: CSV with simple columns, Shopify's product export, JSON lines."""
 
 import codecs
 import csv
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_FIELD = 10_000_000
-"""Characters; what is longer is most likely a quote that was never closed."""
+"""Characters; a longer field most likely comes from a quote that was never closed."""
 
-MOST_NAMED = 50
-"""Ignored keys of JSON lines that are named, each once."""
+MAX_IGNORED_LOGGED = 50
+"""How many ignored keys of JSON lines are logged, each once."""
 
 _JSON_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _FIELDS = {
@@ -51,13 +51,13 @@ _FIELDS = {
 
 
 def read_import(path: Path) -> Iterator[ImportedProduct | BadLine]:
-    """Read a file line by line; a line that is no product is a `BadLine`, and the rest goes on.
+    """Yield the products of a file line by line, and a `BadLine` for each line that is not one.
 
-    The file is UTF-8, or UTF-16 with a byte order mark. `.jsonl`, `.ndjson` and `.json` hold an
-    object a line, all others are tables with a header, divided by comma, semicolon or tab.
+    The file is UTF-8, or UTF-16 with a byte order mark. `.jsonl`, `.ndjson` and `.json` files hold
+    one object per line. All others are tables with a header, separated by comma, semicolon or tab.
 
     Raises:
-        ImportFileError: it cannot be read, or not as any of these.
+        ImportFileError: the file cannot be read, or has none of these formats.
     """
     first_lines: dict[str, int] = {}
     for item in _read(path):
@@ -85,7 +85,10 @@ def _read(path: Path) -> Iterator[ImportedProduct | BadLine]:
 
 
 def _encoding(path: Path) -> tuple[str, str]:
-    """Tell by the byte order mark; a byte that is not UTF-8 makes its line bad, not the file."""
+    """Choose encoding and error handling by the byte order mark.
+
+    A byte that is not UTF-8 spoils only its own line, not the whole file.
+    """
     with path.open("rb") as file:
         start = file.read(3)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -111,7 +114,7 @@ def _json_lines(path: Path, file: IO[str]) -> Iterator[ImportedProduct | BadLine
         if not isinstance(value, dict):
             yield BadLine(line=number, reason="is not a JSON object")
             continue
-        _name_ignored(path, value, ignored)
+        _log_ignored(path, value, ignored)
         yield product_from(number, {_field(key): value[key] for key in value})
 
 
@@ -125,17 +128,17 @@ def _table(path: Path, file: IO[str]) -> Iterator[ImportedProduct | BadLine]:
         yield from shopify.products(_lines(reader, names))
         return
     names = [_field(column) for column in columns]
-    _check(path, columns, names)
-    _name_ignored(path, columns, set())
+    _check_header(path, columns, names)
+    _log_ignored(path, columns, set())
     for line in _lines(reader, names):
         yield line if isinstance(line, BadLine) else product_from(*line)
 
 
 def _first_line(path: Path, file: IO[str]) -> tuple[list[str], str]:
-    """Give the blank lines at the start, and the first that is not.
+    """Return the blank lines at the start, and the first line that is not blank.
 
     Raises:
-        ImportFileError: there is none, or it is not text.
+        ImportFileError: there is no such line, or it is not text.
     """
     blank: list[str] = []
     for line in file:
@@ -151,7 +154,7 @@ def _first_line(path: Path, file: IO[str]) -> tuple[list[str], str]:
 
 
 def _delimiter(header: str) -> str:
-    """Tell by what the header has most of, outside quotes."""
+    """Choose the separator that occurs most often in the header, outside quotes."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(",;\t", key=bare.count)
 
@@ -163,7 +166,8 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
         raise ImportFileError(f"{path}: the header is not CSV: {error}") from error
 
 
-def _check(path: Path, columns: list[str], names: list[str]) -> None:
+def _check_header(path: Path, columns: list[str], names: list[str]) -> None:
+    """Require a column sku, and no two columns for one field."""
     if "sku" not in names:
         found = ", ".join(columns)
         raise ImportFileError(f"{path} has no column sku; its columns are: {found[:500]}")
@@ -176,7 +180,7 @@ def _check(path: Path, columns: list[str], names: list[str]) -> None:
 
 
 def _lines(reader: "Reader", names: list[str]) -> Iterator[tuple[int, dict[str, str]] | BadLine]:
-    """Give each record with the number of its first line; blank lines are left out."""
+    """Yield each record with the number of its first line; skip blank lines."""
     while True:
         number = reader.line_num + 1
         try:
@@ -196,13 +200,14 @@ def _lines(reader: "Reader", names: list[str]) -> Iterator[tuple[int, dict[str, 
 
 @lru_cache(maxsize=1024)
 def _field(column: str) -> str:
-    """Give the field that a column or key stands for, "" for none."""
+    """Return the field that a column or key stands for; "" if there is none."""
     return _FIELDS.get(re.sub(r"[\s_-]+", "_", column.strip().lower()), "")
 
 
-def _name_ignored(path: Path, columns: Iterable[str], named: set[str]) -> None:
+def _log_ignored(path: Path, columns: Iterable[str], logged: set[str]) -> None:
+    """Log the columns that are ignored, each once; `logged` collects them."""
     ignored = [column for column in columns if column and not _field(column)]
-    new = [column for column in ignored if column not in named]
-    if new and len(named) < MOST_NAMED:
-        named.update(new)
+    new = [column for column in ignored if column not in logged]
+    if new and len(logged) < MAX_IGNORED_LOGGED:
+        logged.update(new)
         log.warning("%s: ignored columns: %s", path, ", ".join(map(repr, new)))

@@ -1,5 +1,5 @@
 -- name: import_products
--- One row a product; its id follows from owner and key, so that a second import finds it.
+-- One row per product. Its id is derived from owner and key, so a second import finds it again.
 INSERT INTO "Products" AS p ("Id", "UserId", "Title", "Category")
 SELECT DISTINCT ON (product_id) product_id, owner, title, category
 FROM jsonb_to_recordset(%(rows)s) AS x(product_id uuid, owner text, title text, category text)
@@ -8,7 +8,8 @@ SET "Category" = EXCLUDED."Category", "UpdatedAt" = now()
 WHERE p."Category" IS DISTINCT FROM EXCLUDED."Category"
 
 -- name: import_variants
--- Found again by SKU and owner; gives each variant's id, and whether it is new or has changed.
+-- Variants are found again by SKU and owner. Returns each variant's id, and whether it is new or
+-- has changed.
 WITH incoming AS (
   SELECT * FROM jsonb_to_recordset(%(rows)s) AS x(
     variant_id uuid, product_id uuid, owner text, sku text, barcode text, title text,
@@ -40,7 +41,8 @@ SELECT known.sku, coalesce(known_id, variant_id) AS id, known_id IS NULL AS is_n
 FROM known
 
 -- name: import_images
--- A variant's pictures are replaced where their addresses differ; gives the variants concerned.
+-- Replaces the pictures of a variant if their addresses differ, and returns the ids of these
+-- variants.
 WITH incoming AS (
   SELECT variant_id, urls
   FROM jsonb_to_recordset(%(rows)s) AS x(variant_id uuid, urls text[])
@@ -49,7 +51,7 @@ WITH incoming AS (
   WHERE urls IS DISTINCT FROM coalesce(
     (SELECT array_agg("ImageUrl" ORDER BY "Position", "Id") FROM "ProductImages"
      WHERE "ProductVariantId" = variant_id), '{}')
-), gone AS (
+), deleted AS (
   DELETE FROM "ProductImages" USING different WHERE "ProductVariantId" = different.variant_id
 ), inserted AS (
   INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl", "Position")

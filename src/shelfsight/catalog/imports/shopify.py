@@ -1,8 +1,8 @@
-"""Shopify's product export: a line a variant or picture, lines of one Handle make a product.
+"""Reads Shopify's product export, in which all lines with one Handle make a product.
 
-Product fields stand in the first line of a Handle only; a line with nothing but Handle and image
-adds a picture. Both headers are known: that of the export (`Handle`, `Variant SKU`) and that of
-the product template (`URL handle`, `SKU`).
+A line holds a variant or a picture. Only the first line of a Handle has the fields of the product;
+a line with nothing but a Handle and an image adds a picture. Both headers are supported: that of
+the export (`Handle`, `Variant SKU`) and that of the product template (`URL handle`, `SKU`).
 """
 
 import re
@@ -18,7 +18,7 @@ from shelfsight.catalog.imports.imported import (
 )
 
 Line = tuple[int, Mapping[str, str]]
-"""A line's number and its fields by column name, in lower case."""
+"""The number of a line, and its fields by column name in lower case."""
 
 _COLUMNS = {
     "url handle": "handle",
@@ -35,13 +35,13 @@ _COLUMNS = {
 
 
 def is_shopify(columns: Iterable[str]) -> bool:
-    """Say whether a header is Shopify's."""
+    """Whether a header is one of Shopify's."""
     names = {_COLUMNS.get(column.lower(), column.lower()) for column in columns}
     return {"handle", "title"} <= names and bool({"image", "option1 value"} & names)
 
 
 def products(lines: Iterable[Line | BadLine]) -> Iterator[ImportedProduct | BadLine]:
-    """Give a product for each variant; memory holds the lines of one Handle."""
+    """Yield a product for each variant; only the lines of one Handle are held in memory."""
     group: list[Line] = []
     for line in lines:
         read = line if isinstance(line, BadLine) else _read(*line)
@@ -57,7 +57,7 @@ def products(lines: Iterable[Line | BadLine]) -> Iterator[ImportedProduct | BadL
 
 
 def _read(number: int, fields: Mapping[str, str]) -> Line | BadLine:
-    """Give the fields by our names for the columns, without blanks around them."""
+    """Rename the fields to our column names, and strip surrounding blanks."""
     try:
         texts = {_COLUMNS.get(name, name): text_of(fields, name) for name in fields}
     except BadFieldError as error:
@@ -87,15 +87,15 @@ def _variant(
 ) -> ImportedProduct | BadLine:
     handle, title = product["handle"], product["title"]
     options = _options(fields, product)
-    chosen = " / ".join(options.values())
+    variant = " / ".join(options.values())
     return product_from(
         number,
         {
-            # The apostrophe by which spreadsheets keep leading zeros is none of the SKU's.
+            # Spreadsheets prepend an apostrophe to keep leading zeros; it is not part of the SKU.
             "sku": fields.get("sku", "").removeprefix("'")
-            or (f"{handle}:{chosen}" if chosen else handle),
+            or (f"{handle}:{variant}" if variant else handle),
             "product_key": handle,
-            "title": f"{title} - {chosen}" if chosen else title,
+            "title": f"{title} - {variant}" if variant else title,
             "description": product.get("description"),
             "price": fields.get("price"),
             "barcode": fields.get("barcode", "").removeprefix("'"),
@@ -107,7 +107,7 @@ def _variant(
 
 
 def _options(fields: Mapping[str, str], product: Mapping[str, str]) -> dict[str, str]:
-    """Give the values by name; the names stand in the first line only."""
+    """Return the option values by name; only the first line has the names."""
     numbers = takewhile(lambda n: f"option{n} value" in fields, count(1))
     options = {
         product.get(f"option{n} name") or f"Option {n}": fields[f"option{n} value"] for n in numbers
@@ -116,7 +116,7 @@ def _options(fields: Mapping[str, str], product: Mapping[str, str]) -> dict[str,
 
 
 def _pictures(group: Sequence[Line]) -> list[str]:
-    """Give the product's pictures by Image Position, those without one last."""
+    """Return the product's pictures in the order of Image Position, those without one last."""
     found = [
         (_position(fields), place, fields.get("image", ""))
         for place, (_, fields) in enumerate(group)

@@ -1,4 +1,4 @@
-"""Writes imported products into the shop's tables; the same file twice changes nothing."""
+"""Writes imported products into the shop's tables; importing a file again changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from shelfsight.postgres.connection import Connection, Database, columns, fetch_
 QUERIES = statements.load("shelfsight.catalog.imports", "imports.sql")
 
 PAGE = 500
-"""Products a transaction."""
+"""Products per transaction."""
 
 _NAMESPACE = UUID("6f3b2c1e-8d5a-4f0b-9c37-2f6f5d0a7e41")
-"""Fixed, so that the ids that follow from owner and SKU are the same everywhere."""
+"""Fixed, so that ids derived from owner and SKU are the same everywhere."""
 
 _NEEDED = {
     "Products": ("Id", "UserId", "Title", "Category"),
@@ -32,7 +32,7 @@ _NEEDED = {
 
 
 class _Variant(NamedTuple):
-    """A variant as the database now has it."""
+    """A variant that was written: its id, and what the write did."""
 
     sku: str
     id: UUID
@@ -42,7 +42,7 @@ class _Variant(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Imported:
-    """How many products were new, changed, or already there as they are."""
+    """How many products were new, changed, or unchanged."""
 
     new: int = 0
     changed: int = 0
@@ -50,10 +50,10 @@ class Imported:
 
 
 def check(database: Database) -> None:
-    """See that products can be imported.
+    """Check that products can be imported.
 
     Raises:
-        SchemaError: the tables are not those that `init` makes.
+        SchemaError: the tables are not those that `shelfsight init` makes.
     """
     for table, names in _NEEDED.items():
         found = database.run(partial(columns, table=table), read_only=True)
@@ -67,7 +67,7 @@ def check(database: Database) -> None:
 
 
 def write(database: Database, page: Sequence[ImportedProduct], imported: Imported) -> None:
-    """Store a page in one transaction, and count it."""
+    """Store a page in one transaction, and add its products to the counts in `imported`."""
     rows = [_row(product) for product in page]
     pictures = {row["sku"]: list(p.image_urls) for row, p in zip(rows, page, strict=True)}
 

@@ -1,6 +1,7 @@
 """Merges the stored vectors that are kept into the products of a page."""
 
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from pgvector import Vector as PgVector
 from psycopg import sql
 
 from shelfsight.ports import Fusion
+from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, fetch_as
 from shelfsight.postgres.need import failed_now, model_parameters, need
 from shelfsight.records import EmbeddedProduct, ModelPair, Need, Vector
@@ -75,15 +77,20 @@ def _stored(
         **model_parameters(models),
     }
     connection.execute(QUERIES["lock_stored"].format(id_type=id_type), values)
-    query = QUERIES["stored_needs"].format(
-        id_type=id_type,
+    query = _needs_statement(id_type.as_string())
+    rows = fetch_as(_Stored, connection, query, values, binary=True)
+    return {row.id: row for row in rows}
+
+
+@cache
+def _needs_statement(id_type: str) -> sql.Composed:
+    return QUERIES["stored_needs"].format(
+        id_type=statements.trusted(id_type),
         image_failed=failed_now("image", _HASH),
         text_failed=failed_now("text", _HASH),
         image_need=need("image", _HASH, failed=sql.Identifier("failed", "image")),
         text_need=need("text", _HASH, failed=sql.Identifier("failed", "text")),
     )
-    rows = fetch_as(_Stored, connection, query, values, binary=True)
-    return {row.id: row for row in rows}
 
 
 def array(stored: PgVector | None) -> Vector | None:

@@ -4,6 +4,7 @@ A row class states the columns of its table once: their names, SQL types and ord
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
 from psycopg import sql
@@ -116,6 +117,7 @@ def _stage(
     copy_rows(connection, QUERIES["copy_staging"].format(table=name), [*types.values()], rows)
 
 
+@cache
 def _column_types(row: type[NamedTuple]) -> dict[str, str]:
     """The SQL types of a row's columns, by name and in order."""
     hints = get_type_hints(row, include_extras=True)

@@ -1,4 +1,4 @@
-"""What of a product that changed is made anew: what Postgres alone can tell."""
+"""Which vectors of a changed product are made anew: cases that only Postgres has."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_a_kept_vector_keeps_its_picture_and_model_and_the_row_its_id(database: 
     assert rows(database, 'SELECT "ProductText" FROM "ProductEmbeddings"') == [("New",)]
 
 
-def test_a_vector_that_is_gone_leaves_no_model_behind(database: Database) -> None:
+def test_a_deleted_vector_leaves_no_model_version_behind(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, 'DELETE FROM "ProductImages"')
@@ -52,7 +52,7 @@ def test_a_vector_that_is_gone_leaves_no_model_behind(database: Database) -> Non
     assert kind == "text"
 
 
-def test_a_half_of_which_nothing_is_known_is_made_anew(database: Database) -> None:
+def test_a_vector_of_unknown_content_is_made_anew(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
@@ -108,7 +108,7 @@ def test_vectors_stored_under_a_branch_are_kept_by_a_commit_of_the_same_model(
     assert versions == old
 
 
-def test_attempts_go_on_counting_while_only_the_other_half_changes(database: Database) -> None:
+def test_attempts_keep_counting_while_only_the_other_modality_changes(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures={})
     attempts = 'SELECT "Kind", "Attempts" FROM "EmbeddingFailures"'
@@ -136,7 +136,7 @@ def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -
     assert (product.title, product.image_need, product.text_need) == ("Newer", Need.KEEP, Need.MAKE)
 
 
-def test_other_weights_meet_a_kept_vector(database: Database) -> None:
+def test_a_kept_vector_is_combined_with_new_weights(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
