@@ -14,7 +14,7 @@ PRODUCTS = 6
 
 
 @pytest.fixture(scope="module")
-def shop(
+def embedded(
     module_url: str, tmp_path_factory: pytest.TempPathFactory, pictures: PictureHost
 ) -> Command:
     """The command over a shop whose products are embedded by the lite models."""
@@ -28,6 +28,12 @@ def shop(
         run(module_url, 'UPDATE "ProductVariants" SET "Sku" = %s WHERE "Id" = %s', values)
     assert shelfsight("backfill", "--all").returncode == 0
     return shelfsight
+
+
+@pytest.fixture
+def shop(embedded: Command, copied_url: str, pictures: PictureHost) -> Command:
+    """The same for each test, without any key."""
+    return command(copied_url, embedded.folder, ALLOW_PRIVATE_IMAGES=pictures.host)
 
 
 def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
