@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from shelfsight.database import Database
 from shelfsight.embedded.postgres import EmbeddedPostgres
@@ -17,8 +17,8 @@ from tests.open_folder import open_folder
 
 NUMBERS = count(1)
 
-# A deadline would be a timed assertion: it fails on a busy machine.
-settings.register_profile("unhurried", deadline=None)
+# A deadline would be a timed assertion, and so is that data is soon made: a busy machine fails it.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

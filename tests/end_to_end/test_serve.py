@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.end_to_end.command import Command, address_of, failed_plainly
+from tests.end_to_end.command import PATIENCE, Command, address_of, failed_plainly
 from tests.end_to_end.conftest import command
 from tests.end_to_end.picture_host import PictureHost, draw, png
 from tests.end_to_end.shop_tables import add_product, create_tables, run
@@ -45,7 +45,7 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
         assert skus(scan(url, imageUrl=pictures.draw(3)[0], limit=1)) == ["sku-3"]
         assert skus(scan_form(url, [png(draw(5))], limit="1")) == ["sku-5"]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -70,7 +70,7 @@ def test_keys_are_shown_once_and_stop_at_once_when_revoked(shop: Command) -> Non
         assert shop("keys", "revoke", id_).returncode == 0
         assert problem(scan(url, textQuery="sku-1", key=secret)) == (401, "key_refused")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
     assert shop("keys", "revoke", "nothing").returncode == 2
 
