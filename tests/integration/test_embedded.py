@@ -24,6 +24,9 @@ from tests.open_folder import open_folder
 
 ROOT = os.geteuid() == 0
 
+PATIENCE = 180
+"""Seconds after which what is waited for counts as stuck."""
+
 USER = """
 import sys
 from pathlib import Path
@@ -71,7 +74,7 @@ class User:
         return self.process.stdout.readline().strip()
 
     def end(self) -> int:
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE)
         return self.process.returncode
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
@@ -107,7 +110,7 @@ def ended(database: EmbeddedPostgres) -> Iterator[None]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.02)
     return met
@@ -494,7 +497,7 @@ try:
 except EmbeddedDatabaseError as error:
     print(error)
 """
-    said = user(empty_home, code=code).process.communicate(timeout=60)[0]
+    said = user(empty_home, code=code).process.communicate(timeout=PATIENCE)[0]
     assert "File too large" in said
     assert said.count("\n") == 1
     assert {path.name for path in empty_home.iterdir()} == {"postgres.locks"}
@@ -520,6 +523,6 @@ try:
 except EmbeddedDatabaseError as error:
     print(error)
 """
-    shown = user(home, code=code).process.communicate(timeout=60)[0]
+    shown = user(home, code=code).process.communicate(timeout=PATIENCE)[0]
     assert said in shown
     assert "DATABASE_URL" in shown
