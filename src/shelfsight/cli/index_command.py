@@ -14,7 +14,7 @@ from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
-    from shelfsight.storage.index.build import Step, Watcher
+    from shelfsight.storage.index.build import BuildObserver, BuildProgress
     from shelfsight.storage.index.indexes import IndexState
 
 _HEAD = """\
@@ -41,8 +41,8 @@ def build(settings: Settings) -> None:
     """
     click.echo(f"Database: {wiring.database_name(settings)}")
     with wiring.open_database(settings) as database:
-        with _watching() as watcher:
-            built = wiring.build_indexes(database, watcher)
+        with _watching() as observer:
+            built = wiring.build_indexes(database, observer)
         if not built:
             click.echo("All indexes are there already.")
         for line in wiring.measure_indexes(database):
@@ -103,7 +103,7 @@ def _line(one: "IndexState", time: float | None) -> str:
 
 
 @contextmanager
-def _watching() -> "Iterator[Watcher]":
+def _watching() -> "Iterator[BuildObserver]":
     """A bar on a terminal, lines elsewhere."""
     console = Console()
     if not console.is_terminal:
@@ -121,13 +121,13 @@ class _Bar:
         self._bar = bar
         self._task = bar.add_task("", total=None)
 
-    def step(self, step: "Step") -> None:
+    def update(self, progress: "BuildProgress") -> None:
         """Move the bar."""
         self._bar.update(
             self._task,
-            description=f"{step.name}: {step.phase}",
-            total=step.total or None,
-            completed=step.done,
+            description=f"{progress.name}: {progress.phase}",
+            total=progress.total or None,
+            completed=progress.done,
         )
 
     def notify(self, message: str) -> None:

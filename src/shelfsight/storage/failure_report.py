@@ -75,7 +75,7 @@ def _rows(database: Database, name: str, values: Mapping[str, object]) -> list[d
         schema.check(connection)
         chosen = FilterSql(Filters(), partial(columns, connection))
         title = "coalesce(v.\"Title\"::text, '')" if "Title" in chosen.variants else "''"
-        living = QUERIES["living"].format(chosen=chosen.chosen)
+        living = QUERIES["living"].format(chosen=chosen.condition)
         statement = QUERIES[name].format(title=statements.trusted(title), living=living)
         return connection.cursor(row_factory=dict_row).execute(statement, values).fetchall()
 

@@ -78,7 +78,7 @@ def _window(
     statement = QUERIES["window"].format(
         table=name,
         id_type=statements.trusted(columns(connection, table)["ProductVariantId"]),
-        living=chosen.chosen,
+        living=chosen.condition,
         prune=QUERIES["count" if dry_run else "delete"].format(table=name),
     )
     values = {"after": after, "window": WINDOW}

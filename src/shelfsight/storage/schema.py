@@ -65,11 +65,11 @@ _LACKING = """
 """
 """The columns that a table of ours lacks where it is kept or built beside the one in use."""
 
-NEXT = "shelfsight_next"
-"""The schema in which vectors are built beside those in use."""
+STAGED_SCHEMA = "shelfsight_next"
+"""The schema of the staged set of vectors."""
 
-PREVIOUS = "shelfsight_previous"
-"""The schema in which those before are kept."""
+PREVIOUS_SCHEMA = "shelfsight_previous"
+"""The schema of the previous set of vectors."""
 
 
 def create(database: Database) -> list[str]:
@@ -208,7 +208,7 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
     """Add the columns that a table lacks, in use or beside; gives their names."""
     found = columns(connection, table)
     missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
-    lacking = connection.execute(_LACKING, [list(wanted), table, [NEXT, PREVIOUS]])
+    lacking = connection.execute(_LACKING, [list(wanted), table, [STAGED_SCHEMA, PREVIOUS_SCHEMA]])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
     for place, name in missing:
         connection.execute(

@@ -69,7 +69,7 @@ def read(database: Database) -> Status:
             by_source=tuple(sorted(connection.execute(QUERIES["by_source"]), key=str)),
             models=tuple(sorted({name for row in models for name in row[:2] if name})),
             failures=tuple(connection.execute(QUERIES["failures"]).fetchall()),
-            index_advice=index.advice(index.states(connection)),
+            index_advice=index.advice(index.read_states(connection)),
         )
 
     return database.run(work, read_only=True)

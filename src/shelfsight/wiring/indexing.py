@@ -10,7 +10,7 @@ from shelfsight.backfill.runs import Job
 from shelfsight.postgres.connection import Database
 
 if TYPE_CHECKING:
-    from shelfsight.storage.index.build import Watcher
+    from shelfsight.storage.index.build import BuildObserver
     from shelfsight.storage.index.indexes import IndexState
 
 
@@ -28,11 +28,11 @@ def index_advice(found: "list[IndexState]") -> str:
     return advice(found)
 
 
-def build_indexes(database: Database, watcher: "Watcher") -> list[str]:
+def build_indexes(database: Database, observer: "BuildObserver") -> list[str]:
     """Build what is missing or broken; gives the names of what was built."""
     from shelfsight.storage.index.build import build
 
-    return build(database, watcher)
+    return build(database, observer)
 
 
 def drop_indexes(database: Database) -> list[str]:
@@ -42,11 +42,11 @@ def drop_indexes(database: Database) -> list[str]:
     return drop(database)
 
 
-def spoken(notify: Callable[[str], None]) -> "Watcher":
-    """A watcher that puts a build into lines."""
-    from shelfsight.storage.index.build import Spoken
+def spoken(notify: Callable[[str], None]) -> "BuildObserver":
+    """A observer that puts a build into lines."""
+    from shelfsight.storage.index.build import BuildLogger
 
-    return Spoken(notify)
+    return BuildLogger(notify)
 
 
 def measure_indexes(database: Database) -> Iterator[str]:
@@ -71,7 +71,7 @@ def around_load(
     Raises:
         ShelfsightError: the load will be refused; the indexes are left alone.
     """
-    from shelfsight.storage.index.deferred import LARGE, Deferred, is_large
+    from shelfsight.storage.index.deferred_indexes import LARGE, DeferredIndexes, is_large
     from shelfsight.storage.index.indexes import read
 
     if database.schema is not None:
@@ -86,7 +86,7 @@ def around_load(
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:
-        return Deferred(database, [one.index.name for one in live], spoken(progress.notify))
+        return DeferredIndexes(database, [one.index.name for one in live], spoken(progress.notify))
     progress.notify(
         f"{len(live)} indexes are kept up to date through this load, which slows it;"
         " --defer-index drops them first and builds them again after it"

@@ -13,7 +13,7 @@ from shelfsight.settings import Settings
 from shelfsight.wiring.database import catalog
 
 if TYPE_CHECKING:
-    from shelfsight.storage.versions.vector_versions import Made
+    from shelfsight.storage.versions.vector_versions import ModelCount
 
 Notify = Callable[[str], None]
 
@@ -26,7 +26,7 @@ class VectorVersion:
     what is kept from before was replaced.
     """
 
-    made: "tuple[Made, ...]"
+    made: "tuple[ModelCount, ...]"
     due: int
     lost: int = 0
     since: datetime | None = None
@@ -42,7 +42,7 @@ class VectorVersions:
     configured: ModelPair | None
 
     @property
-    def replaced(self) -> "tuple[Made, ...]":
+    def replaced(self) -> "tuple[ModelCount, ...]":
         """The vectors in use that the configured models would replace."""
         ours = self.configured
         if ours is None:
@@ -60,14 +60,14 @@ def read_models(settings: Settings, database: Database) -> VectorVersions:
     """
     from shelfsight.storage.versions import vector_versions
 
-    found = vector_versions.schemas(database)
+    found = vector_versions.existing_schemas(database)
     staged = previous = None
-    if vector_versions.NEXT in found:
-        with closing(vector_versions.staged(database)) as new:
-            staged = replace(_read(settings, new), lost=vector_versions.lost(database))
-    if vector_versions.PREVIOUS in found:
-        with closing(vector_versions.previous(database)) as old:
-            previous = replace(_read(settings, old), since=vector_versions.kept_since(database))
+    if vector_versions.STAGED_SCHEMA in found:
+        with closing(vector_versions.open_staged(database)) as new:
+            staged = replace(_read(settings, new), lost=vector_versions.count_lost(database))
+    if vector_versions.PREVIOUS_SCHEMA in found:
+        with closing(vector_versions.open_previous(database)) as old:
+            previous = replace(_read(settings, old), since=vector_versions.switched_at(database))
     return VectorVersions(
         in_use=_read(settings, database),
         staged=staged,
@@ -77,9 +77,9 @@ def read_models(settings: Settings, database: Database) -> VectorVersions:
 
 
 def _read(settings: Settings, database: Database) -> VectorVersion:
-    from shelfsight.storage.versions.vector_versions import made
+    from shelfsight.storage.versions.vector_versions import count_by_model
 
-    return VectorVersion(made=made(database), due=_due(settings, database))
+    return VectorVersion(made=count_by_model(database), due=_due(settings, database))
 
 
 def _due(settings: Settings, database: Database) -> int:
@@ -108,20 +108,20 @@ def switch_models(
         SchemaError: nothing is built beside, or what was before is still kept.
         DatabaseError: the role may not, or another transaction is in the way.
     """
-    from shelfsight.storage.index.build import Spoken
+    from shelfsight.storage.index.build import BuildLogger
     from shelfsight.storage.versions import switch as generation_switch
     from shelfsight.storage.versions import vector_versions
 
-    with closing(vector_versions.staged(database)) as new:
+    with closing(vector_versions.open_staged(database)) as new:
         due = _due(settings, new)
-    lost = vector_versions.lost(database)
+    lost = vector_versions.count_lost(database)
     if (due or lost) and not incomplete:
         raise ModelError(
             f"{due} products are due in the staged set, and {lost} failed there that have a vector"
             " in use; go on with shelfsight backfill --staged --all, or switch all the same:"
             " --incomplete"
         )
-    _notify_pointing(generation_switch.switch(database, Spoken(notify)), notify)
+    _notify_pointing(generation_switch.switch(database, BuildLogger(notify)), notify)
     notify("Switched. Undo: shelfsight models --rollback; drop the old: shelfsight models --forget")
     notify("A server of scans that has the old models answers 503 now: start it with the new ones")
     if left := _due(settings, database):
@@ -151,7 +151,7 @@ def forget_models(database: Database) -> None:
     """
     from shelfsight.storage.versions import vector_versions
 
-    vector_versions.forget(database)
+    vector_versions.drop_previous(database)
 
 
 def discard_models(database: Database) -> None:
@@ -162,18 +162,18 @@ def discard_models(database: Database) -> None:
     """
     from shelfsight.storage.versions import vector_versions
 
-    vector_versions.discard(database)
+    vector_versions.drop_staged(database)
 
 
 @contextmanager
 def vector_version(database: Database, *, staged: bool) -> Iterator[Database]:
     """The database as it is, or with the vectors beside in the place of those in use."""
-    from shelfsight.storage.versions.vector_versions import NEXT
+    from shelfsight.storage.versions.vector_versions import STAGED_SCHEMA
 
     if not staged:
         yield database
         return
-    with closing(Database(database.url, schema=NEXT)) as new:
+    with closing(Database(database.url, schema=STAGED_SCHEMA)) as new:
         yield new
 
 
@@ -184,7 +184,7 @@ def prepare_staged(database: Database, models: ModelPair) -> None:
         ModelError: they are in use already, or others have begun to be built beside.
         DatabaseError: the role may not; says what to ask for.
     """
-    from shelfsight.storage.versions.vector_versions import prepare
+    from shelfsight.storage.versions.vector_versions import prepare_staged as prepare
 
     if database.schema is not None:
         with closing(Database(database.url)) as in_use:
@@ -193,10 +193,10 @@ def prepare_staged(database: Database, models: ModelPair) -> None:
 
 def count_due(settings: Settings, database: Database, selection: Selection) -> Due:
     """How many products are due: beside those in use all, as long as nothing is there."""
-    from shelfsight.storage.versions.vector_versions import schemas
+    from shelfsight.storage.versions.vector_versions import existing_schemas
 
     with closing(Database(database.url)) as in_use:
-        if database.schema in {None, *schemas(in_use)}:
+        if database.schema in {None, *existing_schemas(in_use)}:
             return catalog(settings, database).due(selection)
         return catalog(settings, in_use).due(replace(selection, skip_existing=False))
 

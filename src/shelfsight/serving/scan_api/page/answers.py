@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from shelfsight.serving.scan_api.page.map2d import Plane
 from shelfsight.serving.scan_api.responses import Answer
-from shelfsight.storage.search.sample import Counts, Sampled
+from shelfsight.storage.search.sample import CatalogueCounts, SampledProduct
 
 
 class FailedAnswer(Answer):
@@ -64,7 +64,7 @@ class PlacesAnswer(Answer):
     products: list[PlacedProduct]
 
 
-def state_answer(counts: Counts, due: int) -> StateAnswer:
+def state_answer(counts: CatalogueCounts, due: int) -> StateAnswer:
     """Write counts as they travel."""
     return StateAnswer(
         products=counts.products,
@@ -80,12 +80,12 @@ def state_answer(counts: Counts, due: int) -> StateAnswer:
     )
 
 
-def vectors_of(products: list[Sampled]) -> NDArray[np.float32]:
+def vectors_of(products: list[SampledProduct]) -> NDArray[np.float32]:
     """Their image vectors, (n, 768)."""
     return np.array([product.vector for product in products], np.float32)
 
 
-def placed(plane: Plane, products: list[Sampled]) -> list[PlacedProduct]:
+def placed(plane: Plane, products: list[SampledProduct]) -> list[PlacedProduct]:
     """Products where they lie in a plane."""
     if not products:
         return []

@@ -33,7 +33,7 @@ from shelfsight.serving.scan_api.page.ttl_cache import TtlCache
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.requests import without_nul
 from shelfsight.storage.search.feedback import ShownScan
-from shelfsight.storage.search.sample import CatalogueSample, Sampled
+from shelfsight.storage.search.sample import CatalogueSample, SampledProduct
 
 STATE_SECONDS = 15.0
 MAP_SECONDS = 300.0
@@ -174,7 +174,9 @@ class CatalogueView:
         return jpeg.getvalue()
 
 
-def _photo(plane: map2d.Plane, scored: list[tuple[Sampled, float]], scan: ShownScan) -> Place:
+def _photo(
+    plane: map2d.Plane, scored: list[tuple[SampledProduct, float]], scan: ShownScan
+) -> Place:
     vectors = vectors_of([product for product, _ in scored])
     scores = np.array([score for _, score in scored], np.float32)
     x, y = plane.place_by_scores(vectors, scores, scan.models)
