@@ -1,4 +1,4 @@
-"""What of a product that changed is made anew: what Postgres alone can tell."""
+"""Which embeddings of a changed product are made again, as stored in a real Postgres."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def due(database: Database, models: ModelPair | None = None) -> list[Product]:
     return [product for page in pages for product in page]
 
 
-def test_a_kept_vector_keeps_its_picture_and_model_and_the_row_its_id(database: Database) -> None:
+def test_an_unchanged_vector_keeps_its_picture_model_and_row(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     kept = (
@@ -40,7 +40,7 @@ def test_a_kept_vector_keeps_its_picture_and_model_and_the_row_its_id(database: 
     assert rows(database, 'SELECT "ProductText" FROM "ProductEmbeddings"') == [("New",)]
 
 
-def test_a_vector_that_is_gone_leaves_no_model_behind(database: Database) -> None:
+def test_a_removed_vector_leaves_no_model_name_behind(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, 'DELETE FROM "ProductImages"')
@@ -52,7 +52,7 @@ def test_a_vector_that_is_gone_leaves_no_model_behind(database: Database) -> Non
     assert kind == "text"
 
 
-def test_a_half_of_which_nothing_is_known_is_made_anew(database: Database) -> None:
+def test_vectors_without_a_source_hash_are_embedded_again(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
@@ -60,7 +60,7 @@ def test_a_half_of_which_nothing_is_known_is_made_anew(database: Database) -> No
     assert (product.needs_image, product.needs_text) == (True, True)
 
 
-def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
+def test_a_vector_of_another_model_is_replaced(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
@@ -72,7 +72,9 @@ def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
     assert len(due(database)) == 1
 
 
-def test_attempts_go_on_counting_while_only_the_other_half_changes(database: Database) -> None:
+def test_failed_attempts_of_one_vector_keep_counting_while_only_the_other_changes(
+    database: Database,
+) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures={})
     attempts = 'SELECT "Kind", "Attempts" FROM "EmbeddingFailures"'
@@ -86,7 +88,7 @@ def test_attempts_go_on_counting_while_only_the_other_half_changes(database: Dat
 
 
 def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -> None:
-    """What was read is stored with the hash of what was read."""
+    """The vector is stored with the hash of the content that was read."""
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
@@ -100,7 +102,7 @@ def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -
     assert (product.title, product.needs_image, product.needs_text) == ("Newer", False, True)
 
 
-def test_other_weights_meet_a_kept_vector(database: Database) -> None:
+def test_new_weights_are_applied_to_an_unchanged_vector(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")

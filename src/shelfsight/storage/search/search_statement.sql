@@ -25,8 +25,8 @@ SELECT count(*) FROM (
   WHERE {condition} LIMIT %(count_limit)s) AS passing
 
 -- name: search
--- The columns are the fields of `SearchRow`, in this order. Scores are computed outside the sources,
--- so that vectors are read only of the candidates. The table cannot be switched before this
+-- The columns are the fields of `SearchRow`, in this order. Scores are computed outside the
+-- sources, so that vectors are read only of the candidates. The table cannot be switched before this
 -- transaction ends.
 SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
   coalesce(f.title::text, '') AS title,

@@ -100,8 +100,8 @@ WHERE t.oid = to_regclass(quote_ident(%(table)s)) AND i.indisvalid AND NOT i.ind
 ORDER BY x.oid
 
 -- name: access
--- Statements that give the incoming table the grants, policies and comment of the table in use. They
--- revoke all earlier grants first, so that a privilege revoked meanwhile does not come back.
+-- Statements that give the incoming table the grants, policies and comment of the table in use.
+-- They revoke all earlier grants first, so that a privilege revoked meanwhile does not come back.
 WITH old AS (
   SELECT t.*, n.nspname, format('%%I.%%I', %(schema)s::text, t.relname) AS new
   FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
