@@ -33,8 +33,8 @@ from benchmarks.server_throughput import (
     until_ready,
 )
 
-from shelfsight.embedding.model_specs import QWEN3
 from shelfsight.embedding.wire import decode_vector
+from shelfsight.models.table import QWEN3
 from shelfsight.serving.listen import bind
 
 PATH = "/v1/embeddings"

@@ -19,7 +19,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import Qwen3Config, Qwen3Model, SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipVisionModel
 
-from shelfsight.embedding.model_specs import QWEN3, SIGLIP
+from shelfsight.models.table import QWEN3, SIGLIP
 
 LAYERS = 4
 
@@ -40,7 +40,7 @@ def main() -> None:
 def siglip(folder: Path) -> None:
     """Save SigLIP base's image tower: 12 layers of width 768 over 196 patches."""
     model = SiglipVisionModel(SiglipVisionConfig(image_size=224, patch_size=16)).eval()
-    path = folder / SIGLIP.hub.graph
+    path = folder / SIGLIP.source.graph
     save_siglip(model, torch.rand(2, 3, 224, 224), "pixel_values", path)
 
 
@@ -58,7 +58,7 @@ def qwen3(folder: Path, layers: int) -> None:
         tie_word_embeddings=True,
     )
     model = Qwen3Model(config).eval()
-    save_qwen3(model, folder / QWEN3.hub.graph)
+    save_qwen3(model, folder / QWEN3.source.graph)
     model.save_pretrained(folder)
     tokenizer(folder)
     for_sentence_transformers(folder)

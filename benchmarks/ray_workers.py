@@ -35,12 +35,12 @@ from shelfsight.demo.shop.drawing import draw_pictures
 from shelfsight.demo.shop.products import make_shop
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.model_specs import PAIRS
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
+from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
-from shelfsight.records import ModelPair, Selection, Weights
+from shelfsight.records import Selection, Weights
 from shelfsight.settings import load
 from shelfsight.shop import Shop
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -192,7 +192,7 @@ def read(row: Row) -> Row:
 
 def fetch(row: Row) -> Row:
     config = FetchConfig(private_hosts=load().private_hosts)
-    with closing(PictureFetcher(PAIRS["lite"][0].picture, config)) as fetcher:
+    with closing(PictureFetcher(PAIRS["lite"].image.picture, config)) as fetcher:
         return {"page": [pickle.dumps(fetcher.fetch(pickle.loads(page))) for page in row["page"]]}
 
 
@@ -210,13 +210,10 @@ class Embed:
 
 
 def save(row: Row) -> Row:
-    image, text = (model.identity for model in PAIRS["lite"])
+    models = PAIRS["lite"].identities
     with closing(Database(str(load().database_url))) as database:
         store = PostgresVectorStore(database, FUSION)
-        saved = [
-            len(store.save(pickle.loads(page), ModelPair(image=image, text=text)))
-            for page in row["page"]
-        ]
+        saved = [len(store.save(pickle.loads(page), models)) for page in row["page"]]
     return {"products": saved, "loaded": row["loaded"]}
 
 

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.model_specs import PAIRS
 from shelfsight.embedding.text import product_text
 from shelfsight.fusion import combine
 from shelfsight.images import decode, resize
+from shelfsight.models.table import PAIRS
 from shelfsight.records import Failure, Pixels, Vector, Weights
 
-PICTURE = PAIRS["lite"][0].picture
+PICTURE = PAIRS["lite"].image.picture
 SIDE = PICTURE.side
 IMAGE_WIDTH, TEXT_WIDTH = 768, 1024
 SOURCES = ("first_product", "one_product", "all_products")

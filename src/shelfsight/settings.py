@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shelfsight.errors import SettingsError
+from shelfsight.models.table import PairName
 from shelfsight.records import Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
@@ -107,7 +108,7 @@ class Settings(BaseSettings):
     database_url: Annotated[str | None, AfterValidator(_for_libpq)] = Field(
         None, description="your Postgres; without one an embedded Postgres is used"
     )
-    models: Literal["siglip-qwen3", "lite"] = Field(
+    models: PairName = Field(
         "siglip-qwen3", description="the pair of models that runs in this process"
     )
     model_dir: Path | None = Field(

@@ -13,10 +13,11 @@ import pytest
 from fastapi import FastAPI
 
 from deploy import modal_app
-from shelfsight.embedding.model_specs import PAIRS, QWEN3, SIGLIP
 from shelfsight.embedding.remote.config import ServerConfig
 from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from shelfsight.errors import SettingsError
+from shelfsight.models.specs import Pair
+from shelfsight.models.table import PAIRS, QWEN3, SIGLIP
 from tests.integration.embedding_server import (
     ask,
     cosine,
@@ -79,7 +80,7 @@ def test_the_backend_of_the_container_serves_the_models_of_the_container(
     exported.siglip(vision, words).save_pretrained(tmp_path / SIGLIP.name)
     exported.qwen3().save_pretrained(tmp_path / QWEN3.name)
     qwen_vocabulary().save(str(tmp_path / QWEN3.name / "tokenizer.json"))
-    small = (replace(SIGLIP, width=48), replace(QWEN3, width=64))
+    small = Pair(image=replace(SIGLIP, width=48), text=replace(QWEN3, width=64))
     monkeypatch.setitem(PAIRS, "siglip-qwen3", small)
     environ = {"MODELS": "siglip-qwen3", "BACKEND": "torch", "MODEL_DIR": str(tmp_path)}
     app = started(monkeypatch, tmp_path, **environ, EMBEDDING_SERVER_API_KEY=KEY)

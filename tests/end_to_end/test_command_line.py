@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from shelfsight.models.table import PAIRS
 from shelfsight.settings import Settings
 from tests.end_to_end.command import PASSWORD, Command, failed_plainly
 
@@ -89,7 +90,7 @@ def test_all_invalid_settings_are_named_before_anything_starts(
         "SKIP_EXISTING": ("maybe", "true or false"),
         "IMAGE_WEIGHT": ("-1", "greater than or equal to 0"),
         "EMBEDDING_SERVER_URL": ("localhost:8000", "http://... or https://..."),
-        "MODELS": ("clip", "'siglip-qwen3' or 'lite'"),
+        "MODELS": ("clip", " or ".join(map(repr, PAIRS))),
     }
     done = shelfsight("backfill", **{name: value for name, (value, _) in wrong.items()})
     lines = failed_plainly(done, 2).splitlines()

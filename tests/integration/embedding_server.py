@@ -20,7 +20,7 @@ from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_image, load_text
 from shelfsight.embedding.local.text_model import TextModel
-from shelfsight.embedding.model_specs import EFFICIENTNET_LITE0, WORDLLAMA
+from shelfsight.models.table import EFFICIENTNET_LITE0, WORDLLAMA
 from shelfsight.serving.embedding_api.app import AppConfig, create
 from shelfsight.serving.listen import bind, url_of
 

@@ -19,8 +19,8 @@ from tokenizers import Tokenizer, models
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.hub import identity_without_download, model_folder
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
-from shelfsight.embedding.model_specs import HubFiles, TextSpec
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import HubFiles, TextSpec
 from shelfsight.records import BRANCH
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -31,7 +31,7 @@ HUB = HubFiles(
     others=("onnx/model.onnx_data", "tokenizer.json"),
 )
 SPEC = TextSpec(
-    name="words", revision=COMMIT, hub=HUB, width=30, max_tokens=8, pad_token=0, pooling="graph"
+    name="words", revision=COMMIT, source=HUB, width=30, max_tokens=8, pad_token=0, pooling="graph"
 )
 OF_BRANCH = replace(SPEC, revision=BRANCH)
 

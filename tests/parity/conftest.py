@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3Model
 from transformers.convert_slow_tokenizer import TikTokenConverter
 from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
 
-from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import onnx_model, torch_model
+from shelfsight.models import table
 from tests.parity import exported
 
 

@@ -12,8 +12,8 @@ from wordllama import WordLlama
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
-from shelfsight.embedding.model_specs import EFFICIENTNET_LITE0
 from shelfsight.embedding.width import projection
+from shelfsight.models.table import EFFICIENTNET_LITE0
 
 
 def test_the_image_graph_is_efficientnet_lite0():

@@ -12,11 +12,12 @@ import torch
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerFast
 
-from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import torch_model
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_text
-from shelfsight.embedding.model_specs import QWEN3, SIGLIP, for_torch
+from shelfsight.models import table
+from shelfsight.models.specs import Pair, for_torch
+from shelfsight.models.table import QWEN3, SIGLIP
 from shelfsight.records import BRANCH, Failure
 from tests.parity import exported
 from tests.parity.conftest import Reference
@@ -35,7 +36,7 @@ TINY = replace(QWEN3, width=64)
 def embedder(
     reference: Reference, backend: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> LocalEmbedder:
-    monkeypatch.setitem(table.PAIRS, "tiny", (replace(SIGLIP, width=48), TINY))
+    monkeypatch.setitem(table.PAIRS, "tiny", Pair(image=replace(SIGLIP, width=48), text=TINY))
     return backend.open_pair("tiny", model_dir=reference.model_dir)
 
 

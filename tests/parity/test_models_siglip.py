@@ -11,7 +11,8 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from shelfsight.embedding.model_specs import SIGLIP, SIGLIP2, SIGLIP_TEXT, ImageSpec
+from shelfsight.models.specs import ImageSpec
+from shelfsight.models.table import SIGLIP, SIGLIP2, SIGLIP_TEXT
 from tests.parity.conftest import Reference, word_tokenizer
 
 # google/siglip-base-patch16-224 and google/siglip2-base-patch16-224, preprocessor_config.json.

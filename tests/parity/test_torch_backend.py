@@ -13,15 +13,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Qwen3ForCausalLM
 
-from shelfsight.embedding import model_specs as table
 from shelfsight.embedding.local import onnx_model, torch_model
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.embedding.local.torch_model import TorchGraph
-from shelfsight.embedding.model_specs import QWEN3, SIGLIP, SIGLIP_TEXT, for_torch
 from shelfsight.embedding.wire import decode_vector
 from shelfsight.errors import ModelError
+from shelfsight.models import table
+from shelfsight.models.specs import Pair, for_torch
+from shelfsight.models.table import QWEN3, SIGLIP, SIGLIP_TEXT
 from shelfsight.records import Failure
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedding_server import embedding_app
@@ -35,7 +36,7 @@ PICTURES = [picture(seed) for seed in range(5)]
 
 @pytest.fixture
 def embedder(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> LocalEmbedder:
-    monkeypatch.setitem(table.PAIRS, "tiny", (TINY_IMAGE, TINY_TEXT))
+    monkeypatch.setitem(table.PAIRS, "tiny", Pair(image=TINY_IMAGE, text=TINY_TEXT))
     return torch_model.open_pair("tiny", model_dir=reference.model_dir)
 
 

@@ -4,21 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.embedding.model_specs import PAIRS, SIGLIP
+from shelfsight.models.specs import UNMEASURED, Thresholds
+from shelfsight.models.table import PAIRS, SIGLIP
 from shelfsight.records import ModelPair
-from shelfsight.scan.confidence import (
-    LITE,
-    MEASURED,
-    UNMEASURED,
-    Thresholds,
-    confidence,
-    shares,
-    thresholds,
-)
+from shelfsight.scan.confidence import confidence, shares, thresholds
 
+LITE = PAIRS["lite"]
 LIMITS = Thresholds(high=0.8, medium=0.5, low=0.2, spread=0.1, absent=0.3)
 SCORES = st.lists(st.floats(-1, 1), min_size=1, max_size=300)
-ROWS = st.sampled_from([LIMITS, UNMEASURED, *MEASURED.values()])
+ROWS = st.sampled_from([LIMITS, UNMEASURED, *LITE.thresholds.values()])
 
 
 def sure(*scores: float, products: str | None = None, limits: Thresholds = LIMITS) -> list:
@@ -78,10 +72,8 @@ def test_one_more_rival_makes_nothing_surer(scores: list[float], rival: float) -
 
 
 def test_the_lite_pair_is_measured_for_every_kind_of_query() -> None:
-    image, text = PAIRS["lite"]
-    assert ModelPair(image=image.identity, text=text.identity) == LITE
     for kind in ("image", "text", "combined"):
-        limits = thresholds(LITE, kind)
+        limits = thresholds(LITE.identities, kind)
         assert limits is not UNMEASURED
         assert limits.medium < limits.high <= 1
 
@@ -92,5 +84,5 @@ def test_models_that_nobody_measured_are_never_highly_sure() -> None:
         limits = thresholds(pair, kind)
         assert sure(1.0, 0.2, 0.1, limits=limits) == ["medium", "low", "low"]
         assert sure(-0.1, limits=limits) == [None]
-    other = ModelPair(image="efficientnet-lite0@9", text=LITE.text)
+    other = ModelPair(image="efficientnet-lite0@9", text=LITE.text.identity)
     assert thresholds(other, "image") is UNMEASURED

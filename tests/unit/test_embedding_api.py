@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from shelfsight.embedding.model_specs import QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.embedding.remote.remote_embedder import sendable
-from shelfsight.embedding.wire import QUERY_INSTRUCTION
+from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.serving.embedding_api.model_batchers import allowed_dimensions, instruction_prefix
 from shelfsight.serving.embedding_api.picture_input import read_picture
 

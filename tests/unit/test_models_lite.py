@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
-from shelfsight.embedding.model_specs import WORDLLAMA
+from shelfsight.models.table import WORDLLAMA
 from shelfsight.records import Failure, ModelPair, PictureFormat
 
 

@@ -15,7 +15,9 @@ from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.local.text_model import TextModel
-from shelfsight.embedding.model_specs import (
+from shelfsight.errors import ModelError
+from shelfsight.models.specs import UNMEASURED, Device, ModelSpec, Pair, Thresholds, for_torch
+from shelfsight.models.table import (
     EFFICIENTNET_LITE0,
     PAIRS,
     QWEN3,
@@ -23,12 +25,10 @@ from shelfsight.embedding.model_specs import (
     SIGLIP2,
     SIGLIP_TEXT,
     WORDLLAMA,
-    Device,
-    ModelSpec,
-    for_torch,
 )
-from shelfsight.errors import ModelError
-from shelfsight.records import Failure
+from shelfsight.records import BRANCH, Failure, ModelPair
+from shelfsight.scan import mean_centering
+from shelfsight.scan.confidence import thresholds
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import files_to_download
 from shelfsight.wiring.embedding_server import embedding_app
@@ -140,6 +140,23 @@ def test_the_pairs_and_the_devices_are_those_that_can_be_set():
     assert fields["device"].annotation == Device
 
 
+def test_one_row_of_the_table_is_all_that_a_new_pair_takes(monkeypatch: pytest.MonkeyPatch):
+    limits = Thresholds(high=0.8, medium=0.5, low=0.1, spread=0.1, absent=0.2)
+    image = replace(EFFICIENTNET_LITE0, name="third-image", revision="2")
+    text = replace(WORDLLAMA, name="third-text", revision=BRANCH)
+    row = Pair(image=image, text=text, thresholds={"image": limits})
+    monkeypatch.setitem(PAIRS, "third", row)
+    models = open_pair("third", model_dir=None).models
+    assert models == row.identities
+    assert thresholds(models, "image") is limits
+    assert thresholds(models, "text") is UNMEASURED
+    downloaded = ModelPair(image=models.image, text="third-text@0123abcd")
+    assert thresholds(downloaded, "image") is limits
+    assert mean_centering.helps(models)
+    monkeypatch.setitem(PAIRS, "third", replace(row, image=replace(image, is_centred=False)))
+    assert not mean_centering.helps(models)
+
+
 def test_torch_that_is_not_installed_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ):
@@ -165,6 +182,8 @@ def test_the_backends_vectors_count_as_of_different_models(spec: ModelSpec):
     assert row.revision != spec.revision
 
 
-@pytest.mark.parametrize("spec", [spec for pair in PAIRS.values() for spec in pair])
+@pytest.mark.parametrize(
+    "spec", [spec for pair in PAIRS.values() for spec in (pair.image, pair.text)]
+)
 def test_every_model_fits_its_column(spec: ModelSpec):
     assert spec.width <= spec.column

@@ -5,8 +5,8 @@ import pytest
 
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import WeightedMean
+from shelfsight.models.specs import Thresholds
 from shelfsight.records import EmbeddedProduct, ModelPair, Pixels, Product, Weights
-from shelfsight.scan.confidence import Thresholds
 from shelfsight.scan.matching import Candidate, Filters, Match, ScanOptions, ScanQuery
 from shelfsight.scan.ranking import found, rank
 from shelfsight.scan.scanner import Scanner

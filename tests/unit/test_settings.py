@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from shelfsight.errors import SettingsError
+from shelfsight.models.table import PAIRS
 from shelfsight.settings import Settings, load, without_password
 
 
@@ -51,7 +52,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(
         ("EMBEDDING_SERVER_URL", "http:///path", "http://"),
         ("EMBEDDING_SERVER_URL", "http://host:port", "http://"),
         ("DATABASE_URL", "mysql://host/db", "postgresql://"),
-        ("MODELS", "clip", "'siglip-qwen3' or 'lite'"),
+        ("MODELS", "clip", " or ".join(map(repr, PAIRS))),
         ("IMAGES_PER_PRODUCT", "0", "greater than or equal to 1"),
     ],
 )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shelfsight.embedding.local.hub import identity_without_download
-from shelfsight.embedding.model_specs import PAIRS, for_torch
+from shelfsight.models.specs import for_torch
+from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair, Selection, stored_identities
 from shelfsight.settings import Settings
@@ -91,7 +92,8 @@ def _configured(settings: Settings) -> ModelPair | None:
     """
     if settings.embedding_server_url is not None:
         return None
-    image, text = PAIRS[settings.models]
+    pair = PAIRS[settings.models]
+    image, text = pair.image, pair.text
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)
     image_identity = identity_without_download(image, settings.model_dir)

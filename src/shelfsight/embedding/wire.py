@@ -17,9 +17,6 @@ IMAGE_PATH = "/embed/image"
 TEXT_PATH = "/embed/text"
 HEALTH_PATH = "/health"
 
-QUERY_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
-"""The task of a text that asks, as Qwen3-Embedding was published with it."""
-
 Encoding = Literal["float", "base64"]
 
 

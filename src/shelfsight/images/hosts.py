@@ -1,11 +1,12 @@
 """What is known of each host of pictures: how much it takes at once, and whether it answers."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import inf
+
+from cachetools import LRUCache
 
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure
@@ -56,14 +57,13 @@ class Hosts:
 
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
-        self._known: OrderedDict[str, Host] = OrderedDict()
+        self._known: LRUCache[str, Host] = LRUCache(REMEMBERED)
 
     def of(self, name: str) -> "Host":
         """The one of that name."""
-        host = self._known.setdefault(name, Host(name, self._policy))
-        self._known.move_to_end(name)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        host = self._known.get(name)
+        if host is None:
+            host = self._known[name] = Host(name, self._policy)
         return host
 
 

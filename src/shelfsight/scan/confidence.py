@@ -9,52 +9,17 @@ others 2017, arXiv 1706.04599). Fitted, a share is about how often such a match 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from shelfsight.models.specs import UNMEASURED, Thresholds
+from shelfsight.models.table import PAIRS
 from shelfsight.records import Modality, ModelPair
 from shelfsight.scan.matching import Confidence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """What makes a match sure.
-
-    `high` and `medium` are the least shares, in [0, 1]; below the score `low` there is no match.
-    A product whose score is better by `spread` weighs e times as much; `absent` is the score of
-    the rival that stands for "not in the catalogue".
-    """
-
-    high: float
-    medium: float
-    low: float
-    spread: float
-    absent: float
-
-
-def _measured(*, low: float, spread: float, absent: float) -> Thresholds:
-    """With shares that are as often right as they say, high and medium need no fitting."""
-    return Thresholds(high=0.8, medium=0.5, low=low, spread=spread, absent=absent)
-
-
-LITE = ModelPair(image="efficientnet-lite0@0.1.0", text="wordllama-l2-supercat-256@0.4.0.post1")
-
-MEASURED: dict[tuple[ModelPair, Modality], Thresholds] = {
-    (LITE, "image"): _measured(low=0.23, spread=0.065, absent=0.38),
-    (LITE, "combined"): _measured(low=0.32, spread=0.05, absent=0.42),
-    (LITE, "text"): _measured(low=0.42, spread=0.055, absent=0.46),
-}
-"""Fitted by `benchmarks/scan_quality.py --fit` on one half of 620 photos of 81 groceries, as if one
-scan in five were of something else. The text row rests on 21 words of categories and is weak.
-Weights other than the usual 70/30 in a combined query were not measured."""
-
-UNMEASURED = Thresholds(high=math.inf, medium=0.5, low=0.0, spread=0.05, absent=0.0)
-"""For models nobody measured, SigLIP and Qwen3 among them: never high, medium for what stands out
-clearly, and no match only for what has nothing in common with the query."""
-
-
 def thresholds(models: ModelPair, kind: Modality) -> Thresholds:
-    """The thresholds of a pair of models for a kind of query; `UNMEASURED` for any other pair."""
-    return MEASURED.get((models, kind), UNMEASURED)
+    """Look up the thresholds of a pair for a kind of query; `UNMEASURED` if it has none."""
+    known = (pair.thresholds for pair in PAIRS.values() if models.accepts(pair.identities))
+    return next(known, {}).get(kind, UNMEASURED)
 
 
 def shares(scores: Sequence[float], products: Sequence[str], limits: Thresholds) -> list[float]:

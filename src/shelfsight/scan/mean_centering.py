@@ -3,11 +3,9 @@
 import numpy as np
 
 from shelfsight.fusion import NEGLIGIBLE
+from shelfsight.models.table import PAIRS
 from shelfsight.records import ModelPair, Vector, model_name
 from shelfsight.scan.matching import Centre, Means
-
-CENTRED = frozenset({"efficientnet-lite0"})
-"""Image models for which it was measured to help (`benchmarks/scan_quality.py`)."""
 
 PRIOR_SCANS = 20
 """How many scans the catalogue's mean counts for while few scans were seen. Not tuned: 0, 20 and 50
@@ -16,7 +14,8 @@ give recall@1 within 0.01 of each other on the groceries."""
 
 def helps(models: ModelPair) -> bool:
     """Whether image vectors of these models are compared after centring."""
-    return model_name(models.image) in CENTRED
+    name = model_name(models.image)
+    return any(pair.image.is_centred for pair in PAIRS.values() if pair.image.name == name)
 
 
 def centre_of(means: Means) -> Centre:

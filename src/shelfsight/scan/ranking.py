@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from shelfsight.models.specs import Thresholds
 from shelfsight.records import Weights
-from shelfsight.scan.confidence import Thresholds, confidence, shares
+from shelfsight.scan.confidence import confidence, shares
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 
 WORDS = 0.3

@@ -7,10 +7,11 @@ from functools import partial
 
 from shelfsight.errors import DatabaseError, ModelError
 from shelfsight.fusion import mean_of
+from shelfsight.models.specs import Thresholds
 from shelfsight.ports import Embedder, Fusion
 from shelfsight.records import Failure, Modality, Vector, Weights
 from shelfsight.scan import mean_centering
-from shelfsight.scan.confidence import Thresholds, thresholds
+from shelfsight.scan.confidence import thresholds
 from shelfsight.scan.matching import (
     Centre,
     Filters,

@@ -13,7 +13,7 @@ from shelfsight.settings import Settings, without_password
 if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
     from shelfsight.embedding.local.local_embedder import LocalEmbedder
-    from shelfsight.embedding.model_specs import Device, ImageSpec
+    from shelfsight.models.specs import Device, ImageSpec
 
 Notify = Callable[[str], None]
 
@@ -74,9 +74,9 @@ def open_models(settings: Settings) -> "LocalEmbedder":
 
 def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
     """Load the image model alone, for a server that embeds only texts."""
-    from shelfsight.embedding.model_specs import PAIRS
+    from shelfsight.models.table import PAIRS
 
-    image, _ = PAIRS[settings.models]
+    image = PAIRS[settings.models].image
     notify(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
     return _backend(settings).load_image(
         image, settings.model_dir, settings.device, settings.model_threads
@@ -116,11 +116,13 @@ def files_to_download(settings: Settings) -> list[str]:
         ModelError: the backend does not run these models.
     """
     from shelfsight.embedding.local.hub import files_to_download
-    from shelfsight.embedding.model_specs import PAIRS, for_torch
+    from shelfsight.models.specs import for_torch
+    from shelfsight.models.table import PAIRS
 
     if settings.embedding_server_url is not None or settings.model_dir is not None:
         return []
-    image, text = PAIRS[settings.models]
+    pair = PAIRS[settings.models]
+    image, text = pair.image, pair.text
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)
     return [*files_to_download(image), *files_to_download(text)]

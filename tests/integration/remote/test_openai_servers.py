@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from shelfsight.embedding.model_specs import QWEN3
 from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 from shelfsight.embedding.wire import encode_vector
 from shelfsight.errors import ServerError
+from shelfsight.models.table import QWEN3
 from shelfsight.records import ModelPair, PictureFormat
 from tests.integration.embedding_server import in_process
 from tests.integration.remote.scripted_server import (

@@ -6,9 +6,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfsight.embedding.model_specs import Device
 from shelfsight.embedding.width import fit_width
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import Device
 from shelfsight.records import Failure, Stage, Vector
 
 Item = TypeVar("Item")

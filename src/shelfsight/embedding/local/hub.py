@@ -7,8 +7,8 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from shelfsight.embedding.model_specs import HubFiles, ImageSpec, Row, TextSpec
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
 from shelfsight.records import BRANCH, model_identity
 
 _REACH_TIMEOUT = 10.0
@@ -18,7 +18,7 @@ _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
 """The second is the error of the hub's HTTP client, which differs by the hub's version."""
 
 
-def model_folder(spec: ImageSpec | TextSpec, hub: HubFiles, model_dir: Path | None) -> Path:
+def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
     """Give the folder that holds the files of `hub`, laid out as in its repository.
 
     With `model_dir` it is `model_dir / spec.name`. Without, it is the hub's cache, after a
@@ -39,7 +39,7 @@ def model_folder(spec: ImageSpec | TextSpec, hub: HubFiles, model_dir: Path | No
     return _cached(spec, hub) or _downloaded(spec, hub)
 
 
-def _cached(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path | None:
+def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
     """Look in the cache alone: a snapshot, once downloaded, is used for ever."""
     try:
         folder = _snapshot(spec, hub, offline=True)
@@ -48,7 +48,7 @@ def _cached(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path | None:
     return None if _missing(folder, hub) else folder
 
 
-def with_revision_of_files(spec: Row, hub: HubFiles, folder: Path, model_dir: Path | None) -> Row:
+def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: Path | None) -> Spec:
     """Return the row with the revision of the files that `model_folder` found.
 
     A row that names a commit keeps it. In place of `BRANCH` comes the commit of the hub's snapshot
@@ -60,21 +60,21 @@ def with_revision_of_files(spec: Row, hub: HubFiles, folder: Path, model_dir: Pa
     return replace(spec, revision=_revision_of(hub, folder, model_dir))
 
 
-def identity_without_download(spec: ImageSpec | TextSpec, model_dir: Path | None) -> str | None:
+def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str | None:
     """Return the identity that loading a model would give; None where it must be downloaded first.
 
     None, too, where `model_dir` lacks its files.
     """
-    if spec.hub is None or spec.revision != BRANCH:
+    if isinstance(spec.source, PackagedModel) or spec.revision != BRANCH:
         return spec.identity
     if model_dir is None:
-        folder = _cached(spec, spec.hub)
+        folder = _cached(spec, spec.source)
     else:
         own = _folder_in(model_dir, spec)
-        folder = None if _missing(own, spec.hub) else own
+        folder = None if _missing(own, spec.source) else own
     if folder is None:
         return None
-    return model_identity(spec.name, _revision_of(spec.hub, folder, model_dir))
+    return model_identity(spec.name, _revision_of(spec.source, folder, model_dir))
 
 
 def _revision_of(hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
@@ -90,21 +90,21 @@ def _hash_of_files(folder: Path, hub: HubFiles) -> str:
     return f"sha256:{total.hexdigest()[:40]}"
 
 
-def _folder_in(model_dir: Path, spec: ImageSpec | TextSpec) -> Path:
+def _folder_in(model_dir: Path, spec: ModelSpec) -> Path:
     return model_dir.expanduser() / spec.name
 
 
-def files_to_download(spec: ImageSpec | TextSpec) -> list[str]:
+def files_to_download(spec: ModelSpec) -> list[str]:
     """Give the files that the hub's cache lacks, `[]` for a model that needs no hub."""
-    if spec.hub is None:
+    if isinstance(spec.source, PackagedModel):
         return []
     try:
-        return _missing(_snapshot(spec, spec.hub, offline=True), spec.hub)
+        return _missing(_snapshot(spec, spec.source, offline=True), spec.source)
     except LocalEntryNotFoundError:
-        return [spec.hub.graph, *spec.hub.others]
+        return [spec.source.graph, *spec.source.others]
 
 
-def _downloaded(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path:
+def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
     try:
         # The download would try again for half a minute where nothing answers; this asks once.
         HfApi().model_info(hub.repository, revision=spec.revision, timeout=_REACH_TIMEOUT)
@@ -123,7 +123,7 @@ def _downloaded(spec: ImageSpec | TextSpec, hub: HubFiles) -> Path:
     return folder
 
 
-def _snapshot(spec: ImageSpec | TextSpec, hub: HubFiles, *, offline: bool) -> Path:
+def _snapshot(spec: ModelSpec, hub: HubFiles, *, offline: bool) -> Path:
     return Path(
         snapshot_download(
             hub.repository,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfsight.embedding.local.graph import Graph, check, embed_each
-from shelfsight.embedding.model_specs import Device, ImageSpec
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import Device, ImageSpec
 from shelfsight.records import Failure, Pixels, Stage, Vector
 
 _PICTURES_A_RUN: dict[Device, int] = {"cpu": 8, "cuda": 64}

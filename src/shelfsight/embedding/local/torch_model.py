@@ -16,16 +16,9 @@ from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
-from shelfsight.embedding.model_specs import (
-    PAIRS,
-    Device,
-    ImageSpec,
-    ModelSpec,
-    TextSpec,
-    for_torch,
-    torch_form,
-)
 from shelfsight.errors import ModelError
+from shelfsight.models.specs import Device, ImageSpec, ModelSpec, TextSpec, for_torch, torch_form
+from shelfsight.models.table import PAIRS
 
 DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat16}
 """What the weights are brought to. Qwen3's are bfloat16 as published; float16 overflows."""
@@ -36,15 +29,16 @@ _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 def open_pair(
     name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> LocalEmbedder:
-    """Load one of `models.PAIRS`, from where `onnx_model.open_pair` would.
+    """Load one of `table.PAIRS`, from where `onnx_model.open_pair` would.
 
     Raises:
         ModelError: as there, or the pair has no form for torch.
 
     """
-    image, text = PAIRS[name]
+    pair = PAIRS[name]
     return LocalEmbedder(
-        load_image(image, model_dir, device, threads), load_text(text, model_dir, device, threads)
+        load_image(pair.image, model_dir, device, threads),
+        load_text(pair.text, model_dir, device, threads),
     )
 
 

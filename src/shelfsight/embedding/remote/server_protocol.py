@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from shelfsight.embedding.model_specs import QWEN3
 from shelfsight.embedding.openai_wire import OpenAIAnswer, OpenAIRequest
 from shelfsight.embedding.wire import (
     IMAGE_PATH,
-    QUERY_INSTRUCTION,
     TEXT_PATH,
     EmbedResponse,
     ImageRequest,
     TextRequest,
 )
+from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3
 from shelfsight.records import IMAGE_WIDTH, TEXT_WIDTH, Stage
 
 BATCH = 16

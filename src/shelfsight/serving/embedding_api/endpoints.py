@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from shelfsight import __version__
-from shelfsight.embedding.model_specs import ModelSpec
 from shelfsight.embedding.openai_wire import OPENAI_PATH, OpenAIRequest
 from shelfsight.embedding.wire import (
     HEALTH_PATH,
@@ -20,6 +19,7 @@ from shelfsight.embedding.wire import (
     ImageRequest,
     TextRequest,
 )
+from shelfsight.models.specs import ModelSpec
 from shelfsight.records import stored_identities
 from shelfsight.serving import request_body
 from shelfsight.serving.embedding_api import embed_responses

@@ -12,8 +12,9 @@ import numpy as np
 
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.text_model import FEW_CHARACTERS, TextModel, Tokens
-from shelfsight.embedding.model_specs import ImageSpec, TextSpec
-from shelfsight.embedding.wire import QUERY_INSTRUCTION, ModelInfo, ModelsInfo, PictureInfo
+from shelfsight.embedding.wire import ModelInfo, ModelsInfo, PictureInfo
+from shelfsight.models.specs import ImageSpec, TextSpec
+from shelfsight.models.table import QUERY_INSTRUCTION
 from shelfsight.records import Failure, Pixels, Stage
 from shelfsight.serving.embedding_api.dynamic_batching import BatcherConfig, DynamicBatcher, Result
 from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics

@@ -1,0 +1,181 @@
+"""The table of the models that run in this process.
+
+A new pair is one row of `PAIRS` with the rows of its models, and one reference vector in a test.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from shelfsight.models.specs import (
+    HubFiles,
+    ImageSpec,
+    PackagedFile,
+    PackagedModel,
+    Pair,
+    TextSpec,
+    Thresholds,
+    TorchForm,
+)
+from shelfsight.records import BRANCH, IMAGE_WIDTH, PictureFormat
+
+QUERY_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
+"""The task of a text that asks, as Qwen3-Embedding was published with it."""
+
+
+def _measured(*, low: float, spread: float, absent: float) -> Thresholds:
+    """Thresholds of fitted shares: these are as often right as they say, so two are fixed."""
+    return Thresholds(high=0.8, medium=0.5, low=low, spread=spread, absent=absent)
+
+
+SIGLIP = ImageSpec(
+    name="siglip-base-patch16-224",
+    revision="294847d6b5fe86c91330269da98ce112d6c75e7e",
+    source=HubFiles(
+        repository="Xenova/siglip-base-patch16-224",
+        graph="onnx/vision_model.onnx",
+    ),
+    width=768,
+    picture=PictureFormat(side=224, resample="bicubic"),
+    mean=127.5,
+    deviation=127.5,
+    output="pooler_output",
+    torch=TorchForm(
+        architecture="SiglipVisionModel",
+        revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+        hub=HubFiles(
+            repository="google/siglip-base-patch16-224",
+            graph="model.safetensors",
+            others=("config.json",),
+        ),
+    ),
+)
+
+SIGLIP2 = ImageSpec(
+    name="siglip2-base-patch16-224",
+    revision=BRANCH,
+    source=HubFiles(
+        repository="onnx-community/siglip2-base-patch16-224-ONNX",
+        graph="onnx/vision_model.onnx",
+    ),
+    width=768,
+    picture=PictureFormat(side=224, resample="bilinear"),
+    mean=127.5,
+    deviation=127.5,
+    output="pooler_output",
+    torch=TorchForm(
+        architecture="SiglipVisionModel",
+        revision="75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2",
+        hub=HubFiles(
+            repository="google/siglip2-base-patch16-224",
+            graph="model.safetensors",
+            others=("config.json",),
+        ),
+    ),
+)
+
+# Words in SigLIP's space of images: trained on 64 places without a mask, so the padding counts.
+SIGLIP_TEXT = TextSpec(
+    name=SIGLIP.name,
+    revision=SIGLIP.revision,
+    source=HubFiles(
+        repository="Xenova/siglip-base-patch16-224",
+        graph="onnx/text_model.onnx",
+        others=("tokenizer.json",),
+    ),
+    width=768,
+    max_tokens=64,
+    pad_to=64,
+    pad_token=1,
+    end_token=1,
+    pooling="graph",
+    output="pooler_output",
+    torch=TorchForm(
+        architecture="SiglipTextModel",
+        revision="7fd15f0689c79d79e38b1c2e2e2370a7bf2761ed",
+        hub=HubFiles(
+            repository="google/siglip-base-patch16-224",
+            graph="model.safetensors",
+            others=("config.json", "tokenizer.json"),
+        ),
+    ),
+    column=IMAGE_WIDTH,
+)
+
+QWEN3 = TextSpec(
+    name="qwen3-embedding-0.6b",
+    revision=BRANCH,
+    source=HubFiles(
+        repository="Qdrant/Qwen3-Embedding-0.6B-onnx",
+        graph="onnx/model.onnx",
+        others=("onnx/model.onnx_data", "tokenizer.json"),
+    ),
+    width=1024,
+    # It reads 32,768; the memory of attention grows with the square, and products are short.
+    max_tokens=2048,
+    pad_token=151_643,
+    end_token=151_643,
+    pooling="last",
+    # The task the model was published with (Qwen3-Embedding's README); no blank after "Query:".
+    query=f"Instruct: {QUERY_INSTRUCTION}\nQuery:{{text}}",
+    shortest=32,  # "user-defined output dimensions ranging from 32 to 1024" (its README)
+    torch=TorchForm(
+        architecture="Qwen3Model",
+        revision="b22da495047858cce924d27d76261e96be6febc0",
+        hub=HubFiles(
+            repository="Qwen/Qwen3-Embedding-0.6B",
+            graph="model.safetensors",
+            others=("config.json", "tokenizer.json"),
+        ),
+    ),
+)
+
+EFFICIENTNET_LITE0 = ImageSpec(
+    name="efficientnet-lite0",
+    revision="0.1.0",
+    source=PackagedModel(builder="efficientnet_lite0"),
+    width=768,
+    picture=PictureFormat(side=224, resample="bicubic"),
+    mean=127.0,
+    deviation=128.0,
+    is_centred=True,
+)
+
+WORDLLAMA = TextSpec(
+    name="wordllama-l2-supercat-256",
+    revision="0.4.0.post1",
+    source=PackagedModel(
+        builder="wordllama",
+        tokenizer=PackagedFile(
+            package="wordllama",
+            path="tokenizers/l2_supercat_tokenizer_config.json",
+            sha256="93248f2a9ec36c7b35f700a033d5f36228aae48db61aee31007fa49062cdeb68",
+        ),
+    ),
+    width=256,
+    # A mean of words has no limit of its own; this one bounds the work.
+    max_tokens=1024,
+    pad_token=0,
+    pooling="graph",
+    shortest=64,  # trained at 64, 128, 256, 512 and 1024 (WordLlama's README)
+)
+
+PAIRS: dict[str, Pair] = {
+    "siglip-qwen3": Pair(image=SIGLIP, text=QWEN3),
+    "lite": Pair(
+        image=EFFICIENTNET_LITE0,
+        text=WORDLLAMA,
+        # Fitted by `benchmarks/scan_quality.py --fit` on one half of 620 photos of 81 groceries, as
+        # if one scan in five were of something else. The text row rests on 21 words of categories
+        # and is weak. Weights other than 70/30 in a combined query were not measured.
+        thresholds={
+            "image": _measured(low=0.23, spread=0.065, absent=0.38),
+            "combined": _measured(low=0.32, spread=0.05, absent=0.42),
+            "text": _measured(low=0.42, spread=0.055, absent=0.46),
+        },
+    ),
+}
+
+if TYPE_CHECKING:
+    PairName = str
+else:
+    PairName = Literal[tuple(PAIRS)]
+    """What `MODELS` may be: a type that pydantic checks."""
