@@ -39,7 +39,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import EmbeddedProduct, Product, Weights
 from shelfsight.storage import schema
-from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.index.build import build as build_indexes
 from shelfsight.storage.index.indexes import drop as drop_indexes
 from shelfsight.storage.index.recall import lines as measure_indexes
@@ -91,7 +91,7 @@ def main() -> None:
             schema.create(database)
             for products in arguments.products:
                 fill(database, embedder, clusters, products)
-                build_indexes(database, Spoken(lambda _line: None))
+                build_indexes(database, BuildLogger(lambda _line: None))
                 # without it, Postgres would still write the filled pages during the measurement
                 database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.postgres.connection import Database
@@ -17,8 +17,8 @@ from tests.open_folder import open_folder
 
 NUMBERS = count(1)
 
-# A deadline is a timed assertion, which fails on a busy machine.
-settings.register_profile("unhurried", deadline=None)
+# Deadlines, for an example or for making data, are timed assertions: a busy machine fails them.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 

@@ -15,7 +15,7 @@ from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Vector
 from shelfsight.scan.matching import Filters, SearchQuery
-from shelfsight.storage.index.build import Spoken, build
+from shelfsight.storage.index.build import BuildLogger, build
 from shelfsight.storage.index.indexes import drop
 from shelfsight.storage.search.product_search import PostgresProductSearch
 
@@ -56,7 +56,7 @@ def search(bench: BenchContext) -> Iterator[Figure]:
             scan_latency.fill(bench.database, embedder, clusters, size)
             bench.database.run(_give_owners)
             bench.database.run_alone(lambda c: c.execute("VACUUM ANALYZE"))
-            build(bench.database, Spoken(lambda _line: None), names=[INDEX])
+            build(bench.database, BuildLogger(lambda _line: None), names=[INDEX])
             for owner in (None, OWNER):
                 yield from _compared(bench, clusters, size, owner)
             drop(bench.database)

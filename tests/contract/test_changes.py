@@ -419,7 +419,10 @@ class Edited:
         return images, int(text and speaks)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=st.lists(STEP, max_size=6))
 def test_after_any_history_the_vectors_match_the_content_without_needless_inference(
     shop: Shop, numbers: Iterator[int], steps: list[dict[str, Any]]

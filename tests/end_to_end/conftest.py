@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.conftest import created
 from tests.end_to_end.command import PASSWORD, Command
 from tests.end_to_end.picture_host import PictureHost, picture_host
 from tests.open_folder import open_folder
@@ -29,6 +30,14 @@ def pictures() -> Iterator[PictureHost]:
     """A picture host, shared by the tests of a file."""
     with picture_host() as host:
         yield host
+
+
+@pytest.fixture
+def copied_url(server: str, module_url: str, pictures: PictureHost) -> Iterator[str]:
+    """The address of a copy of the file's database, for a test that changes it, or the host."""
+    name = module_url.partition("?")[0].rpartition("/")[2]
+    with created(server, template=name) as url, pictures.restored():
+        yield url
 
 
 @pytest.fixture

@@ -61,6 +61,13 @@ class PictureHost:
         self.pictures.update({f"/{number}.png": png(draw(number)) for number in numbers})
         return [self.url(f"/{number}.png") for number in numbers]
 
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Serve afterwards what is served now, and have counted what is counted now."""
+        before = self.pictures.copy(), self.answers.copy(), self.asked.copy()
+        yield
+        self.pictures, self.answers, self.asked = before
+
 
 @contextmanager
 def picture_host() -> Iterator[PictureHost]:

@@ -57,6 +57,13 @@ def runs(shop: Command) -> list[Done]:
     ]
 
 
+@pytest.fixture
+def again(shop: Command, runs: list[Done], copied_url: str, pictures: PictureHost) -> Command:
+    """The shop as it is after these runs, for each test that runs again."""
+    assert runs
+    return command(copied_url, shop.folder, ALLOW_PRIVATE_IMAGES=pictures.host)
+
+
 def test_the_header_says_how_it_will_run_and_where_without_the_password(runs: list[Done]) -> None:
     header = runs[0].stdout.partition("\n8 products to embed, in 2 batches\n")[0].splitlines()
     assert header[0] == "Configuration:"
@@ -156,10 +163,9 @@ def test_a_row_says_what_it_was_made_from(module_url: str, pictures: PictureHost
     assert stored(module_url)["<b>Cap</b> &amp; bag"]["ProductText"] == "Cap & bag"
 
 
-@pytest.mark.usefixtures("runs")
-def test_json_prints_one_object_a_line_and_the_result_last(shop: Command) -> None:
-    database = ("--database-url", shop.environment()["DATABASE_URL"])
-    lines = shop.json(
+def test_json_prints_one_object_a_line_and_the_result_last(again: Command) -> None:
+    database = ("--database-url", again.environment()["DATABASE_URL"])
+    lines = again.json(
         "backfill", "-v", "--no-skip-existing", *database, "--batch-size=4", "--max-batches=2"
     )
     events = [line["event"] for line in lines]
@@ -175,22 +181,20 @@ def test_json_prints_one_object_a_line_and_the_result_last(shop: Command) -> Non
     )
 
 
-@pytest.mark.usefixtures("runs")
-def test_a_terminal_gets_a_live_bar_with_speed_and_the_results(shop: Command) -> None:
-    shown = on_a_terminal(shop, "backfill", "--no-skip-existing", "--batch-size=4")
+def test_a_terminal_gets_a_live_bar_with_speed_and_the_results(again: Command) -> None:
+    shown = on_a_terminal(again, "backfill", "--no-skip-existing", "--batch-size=4")
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     assert re.search(r"Processing batch 3/3 \(3\) .* 11/11 [\d.]+ products/s", plain)
     assert "  - Successfully embedded: 10\r\n" in plain
     assert shown.endswith("\x1b[?25h") or shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
 
 
-@pytest.mark.usefixtures("runs")
 def test_a_dry_run_says_what_would_be_done_loads_no_model_and_writes_nothing(
-    shop: Command, module_url: str
+    again: Command, copied_url: str
 ) -> None:
-    before = stored(module_url)
+    before = stored(copied_url)
     # these models are not on disk, so loading them would fail the command
-    done = shop(
+    done = again(
         "backfill", "--dry-run", "--no-skip-existing", "--models=siglip-qwen3", BATCH_SIZE="2"
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -198,16 +202,15 @@ def test_a_dry_run_says_what_would_be_done_loads_no_model_and_writes_nothing(
         "11 products due: 7 with pictures, 9 with text, 1 with neither\n"
         "A run would embed 6 of them in 3 batches. Dry run: nothing was embedded or stored.\n"
     ) in done.stdout
-    assert stored(module_url) == before
+    assert stored(copied_url) == before
 
 
-@pytest.mark.usefixtures("runs")
-def test_a_reader_that_closes_early_ends_the_run_without_a_traceback(shop: Command) -> None:
+def test_a_reader_that_closes_early_ends_the_run_without_a_traceback(again: Command) -> None:
     command_line = [sys.executable, "-m", "shelfsight", "backfill", "-v", "--no-skip-existing"]
     done = subprocess.run(
         ["sh", "-c", f"{shlex.join(command_line)} --batch-size=1 --all | head -n 1"],
-        cwd=shop.folder,
-        env=shop.environment(),
+        cwd=again.folder,
+        env=again.environment(),
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.command import Command, address_of
+from tests.end_to_end.command import PATIENCE, Command, address_of
 from tests.integration.scan_server import scan, skus
 
 
@@ -33,4 +33,4 @@ def test_a_shop_is_drawn_embedded_found_and_then_served(shelfsight: Command) -> 
         answer = scan(url, imageUrl=photo)
         assert skus(answer)[0] == photo.rpartition("/")[2].removesuffix(".jpg")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0

@@ -93,8 +93,12 @@ def shop(
     return command(
         module_url,
         tmp_path_factory.mktemp("shop"),
-        ALLOW_PRIVATE_IMAGES=f"{pictures.host},127.0.0.1:1",
+        ALLOW_PRIVATE_IMAGES=allowed(pictures),
     )
+
+
+def allowed(pictures: PictureHost) -> str:
+    return f"{pictures.host},127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +161,12 @@ def test_the_status_counts_what_failed_with_an_example_of_each_kind(
 
 
 def test_failed_products_wait_for_a_retry_and_only_failures_exit_with_1(
-    done: Done, shop: Command, module_url: str
+    done: Done, shop: Command, copied_url: str, pictures: PictureHost
 ) -> None:
     assert done.stdout
+    shop = command(copied_url, shop.folder, ALLOW_PRIVATE_IMAGES=allowed(pictures))
     assert shop.result()["found"] == 0
     result = shop.result("--retry-failed", "--where", "\"Title\" = ''")
     assert (result["found"], result["failed"], result["exit_status"]) == (2, 2, 1)
-    attempts = run(module_url, 'SELECT "Attempts", count(*) FROM "EmbeddingFailures" GROUP BY 1')
+    attempts = run(copied_url, 'SELECT "Attempts", count(*) FROM "EmbeddingFailures" GROUP BY 1')
     assert sorted(attempts) == [(1, len(KINDS)), (2, 2)]

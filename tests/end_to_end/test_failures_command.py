@@ -14,7 +14,7 @@ NOBODY = "127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
-def shop(
+def tried(
     module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
     """Six products, of which one succeeds and the others fail in four ways."""
@@ -37,6 +37,19 @@ def shop(
         "connection_failed": 1,
     }
     return shelfsight
+
+
+@pytest.fixture
+def shop(tried: Command, copied_url: str) -> Command:
+    """The same for each test."""
+    return command(copied_url, tried.folder, ALLOW_PRIVATE_IMAGES="127.0.0.1")
+
+
+def heal(pictures: PictureHost) -> None:
+    """Have the host, and only that one, serve all pictures."""
+    pictures.answers.clear()
+    for path in ("/gone.png", "/too.png", "/busy.png"):
+        pictures.pictures[path] = png(draw(2))
 
 
 def retried(shelfsight: Command, *arguments: str) -> dict[str, object]:
@@ -82,61 +95,65 @@ def test_the_products_of_a_kind_are_shown_one_by_one(shop: Command, pictures: Pi
 
 
 def test_retry_tries_again_at_once_what_failed_in_one_way_and_nothing_else(
-    shop: Command, pictures: PictureHost, module_url: str
+    shop: Command, pictures: PictureHost, copied_url: str
 ) -> None:
-    pictures.answers.clear()
-    for path in ("/gone.png", "/too.png", "/busy.png"):
-        pictures.pictures[path] = png(draw(2))
-    run(module_url, 'UPDATE "ProductVariants" SET "Title" = \'Finer\' WHERE "Title" = \'Fine\'')
+    heal(pictures)
+    run(copied_url, 'UPDATE "ProductVariants" SET "Title" = \'Finer\' WHERE "Title" = \'Fine\'')
     kinds = ("--kind", "http_503", "--kind", "http_404")
     done = shop("retry", *kinds, "--dry-run")
     assert done.stdout.splitlines()[-2].startswith("3 products due: 3 with pictures")
-    assert len(failures(module_url)) == 5
+    assert len(failures(copied_url)) == 5
     result = retried(shop, "--kind", "http_503")
     assert (result["found"], result["image"], result["exit_status"]) == (1, 1, 0)
-    assert failures(module_url).keys() == {"Gone", "Gone too", "Page", "Away"}
-    assert stored(module_url)["Busy"]["ImageEmbedding"]
-    assert stored(module_url)["Finer"]["ProductText"] == "Fine"
+    assert failures(copied_url).keys() == {"Gone", "Gone too", "Page", "Away"}
+    assert stored(copied_url)["Busy"]["ImageEmbedding"]
+    assert stored(copied_url)["Finer"]["ProductText"] == "Fine"
 
 
-def test_retry_tries_again_what_failed_at_one_host(shop: Command, module_url: str) -> None:
+def test_retry_tries_again_what_failed_at_one_host(shop: Command, copied_url: str) -> None:
     result = retried(shop, "--host", NOBODY)
     assert (result["found"], result["failures"]) == (1, {"connection_failed": 1})
     attempts = run(
-        module_url,
+        copied_url,
         'SELECT "Attempts" FROM "EmbeddingFailures" WHERE "Kind" = \'connection_failed\'',
     )
     assert attempts == [(2,)]
 
 
-def test_retry_says_how_to_go_on_where_its_batches_are_not_enough(shop: Command) -> None:
+def test_retry_says_how_to_go_on_where_its_batches_are_not_enough(
+    shop: Command, pictures: PictureHost
+) -> None:
+    heal(pictures)
     limits = "--batch-size=1 --max-batches=1 --kind=http_404"
     done = shop("retry", *limits.split())
     assert f"1 products remain. Go on with: shelfsight retry {limits} --all" in done.stdout
 
 
-def test_retry_of_all_leaves_what_cannot_be_healed(shop: Command, module_url: str) -> None:
+def test_retry_of_all_leaves_what_cannot_be_healed(
+    shop: Command, copied_url: str, pictures: PictureHost
+) -> None:
+    heal(pictures)
     result = retried(shop)
-    assert (result["found"], result["image"]) == (3, 1)
-    assert failures(module_url).keys() == {"Page", "Away"}
+    assert (result["found"], result["image"]) == (5, 3)
+    assert failures(copied_url).keys() == {"Page", "Away"}
 
 
 def test_prune_deletes_what_is_left_of_archived_products_once_it_was_told(
-    shop: Command, module_url: str
+    shop: Command, copied_url: str
 ) -> None:
-    run(module_url, 'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz')
+    run(copied_url, 'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz')
     assert shop("prune").stdout == "Nothing is left over.\n"
     run(
-        module_url,
+        copied_url,
         'UPDATE "ProductVariants" SET "ArchivedAt" = now() WHERE "Title" IN (\'Gone\', \'Page\')',
     )
-    counts = {"embeddings": 2, "failures": 1, "scan_means": 0, "runs": 0}
+    counts = {"embeddings": 2, "failures": 2, "scan_means": 0, "runs": 0}
     assert shop.json("prune", "--dry-run") == [{**counts, "dry_run": True}]
     done = shop("prune")
     assert done.stdout.splitlines()[0] == "Deleted:"
     assert '  2 in "ProductEmbeddings": rows of products that are gone or archived' in done.stdout
-    assert stored(module_url).keys() == {"Gone too", "Busy", "Away", "Finer"}
-    assert run(module_url, 'SELECT count(*) FROM "ProductVariants"') == [(6,)]
+    assert stored(copied_url).keys() == {"Gone too", "Busy", "Away", "Fine"}
+    assert run(copied_url, 'SELECT count(*) FROM "ProductVariants"') == [(6,)]
     assert shop.json("prune") == [{**dict.fromkeys(counts, 0), "dry_run": False}]
 
 

@@ -12,7 +12,7 @@ from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
 
 
 @pytest.fixture(scope="module")
-def shop(
+def embedded(
     module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Command:
     """Six embedded products: A, B and C with one picture each, one with four, two with text."""
@@ -31,6 +31,12 @@ def shop(
     return shelfsight
 
 
+@pytest.fixture
+def shop(embedded: Command, copied_url: str, pictures: PictureHost) -> Command:
+    """The same for each test."""
+    return command(copied_url, embedded.folder, ALLOW_PRIVATE_IMAGES=pictures.host)
+
+
 def vector(url: str, title: str, column: str) -> np.ndarray:
     return np.array(json.loads(stored(url)[title][column]))
 
@@ -42,18 +48,18 @@ def test_an_address_is_fetched_once_in_a_run_though_pages_share_it(pictures: Pic
 
 
 def test_an_edited_title_is_embedded_again_and_a_price_is_not(
-    shop: Command, module_url: str
+    shop: Command, copied_url: str
 ) -> None:
-    before = stored(module_url)
-    run(module_url, 'UPDATE "ProductVariants" SET "Price" = 9 WHERE "Title" = \'Priced\'')
+    before = stored(copied_url)
+    run(copied_url, 'UPDATE "ProductVariants" SET "Price" = 9 WHERE "Title" = \'Priced\'')
     run(
-        module_url,
+        copied_url,
         'UPDATE "ProductVariants" SET "Description" = \'A mug\' WHERE "Title" = \'Edited\'',
     )
     done = shop("backfill", "-v", "--all")
     assert "1 products to embed, in 1 batches\n" in done.stdout
     assert "Stored embeddings (text, combined) for: Edited\n" in done.stdout
-    after = stored(module_url)
+    after = stored(copied_url)
     assert after["Edited"]["ProductText"] != before["Edited"]["ProductText"]
     assert after["Edited"]["TextEmbedding"] != before["Edited"]["TextEmbedding"]
     assert after["Edited"]["Id"] == before["Edited"]["Id"]
@@ -61,25 +67,25 @@ def test_an_edited_title_is_embedded_again_and_a_price_is_not(
 
 
 def test_new_words_embed_a_text_alone_and_fetch_no_picture(
-    shop: Command, module_url: str, pictures: PictureHost
+    shop: Command, copied_url: str, pictures: PictureHost
 ) -> None:
-    before, asked = stored(module_url)["B"], pictures.asked.copy()
+    before, asked = stored(copied_url)["B"], pictures.asked.copy()
     run(
-        module_url,
+        copied_url,
         'UPDATE "ProductVariants" SET "Description" = \'A jug\' WHERE "Title" = \'B\'',
     )
     result = shop.result()
     counts = [result[name] for name in ("found", "embedded", "image", "text", "combined")]
     assert counts == [1, 1, 0, 1, 1]
     assert pictures.asked == asked
-    after = stored(module_url)["B"]
+    after = stored(copied_url)["B"]
     assert after["ImageEmbedding"] == before["ImageEmbedding"]
     assert after["TextEmbedding"] != before["TextEmbedding"]
     assert after["CombinedEmbedding"] != before["CombinedEmbedding"]
 
 
 def test_other_weights_combine_anew_what_is_stored_and_fetch_and_embed_nothing(
-    shop: Command, module_url: str, pictures: PictureHost
+    shop: Command, copied_url: str, pictures: PictureHost
 ) -> None:
     asked = pictures.asked.copy()
     done = shop("backfill", "--image-weight=1", TEXT_WEIGHT="0")
@@ -87,44 +93,44 @@ def test_other_weights_combine_anew_what_is_stored_and_fetch_and_embed_nothing(
     assert "Nothing is due.\n" in done.stdout
     assert "  - Combined anew from stored vectors: 6\n" in done.stdout
     assert pictures.asked == asked
-    combined = vector(module_url, "A", "CombinedEmbedding")
-    assert combined == pytest.approx(vector(module_url, "A", "ImageEmbedding"), abs=1e-6)
+    combined = vector(copied_url, "A", "CombinedEmbedding")
+    assert combined == pytest.approx(vector(copied_url, "A", "ImageEmbedding"), abs=1e-6)
 
 
 def test_skip_existing_false_embeds_all_again_and_keeps_one_row_a_product(
-    shop: Command, module_url: str, pictures: PictureHost
+    shop: Command, copied_url: str, pictures: PictureHost
 ) -> None:
-    before, asked = stored(module_url), pictures.asked["/1.png"]
+    before, asked = stored(copied_url), pictures.asked["/1.png"]
     result = shop.result(SKIP_EXISTING="false")
     assert result["found"] == result["embedded"] == len(before)
     assert pictures.asked["/1.png"] == asked + 1
-    after = stored(module_url)
+    after = stored(copied_url)
     assert {t: row["Id"] for t, row in after.items()} == {t: r["Id"] for t, r in before.items()}
     assert all(after[title]["UpdatedAt"] > row["UpdatedAt"] for title, row in before.items())
 
 
 def test_images_per_product_takes_the_mean_of_the_first_ones_and_touches_no_other_product(
-    shop: Command, module_url: str, pictures: PictureHost
+    shop: Command, copied_url: str, pictures: PictureHost
 ) -> None:
-    assert vector(module_url, "Several", "ImageEmbedding") == pytest.approx(
-        vector(module_url, "A", "ImageEmbedding"), abs=1e-5
+    assert vector(copied_url, "Several", "ImageEmbedding") == pytest.approx(
+        vector(copied_url, "A", "ImageEmbedding"), abs=1e-5
     )
     result = shop.result(IMAGES_PER_PRODUCT="3")
     assert (result["found"], result["image"]) == (1, 1)
     assert pictures.asked["/4.png"] == 0
-    mean = sum(vector(module_url, title, "ImageEmbedding") for title in "ABC")
+    mean = sum(vector(copied_url, title, "ImageEmbedding") for title in "ABC")
     mean /= np.linalg.norm(mean)
-    assert vector(module_url, "Several", "ImageEmbedding") == pytest.approx(mean, abs=1e-5)
+    assert vector(copied_url, "Several", "ImageEmbedding") == pytest.approx(mean, abs=1e-5)
 
 
 def test_missing_finds_the_products_that_could_have_a_vector_and_do_not(
-    shop: Command, module_url: str, pictures: PictureHost
+    shop: Command, copied_url: str, pictures: PictureHost
 ) -> None:
     late = ("--where", "\"Title\" = 'Late'")
-    add_product(module_url, "Late", pictures.url("/late.png"))
+    add_product(copied_url, "Late", pictures.url("/late.png"))
     result = shop.result(*late)
     assert (result["found"], result["image"], result["failures"]) == (1, 0, {"http_404": 1})
     pictures.pictures["/late.png"] = pictures.pictures["/1.png"]
     result = shop.result("--missing=image", *late)
     assert (result["found"], result["image"]) == (1, 1)
-    assert run(module_url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
+    assert run(copied_url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]

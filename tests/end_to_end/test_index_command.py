@@ -5,7 +5,7 @@ import signal
 import psycopg
 import pytest
 
-from shelfsight.storage.index.deferred import LARGE
+from shelfsight.storage.index.deferred_indexes import LARGE
 from tests.end_to_end.command import PATIENCE, Command, failed_plainly
 from tests.end_to_end.shop_tables import create_tables, run
 from tests.end_to_end.test_interrupt import STOPPING, count, read_stopping, read_until

@@ -65,7 +65,7 @@ def titles(module_url: str, versions: Versions) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shop(
+def embedded(
     module_url: str,
     titles: list[str],
     versions: Versions,
@@ -78,8 +78,14 @@ def shop(
         ALLOW_PRIVATE_IMAGES=versions.host.host,
     )
     assert shelfsight.result()["embedded"] == len(titles)
-    versions.statuses.clear()
     return shelfsight
+
+
+@pytest.fixture
+def shop(embedded: Command, copied_url: str, versions: Versions) -> Command:
+    """The same for each test."""
+    versions.statuses.clear()
+    return command(copied_url, embedded.folder, ALLOW_PRIVATE_IMAGES=versions.host.host)
 
 
 def path_of(title: str) -> str:
@@ -92,9 +98,9 @@ def came_of(result: dict[str, object]) -> dict[str, object]:
 
 
 def test_a_refetch_of_what_is_as_it_was_gets_a_304_each_and_embeds_nothing(
-    shop: Command, module_url: str, versions: Versions
+    shop: Command, copied_url: str, versions: Versions
 ) -> None:
-    before = stored(module_url)
+    before = stored(copied_url)
     done = shop("backfill", *REFETCH)
     assert done.returncode == 0
     assert "  Refetch:       true\n" in done.stdout
@@ -106,16 +112,16 @@ def test_a_refetch_of_what_is_as_it_was_gets_a_304_each_and_embeds_nothing(
     ) in done.stdout
     assert "  - Image embeddings: 0\n" in done.stdout
     assert versions.statuses == {304: PRODUCTS}
-    assert stored(module_url) == before
+    assert stored(copied_url) == before
 
 
 def test_replaced_pictures_are_embedded_lost_ones_stay_and_unknown_ones_are_compared(
-    shop: Command, module_url: str, versions: Versions, titles: list[str]
+    shop: Command, copied_url: str, versions: Versions, titles: list[str]
 ) -> None:
     replaced, lost, older = titles[1], titles[2], titles[3]
-    before = stored(module_url)
+    before = stored(copied_url)
     run(
-        module_url,
+        copied_url,
         'UPDATE "ProductEmbeddings" SET "ImageFiles" = NULL WHERE "ImageUrl" = %s',
         [versions.host.url(path_of(older))],
     )
@@ -132,19 +138,19 @@ def test_replaced_pictures_are_embedded_lost_ones_stay_and_unknown_ones_are_comp
     }
     assert (result["exit_status"], result["failures"]) == (0, {"http_404": 1})
     assert versions.statuses == {304: 3, 200: 2}
-    after = stored(module_url)
+    after = stored(copied_url)
     changed = {title for title in titles if after[title] != before[title]}
     assert changed == {replaced}
     assert after[replaced]["ImageEmbedding"] != before[replaced]["ImageEmbedding"]
     assert after[replaced]["TextEmbedding"] == before[replaced]["TextEmbedding"]
     assert after[replaced]["CombinedEmbedding"] != before[replaced]["CombinedEmbedding"]
-    assert [title for title in failures(module_url)] == [lost]
+    assert [title for title in failures(copied_url)] == [lost]
     versions.put(path_of(lost), int(lost.split()[1]))
     versions.statuses.clear()
     (retried,) = shop.json("retry")[-1:]
     assert came_of(retried) == {"found": 1, "refetched": 1, "unchanged": 1}
     assert versions.statuses == {304: 1}
-    assert failures(module_url) == {}
+    assert failures(copied_url) == {}
 
 
 def test_a_refetch_that_was_killed_goes_on_behind_the_last_page_it_finished(

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from tests.end_to_end.command import Command, address_of, failed_plainly
+from tests.end_to_end.command import PATIENCE, Command, address_of, failed_plainly
 from tests.end_to_end.conftest import command
 from tests.end_to_end.picture_host import PictureHost, draw, png
 from tests.end_to_end.shop_tables import add_product, create_tables, run
@@ -14,7 +14,7 @@ PRODUCTS = 6
 
 
 @pytest.fixture(scope="module")
-def shop(
+def embedded(
     module_url: str, tmp_path_factory: pytest.TempPathFactory, pictures: PictureHost
 ) -> Command:
     """The command, with a shop whose products are embedded by the lite models."""
@@ -30,6 +30,12 @@ def shop(
     return shelfsight
 
 
+@pytest.fixture
+def shop(embedded: Command, copied_url: str, pictures: PictureHost) -> Command:
+    """The same for each test, without any key."""
+    return command(copied_url, embedded.folder, ALLOW_PRIVATE_IMAGES=pictures.host)
+
+
 def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
     shop: Command, pictures: PictureHost
 ) -> None:
@@ -39,7 +45,7 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
         assert skus(scan(url, imageUrl=pictures.draw(3)[0], limit=1)) == ["sku-3"]
         assert skus(scan_form(url, [png(draw(5))], limit="1")) == ["sku-5"]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
 
 
@@ -64,7 +70,7 @@ def test_keys_are_shown_once_and_stop_working_as_soon_as_they_are_revoked(shop: 
         assert shop("keys", "revoke", id_).returncode == 0
         assert problem(scan(url, textQuery="sku-1", key=secret)) == (401, "key_refused")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
     assert shop("keys", "revoke", "nothing").returncode == 2
 

@@ -15,9 +15,9 @@ from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import failure_report, schema
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.sample import CatalogueSample
-from shelfsight.storage.search.search_statement import FEW
+from shelfsight.storage.search.search_statement import EXACT_SEARCH_ROWS
 from shelfsight.testing import direction
-from tests.integration.test_search import HURRIED, by_image
+from tests.integration.test_search import LOW_QUALITY_INDEX, by_image
 from tests.integration.test_search import fill as fill_with_vectors
 from tests.shop import backfill_all, fill
 
@@ -135,10 +135,10 @@ def indexed(server: str) -> Iterator[Database]:
         connection.execute("CREATE DATABASE archived")
     with closing(Database(server.replace("/postgres?", "/archived?"))) as database:
         schema.create(database)
-        fill_with_vectors(database, 2 * FEW)
+        fill_with_vectors(database, 2 * EXACT_SEARCH_ROWS)
         run(
             database,
-            HURRIED,
+            LOW_QUALITY_INDEX,
             'ALTER TABLE "ProductVariants" ADD "Status" text DEFAULT \'active\'',
             'UPDATE "ProductVariants" SET "Status" = \'archived\' WHERE "Price" * 10 % 2 = 0',
             'ALTER TABLE "Products" ADD "DeletedAt" timestamptz',

@@ -98,12 +98,13 @@ def test_an_admin_sees_counts_of_all(site: str, admin: str) -> None:
     assert send(f"{site}/catalogue/state", key=admin).json["products"] == ANNS + BOBS
 
 
-def test_a_new_product_is_due(shop: Database) -> None:
-    with scan_server(shop) as url:
-        key = ApiKeys(shop).create("eve", "")[1]
+def test_a_new_product_is_due(database: Database) -> None:
+    fill(database, BOBS, first=11, owner="bob")
+    key = ApiKeys(database).create("eve", "")[1]
+    with scan_server(database) as url:
         assert send(f"{url}/catalogue/state", key=key).json["due"] == 0
-    fill(shop, 2, first=31, owner="eve")
-    with scan_server(shop) as url:
+    fill(database, 2, first=31, owner="eve")
+    with scan_server(database) as url:
         state = send(f"{url}/catalogue/state", key=key).json
         assert (state["products"], state["embedded"], state["due"]) == (2, 0, 2)
 

@@ -1,4 +1,4 @@
-"""The embedded Postgres: each test is a wrong that such a server's start or stop can do."""
+"""The embedded Postgres: each test is about one way in which starting or stopping can go wrong."""
 
 import importlib.util
 import os
@@ -23,6 +23,9 @@ from shelfsight.errors import EmbeddedDatabaseError
 from tests.open_folder import open_folder
 
 ROOT = os.geteuid() == 0
+
+PATIENCE = 180
+"""Seconds after which what is waited for counts as stuck."""
 
 USER = """
 import sys
@@ -50,13 +53,13 @@ def made_home() -> Iterator[Path]:
 
 @pytest.fixture
 def home(made_home: Path) -> Iterator[Path]:
-    """A home whose cluster exists and is stopped, before the test and after it."""
+    """A home with a cluster that is stopped before and after the test."""
     yield made_home
     assert eventually(lambda: quiet(made_home))
 
 
 class User:
-    """A process of its own that uses the database until it is told to end, or is killed."""
+    """A process that uses the database until it is told to end, or is killed."""
 
     def __init__(self, home: Path, database: str = "shelfsight", code: str = USER, **options):
         self.process = subprocess.Popen(
@@ -71,7 +74,7 @@ class User:
         return self.process.stdout.readline().strip()
 
     def end(self) -> int:
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=PATIENCE)
         return self.process.returncode
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
@@ -99,7 +102,7 @@ def server(home: Path) -> int | None:
 
 @contextmanager
 def ended(database: EmbeddedPostgres) -> Iterator[None]:
-    """For a test that starts it by hand."""
+    """Stop the database after a test that starts it by hand."""
     try:
         yield
     finally:
@@ -107,7 +110,7 @@ def ended(database: EmbeddedPostgres) -> Iterator[None]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.02)
     return met
@@ -121,8 +124,8 @@ def keepers(home: Path) -> int:
 
 
 def quiet(home: Path) -> bool:
-    """Neither a server nor a keeper is there."""
-    lock = keeper.open_own(home / "postgres.locks" / "keeper")
+    """Return whether neither a server nor a keeper is running."""
+    lock = keeper.open_private(home / "postgres.locks" / "keeper")
     try:
         return server(home) is None and keeper.try_lock(lock)
     finally:
@@ -141,7 +144,7 @@ def as_server_user(home: Path) -> dict[str, int]:
 
 @contextmanager
 def stranger(home: Path) -> Iterator[subprocess.Popen]:
-    """Another program, of the server's user, which stale lock files take for the server."""
+    """Another process of the server's user, which a stale lock file names."""
     with subprocess.Popen(["sleep", "1000"], **as_server_user(home)) as process:
         try:
             yield process
@@ -174,7 +177,7 @@ def test_a_new_home_gives_a_postgres_with_pgvector_that_only_its_socket_reaches(
     assert server(inside) is None
 
 
-def test_no_mode_of_a_folder_that_was_there_is_changed(empty_home):
+def test_the_modes_of_existing_folders_are_not_changed(empty_home):
     environment = Path(sys.prefix)
     watched = [empty_home, *empty_home.parents, environment, *environment.parents]
     before = [path.stat().st_mode for path in watched]
@@ -183,7 +186,7 @@ def test_no_mode_of_a_folder_that_was_there_is_changed(empty_home):
     assert [path.stat().st_mode for path in watched] == before
 
 
-def test_what_was_written_is_there_at_the_next_start(home):
+def test_data_survives_a_restart(home):
     with EmbeddedPostgres(home) as url, psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
     with EmbeddedPostgres(home) as url:
@@ -200,7 +203,7 @@ def test_a_home_holds_several_databases(home):
         assert fetch(other, "SELECT '[1]'::vector <-> '[2]'") == 1
 
 
-def test_starting_and_stopping_twice_is_as_once(home):
+def test_starting_and_stopping_are_idempotent(home):
     database = EmbeddedPostgres(home)
     with ended(database):
         assert database.start() == database.start()
@@ -211,7 +214,7 @@ def test_starting_and_stopping_twice_is_as_once(home):
 # who stops it
 
 
-def test_processes_that_start_a_new_home_at_once_share_one_server(empty_home, user):
+def test_processes_that_start_a_new_home_together_share_one_server(empty_home, user):
     users = [user(empty_home, name) for name in ("shop", "shop", "demo")]
     addresses = [each.url() for each in users]
     assert addresses[0] == addresses[1]
@@ -271,7 +274,7 @@ def test_ctrl_c_ends_the_command_and_not_the_server_of_others(home, user):
     assert server(home) is None
 
 
-def test_a_captured_output_ends_with_the_command_though_the_server_goes_on(home, user):
+def test_captured_output_ends_with_the_command_though_the_server_runs_on(home, user):
     crash = "\nimport os\nos._exit(7)"
     first = user(home, code=USER + crash, stderr=subprocess.PIPE)
     first.url()
@@ -297,7 +300,7 @@ def test_a_killed_server_is_started_again_with_what_was_committed(home):
     assert server(home) is None
 
 
-def test_a_server_that_is_killed_as_it_is_asked_for_is_started_again(home):
+def test_a_server_killed_during_a_start_is_started_again(home):
     database, urls = EmbeddedPostgres(home), []
     with ended(database):
         database.start()
@@ -356,7 +359,7 @@ def test_a_home_whose_creation_was_killed_is_created_again(empty_home, user):
 
 @pytest.fixture
 def moved_to(home: Path) -> Iterator[Callable[[Path], Path]]:
-    """Moves the cluster of `home` to another, and back after the test."""
+    """Move the cluster of `home` to another home, and back after the test."""
     others: list[Path] = []
 
     def move(other: Path) -> Path:
@@ -371,7 +374,7 @@ def moved_to(home: Path) -> Iterator[Callable[[Path], Path]]:
 
 
 @pytest.mark.parametrize("name", ['it\'s "our" $HOME ünï 日本\\', "a,b" * 50])
-def test_any_path_will_do(home, moved_to, name):
+def test_any_path_can_be_a_home(home, moved_to, name):
     odd = moved_to(home / name)
     with EmbeddedPostgres(odd) as url:
         assert fetch(url, "SELECT 1") == 1
@@ -462,7 +465,7 @@ def test_a_home_that_is_a_file_is_refused_with_a_way_out(empty_home):
     assert "SHELFSIGHT_HOME" in refusal(empty_home / "file")
 
 
-def test_a_folder_with_other_things_is_left_alone(empty_home):
+def test_a_folder_with_other_files_is_refused_and_unchanged(empty_home):
     (empty_home / "postgres").mkdir()
     precious = empty_home / "postgres" / "thesis.txt"
     precious.write_text("all of it")
@@ -472,7 +475,7 @@ def test_a_folder_with_other_things_is_left_alone(empty_home):
     assert precious.read_text() == "all of it"
 
 
-def test_a_server_that_does_not_start_says_why_and_where_its_log_lies(home):
+def test_a_failed_start_reports_the_reason_and_the_log_file(home):
     settings = home / "postgres" / "postgresql.conf"
     good = settings.read_text()
     settings.write_text(f"{good}\nshared_buffers = nonsense\n")
@@ -482,7 +485,7 @@ def test_a_server_that_does_not_start_says_why_and_where_its_log_lies(home):
     assert str(home / "postgres.log") in message
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_cluster(empty_home, user):
+def test_a_full_disk_is_reported_and_leaves_no_half_created_cluster(empty_home, user):
     code = """
 import resource, sys
 from pathlib import Path
@@ -494,7 +497,7 @@ try:
 except EmbeddedDatabaseError as error:
     print(error)
 """
-    said = user(empty_home, code=code).process.communicate(timeout=60)[0]
+    said = user(empty_home, code=code).process.communicate(timeout=PATIENCE)[0]
     assert "File too large" in said
     assert said.count("\n") == 1
     assert {path.name for path in empty_home.iterdir()} == {"postgres.locks"}
@@ -507,7 +510,7 @@ except EmbeddedDatabaseError as error:
         ("sys.platform = 'win32'", "Windows"),
     ],
 )
-def test_where_there_is_no_embedded_server_database_url_is_named(home, user, lacking, said):
+def test_without_an_embedded_server_the_error_names_database_url(home, user, lacking, said):
     code = f"""
 import sys
 from pathlib import Path
@@ -520,6 +523,6 @@ try:
 except EmbeddedDatabaseError as error:
     print(error)
 """
-    shown = user(home, code=code).process.communicate(timeout=60)[0]
+    shown = user(home, code=code).process.communicate(timeout=PATIENCE)[0]
     assert said in shown
     assert "DATABASE_URL" in shown

@@ -1,4 +1,4 @@
-"""Indexes on a real Postgres: built, found to be good, interrupted, broken, mended and dropped."""
+"""Indexes on a real Postgres: built, measured, interrupted, broken, repaired and dropped."""
 
 import os
 import signal
@@ -20,25 +20,25 @@ from shelfsight.storage import schema
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
 from shelfsight.storage.index import recall as index_recall
-from shelfsight.storage.index.deferred import LARGE, Deferred, is_large
+from shelfsight.storage.index.deferred_indexes import LARGE, DeferredIndexes, is_large
 from tests.integration.test_hosted_postgres import GRANTS, make_role
 from tests.shop import rows
 
 NAMES = [one.name for one in index.INDEXES]
-FEW = 30
+ROWS = 30
 
 
-class Heard:
-    """Remembers what it is told; the first time that a build waits for writers, it acts."""
+class RecordingObserver:
+    """Records what it is told; calls `act` when a build first waits for writers."""
 
     def __init__(self, act: Callable[[], None] | None = None) -> None:
         self.lines: list[str] = []
-        self.steps: list[index_build.Step] = []
+        self.progress: list[index_build.BuildProgress] = []
         self._act = act
 
-    def step(self, step: index_build.Step) -> None:
-        self.steps.append(step)
-        if self._act and step.phase.startswith("waiting for writers before build"):
+    def update(self, progress: index_build.BuildProgress) -> None:
+        self.progress.append(progress)
+        if self._act and progress.phase.startswith("waiting for writers before build"):
             act, self._act = self._act, None
             act()
 
@@ -56,7 +56,7 @@ def unit_rows(count: int, width: int) -> np.ndarray:
 
 
 def fill(database: Database, count: int, *, copies: int = 1) -> None:
-    """Rows of random vectors, each `copies` times; every tenth row has no picture."""
+    """Store random vectors, `copies` of each; every tenth row has no picture."""
     table = "CREATE TEMPORARY TABLE given (id text, image vector, text vector) ON COMMIT DROP"
     image, text = unit_rows(count, 768), unit_rows(count, 1024)
 
@@ -86,31 +86,31 @@ def states(database: Database) -> dict[str, str]:
     return {one.index.name: one.state for one in index.read(database)}
 
 
-def built(database: Database) -> Heard:
-    heard = Heard()
+def built(database: Database) -> RecordingObserver:
+    heard = RecordingObserver()
     index_build.build(database, heard)
     return heard
 
 
 @contextmanager
 def writing(database: Database) -> Iterator[psycopg.Connection]:
-    """A transaction that has written to the table and does not end by itself."""
+    """Open a transaction that has written to the table and stays open."""
     with psycopg.connect(database.url) as connection:
         connection.execute('UPDATE "ProductEmbeddings" SET "SourceType" = NULL')
         yield connection
         connection.rollback()
 
 
-def test_what_is_missing_is_built_once_and_finds_what_an_exact_search_finds(
+def test_missing_indexes_are_built_once_and_have_a_high_recall(
     database: Database,
 ) -> None:
     fill(database, 1_000)
     assert set(states(database).values()) == {"missing"}
-    heard = Heard()
+    heard = RecordingObserver()
     assert index_build.build(database, heard) == NAMES
     assert heard.lines[0].startswith("1000 products are searched fast without indexes")
     assert [line.split(" in ")[0] for line in heard.lines[1:]] == [f"Built {n}" for n in NAMES]
-    assert {step.name for step in heard.steps} <= set(NAMES)
+    assert {one.name for one in heard.progress} <= set(NAMES)
     assert index_build.build(database, heard) == []
     found = index.read(database)
     assert [(one.state, one.rows) for one in found] == [
@@ -124,7 +124,7 @@ def test_what_is_missing_is_built_once_and_finds_what_an_exact_search_finds(
     assert [line.split(":")[0].strip() for line in measured] == NAMES[:3]
 
 
-def test_products_with_the_same_picture_stand_for_each_other_when_recall_is_measured(
+def test_recall_lets_products_with_the_same_picture_stand_for_each_other(
     database: Database,
 ) -> None:
     fill(database, 300, copies=10)
@@ -133,7 +133,7 @@ def test_products_with_the_same_picture_stand_for_each_other_when_recall_is_meas
     assert index_recall.recall(database, image) == 1.0
 
 
-def test_for_ten_rows_there_is_no_recall_at_ten_and_without_rows_nothing_to_time(
+def test_ten_rows_have_no_recall_at_ten_and_no_rows_have_no_time(
     database: Database,
 ) -> None:
     built(database)
@@ -149,10 +149,8 @@ def test_for_ten_rows_there_is_no_recall_at_ten_and_without_rows_nothing_to_time
 
 
 @pytest.mark.parametrize("kind", ["vector", "halfvec"])
-def test_a_search_by_the_expressions_of_shelfsight_goes_through_the_indexes(
-    database: Database, kind: str
-) -> None:
-    fill(database, FEW)
+def test_the_searches_of_shelfsight_use_the_indexes(database: Database, kind: str) -> None:
+    fill(database, ROWS)
     widths = {one.column: one.width for one in index.INDEXES if one.width}
     for column, width in widths.items():
         change = f'ALTER TABLE "ProductEmbeddings" ALTER "{column}" TYPE {kind}({width})'
@@ -176,10 +174,10 @@ def test_a_search_by_the_expressions_of_shelfsight_goes_through_the_indexes(
         assert name in database.run(lambda c, query=query: plan(c, query))
 
 
-def test_an_index_that_a_broken_build_left_is_told_apart_and_built_anew(
+def test_an_index_left_by_a_broken_build_is_reported_and_built_again(
     database: Database,
 ) -> None:
-    fill(database, FEW)
+    fill(database, ROWS)
     built(database)
     database.run(
         lambda c: c.execute(
@@ -190,17 +188,17 @@ def test_an_index_that_a_broken_build_left_is_told_apart_and_built_anew(
     found = index.read(database)
     assert [one.state for one in found] == ["valid", "invalid", "valid", "valid"]
     assert "shelfsight_text_hnsw" in index.advice(found)
-    heard = Heard()
+    heard = RecordingObserver()
     assert index_build.build(database, heard) == ["shelfsight_text_hnsw"]
     assert "shelfsight_text_hnsw: dropping what an unfinished build left" in heard.lines
     assert set(states(database).values()) == {"valid"}
 
 
-def test_ctrl_c_ends_a_build_and_leaves_nothing_of_it(database: Database) -> None:
-    fill(database, FEW)
+def test_ctrl_c_ends_a_build_and_drops_the_unfinished_index(database: Database) -> None:
+    fill(database, ROWS)
     with writing(database) as writer:
 
-        class Interrupted(Heard):
+        class Interrupted(RecordingObserver):
             def notify(self, message: str) -> None:
                 super().notify(message)
                 if "is not built" in message:
@@ -213,15 +211,15 @@ def test_ctrl_c_ends_a_build_and_leaves_nothing_of_it(database: Database) -> Non
         "shelfsight_image_hnsw is not built; go on with: shelfsight index build",
         "shelfsight_image_hnsw: dropping what an unfinished build left",
     ]
-    assert "(process " in heard.steps[-1].phase
+    assert "(process " in heard.progress[-1].phase
     assert set(states(database).values()) == {"missing"}
 
 
-def test_what_cannot_be_dropped_at_once_after_ctrl_c_is_dropped_by_the_next_build(
+def test_an_unfinished_index_that_stays_after_ctrl_c_is_dropped_by_the_next_build(
     database: Database,
 ) -> None:
-    fill(database, FEW)
-    heard = Heard(press_ctrl_c)
+    fill(database, ROWS)
+    heard = RecordingObserver(press_ctrl_c)
     with writing(database), pytest.raises(KeyboardInterrupt):
         index_build.build(database, heard)
     assert "the next build does it" in heard.lines[-1]
@@ -230,26 +228,26 @@ def test_what_cannot_be_dropped_at_once_after_ctrl_c_is_dropped_by_the_next_buil
     assert set(states(database).values()) == {"valid"}
 
 
-def test_a_second_build_beside_the_first_is_refused(database: Database) -> None:
-    fill(database, FEW)
+def test_a_second_build_at_the_same_time_is_refused(database: Database) -> None:
+    fill(database, ROWS)
     refused: list[str] = []
     with writing(database) as writer:
 
         def build_too() -> None:
             try:
                 with closing(Database(database.url)) as other:
-                    index_build.build(other, Heard())
+                    index_build.build(other, RecordingObserver())
             except DatabaseError as error:
                 refused.append(str(error))
             finally:
                 writer.rollback()
 
-        assert index_build.build(database, Heard(build_too)) == NAMES
+        assert index_build.build(database, RecordingObserver(build_too)) == NAMES
     assert refused == ["shelfsight_image_hnsw is being built already; see: shelfsight index status"]
 
 
-def test_a_server_that_stops_a_build_leaves_nothing_of_it(database: Database) -> None:
-    fill(database, FEW)
+def test_a_build_that_the_server_stops_leaves_no_unfinished_index(database: Database) -> None:
+    fill(database, ROWS)
     with writing(database) as writer:
 
         def cancel() -> None:
@@ -264,12 +262,12 @@ def test_a_server_that_stops_a_build_leaves_nothing_of_it(database: Database) ->
             closing(Database(database.url)) as database_of_its_own,
             pytest.raises(DatabaseError, match="stopped a query"),
         ):
-            index_build.build(database, Heard(cancel))
+            index_build.build(database, RecordingObserver(cancel))
     assert set(states(database).values()) == {"missing"}
 
 
 def test_only_our_indexes_are_dropped(database: Database) -> None:
-    fill(database, FEW)
+    fill(database, ROWS)
     built(database)
     database.run(lambda c: c.execute('CREATE INDEX mine ON "ProductEmbeddings" ("SourceType")'))
     assert index.drop(database) == NAMES
@@ -278,7 +276,7 @@ def test_only_our_indexes_are_dropped(database: Database) -> None:
     assert rows(database, "SELECT count(*) FROM pg_class WHERE relname = 'mine'") == [(1,)]
 
 
-def test_a_role_that_does_not_own_the_table_is_told_who_does(database: Database) -> None:
+def test_a_role_that_does_not_own_the_table_is_told_the_owner(database: Database) -> None:
     built(database)
     role = make_role(database, "no_owner", *GRANTS)
     with closing(Database(role)) as limited:
@@ -288,7 +286,7 @@ def test_a_role_that_does_not_own_the_table_is_told_who_does(database: Database)
         assert set(states(limited).values()) == {"valid"}
 
 
-def test_a_table_that_cannot_have_such_indexes_is_named(url: str) -> None:
+def test_a_table_that_cannot_have_these_indexes_is_named(url: str) -> None:
     with closing(Database(url)) as database:
         with pytest.raises(SchemaError, match="shelfsight init"):
             built(database)
@@ -302,13 +300,13 @@ def test_a_table_that_cannot_have_such_indexes_is_named(url: str) -> None:
             built(database)
 
 
-def test_a_build_is_given_memory_for_its_graph_and_never_less_than_the_server_gives(
+def test_a_build_gets_memory_for_its_graph_and_never_less_than_the_server_setting(
     database: Database,
 ) -> None:
     (image, *_, words) = index.read(database)
 
     def memory(one: index.IndexState, rows: int) -> int:
-        sized = partial(index_build.sized_for, replace(one, rows=rows))
+        sized = partial(index_build.build_settings, replace(one, rows=rows))
         ask = "SELECT pg_size_bytes(current_setting('maintenance_work_mem')) >> 20"
         settings = database.run(sized, read_only=True)
         return int(database.run_alone(lambda c: c.execute(ask).fetchall(), settings)[0][0])
@@ -317,7 +315,7 @@ def test_a_build_is_given_memory_for_its_graph_and_never_less_than_the_server_gi
     assert 200 < memory(image, 100_000) < 300
 
 
-def test_settings_of_a_session_stand_beside_those_of_the_address(url: str) -> None:
+def test_session_settings_are_added_to_those_in_the_url(url: str) -> None:
     def shown(connection: Connection) -> list[str]:
         names = ("statement_timeout", "lock_timeout", "work_mem")
         return [connection.execute(f"SHOW {name}").fetchall()[0][0] for name in names]
@@ -328,54 +326,60 @@ def test_settings_of_a_session_stand_beside_those_of_the_address(url: str) -> No
         assert database.run_alone(shown) == ["0", "0", "7MB"]
 
 
-def test_within_a_deferred_load_there_are_no_indexes_and_after_it_those_there_were(
+def test_a_deferred_load_runs_without_indexes_and_restores_them_afterwards(
     database: Database,
 ) -> None:
-    fill(database, FEW)
+    fill(database, ROWS)
     built(database)
     kept = [name for name in NAMES if name != "shelfsight_words"]
     database.run_alone(lambda c: c.execute("DROP INDEX shelfsight_words"))
-    heard = Heard()
-    with Deferred(database, kept, heard):
+    heard = RecordingObserver()
+    with DeferredIndexes(database, kept, heard):
         assert set(states(database).values()) == {"missing"}
     assert states(database) == dict.fromkeys(kept, "valid") | {"shelfsight_words": "missing"}
     assert "run: shelfsight index build" in heard.lines[0]
     assert heard.lines[-1].startswith("Built shelfsight_combined_hnsw")
 
 
-def test_a_deferred_load_that_fails_has_its_indexes_again_and_tells_its_own_error(
+def test_a_failed_deferred_load_restores_the_indexes_and_raises_its_own_error(
     database: Database,
 ) -> None:
-    fill(database, FEW)
+    fill(database, ROWS)
     built(database)
-    with pytest.raises(SchemaError, match="the load"), Deferred(database, NAMES, Heard()):
+    with (
+        pytest.raises(SchemaError, match="the load"),
+        DeferredIndexes(database, NAMES, RecordingObserver()),
+    ):
         raise SchemaError("the load")
     assert set(states(database).values()) == {"valid"}
 
 
-def test_a_deferred_load_that_is_stopped_at_once_says_that_the_indexes_are_missing(
+def test_a_deferred_load_stopped_at_once_reports_the_missing_indexes(
     database: Database,
 ) -> None:
     built(database)
-    heard = Heard()
-    with pytest.raises(KeyboardInterrupt), Deferred(database, NAMES, heard):
+    heard = RecordingObserver()
+    with pytest.raises(KeyboardInterrupt), DeferredIndexes(database, NAMES, heard):
         raise KeyboardInterrupt
     assert heard.lines[-1] == "The indexes are not built again; run: shelfsight index build"
     assert set(states(database).values()) == {"missing"}
 
 
-def test_a_deferred_load_whose_indexes_cannot_be_built_again_does_not_end_well(
+def test_a_deferred_load_whose_indexes_cannot_be_built_again_fails(
     database: Database,
 ) -> None:
     built(database)
-    heard = Heard()
-    with pytest.raises(SchemaError, match="shelfsight init"), Deferred(database, NAMES, heard):
+    heard = RecordingObserver()
+    with (
+        pytest.raises(SchemaError, match="shelfsight init"),
+        DeferredIndexes(database, NAMES, heard),
+    ):
         database.run(lambda c: c.execute('DROP TABLE "ProductEmbeddings"'))
     assert heard.lines[-1].startswith("The indexes are not built again: the database is not")
 
 
 @given(products=st.integers(0, 10**7), stored=st.integers(0, 10**8))
-def test_a_load_is_large_where_it_is_both_many_products_and_much_of_the_shop(
+def test_a_load_is_large_if_it_is_many_products_and_a_big_share_of_the_shop(
     products: int, stored: int
 ) -> None:
     assert is_large(products, stored) == (products > LARGE and 5 * products > stored)

@@ -25,7 +25,7 @@ def due(database: Database, models: ModelPair | None = None) -> list[Product]:
     return [product for page in pages for product in page]
 
 
-def test_a_kept_vector_keeps_its_picture_and_model_and_the_row_its_id(database: Database) -> None:
+def test_an_unchanged_vector_keeps_its_picture_model_and_row(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     kept = (
@@ -73,7 +73,7 @@ def test_a_vector_of_unknown_content_stays_while_a_new_one_cannot_be_made(
     assert before[0][0] is not None
 
 
-def test_a_vector_of_another_model_is_not_kept(database: Database) -> None:
+def test_a_vector_of_another_model_is_replaced(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")
@@ -122,7 +122,7 @@ def test_attempts_keep_counting_while_only_the_other_modality_changes(database: 
 
 
 def test_a_title_edited_while_it_was_embedded_is_due_again(database: Database) -> None:
-    """What was read is stored with the hash of what was read."""
+    """The vector is stored with the hash of the content that was read."""
     fill(database, 1, pictures=True)
     backfill_all(database)
     change(database, """UPDATE "ProductVariants" SET "Title" = 'New'""")

@@ -1,4 +1,4 @@
-"""A search in a real Postgres: filters, codes, words, and indexes that must not hide anything."""
+"""Searches in a real Postgres: filters, codes, words, and indexes that must not hide products."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +22,16 @@ from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.search_rows import SearchRow
-from shelfsight.storage.search.search_statement import FEW, shape, statement, values
+from shelfsight.storage.search.search_statement import (
+    EXACT_SEARCH_ROWS,
+    build_statement,
+    parameters,
+    statement_shape,
+)
 from shelfsight.testing import direction
 
 ALL = Filters()
-HURRIED = """CREATE INDEX "shelfsight_image_hnsw" ON "ProductEmbeddings"
+LOW_QUALITY_INDEX = """CREATE INDEX "shelfsight_image_hnsw" ON "ProductEmbeddings"
 USING hnsw (("ImageEmbedding"::halfvec(768)) halfvec_cosine_ops)
 WITH (m = 4, ef_construction = 16)"""
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -37,7 +42,7 @@ def id_of(number: int) -> str:
 
 
 def fill(database: Database, count: int) -> None:
-    """Products whose image vector is drawn from their number; every hundredth is `rare`."""
+    """Create `count` products with random image vectors; every hundredth is `rare`."""
 
     def work(connection):
         connection.execute(
@@ -91,7 +96,7 @@ def numbers(found) -> set[int]:
         (Filters(owner="owner 3", options=(("Size", "S"),)), {3}),
     ],
 )
-def test_filters_let_through_what_they_say(
+def test_only_products_that_pass_the_filters_are_found(
     database: Database, filters: Filters, expected: set[int]
 ) -> None:
     fill(database, 30)
@@ -116,7 +121,7 @@ def test_a_sku_or_barcode_is_found_however_far_its_picture(database: Database, c
     assert [UUID(one.id).int for one in found if one.is_code] == [7]
 
 
-def test_what_is_shown_of_a_product_comes_from_the_shop(database: Database) -> None:
+def test_the_fields_of_a_candidate_come_from_the_shops_tables(database: Database) -> None:
     fill(database, 3)
     (found,) = PostgresProductSearch(database).candidates(by_image(), Filters(skus=("SKU-2",)), 5)
     assert (found.sku, found.title, found.price) == ("SKU-2", "Product 2", Decimal("0.2"))
@@ -125,26 +130,26 @@ def test_what_is_shown_of_a_product_comes_from_the_shop(database: Database) -> N
 
 @pytest.fixture(scope="module")
 def indexed(server: str) -> Iterator[Database]:
-    """More products than are compared one by one, and an index with a hurried graph."""
+    """Create more products than an exact search compares, and an HNSW index of low quality."""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE indexed")
     with closing(Database(server.replace("/postgres?", "/indexed?"))) as database:
         schema.create(database)
-        fill(database, 2 * FEW)
-        database.run(lambda c: c.execute(HURRIED))
+        fill(database, 2 * EXACT_SEARCH_ROWS)
+        database.run(lambda c: c.execute(LOW_QUALITY_INDEX))
         yield database
 
 
 @pytest.mark.parametrize(
     ("filters", "there"),
     [
-        (ALL, 2 * FEW),
-        (Filters(category="rare"), 2 * FEW // 100),
-        (Filters(category="usual"), 2 * FEW * 99 // 100),
+        (ALL, 2 * EXACT_SEARCH_ROWS),
+        (Filters(category="rare"), 2 * EXACT_SEARCH_ROWS // 100),
+        (Filters(category="usual"), 2 * EXACT_SEARCH_ROWS * 99 // 100),
         (Filters(max_price=Decimal("0.5")), 5),
     ],
 )
-def test_an_index_never_gives_fewer_than_there_are(
+def test_a_search_by_an_index_returns_as_many_products_as_pass(
     indexed: Database, filters: Filters, there: int
 ) -> None:
     search = PostgresProductSearch(indexed)
@@ -153,8 +158,8 @@ def test_an_index_never_gives_fewer_than_there_are(
         assert len(numbers(found)) == len(found) == min(limit, there)
 
 
-class CountedQuestions:
-    """`database.Transactions` that counts what it is asked."""
+class CountingDatabase:
+    """Implements `Transactions`, and counts the queries."""
 
     def __init__(self, database: Database) -> None:
         self.asked = 0
@@ -167,34 +172,36 @@ class CountedQuestions:
 
 
 @pytest.mark.parametrize(
-    ("filters", "questions"),
+    ("filters", "queries"),
     [(ALL, 1), (Filters(min_price=Decimal(300)), 2)],  # the second counts what passes, too
 )
-def test_one_question_to_an_index_gives_all_that_is_wanted(
-    indexed: Database, filters: Filters, questions: int
+def test_one_query_of_an_index_returns_the_whole_limit(
+    indexed: Database, filters: Filters, queries: int
 ) -> None:
-    """More than the 40 that pgvector gives by itself, and on where the filters leave some out."""
-    database = CountedQuestions(indexed)
+    """It is more than pgvector's default of 40, and the filters leave some out."""
+    database = CountingDatabase(indexed)
     search = PostgresProductSearch(database)
     search.candidates(by_image(), filters, 100)
     database.asked = 0
     assert len(search.candidates(by_image(b"another"), filters, 100)) == 100
-    assert database.asked == questions
+    assert database.asked == queries
 
 
 @pytest.mark.parametrize(("limit", "looked_at"), [(10, "100"), (200, "200")])
-def test_the_graph_is_asked_for_enough_and_nobody_else_is(
+def test_the_hnsw_options_hold_for_the_search_alone(
     indexed: Database, limit: int, looked_at: str
 ) -> None:
-    """The settings hold until the search's transaction ends, and no longer."""
-    chosen = FilterSql(ALL, lambda _table: {"Id": "uuid"})
-    form = shape(by_image(), chosen, limit, by_index=True, find_words=False)
+    """They end with the transaction of the search."""
+    filter_sql = FilterSql(ALL, lambda _table: {"Id": "uuid"})
+    shape = statement_shape(by_image(), filter_sql, limit, by_index=True, find_words=False)
     asked = sql.SQL(
         "SELECT current_setting('hnsw.ef_search'), current_setting('hnsw.iterative_scan')"
     )
 
     def search(connection: Connection) -> Rows:
-        connection.execute(statement(form, chosen), values(by_image(), chosen, limit))
+        connection.execute(
+            build_statement(shape, filter_sql), parameters(by_image(), filter_sql, limit)
+        )
         return connection.execute(asked).fetchall()
 
     assert indexed.run(search) == [(looked_at, "strict_order")]
@@ -206,17 +213,19 @@ def test_the_columns_of_a_search_have_the_names_of_its_rows_fields(database: Dat
     """A row is made of a tuple, so the order of the columns matters."""
     vector = direction(b"query", 1024)
     search_query = SearchQuery(column="text", vector=vector, text=vector, words="SKU-1")
-    chosen = FilterSql(ALL, lambda _table: {"Id": "uuid"})
-    form = shape(search_query, chosen, 5, by_index=False, find_words=True)
+    filter_sql = FilterSql(ALL, lambda _table: {"Id": "uuid"})
+    shape = statement_shape(search_query, filter_sql, 5, by_index=False, find_words=True)
 
     def names(connection: Connection) -> list[str]:
-        cursor = connection.execute(statement(form, chosen), values(search_query, chosen, 5))
+        cursor = connection.execute(
+            build_statement(shape, filter_sql), parameters(search_query, filter_sql, 5)
+        )
         return [column.name for column in cursor.description or ()]
 
     assert database.run(names) == list(SearchRow._fields)
 
 
-def test_an_index_of_the_shops_own_does_not_cut_the_answer_short(database: Database) -> None:
+def test_an_hnsw_index_of_the_shops_own_does_not_reduce_the_result(database: Database) -> None:
     fill(database, 300)
     database.run(
         lambda c: c.execute(
@@ -241,7 +250,7 @@ def test_the_mean_of_many_scans_forgets_the_oldest(database: Database) -> None:
     np.testing.assert_allclose(means.scans, left * old + (1 - left) * new, atol=1e-6)
 
 
-def test_a_database_without_the_table_of_means_is_searched_without_them(database: Database) -> None:
+def test_a_database_without_scan_means_is_searched_without_centring(database: Database) -> None:
     fill(database, 3)
     database.run(lambda c: c.execute('DROP TABLE "ScanMeans"'))
     search = PostgresProductSearch(database)
@@ -275,7 +284,7 @@ class CountingPool(DatabasePool):
         return super().ask(query, prepare=prepare)
 
 
-def test_eight_scans_at_once_ask_no_more_about_the_catalogue_than_one(database: Database) -> None:
+def test_eight_scans_at_once_make_as_many_queries_as_one(database: Database) -> None:
     fill(database, 30)
     PostgresProductSearch(database).learn("owner 3", direction(b"photo", 768))
 
@@ -297,7 +306,7 @@ def test_eight_scans_at_once_ask_no_more_about_the_catalogue_than_one(database: 
     assert queries(8) == queries(1)
 
 
-def test_a_filter_that_postgres_refuses_leaves_the_connection_of_use(database: Database) -> None:
+def test_a_connection_stays_usable_after_postgres_refuses_a_filter(database: Database) -> None:
     fill(database, 30)
     database.run(
         lambda c: c.execute('ALTER TABLE "ProductVariants" ALTER "UserId" TYPE uuid USING NULL')
@@ -308,7 +317,7 @@ def test_a_filter_that_postgres_refuses_leaves_the_connection_of_use(database: D
     assert len(search.candidates(by_image(), ALL, 5)) == 5
 
 
-def test_a_search_goes_on_after_its_connection_was_lost(database: Database) -> None:
+def test_a_search_reconnects_after_its_connection_was_lost(database: Database) -> None:
     fill(database, 30)
     search = PostgresProductSearch(database)
     (pid,) = database.run(lambda c: c.execute("SELECT pg_backend_pid()").fetchall()[0])
@@ -317,7 +326,7 @@ def test_a_search_goes_on_after_its_connection_was_lost(database: Database) -> N
     assert len(search.candidates(by_image(), ALL, 5)) == 5
 
 
-def test_a_search_changes_nothing_of_the_next_transaction(database: Database) -> None:
+def test_a_search_does_not_affect_the_next_transaction(database: Database) -> None:
     fill(database, 30)
     PostgresProductSearch(database).candidates(by_image(), ALL, 5)
     database.run(lambda c: c.execute('DELETE FROM "ProductVariants"'))
@@ -326,7 +335,7 @@ def test_a_search_changes_nothing_of_the_next_transaction(database: Database) ->
 
 @pytest.mark.parametrize("kind", ["bigint", "numeric", "varchar(40)", "jsonb"])
 @pytest.mark.parametrize("code", ["407", "40 %7' and more"])
-def test_a_barcode_may_be_a_number(database: Database, kind: str, code: str) -> None:
+def test_a_barcode_column_may_be_numeric(database: Database, kind: str, code: str) -> None:
     fill(database, 30)
     database.run(
         lambda connection: connection.execute(
@@ -339,7 +348,7 @@ def test_a_barcode_may_be_a_number(database: Database, kind: str, code: str) -> 
     assert [UUID(one.id).int for one in found if one.is_code] == [7] * (code == "407")
 
 
-def test_skus_that_are_numbers_are_chosen_as_they_are_written(database: Database) -> None:
+def test_numeric_skus_are_filtered_as_text(database: Database) -> None:
     fill(database, 30)
     database.run(
         lambda connection: connection.execute(
@@ -356,7 +365,7 @@ def test_skus_that_are_numbers_are_chosen_as_they_are_written(database: Database
     ("price", "shown"),
     [("12,50 EUR", None), ("", None), ("NaN", None), (" 12.50 ", Decimal("12.50")), ("7", 7)],
 )
-def test_a_price_in_words_keeps_no_product_from_being_found(
+def test_a_price_that_is_no_number_does_not_hide_its_product(
     database: Database, price: str, shown: Decimal | None
 ) -> None:
     fill(database, 3)
@@ -374,7 +383,7 @@ def test_a_price_in_words_keeps_no_product_from_being_found(
         search.candidates(by_image(), Filters(min_price=Decimal(1)), 5)
 
 
-def test_a_product_may_be_named_by_another_type_than_its_table_has(database: Database) -> None:
+def test_product_ids_may_have_another_type_than_in_the_product_table(database: Database) -> None:
     fill(database, 101)
     database.run(
         lambda connection: connection.execute(
@@ -385,7 +394,7 @@ def test_a_product_may_be_named_by_another_type_than_its_table_has(database: Dat
     assert numbers(found) == {100}
 
 
-def test_options_that_are_no_json_are_told(database: Database) -> None:
+def test_options_that_are_not_json_are_refused(database: Database) -> None:
     fill(database, 3)
     database.run(
         lambda connection: connection.execute(
@@ -400,7 +409,9 @@ def test_options_that_are_no_json_are_told(database: Database) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
-def test_what_no_text_column_can_hold_is_refused_in_words(database: Database, text: str) -> None:
+def test_text_that_no_column_can_hold_is_refused_with_a_reason(
+    database: Database, text: str
+) -> None:
     fill(database, 3)
     search = PostgresProductSearch(database)
     search_query = replace(by_image(), words=text)

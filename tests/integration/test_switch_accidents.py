@@ -1,4 +1,4 @@
-"""What happens beside a switch: rights change, objects are in the way, another hand does it too."""
+"""Switches that meet changed grants, foreign objects or a second switch at the same time."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -11,10 +11,10 @@ import pytest
 from shelfsight.errors import DatabaseError, SchemaError, ShelfsightError
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
-from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.versions import vector_versions
 from shelfsight.storage.versions.switch import roll_back, switch
-from shelfsight.storage.versions.vector_versions import NEXT, PREVIOUS
+from shelfsight.storage.versions.vector_versions import PREVIOUS_SCHEMA, STAGED_SCHEMA
 from shelfsight.testing import MODELS
 from tests.conftest import created
 from tests.integration.test_vector_versions import (
@@ -49,7 +49,7 @@ def policies(database: Database) -> list[str]:
     ]
 
 
-def test_a_right_that_was_taken_away_does_not_come_back_with_the_old_vectors(
+def test_a_revoked_privilege_does_not_come_back_with_the_previous_set(
     shop: Database,
 ) -> None:
     def prepare(connection: Connection) -> None:
@@ -70,20 +70,20 @@ def test_a_right_that_was_taken_away_does_not_come_back_with_the_old_vectors(
         roll_back(shop)
         assert (may_read(shop, "guest 7%"), policies(shop)) == (False, [])
         own = "SELECT coalesce(relacl::text, 'postgres=arwdDxtm') FROM pg_class WHERE oid IN"
-        for place in ("", f"{NEXT}."):
+        for place in ("", f"{STAGED_SCHEMA}."):
             ((rights,),) = rows(shop, f"{own} ('{place}\"ProductEmbeddings\"'::regclass)")
             assert "postgres=arwd" in rights
     finally:
         do(shop, 'DROP OWNED BY "guest 7%"; DROP ROLE "guest 7%"')
 
 
-def test_statistics_of_several_columns_go_along(shop: Database) -> None:
+def test_extended_statistics_move_with_their_table(shop: Database) -> None:
     do(shop, 'CREATE STATISTICS "pairs" ON "UserId", "SourceType" FROM "ProductEmbeddings"')
     build(shop)
     change(shop)
     roll_back(shop)
     change(shop)
-    vector_versions.forget(shop)
+    vector_versions.drop_previous(shop)
     found = rows(
         shop,
         "SELECT stxnamespace::regnamespace::text, stxrelid = '\"ProductEmbeddings\"'::regclass"
@@ -92,17 +92,17 @@ def test_statistics_of_several_columns_go_along(shop: Database) -> None:
     assert found == [("public", True)]
 
 
-def test_what_else_lies_in_the_schema_beside_is_named_before_anything_changes(
+def test_a_foreign_object_in_the_staged_schema_is_named_before_anything_changes(
     shop: Database,
 ) -> None:
     build(shop)
-    do(shop, f"CREATE TABLE {NEXT}.notes (id int)")
-    with pytest.raises(SchemaError, match=f"{NEXT} cannot be dropped.*notes"):
+    do(shop, f"CREATE TABLE {STAGED_SCHEMA}.notes (id int)")
+    with pytest.raises(SchemaError, match=f"{STAGED_SCHEMA} cannot be dropped.*notes"):
         change(shop)
     assert models_in_use(shop) == [(MODELS.text, 30)]
 
 
-def test_tables_in_two_schemas_change_places_each_in_its_own(shop: Database) -> None:
+def test_tables_in_use_in_two_schemas_are_swapped_each_in_its_own(shop: Database) -> None:
     name = rows(shop, "SELECT current_database()")[0][0]
     do(shop, f'ALTER DATABASE "{name}" SET search_path = public, shop')
     do(shop, 'CREATE SCHEMA shop; ALTER TABLE "ProductEmbeddings" SET SCHEMA shop')
@@ -120,7 +120,7 @@ def test_tables_in_two_schemas_change_places_each_in_its_own(shop: Database) -> 
         assert found == [("public", "EmbeddingFailures"), ("shop", "ProductEmbeddings")]
 
 
-def test_tables_of_a_schema_with_an_odd_name_and_ids_of_their_own_change_places(
+def test_tables_with_identity_columns_in_a_schema_with_an_odd_name_are_swapped(
     shop: Database,
 ) -> None:
     name = rows(shop, "SELECT current_database()")[0][0]
@@ -142,7 +142,7 @@ def test_tables_of_a_schema_with_an_odd_name_and_ids_of_their_own_change_places(
         change(there)
         roll_back(there)
         change(there)
-        vector_versions.forget(there)
+        vector_versions.drop_previous(there)
         fill(there, 1, first=31)
         assert embed(there, OTHERS) == 1
         assert rows(there, 'SELECT max("Id"), max("Words") FROM "ProductEmbeddings"') == [
@@ -151,32 +151,34 @@ def test_tables_of_a_schema_with_an_odd_name_and_ids_of_their_own_change_places(
 
 
 @pytest.mark.parametrize("text", ["keep until the 3rd of May", "since 2026-99-99 00:00:00+00"])
-def test_a_comment_of_the_owner_on_what_is_kept_is_no_date(shop: Database, text: str) -> None:
+def test_a_comment_of_the_owner_on_the_previous_schema_is_not_read_as_a_time(
+    shop: Database, text: str
+) -> None:
     build(shop)
     change(shop)
-    do(shop, f"COMMENT ON SCHEMA {PREVIOUS} IS '{text}'")
-    assert vector_versions.kept_since(shop) is None
+    do(shop, f"COMMENT ON SCHEMA {PREVIOUS_SCHEMA} IS '{text}'")
+    assert vector_versions.switched_at(shop) is None
 
 
-def test_when_the_switch_was_is_read_in_any_style_of_dates(shop: Database) -> None:
+def test_the_time_of_the_switch_is_read_in_any_date_style(shop: Database) -> None:
     name = rows(shop, "SELECT current_database()")[0][0]
     do(shop, f"ALTER DATABASE \"{name}\" SET datestyle = 'SQL, DMY'")
     with closing(Database(shop.url)) as there:
         build(there)
         change(there)
         do(there, f"ALTER DATABASE \"{name}\" SET datestyle = 'ISO, MDY'")
-        previous = vector_versions.kept_since(there)
-    after = vector_versions.kept_since(shop)
+        previous = vector_versions.switched_at(there)
+    after = vector_versions.switched_at(shop)
     ((now,),) = rows(shop, "SELECT now()")
     assert previous == after
     assert after is not None
     assert abs((now - after).total_seconds()) < 600
 
 
-def test_a_process_of_another_database_is_not_blamed(
+def test_a_process_of_another_database_is_not_named_as_the_lock_holder(
     shop: Database, server: str, prepared: str
 ) -> None:
-    """A copy of a database has tables of the same numbers."""
+    """A copy of a database has tables with the same OIDs."""
     build(shop)
     with (
         created(server, template=prepared) as copy,
@@ -186,11 +188,11 @@ def test_a_process_of_another_database_is_not_blamed(
         with psycopg.connect(shop.url, application_name="of the shop") as reader:
             reader.execute('SELECT FROM "ProductEmbeddings"')
             with pytest.raises(DatabaseError, match=r"\(of the shop\) has held"):
-                switch(shop, Spoken(ignore), patience=0)
+                switch(shop, BuildLogger(ignore), timeout=0)
 
 
 @pytest.mark.parametrize("act", [change, roll_back])
-def test_of_two_hands_at_once_one_changes_over_and_the_other_is_told(
+def test_of_two_switches_at_once_one_succeeds_and_the_other_reports_it(
     shop: Database, act: Callable[[Database], object]
 ) -> None:
     build(shop)
@@ -233,17 +235,17 @@ def test_of_two_hands_at_once_one_changes_over_and_the_other_is_told(
         " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
     ],
 )
-def test_a_rule_that_was_made_meanwhile_is_not_lost(shop: Database, added: str) -> None:
+def test_a_constraint_added_during_staging_is_not_lost(shop: Database, added: str) -> None:
     build(shop)
     do(shop, added)
     with pytest.raises(SchemaError, match='"ProductEmbeddings" differs in short from the one in'):
         change(shop)
-    do(shop, added.replace('"ProductEmbeddings"', f'{NEXT}."ProductEmbeddings"'))
+    do(shop, added.replace('"ProductEmbeddings"', f'{STAGED_SCHEMA}."ProductEmbeddings"'))
     change(shop)
     assert models_in_use(shop) == [(OTHERS.text, 30)]
 
 
-def test_an_index_that_another_hand_builds_meanwhile_ends_the_switch_in_a_line(
+def test_an_index_built_by_another_process_meanwhile_makes_the_switch_fail_clearly(
     shop: Database,
 ) -> None:
     for name in ("first", "second"):
@@ -253,19 +255,19 @@ def test_an_index_that_another_hand_builds_meanwhile_ends_the_switch_in_a_line(
     def other_hand(message: str) -> None:
         if "Built first" in message:
             with closing(shop.another()) as hand:
-                do(hand, f'CREATE INDEX second ON {NEXT}."ProductEmbeddings" ("ImageUrl")')
+                do(hand, f'CREATE INDEX second ON {STAGED_SCHEMA}."ProductEmbeddings" ("ImageUrl")')
 
     with pytest.raises(SchemaError, match="by another process meanwhile; see: shelfsight models"):
-        switch(shop, Spoken(other_hand))
+        switch(shop, BuildLogger(other_hand))
     change(shop)
     assert models_in_use(shop) == [(OTHERS.text, 30)]
 
 
-def test_what_is_kept_from_an_older_version_gets_its_new_columns_from_init(
+def test_init_adds_new_columns_to_a_previous_set_of_an_older_release(
     shop: Database,
 ) -> None:
     def age(connection: Connection) -> None:
-        for place in (NEXT, "public", PREVIOUS):
+        for place in (STAGED_SCHEMA, "public", PREVIOUS_SCHEMA):
             connection.execute(
                 f'ALTER TABLE IF EXISTS {place}."ProductEmbeddings" DROP "ImageFiles"'
             )

@@ -1,4 +1,4 @@
-"""The triggers on the shop's tables: they tell of every change, and never hold up the shop."""
+"""The triggers on the shop's tables queue every change, and never block the shop."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -27,7 +27,7 @@ ADD_PICTURE = (
 
 @pytest.fixture
 def shop(database: Database) -> Database:
-    """Two products, triggers, and nothing queued."""
+    """A shop with two products, triggers and an empty queue."""
     fill(database, 2)
     triggers.create(database)
     return database
@@ -35,7 +35,7 @@ def shop(database: Database) -> Database:
 
 @contextmanager
 def client(database: Database, *, patience: str = "5s") -> Iterator[psycopg.Connection[Any]]:
-    """The shop's own connection; it would rather fail than wait for a lock."""
+    """Open a connection of the shop, which fails instead of waiting for a lock."""
     options = f"-c lock_timeout={patience}"
     with psycopg.connect(database.url, options=options) as connection:
         yield connection
@@ -75,7 +75,7 @@ def test_each_kind_of_change_is_queued(shop: Database) -> None:
     ]
 
 
-def test_a_change_is_announced_once_it_is_committed(shop: Database) -> None:
+def test_a_change_is_notified_when_it_is_committed(shop: Database) -> None:
     with closing(ChangeListener(shop.url)) as listener:
         assert listener.wait(0.01)
         with client(shop) as connection:
@@ -84,8 +84,8 @@ def test_a_change_is_announced_once_it_is_committed(shop: Database) -> None:
     assert queued(shop) == [ONE]
 
 
-def test_two_transactions_that_cross_do_not_wait_for_each_other(shop: Database) -> None:
-    """Pictures of the same products, added in opposite orders, were never a deadlock before."""
+def test_crossing_transactions_do_not_wait_for_each_other(shop: Database) -> None:
+    """Adding pictures of the same products in opposite orders must not deadlock."""
     with client(shop) as one, client(shop) as other:
         one.execute(ADD_PICTURE, [ONE])
         other.execute(ADD_PICTURE, [TWO])
@@ -94,7 +94,7 @@ def test_two_transactions_that_cross_do_not_wait_for_each_other(shop: Database) 
     assert set(queued(shop)) == {ONE, TWO}
 
 
-def test_a_row_that_waits_is_not_waited_for_either(shop: Database) -> None:
+def test_a_locked_waiting_row_does_not_block_a_change(shop: Database) -> None:
     with client(shop) as connection:
         connection.execute(EDIT, ["Before", ONE])
     with client(shop) as one, client(shop) as other:
@@ -102,7 +102,7 @@ def test_a_row_that_waits_is_not_waited_for_either(shop: Database) -> None:
         other.execute(ADD_PICTURE, [ONE])
 
 
-def test_a_change_that_is_not_committed_yet_is_not_taken_and_not_lost(shop: Database) -> None:
+def test_an_uncommitted_change_is_neither_claimed_nor_lost(shop: Database) -> None:
     with client(shop) as connection, queue_of(shop) as queue:
         connection.execute(EDIT, ["Before", ONE])
         connection.commit()
@@ -114,7 +114,7 @@ def test_a_change_that_is_not_committed_yet_is_not_taken_and_not_lost(shop: Data
         assert claim.variants == (ONE,)
 
 
-def test_a_change_of_what_is_in_hand_waits_for_its_own_turn(shop: Database) -> None:
+def test_a_change_of_a_claimed_product_is_claimed_later(shop: Database) -> None:
     with client(shop) as connection, queue_of(shop) as queue:
         connection.execute(EDIT, ["Before", ONE])
         connection.commit()
@@ -128,7 +128,9 @@ def test_a_change_of_what_is_in_hand_waits_for_its_own_turn(shop: Database) -> N
 
 
 @pytest.mark.parametrize("isolation", ["REPEATABLE READ", "SERIALIZABLE"])
-def test_a_stricter_transaction_is_not_broken(shop: Database, isolation: str) -> None:
+def test_a_transaction_of_a_stricter_isolation_level_does_not_fail(
+    shop: Database, isolation: str
+) -> None:
     with client(shop) as connection, queue_of(shop) as queue:
         connection.execute(EDIT, ["Before", ONE])
         connection.commit()
@@ -140,7 +142,7 @@ def test_a_stricter_transaction_is_not_broken(shop: Database, isolation: str) ->
     assert queued(shop) == [ONE, ONE]
 
 
-def test_a_role_that_may_only_write_the_shop_goes_on_writing(shop: Database) -> None:
+def test_a_role_without_rights_on_the_queue_can_still_write_to_the_shop(shop: Database) -> None:
     with client(shop) as connection:
         connection.execute("CREATE ROLE clerk")
         connection.execute('GRANT SELECT, INSERT, UPDATE ON "ProductVariants" TO clerk')
@@ -152,14 +154,14 @@ def test_a_role_that_may_only_write_the_shop_goes_on_writing(shop: Database) -> 
     assert queued(shop) == [ONE]
 
 
-def test_the_shop_goes_on_where_the_queue_was_dropped(shop: Database) -> None:
+def test_the_shop_can_write_after_the_queue_was_dropped(shop: Database) -> None:
     with client(shop) as connection:
         connection.execute('DROP TABLE "EmbeddingQueue"')
         connection.execute(EDIT, ["New", ONE])
     assert rows(shop, f'SELECT "Title" FROM "ProductVariants" WHERE "Id" = \'{ONE}\'') == [("New",)]
 
 
-def test_creating_them_again_creates_what_is_missing(shop: Database) -> None:
+def test_creating_again_creates_only_missing_triggers(shop: Database) -> None:
     assert triggers.create(shop) == []
     with client(shop) as connection:
         connection.execute('DROP TRIGGER shelfsight_images_delete ON "ProductImages"')
@@ -167,7 +169,7 @@ def test_creating_them_again_creates_what_is_missing(shop: Database) -> None:
     assert shop.run(triggers.are_enabled)
 
 
-def test_dropped_they_leave_nothing(shop: Database) -> None:
+def test_dropping_leaves_nothing_behind(shop: Database) -> None:
     assert len(triggers.drop(shop)) == 5
     assert triggers.drop(shop) == []
     assert rows(shop, "SELECT FROM pg_proc WHERE proname LIKE 'shelfsight%'") == []
@@ -176,7 +178,7 @@ def test_dropped_they_leave_nothing(shop: Database) -> None:
     assert queued(shop) == []
 
 
-def test_a_busy_table_is_named_and_not_blocked(database: Database) -> None:
+def test_a_locked_table_is_named_and_not_blocked(database: Database) -> None:
     with client(database) as busy:
         busy.execute('LOCK TABLE "ProductVariants" IN ROW EXCLUSIVE MODE')
         with pytest.raises(DatabaseError, match='"ProductVariants" is in use'):
@@ -193,7 +195,7 @@ def test_a_view_has_no_triggers(url: str) -> None:
             triggers.create(database)
 
 
-def test_ids_of_a_type_of_the_shops_own_are_queued(url: str) -> None:
+def test_ids_of_a_custom_type_are_queued(url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("CREATE DOMAIN sku AS varchar(20)")
         connection.execute(

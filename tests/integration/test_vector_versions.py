@@ -1,4 +1,4 @@
-"""Vectors of other models are staged next to those in use, switched to at once, and back."""
+"""Vectors of other models are staged, switched into use in one transaction, and rolled back."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,13 +21,13 @@ from shelfsight.records import Failure, ModelPair, Selection, Vector
 from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage.changes.change_queue import PostgresQueue
 from shelfsight.storage.index import build as index_build
-from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.storage.versions import clone_table, vector_versions
 from shelfsight.storage.versions.switch import roll_back, switch
-from shelfsight.storage.versions.vector_versions import NEXT, PREVIOUS
+from shelfsight.storage.versions.vector_versions import PREVIOUS_SCHEMA, STAGED_SCHEMA
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher
 from tests.shop import FUSION, fill, rows
 
@@ -35,15 +35,15 @@ OTHERS = ModelPair(image="other-pixels@1", text="other-words@1")
 THIRD = ModelPair(image="third-pixels@1", text="third-words@1")
 
 
-class Reading(HashEmbedder):
-    """Other models give other vectors of the same texts."""
+class ModelEmbedder(HashEmbedder):
+    """Gives each model its own vectors for the same texts."""
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
         return super().embed_texts([f"{self.models.text} {t}" for t in texts], query=query)
 
 
 def ignore(_: object) -> None:
-    """Hear, and do nothing."""
+    """Ignore a message."""
 
 
 def nothing() -> None:
@@ -54,7 +54,7 @@ def nothing() -> None:
 def parts_for(
     database: Database, models: ModelPair, before_page: Callable[[], None]
 ) -> Iterator[tuple[Pipeline, HashEmbedder]]:
-    embedder = Reading(models=models)
+    embedder = ModelEmbedder(models=models)
     with (
         closing(database.another()) as reading,
         closing(database.another()) as writing,
@@ -80,7 +80,7 @@ def embed(
     stop: Event | None = None,
     before_page: Callable[[], None] = nothing,
 ) -> int:
-    """Run the real path with these models; gives how many texts were embedded."""
+    """Run a backfill with these models; return how many texts were embedded."""
     with parts_for(database, models, before_page) as (pipeline, embedder):
         job = Job(
             selection=Selection(),
@@ -94,19 +94,19 @@ def embed(
 
 @pytest.fixture
 def shop(database: Database) -> Database:
-    """Thirty products with the vectors of `MODELS`."""
+    """Create thirty products with vectors by `MODELS`."""
     fill(database, 30)
     embed(database)
     return database
 
 
 def build(database: Database, models: ModelPair = OTHERS) -> int:
-    with closing(vector_versions.prepare(database, models)) as new:
+    with closing(vector_versions.prepare_staged(database, models)) as new:
         return embed(new, models)
 
 
 def change(database: Database) -> list[str]:
-    return switch(database, Spoken(ignore))
+    return switch(database, BuildLogger(ignore))
 
 
 def do(database: Database, statement: str) -> None:
@@ -125,8 +125,8 @@ def due(database: Database) -> int:
 
 
 def best(database: Database, models: ModelPair, text: str) -> float:
-    """The score of the product that fits a text best."""
-    (vector,) = Reading(models=models).embed_texts([text])
+    """Return the text score of the best match for a text."""
+    (vector,) = ModelEmbedder(models=models).embed_texts([text])
     search = PostgresProductSearch(database)
     search.require(models)
     found = search.candidates(SearchQuery(column="text", vector=vector, text=vector), Filters(), 5)
@@ -151,7 +151,7 @@ def test_changes_are_claimed_while_the_staged_tables_are_created(
     assert claimed == [None]
 
 
-def test_a_staged_set_is_not_seen_before_the_switch_and_at_once_after_it(
+def test_a_staged_set_is_invisible_until_the_switch_and_in_use_right_after_it(
     shop: Database,
 ) -> None:
     assert build(shop) == 30
@@ -162,14 +162,14 @@ def test_a_staged_set_is_not_seen_before_the_switch_and_at_once_after_it(
     assert best(shop, OTHERS, "Product 7") > 0.99
     with pytest.raises(ModelMismatchError):
         best(shop, MODELS, "Product 7")
-    assert vector_versions.schemas(shop) == {PREVIOUS}
-    assert vector_versions.kept_since(shop) is not None
+    assert vector_versions.existing_schemas(shop) == {PREVIOUS_SCHEMA}
+    assert vector_versions.switched_at(shop) is not None
     assert due(shop) == 0
 
 
-def test_a_build_that_is_stopped_goes_on_and_embeds_no_product_twice(shop: Database) -> None:
+def test_a_stopped_staging_resumes_and_embeds_no_product_twice(shop: Database) -> None:
     stop = Event()
-    with closing(vector_versions.prepare(shop, OTHERS)) as new:
+    with closing(vector_versions.prepare_staged(shop, OTHERS)) as new:
         first = embed(new, OTHERS, stop=stop, before_page=stop.set)
         left = due(new)
     assert 0 < first < 30
@@ -178,11 +178,11 @@ def test_a_build_that_is_stopped_goes_on_and_embeds_no_product_twice(shop: Datab
     assert due(shop) == 0
 
 
-def test_edits_and_deletes_meanwhile_reach_both(shop: Database) -> None:
+def test_edits_and_deletes_during_staging_reach_both_sets(shop: Database) -> None:
     build(shop)
     do(shop, 'UPDATE "ProductVariants" SET "Title" = \'New\' WHERE "Sku" = \'sku-1\'')
     do(shop, 'DELETE FROM "ProductVariants" WHERE "Sku" = \'sku-2\'')
-    with closing(vector_versions.staged(shop)) as new:
+    with closing(vector_versions.open_staged(shop)) as new:
         assert (due(shop), due(new)) == (1, 1)
         assert rows(new, 'SELECT count(*) FROM "ProductEmbeddings"') == [(29,)]
     assert rows(shop, 'SELECT count(*) FROM "ProductEmbeddings"') == [(29,)]
@@ -191,28 +191,30 @@ def test_edits_and_deletes_meanwhile_reach_both(shop: Database) -> None:
     assert (due(shop), models_in_use(shop)) == (0, [(OTHERS.text, 29)])
 
 
-def test_rolling_back_uses_the_old_again_and_tells_what_has_changed_since(shop: Database) -> None:
+def test_a_rollback_puts_the_previous_set_in_use_and_changed_products_are_due(
+    shop: Database,
+) -> None:
     build(shop)
     change(shop)
     do(shop, 'UPDATE "ProductVariants" SET "Title" = \'New\' WHERE "Sku" = \'sku-1\'')
     assert embed(shop, OTHERS) == 1
     roll_back(shop)
     assert models_in_use(shop) == [(MODELS.text, 30)]
-    assert vector_versions.schemas(shop) == {NEXT}
+    assert vector_versions.existing_schemas(shop) == {STAGED_SCHEMA}
     assert due(shop) == 1
     change(shop)
     assert models_in_use(shop) == [(OTHERS.text, 30)]
     assert due(shop) == 0
 
 
-def test_what_is_not_in_use_can_be_dropped(shop: Database) -> None:
+def test_the_staged_and_the_previous_set_can_be_dropped(shop: Database) -> None:
     build(shop)
-    vector_versions.discard(shop)
-    assert vector_versions.schemas(shop) == set()
+    vector_versions.drop_staged(shop)
+    assert vector_versions.existing_schemas(shop) == set()
     build(shop)
     change(shop)
-    vector_versions.forget(shop)
-    assert vector_versions.schemas(shop) == set()
+    vector_versions.drop_previous(shop)
+    assert vector_versions.existing_schemas(shop) == set()
     assert models_in_use(shop) == [(OTHERS.text, 30)]
     assert rows(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
 
@@ -222,30 +224,30 @@ def test_what_is_not_in_use_can_be_dropped(shop: Database) -> None:
     [
         (change, "no vectors are staged"),
         (roll_back, "no vectors are kept"),
-        (vector_versions.discard, "no vectors are staged"),
-        (vector_versions.forget, "no vectors are kept"),
+        (vector_versions.drop_staged, "no vectors are staged"),
+        (vector_versions.drop_previous, "no vectors are kept"),
     ],
 )
-def test_what_is_not_there_is_told(
+def test_a_missing_set_is_reported(
     shop: Database, act: Callable[[Database], object], what: str
 ) -> None:
     with pytest.raises(SchemaError, match=what):
         act(shop)
 
 
-def test_models_that_are_in_use_have_nothing_to_replace(shop: Database) -> None:
+def test_staging_the_models_in_use_is_refused(shop: Database) -> None:
     with pytest.raises(ModelError, match="are by hashed-pixels@1 and hashed-words@1 already"):
-        vector_versions.prepare(shop, MODELS)
-    assert vector_versions.schemas(shop) == set()
+        vector_versions.prepare_staged(shop, MODELS)
+    assert vector_versions.existing_schemas(shop) == set()
 
 
-def test_two_machines_may_begin_at_the_same_time(shop: Database) -> None:
+def test_two_machines_can_start_staging_at_the_same_time(shop: Database) -> None:
     failed: list[Exception] = []
 
     def begin() -> None:
         with closing(shop.another()) as database:
             try:
-                vector_versions.prepare(database, OTHERS)
+                vector_versions.prepare_staged(database, OTHERS)
             except DatabaseError as error:
                 failed.append(error)
 
@@ -258,13 +260,13 @@ def test_two_machines_may_begin_at_the_same_time(shop: Database) -> None:
     assert build(shop) == 30
 
 
-def test_a_third_pair_does_not_mix_with_what_is_half_built(shop: Database) -> None:
+def test_vectors_of_a_third_pair_are_not_mixed_into_the_staged_set(shop: Database) -> None:
     build(shop)
     with pytest.raises(ModelMismatchError, match="models --discard"):
-        vector_versions.prepare(shop, THIRD)
+        vector_versions.prepare_staged(shop, THIRD)
 
 
-def test_a_second_switch_does_not_drop_what_is_kept(shop: Database) -> None:
+def test_a_second_switch_does_not_drop_the_previous_set(shop: Database) -> None:
     build(shop)
     change(shop)
     build(shop, THIRD)
@@ -275,7 +277,7 @@ def test_a_second_switch_does_not_drop_what_is_kept(shop: Database) -> None:
     assert models_in_use(shop) == [(OTHERS.text, 30)]
 
 
-def test_a_run_that_was_at_work_writes_nothing_after_the_switch(shop: Database) -> None:
+def test_a_run_in_progress_writes_nothing_after_the_switch(shop: Database) -> None:
     build(shop)
     fill(shop, 20, first=31)
     pages: list[None] = []
@@ -291,11 +293,11 @@ def test_a_run_that_was_at_work_writes_nothing_after_the_switch(shop: Database) 
     assert models_in_use(shop) == [(OTHERS.text, 30)]
 
 
-@pytest.mark.parametrize("act", [vector_versions.discard, change])
-def test_a_staged_run_writes_nothing_where_its_table_is_gone(
+@pytest.mark.parametrize("act", [vector_versions.drop_staged, change])
+def test_a_staged_run_writes_nothing_after_its_tables_are_gone(
     shop: Database, act: Callable[[Database], object]
 ) -> None:
-    """Its names would reach the table in use."""
+    """The table names alone would mean the tables in use."""
     build(shop)
     fill(shop, 20, first=31)
     pages: list[None] = []
@@ -307,7 +309,7 @@ def test_a_staged_run_writes_nothing_where_its_table_is_gone(
                 act(hand)
 
     with (
-        closing(vector_versions.staged(shop)) as new,
+        closing(vector_versions.open_staged(shop)) as new,
         pytest.raises(SchemaError, match="switched or dropped meanwhile"),
     ):
         embed(new, OTHERS, before_page=other_hand)
@@ -317,7 +319,7 @@ def test_a_staged_run_writes_nothing_where_its_table_is_gone(
     assert [run.outcome for run in PostgresLedger(shop).runs(1)] == ["replaced"]
 
 
-def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Database) -> None:
+def test_the_new_table_has_the_indexes_grants_and_comments_of_the_old(shop: Database) -> None:
     def prepare(connection: Connection) -> None:
         connection.execute("CREATE ROLE guest")
         connection.execute('GRANT SELECT ON "ProductEmbeddings" TO guest WITH GRANT OPTION')
@@ -333,7 +335,7 @@ def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Data
 
     try:
         shop.run(prepare)
-        index_build.build(shop, Spoken(ignore))
+        index_build.build(shop, BuildLogger(ignore))
         previous = shape(shop)
         build(shop)
         change(shop)
@@ -342,14 +344,14 @@ def test_the_new_table_has_the_indexes_rights_and_comments_of_the_old(shop: Data
         assert shape(shop) == previous
         change(shop)
         assert shape(shop) == previous
-        vector_versions.forget(shop)
+        vector_versions.drop_previous(shop)
         assert shape(shop) == previous
     finally:
         do(shop, "DROP OWNED BY guest; DROP ROLE guest")
 
 
 def shape(database: Database) -> list[object]:
-    """What psql would say of the two tables."""
+    """Describe both tables, as psql would."""
     found: list[object] = []
     for table in ("ProductEmbeddings", "EmbeddingFailures"):
         name = f"'\"{table}\"'::regclass"
@@ -381,7 +383,7 @@ def shape(database: Database) -> list[object]:
     return found
 
 
-def test_ids_from_a_sequence_go_on_after_the_old_is_dropped(shop: Database) -> None:
+def test_a_sequence_of_ids_continues_after_the_previous_set_is_dropped(shop: Database) -> None:
     def with_numbers(connection: Connection) -> None:
         connection.execute('ALTER TABLE "ProductEmbeddings" DROP COLUMN "Id"')
         connection.execute('ALTER TABLE "ProductEmbeddings" ADD COLUMN "Id" serial PRIMARY KEY')
@@ -391,23 +393,23 @@ def test_ids_from_a_sequence_go_on_after_the_old_is_dropped(shop: Database) -> N
     change(shop)
     roll_back(shop)
     change(shop)
-    vector_versions.forget(shop)
+    vector_versions.drop_previous(shop)
     fill(shop, 1, first=31)
     assert embed(shop, OTHERS) == 1
     numbers = [id_ for (id_,) in rows(shop, 'SELECT "Id" FROM "ProductEmbeddings" ORDER BY 1')]
     assert numbers == list(range(31, 62))
 
 
-def test_a_view_that_goes_on_reading_the_old_table_is_named(shop: Database) -> None:
+def test_a_view_that_still_reads_the_old_table_is_named(shop: Database) -> None:
     do(shop, 'CREATE VIEW "Shown" AS SELECT "ImageUrl" FROM "ProductEmbeddings"')
     build(shop)
     assert change(shop) == ['view "Shown"']
     with pytest.raises(SchemaError, match='view "Shown" depends on'):
-        vector_versions.forget(shop)
-    assert vector_versions.schemas(shop) == {PREVIOUS}
+        vector_versions.drop_previous(shop)
+    assert vector_versions.existing_schemas(shop) == {PREVIOUS_SCHEMA}
 
 
-def test_a_table_that_refers_to_the_vectors_is_told_before_anything_is_built(
+def test_a_foreign_key_to_the_vectors_is_reported_before_anything_is_built(
     shop: Database,
 ) -> None:
     do(
@@ -415,10 +417,10 @@ def test_a_table_that_refers_to_the_vectors_is_told_before_anything_is_built(
         'CREATE TABLE "Liked" ("EmbeddingId" uuid REFERENCES "ProductEmbeddings" ("Id"))',
     )
     with pytest.raises(SchemaError, match='"Liked" refers to rows of "ProductEmbeddings"'):
-        vector_versions.prepare(shop, OTHERS)
+        vector_versions.prepare_staged(shop, OTHERS)
 
 
-def test_a_column_added_meanwhile_is_not_lost(shop: Database) -> None:
+def test_a_column_added_during_staging_is_not_lost(shop: Database) -> None:
     build(shop)
     do(shop, 'ALTER TABLE "ProductEmbeddings" ADD "Note" text')
     with pytest.raises(SchemaError, match='"ProductEmbeddings" differs in Note'):
@@ -426,7 +428,7 @@ def test_a_column_added_meanwhile_is_not_lost(shop: Database) -> None:
     assert models_in_use(shop) == [(MODELS.text, 30)]
 
 
-def test_a_role_without_the_right_is_told_what_to_ask_for(shop: Database) -> None:
+def test_a_role_without_a_privilege_is_told_which_to_ask_for(shop: Database) -> None:
     name = rows(shop, "SELECT current_database()")[0][0]
     do(shop, "CREATE ROLE keeper LOGIN")
     try:
@@ -436,10 +438,10 @@ def test_a_role_without_the_right_is_told_what_to_ask_for(shop: Database) -> Non
         url = shop.url.replace("postgres@", "keeper@")
         with closing(Database(url)) as theirs:
             with pytest.raises(DatabaseError, match=f'GRANT CREATE ON DATABASE "{name}" TO "keep'):
-                vector_versions.prepare(theirs, OTHERS)
+                vector_versions.prepare_staged(theirs, OTHERS)
             do(shop, f'GRANT CREATE ON DATABASE "{name}" TO keeper')
             with pytest.raises(DatabaseError, match='GRANT CREATE ON SCHEMA "public" TO "keeper"'):
-                vector_versions.prepare(theirs, OTHERS)
+                vector_versions.prepare_staged(theirs, OTHERS)
             do(shop, "GRANT CREATE ON SCHEMA public TO keeper")
             build(theirs)
             change(theirs)
@@ -449,19 +451,19 @@ def test_a_role_without_the_right_is_told_what_to_ask_for(shop: Database) -> Non
         do(shop, "DROP ROLE keeper")
 
 
-def test_a_long_reader_ends_the_switch_with_its_name_and_changes_nothing(shop: Database) -> None:
+def test_a_long_transaction_makes_the_switch_fail_and_is_named(shop: Database) -> None:
     build(shop)
     with psycopg.connect(shop.url, application_name="report of the year") as reader:
         reader.execute('SELECT count(*) FROM "ProductEmbeddings"')
         with pytest.raises(DatabaseError, match=r"process \d+ \(report of the year\) has held"):
-            switch(shop, Spoken(ignore), patience=0)
+            switch(shop, BuildLogger(ignore), timeout=0)
     assert models_in_use(shop) == [(MODELS.text, 30)]
     change(shop)
     assert models_in_use(shop) == [(OTHERS.text, 30)]
 
 
-def test_a_switch_waits_for_a_reader_and_scans_never_see_a_mixture(shop: Database) -> None:
-    """Each transaction reads one generation, or is refused."""
+def test_a_switch_waits_for_readers_and_scans_never_see_both_sets(shop: Database) -> None:
+    """Each transaction reads one set, or is refused."""
     build(shop)
     over = Event()
     wrong: list[object] = []
@@ -490,10 +492,10 @@ def test_a_switch_waits_for_a_reader_and_scans_never_see_a_mixture(shop: Databas
     assert seen == {MODELS.text, OTHERS.text}
 
 
-def test_a_search_that_remembers_the_old_models_is_refused_at_once(shop: Database) -> None:
-    """What it knows of the table is fresh for a minute, the table is not."""
+def test_a_search_with_the_old_models_is_refused_right_after_the_switch(shop: Database) -> None:
+    """Its cache is valid for a minute, but the table has changed."""
     build(shop)
-    (vector,) = Reading(models=MODELS).embed_texts(["Product 7"])
+    (vector,) = ModelEmbedder(models=MODELS).embed_texts(["Product 7"])
     search = PostgresProductSearch(shop)
     search_query = SearchQuery(column="text", vector=vector, text=vector)
     search.require(MODELS)

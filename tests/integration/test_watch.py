@@ -1,4 +1,4 @@
-"""A watch: whatever changes in the shop's own tables is embedded, without any further command."""
+"""A watch embeds whatever changes in the shop's tables, without any further command."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ ONE = "00000000-0000-0000-0000-000000000001"
 
 
 class WatchObserver:
-    """What the watch has told of."""
+    """Records what the watch reports."""
 
     def __init__(self) -> None:
         self.pages: list[list[EmbeddedProduct]] = []
@@ -64,7 +64,7 @@ class WatchObserver:
 
 
 class Watch:
-    """A watch in threads of its own, with models in memory; a context that ends it."""
+    """Runs a watch with in-memory models in background threads; the context ends it."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Watch:
             raise self._errors[0]
 
     def wait_until(self, reached: Callable[[], bool]) -> None:
-        """Wait until something is so in the database."""
+        """Wait until a condition holds in the database."""
         end = time.monotonic() + PATIENCE
         while not reached():
             assert time.monotonic() < end and not self._errors, (self.heard.said, self._errors)
@@ -109,7 +109,7 @@ class Watch:
         assert not self._thread.is_alive()
 
     def wait_until_idle(self) -> None:
-        """Wait until it has caught up."""
+        """Wait until the watch has caught up."""
         assert self.heard.idle.wait(PATIENCE), self._errors
 
     def _run(self) -> None:
@@ -158,13 +158,13 @@ class Watch:
 
 
 def run(database: Database, statement: str) -> None:
-    """A write of the shop's own."""
+    """Run a statement as the shop would."""
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute(statement)
 
 
 def texts(database: Database) -> dict[str, str]:
-    """What text was embedded of each product."""
+    """Return the embedded text of each product."""
     return {
         str(id_): text
         for id_, text in rows(
@@ -174,7 +174,7 @@ def texts(database: Database) -> dict[str, str]:
 
 
 def queued(database: Database) -> list[str]:
-    """What waits, oldest first."""
+    """Return the waiting products, oldest first."""
     query = 'SELECT "ProductVariantId"::text FROM "EmbeddingQueue" ORDER BY "Number"'
     return [id_ for (id_,) in rows(database, query)]
 
@@ -185,12 +185,12 @@ def is_empty(database: Database) -> bool:
 
 @pytest.fixture
 def told(database: Database) -> Database:
-    """A database whose shop's tables have triggers."""
+    """A database with triggers on the shop's tables."""
     assert len(triggers.create(database)) == 5
     return database
 
 
-def test_what_is_due_at_the_start_is_embedded(database: Database) -> None:
+def test_products_due_at_the_start_are_embedded(database: Database) -> None:
     fill(database, 100)
     with Watch(database.url) as watched:
         watched.wait_until(lambda: len(texts(database)) == 100)
@@ -230,7 +230,7 @@ def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
     assert watched.report.failed == 0
 
 
-def test_what_vectors_do_not_depend_on_wakes_nobody(told: Database) -> None:
+def test_a_change_of_other_columns_is_ignored(told: Database) -> None:
     fill(told, 3, pictures=True)
     run(told, 'TRUNCATE "EmbeddingQueue"')
     run(told, 'UPDATE "ProductVariants" SET "Price" = 1, "Title" = "Title"')
@@ -238,7 +238,7 @@ def test_what_vectors_do_not_depend_on_wakes_nobody(told: Database) -> None:
     assert is_empty(told)
 
 
-def test_without_triggers_changes_are_looked_for(database: Database) -> None:
+def test_without_triggers_the_watch_polls_for_changes(database: Database) -> None:
     fill(database, 3)
     with Watch(database.url, every=0.5) as watched:
         watched.wait_until_idle()
@@ -280,8 +280,8 @@ def test_two_watches_embed_each_change_once(told: Database) -> None:
     assert one.embedder.texts_embedded + other.embedder.texts_embedded == 800
 
 
-def test_a_flood_does_not_keep_a_later_change_waiting(told: Database) -> None:
-    """Also where that product was in the flood itself."""
+def test_a_flood_of_changes_does_not_delay_a_later_change(told: Database) -> None:
+    """Not even if that product was in the flood."""
     fill(told, 20 * PAGE)
     backfill_all(told)
     run(told, 'TRUNCATE "EmbeddingQueue"')
@@ -305,7 +305,7 @@ def test_a_flood_does_not_keep_a_later_change_waiting(told: Database) -> None:
     assert oldest < 8 * PAGE, "nor do the newest keep the oldest waiting"
 
 
-def test_what_a_lost_watch_held_is_taken_again(told: Database) -> None:
+def test_claims_of_a_lost_watch_are_claimed_again(told: Database) -> None:
     fill(told, 1)
     with closing(DatabasePool(told.url, 1)) as pool:
         other = PostgresQueue(pool)
@@ -319,8 +319,8 @@ def test_what_a_lost_watch_held_is_taken_again(told: Database) -> None:
     assert watched.embedder.texts_embedded == 1
 
 
-def test_what_is_stored_late_is_refused(told: Database) -> None:
-    """Another watch has the change by now: its vectors must not be replaced by older ones."""
+def test_a_page_stored_too_late_is_refused(told: Database) -> None:
+    """Another watch has claimed the change; older vectors must not replace its vectors."""
     fill(told, 1)
 
     def steal(_page: Sequence[FetchedProduct]) -> None:
@@ -333,7 +333,7 @@ def test_what_is_stored_late_is_refused(told: Database) -> None:
     assert watched.heard.pages == []
 
 
-def test_what_failed_is_tried_again_when_its_time_has_come(database: Database) -> None:
+def test_a_failed_product_is_retried_when_its_next_attempt_is_due(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures={})
     assert rows(database, 'SELECT "Kind" FROM "EmbeddingFailures"') == [("http_404",)]
@@ -343,7 +343,7 @@ def test_what_failed_is_tried_again_when_its_time_has_come(database: Database) -
     assert watched.report.image == 1
 
 
-def test_lost_connections_are_had_again_and_nothing_is_missed(told: Database) -> None:
+def test_after_lost_connections_nothing_is_missed(told: Database) -> None:
     fill(told, 3)
     with Watch(told.url) as watched:
         watched.wait_until_idle()
@@ -357,7 +357,7 @@ def test_lost_connections_are_had_again_and_nothing_is_missed(told: Database) ->
         watched.wait_until(lambda: set(texts(told).values()) == {"After"})
 
 
-def test_while_a_backfill_is_at_work_what_is_due_is_left_to_it(database: Database) -> None:
+def test_during_a_backfill_due_products_are_left_to_it(database: Database) -> None:
     fill(database, 50)
     held, go_on = Event(), Event()
 
@@ -376,7 +376,7 @@ def test_while_a_backfill_is_at_work_what_is_due_is_left_to_it(database: Databas
     assert len(texts(database)) == 50
 
 
-def test_a_database_without_the_queue_is_named(database: Database) -> None:
+def test_a_database_without_the_queue_is_reported(database: Database) -> None:
     run(database, 'DROP TABLE "EmbeddingQueue"')
     missing = pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init")
     with missing, Watch(database.url) as watched:
@@ -384,7 +384,7 @@ def test_a_database_without_the_queue_is_named(database: Database) -> None:
 
 
 def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
-    """The embedded one; of another a watch waits until somebody has started it."""
+    """The embedded server. A watch waits for any other server to come back."""
     with ExitStack() as stack:
         home = stack.enter_context(open_folder())
         settings = Settings.model_construct(shelfsight_home=home)

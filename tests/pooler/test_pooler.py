@@ -120,7 +120,7 @@ def test_indexes_are_built_through_a_transaction_pooler(pooled: str) -> None:
         schema.create(database)
         fill(database, 20)
         backfill_all(database)
-        assert len(index_build.build(database, index_build.Spoken(list().append))) == 4
+        assert len(index_build.build(database, index_build.BuildLogger(list().append))) == 4
         assert {one.state for one in index.read(database)} == {"valid"}
         assert len(index.drop(database)) == 4
 
@@ -134,8 +134,8 @@ def test_models_are_switched_through_a_transaction_pooler_without_affecting_othe
         schema.create(database)
         fill(database, 20)
         backfill_all(database)
-        index_build.build(database, index_build.Spoken(list().append))
-        with closing(vector_versions.prepare(database, others)) as new:
+        index_build.build(database, index_build.BuildLogger(list().append))
+        with closing(vector_versions.prepare_staged(database, others)) as new:
             rows(
                 new,
                 'INSERT INTO "ProductEmbeddings" SELECT * FROM public."ProductEmbeddings"'
@@ -146,10 +146,10 @@ def test_models_are_switched_through_a_transaction_pooler_without_affecting_othe
                 with psycopg.connect(pooled) as stranger:
                     paths |= set(stranger.execute("SHOW search_path").fetchall())
             assert paths == {('"$user", public',)}
-        switch(database, index_build.Spoken(list().append))
+        switch(database, index_build.BuildLogger(list().append))
         assert {one.state for one in index.read(database)} == {"valid"}
         roll_back(database)
-        assert vector_versions.schemas(database) == {vector_versions.NEXT}
+        assert vector_versions.existing_schemas(database) == {vector_versions.STAGED_SCHEMA}
 
 
 def test_a_search_in_one_round_trip_leaves_no_state_on_the_poolers_connection(

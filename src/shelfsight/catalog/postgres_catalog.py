@@ -52,7 +52,7 @@ class PostgresCatalog:
 
     Columns other than `"Id"` may be missing. `images_per_product` limits the pictures that count
     as content: another address beyond that number does not make a product due. If a product is
-    due, its vectors by models other than `models` are made anew, too.
+    due, its vectors by models other than `models` are replaced, too.
     """
 
     def __init__(

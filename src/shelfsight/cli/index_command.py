@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
-from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.index.build import build as build_indexes
 from shelfsight.storage.index.indexes import advice as index_advice
 from shelfsight.storage.index.indexes import drop as drop_indexes
@@ -21,7 +21,7 @@ from shelfsight.storage.index.recall import lines as measure_indexes
 from shelfsight.wiring.database import database_name, open_database
 
 if TYPE_CHECKING:
-    from shelfsight.storage.index.build import Step, Watcher
+    from shelfsight.storage.index.build import BuildObserver, BuildProgress
     from shelfsight.storage.index.indexes import IndexState
 
 _HEAD = """\
@@ -48,8 +48,8 @@ def build(settings: Settings) -> None:
     """
     click.echo(f"Database: {database_name(settings)}")
     with open_database(settings) as database:
-        with _watching() as watcher:
-            built = build_indexes(database, watcher)
+        with _watching() as observer:
+            built = build_indexes(database, observer)
         if not built:
             click.echo("All indexes are there already.")
         for line in measure_indexes(database):
@@ -110,11 +110,11 @@ def _line(one: "IndexState", time: float | None) -> str:
 
 
 @contextmanager
-def _watching() -> "Iterator[Watcher]":
+def _watching() -> "Iterator[BuildObserver]":
     """A bar on a terminal, lines elsewhere."""
     console = Console()
     if not console.is_terminal:
-        yield Spoken(click.echo)
+        yield BuildLogger(click.echo)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
@@ -128,13 +128,13 @@ class _Bar:
         self._bar = bar
         self._task = bar.add_task("", total=None)
 
-    def step(self, step: "Step") -> None:
+    def update(self, progress: "BuildProgress") -> None:
         """Move the bar."""
         self._bar.update(
             self._task,
-            description=f"{step.name}: {step.phase}",
-            total=step.total or None,
-            completed=step.done,
+            description=f"{progress.name}: {progress.phase}",
+            total=progress.total or None,
+            completed=progress.done,
         )
 
     def notify(self, message: str) -> None:

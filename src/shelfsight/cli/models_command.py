@@ -19,7 +19,7 @@ from shelfsight.cli.version_report import (
 from shelfsight.errors import ModelError
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
-from shelfsight.storage.index.build import Spoken
+from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.versions import vector_versions
 from shelfsight.storage.versions.switch import roll_back, switch
 from shelfsight.wiring.database import open_database
@@ -74,10 +74,10 @@ def _change(settings: Settings, database: Database, action: str, *, incomplete: 
     elif action == "rollback":
         _roll_back(settings, database)
     elif action == "forget":
-        vector_versions.forget(database)
+        vector_versions.drop_previous(database)
         click.echo("Dropped the previous vectors.")
     else:
-        vector_versions.discard(database)
+        vector_versions.drop_staged(database)
         click.echo("Dropped the staged vectors.")
 
 
@@ -87,16 +87,16 @@ def _switch(settings: Settings, database: Database, *, incomplete: bool) -> None
     Raises:
         ModelError: products are due or lost in the staged set, and not `incomplete`.
     """
-    with closing(vector_versions.staged(database)) as staged:
+    with closing(vector_versions.open_staged(database)) as staged:
         due = count_all_due(settings, staged)
-    lost = vector_versions.lost(database)
+    lost = vector_versions.count_lost(database)
     if (due or lost) and not incomplete:
         raise ModelError(
             f"{due} products are due in the staged set, and {lost} failed there that have a vector"
             " in use; go on with shelfsight backfill --staged --all, or switch all the same:"
             " --incomplete"
         )
-    _name_readers(switch(database, Spoken(click.echo)))
+    _name_readers(switch(database, BuildLogger(click.echo)))
     click.echo("Switched. Undo: shelfsight models --rollback")
     click.echo("Drop the previous vectors: shelfsight models --forget")
     click.echo("Restart shelfsight serve with the new models: with the old ones it answers 503 now")

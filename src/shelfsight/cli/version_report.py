@@ -22,7 +22,7 @@ class VectorVersion:
     the previous set was replaced.
     """
 
-    made: tuple[vector_versions.Made, ...]
+    made: tuple[vector_versions.ModelCount, ...]
     due: int
     lost: int = 0
     since: datetime | None = None
@@ -38,7 +38,7 @@ class VectorVersions:
     configured: ModelPair | None
 
     @property
-    def replaced(self) -> tuple[vector_versions.Made, ...]:
+    def replaced(self) -> tuple[vector_versions.ModelCount, ...]:
         """The vectors in use that the configured models would replace."""
         ours = self.configured
         if ours is None:
@@ -56,15 +56,15 @@ def read_versions(settings: Settings, database: Database) -> VectorVersions:
     Raises:
         SchemaError: `shelfsight init` has not run.
     """
-    schemas = vector_versions.schemas(database)
+    schemas = vector_versions.existing_schemas(database)
     staged = previous = None
-    if vector_versions.NEXT in schemas:
-        with closing(vector_versions.staged(database)) as new:
-            lost = vector_versions.lost(database)
+    if vector_versions.STAGED_SCHEMA in schemas:
+        with closing(vector_versions.open_staged(database)) as new:
+            lost = vector_versions.count_lost(database)
             staged = replace(_read(settings, new), lost=lost)
-    if vector_versions.PREVIOUS in schemas:
-        with closing(vector_versions.previous(database)) as old:
-            since = vector_versions.kept_since(database)
+    if vector_versions.PREVIOUS_SCHEMA in schemas:
+        with closing(vector_versions.open_previous(database)) as old:
+            since = vector_versions.switched_at(database)
             previous = replace(_read(settings, old), since=since)
     return VectorVersions(
         in_use=_read(settings, database),
@@ -80,7 +80,9 @@ def count_all_due(settings: Settings, database: Database) -> int:
 
 
 def _read(settings: Settings, database: Database) -> VectorVersion:
-    return VectorVersion(made=vector_versions.made(database), due=count_all_due(settings, database))
+    return VectorVersion(
+        made=vector_versions.count_by_model(database), due=count_all_due(settings, database)
+    )
 
 
 def _configured(settings: Settings) -> ModelPair | None:

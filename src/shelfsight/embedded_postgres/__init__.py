@@ -1,1 +1,1 @@
-"""The embedded database: a real PostgreSQL with pgvector, and who may stop it."""
+"""The embedded database: a real PostgreSQL with pgvector, started and stopped on demand."""

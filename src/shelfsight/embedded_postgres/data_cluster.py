@@ -1,6 +1,6 @@
-"""One Postgres cluster of the embedded database: how it is created, started and found ready.
+"""The Postgres data folder (cluster) of the embedded database: creates and starts it.
 
-Nothing here is safe against a second process: the caller holds the gate (`keeper.Locks`).
+Nothing here is safe against a second process: the caller must hold the gate (`ServerLocks`).
 """
 
 import os
@@ -17,36 +17,36 @@ from shelfsight.embedded_postgres.server_user import ServerUser
 from shelfsight.errors import EmbeddedDatabaseError
 
 PORT = 5432
-"""Only a part of the socket's name: the server does not listen on TCP."""
+"""It is only part of the socket's name, because the server does not listen on TCP."""
 
-_SOCKET_PATH = 103
-"""Bytes of a socket's path: 108 with a final zero on Linux, 104 on macOS (`sun_path`)."""
+_MAX_SOCKET_PATH = 103
+"""The longest path of a socket in bytes. With the final zero it is 104 on macOS, 108 on Linux."""
 
-_SHM_NEEDED = 1 << 30
-"""Bytes of /dev/shm below which parallel index builds use files: a container has 64 MB."""
+_MIN_SHARED_MEMORY = 1 << 30
+"""Bytes of /dev/shm. With less, parallel index builds use files; a container often has 64 MB."""
 
-_BUFFERS = 128 << 20, 1 << 30
-"""Bytes, at least and at most. An index of 100,000 vectors of 768 numbers takes 200 MB: in 128 MB,
-the default, searches push each other's pages out."""
+_SHARED_BUFFERS = 128 << 20, 1 << 30
+"""The smallest and the largest `shared_buffers`, in bytes. An index of 100,000 vectors of 768
+numbers takes 200 MB: in the default of 128 MB, searches evict each other's pages."""
 
-_CONTAINER = Path("/sys/fs/cgroup/memory.max")
-"""The limit of a container's memory (Linux, cgroup v2)."""
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+"""The file with the memory limit of a container (Linux, cgroup v2)."""
 
-_ORPHAN_PATIENCE = 30
-"""Seconds that backends of a killed server may take to notice and end."""
+_ORPHAN_SECONDS = 30
+"""Seconds that backends of a killed server may take to notice its death and end."""
 
-_RETRY = 0.2
-"""Seconds between two tries to start."""
+_RETRY_SECONDS = 0.2
+"""Seconds between two attempts to start."""
 
-_ORPHANS = ("pre-existing shared memory", '" already exists')
-"""What a server says that ends because parts of another are still there."""
+_ORPHAN_MESSAGES = ("pre-existing shared memory", '" already exists')
+"""Messages of a server that does not start because parts of an old one still exist."""
 
 _LOG_LIMIT = 1 << 20
-"""Bytes after which the next start empties the log."""
+"""A log with more bytes is emptied at the next start."""
 
 
-class Cluster:
-    """The cluster in `home/postgres`, run by `user`; its log is `home/postgres.log`."""
+class DataCluster:
+    """The cluster in `home/postgres`, run by `user`, with its log in `home/postgres.log`."""
 
     def __init__(self, home: Path, user: ServerUser) -> None:
         self._home = home
@@ -55,13 +55,13 @@ class Cluster:
         self._log = home / "postgres.log"
 
     def start(self, gate: int) -> Path:
-        """Have a server that takes connections; gives the folder of its socket.
+        """Create and start the server if needed; return the folder of its socket when it is ready.
 
-        Waits for a recovery as long as the server lives. `gate` is the lock that a process which
-        creates the cluster keeps, also when we are killed.
+        Waits for a crash recovery as long as the server is alive. `gate` is the lock that the
+        caller holds: `initdb` inherits it, and so keeps it if this process is killed.
 
         Raises:
-            EmbeddedDatabaseError: with the end of the server's log.
+            EmbeddedDatabaseError: the server does not start; with the end of its log.
 
         """
         if (sockets := self._ready()) is not None:
@@ -69,18 +69,18 @@ class Cluster:
         binaries = server_user.binaries(self._user, self._home)
         if not (self._data / "PG_VERSION").exists():
             self._create(binaries, gate)
-        give_up = time.monotonic() + _ORPHAN_PATIENCE
+        give_up = time.monotonic() + _ORPHAN_SECONDS
         while True:
             if keeper.server_pid(self._data) is None:
                 self._launch(binaries, give_up)
             if (sockets := self._ready()) is not None:
                 return sockets
-            time.sleep(_RETRY)
+            time.sleep(_RETRY_SECONDS)
 
     def _create(self, binaries: Path, gate: int) -> None:
-        """Create the cluster under another name, so that there is never half of one.
+        """Create the cluster under another name and rename it, so that it is never half created.
 
-        The defaults of `initdb` fit (100 connections, fsync), but for the buffers.
+        The defaults of `initdb` are right (100 connections, fsync), except for `shared_buffers`.
         """
         if self._data.exists() and any(self._data.iterdir()):
             raise EmbeddedDatabaseError(
@@ -90,31 +90,32 @@ class Cluster:
         unfinished = self._data.with_name("postgres.new")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        self._user.own(unfinished)
+        self._user.take_ownership(unfinished)
         done = self._user.run(
             [
                 *(binaries / "initdb", "-D", unfinished, "-U", "postgres", "--auth=trust"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
-                *("--no-instructions", "--set", f"shared_buffers={_buffers() >> 10}kB"),
+                *("--no-instructions", "--set", f"shared_buffers={_shared_buffers() >> 10}kB"),
             ],
             pass_fds=[gate],
         )
         if done.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise EmbeddedDatabaseError(
-                f"the embedded Postgres cannot be created in {self._data}: {_compact(done.stdout)}"
+                f"the embedded Postgres cannot be created in {self._data}:"
+                f" {_last_lines(done.stdout)}"
             )
         unfinished.rename(self._data)
 
     def _launch(self, binaries: Path, give_up: float) -> None:
-        """Start the server; return when it is ready, or ended but may be tried again."""
+        """Start the server; return when it is ready, or has ended but can be tried again."""
         sockets = self._socket_folder()
         self._clear_stale(sockets)
-        log = keeper.open_own(self._log)
+        log = keeper.open_private(self._log)
         try:
             if os.fstat(log).st_size > _LOG_LIMIT:
                 os.ftruncate(log, 0)
-            begun = os.lseek(log, 0, os.SEEK_END)
+            log_start = os.lseek(log, 0, os.SEEK_END)
             program = binaries / "postgres"
             server = self._user.start([program, "-D", self._data, *_settings(sockets)], output=log)
             running = server_user.reap(server)
@@ -122,17 +123,17 @@ class Cluster:
                 if self._ready() is not None:
                     return
                 time.sleep(keeper.POLL)
-            said = os.pread(log, _LOG_LIMIT, begun).decode(errors="replace")
+            output = os.pread(log, _LOG_LIMIT, log_start).decode(errors="replace")
         finally:
             os.close(log)
-        if time.monotonic() > give_up or not any(sign in said for sign in _ORPHANS):
-            why = _compact(said) or f"exit status {server.returncode}"
+        if time.monotonic() > give_up or not any(message in output for message in _ORPHAN_MESSAGES):
+            reason = _last_lines(output) or f"exit status {server.returncode}"
             raise EmbeddedDatabaseError(
-                f"the embedded Postgres does not start: {why}; its log is {self._log}"
+                f"the embedded Postgres does not start: {reason}; its log is {self._log}"
             )
 
     def _ready(self) -> Path | None:
-        """The folder of the live server's socket, once it takes connections."""
+        """Return the folder of the running server's socket; None until it accepts connections."""
         if keeper.server_pid(self._data) is None:
             return None
         # lines of postmaster.pid: pid, data, time, port, socket folder, host, shared memory, state
@@ -143,29 +144,30 @@ class Cluster:
         return None
 
     def _clear_stale(self, sockets: Path) -> None:
-        """Remove lock files whose number now is some other process's: Postgres would not start.
+        """Remove lock files whose process id now belongs to another process.
 
-        One that names no process stays: Postgres sees by it whether old backends still run.
+        Postgres would not start with them. A file whose process has ended stays, because Postgres
+        uses it to see whether old backends are still running.
         """
         for file in (self._data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock"):
-            pid = keeper.named_pid(file)
+            pid = keeper.pid_in_lock_file(file)
             with suppress(ProcessLookupError, PermissionError):
                 if pid is not None:
                     os.kill(pid, 0)
                     file.unlink(missing_ok=True)
 
     def _socket_folder(self) -> Path:
-        """The data folder, or where its path will not do for a socket, a short one of its own."""
-        if _takes_socket(self._data):
+        """Return the folder for the socket: the data folder, or a temporary one if it is unfit."""
+        if _fits_socket(self._data):
             return self._data
         name = f"shelfsight-{sha256(os.fsencode(self._data)).hexdigest()[:12]}"
         folder = Path(tempfile.gettempdir(), name)
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-            self._user.own(folder)
-        found = folder.lstat()
-        mine = os.geteuid() if self._user.uid is None else self._user.uid
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != mine or found.st_mode & 0o077:
+            self._user.take_ownership(folder)
+        status = folder.lstat()
+        owner = os.geteuid() if self._user.uid is None else self._user.uid
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner or status.st_mode & 0o077:
             raise EmbeddedDatabaseError(
                 f"{folder} should be a folder of {self._user} alone: remove it, or set "
                 "SHELFSIGHT_HOME to a shorter path"
@@ -174,17 +176,25 @@ class Cluster:
 
 
 def data_folder(home: Path) -> Path:
-    """Where the cluster of a home lies."""
+    """Return the data folder of a home."""
     return (home / "postgres").resolve()
 
 
-def _takes_socket(folder: Path) -> bool:
-    """Whether a socket there has an address: not too long, and no comma, which divides hosts."""
-    return "," not in str(folder) and len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= _SOCKET_PATH
+def _fits_socket(folder: Path) -> bool:
+    """Return whether a socket in this folder can be connected to.
+
+    Its path must not be too long, nor contain a comma, which separates hosts in an address.
+    """
+    return (
+        "," not in str(folder) and len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= _MAX_SOCKET_PATH
+    )
 
 
 def _settings(sockets: Path) -> list[str]:
-    """What depends on the machine, as arguments, which need no quoting for a shell or a file."""
+    """Return the settings that depend on the machine, as arguments of `postgres`.
+
+    As arguments they need no quoting for a shell or a configuration file.
+    """
     folder = str(sockets).replace('"', '""')
     settings = {
         "listen_addresses": "",
@@ -192,32 +202,32 @@ def _settings(sockets: Path) -> list[str]:
         "unix_socket_directories": f'"{folder}"',
         "unix_socket_permissions": "0700",
     }
-    if _small_shared_memory():
+    if _is_shared_memory_small():
         settings["dynamic_shared_memory_type"] = "mmap"
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
-def _buffers() -> int:
-    """Bytes: a quarter of the memory, the usual share, as far as `_BUFFERS`.
+def _shared_buffers() -> int:
+    """Return bytes: a quarter of the memory, the usual share, within `_SHARED_BUFFERS`.
 
-    `postgresql.conf` has it, so that it can be changed there.
+    It is written to `postgresql.conf`, so that users can change it there.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # no container, or one without a limit: "max"
-        memory = min(memory, int(_CONTAINER.read_text()))
-    least, most = _BUFFERS
-    return min(most, max(least, memory // 4))
+    with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
+        memory = min(memory, int(_CGROUP_LIMIT.read_text()))
+    smallest, largest = _SHARED_BUFFERS
+    return min(largest, max(smallest, memory // 4))
 
 
-def _small_shared_memory() -> bool:
+def _is_shared_memory_small() -> bool:
     try:
-        room = os.statvfs(Path("/dev") / "shm")
+        shm = os.statvfs(Path("/dev") / "shm")
     except FileNotFoundError:
         return False
-    return room.f_blocks * room.f_frsize < _SHM_NEEDED
+    return shm.f_blocks * shm.f_frsize < _MIN_SHARED_MEMORY
 
 
-def _compact(log: str) -> str:
-    """The last lines of a log without their time and process, as one."""
+def _last_lines(log: str) -> str:
+    """Return the last four lines of a log in one line, without times and process ids."""
     lines = [line.split("] ", 1)[-1].strip() for line in log.splitlines() if line.strip()]
     return "; ".join(lines[-4:])

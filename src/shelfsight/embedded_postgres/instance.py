@@ -1,8 +1,8 @@
-"""The embedded database: a real PostgreSQL with pgvector from a wheel, with our own start and stop.
+"""The embedded database: starts and stops a real PostgreSQL with pgvector that a wheel contains.
 
-Any number of processes share it; the last one stops it. Users are counted by locks that the
-kernel drops (`keeper.Locks`): one that was killed counts no more, and if it was the last, the
-keeper stops the server in its place.
+Any number of processes share one server, and the last one stops it. Users are counted by file locks
+(`keeper.ServerLocks`), which the kernel releases when a process is killed. If that was the last
+user, the keeper stops the server instead.
 """
 
 import atexit
@@ -23,30 +23,30 @@ if sys.platform == "win32":
     raise EmbeddedDatabaseError("the embedded Postgres does not run on Windows: set DATABASE_URL")
 
 from shelfsight.embedded_postgres import keeper, server_user
-from shelfsight.embedded_postgres.data_cluster import PORT, Cluster, data_folder
+from shelfsight.embedded_postgres.data_cluster import PORT, DataCluster, data_folder
 from shelfsight.embedded_postgres.server_user import ServerUser
 
 
 class EmbeddedPostgres:
-    """A real PostgreSQL with pgvector, shared by all processes that use the same home.
+    """A PostgreSQL with pgvector, shared by all processes that use the same home folder.
 
-    As a context it gives the address, as `start` does.
+    As a context manager it returns the URL, like `start`.
     """
 
     def __init__(self, home: Path, *, database: str = "shelfsight") -> None:
         self._home = home.expanduser().resolve()
         self._lock_folder = self._home / "postgres.locks"
         self._database = database
-        self._locks: keeper.Locks | None = None
+        self._locks: keeper.ServerLocks | None = None
         self._process = 0
 
     def start(self) -> str:
-        """Create and start what is not there yet; gives a `postgresql://` address.
+        """Create and start the server if needed, and return its `postgresql://` URL.
 
-        Called again it does so again, also after the server was killed.
+        Can be called again, for example after the server was killed.
 
         Raises:
-            EmbeddedDatabaseError: saying what is wrong, with the end of the server's log.
+            EmbeddedDatabaseError: the server cannot be started; with the end of its log.
 
         """
         try:
@@ -57,27 +57,27 @@ class EmbeddedPostgres:
                 "folder you can write to, or DATABASE_URL to use another Postgres"
             ) from error
         except psycopg.Error as error:
-            said = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise EmbeddedDatabaseError(
-                f"the embedded Postgres in {self._home} refuses: {said}"
+                f"the embedded Postgres in {self._home} refuses: {reason}"
             ) from error
 
     def stop(self) -> None:
-        """Let go of the server; the last user stops it and waits for that.
+        """Stop using the server; the last user stops it and waits until it has ended.
 
         Raises:
-            EmbeddedDatabaseError: if the server does not stop.
+            EmbeddedDatabaseError: the server does not stop.
 
         """
         locks = self._locks
-        # a forked child has our locks, but it is not the user they stand for
+        # a forked child inherits the locks, but they stand for its parent
         if locks is None or self._process != os.getpid():
             return
         self._locks = None
         atexit.unregister(self.stop)
         with closing(locks), locks.gated():
             locks.leave()
-            if locks.unused() and not keeper.stop_server(data_folder(self._home)):
+            if locks.has_no_users() and not keeper.stop_server(data_folder(self._home)):
                 raise EmbeddedDatabaseError(f"the embedded Postgres in {self._home} does not stop")
 
     def __enter__(self) -> str:
@@ -93,79 +93,89 @@ class EmbeddedPostgres:
 
     def _start(self) -> str:
         user = server_user.choose(data_folder(self._home))
-        _make_home(self._home, user)
+        _create_home(self._home, user)
         locks = self._own_locks()
         try:
             with locks.gated():
                 locks.join()
-                # before the server, so that it is watched from its first moment
-                _have_keeper(self._lock_folder, data_folder(self._home))
-                sockets = self._have_server(Cluster(self._home, user), locks.gate)
+                # started before the server, so that it watches it from the beginning
+                _ensure_keeper(self._lock_folder, data_folder(self._home))
+                sockets = self._ensure_server(DataCluster(self._home, user), locks.gate)
         except BaseException:  # Ctrl-C too must leave no server behind
             self.stop()
             raise
-        return _address(sockets, self._database)
+        return _url(sockets, self._database)
 
-    def _have_server(self, cluster: Cluster, gate: int) -> Path:
-        """The folder of the socket of a server that has the database."""
+    def _ensure_server(self, cluster: DataCluster, gate: int) -> Path:
+        """Start the server, create the database, and return the folder of the socket."""
         sockets = cluster.start(gate)
         try:
-            _have_database(sockets, self._database)
+            _ensure_database(sockets, self._database)
         except psycopg.OperationalError:
             if keeper.server_pid(data_folder(self._home)) is not None:
                 raise
-            # it was killed a moment ago, and looked well until then
+            # the server was killed just after it seemed ready
             sockets = cluster.start(gate)
-            _have_database(sockets, self._database)
+            _ensure_database(sockets, self._database)
         return sockets
 
-    def _own_locks(self) -> keeper.Locks:
+    def _own_locks(self) -> keeper.ServerLocks:
         if self._locks is None or self._process != os.getpid():
             self._lock_folder.mkdir(mode=0o700, exist_ok=True)
-            self._locks = keeper.Locks(self._lock_folder)
+            self._locks = keeper.ServerLocks(self._lock_folder)
             self._process = os.getpid()
             atexit.register(self.stop)
         return self._locks
 
 
-def _make_home(home: Path, user: ServerUser) -> None:
-    there = next(path for path in (home, *home.parents) if path.exists())
-    if not user.may_enter(there):
+def _create_home(home: Path, user: ServerUser) -> None:
+    existing = next(path for path in (home, *home.parents) if path.exists())
+    if not user.may_enter(existing):
         raise EmbeddedDatabaseError(
-            f"the embedded Postgres runs as {user}, who may not enter {there}: set SHELFSIGHT_HOME "
-            "to a folder this user can reach, or DATABASE_URL to use another Postgres"
+            f"the embedded Postgres runs as {user}, who may not enter {existing}: set"
+            " SHELFSIGHT_HOME to a folder this user can reach, or DATABASE_URL to use another"
+            " Postgres"
         )
     missing = [path for path in (home, *home.parents) if not path.exists()]
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         if user.uid is not None:
-            # a umask of root's may keep all others out
+            # the umask of root may deny access to other users
             folder.chmod(0o755)
 
 
-def _have_keeper(locks: Path, data: Path) -> None:
-    """Start a keeper unless there is one; it inherits the lock that says so, and nothing else."""
-    only = keeper.open_own(locks / "keeper")
+def _ensure_keeper(locks: Path, data: Path) -> None:
+    """Start a keeper unless one is running; it inherits the lock that marks it as the only one."""
+    keeper_lock = keeper.open_private(locks / "keeper")
     try:
-        if keeper.try_lock(only):
-            command = [sys.executable, "-IS", keeper.__file__, str(locks), str(data), str(only)]
-            # without an interpreter that can be started, only a normal end stops the server
+        if keeper.try_lock(keeper_lock):
+            command = [
+                sys.executable,
+                "-IS",
+                keeper.__file__,
+                str(locks),
+                str(data),
+                str(keeper_lock),
+            ]
+            # if the interpreter cannot be started, only a normal exit stops the server
             with suppress(EmbeddedDatabaseError):
-                server_user.reap(ServerUser().start(command, output=DEVNULL, pass_fds=[only]))
+                server_user.reap(
+                    ServerUser().start(command, output=DEVNULL, pass_fds=[keeper_lock])
+                )
     finally:
-        os.close(only)
+        os.close(keeper_lock)
 
 
-def _have_database(sockets: Path, name: str) -> None:
-    with psycopg.connect(_address(sockets, "postgres"), autocommit=True) as connection:
-        known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
-        if known.fetchone() is None:
+def _ensure_database(sockets: Path, name: str) -> None:
+    with psycopg.connect(_url(sockets, "postgres"), autocommit=True) as connection:
+        existing = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
+        if existing.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    with psycopg.connect(_address(sockets, name), autocommit=True) as connection:
+    with psycopg.connect(_url(sockets, name), autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
 
-def _address(sockets: Path, database: str) -> str:
-    # the port is said, so that PGPORT does not count
+def _url(sockets: Path, database: str) -> str:
+    # the port is given so that PGPORT has no effect
     folder = quote(os.fsencode(sockets), safe="")
     return f"postgresql://postgres@/{quote(database, safe='')}?host={folder}&port={PORT}"

@@ -1,8 +1,8 @@
-"""Stops the embedded Postgres after its last user was killed and could not do so itself.
+"""Stops the embedded Postgres if its last user process was killed and could not stop it.
 
-The process that starts the server starts this file beside it, detached, as a script: it may use
-the standard library only. What both sides need to agree on, the locks and how a server is found
-and stopped, therefore lives here.
+The process that starts the server also starts this file as a detached script, so it may import only
+the standard library. It also holds what both sides share: the locks, and how to find and stop a
+server.
 """
 
 import fcntl
@@ -16,29 +16,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 POLL = 0.02
-"""Seconds between two looks at a server that starts or stops."""
+"""Seconds between two checks of a server that is starting or stopping."""
 
 STOP_PATIENCE = 120
-"""Seconds a server may take to stop: its last checkpoint writes at most its shared buffers."""
+"""Seconds a server may take to stop: its final checkpoint writes at most its shared buffers."""
 
 
-class Locks:
-    """Who may start and stop the server, and who uses it.
+class ServerLocks:
+    """File locks that say which processes use the server, and which may start or stop it.
 
-    All are flocks, which the kernel drops however a process ends. The `gate` is held while the
-    server is started or stopped. Users share `users`; it is tried exclusively under the gate only,
-    so the answer is exact. They share `bell` too, which the keeper waits for: the wait must not be
-    on `users`, where it could be taken for one more user.
+    They are flocks, which the kernel releases however a process ends:
+
+    * `gate` is held exclusively while the server is started or stopped.
+    * `users` is shared by all users. It is tried exclusively only while holding the gate, so the
+      result is exact.
+    * `bell` is shared by all users, too. The keeper waits to lock it exclusively. It does not wait
+      for `users`, because there it could be mistaken for another user.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.gate = open_own(folder / "gate")
-        self.users = open_own(folder / "users")
-        self.bell = open_own(folder / "bell")
+        self.gate = open_private(folder / "gate")
+        self.users = open_private(folder / "users")
+        self.bell = open_private(folder / "bell")
 
     @contextmanager
     def gated(self) -> Iterator[None]:
-        """Wait for the gate and hold it."""
+        """Hold the gate in this context."""
         fcntl.flock(self.gate, fcntl.LOCK_EX)
         try:
             yield
@@ -46,40 +49,40 @@ class Locks:
             fcntl.flock(self.gate, fcntl.LOCK_UN)
 
     def join(self) -> None:
-        """Become a user; under the gate."""
+        """Become a user of the server; the caller holds the gate."""
         fcntl.flock(self.users, fcntl.LOCK_SH)
         fcntl.flock(self.bell, fcntl.LOCK_SH)
 
     def leave(self) -> None:
-        """Be no user any more; under the gate."""
+        """Stop being a user of the server; the caller holds the gate."""
         fcntl.flock(self.bell, fcntl.LOCK_UN)
         fcntl.flock(self.users, fcntl.LOCK_UN)
 
-    def unused(self) -> bool:
-        """Whether nobody uses the server; under the gate."""
+    def has_no_users(self) -> bool:
+        """Return whether no process uses the server; the caller holds the gate."""
         if not try_lock(self.users):
             return False
         fcntl.flock(self.users, fcntl.LOCK_UN)
         return True
 
-    def wait_until_left(self) -> None:
-        """Wait until there seems to be no user."""
+    def wait_for_last_user(self) -> None:
+        """Wait until the last user has left; another may have come by the time this returns."""
         fcntl.flock(self.bell, fcntl.LOCK_EX)
         fcntl.flock(self.bell, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close the lock files, which releases the locks."""
         for lock in (self.gate, self.users, self.bell):
             os.close(lock)
 
 
-def open_own(path: Path) -> int:
-    """Open a lock or a log, creating it; never through a symlink that somebody else laid."""
+def open_private(path: Path) -> int:
+    """Open or create a lock or log file that only this user can read; follow no symlink."""
     return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def try_lock(lock: int) -> bool:
-    """Take a lock exclusively if it is free."""
+    """Lock a file exclusively if that is possible at once; return whether it was."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -87,8 +90,8 @@ def try_lock(lock: int) -> bool:
     return True
 
 
-def named_pid(lock_file: Path) -> int | None:
-    """The process that a lock file of Postgres names, living or not."""
+def pid_in_lock_file(lock_file: Path) -> int | None:
+    """Return the process id in a lock file of Postgres; the process may have ended."""
     try:
         pid = int(lock_file.read_bytes().split(b"\n", 1)[0])
     except (OSError, ValueError):
@@ -97,13 +100,16 @@ def named_pid(lock_file: Path) -> int | None:
 
 
 def server_pid(data: Path) -> int | None:
-    """The live server of this cluster, never a process that merely got its old number."""
-    pid = named_pid(data / "postmaster.pid")
-    return pid if pid is not None and _serves(pid, data) else None
+    """Return the process id of the running server of this cluster.
+
+    None if there is none, also if another process now has the id of an old server.
+    """
+    pid = pid_in_lock_file(data / "postmaster.pid")
+    return pid if pid is not None and _is_server(pid, data) else None
 
 
 def stop_server(data: Path) -> bool:
-    """Stop the server as `pg_ctl stop -m fast` does, and wait; whether it is gone."""
+    """Stop the server like `pg_ctl stop -m fast`, and wait; return whether it has ended."""
     pid = server_pid(data)
     if pid is None:
         return True
@@ -117,39 +123,39 @@ def stop_server(data: Path) -> bool:
     return True
 
 
-def _serves(pid: int, data: Path) -> bool:
+def _is_server(pid: int, data: Path) -> bool:
     if Path("/proc/self/cmdline").exists():
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             return False
         return b"/postgres\0-D\0" + os.fsencode(data) + b"\0" in command
-    # ps writes odd characters of a path in ways of its own: here any postgres may be ours
+    # ps escapes unusual characters of a path, so here any process named postgres may be ours
     shown = subprocess.run(
         ["ps", "-ww", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return shown.stdout.strip().endswith("postgres")
 
 
-def main(folder: Path, data: Path, only_keeper: int) -> None:
-    """Wait until nobody uses the server, stop it, and end.
+def main(folder: Path, data: Path, keeper_lock: int) -> None:
+    """Wait until no process uses the server, then stop it.
 
-    `only_keeper` is the lock that makes this the only keeper, inherited from who started it. It
-    is let go under the gate, so that whoever comes next knows whether a keeper is still there.
+    `keeper_lock` is inherited from the process that started this one, and makes it the only keeper.
+    It is released while holding the gate, so that the next user can tell whether a keeper exists.
     """
-    locks = Locks(folder)
+    locks = ServerLocks(folder)
     while True:
-        locks.wait_until_left()
+        locks.wait_for_last_user()
         with locks.gated():
-            if locks.unused():
-                # a folder that was deleted and made anew holds a server of others
-                if _same_file(locks.gate, folder / "gate"):
+            if locks.has_no_users():
+                # after the folder was deleted and created again, the server in it is not ours
+                if _is_same_file(locks.gate, folder / "gate"):
                     stop_server(data)
-                os.close(only_keeper)
+                os.close(keeper_lock)
                 return
 
 
-def _same_file(opened: int, path: Path) -> bool:
+def _is_same_file(opened: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(opened), path.stat())
     except OSError:

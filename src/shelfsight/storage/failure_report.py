@@ -72,7 +72,7 @@ def _rows(database: Database, row: type[Row], name: str, values: Mapping[str, ob
         schema.check(connection)
         filter_sql = FilterSql(Filters(), partial(columns, connection))
         title = "coalesce(v.\"Title\"::text, '')" if "Title" in filter_sql.variants else "''"
-        failures = QUERIES["failures_in_shop"].format(condition=filter_sql.chosen)
+        failures = QUERIES["failures_in_shop"].format(condition=filter_sql.condition)
         statement = QUERIES[name].format(title=statements.trusted(title), failures=failures)
         return fetch_as(row, connection, statement, values)
 

@@ -87,7 +87,7 @@ def _prune_window(
     statement = QUERIES["window"].format(
         table=name,
         id_type=statements.trusted(columns(connection, table)["ProductVariantId"]),
-        in_shop=filter_sql.chosen,
+        in_shop=filter_sql.condition,
         prune=QUERIES["count" if dry_run else "delete"].format(table=name),
     )
     values = {"after": after, "window": WINDOW}

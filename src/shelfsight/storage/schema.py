@@ -75,11 +75,11 @@ _LACKING_COLUMNS = """
 """
 """Query the columns that a table of ours lacks in the schemas of other vector versions."""
 
-NEXT = "shelfsight_next"
-"""The schema in which a staged version of the vectors is built."""
+STAGED_SCHEMA = "shelfsight_next"
+"""The schema of the staged set of vectors."""
 
-PREVIOUS = "shelfsight_previous"
-"""The schema that keeps the previous version of the vectors after a switch."""
+PREVIOUS_SCHEMA = "shelfsight_previous"
+"""The schema of the previous set of vectors."""
 
 
 def create(database: Database) -> list[str]:
@@ -218,7 +218,8 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
     """Add the columns that a table lacks in any version of the vectors; return their names."""
     found = columns(connection, table)
     missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
-    lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, [NEXT, PREVIOUS]])
+    schemas = [STAGED_SCHEMA, PREVIOUS_SCHEMA]
+    lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, schemas])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
     for place, name in missing:
         connection.execute(

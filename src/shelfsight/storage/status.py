@@ -93,7 +93,7 @@ def read(database: Database) -> Status:
             by_source=tuple(sorted(by_source, key=lambda row: str(tuple(row)))),
             failures=tuple(failures),
             models=tuple(sorted(models)),
-            index_advice=index.advice(index.states(connection)),
+            index_advice=index.advice(index.read_states(connection)),
         )
 
     return database.run(work, read_only=True)

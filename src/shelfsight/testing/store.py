@@ -63,7 +63,7 @@ class MemoryStore:
         return merged
 
     def recombine(self) -> int:
-        """Combine vectors anew where other weights were used; return how many there were."""
+        """Recombine vectors made with other weights; return how many."""
         old = [id_ for id_ in self.rows if self.fused_by[id_] != self._fusion.name]
         for id_ in old:
             row = self.rows[id_]
@@ -127,7 +127,7 @@ class MemoryStore:
         )
 
     def _merged(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """Add the stored vectors that are kept, and combine them anew."""
+        """Add the stored vectors that are kept, and recombine them."""
         row = self.rows.get(item.product.id)
         if not item.product.kept_stages or item.is_untouched or row is None:
             return item

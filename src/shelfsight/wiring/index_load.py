@@ -23,8 +23,8 @@ def indexes_during_load(
     Raises:
         ShelfsightError: the load will be refused; the indexes are left alone.
     """
-    from shelfsight.storage.index.build import Spoken
-    from shelfsight.storage.index.deferred import LARGE, Deferred, is_large
+    from shelfsight.storage.index.build import BuildLogger
+    from shelfsight.storage.index.deferred_indexes import LARGE, DeferredIndexes, is_large
     from shelfsight.storage.index.indexes import read
 
     if database.schema is not None:
@@ -39,7 +39,9 @@ def indexes_during_load(
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:
-        return Deferred(database, [one.index.name for one in live], Spoken(progress.notify))
+        return DeferredIndexes(
+            database, [one.index.name for one in live], BuildLogger(progress.notify)
+        )
     progress.notify(
         f"{len(live)} indexes are kept up to date through this load, which slows it;"
         " --defer-index drops them first and builds them again after it"

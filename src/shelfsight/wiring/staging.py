@@ -13,12 +13,12 @@ from shelfsight.wiring.database import postgres_catalog
 @contextmanager
 def open_version(database: Database, *, staged: bool) -> Iterator[Database]:
     """Yield the database itself or, if `staged`, one in which the staged vectors take the place."""
-    from shelfsight.storage.versions.vector_versions import NEXT
+    from shelfsight.storage.versions.vector_versions import STAGED_SCHEMA
 
     if not staged:
         yield database
         return
-    with closing(Database(database.url, schema=NEXT)) as new:
+    with closing(Database(database.url, schema=STAGED_SCHEMA)) as new:
         yield new
 
 
@@ -29,7 +29,7 @@ def prepare_staged(database: Database, models: ModelPair) -> None:
         ModelError: these models made the vectors in use, or others made the staged ones.
         DatabaseError: the role lacks a right; the message says which.
     """
-    from shelfsight.storage.versions.vector_versions import prepare
+    from shelfsight.storage.versions.vector_versions import prepare_staged as prepare
 
     if database.schema is not None:
         with closing(Database(database.url)) as in_use:
@@ -38,10 +38,10 @@ def prepare_staged(database: Database, models: ModelPair) -> None:
 
 def count_due(settings: Settings, database: Database, selection: Selection) -> Due:
     """Count the products that a run would embed; all of them before a staged set exists."""
-    from shelfsight.storage.versions.vector_versions import schemas
+    from shelfsight.storage.versions.vector_versions import existing_schemas
 
     with closing(Database(database.url)) as in_use:
-        if database.schema in {None, *schemas(in_use)}:
+        if database.schema in {None, *existing_schemas(in_use)}:
             return postgres_catalog(settings, database).due(selection)
         everything = replace(selection, skip_existing=False)
         return postgres_catalog(settings, in_use).due(everything)

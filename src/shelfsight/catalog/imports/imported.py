@@ -10,7 +10,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedProduct:
-    """A product variant as it stands in a file; variants of one product share a `product_key`.
+    """A product variant as read from a file; variants of one product share a `product_key`.
 
     `title` and `description` are unchanged and may contain HTML. `line` is the number of its first
     line in the file, counted from 1.

@@ -1,1 +1,1 @@
-"""The indexes of the vectors: built, dropped, measured."""
+"""The HNSW and word indexes of `"ProductEmbeddings"`: build, drop and measure them."""

@@ -1,4 +1,4 @@
-"""Builds our indexes while the shop goes on, and tells how far it is."""
+"""Builds our indexes while the shop reads and writes, and reports the progress."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -17,41 +17,43 @@ from psycopg.rows import class_row, kwargs_row
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage.index.indexes import (
-    INDEX_SQL,
+    QUERIES,
     UNLIMITED,
-    Index,
+    IndexSpec,
     IndexState,
-    found,
     read,
+    read_existing,
     require_owner,
 )
-from shelfsight.storage.search.search_statement import FEW
+from shelfsight.storage.search.search_statement import EXACT_SEARCH_ROWS
 
-WORKERS = "max_parallel_maintenance_workers"
+PARALLEL_WORKERS = "max_parallel_maintenance_workers"
+"""The Postgres setting for how many extra processes build an index."""
 
-CANDIDATES = 128
-"""`ef_construction`. Of 100,000 clustered vectors an index of 64 lost every fortieth neighbour,
-however long it was searched; one of 128 finds 0.997 of them."""
+HNSW_EF_CONSTRUCTION = 128
+"""Measured on 100,000 clustered vectors: with 64, one neighbour in forty was never found, whatever
+`ef_search` was; with 128 the recall is 0.997."""
 
-POLL = 0.5
-"""Seconds between two looks at a build's progress."""
+POLL_SECONDS = 0.5
+"""Seconds between two progress reports of a build."""
 
-_CLEARING = "3s"
-"""How long the rest of an unfinished build waits for a transaction that holds the table."""
+_CLEANUP_LOCK_TIMEOUT = "3s"
+"""How long dropping an unfinished index waits for a transaction that locks the table."""
 
-_ROW, _FIXED = 800, 8 << 20
-"""Bytes of pgvector's graph in memory: of a row, beside its vector, and once; measured."""
+_GRAPH_BYTES_PER_ROW, _GRAPH_BYTES_FIXED = 800, 8 << 20
+"""Memory of pgvector's HNSW graph: per row in addition to its vector, and once; measured."""
 
-_PARALLEL_SAFE = [0, 8, 2]
-"""The pgvector from which several processes may build an index; before, they overrun memory."""
+_PARALLEL_BUILD_VERSION = [0, 8, 2]
+"""The first pgvector version whose parallel builds stay within `maintenance_work_mem`."""
 
-NO_ROOM = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
-"""What Postgres says where processes cannot share that much memory: a container may have 64 MB."""
+OUT_OF_MEMORY = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
+"""What Postgres raises if its processes cannot share enough memory. A container's `/dev/shm` often
+has only 64 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """How far a build is: `done` of `total` blocks or rows in this phase; 0 of 0 if not known."""
+class BuildProgress:
+    """Progress of one phase of a build: `done` of `total` blocks or rows, 0 of 0 if unknown."""
 
     name: str
     phase: str
@@ -59,146 +61,158 @@ class Step:
     total: int
 
 
-class Watcher(Protocol):
-    """Is told of a build; `step` comes from a thread of its own."""
+class BuildObserver(Protocol):
+    """Receives the progress and the messages of a build."""
 
-    def step(self, step: Step) -> None:
-        """A build goes on."""
+    def update(self, progress: BuildProgress) -> None:
+        """Receive the progress of a build; called from a background thread."""
         ...
 
     def notify(self, message: str) -> None:
-        """Something the user should know."""
+        """Receive a message for the user."""
         ...
 
 
-class Spoken:
-    """Puts steps into lines: one a phase, and one for each tenth of it."""
+class BuildLogger:
+    """A build observer that writes lines: one when a phase starts, and one per 10% of it."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self.notify = notify
-        self._last = ""
+        self._last_line = ""
 
-    def step(self, step: Step) -> None:
-        """Say it, unless that was said already."""
-        share = f", {step.done * 10 // step.total * 10}%" if step.total else ""
-        line = f"{step.name}: {step.phase}{share}"
-        if line != self._last:
-            self._last = line
+    def update(self, progress: BuildProgress) -> None:
+        """Write a line, unless it equals the last one."""
+        percent = f", {progress.done * 10 // progress.total * 10}%" if progress.total else ""
+        line = f"{progress.name}: {progress.phase}{percent}"
+        if line != self._last_line:
+            self._last_line = line
             self.notify(line)
 
 
-def build(database: Database, watcher: Watcher, names: Collection[str] | None = None) -> list[str]:
-    """Build our indexes that are missing or broken (or those of `names`); gives their names.
+def build(
+    database: Database, observer: BuildObserver, names: Collection[str] | None = None
+) -> list[str]:
+    """Build our missing and broken indexes, or only those in `names`; return the built names.
 
-    Each is built while products are read and written. On Ctrl-C, and where a build fails, what it
-    left is dropped; where it cannot be, that is said, and the next build does it.
+    The shop can read and write products meanwhile. If a build fails or is interrupted (Ctrl-C), the
+    unfinished index is dropped. If that is not possible, the user is told, and the next build
+    drops it.
 
     Raises:
-        DatabaseError: the role does not own the table; another build of it is running.
-        SchemaError: `shelfsight init` has not run, or the table or pgvector will not do.
+        DatabaseError: the role does not own the table, or another build is running.
+        SchemaError: `shelfsight init` has not run, or the table or pgvector does not support it.
     """
     states = read(database)
     database.run(require_owner, read_only=True)
-    if busy := [one.index.name for one in states if one.state == "building"]:
-        raise DatabaseError(f"{busy[0]} is being built already; see: shelfsight index status")
+    if building := [one.index.name for one in states if one.state == "building"]:
+        raise DatabaseError(f"{building[0]} is being built already; see: shelfsight index status")
     wanted = [
         one for one in states if one.state != "valid" and (names is None or one.index.name in names)
     ]
     rows = max(one.rows for one in states)
-    if wanted and names is None and rows <= FEW:
-        watcher.notify(
+    if wanted and names is None and rows <= EXACT_SEARCH_ROWS:
+        observer.notify(
             f"{rows} products are searched fast without indexes; they are built as asked."
         )
-    for one in wanted:
-        _build(database, one, watcher)
+    for state in wanted:
+        _build(database, state, observer)
     return [one.index.name for one in wanted]
 
 
-def _build(database: Database, one: IndexState, watcher: Watcher) -> None:
+def _build(database: Database, state: IndexState, observer: BuildObserver) -> None:
     start = monotonic()
-    settings = {**UNLIMITED, **database.run(partial(sized_for, one), read_only=True)}
+    settings = {**UNLIMITED, **database.run(partial(build_settings, state), read_only=True)}
     try:
-        with watched(database, one.index.name, watcher):
-            for workers in (settings[WORKERS], "0"):
-                create = partial(_create, one.index, watcher, workers == "0")
-                if database.run_alone(create, {**settings, WORKERS: workers}):
+        with report_progress(database, state.index.name, observer):
+            for workers in (settings[PARALLEL_WORKERS], "0"):
+                create = partial(_create, state.index, observer, workers == "0")
+                if database.run_alone(create, {**settings, PARALLEL_WORKERS: workers}):
                     break
     except (KeyboardInterrupt, DatabaseError):
-        _clear(database, one.index, watcher)
+        _clean_up(database, state.index, observer)
         raise
-    watcher.notify(f"Built {one.index.name} in {monotonic() - start:.0f} s")
+    observer.notify(f"Built {state.index.name} in {monotonic() - start:.0f} s")
 
 
-def _create(index: Index, watcher: Watcher, alone: bool, connection: Connection) -> bool:
-    """Build it, after what a broken build left; False where not `alone` and no memory is shared."""
+def _create(
+    index: IndexSpec, observer: BuildObserver, is_serial: bool, connection: Connection
+) -> bool:
+    """Drop what a broken build left, and create the index.
+
+    Returns False if a parallel build runs out of shared memory; a serial one raises then.
+    """
     connection.add_notice_handler(
-        lambda notice: watcher.notify(f"{index.name}: {notice.message_primary}")
+        lambda notice: observer.notify(f"{index.name}: {notice.message_primary}")
     )
-    statement = INDEX_SQL["create_vectors" if index.width else "create_words"].format(
+    statement = QUERIES["create_vectors" if index.width else "create_words"].format(
         name=sql.Identifier(index.name),
         column=sql.Identifier(index.column),
         width=sql.Literal(index.width),
-        candidates=sql.Literal(CANDIDATES),
+        ef_construction=sql.Literal(HNSW_EF_CONSTRUCTION),
     )
-    _drop_broken(index, watcher, connection)
+    _drop_broken(index, observer, connection)
     try:
         connection.execute(statement)
-    except NO_ROOM as error:
-        if alone:
+    except OUT_OF_MEMORY as error:
+        if is_serial:
             raise
-        watcher.notify(f"{index.name}: {error.diag.message_primary}; once more, by one process")
+        observer.notify(f"{index.name}: {error.diag.message_primary}; once more, by one process")
         return False
     return True
 
 
-def _clear(database: Database, index: Index, watcher: Watcher) -> None:
-    """Drop what an unfinished build left, without waiting for long."""
-    watcher.notify(f"{index.name} is not built; go on with: shelfsight index build")
+def _clean_up(database: Database, index: IndexSpec, observer: BuildObserver) -> None:
+    """Drop what an unfinished build left; give up soon if the table is locked."""
+    observer.notify(f"{index.name} is not built; go on with: shelfsight index build")
+    settings = {"lock_timeout": _CLEANUP_LOCK_TIMEOUT}
     try:
-        database.run_alone(partial(_drop_broken, index, watcher), {"lock_timeout": _CLEARING})
+        database.run_alone(partial(_drop_broken, index, observer), settings)
     except DatabaseError:
-        watcher.notify(
+        observer.notify(
             "That could not be done now: the next build does it, or: shelfsight index drop"
         )
 
 
-def _drop_broken(index: Index, watcher: Watcher, connection: Connection) -> None:
-    for one in found(connection):
+def _drop_broken(index: IndexSpec, observer: BuildObserver, connection: Connection) -> None:
+    for one in read_existing(connection):
         if one.name == index.name and not one.is_valid and not one.is_building:
-            watcher.notify(f"{one.name}: dropping what an unfinished build left")
-            connection.execute(INDEX_SQL["drop"].format(name=sql.Identifier(one.name)))
+            observer.notify(f"{one.name}: dropping what an unfinished build left")
+            connection.execute(QUERIES["drop"].format(name=sql.Identifier(one.name)))
 
 
-class _Server(NamedTuple):
-    """Settings of the server: memory of a build and shared buffers in bytes."""
+class _ServerSettings(NamedTuple):
+    """Settings of the server; `maintenance_work_mem` and `shared_buffers` are in bytes."""
 
-    memory: int
-    buffers: int
-    workers: int
+    maintenance_work_mem: int
+    shared_buffers: int
+    parallel_workers: int
     pgvector: list[int]
 
 
-def sized_for(one: IndexState, connection: Connection) -> dict[str, str]:
-    """Settings of a session for a build: room for the whole graph where the server can spare it.
+def build_settings(state: IndexState, connection: Connection) -> dict[str, str]:
+    """Return session settings for a build: memory for the whole graph, if the server can spare it.
 
-    A server elsewhere is taken to have buffers of a quarter of its memory, the usual share; an
-    eighth of its memory is then half its buffers. Nothing is set lower than it is.
+    On this machine that is at most `_available_memory`. For a remote server it is half of its
+    `shared_buffers`: these usually take a quarter of the memory, so that is an eighth. No setting
+    becomes lower than the server's own.
     """
-    cursor = connection.cursor(row_factory=class_row(_Server))
-    (server,) = cursor.execute(INDEX_SQL["server"]).fetchall()
-    room, workers = server.buffers // 2, server.workers
-    if connection.info.host.startswith("/"):  # a socket file: the server is on this machine
-        room = _spare_memory()
+    cursor = connection.cursor(row_factory=class_row(_ServerSettings))
+    (server,) = cursor.execute(QUERIES["server_settings"]).fetchall()
+    available, workers = server.shared_buffers // 2, server.parallel_workers
+    if connection.info.host.startswith("/"):  # a Unix socket, so the server is on this machine
+        available = _available_memory()
         workers = max(workers, (os.cpu_count() or 1) - 1)
-    needed = one.rows * (2 * (one.index.width or 0) + _ROW) + _FIXED
+    vector_bytes = 2 * (state.index.width or 0)
+    needed = state.rows * (vector_bytes + _GRAPH_BYTES_PER_ROW) + _GRAPH_BYTES_FIXED
+    memory = max(server.maintenance_work_mem, min(needed, available))
     return {
-        "maintenance_work_mem": f"{max(server.memory, min(needed, room)) >> 10}kB",
-        WORKERS: str(workers if server.pgvector >= _PARALLEL_SAFE else 0),
+        "maintenance_work_mem": f"{memory >> 10}kB",
+        PARALLEL_WORKERS: str(workers if server.pgvector >= _PARALLEL_BUILD_VERSION else 0),
     }
 
 
-def _spare_memory() -> int:
-    """Bytes: half of what Linux says is available, a quarter of all memory elsewhere."""
+def _available_memory() -> int:
+    """Return bytes: half of Linux's `MemAvailable`, or a quarter of all memory elsewhere."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
@@ -207,11 +221,11 @@ def _spare_memory() -> int:
 
 
 @contextmanager
-def watched(database: Database, name: str, watcher: Watcher) -> Iterator[None]:
-    """Tell the watcher of the build that goes on meanwhile."""
+def report_progress(database: Database, name: str, observer: BuildObserver) -> Iterator[None]:
+    """Report the progress of the build in this context, from a thread with its own connection."""
     done = Event()
-    looking = Database(database.url, schema=database.schema, reconnect_seconds=0)
-    thread = Thread(target=_watch, args=(looking, name, watcher, done), daemon=True)
+    polling = Database(database.url, schema=database.schema, reconnect_seconds=0)
+    thread = Thread(target=_poll_progress, args=(polling, name, observer, done), daemon=True)
     thread.start()
     try:
         yield
@@ -220,17 +234,17 @@ def watched(database: Database, name: str, watcher: Watcher) -> Iterator[None]:
         thread.join()
 
 
-def _watch(looking: Database, name: str, watcher: Watcher, done: Event) -> None:
-    with closing(looking) as database:
-        while not done.wait(POLL):
+def _poll_progress(polling: Database, name: str, observer: BuildObserver, done: Event) -> None:
+    with closing(polling) as database:
+        while not done.wait(POLL_SECONDS):
             try:
-                steps = database.run(partial(_steps, name), read_only=True)
-            except DatabaseError:  # the build itself will tell
+                progress = database.run(partial(_read_progress, name), read_only=True)
+            except DatabaseError:  # the build itself reports this error
                 return
-            for step in steps:
-                watcher.step(step)
+            for one in progress:
+                observer.update(one)
 
 
-def _steps(name: str, connection: Connection) -> list[Step]:
-    cursor = connection.cursor(row_factory=kwargs_row(partial(Step, name)))
-    return cursor.execute(INDEX_SQL["progress"]).fetchall()
+def _read_progress(name: str, connection: Connection) -> list[BuildProgress]:
+    cursor = connection.cursor(row_factory=kwargs_row(partial(BuildProgress, name)))
+    return cursor.execute(QUERIES["progress"]).fetchall()

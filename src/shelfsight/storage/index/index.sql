@@ -1,7 +1,7 @@
 -- name: create_vectors
 CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
 USING hnsw (({column}::halfvec({width})) halfvec_cosine_ops)
-WITH (m = 16, ef_construction = {candidates})
+WITH (m = 16, ef_construction = {ef_construction})
 
 -- name: create_words
 CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
@@ -27,10 +27,10 @@ SELECT relkind = 'r' AS is_table, pg_has_role(relowner, 'USAGE') AS is_owner,
   pg_get_userbyid(relowner) AS owner, to_regtype('halfvec') IS NOT NULL AS has_halfvec
 FROM pg_class WHERE oid = to_regclass('"ProductEmbeddings"')
 
--- name: server
-SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS memory,
-  pg_size_bytes(current_setting('shared_buffers')) AS buffers,
-  current_setting('max_parallel_maintenance_workers')::int AS workers,
+-- name: server_settings
+SELECT pg_size_bytes(current_setting('maintenance_work_mem')) AS maintenance_work_mem,
+  pg_size_bytes(current_setting('shared_buffers')) AS shared_buffers,
+  current_setting('max_parallel_maintenance_workers')::int AS parallel_workers,
   (SELECT string_to_array(extversion, '.')::int[] FROM pg_extension
    WHERE extname = 'vector') AS pgvector
 
@@ -43,14 +43,14 @@ FROM pg_stat_progress_create_index
 WHERE relid = to_regclass('"ProductEmbeddings"')
 
 -- name: sample
--- Rows without a direction are not in an index.
+-- An HNSW index for cosine distance leaves out zero vectors, so the sample does, too.
 SELECT ctid::text, {column}::vector::text
 FROM (SELECT ctid, {column} FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
-      ORDER BY random() LIMIT %(queries)s) AS chosen
+      ORDER BY random() LIMIT %(queries)s) AS sampled
 WHERE vector_norm({column}::vector) > 0
 
--- name: as_scans_do
--- However few the rows are, the index that is measured is used.
+-- name: search_settings
+-- The settings of a scan. Sequential scans are off, so that even few rows are read by the index.
 SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
   set_config('hnsw.iterative_scan', 'strict_order', true),
   set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
@@ -58,23 +58,24 @@ SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
 -- name: nearest_by_index
 SELECT {column}::vector <=> %(vector)s::vector
 FROM "ProductEmbeddings"
-WHERE ctid <> %(place)s::tid
+WHERE ctid <> %(ctid)s::tid
 ORDER BY {column}::halfvec({width}) <=> %(vector)s::halfvec({width})
 LIMIT %(limit)s
 
--- name: within
--- All rows within each query's bound, in one pass; subvector unpacks a row once for all queries.
+-- name: distances_within
+-- All rows within each query's bound, in one pass. `subvector` decompresses each row only once for
+-- all queries.
 SELECT q.number, e.vector <=> q.vector
 FROM (SELECT ctid AS place, subvector({column}::vector, 1, {width}) AS vector
       FROM "ProductEmbeddings" WHERE {column} IS NOT NULL OFFSET 0) AS e
 CROSS JOIN (
   SELECT place::tid, vector::vector, bound, number
-  FROM unnest(%(places)s::text[], %(vectors)s::text[], %(bounds)s::float8[])
+  FROM unnest(%(ctids)s::text[], %(vectors)s::text[], %(bounds)s::float8[])
     WITH ORDINALITY AS u (place, vector, bound, number) OFFSET 0) AS q
 WHERE e.place <> q.place AND e.vector <=> q.vector <= q.bound
 
 -- name: exact_search
--- What a search without an index does, over the first rows.
+-- Time a search without an index, over the first rows.
 EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)
 SELECT FROM (SELECT {column} AS vector FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
              LIMIT %(rows)s) AS e

@@ -1,4 +1,4 @@
-"""Our indexes of `"ProductEmbeddings"`: which there are, how they are, and how to drop them."""
+"""The indexes of shelfsight on `"ProductEmbeddings"`: their state, and how to drop them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,21 @@ from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.storage import schema
-from shelfsight.storage.search.search_statement import COLUMNS, FEW
+from shelfsight.storage.search.search_statement import COLUMNS, EXACT_SEARCH_ROWS
 
-INDEX_SQL = statements.load("shelfsight.storage.index", "index.sql")
+QUERIES = statements.load("shelfsight.storage.index", "index.sql")
 
 UNLIMITED = {"statement_timeout": "0", "lock_timeout": "0"}
-"""Settings of a session that builds or drops: both wait for others, a build also works for long."""
+"""Session settings for building or dropping: both wait for other transactions, and a build may take
+long."""
 
 State = Literal["valid", "invalid", "building", "missing"]
+"""`invalid`: an unfinished build left it. It slows down writes and serves no search."""
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """An index by its name; `width` is that of the column's vectors, None for words."""
+class IndexSpec:
+    """An index to build: its name, its column, and the column's vector width (None for words)."""
 
     name: str
     column: str
@@ -31,23 +33,27 @@ class Index:
 
 
 INDEXES = (
-    *(Index(f"shelfsight_{kind}_hnsw", *column) for kind, column in COLUMNS.items()),
-    Index("shelfsight_words", "ProductText"),
+    *(IndexSpec(f"shelfsight_{kind}_hnsw", *column) for kind, column in COLUMNS.items()),
+    IndexSpec("shelfsight_words", "ProductText"),
 )
+"""All indexes of shelfsight: HNSW for each kind of vector, GIN for the words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexState:
-    """One of our indexes as it is; `size` in bytes, `rows` have something in its column."""
+    """The state of one of our indexes.
 
-    index: Index
+    `size` is in bytes; `rows` is the number of rows whose column is not null.
+    """
+
+    index: IndexSpec
     state: State
     size: int
     rows: int
 
 
-class FoundIndex(NamedTuple):
-    """An index of the table; `size` in bytes."""
+class ExistingIndex(NamedTuple):
+    """An index that the table has; `size` is in bytes."""
 
     name: str
     is_valid: bool
@@ -56,7 +62,7 @@ class FoundIndex(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """What `require_owner` needs to know of the table and the server."""
+    """What `require_owner` checks of the table and the server."""
 
     is_table: bool
     is_owner: bool
@@ -65,44 +71,48 @@ class _Table(NamedTuple):
 
 
 def read(database: Database) -> list[IndexState]:
-    """The state of each of our indexes.
+    """Return the state of each of our indexes, in a transaction of its own.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
     """
-    return database.run(states, read_only=True)
+    return database.run(read_states, read_only=True)
 
 
-def states(connection: Connection) -> list[IndexState]:
-    """As `read`, within a transaction."""
+def read_states(connection: Connection) -> list[IndexState]:
+    """Return the state of each of our indexes, within a transaction.
+
+    Raises:
+        SchemaError: `shelfsight init` has not run.
+    """
     schema.check(connection)
     cursor = connection.cursor(row_factory=dict_row)
-    (counts,) = cursor.execute(INDEX_SQL["counts"]).fetchall()
-    there = {one.name: one for one in found(connection)}
-    return [_state(index, there.get(index.name), counts[index.column]) for index in INDEXES]
+    (counts,) = cursor.execute(QUERIES["counts"]).fetchall()
+    existing = {one.name: one for one in read_existing(connection)}
+    return [_state(index, existing.get(index.name), counts[index.column]) for index in INDEXES]
 
 
-def found(connection: Connection) -> list[FoundIndex]:
-    """All indexes of the table, ours and those of the shop."""
-    cursor = connection.cursor(row_factory=class_row(FoundIndex))
-    return cursor.execute(INDEX_SQL["indexes"]).fetchall()
+def read_existing(connection: Connection) -> list[ExistingIndex]:
+    """Return all indexes of the table, ours and the shop's own."""
+    cursor = connection.cursor(row_factory=class_row(ExistingIndex))
+    return cursor.execute(QUERIES["indexes"]).fetchall()
 
 
-def _state(index: Index, there: FoundIndex | None, rows: int) -> IndexState:
-    if there is None:
+def _state(index: IndexSpec, existing: ExistingIndex | None, rows: int) -> IndexState:
+    if existing is None:
         return IndexState(index=index, state="missing", size=0, rows=rows)
-    state: State = "valid" if there.is_valid else "invalid"
-    if there.is_building:
+    state: State = "valid" if existing.is_valid else "invalid"
+    if existing.is_building:
         state = "building"
-    return IndexState(index=index, state=state, size=there.size, rows=rows)
+    return IndexState(index=index, state=state, size=existing.size, rows=rows)
 
 
-def advice(found: Sequence[IndexState]) -> str:
-    """What to do about indexes that are missing or broken; empty where nothing is to be done."""
-    broken = [one.index.name for one in found if one.state == "invalid"]
+def advice(states: Sequence[IndexState]) -> str:
+    """Return advice about broken or missing indexes, or an empty string if all is well."""
+    broken = [one.index.name for one in states if one.state == "invalid"]
     if broken:
         return f"{', '.join(broken)} slows writes and serves no search; run: shelfsight index build"
-    missing = [one for one in found if one.state == "missing" and one.rows > FEW]
+    missing = [one for one in states if one.state == "missing" and one.rows > EXACT_SEARCH_ROWS]
     if missing:
         names = ", ".join(one.index.name for one in missing)
         return f"searches read all products for want of {names}; run: shelfsight index build"
@@ -110,7 +120,9 @@ def advice(found: Sequence[IndexState]) -> str:
 
 
 def drop(database: Database) -> list[str]:
-    """Drop our indexes; waits for transactions that use them. Gives the names of those there were.
+    """Drop our indexes and return the names of those that existed.
+
+    Waits for transactions that use them.
 
     Raises:
         DatabaseError: the role does not own the table.
@@ -120,7 +132,7 @@ def drop(database: Database) -> list[str]:
     def work(connection: Connection) -> None:
         require_owner(connection)
         for name in names:
-            connection.execute(INDEX_SQL["drop"].format(name=sql.Identifier(name)))
+            connection.execute(QUERIES["drop"].format(name=sql.Identifier(name)))
 
     if names:
         database.run_alone(work, UNLIMITED)
@@ -128,14 +140,14 @@ def drop(database: Database) -> list[str]:
 
 
 def require_owner(connection: Connection) -> None:
-    """See that this role may build and drop indexes of the table.
+    """Check that the current role may build and drop indexes of the table.
 
     Raises:
-        DatabaseError: it does not own the table.
-        SchemaError: that is no plain table, or pgvector knows no `halfvec`.
+        DatabaseError: the role does not own the table.
+        SchemaError: it is not a plain table, or pgvector is too old for `halfvec`.
     """
     cursor = connection.cursor(row_factory=class_row(_Table))
-    (table,) = cursor.execute(INDEX_SQL["table"]).fetchall()
+    (table,) = cursor.execute(QUERIES["table"]).fetchall()
     if not table.is_table:
         raise SchemaError('"ProductEmbeddings" is no plain table: indexes cannot be built for it')
     if not table.is_owner:

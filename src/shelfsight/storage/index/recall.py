@@ -1,4 +1,4 @@
-"""What searches gain and lose by an index, measured on the vectors that are stored."""
+"""Measures what an index costs in recall and saves in time, on a sample of stored vectors."""
 
 import math
 from collections import defaultdict
@@ -8,82 +8,87 @@ from functools import partial
 from psycopg import sql
 
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.storage.index.indexes import INDEX_SQL, UNLIMITED, Index, IndexState, read
-from shelfsight.storage.search.search_statement import EF_SEARCH
+from shelfsight.storage.index.indexes import QUERIES, UNLIMITED, IndexSpec, IndexState, read
+from shelfsight.storage.search.search_statement import HNSW_EF_SEARCH
 
 NEIGHBOURS = 10
+"""The k of recall@k."""
 
-SAMPLE = 100
-"""Stored vectors whose neighbours are looked for."""
+SAMPLE_SIZE = 100
+"""How many stored vectors serve as queries."""
 
 _TIMED_ROWS = 5_000
-"""Rows over which an exact search is timed."""
+"""How many rows the timed exact search reads."""
 
 Sample = list[tuple[str, str]]
-"""The row (its ctid) and the vector of each query, as Postgres writes them."""
+"""The row's address (`ctid`) and the vector of each query, as Postgres writes them."""
 
 
 def lines(database: Database) -> Iterator[str]:
-    """A head, then the recall of each index of vectors that is valid and has more than 10 rows."""
-    measured = [one for one in read(database) if _has_recall(one)]
-    if measured:
+    """Yield a heading, then the recall of each valid HNSW index with more than 10 rows."""
+    measurable = [one for one in read(database) if _has_recall(one)]
+    if measurable:
         yield (
-            f"Recall@{NEIGHBOURS} against an exact search, of {SAMPLE} stored vectors"
-            f" with hnsw.ef_search {EF_SEARCH}:"
+            f"Recall@{NEIGHBOURS} against an exact search, of {SAMPLE_SIZE} stored vectors"
+            f" with hnsw.ef_search {HNSW_EF_SEARCH}:"
         )
-    for one in measured:
+    for one in measurable:
         yield f"  {one.index.name}: {recall(database, one):.3f}"
 
 
-def _has_recall(one: IndexState) -> bool:
-    return one.state == "valid" and one.index.width is not None and one.rows > NEIGHBOURS
+def _has_recall(state: IndexState) -> bool:
+    return state.state == "valid" and state.index.width is not None and state.rows > NEIGHBOURS
 
 
-def recall(database: Database, one: IndexState) -> float:
-    """The share of the 10 truly nearest products that an index of vectors finds, over a sample.
+def recall(database: Database, state: IndexState) -> float:
+    """Return the recall@10 of an HNSW index over the sample; NaN if the sample is empty.
 
-    A product counts as found where it is as near as the tenth of an exact search over the full
-    vectors: of products with the same picture one may stand for the other. NaN without a sample.
+    The ground truth is an exact search over the full-precision vectors. A product counts as found
+    if it is at least as near as the tenth of that search, so products with the same picture can
+    stand for each other.
     """
-    return database.run_alone(partial(_recall, one.index), UNLIMITED)
+    return database.run_alone(partial(_recall, state.index), UNLIMITED)
 
 
-def _recall(index: Index, connection: Connection) -> float:
+def _recall(index: IndexSpec, connection: Connection) -> float:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        statement = INDEX_SQL["sample"].format(column=sql.Identifier(index.column))
-        sample: Sample = connection.execute(statement, {"queries": SAMPLE}).fetchall()
-        found = _by_index(index, sample, connection)
-        exact = _within(index, sample, [max(near, default=-1.0) for near in found], connection)
+        statement = QUERIES["sample"].format(column=sql.Identifier(index.column))
+        sample: Sample = connection.execute(statement, {"queries": SAMPLE_SIZE}).fetchall()
+        approximate = _distances_by_index(index, sample, connection)
+        bounds = [max(distances, default=-1.0) for distances in approximate]
+        exact = _distances_within(index, sample, bounds, connection)
     hits = 0
-    for number, near in enumerate(found, start=1):
-        truly = sorted(exact[number])[:NEIGHBOURS]
-        hits += sum(distance <= truly[-1] for distance in near)
+    for number, distances in enumerate(approximate, start=1):
+        nearest = sorted(exact[number])[:NEIGHBOURS]
+        hits += sum(distance <= nearest[-1] for distance in distances)
     return hits / (NEIGHBOURS * len(sample)) if sample else math.nan
 
 
-def _by_index(index: Index, sample: Sample, connection: Connection) -> list[list[float]]:
-    """The cosine distances of the neighbours that the index finds, for each query."""
-    connection.execute(INDEX_SQL["as_scans_do"], {"ef_search": str(EF_SEARCH)})
-    statement = INDEX_SQL["nearest_by_index"].format(
+def _distances_by_index(
+    index: IndexSpec, sample: Sample, connection: Connection
+) -> list[list[float]]:
+    """Return the cosine distances of the neighbours that the index finds for each query."""
+    connection.execute(QUERIES["search_settings"], {"ef_search": str(HNSW_EF_SEARCH)})
+    statement = QUERIES["nearest_by_index"].format(
         column=sql.Identifier(index.column), width=sql.Literal(index.width)
     )
     found = []
-    for place, vector in sample:
-        values = {"place": place, "vector": vector, "limit": NEIGHBOURS}
+    for ctid, vector in sample:
+        values = {"ctid": ctid, "vector": vector, "limit": NEIGHBOURS}
         found.append([distance for (distance,) in connection.execute(statement, values)])
     return found
 
 
-def _within(
-    index: Index, sample: Sample, bounds: list[float], connection: Connection
+def _distances_within(
+    index: IndexSpec, sample: Sample, bounds: list[float], connection: Connection
 ) -> dict[int, list[float]]:
-    """The distances of all products that are within each query's bound, by its number from 1."""
-    statement = INDEX_SQL["within"].format(
+    """Return the exact distances within each query's bound, by the query's number from 1."""
+    statement = QUERIES["distances_within"].format(
         column=sql.Identifier(index.column), width=sql.Literal(index.width)
     )
     values = {
-        "places": [place for place, _ in sample],
+        "ctids": [ctid for ctid, _ in sample],
         "vectors": [vector for _, vector in sample],
         "bounds": bounds,
     }
@@ -93,18 +98,18 @@ def _within(
     return distances
 
 
-def exact_milliseconds(database: Database, one: IndexState) -> float | None:
-    """About how long a search without this index takes in the server: timed on some rows.
+def exact_milliseconds(database: Database, state: IndexState) -> float | None:
+    """Estimate how long a search without this index takes in the server, in milliseconds.
 
-    None for words, and where there are no rows.
+    The search is timed on some rows and scaled up. None for words, and if there are no rows.
     """
-    if one.index.width is None or not one.rows:
+    if state.index.width is None or not state.rows:
         return None
-    statement = INDEX_SQL["exact_search"].format(column=sql.Identifier(one.index.column))
+    statement = QUERIES["exact_search"].format(column=sql.Identifier(state.index.column))
 
     def work(connection: Connection) -> float:
-        for _ in range(2):  # the first warms the cache
+        for _ in range(2):  # the first one warms the cache
             ((plans,),) = connection.execute(statement, {"rows": _TIMED_ROWS}).fetchall()
         return float(plans[0]["Execution Time"])
 
-    return database.run(work, read_only=True) * max(one.rows / _TIMED_ROWS, 1)
+    return database.run(work, read_only=True) * max(state.rows / _TIMED_ROWS, 1)

@@ -75,9 +75,9 @@ UPDATE "BackfillLeases" AS l SET "ExpiresAt" = NULL, "Worker" = NULL
 FROM free WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
 
 -- name: lock_ranges
--- Lock the ranges that are not done, so that nobody claims one until this transaction ends. False if
--- somebody is writing to one. It does not wait for them: a machine that died may leave its transaction
--- open for hours.
+-- Lock the ranges that are not done, so that nobody claims one until this transaction ends. False
+-- if somebody is writing to one. It does not wait for them: a machine that died may leave its
+-- transaction open for hours.
 WITH locked AS (
   SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
   ORDER BY "Number" FOR UPDATE SKIP LOCKED
@@ -86,7 +86,7 @@ SELECT (SELECT count(*) FROM locked) = count(*)
 FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
 
 -- name: leased_ranges
--- A lease is in time unless it has expired, or ends so late that another clock must have written it.
+-- A lease is in time unless it has expired, or ends so late that another clock must have set it.
 -- Every write to a row changes its xmin, which therefore serves as its version.
 SELECT "Worker" AS worker, "Number" AS number, xmin::text AS version,
   "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval AS is_in_time

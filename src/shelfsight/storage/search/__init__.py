@@ -1,1 +1,1 @@
-"""From a question to the products that are near it."""
+"""Searches the stored vectors: filters, nearest neighbours, word matches and means."""

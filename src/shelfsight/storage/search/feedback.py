@@ -1,4 +1,4 @@
-"""What people said of the matches they were shown, kept for calibration."""
+"""Stores people's verdicts on the matches they were shown, for calibrating the confidence."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +19,7 @@ Verdict = Literal["right", "wrong", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownScan:
-    """A scan as it was answered: by which models, and the matches, best first."""
+    """A scan as it was shown: its models, and its matches, best first."""
 
     id: str
     owner: str | None
@@ -29,17 +29,20 @@ class ShownScan:
 
 
 class FeedbackStore:
-    """The table `"ScanFeedback"`."""
+    """Writes verdicts to the table `"ScanFeedback"`."""
 
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
     def save(self, scan: ShownScan, verdict: Verdict, product: str | None) -> None:
-        """Keep a verdict on a match, or `none` on all of them; said again it replaces the former.
+        """Store a verdict on the match `product`, or the verdict `none` on all matches.
+
+        A second verdict on the same match replaces the first.
 
         Raises:
-            ValueError: that product was not among the matches.
-            DatabaseError: it cannot be stored.
+            ValueError: `product` is not among the matches.
+            SchemaError: `shelfsight init` has not run.
+            DatabaseError: the verdict cannot be stored.
         """
         values = _values(scan, verdict, product)
 
@@ -71,11 +74,11 @@ def _values(scan: ShownScan, verdict: Verdict, product: str | None) -> dict[str,
         "query_kind": scan.query_kind,
         "image_model": scan.models.image,
         "text_model": scan.models.text,
-        "shown": Jsonb([_shown(match) for match in scan.matches]),
+        "shown": Jsonb([_to_json(match) for match in scan.matches]),
     }
 
 
-def _shown(match: Match) -> dict[str, object]:
+def _to_json(match: Match) -> dict[str, object]:
     return {
         "id": match.product.id,
         "score": match.score,

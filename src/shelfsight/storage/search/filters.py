@@ -1,4 +1,4 @@
-"""Filters of a scan as SQL: which products may be found."""
+"""Turns the filters of a scan into SQL."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,22 +11,23 @@ from shelfsight.postgres import archived, statements
 from shelfsight.scan.matching import Filters
 
 Columns = Callable[[str], Mapping[str, str]]
-"""The columns of a table with their types; none where there is no such table."""
+"""Returns the columns of a table with their SQL types; empty if there is no such table."""
 
 Tables = tuple[frozenset[tuple[str, str]], ...]
-"""The columns with their types of `"ProductVariants"` and `"Products"`."""
+"""The columns of `"ProductVariants"` and of `"Products"`, each with its SQL type."""
 
 _TRUE = sql.SQL("true")
 _WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id"{cast} = v."ProductId"{cast}')
 
 
 class FilterSql:
-    """What a statement needs of filters: `join`, the condition `chosen`, and `values`.
+    """The SQL of filters: the `join`, `condition` and parameter `values` of a statement.
 
-    What is archived never passes. `variants` are the columns of `"ProductVariants"`.
+    The condition also excludes archived products. `variants` are the columns of
+    `"ProductVariants"` with their SQL types.
 
     Raises:
-        FilterError: the shop's tables have no such column.
+        FilterError: the shop's tables lack the column of a filter.
     """
 
     def __init__(self, filters: Filters, columns: Columns) -> None:
@@ -45,39 +46,40 @@ class FilterSql:
         self._add("max_price", filters.max_price, sql.SQL("{column} <= {value}"), "Price")
         skus = list(filters.skus) or None
         self._add("skus", skus, sql.SQL("{column}::text = ANY({value})"), "Sku")
-        since = filters.updated_since
-        self._add("updated_since", since, sql.SQL("{column} >= {value}"), "UpdatedAt")
+        self._add(
+            "updated_since", filters.updated_since, sql.SQL("{column} >= {value}"), "UpdatedAt"
+        )
 
     @property
     def tables(self) -> Tables:
-        """What `join` and `chosen` were made for, beside which filters are set."""
+        """The columns of the shop's tables, on which `join` and `condition` depend."""
         return frozenset(self.variants.items()), frozenset(self._products.items())
 
     @property
-    def chosen(self) -> sql.Composable:
-        """The condition over a variant `v`, and its product `p` where that is joined."""
+    def condition(self) -> sql.Composable:
+        """The condition on a variant `v`, and on its product `p` if `join` is not empty."""
         conditions = [*self._living, *self._conditions]
         return sql.SQL(" AND ").join(conditions) if conditions else _TRUE
 
     @property
-    def is_all(self) -> bool:
-        """Whether nothing is asked for: every product passes, but for those that are archived."""
+    def is_unfiltered(self) -> bool:
+        """Whether no filter is set, so that all but archived products pass."""
         return not self._conditions
 
     def _add(self, name: str, value: object, comparison: sql.Composable, column: str) -> None:
         if value is None:
             return
-        place = sql.Placeholder(f"filter_{name}")
+        placeholder = sql.Placeholder(f"filter_{name}")
         text = statements.trusted(comparison.as_string())
-        self._conditions.append(text.format(column=self._column(name, column), value=place))
+        self._conditions.append(text.format(column=self._column(name, column), value=placeholder))
         self.values[f"filter_{name}"] = value
 
     def _column(self, name: str, column: str) -> sql.Composable:
         if column in self.variants:
             return sql.SQL("v.{}").format(sql.Identifier(column))
         if column in self._products and "ProductId" in self.variants:
-            alike = self._products.get("Id") == self.variants["ProductId"]
-            self.join = _WITH_PRODUCT.format(cast=sql.SQL("" if alike else "::text"))
+            same_type = self._products.get("Id") == self.variants["ProductId"]
+            self.join = _WITH_PRODUCT.format(cast=sql.SQL("" if same_type else "::text"))
             return sql.SQL("p.{}").format(sql.Identifier(column))
         raise FilterError(
             f'products cannot be chosen by {name}: there is no column "{column}" in'

@@ -1,4 +1,4 @@
-"""Finds the stored products that are near to what is sought."""
+"""Finds the stored products that are nearest to a query."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,84 +17,90 @@ from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
-    FEW,
+    EXACT_SEARCH_ROWS,
     QUERIES,
     Indexes,
-    count_chosen,
-    shape,
-    statement,
-    values,
+    build_statement,
+    count_query,
+    parameters,
+    statement_shape,
 )
 from shelfsight.storage.vectors.model_check import refuse_others
 
-MEAN_OF = 10_000
-"""How many stored pictures the catalogue's mean is taken over."""
+MEAN_SAMPLE = 10_000
+"""How many stored image vectors the catalogue's mean is taken over."""
 
-_REMEMBERED = 5_000
-"""Scans after which their mean forgets the oldest: phones and shops change."""
+_SCAN_MEAN_WINDOW = 5_000
+"""The mean of the scans forgets older ones after about this many: phones and shops change."""
 
-_REFUSED = (
+_REFUSED_VALUES = (
     psycopg.DataError,
     psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with such a value
     psycopg.errors.CannotCoerce,
-    UnicodeEncodeError,  # half of a surrogate pair is no character
+    UnicodeEncodeError,  # half of a surrogate pair
 )
+"""Errors that mean that a filter's value does not fit its column."""
 
 
 class PostgresProductSearch:
-    """`seams.ProductSearch` over `"ProductEmbeddings"` and the shop's tables."""
+    """Implements `scan.ports.ProductSearch` on `"ProductEmbeddings"` and the shop's tables.
+
+    What it knows about tables, indexes, models and means is cached, see `SearchCache`.
+    """
 
     def __init__(self, database: Transactions, timer: Callable[[], float] = monotonic) -> None:
         self._database = database
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
-        self._table: int | None = None
+        self._table_oid: int | None = None
 
     def require(self, models: ModelPair) -> None:
-        """Refuse queries of other models than those that made the stored vectors.
+        """Refuse to search with other models than those of the stored vectors.
 
         Raises:
-            SchemaError: the columns are missing or of other dimensions.
+            SchemaError: columns are missing or have other dimensions.
             ModelMismatchError: other models made the stored vectors.
         """
         self._models = models
-        ask = partial(refuse_others, self._database, models)
-        self._table = self._cache.get(("models", models), ask)
+        check = partial(refuse_others, self._database, models)
+        self._table_oid = self._cache.get(("models", models), check)
 
     def candidates(
         self, search_query: SearchQuery, filters: Filters, limit: int
     ) -> list[Candidate]:
-        """The `limit` products nearest to what is sought, and those that its words name.
+        """Return the `limit` nearest products, and those that the query's words match.
 
-        Never fewer than `limit` where so many pass the filters and have that vector.
+        Returns at least `limit` products if that many pass the filters and have such a vector.
 
         Raises:
-            FilterError: the shop's tables have no such column.
-            ModelMismatchError: others were switched to since `require`.
+            FilterError: the shop's tables lack a column of a filter, or its value does not fit.
+            ModelMismatchError: vectors of other models were switched into use since `require`.
         """
-        rows = self._nearest(search_query, filters, limit)
-        if not rows or self._table in (None, rows[0].table_oid):
+        rows = self._search(search_query, filters, limit)
+        if not rows or self._table_oid in (None, rows[0].table_oid):
             return list({row.id: row.candidate() for row in rows}.values())
-        self._cache.clear()  # all of it was learnt of another table
+        self._cache.clear()  # it describes the table that was in use before the switch
         self.require(self._models)
         return self.candidates(search_query, filters, limit)
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether nothing is stored that passes the filters.
+        """Return whether no stored product passes the filters.
 
         Raises:
-            FilterError: the shop's tables have no such column.
+            FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
         return not self._run("any", {}, FilterSql(filters, self._columns))
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
-        """What to look for to find products like this one; None where there is none to be seen.
+        """Return a query for products similar to this one.
+
+        None if the product does not exist, does not pass the filters, or has no vector.
 
         Raises:
-            FilterError: the shop's tables have no such column.
+            FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        chosen = FilterSql(filters, self._columns)
-        rows = self._run("vectors", {"id": id_}, chosen)
+        filter_sql = FilterSql(filters, self._columns)
+        rows = self._run("vectors", {"id": id_}, filter_sql)
         if not rows:
             return None
         image, text, combined = map(_array, rows[0])
@@ -105,7 +111,10 @@ class PostgresProductSearch:
         return None if text is None else SearchQuery(column="text", vector=text, text=text)
 
     def means(self, owner: str | None) -> Means | None:
-        """The means of an owner's catalogue and scans, or of all; None without a catalogue."""
+        """Return the mean image vectors of a catalogue and its scans; None without a catalogue.
+
+        The catalogue is the owner's, or that of all owners if `owner` is None.
+        """
         means = self._cache.get(("mean", owner), partial(self._catalogue_mean, owner))
         if not means or not self._columns("ScanMeans"):
             return None
@@ -118,14 +127,14 @@ class PostgresProductSearch:
         return Means(catalogue=catalogue, scans=_array(scans), count=count)
 
     def learn(self, owner: str | None, image: Vector) -> None:
-        """Let the vector of a scan's photo count in the mean of the scans."""
+        """Add the image vector of a scanned photo to the mean of the owner's scans."""
         if not self._columns("ScanMeans"):
             return
         values = {
             "owner": owner or "",
             "model": self._models.image,
             "image": image,
-            "remembered": _REMEMBERED,
+            "window": _SCAN_MEAN_WINDOW,
         }
 
         def work(connection: Connection) -> list[tuple[Any, ...]]:
@@ -133,66 +142,72 @@ class PostgresProductSearch:
 
         self._cache.put(("scans", owner), self._database.run(work))
 
-    def _nearest(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
-        """The rows of `search`; an index that gives too few of the nearest is not believed."""
-        chosen = FilterSql(filters, self._columns)
+    def _search(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
+        """Search by the index, and exactly if there is none or it yields less than `limit` rows."""
+        filter_sql = FilterSql(filters, self._columns)
         indexes = self._cache.get("indexes", self._indexes)
-        asked = values(search_query, chosen, limit)
+        values = parameters(search_query, filter_sql, limit)
+        find_words = indexes.find_words
 
-        def compared(*, by_index: bool) -> list[SearchRow]:
-            find_words = indexes.find_words
-            form = shape(search_query, chosen, limit, by_index=by_index, find_words=find_words)
-            query = self._cache.get(form, partial(statement, form, chosen)), asked
-            return [SearchRow._make(row) for row in self._ask(query, prepare=form.has_one_plan)]
+        def search(*, by_index: bool) -> list[SearchRow]:
+            shape = statement_shape(
+                search_query, filter_sql, limit, by_index=by_index, find_words=find_words
+            )
+            statement = self._cache.get(shape, partial(build_statement, shape, filter_sql))
+            rows = self._ask((statement, values), prepare=shape.has_one_plan)
+            return [SearchRow._make(row) for row in rows]
 
-        if indexes.has(f"{search_query.column}_hnsw") and not self._are_few(
-            indexes, filters, chosen
-        ):
-            rows = compared(by_index=True)
+        has_index = indexes.has(f"{search_query.column}_hnsw")
+        if has_index and not self._are_few(indexes, filters, filter_sql):
+            rows = search(by_index=True)
             if sum(row.is_near for row in rows) == limit:
                 return rows
-        return compared(by_index=False)
+        return search(by_index=False)
 
     def _indexes(self) -> Indexes:
         for rows, names in self._ask((QUERIES["indexes"], {})):
             return Indexes(rows=rows, names=names)
         return Indexes(rows=0, names=())
 
-    def _are_few(self, indexes: Indexes, filters: Filters, chosen: FilterSql) -> bool:
-        if chosen.is_all or indexes.are_few:
-            return indexes.are_few
+    def _are_few(self, indexes: Indexes, filters: Filters, filter_sql: FilterSql) -> bool:
+        """Return whether so few products pass the filters that they are compared one by one."""
+        if filter_sql.is_unfiltered or indexes.are_rows_few:
+            return indexes.are_rows_few
 
         def count() -> int:
-            return int(self._ask(count_chosen(chosen))[0][0])
+            return int(self._ask(count_query(filter_sql))[0][0])
 
-        # an owner asks again and again; of other filters there is no end
-        is_owners = filters == Filters(owner=filters.owner)
-        return (self._cache.get(("count", filters.owner), count) if is_owners else count()) <= FEW
+        # an owner scans again and again; there is no end of other filters
+        is_cached = filters == Filters(owner=filters.owner)
+        passing = self._cache.get(("count", filters.owner), count) if is_cached else count()
+        return passing <= EXACT_SEARCH_ROWS
 
     def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
-        """The mean, or nothing where there is no picture."""
-        chosen = FilterSql(Filters(owner=owner), self._columns)
-        mean = _array(self._run("catalogue_mean", {"limit": MEAN_OF}, chosen)[0][0])
+        """Return the mean, or an empty tuple if there is no image vector."""
+        filter_sql = FilterSql(Filters(owner=owner), self._columns)
+        mean = _array(self._run("catalogue_mean", {"limit": MEAN_SAMPLE}, filter_sql)[0][0])
         return () if mean is None else (mean,)
 
     def _columns(self, table: str) -> dict[str, str]:
-        def ask() -> dict[str, str]:
+        def read() -> dict[str, str]:
             return self._database.run(partial(columns, table=table), read_only=True)
 
-        return self._cache.get(("columns", table), ask)
+        return self._cache.get(("columns", table), read)
 
-    def _run(self, name: str, about: Mapping[str, object], chosen: FilterSql | None = None) -> Rows:
-        if chosen is None:
-            return self._ask((QUERIES[name], about))
-        query = QUERIES[name].format(join=chosen.join, chosen=chosen.chosen)
-        return self._ask((query, {**about, **chosen.values}))
+    def _run(
+        self, name: str, values: Mapping[str, object], filter_sql: FilterSql | None = None
+    ) -> Rows:
+        if filter_sql is None:
+            return self._ask((QUERIES[name], values))
+        statement = QUERIES[name].format(join=filter_sql.join, condition=filter_sql.condition)
+        return self._ask((statement, {**values, **filter_sql.values}))
 
     def _ask(self, query: Query, *, prepare: bool = False) -> Rows:
         try:
             return self._database.ask(query, prepare=prepare)
-        except _REFUSED as error:
-            said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-            raise FilterError(f"products cannot be chosen like this: {said or error}") from error
+        except _REFUSED_VALUES as error:
+            reason = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+            raise FilterError(f"products cannot be chosen like this: {reason or error}") from error
 
 
 def _array(stored: PgVector | None) -> Vector | None:

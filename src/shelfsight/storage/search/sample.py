@@ -1,4 +1,4 @@
-"""What of the catalogue is shown to its owner: counts, a sample of its vectors, a picture."""
+"""Reads what the page shows of a catalogue: counts, a sample of image vectors, image URLs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,11 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Products, those with any vector, with each kind; failures as (kind, products, example)."""
+class CatalogueCounts:
+    """How many products there are, how many have any vector, and how many have each kind.
+
+    `failures` are tuples of kind, number of products, and an example message.
+    """
 
     products: int
     embedded: int
@@ -35,8 +38,8 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sampled:
-    """A product with its image vector (768,) and the address of the picture that gave it."""
+class SampledProduct:
+    """A product with its image vector, float32 (768,), and the URL of the picture it is from."""
 
     id: str
     title: str
@@ -45,49 +48,51 @@ class Sampled:
 
 
 class CatalogueSample:
-    """Reads what is stored of an owner's products; None is the products of all.
+    """Reads what is stored of an owner's products, or of all products if `owner` is None.
 
-    Every method raises SchemaError where `shelfsight init` has not run.
+    Every method raises SchemaError if `shelfsight init` has not run.
     """
 
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
-    def counts(self, owner: str | None) -> Counts:
-        """Count what there is, what is embedded and what failed."""
+    def counts(self, owner: str | None) -> CatalogueCounts:
+        """Count the products, the embedded ones and the failures."""
 
-        def work(connection: Connection) -> Counts:
-            select = _Select(connection, owner)
-            (counts,) = select.rows("counts")
-            failed = select.rows("failed")
+        def work(connection: Connection) -> CatalogueCounts:
+            queries = _OwnerQueries(connection, owner)
+            (counts,) = queries.rows("counts")
+            failed = queries.rows("failed")
             failures = tuple((row["kind"], row["products"], row["example"]) for row in failed)
-            return Counts(**counts, failures=failures)
+            return CatalogueCounts(**counts, failures=failures)
 
         return self._run(work)
 
-    def spread(self, owner: str | None, limit: int) -> list[Sampled]:
-        """At most `limit` products that have an image vector, from all over the catalogue."""
+    def spread(self, owner: str | None, limit: int) -> list[SampledProduct]:
+        """Return up to `limit` products with an image vector, from the whole catalogue."""
         return self._sampled(owner, "sample", {"limit": limit})
 
-    def some(self, owner: str | None, ids: Sequence[str]) -> list[Sampled]:
-        """Those of these products that have an image vector, in any order."""
-        return self._sampled(owner, "some", {"ids": list(ids)})
+    def some(self, owner: str | None, ids: Sequence[str]) -> list[SampledProduct]:
+        """Return the products with these ids that have an image vector, in any order."""
+        return self._sampled(owner, "by_ids", {"ids": list(ids)})
 
     def picture(self, owner: str | None, id_: str) -> str | None:
-        """The address of the first picture that a product's vector came from."""
+        """Return the URL of the first picture that a product's vector was made from."""
 
         def work(connection: Connection) -> str | None:
-            rows = _Select(connection, owner).rows("picture", {"ids": [id_]})
+            rows = _OwnerQueries(connection, owner).rows("image_url", {"ids": [id_]})
             return rows[0]["image_url"] if rows else None
 
         try:
             return self._run(work)
-        except psycopg.DataError:  # not an id of this shop's type
+        except psycopg.DataError:  # `id_` has another type than the shop's ids
             return None
 
-    def _sampled(self, owner: str | None, name: str, values: Mapping[str, object]) -> list[Sampled]:
-        def work(connection: Connection) -> list[Sampled]:
-            return [_sampled(row) for row in _Select(connection, owner).rows(name, values)]
+    def _sampled(
+        self, owner: str | None, name: str, values: Mapping[str, object]
+    ) -> list[SampledProduct]:
+        def work(connection: Connection) -> list[SampledProduct]:
+            return [_sampled(row) for row in _OwnerQueries(connection, owner).rows(name, values)]
 
         return self._run(work)
 
@@ -98,30 +103,30 @@ class CatalogueSample:
             raise SchemaError(f"{error.diag.message_primary}; run: shelfsight init") from error
 
 
-class _Select:
-    """Statements over an owner's products."""
+class _OwnerQueries:
+    """Runs statements over an owner's products."""
 
     def __init__(self, connection: Connection, owner: str | None) -> None:
         self._connection = connection
-        self._chosen = FilterSql(Filters(owner=owner), partial(columns, connection))
-        variants = self._chosen.variants
+        self._filter_sql = FilterSql(Filters(owner=owner), partial(columns, connection))
+        variants = self._filter_sql.variants
         title = sql.SQL('v."Title"') if "Title" in variants else sql.SQL("''")
         self._parts = {
-            "join": self._chosen.join,
-            "chosen": self._chosen.chosen,
+            "join": self._filter_sql.join,
+            "condition": self._filter_sql.condition,
             "columns": QUERIES["columns"].format(title=title),
             "id_type": statements.trusted(variants.get("Id", "uuid")),
         }
 
     def rows(self, name: str, values: Mapping[str, object] | None = None) -> list[DictRow]:
         statement = QUERIES[name].format(**self._parts)
-        given = {**self._chosen.values, **(values or {})}
+        given = {**self._filter_sql.values, **(values or {})}
         cursor = self._connection.cursor(row_factory=dict_row)
         return cursor.execute(statement, given, binary=True).fetchall()
 
 
-def _sampled(row: DictRow) -> Sampled:
-    return Sampled(
+def _sampled(row: DictRow) -> SampledProduct:
+    return SampledProduct(
         id=row["id"],
         title=row["title"] or "",
         image_url=row["image_url"],

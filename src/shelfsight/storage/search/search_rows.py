@@ -8,10 +8,10 @@ from shelfsight.scan.matching import Candidate
 
 
 class SearchRow(NamedTuple):
-    """A row of the statement `search`: its fields are the columns of the statement, in order.
+    """A row of the statement `search`; its fields are the statement's columns, in order.
 
-    `is_near` tells the nearest neighbours from what the words name, `table_oid` is the table that
-    was read, and the other fields are those of a `Candidate`.
+    `is_near` is True for nearest neighbours and False for word matches. `table_oid` is the table
+    that was read. The other fields are those of `Candidate`.
     """
 
     is_near: bool
@@ -29,9 +29,9 @@ class SearchRow(NamedTuple):
     table_oid: int
 
     def candidate(self) -> Candidate:
-        """Return the fields that make a candidate."""
+        """Return the fields of `Candidate`."""
         return Candidate._make(_candidate_fields(self))
 
 
-# positions found by name: a scan makes a hundred candidates, and keywords would cost more time
+# positions found by name: each scan makes a hundred candidates, and keywords would cost more time
 _candidate_fields = itemgetter(*(SearchRow._fields.index(name) for name in Candidate._fields))

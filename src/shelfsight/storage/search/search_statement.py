@@ -1,6 +1,6 @@
-"""The statement of a search: the nearest neighbours of a vector and what its words name, compared.
+"""Builds the SQL statement of a search: nearest neighbours and word matches, all scored exactly.
 
-All of it is one statement, so that a scan costs one round trip and reads no row twice.
+It is one statement, so that a scan costs one round trip and reads no row twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,27 +23,28 @@ COLUMNS: Mapping[Modality, tuple[str, int]] = {
     "text": ("TextEmbedding", TEXT_WIDTH),
     "combined": ("CombinedEmbedding", COMBINED_WIDTH),
 }
+"""The column and the vector width of each modality."""
 
-EF_SEARCH = 100
-"""How many neighbours the graph is asked for; `index build` says what recall that gives."""
+HNSW_EF_SEARCH = 100
+"""pgvector's `hnsw.ef_search`; `shelfsight index build` reports the recall that it gives."""
 
-FEW = 5_000
-"""So many chosen products, or fewer, are compared one by one: a graph would miss some of them."""
+EXACT_SEARCH_ROWS = 5_000
+"""Up to this many products are compared one by one, because an HNSW graph would miss some."""
 
-FEW_TEXTS = 20_000
-"""So many rows, or fewer, are searched for words without an index."""
+WORD_SCAN_ROWS = 20_000
+"""Up to this many rows are searched for words without an index."""
 
-NAMED = 50
-"""How many products that share all words become candidates, and how many by SKU or barcode."""
+WORD_MATCHES = 50
+"""How many products that contain all words become candidates, and how many by SKU or barcode."""
 
-_LONGEST_CODE = 64
+_MAX_CODE_LENGTH = 64
 
-_NOTHING = 1e-6
-"""A shorter vector is nothing but rounding."""
+_ZERO_LENGTH = 1e-6
+"""A vector shorter than this is only rounding error."""
 
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "money")
 
-_SHOWN = {
+_CANDIDATE_COLUMNS = {
     "product_id": "ProductId",
     "title": "Title",
     "description": "Description",
@@ -53,35 +54,38 @@ _SHOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Indexes:
-    """Which of our indexes are valid, and about how many rows there are; -1: never counted."""
+    """The names of our valid indexes, and the estimated row count; -1 if it was never counted."""
 
     rows: int
     names: Sequence[str]
 
-    def has(self, what: str) -> bool:
-        """Whether there is the index of a column, or of the words."""
-        return f"shelfsight_{what}" in self.names
+    def has(self, name: str) -> bool:
+        """Return whether there is an index of this name (without its prefix `shelfsight_`)."""
+        return f"shelfsight_{name}" in self.names
 
     @property
-    def are_few(self) -> bool:
+    def are_rows_few(self) -> bool:
         """Whether all rows are compared one by one."""
-        return 0 <= self.rows <= FEW
+        return 0 <= self.rows <= EXACT_SEARCH_ROWS
 
     @property
     def find_words(self) -> bool:
-        """Whether words are looked for: through an index, or in few rows."""
-        return self.has("words") or self.rows <= FEW_TEXTS
+        """Whether words are searched for: by an index, or in few rows."""
+        return self.has("words") or self.rows <= WORD_SCAN_ROWS
 
 
-def count_chosen(chosen: FilterSql) -> Query:
-    """How many products pass, `FEW + 1` standing for all above."""
-    statement = QUERIES["count_chosen"].format(join=chosen.join, chosen=chosen.chosen)
-    return statement, {"most": FEW + 1, **chosen.values}
+def count_query(filter_sql: FilterSql) -> Query:
+    """Return a query that counts the products that pass, up to `EXACT_SEARCH_ROWS + 1`."""
+    statement = QUERIES["count"].format(join=filter_sql.join, condition=filter_sql.condition)
+    return statement, {"count_limit": EXACT_SEARCH_ROWS + 1, **filter_sql.values}
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """All that the statement of a search depends on."""
+class StatementShape:
+    """Everything that the text of a search statement depends on: the key of its cache.
+
+    `image`, `text` and `words` say how each score is computed, `filters` which filters are set.
+    """
 
     tables: Tables
     limit: int
@@ -95,39 +99,43 @@ class Shape:
 
     @property
     def has_one_plan(self) -> bool:
-        """Whether it is planned alike for all values: filters and words may pass few or many."""
+        """Whether one plan fits all values. Filters and words may pass few rows or many."""
         return not self.filters and self.words == "none"
 
 
-def shape(
-    search_query: SearchQuery, chosen: FilterSql, limit: int, *, by_index: bool, find_words: bool
-) -> Shape:
-    """The shape of a search; words that are too long for it are no `code`."""
-    whole: Literal["image_score", "centred_score"]
-    whole = "image_score" if search_query.centre is None else "centred_score"
+def statement_shape(
+    search_query: SearchQuery,
+    filter_sql: FilterSql,
+    limit: int,
+    *,
+    by_index: bool,
+    find_words: bool,
+) -> StatementShape:
+    """Return the shape of a search. Only short words may be a SKU or a barcode (`code`)."""
+    score: Literal["image_score", "centred_score"]
+    score = "image_score" if search_query.centre is None else "centred_score"
     words = search_query.words
-    return Shape(
-        tables=chosen.tables,
+    return StatementShape(
+        tables=filter_sql.tables,
         limit=limit,
         column=search_query.column,
-        image="no_score" if search_query.image is None else whole,
+        image="no_score" if search_query.image is None else score,
         text="no_score" if search_query.text is None else "text_score",
-        words="none" if not words else "code" if len(words) <= _LONGEST_CODE else "words",
-        filters=frozenset(chosen.values),
+        words="none" if not words else "code" if len(words) <= _MAX_CODE_LENGTH else "words",
+        filters=frozenset(filter_sql.values),
         by_index=by_index,
         find_words=find_words,
     )
 
 
-def statement(shape: Shape, chosen: FilterSql) -> sql.SQL:
-    """Gives the `limit` nearest in a column, and what the words name, each compared exactly.
+def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
+    """Build a statement that returns rows like `SearchRow`; a product may come twice.
 
-    A product may come twice. The columns are those of `search` in `search.sql`. The limit is
-    written out, for Postgres keeps no plan whose cost it cannot tell.
+    The limit is a literal, because Postgres keeps no generic plan whose cost it cannot estimate.
     """
     composed = QUERIES["search"].format(
-        parts=sql.SQL(" UNION ALL ").join(_parts(shape, chosen)),
-        rest=QUERIES["rest"] if shape.image == "centred_score" else sql.SQL(""),
+        sources=sql.SQL(" UNION ALL ").join(_sources(shape, filter_sql)),
+        centred=QUERIES["centred"] if shape.image == "centred_score" else sql.SQL(""),
         image_score=QUERIES[shape.image],
         text_score=QUERIES[shape.text],
         word_score=QUERIES["no_score" if shape.words == "none" else "word_score"],
@@ -135,74 +143,76 @@ def statement(shape: Shape, chosen: FilterSql) -> sql.SQL:
     return statements.trusted(composed.as_string())
 
 
-def values(search_query: SearchQuery, chosen: FilterSql, limit: int) -> dict[str, object]:
-    """The parameters of `statement`. `EF_SEARCH` neighbours are looked at, or `limit` if more."""
+def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> dict[str, object]:
+    """Return the parameters of the statement; `ef_search` is at least `limit`."""
     image, centre, words = search_query.image, search_query.centre, search_query.words
     return {
         "query": search_query.vector,
-        "ef_search": str(max(EF_SEARCH, limit)),
-        "named": NAMED,
-        "image": image if image is None or centre is None else _rest(image, centre.scans),
+        "ef_search": str(max(HNSW_EF_SEARCH, limit)),
+        "word_matches": WORD_MATCHES,
+        "image": image if image is None or centre is None else _centred(image, centre.scans),
         "mean": centre and centre.catalogue,
-        "whole": image,
+        "uncentred_image": image,
         "text": search_query.text,
         "words": words,
         "codes": _codes(words or ""),
-        **chosen.values,
+        **filter_sql.values,
     }
 
 
-def _parts(shape: Shape, chosen: FilterSql) -> Sequence[sql.Composed]:
-    """What gives candidates: the nearest, those with all the words, those with that very code."""
+def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Composed]:
+    """Return the subqueries that yield candidates: nearest neighbours, word and code matches."""
     name, width = COLUMNS[shape.column]
     column = sql.Identifier(name)
-    distance = QUERIES["by_index" if shape.by_index else "one_by_one"].format(
+    distance = QUERIES["index_distance" if shape.by_index else "exact_distance"].format(
         column=column, width=sql.Literal(width)
     )
-    has_words = shape.words != "none"
+    variants, has_words = filter_sql.variants, shape.words != "none"
     columns = QUERIES["columns"].format(
-        is_code=_is_code(chosen.variants) if has_words else sql.SQL("false"),
-        price=_price(chosen.variants),
-        **{name: _or_null(chosen.variants, column) for name, column in _SHOWN.items()},
+        is_code=_is_code(variants) if has_words else sql.SQL("false"),
+        price=_price(variants),
+        **{name: _or_null(variants, column) for name, column in _CANDIDATE_COLUMNS.items()},
     )
-    same = {"columns": columns, "join": chosen.join, "chosen": chosen.chosen}
+    common = {"columns": columns, "join": filter_sql.join, "condition": filter_sql.condition}
     limit = sql.Literal(shape.limit)
-    parts = [QUERIES["near"].format(column=column, distance=distance, limit=limit, **same)]
+    sources = [QUERIES["nearest"].format(column=column, distance=distance, limit=limit, **common)]
     if has_words and shape.find_words:
-        parts.append(QUERIES["named"].format(**same))
+        sources.append(QUERIES["with_words"].format(**common))
     if shape.words == "code":
-        parts.append(QUERIES["coded"].format(is_code=_is_code(chosen.variants), **same))
-    return parts
+        sources.append(QUERIES["with_code"].format(is_code=_is_code(variants), **common))
+    return sources
 
 
 def _is_code(variants: Mapping[str, str]) -> sql.Composable:
-    """The condition that a variant's SKU or barcode is among `codes`."""
-    same = [
+    """Return the condition that a variant's SKU or barcode is among `codes`."""
+    comparisons = [
         sql.SQL("v.{}::text = ANY(%(codes)s)").format(sql.Identifier(name))
         for name in ("Sku", "Barcode")
         if name in variants
     ]
-    return sql.SQL("({})").format(sql.SQL(" OR ").join(same)) if same else sql.SQL("false")
+    if not comparisons:
+        return sql.SQL("false")
+    return sql.SQL("({})").format(sql.SQL(" OR ").join(comparisons))
 
 
 def _codes(words: str) -> list[str]:
-    """The ways in which a SKU or a barcode may be written."""
+    """Return the spellings under which a SKU or a barcode may be stored."""
     return list({words, words.upper(), words.lower()})
 
 
-def _rest(image: Vector, mean: Vector) -> Vector:
-    """What an image has beyond the mean; itself if that is nothing, which has no direction."""
-    rest = image - mean
-    return rest if np.linalg.norm(rest) > _NOTHING else image
+def _centred(image: Vector, mean: Vector) -> Vector:
+    """Subtract the mean from an image vector, unless nothing with a direction would be left."""
+    centred = image - mean
+    return centred if np.linalg.norm(centred) > _ZERO_LENGTH else image
 
 
 def _price(variants: Mapping[str, str]) -> sql.Composable:
-    """A variant's price as a number, NULL where it is none."""
+    """Return a variant's price as a number; NULL if it is not one."""
     price = _or_null(variants, "Price")
     is_number = variants.get("Price", "").partition("(")[0] in _NUMBERS
-    return QUERIES["price" if is_number else "price_in_words"].format(price=price)
+    return QUERIES["price" if is_number else "price_in_text"].format(price=price)
 
 
 def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
-    """A variant's column, or NULL where the table has none."""
+    """Return a variant's column, or NULL if the table does not have it."""
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in variants else sql.SQL("NULL")

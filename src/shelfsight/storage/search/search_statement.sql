@@ -1,38 +1,40 @@
 -- name: indexes
--- About how many rows there are (-1: never counted), and which of our indexes can be used.
+-- The estimated row count (-1: never counted), and the names of our valid indexes.
 SELECT reltuples::bigint, ARRAY(
   SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%')
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
--- name: by_index
--- The graph is asked with a vector that is there once the settings hold, until this transaction
--- ends: in strict order, and on until the limit is reached or too many rows were looked at.
+-- name: index_distance
+-- The subquery sets pgvector's options for this transaction before it yields the query vector: the
+-- scan of the HNSW graph goes on, in strict order, until the limit is reached or pgvector's own
+-- limit of rows is.
 e.{column}::halfvec({width}) <=> (
   SELECT %(query)s::halfvec({width})
   WHERE set_config('hnsw.ef_search', %(ef_search)s, true) IS NOT NULL
     AND set_config('hnsw.iterative_scan', 'strict_order', true) IS NOT NULL)
 
--- name: one_by_one
--- No index fits this expression: one of the shop's own might give too few.
+-- name: exact_distance
+-- No index fits this expression. An HNSW index of the shop's own might return too few rows.
 (e.{column}::vector <=> %(query)s) + 0
 
--- name: count_chosen
+-- name: count
 SELECT count(*) FROM (
   SELECT FROM "ProductEmbeddings" AS e
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-  WHERE {chosen} LIMIT %(most)s) AS part
+  WHERE {condition} LIMIT %(count_limit)s) AS passing
 
 -- name: search
--- The columns are those of `SearchRow`, in this order. Vectors are read only of what the parts give.
--- The table stays what it is until this transaction ends.
+-- The columns are the fields of `SearchRow`, in this order. Scores are computed outside the
+-- sources, so that vectors are read only of the candidates. The table cannot be switched before this
+-- transaction ends.
 SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
   coalesce(f.title::text, '') AS title,
   left(coalesce(f.description::text, ''), 2000) AS description, f.sku::text AS sku, f.price,
   f.image_url::text AS image_url, {image_score} AS image_score, {text_score} AS text_score,
   {word_score} AS word_score, coalesce(f.is_code, false) AS is_code,
   (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint) AS table_oid
-FROM ({parts}) AS f {rest}
+FROM ({sources}) AS f {centred}
 
 -- name: columns
 v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS description,
@@ -42,31 +44,31 @@ v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS des
 -- name: price
 nullif({price}::numeric, 'NaN')
 
--- name: price_in_words
+-- name: price_in_text
 CASE WHEN {price}::text ~ '^\s*[0-9]{{1,15}}(\.[0-9]{{1,15}})?\s*$' THEN {price}::text::numeric END
 
--- name: near
+-- name: nearest
 (SELECT true AS is_near, {columns}
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE e.{column} IS NOT NULL AND {chosen}
+WHERE e.{column} IS NOT NULL AND {condition}
 ORDER BY {distance}
 LIMIT {limit})
 
--- name: named
+-- name: with_words
 (SELECT false AS is_near, {columns}
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE to_tsvector('simple', coalesce(e."ProductText", '')) @@ plainto_tsquery('simple', %(words)s)
-  AND {chosen}
-LIMIT %(named)s)
+  AND {condition}
+LIMIT %(word_matches)s)
 
--- name: coded
+-- name: with_code
 (SELECT false AS is_near, {columns}
 FROM "ProductVariants" AS v
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id" {join}
-WHERE {is_code} AND {chosen}
-LIMIT %(named)s)
+WHERE {is_code} AND {condition}
+LIMIT %(word_matches)s)
 
 -- name: no_score
 NULL::float8
@@ -75,13 +77,13 @@ NULL::float8
 1 - (f.image::vector <=> %(image)s)
 
 -- name: centred_score
--- Whole where nothing is left but rounding, as of the only picture of a catalogue.
-CASE WHEN vector_norm(r.rest) > 1e-6 THEN 1 - (r.rest <=> %(image)s)
-  ELSE 1 - (f.image::vector <=> %(whole)s) END
+-- Falls back to the uncentred vectors if only rounding is left, as of a catalogue's only picture.
+CASE WHEN vector_norm(c.image) > 1e-6 THEN 1 - (c.image <=> %(image)s)
+  ELSE 1 - (f.image::vector <=> %(uncentred_image)s) END
 
--- name: rest
--- Apart, since a stored vector is read anew each time that it is named.
-CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS rest OFFSET 0) AS r
+-- name: centred
+-- OFFSET 0 keeps the subquery apart: a stored vector is decompressed again wherever it is named.
+CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS image OFFSET 0) AS c
 
 -- name: text_score
 1 - (f.text::vector <=> %(text)s)
@@ -94,13 +96,13 @@ CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS rest OFFSET 0) AS r
 -- name: any
 SELECT FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE {chosen} LIMIT 1
+WHERE {condition} LIMIT 1
 
 -- name: vectors
 SELECT e."ImageEmbedding"::vector, e."TextEmbedding"::vector, e."CombinedEmbedding"::vector
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE v."Id"::text = %(id)s AND {chosen}
+WHERE v."Id"::text = %(id)s AND {condition}
 LIMIT 1
 
 -- name: catalogue_mean
@@ -108,18 +110,18 @@ SELECT avg(image) FROM (
   SELECT e."ImageEmbedding"::vector AS image
   FROM "ProductEmbeddings" AS e
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-  WHERE e."ImageEmbedding" IS NOT NULL AND {chosen}
-  LIMIT %(limit)s) AS part
+  WHERE e."ImageEmbedding" IS NOT NULL AND {condition}
+  LIMIT %(limit)s) AS sampled
 
 -- name: scans_mean
 SELECT "Mean", "Count" FROM "ScanMeans" WHERE "UserId" = %(owner)s AND "Model" = %(model)s
 
 -- name: learn
--- The running mean; past %(remembered)s scans the oldest are forgotten, exponentially.
+-- Update the running mean; after %(window)s scans it is an exponential moving average.
 INSERT INTO "ScanMeans" AS m ("UserId", "Model", "Mean", "Count")
 VALUES (%(owner)s, %(model)s, %(image)s, 1)
 ON CONFLICT ("UserId", "Model") DO UPDATE
 SET "Mean" = m."Mean" + (EXCLUDED."Mean" - m."Mean")
       * array_fill((1.0 / (m."Count" + 1))::real, ARRAY[vector_dims(m."Mean")])::vector,
-    "Count" = least(m."Count" + 1, %(remembered)s), "UpdatedAt" = now()
+    "Count" = least(m."Count" + 1, %(window)s), "UpdatedAt" = now()
 RETURNING "Mean", "Count"

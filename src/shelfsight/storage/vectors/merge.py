@@ -35,7 +35,7 @@ def merge_stored(
     fusion: Fusion,
     id_type: sql.SQL,
 ) -> list[EmbeddedProduct]:
-    """Add the stored vectors that are kept to the products of a page, and combine them anew.
+    """Add the stored vectors that are kept to the products of a page, and recombine them.
 
     A product is left out if something that it keeps has changed or is gone since it was read: it
     is due again. What is kept stays locked until the transaction ends. Untouched products are

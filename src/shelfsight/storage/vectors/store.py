@@ -114,7 +114,7 @@ class PostgresVectorStore:
         return stored
 
     def recombine(self) -> int:
-        """Combine vectors anew where other weights were used; return how many there were."""
+        """Recombine vectors made with other weights; return how many."""
         count = 0
         after: object = None
         while rows := self._database.run(partial(self._recombine, after=after)):

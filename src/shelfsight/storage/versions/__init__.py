@@ -1,1 +1,1 @@
-"""Vectors of other models, built beside those in use, and the switch to them."""
+"""Vector versions: embeddings of other models are staged, then switched with those in use."""

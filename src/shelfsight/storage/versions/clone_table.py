@@ -1,4 +1,4 @@
-"""A second table of vectors in a schema of its own, made to work as the one in use does."""
+"""Creates copies of the vector tables in another schema, which work like those in use."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from shelfsight.postgres.connection import Connection
 from shelfsight.storage.versions.queries import QUERIES
 
 TABLES = ("ProductEmbeddings", "EmbeddingFailures")
-"""What a generation of vectors is: the vectors, and what failed of them."""
+"""The tables of a vector version: the vectors, and the failures to embed."""
 
 
 class _TableInUse(NamedTuple):
@@ -27,52 +27,55 @@ class _TableInUse(NamedTuple):
     may_create: bool
     role: str
     database: str
-    may_add_schema: bool
+    may_create_schema: bool
 
 
 def require_rights(connection: Connection) -> dict[str, str]:
-    """See that tables can be put beside those in use, and in their place; gives their schemas.
+    """Check that other tables can be created and can replace those in use.
+
+    Returns the schema of each table in use, by table name.
 
     Raises:
-        DatabaseError: the role may not; says what to ask for.
-        SchemaError: a table is none that could be replaced.
+        DatabaseError: the role lacks a privilege; says which to grant.
+        SchemaError: a table cannot be replaced, because it is no plain table or a foreign key of
+            another table refers to it.
     """
-    places: dict[str, str] = {}
+    schemas: dict[str, str] = {}
     for table in TABLES:
-        found = _table_in_use(connection, table)
-        places[table] = found.schema
-        if not found.is_table:
+        in_use = _table_in_use(connection, table)
+        schemas[table] = in_use.schema
+        if not in_use.is_table:
             raise SchemaError(f'"{table}" is no plain table: no other can take its place')
-        if not found.is_owner:
+        if not in_use.is_owner:
             raise DatabaseError(
-                f'this role does not own "{table}": run this command as {found.owner}'
+                f'this role does not own "{table}": run this command as {in_use.owner}'
             )
-        referring = connection.execute(QUERIES["referring"], {"table": table}).fetchone()
+        referring = connection.execute(QUERIES["referring_tables"], {"table": table}).fetchone()
         if referring is not None:
             raise SchemaError(
                 f'{referring[0]} refers to rows of "{table}", so no other table can take its place;'
                 " drop that foreign key, or replace all vectors where they are:"
                 " shelfsight backfill --no-skip-existing --all"
             )
-    if not found.may_add_schema:
-        grant = _grant("CREATE ON DATABASE {} TO {}", found.database, found.role)
+    if not in_use.may_create_schema:
+        grant = _grant("CREATE ON DATABASE {} TO {}", in_use.database, in_use.role)
         raise DatabaseError(f"the new vectors are built in a schema of their own; run: {grant}")
-    if not found.may_create:
-        grant = _grant("CREATE ON SCHEMA {} TO {}", found.schema, found.role)
+    if not in_use.may_create:
+        grant = _grant("CREATE ON SCHEMA {} TO {}", in_use.schema, in_use.role)
         raise DatabaseError(f"the new tables could not take the place of the old; run: {grant}")
-    return places
+    return schemas
 
 
 def _table_in_use(connection: Connection, table: str) -> _TableInUse:
     cursor = connection.cursor(row_factory=class_row(_TableInUse))
-    found = cursor.execute(QUERIES["owner"], {"table": table}).fetchone()
-    if found is None:
+    in_use = cursor.execute(QUERIES["table_in_use"], {"table": table}).fetchone()
+    if in_use is None:
         raise SchemaError("the database is not prepared (no tables); run: shelfsight init")
-    return found
+    return in_use
 
 
 def create(connection: Connection, schema: str) -> None:
-    """Create the tables in a schema, which is created where it is missing."""
+    """Create empty copies of the tables in `schema`, which is created if it is missing."""
     create_schema(connection, schema)
     for table in TABLES:
         new, old = sql.Identifier(schema, table), sql.Identifier(table)
@@ -81,19 +84,19 @@ def create(connection: Connection, schema: str) -> None:
 
 
 def create_schema(connection: Connection, schema: str) -> None:
-    """Create a schema of the one who owns the table in use."""
+    """Create a schema, if it is missing, for the owner of the table in use."""
     owner = sql.Identifier(_table_in_use(connection, TABLES[0]).owner)
     connection.execute("SET LOCAL client_min_messages = warning")
     connection.execute(QUERIES["create_schema"].format(schema=sql.Identifier(schema), owner=owner))
 
 
 def drop(connection: Connection, schema: str) -> None:
-    """Drop the tables of a schema, and the schema.
+    """Drop a schema and our tables in it.
 
     Raises:
-        SchemaError: something else depends on them, or lies there.
+        SchemaError: the schema holds something else, or something depends on the tables.
     """
-    with _nothing_else(schema):
+    with _explain_dependents(schema):
         for table in TABLES:
             connection.execute(QUERIES["drop_table"].format(table=sql.Identifier(schema, table)))
     drop_schema(connection, schema)
@@ -103,14 +106,14 @@ def drop_schema(connection: Connection, schema: str) -> None:
     """Drop a schema that should be empty.
 
     Raises:
-        SchemaError: something lies there.
+        SchemaError: it is not empty.
     """
-    with _nothing_else(schema):
+    with _explain_dependents(schema):
         connection.execute(QUERIES["drop_schema"].format(schema=sql.Identifier(schema)))
 
 
 @contextmanager
-def _nothing_else(schema: str) -> Iterator[None]:
+def _explain_dependents(schema: str) -> Iterator[None]:
     try:
         yield
     except psycopg.errors.DependentObjectsStillExist as error:
@@ -120,15 +123,15 @@ def _nothing_else(schema: str) -> Iterator[None]:
         ) from error
 
 
-def require_alike(connection: Connection, schema: str) -> None:
-    """See that no column or rule of the table in use has changed since the other was made.
+def require_same_structure(connection: Connection, schema: str) -> None:
+    """Check that the tables in `schema` still have the columns and constraints of those in use.
 
     Raises:
-        SchemaError: one has.
+        SchemaError: a column, constraint, unique index or trigger differs.
     """
     for table in TABLES:
         values = {"table": table, "schema": schema}
-        names = [row[0] for row in connection.execute(QUERIES["differing"], values)]
+        names = [name for (name,) in connection.execute(QUERIES["differences"], values)]
         if names:
             raise SchemaError(
                 f'"{table}" differs in {", ".join(names)} from the one in {schema}: alter the'
@@ -136,10 +139,10 @@ def require_alike(connection: Connection, schema: str) -> None:
             )
 
 
-def execute_all(connection: Connection, name: str, table: str, schema: str) -> None:
-    """Execute what a query makes of the table in use for that in another schema."""
+def execute_all(connection: Connection, query: str, table: str, schema: str) -> None:
+    """Execute the statements that a query generates for the copy of `table` in `schema`."""
     values: Mapping[str, str] = {"table": table, "schema": schema}
-    for (ddl,) in connection.execute(QUERIES[name], values).fetchall():
+    for (ddl,) in connection.execute(QUERIES[query], values).fetchall():
         connection.execute(statements.trusted(ddl))
 
 

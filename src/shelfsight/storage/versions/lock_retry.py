@@ -1,4 +1,4 @@
-"""Work under locks for which scans must wait: asked for briefly, and again and again."""
+"""Runs work that needs table locks, without blocking scans: short lock timeouts, many retries."""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,18 +12,18 @@ from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database, Work
 from shelfsight.storage.versions.queries import QUERIES
 
-LONGEST = "900ms"
-"""What asks after us for a table waits as long as we do. After 1 s Postgres looks for deadlocks,
-and might end the shop's transaction rather than ours."""
+LOCK_TIMEOUT = "900ms"
+"""While we wait for a table lock, later requests for the table wait behind us. It is shorter than
+`deadlock_timeout` (1 s), after which Postgres might cancel the shop's transaction, not ours."""
 
-PATIENCE = 60.0
-"""Seconds after which a transaction that holds a table counts as too long."""
+TIMEOUT = 60.0
+"""Seconds of retries after which to give up."""
 
 _PAUSE = wait_random(0.3, 1.5)
-"""In seconds: those who waited behind us go first."""
+"""Seconds between two attempts, in which those that waited behind us have their turn."""
 
 
-class _Holder(NamedTuple):
+class _LockHolder(NamedTuple):
     """The backend that has held one of the tables for longest, and the age of its transaction."""
 
     pid: int
@@ -36,28 +36,29 @@ def run(
     work: Work[None],
     tables: list[sql.Identifier] | None = None,
     *,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
 ) -> None:
-    """Do `work` in one transaction, which first locks these tables against everybody.
+    """Do `work` in one transaction that first locks `tables` exclusively; retry on lock timeouts.
 
     Raises:
-        DatabaseError: another transaction holds a table for too long; says which.
+        DatabaseError: another transaction still holds a table after `timeout` seconds; names it.
     """
     retrying = Retrying(
         retry=retry_if_result(lambda is_done: not is_done),
         wait=_PAUSE,
-        stop=stop_after_delay(patience),
+        stop=stop_after_delay(timeout),
     )
     try:
         retrying(database.run, partial(_attempt, work, tables or []))
     except RetryError:
-        raise DatabaseError(database.run(_too_long, read_only=True)) from None
+        raise DatabaseError(database.run(_describe_holder, read_only=True)) from None
 
 
 def _attempt(work: Work[None], tables: list[sql.Identifier], connection: Connection) -> bool:
+    """Return False if a lock was not available in time."""
     try:
         with connection.transaction():
-            connection.execute(QUERIES["lock_timeout"], {"timeout": LONGEST})
+            connection.execute(QUERIES["lock_timeout"], {"timeout": LOCK_TIMEOUT})
             if tables:
                 names = sql.SQL(", ").join(tables)
                 connection.execute(QUERIES["lock_tables"].format(tables=names))
@@ -67,14 +68,14 @@ def _attempt(work: Work[None], tables: list[sql.Identifier], connection: Connect
     return True
 
 
-def _too_long(connection: Connection) -> str:
-    cursor = connection.cursor(row_factory=class_row(_Holder))
-    holder = cursor.execute(QUERIES["oldest_holder"]).fetchone()
+def _describe_holder(connection: Connection) -> str:
+    cursor = connection.cursor(row_factory=class_row(_LockHolder))
+    holder = cursor.execute(QUERIES["oldest_lock_holder"]).fetchone()
     if holder is None:
         return "other transactions held tables of the shop; nothing was changed; try again"
-    long = "" if holder.age is None else f" for {holder.age}"
+    duration = "" if holder.age is None else f" for {holder.age}"
     name = holder.name or "of another role"
     return (
-        f"process {holder.pid} ({name}) has held tables of the shop{long};"
+        f"process {holder.pid} ({name}) has held tables of the shop{duration};"
         " nothing was changed; end that transaction, or try again"
     )

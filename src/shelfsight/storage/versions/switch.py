@@ -1,4 +1,4 @@
-"""Puts the vectors built beside in the place of those in use, and back."""
+"""Switches the staged set of vectors into use, and rolls back to the previous one."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,172 +11,197 @@ from psycopg.types.json import Jsonb
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.storage.index.build import NO_ROOM, WORKERS, Watcher, sized_for, watched
+from shelfsight.storage.index.build import (
+    OUT_OF_MEMORY,
+    PARALLEL_WORKERS,
+    BuildObserver,
+    build_settings,
+    report_progress,
+)
 from shelfsight.storage.index.indexes import UNLIMITED, read
 from shelfsight.storage.versions import clone_table, lock_retry
 from shelfsight.storage.versions.clone_table import TABLES
-from shelfsight.storage.versions.lock_retry import PATIENCE
+from shelfsight.storage.versions.lock_retry import TIMEOUT
 from shelfsight.storage.versions.queries import QUERIES
 from shelfsight.storage.versions.vector_versions import (
-    NEXT,
-    PREVIOUS,
+    PREVIOUS_SCHEMA,
+    STAGED_SCHEMA,
     close_staged_runs,
-    previous,
-    schemas,
-    staged,
+    existing_schemas,
+    open_previous,
+    open_staged,
 )
 
-_MEANWHILE = (
+_CONCURRENT_CHANGES = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.DuplicateTable,
 )
-"""What is found where another process has changed over, or dropped one of the two."""
+"""Errors after another process has switched, indexed or dropped one of the sets meanwhile."""
 
 
-def switch(database: Database, watcher: Watcher, *, patience: float = PATIENCE) -> list[str]:
-    """Index what is built beside as what is in use is, then put it in its place in one transaction.
+def switch(database: Database, observer: BuildObserver, *, timeout: float = TIMEOUT) -> list[str]:
+    """Build the indexes of the staged set, then swap it with the set in use in one transaction.
 
-    Gives the names of what goes on reading the old tables, which are kept in `PREVIOUS`.
+    The set in use becomes the previous set. Returns the names of views and publications that still
+    read the old tables.
 
     Raises:
-        SchemaError: nothing is built beside, older vectors are still kept, or columns differ.
-        DatabaseError: the role may not, or another transaction holds the tables for too long.
+        SchemaError: there is no staged set, there is a previous set, or columns differ.
+        DatabaseError: the role lacks a privilege, or another transaction holds the tables for
+            longer than `timeout` seconds.
     """
-    new = staged(database)
-    if PREVIOUS in schemas(database):
+    staged = open_staged(database)
+    if PREVIOUS_SCHEMA in existing_schemas(database):
         raise SchemaError(
             "vectors are still kept from before the last switch; drop them first:"
             " shelfsight models --forget"
         )
-    database.run(_require, read_only=True)
-    with closing(new), _alone(NEXT):
-        _index(database, new, watcher)
-    return _exchange(database, come=NEXT, go=PREVIOUS, patience=patience)
+    database.run(_require_switchable, read_only=True)
+    with closing(staged), _explain_concurrent_changes(STAGED_SCHEMA):
+        _build_indexes(database, staged, observer)
+    return _swap(database, incoming=STAGED_SCHEMA, outgoing=PREVIOUS_SCHEMA, timeout=timeout)
 
 
-def roll_back(database: Database, *, patience: float = PATIENCE) -> list[str]:
-    """Put the vectors from before in the place of those in use, which are beside again then.
+def roll_back(database: Database, *, timeout: float = TIMEOUT) -> list[str]:
+    """Swap the previous set with the set in use, which becomes the staged set.
 
-    Gives the names of what goes on reading the tables that were in use.
+    Returns the names of views and publications that still read the tables that were in use.
 
     Raises:
-        SchemaError: none are kept, others are being built beside, or columns differ.
-        DatabaseError: the role may not, or another transaction holds the tables for too long.
+        SchemaError: there is no previous set, there is a staged set, or columns differ.
+        DatabaseError: the role lacks a privilege, or another transaction holds the tables for
+            longer than `timeout` seconds.
     """
-    previous(database)
-    if NEXT in schemas(database):
+    open_previous(database)
+    if STAGED_SCHEMA in existing_schemas(database):
         raise SchemaError("other vectors are staged; drop them first: shelfsight models --discard")
-    return _exchange(database, come=PREVIOUS, go=NEXT, patience=patience)
+    return _swap(database, incoming=PREVIOUS_SCHEMA, outgoing=STAGED_SCHEMA, timeout=timeout)
 
 
-def _require(connection: Connection) -> None:
+def _require_switchable(connection: Connection) -> None:
     clone_table.require_rights(connection)
-    clone_table.require_alike(connection, NEXT)
+    clone_table.require_same_structure(connection, STAGED_SCHEMA)
 
 
-def _index(database: Database, new: Database, watcher: Watcher) -> None:
-    """Build the indexes that searches use, each in a transaction: nobody reads that table yet."""
-    sizes = {one.index.name: new.run(partial(sized_for, one), read_only=True) for one in read(new)}
+def _build_indexes(database: Database, staged: Database, observer: BuildObserver) -> None:
+    """Build the search indexes that the set in use has.
+
+    Each is built in a transaction, not concurrently, because nobody reads the staged set yet.
+    """
+    settings = {
+        one.index.name: staged.run(partial(build_settings, one), read_only=True)
+        for one in read(staged)
+    }
     for table in TABLES:
-        values = {"table": table, "schema": NEXT}
-        found = database.run(partial(_search_indexes, values), read_only=True)
-        for name, ddl in found:
-            settings = {**UNLIMITED, **sizes.get(name, {})}
-            with watched(new, name, watcher):
-                new.run(partial(_build, ddl, settings))
-            watcher.notify(f"Built {name} in the staged set")
-    new.run(lambda connection: connection.execute(QUERIES["analyze"]))
+        values = {"table": table, "schema": STAGED_SCHEMA}
+        missing = database.run(partial(_missing_indexes, values), read_only=True)
+        for name, ddl in missing:
+            with report_progress(staged, name, observer):
+                staged.run(partial(_build, ddl, {**UNLIMITED, **settings.get(name, {})}))
+            observer.notify(f"Built {name} in the staged set")
+    staged.run(lambda connection: connection.execute(QUERIES["analyze"]))
 
 
-def _search_indexes(values: dict[str, str], connection: Connection) -> list[tuple[str, str]]:
+def _missing_indexes(values: dict[str, str], connection: Connection) -> list[tuple[str, str]]:
     return connection.execute(QUERIES["search_indexes"], values).fetchall()
 
 
 def _build(ddl: str, settings: dict[str, str], connection: Connection) -> None:
-    """Build an index, once more by one process where several cannot share that much memory."""
-    alone = {**settings, WORKERS: "0"}
+    """Build an index; again without parallel workers if they run out of shared memory."""
+    serial = {**settings, PARALLEL_WORKERS: "0"}
     try:
         with connection.transaction():
             _build_with(ddl, settings, connection)
-    except NO_ROOM:
-        _build_with(ddl, alone, connection)
+    except OUT_OF_MEMORY:
+        _build_with(ddl, serial, connection)
 
 
 def _build_with(ddl: str, settings: dict[str, str], connection: Connection) -> None:
-    connection.execute(QUERIES["time_for_build"], {"settings": Jsonb(settings)})
+    connection.execute(QUERIES["local_settings"], {"settings": Jsonb(settings)})
     connection.execute(statements.trusted(ddl))
 
 
-def _exchange(database: Database, *, come: str, go: str, patience: float) -> list[str]:
-    left_behind: list[str] = []
+def _swap(database: Database, *, incoming: str, outgoing: str, timeout: float) -> list[str]:
+    """Move the tables in use to the schema `outgoing`, and those in `incoming` to their place."""
+    dependents: list[str] = []
 
     def work(connection: Connection) -> None:
-        in_use = clone_table.require_rights(connection)
-        clone_table.require_alike(connection, come)
-        clone_table.create_schema(connection, go)
-        left_behind[:] = _pointing(connection)
+        schemas_in_use = clone_table.require_rights(connection)
+        clone_table.require_same_structure(connection, incoming)
+        clone_table.create_schema(connection, outgoing)
+        dependents[:] = _dependents(connection)
         for table in TABLES:
-            clone_table.execute_all(connection, "access", table, come)
-            _move(connection, table, come=come, use=in_use[table], go=go)
-        clone_table.drop_schema(connection, come)
-        if go == PREVIOUS:
-            _remember(connection)
+            clone_table.execute_all(connection, "access", table, incoming)
+            moves = ((schemas_in_use[table], outgoing), (incoming, schemas_in_use[table]))
+            _move(connection, table, moves)
+        clone_table.drop_schema(connection, incoming)
+        if outgoing == PREVIOUS_SCHEMA:
+            _comment_on_previous(connection)
         close_staged_runs(connection)
 
-    tables = [sql.Identifier(table) for table in TABLES]
-    tables += [sql.Identifier(come, table) for table in TABLES]
-    with _alone(come):
-        lock_retry.run(database, work, tables, patience=patience)
-    return left_behind
+    locked = [sql.Identifier(table) for table in TABLES]
+    locked += [sql.Identifier(incoming, table) for table in TABLES]
+    with _explain_concurrent_changes(incoming):
+        lock_retry.run(database, work, locked, timeout=timeout)
+    return dependents
 
 
 @contextmanager
-def _alone(schema: str) -> Iterator[None]:
+def _explain_concurrent_changes(schema: str) -> Iterator[None]:
     try:
         yield
-    except _MEANWHILE as error:
+    except _CONCURRENT_CHANGES as error:
         raise SchemaError(
             f"the vectors in the schema {schema} were indexed, switched or dropped by another"
             " process meanwhile; see: shelfsight models"
         ) from error
 
 
-def _move(connection: Connection, table: str, *, come: str, use: str, go: str) -> None:
-    """Move a table out of the schema in use, the other in; a sequence serves both, and stays."""
-    serials = connection.execute(QUERIES["serials"], {"table": table}).fetchall()
-    for sequence, _ in serials:
+def _move(connection: Connection, table: str, moves: tuple[tuple[str, str], ...]) -> None:
+    """Move tables of one name, each from one schema to another, the one in use first.
+
+    A sequence serves the tables of both sets, so it stays where it is.
+    """
+    ((schema_in_use, _), _) = moves
+    sequences = connection.execute(QUERIES["owned_sequences"], {"table": table}).fetchall()
+    for sequence, _ in sequences:
         name = statements.trusted(sequence)
-        connection.execute(QUERIES["disown"].format(sequence=name))
-    for place, to in ((use, go), (come, use)):
-        values, schema = {"table": table, "schema": place}, sql.Identifier(to)
-        found = connection.execute(QUERIES["statistics"], values).fetchall()
+        connection.execute(QUERIES["disown_sequence"].format(sequence=name))
+    for source, target in moves:
+        values, schema = {"table": table, "schema": source}, sql.Identifier(target)
+        statistics = connection.execute(QUERIES["statistics"], values).fetchall()
         connection.execute(
-            QUERIES["move"].format(table=sql.Identifier(place, table), schema=schema)
+            QUERIES["move_table"].format(table=sql.Identifier(source, table), schema=schema)
         )
-        for (name,) in found:
-            statistics = statements.trusted(name)
+        for (name,) in statistics:
             connection.execute(
-                QUERIES["move_statistics"].format(statistics=statistics, schema=schema)
+                QUERIES["move_statistics"].format(
+                    statistics=statements.trusted(name), schema=schema
+                )
             )
-    for sequence, column in serials:
+    for sequence, column in sequences:
         connection.execute(
-            QUERIES["own"].format(
+            QUERIES["own_sequence"].format(
                 sequence=statements.trusted(sequence),
-                table=sql.Identifier(use, table),
+                table=sql.Identifier(schema_in_use, table),
                 column=statements.trusted(column),
             )
         )
 
 
-def _pointing(connection: Connection) -> list[str]:
-    found = (connection.execute(QUERIES["pointing"], {"table": table}) for table in TABLES)
+def _dependents(connection: Connection) -> list[str]:
+    """Return the views and publications that will still read the tables after they are moved."""
+    found = (connection.execute(QUERIES["dependents"], {"table": table}) for table in TABLES)
     return [name for rows in found for (name,) in rows]
 
 
-def _remember(connection: Connection) -> None:
-    row = connection.execute(
+def _comment_on_previous(connection: Connection) -> None:
+    """Write the time of the switch into the comment of the schema, for `switched_at`."""
+    ((time,),) = connection.execute(
         "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'"
-    ).fetchall()[0]
-    text = sql.Literal(f"Vectors that shelfsight kept at the switch of {row[0]}")
-    connection.execute(QUERIES["remember"].format(schema=sql.Identifier(PREVIOUS), text=text))
+    ).fetchall()
+    text = sql.Literal(f"Vectors that shelfsight kept at the switch of {time}")
+    connection.execute(
+        QUERIES["comment_on_schema"].format(schema=sql.Identifier(PREVIOUS_SCHEMA), text=text)
+    )

@@ -1,4 +1,7 @@
-"""Generations of vectors: those in use, those built beside them by other models, those before."""
+"""The three sets of vectors: in use, staged (by other models), and previous (before a switch).
+
+The staged and the previous set have tables of the same names in schemas of their own.
+"""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,94 +16,99 @@ from shelfsight.errors import ModelError, ModelMismatchError, SchemaError
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import ModelPair
-from shelfsight.storage import schema as columns
+from shelfsight.storage import schema as tables
 from shelfsight.storage.runs.queries import QUERIES as RUNS
 from shelfsight.storage.vectors.model_check import StoredModels, stored_models
 from shelfsight.storage.versions import clone_table, lock_retry
 from shelfsight.storage.versions.queries import QUERIES
 
-NEXT, PREVIOUS = columns.NEXT, columns.PREVIOUS
+STAGED_SCHEMA, PREVIOUS_SCHEMA = tables.STAGED_SCHEMA, tables.PREVIOUS_SCHEMA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """How many vectors of a kind a model made; None where that is not known."""
+class ModelCount:
+    """How many vectors of a kind a model has made; `model` is None if it is not known."""
 
     kind: Literal["image", "text"]
     model: str | None
     count: int
 
 
-def schemas(database: Database) -> set[str]:
-    """Which of `NEXT` and `PREVIOUS` hold vectors."""
-    values = {"schemas": [NEXT, PREVIOUS]}
+def existing_schemas(database: Database) -> set[str]:
+    """Return which of `STAGED_SCHEMA` and `PREVIOUS_SCHEMA` hold vectors."""
+    values = {"schemas": [STAGED_SCHEMA, PREVIOUS_SCHEMA]}
 
     def work(connection: Connection) -> set[str]:
-        return {row[0] for row in connection.execute(QUERIES["places"], values)}
+        return {name for (name,) in connection.execute(QUERIES["vector_schemas"], values)}
 
-    return database.run(work, read_only=True) & {NEXT, PREVIOUS}
+    return database.run(work, read_only=True) & {STAGED_SCHEMA, PREVIOUS_SCHEMA}
 
 
-def made(database: Database) -> tuple[Made, ...]:
-    """Which models made how many vectors.
+def count_by_model(database: Database) -> tuple[ModelCount, ...]:
+    """Count the stored vectors by kind and model.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
     """
 
-    def work(connection: Connection) -> tuple[Made, ...]:
-        columns.check(connection)
-        cursor = connection.cursor(row_factory=class_row(Made))
-        return tuple(cursor.execute(QUERIES["made"]))
+    def work(connection: Connection) -> tuple[ModelCount, ...]:
+        tables.check(connection)
+        cursor = connection.cursor(row_factory=class_row(ModelCount))
+        return tuple(cursor.execute(QUERIES["count_by_model"]))
 
     return database.run(work, read_only=True)
 
 
-def kept_since(database: Database) -> datetime | None:
-    """When the vectors before were replaced; None where that is not known."""
+def switched_at(database: Database) -> datetime | None:
+    """Return when the previous set was replaced; None if that is not known."""
 
     def work(connection: Connection) -> datetime | None:
-        row = connection.execute(QUERIES["since"], {"schema": PREVIOUS}).fetchone()
-        return None if row is None else _time(row[0])
+        row = connection.execute(QUERIES["switched_at"], {"schema": PREVIOUS_SCHEMA}).fetchone()
+        return None if row is None else _parse_time(row[0])
 
     return database.run(work, read_only=True)
 
 
-def lost(database: Database) -> int:
-    """Products that failed beside and have a vector in use that they would then lack."""
-    query = QUERIES["lost"].format(new=sql.Identifier(NEXT))
+def count_lost(database: Database) -> int:
+    """Count the products that a switch would lose.
+
+    They failed in the staged set, and have a vector in use that is missing there.
+    """
+    query = QUERIES["count_lost"].format(staged=sql.Identifier(STAGED_SCHEMA))
     rows = database.run(lambda connection: connection.execute(query).fetchall(), read_only=True)
     return int(rows[0][0])
 
 
-def staged(database: Database) -> Database:
-    """The vectors built beside.
+def open_staged(database: Database) -> Database:
+    """Open the staged set: a connection whose table names mean the staged tables.
 
     Raises:
-        SchemaError: there are none.
+        SchemaError: there is no staged set.
     """
-    return _opened(database, NEXT, "no vectors are staged; run: shelfsight backfill --staged")
+    return _open(
+        database, STAGED_SCHEMA, "no vectors are staged; run: shelfsight backfill --staged"
+    )
 
 
-def previous(database: Database) -> Database:
-    """The vectors kept from before.
+def open_previous(database: Database) -> Database:
+    """Open the previous set: a connection whose table names mean the previous tables.
 
     Raises:
-        SchemaError: there are none.
+        SchemaError: there is no previous set.
     """
-    return _opened(database, PREVIOUS, "no vectors are kept from before a switch")
+    return _open(database, PREVIOUS_SCHEMA, "no vectors are kept from before a switch")
 
 
-def prepare(database: Database, models: ModelPair) -> Database:
-    """Where vectors of these models are built beside those in use; made where it is missing.
+def prepare_staged(database: Database, models: ModelPair) -> Database:
+    """Open the staged set for vectors of these models; create it if it is missing.
 
     Raises:
-        ModelError: those in use are by these models, or there are none.
-        ModelMismatchError: other models have begun to build beside.
-        DatabaseError: the role may not; says what to ask for.
-        SchemaError: the table in use cannot be replaced by another.
+        ModelError: no vectors are in use yet, or those in use are by these models.
+        ModelMismatchError: the staged set has vectors of other models.
+        DatabaseError: the role lacks a privilege; says which to grant.
+        SchemaError: the tables in use cannot be replaced by others.
     """
-    in_use = database.run(_stored, read_only=True)
+    in_use = database.run(_stored_models, read_only=True)
     if not in_use:
         raise ModelError("there are no vectors yet; leave --staged out")
     if all(row.fit(models) for row in in_use) and any(row.image or row.text for row in in_use):
@@ -108,11 +116,11 @@ def prepare(database: Database, models: ModelPair) -> Database:
             f"the vectors in use are by {models.image} and {models.text} already; leave --staged"
             " out, or name other MODELS or another server"
         )
-    if NEXT not in schemas(database):
-        lock_retry.run(database, _create)
-    with closing(staged(database)) as new:
-        begun = new.run(_stored, read_only=True)
-    for found in begun:
+    if STAGED_SCHEMA not in existing_schemas(database):
+        lock_retry.run(database, _create_staged)
+    with closing(open_staged(database)) as staged:
+        stored = staged.run(_stored_models, read_only=True)
+    for found in stored:
         if not found.fit(models):
             names = " and ".join(name for name in (found.image, found.text) if name)
             raise ModelMismatchError(
@@ -120,65 +128,66 @@ def prepare(database: Database, models: ModelPair) -> Database:
                 f" {models.text}; go on with those models, or drop the staged set:"
                 " shelfsight models --discard"
             )
-    return staged(database)
+    return open_staged(database)
 
 
-def discard(database: Database) -> None:
-    """Drop what is built beside.
-
-    Raises:
-        SchemaError: nothing is, or something else depends on it.
-    """
-    staged(database)
-    _drop(database, NEXT)
-
-
-def forget(database: Database) -> None:
-    """Drop the vectors kept from before.
+def drop_staged(database: Database) -> None:
+    """Drop the staged set.
 
     Raises:
-        SchemaError: there are none, or something else depends on them.
+        SchemaError: there is none, or something else depends on it.
     """
-    previous(database)
-    _drop(database, PREVIOUS)
+    open_staged(database)
+    _drop(database, STAGED_SCHEMA)
+
+
+def drop_previous(database: Database) -> None:
+    """Drop the previous set.
+
+    Raises:
+        SchemaError: there is none, or something else depends on it.
+    """
+    open_previous(database)
+    _drop(database, PREVIOUS_SCHEMA)
 
 
 def close_staged_runs(connection: Connection) -> None:
-    """End the runs that were open beside: what they were at is in use now, or gone."""
+    """Close all open runs over the staged set, because it is now in use or dropped."""
     for (run,) in connection.execute(QUERIES["staged_runs"]).fetchall():
         connection.execute(RUNS["close"], {"run": run, "outcome": "replaced"})
 
 
-def _opened(database: Database, schema: str, otherwise: str) -> Database:
-    if schema not in schemas(database):
-        raise SchemaError(otherwise)
+def _open(database: Database, schema: str, missing: str) -> Database:
+    if schema not in existing_schemas(database):
+        raise SchemaError(missing)
     return Database(database.url, schema=schema)
 
 
-def _stored(connection: Connection) -> Sequence[StoredModels]:
-    columns.check(connection)
+def _stored_models(connection: Connection) -> Sequence[StoredModels]:
+    tables.check(connection)
     return stored_models(connection)
 
 
-def _time(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     try:
         return datetime.fromisoformat(text or "")
     except ValueError:
         return None
 
 
-def _create(connection: Connection) -> None:
+def _create_staged(connection: Connection) -> None:
     connection.execute(QUERIES["lock"], {"key": LockKey.CREATE_STAGED})
-    values = {"schemas": [NEXT]}
-    if (NEXT,) not in connection.execute(QUERIES["places"], values).fetchall():
+    values = {"schemas": [STAGED_SCHEMA]}
+    existing = connection.execute(QUERIES["vector_schemas"], values).fetchall()
+    if (STAGED_SCHEMA,) not in existing:
         clone_table.require_rights(connection)
-        clone_table.create(connection, NEXT)
+        clone_table.create(connection, STAGED_SCHEMA)
 
 
 def _drop(database: Database, schema: str) -> None:
     def work(connection: Connection) -> None:
         clone_table.drop(connection, schema)
-        if schema == NEXT:
+        if schema == STAGED_SCHEMA:
             close_staged_runs(connection)
 
     lock_retry.run(database, work)

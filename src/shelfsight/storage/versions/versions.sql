@@ -1,15 +1,15 @@
 -- name: lock
--- Two machines that begin at the same time must not both create the tables.
+-- Two backfills that start at the same time must not both create the staged tables.
 SELECT pg_advisory_xact_lock(%(key)s)
 
--- name: places
--- Which schemas hold vectors: the one in use, and those of the names given.
+-- name: vector_schemas
+-- Which schemas hold vectors: the one in use, and those among the given names.
 SELECT n.nspname
 FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass('"ProductEmbeddings"')
   OR (t.relname = 'ProductEmbeddings' AND n.nspname = ANY(%(schemas)s))
 
--- name: made
+-- name: count_by_model
 SELECT 'image' AS kind, "ModelVersions" ->> 'image' AS model, count(*) AS count
 FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
 UNION ALL
@@ -17,37 +17,37 @@ SELECT 'text', "ModelVersions" ->> 'text', count(*) FROM "ProductEmbeddings"
 WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
 ORDER BY 1, 3 DESC
 
--- name: lost
--- Products that failed in the new table, and have a vector in the old one that they lack there.
+-- name: count_lost
+-- Products that failed in the staged set, and have a vector in use that is missing there.
 SELECT count(DISTINCT f."ProductVariantId")
-FROM {new}."EmbeddingFailures" AS f
+FROM {staged}."EmbeddingFailures" AS f
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = f."ProductVariantId"
-LEFT JOIN {new}."ProductEmbeddings" AS n ON n."ProductVariantId" = f."ProductVariantId"
+LEFT JOIN {staged}."ProductEmbeddings" AS s ON s."ProductVariantId" = f."ProductVariantId"
 WHERE f."Kind" <> 'no_content'
-  AND ((e."ImageEmbedding" IS NOT NULL AND n."ImageEmbedding" IS NULL)
-       OR (e."TextEmbedding" IS NOT NULL AND n."TextEmbedding" IS NULL))
+  AND ((e."ImageEmbedding" IS NOT NULL AND s."ImageEmbedding" IS NULL)
+       OR (e."TextEmbedding" IS NOT NULL AND s."TextEmbedding" IS NULL))
 
--- name: since
--- Null where the comment is the owner's own.
+-- name: switched_at
+-- The time in the schema's comment; null if somebody has changed the comment.
 SELECT substring(obj_description(oid, 'pg_namespace')
   FROM '[0-9-]+ [0-9:]+[+-][0-9:]+$')
 FROM pg_namespace WHERE nspname = %(schema)s
 
--- name: remember
--- Says when, for `since` and for whoever lists the schemas.
+-- name: comment_on_schema
+-- Records the time of the switch, for `switched_at` and for people who list the schemas.
 COMMENT ON SCHEMA {schema} IS {text}
 
--- name: owner
+-- name: table_in_use
 SELECT t.relkind = 'r' AS is_table, pg_has_role(t.relowner, 'USAGE') AS is_owner,
   pg_get_userbyid(t.relowner) AS owner, n.nspname AS schema,
   has_schema_privilege(n.oid, 'CREATE') AS may_create, current_user AS role,
   current_database() AS database,
-  has_database_privilege(current_database(), 'CREATE') AS may_add_schema
+  has_database_privilege(current_database(), 'CREATE') AS may_create_schema
 FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass(quote_ident(%(table)s))
 
--- name: referring
--- Tables that hold ids of vectors' rows: in another table those are others.
+-- name: referring_tables
+-- Tables with a foreign key to this one: the rows of another table have other ids.
 SELECT conrelid::regclass::text FROM pg_constraint
 WHERE contype = 'f' AND confrelid = to_regclass(quote_ident(%(table)s)) AND conrelid <> confrelid
 
@@ -58,7 +58,8 @@ CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}
 CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES)
 
 -- name: structure
--- What makes a new table work as the one in use does, but for the indexes that only searches need.
+-- Statements that make a new table work like the one in use: its constraints, unique indexes,
+-- triggers, storage options and owner. Indexes that only searches need are built at the switch.
 WITH old AS (
   SELECT t.*, format('%%I.%%I', n.nspname, t.relname) AS name,
     format('%%I.%%I', %(schema)s::text, t.relname) AS new
@@ -88,7 +89,7 @@ SELECT ddl FROM (
 ORDER BY part, ddl
 
 -- name: search_indexes
--- The indexes in use that `structure` leaves out and the new table lacks.
+-- The indexes of the table in use that `structure` leaves out and that the new table lacks.
 SELECT x.relname, replace(pg_get_indexdef(x.oid),
   format(' ON %%I.%%I ', n.nspname, t.relname), format(' ON %%I.%%I ', %(schema)s::text, t.relname))
 FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
@@ -99,7 +100,8 @@ WHERE t.oid = to_regclass(quote_ident(%(table)s)) AND i.indisvalid AND NOT i.ind
 ORDER BY x.oid
 
 -- name: access
--- Who may see what, as of the table in use: what was taken away since does not come back.
+-- Statements that give the incoming table the grants, policies and comment of the table in use.
+-- They revoke all earlier grants first, so that a privilege revoked meanwhile does not come back.
 WITH old AS (
   SELECT t.*, n.nspname, format('%%I.%%I', %(schema)s::text, t.relname) AS new
   FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
@@ -109,7 +111,7 @@ WITH old AS (
   UNION ALL
   SELECT new, relowner, format(' (%%I)', attname), acl.*
   FROM old JOIN pg_attribute ON attrelid = old.oid, aclexplode(attacl) AS acl
-), before AS (
+), earlier AS (
   SELECT new, t.relowner, acl.grantee
   FROM old JOIN pg_class AS t ON t.oid = to_regclass(new), aclexplode(t.relacl) AS acl
   UNION
@@ -120,7 +122,7 @@ WITH old AS (
 SELECT ddl FROM (
   SELECT 0, format('REVOKE ALL ON %%s FROM %%s CASCADE', new,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END)
-  FROM before WHERE grantee <> relowner
+  FROM earlier WHERE grantee <> relowner
   UNION ALL
   SELECT 1, format('GRANT %%s%%s ON %%s TO %%s%%s', privilege_type, on_column, new,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
@@ -147,7 +149,7 @@ SELECT ddl FROM (
 ) AS s (part, ddl)
 ORDER BY part, ddl
 
--- name: differing
+-- name: differences
 -- Columns, constraints, unique indexes and triggers that only one of the two tables has.
 WITH both_tables AS (
   SELECT oid FROM unnest(ARRAY[
@@ -176,8 +178,8 @@ GROUP BY name, what, kind, is_never_null
 HAVING count(*) <> 2
 ORDER BY name
 
--- name: pointing
--- What goes on reading a table wherever it is moved to.
+-- name: dependents
+-- Views and publications that keep reading this table after it is moved to another schema.
 SELECT 'view ' || v.oid::regclass
 FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
@@ -194,7 +196,8 @@ SELECT set_config('lock_timeout', %(timeout)s, true)
 -- name: lock_tables
 LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
 
--- name: oldest_holder
+-- name: oldest_lock_holder
+-- The backend that holds a lock on one of these tables and has the oldest transaction.
 SELECT a.pid, a.application_name AS name,
   date_trunc('second', now() - a.xact_start)::text AS age
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -207,7 +210,7 @@ ORDER BY a.xact_start
 LIMIT 1
 
 -- name: statistics
--- Those of several columns, which do not move with their table.
+-- Extended statistics (of several columns), which do not move with their table.
 SELECT format('%%I.%%I', n.nspname, s.stxname)
 FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
 WHERE s.stxrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
@@ -215,21 +218,21 @@ WHERE s.stxrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::te
 -- name: move_statistics
 ALTER STATISTICS {statistics} SET SCHEMA {schema}
 
--- name: serials
--- Sequences that columns own, which a default in the other table uses, too.
+-- name: owned_sequences
+-- Sequences owned by columns of this table. Defaults of the other set's table use them, too.
 SELECT s.oid::regclass::text, quote_ident(a.attname)
 FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
   AND d.deptype = 'a' AND d.refobjid = to_regclass(quote_ident(%(table)s))
 
--- name: disown
+-- name: disown_sequence
 ALTER SEQUENCE {sequence} OWNED BY NONE
 
--- name: own
+-- name: own_sequence
 ALTER SEQUENCE {sequence} OWNED BY {table}.{column}
 
--- name: move
+-- name: move_table
 ALTER TABLE {table} SET SCHEMA {schema}
 
 -- name: drop_table
@@ -239,11 +242,12 @@ DROP TABLE IF EXISTS {table}
 DROP SCHEMA IF EXISTS {schema}
 
 -- name: staged_runs
+-- Open runs over the staged set; older releases stored "beside" for "staged".
 SELECT "Id" FROM "BackfillRuns"
 WHERE "ClosedAt" IS NULL AND ("Asked" @> '{"staged": true}' OR "Asked" @> '{"beside": true}')
 
--- name: time_for_build
--- Of this transaction alone: a pooler hands nothing of it on.
+-- name: local_settings
+-- Settings of this transaction only, so that a pooler passes nothing on to other clients.
 SELECT set_config(name, value, true)
 FROM jsonb_each_text(%(settings)s) AS s (name, value)
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from shelfsight.serving.scan_api.page.map2d import Plane
 from shelfsight.serving.scan_api.responses import ResponseModel
-from shelfsight.storage.search.sample import Counts, Sampled
+from shelfsight.storage.search.sample import CatalogueCounts, SampledProduct
 
 
 class FailureCountResponse(ResponseModel):
@@ -65,7 +65,7 @@ class ScanOnMapResponse(ResponseModel):
     products: list[ProductOnMap]
 
 
-def state_response(counts: Counts, due: int) -> CatalogueStateResponse:
+def state_response(counts: CatalogueCounts, due: int) -> CatalogueStateResponse:
     """Convert counts to the response format."""
     return CatalogueStateResponse(
         products=counts.products,
@@ -81,12 +81,12 @@ def state_response(counts: Counts, due: int) -> CatalogueStateResponse:
     )
 
 
-def vectors_of(products: list[Sampled]) -> NDArray[np.float32]:
+def vectors_of(products: list[SampledProduct]) -> NDArray[np.float32]:
     """The image vectors of products, (n, 768)."""
     return np.array([product.vector for product in products], np.float32)
 
 
-def products_on_map(plane: Plane, products: list[Sampled]) -> list[ProductOnMap]:
+def products_on_map(plane: Plane, products: list[SampledProduct]) -> list[ProductOnMap]:
     """Project products onto the map; coordinates are rounded to four decimals."""
     if not products:
         return []

@@ -33,7 +33,7 @@ from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.requests import without_nul
 from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.storage.search.feedback import ShownScan
-from shelfsight.storage.search.sample import CatalogueSample, Sampled
+from shelfsight.storage.search.sample import CatalogueSample, SampledProduct
 
 STATE_TTL = 15.0
 MAP_TTL = 300.0
@@ -185,7 +185,7 @@ class CatalogueView:
 
 
 def _photo_point(
-    plane: map2d.Plane, scored: list[tuple[Sampled, float]], scan: ShownScan
+    plane: map2d.Plane, scored: list[tuple[SampledProduct, float]], scan: ShownScan
 ) -> MapPoint:
     vectors = vectors_of([product for product, _ in scored])
     scores = np.array([score for _, score in scored], np.float32)
