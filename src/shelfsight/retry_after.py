@@ -1,4 +1,4 @@
-"""The pause that a server asks for."""
+"""Parses the `Retry-After` header."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `Retry-After`, seconds or a date (RFC 9110, 10.2.3), as seconds from now, 0 or more.
+    """Return the pause a server asks for in seconds, at least 0; None without a valid header.
 
-    None where there is none, or none that makes sense.
+    The header has seconds or a date (RFC 9110, 10.2.3).
     """
     sent = headers.get("Retry-After", "").strip()
     if sent.isdecimal():

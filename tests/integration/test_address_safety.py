@@ -19,10 +19,10 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from shelfsight.images import addresses
-from shelfsight.images.download import Downloader, Limits
+from shelfsight.images.download import Downloader, FetchLimits
 from shelfsight.images.unusable import UnusablePictureError
 
-PATIENT = Limits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
+PATIENT = FetchLimits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
 """For hosts that answer: a busy machine may take its time."""
 
 QUICK = replace(PATIENT, connect=0.5, read=0.5, total=2, probe=2)
@@ -258,7 +258,7 @@ def portal(request) -> Iterator[BlockingPortal]:
 
 @contextmanager
 def downloading(
-    portal: BlockingPortal, *listed: str, limits: Limits = QUICK
+    portal: BlockingPortal, *listed: str, limits: FetchLimits = QUICK
 ) -> Iterator[Callable[[str], str]]:
     """A downloader; calling it gives the kind of failure, or "fetched"."""
 

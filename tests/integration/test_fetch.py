@@ -25,7 +25,7 @@ from PIL import Image
 from shelfsight import __version__
 from shelfsight.images import fetch as fetch_module
 from shelfsight.images.decode import decode
-from shelfsight.images.download import Limits
+from shelfsight.images.download import FetchLimits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.images.resize import resize
 from shelfsight.records import (
@@ -40,7 +40,7 @@ from shelfsight.records import (
 )
 
 FORMAT = PictureFormat(side=16, resample="bicubic")
-PATIENT = Limits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
+PATIENT = FetchLimits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
 """For hosts that answer: a busy machine may take its time."""
 
 BROKEN = Failure(stage=Stage.IMAGE, kind="server_422", message="too dark")
@@ -147,7 +147,7 @@ def site(portal, closing: ExitStack) -> Site:
 
 @pytest.fixture
 def make_fetcher(closing: ExitStack) -> Callable[..., PictureFetcher]:
-    def make(limits: Limits = PATIENT, **config) -> PictureFetcher:
+    def make(limits: FetchLimits = PATIENT, **config) -> PictureFetcher:
         config.setdefault("private_hosts", frozenset({"127.0.0.1"}))
         fetcher = PictureFetcher(FORMAT, FetchConfig(**config), limits)
         closing.callback(fetcher.close)
@@ -246,7 +246,7 @@ def test_an_address_is_fetched_once_in_a_run_whatever_comes_of_it(fetcher, site)
 
 
 def test_only_so_many_addresses_are_remembered(make_fetcher, site, monkeypatch) -> None:
-    monkeypatch.setattr(fetch_module, "RECENT", 2)
+    monkeypatch.setattr(fetch_module, "CACHED_ADDRESSES", 2)
     fetcher = make_fetcher(known_result=lambda _: BROKEN)
     urls = [site.page(f"/{n}.png", body=PNG) for n in range(3)]
     for n in (0, 1, 0, 2, 0, 1):
@@ -370,7 +370,7 @@ async def dripping(request: web.Request) -> web.StreamResponse:
 
 
 def test_a_server_that_is_silent_or_only_drips_is_given_up(make_fetcher, site) -> None:
-    fetcher = make_fetcher(Limits(read=0.1, total=0.3, probe=0.3))
+    fetcher = make_fetcher(FetchLimits(read=0.1, total=0.3, probe=0.3))
     for found in (
         failure(fetcher, site.serve("/silent.png", never)),
         failure(fetcher, site.serve("/dripping.png", dripping)),
@@ -561,7 +561,7 @@ def test_many_are_fetched_at_once_but_no_more_than_the_limit_of_a_host(make_fetc
 
 
 def test_a_slow_host_does_not_hold_up_the_others(make_fetcher, portal, closing, site) -> None:
-    fetcher = make_fetcher(Limits(at_once=10))
+    fetcher = make_fetcher(FetchLimits(concurrency=10))
     other = started(portal, closing)
     served = threading.Event()
     release = asyncio.Event()
@@ -582,7 +582,7 @@ def test_a_slow_host_does_not_hold_up_the_others(make_fetcher, portal, closing, 
 
 
 def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher, site) -> None:
-    fetcher = make_fetcher(Limits())
+    fetcher = make_fetcher(FetchLimits())
     asked = threading.Event()
 
     async def ask(request: web.Request) -> web.Response:
@@ -605,7 +605,7 @@ def test_closing_breaks_off_what_is_under_way_and_may_be_done_twice(make_fetcher
 def test_closing_breaks_off_a_page_whose_thread_has_only_just_begun_it(
     make_fetcher, site, monkeypatch
 ) -> None:
-    fetcher = make_fetcher(Limits())
+    fetcher = make_fetcher(FetchLimits())
     asked, broken_off = threading.Event(), threading.Event()
 
     async def ask(request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from shelfsight.images.download import Limits
+from shelfsight.images.download import FetchLimits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.records import FetchedProduct, Product
 from tests.integration.test_fetch import FORMAT, PATIENT, PNG, Site, started
@@ -47,7 +47,7 @@ def said() -> list[str]:
 
 @pytest.fixture
 def make_fetcher(closing: ExitStack, said: list[str]) -> Callable[..., PictureFetcher]:
-    def make(limits: Limits = PATIENT) -> PictureFetcher:
+    def make(limits: FetchLimits = PATIENT) -> PictureFetcher:
         config = FetchConfig(private_hosts=frozenset({"127.0.0.1"}), notify=said.append)
         fetcher = PictureFetcher(FORMAT, config, limits)
         closing.callback(fetcher.close)
@@ -115,7 +115,7 @@ def test_a_host_that_asks_for_a_long_pause_is_left_alone_and_named(
 def test_hosts_that_rest_hold_no_place_that_others_need(
     make_fetcher, portal: BlockingPortal, closing: ExitStack, site: Site
 ) -> None:
-    fetcher = make_fetcher(replace(PATIENT, at_once=2))
+    fetcher = make_fetcher(replace(PATIENT, concurrency=2))
     other = started(portal, closing)
     served = Event()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shelfsight.embedding.remote.remote_embedder import sendable
+from shelfsight.embedding.remote.remote_embedder import encode_picture
 from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.serving.embedding_api.model_batchers import allowed_dimensions, instruction_prefix
 from shelfsight.serving.embedding_api.picture_input import read_picture
@@ -17,7 +17,7 @@ def test_the_server_sees_the_very_pixels_that_our_client_sends(
     side = SIGLIP.picture.side
     pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
     assert np.array_equal(
-        read_picture(sendable(pixels, compressed=compressed), SIGLIP.picture), pixels
+        read_picture(encode_picture(pixels, compressed=compressed), SIGLIP.picture), pixels
     )
 
 

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.images.hosts import ACQUAINTANCE, STRANGER, Host, HostPolicy, Hosts, LaterError
+from shelfsight.images.hosts import (
+    KNOWN_HOST_FAILURES,
+    SILENT_HOST_FAILURES,
+    Host,
+    HostPolicy,
+    Hosts,
+    RetryAfterError,
+)
 from shelfsight.images.unusable import UnusablePictureError
 
 
@@ -47,15 +54,15 @@ class Asked:
 
     def __init__(self, **policy: Any) -> None:
         self.said: list[str] = []
-        policy = {"at_once": 8, "patience": 30, "pause": 60} | policy
+        policy = {"concurrency": 8, "patience": 30, "pause": 60} | policy
         self.host: Host = Hosts(HostPolicy(notify=self.said.append, **policy)).of("cdn.example.com")
         self.busy = self.busiest = 0
 
     async def ask(self, outcome: UnusablePictureError | None = None, seconds: float = 1) -> str:
         """Gives the kind of failure, or nothing."""
         try:
-            async with self.host.turn():
-                with self.host.judged():
+            async with self.host.slot():
+                with self.host.observe():
                     await self._request(outcome, seconds)
         except UnusablePictureError as error:
             return error.failure.kind
@@ -87,7 +94,7 @@ async def test_a_host_that_answers_is_asked_ever_more_up_to_the_limit() -> None:
     assert await asked.most(4) == 4
     assert await asked.most(100) == 8
     assert await asked.most(100) == 8
-    assert await Asked(at_once=1).most(10) == 1
+    assert await Asked(concurrency=1).most(10) == 1
 
 
 @on_a_clock
@@ -107,7 +114,7 @@ async def test_a_round_with_failures_halves_the_limit_once_and_never_below_one()
 async def test_all_wait_for_as_long_as_the_host_asks() -> None:
     asked = Asked()
     loop = asyncio.get_running_loop()
-    assert await asked.ask(LaterError("http_429", "busy", 20)) == "http_429"
+    assert await asked.ask(RetryAfterError("http_429", "busy", 20)) == "http_429"
     began = loop.time()
     assert await asked.ask_all(None, None) == ["", ""]
     assert loop.time() - began == 21
@@ -117,7 +124,7 @@ async def test_all_wait_for_as_long_as_the_host_asks() -> None:
 @on_a_clock
 async def test_a_host_that_asks_for_too_long_a_pause_is_left_alone_for_so_long() -> None:
     asked = Asked()
-    assert await asked.ask(LaterError("http_429", "busy", 300)) == "http_429"
+    assert await asked.ask(RetryAfterError("http_429", "busy", 300)) == "http_429"
     assert await asked.ask_all(None, None) == ["host_paused"] * 2
     await asyncio.sleep(300)
     assert await asked.ask() == ""
@@ -131,8 +138,8 @@ async def test_a_host_that_asks_for_too_long_a_pause_is_left_alone_for_so_long()
 async def test_a_host_that_never_sent_a_status_is_paused_after_its_first_round() -> None:
     asked = Asked()
     outcomes = await asked.ask_all(*[failure()] * 50)
-    assert outcomes.count("timeout") == STRANGER
-    assert outcomes.count("host_paused") == 50 - STRANGER
+    assert outcomes.count("timeout") == SILENT_HOST_FAILURES
+    assert outcomes.count("host_paused") == 50 - SILENT_HOST_FAILURES
     [said] = asked.said
     assert "cdn.example.com is paused after 4 failures in a row" in said
     assert "the server takes too long" in said
@@ -156,11 +163,11 @@ def test_a_host_that_has_answered_is_given_more_time(known_by: UnusablePictureEr
         asked = Asked()
         await asked.ask(known_by)
         for _ in range(3):
-            await asked.ask_all(*[failure()] * (ACQUAINTANCE - 2))
+            await asked.ask_all(*[failure()] * (KNOWN_HOST_FAILURES - 2))
             assert await asked.ask() == ""
         assert asked.said == []
-        outcomes = await asked.ask_all(*[failure()] * (ACQUAINTANCE + 5))
-        assert outcomes.count("timeout") == ACQUAINTANCE
+        outcomes = await asked.ask_all(*[failure()] * (KNOWN_HOST_FAILURES + 5))
+        assert outcomes.count("timeout") == KNOWN_HOST_FAILURES
         assert outcomes.count("host_paused") == 5
 
     given_time()
@@ -204,7 +211,7 @@ async def test_what_is_refused_on_our_own_side_says_nothing_about_the_host() -> 
 async def test_without_a_pause_no_host_is_left_alone() -> None:
     asked = Asked(pause=0)
     assert set(await asked.ask_all(*[failure()] * 50)) == {"timeout"}
-    await asked.ask(LaterError("http_429", "busy", 300))
+    await asked.ask(RetryAfterError("http_429", "busy", 300))
     assert await asked.ask() == ""
 
 
@@ -212,7 +219,7 @@ async def test_without_a_pause_no_host_is_left_alone() -> None:
 def test_whatever_happens_each_gets_a_turn_and_the_limit_holds(kinds: list[str]) -> None:
     @on_a_clock
     async def in_turn() -> None:
-        asked = Asked(at_once=6, pause=0)
+        asked = Asked(concurrency=6, pause=0)
         tasks = [
             asyncio.create_task(
                 asked.ask(failure(kind) if kind not in {"", "cancelled"} else None, 1 + n % 3)

@@ -40,7 +40,7 @@ def test_a_pickle_that_asks_for_another_name_runs_nothing(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "was here"),)
 
-    with pytest.raises(ModelError, match="mkdir is not admitted"):
+    with pytest.raises(ModelError, match="mkdir is not allowed"):
         read_legacy_torch(legacy(*HEADER, OrderedDict(x=Attack()), []))
     assert not list(tmp_path.iterdir())
 

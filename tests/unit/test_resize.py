@@ -8,10 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from shelfsight.images.resize import LARGE, Parts, by_pillow, by_simd, parts, resize, simd
+from shelfsight.images.resize import (
+    MAX_SIMD_PIXELS,
+    PartResizer,
+    part_resizer,
+    pillow_resizer,
+    resize,
+    simd,
+    simd_resizer,
+)
 from shelfsight.records import PictureFormat
 
-THERE = [by_pillow] if simd is None else [by_pillow, by_simd]
+THERE = [pillow_resizer] if simd is None else [pillow_resizer, simd_resizer]
 BOTH = pytest.mark.parametrize("resizer", THERE)
 ROUNDING = 2
 FORMATS = [PictureFormat(side=24, resample="bilinear"), PictureFormat(side=24, resample="bicubic")]
@@ -44,7 +52,7 @@ def test_any_part_of_any_picture_is_what_pillow_makes_of_it(resizer, data: st.Da
     assert (made.dtype, made.shape) == (np.uint8, (24, 24, 3))
     assert made.flags.c_contiguous
     assert made.flags.writeable
-    allowed = 0 if resizer is by_pillow else ROUNDING
+    allowed = 0 if resizer is pillow_resizer else ROUNDING
     assert np.abs(made - pillows(image, form, box)).max() <= allowed
 
 
@@ -61,13 +69,13 @@ def test_pillow_resizes_what_is_smaller_than_the_side_or_large(
     """Strips, for the sake of the time it takes."""
     by_others: list[tuple[int, int]] = []
 
-    def counted(image: Image.Image, form: PictureFormat) -> Parts:
+    def counted(image: Image.Image, form: PictureFormat) -> PartResizer:
         by_others.append(image.size)
-        return by_pillow(image, form)
+        return pillow_resizer(image, form)
 
     monkeypatch.setattr("shelfsight.images.resize.simd", "there")
-    monkeypatch.setattr("shelfsight.images.resize.by_simd", counted)
-    sizes = [(23, 300), (24, 24), (LARGE // 24, 24), (LARGE // 24 + 1, 24)]
+    monkeypatch.setattr("shelfsight.images.resize.simd_resizer", counted)
+    sizes = [(23, 300), (24, 24), (MAX_SIMD_PIXELS // 24, 24), (MAX_SIMD_PIXELS // 24 + 1, 24)]
     for size in sizes:
         assert resize(Image.new("RGB", size, "red"), FORMATS[0]).mean() == 85
     assert by_others == sizes[1:3]
@@ -76,5 +84,5 @@ def test_pillow_resizes_what_is_smaller_than_the_side_or_large(
 def test_a_picture_of_one_file_is_the_same_each_time() -> None:
     file = BytesIO()
     noise(500, 400).save(file, "PNG")
-    first, again = (parts(Image.open(file), FORMATS[0]) for _ in range(2))
+    first, again = (part_resizer(Image.open(file), FORMATS[0]) for _ in range(2))
     assert np.array_equal(first((10, 10, 300, 400)), again((10, 10, 300, 400)))

@@ -1,1 +1,1 @@
-"""From pixels and words to unit vectors."""
+"""Embeds pictures and texts: from pixels and words to unit vectors."""

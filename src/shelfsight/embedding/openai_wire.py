@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings` as OpenAI defined it, with pictures beside texts."""
+"""The JSON of `POST /v1/embeddings` as OpenAI defined it, extended to pictures."""
 
 from typing import Annotated, Literal
 
@@ -9,11 +9,11 @@ from shelfsight.embedding.wire import Encoding, ItemError
 OPENAI_PATH = "/v1/embeddings"
 
 OPENAI_PATHS = (OPENAI_PATH, "/embeddings")
-"""Where servers have it: Infinity serves it without the prefix unless told otherwise."""
+"""The paths under which servers offer it; Infinity has no prefix by default."""
 
 
 def _strings_only(sent: object) -> object:
-    """Refuse what OpenAI and others take besides, in words that say what to send instead."""
+    """Refuse other forms of input that OpenAI takes, and say what to send instead."""
     kinds = {type(item) for item in (sent if isinstance(sent, list) else [sent])}
     if kinds & {int, list}:
         raise ValueError("lists of tokens are not taken, for they are one tokenizer's: send text")
@@ -26,9 +26,9 @@ def _strings_only(sent: object) -> object:
 
 
 class OpenAIRequest(BaseModel):
-    """A text or several; with `modality` "image" they are pictures as `data:image/...;base64,...`.
+    """One text or several; with `modality` "image" pictures as `data:image/...;base64,...`.
 
-    `model` may be left away; `dimensions` cuts text vectors where the model was trained for it.
+    `model` is optional. `dimensions` shortens text vectors, if the model was trained for that.
     """
 
     input: Annotated[str | list[str], BeforeValidator(_strings_only)]
@@ -39,7 +39,7 @@ class OpenAIRequest(BaseModel):
 
 
 class OpenAIVector(BaseModel):
-    """One vector; None where `errors` of the answer says why."""
+    """One vector; None if the response's `errors` explain why."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -56,20 +56,20 @@ class OpenAIResponse(BaseModel):
     errors: list[ItemError] = []
 
 
-class OpenAIAnswer(BaseModel):
-    """What is read of any server's answer; `index` says to which input a vector belongs."""
+class OpenAIResponseBody(BaseModel):
+    """The part of any server's response that is read; `index` is that of the input."""
 
     data: list[OpenAIVector]
     model: str | None = None
 
 
 class ListedModel(BaseModel):
-    """One model of a server."""
+    """One model that a server lists."""
 
     id: str
 
 
 class ModelList(BaseModel):
-    """What `GET /v1/models` answers, where a server has it."""
+    """The response of `GET /v1/models`, which not every server has."""
 
     data: list[ListedModel]

@@ -1,4 +1,4 @@
-"""From a title and a description, as shops write them, to one clean line for a text model."""
+"""Cleans a title and a description, as shops write them, into one line for a text model."""
 
 import re
 import unicodedata
@@ -6,16 +6,16 @@ from html import unescape
 from html.entities import html5
 
 MAX_CHARACTERS = 131_072
-"""The longest text given out: four characters for each of the 32,768 tokens a model may take."""
+"""Longest text that is returned: four characters for each of the 32,768 tokens a model may take."""
 
 MAX_SOURCE_CHARACTERS = 1_000_000
-"""How much of a title or description is looked at: room for pictures embedded in the HTML."""
+"""How much of a title or description is read: enough for pictures embedded in the HTML."""
 
 _PASSES = 4
-"""How often escaped HTML may be escaped again; what is nested deeper loses its < and &."""
+"""How often HTML may be escaped within escaped HTML; what is nested deeper loses its < and &."""
 
-# Tokens, not a tree: linear in time for any input, and "5 < 6" or "I <3 mugs" stay text.
-# A scan never runs past the next "<", or matches to the very end.
+# Matches single tags instead of parsing a tree: time is linear for any input, and "5 < 6" or
+# "I <3 mugs" stay text. No alternative scans past the next "<", unless it matches to the end.
 _TAG = re.compile(
     r"""
       <!--.*?(?:-->|\Z)
@@ -35,25 +35,25 @@ _INLINE = re.compile(
     r"strong|su[bp]|tt|u|var|wbr",
     re.IGNORECASE,
 )
-# All combining marks, and emoji, dashes, stars: more than 64 in a row say no more than 64.
+# Combining marks, emoji, dashes, stars: more than 64 in a row add nothing.
 _SYMBOLS = re.compile(r"([^\w\s\x00-\x7f]{64})[^\w\s\x00-\x7f]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-# Soft hyphen, zero-width, bidi marks and overrides, byte order mark; not the joiners U+200C and
-# U+200D, which carry meaning in Persian, in Indic scripts and in emoji.
+# Soft hyphen, zero-width characters, bidi marks and overrides, byte order mark. The joiners U+200C
+# and U+200D stay: they carry meaning in Persian, in Indic scripts and in emoji.
 _INVISIBLE = re.compile(
     r"[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
 )
 
 
 def product_text(title: str, description: str) -> str:
-    """Give the text to embed: "title. description" on one line, "" when there is nothing.
+    """Build the text to embed: "title. description" on one line, "" if both are empty.
 
-    NFC; without HTML, control and invisible characters; blanks folded; at most
-    `MAX_CHARACTERS`. A title with which the description starts is not repeated. Never raises,
-    and its own result comes back unchanged.
+    The text is in NFC, without HTML, control or invisible characters, with single spaces, and has
+    at most `MAX_CHARACTERS`. A title that the description starts with is not repeated. It never
+    raises, and it is idempotent.
     """
     joined = _join(_clean(title), _clean(description))[:MAX_CHARACTERS].rstrip()
-    # What was text in each of them may read as a tag once they are joined or cut.
+    # Joining or cutting may turn text into what reads as a tag.
     return _clean(joined) if _MAYBE_MARKUP.search(joined) else joined
 
 
@@ -84,7 +84,7 @@ def _without_markup(text: str) -> str:
 
 
 def _in_place_of_tag(tag: re.Match[str]) -> str:
-    """Give nothing for <b>, which may stand within a word, and a blank for all others."""
+    """Return "" for inline tags such as <b>, which may stand within a word, else a space."""
     name = tag["name"] or tag["odd_name"] or ""
     return "" if _INLINE.fullmatch(name) else " "
 
@@ -95,13 +95,13 @@ def _character(entity: re.Match[str]) -> str:
 
 
 def _fold(text: str) -> str:
-    """Fold to NFC with single blanks, without control, invisible or broken characters."""
+    """Normalise to NFC and single spaces; drop control, invisible and broken characters."""
     if not text.isprintable():
-        # Two halves of a pair become their character, a lone half the replacement character.
+        # A surrogate pair becomes its character, a lone surrogate the replacement character.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         text = _CONTROL.sub(" ", _INVISIBLE.sub("", text))
     if not text.isascii():
-        # Cut before and after: normalising takes quadratic time in a run of marks, and adds some.
+        # Cut runs before and after: NFC takes quadratic time in a run of marks, and may add marks.
         text = _SYMBOLS.sub(r"\1", text)
         text = _SYMBOLS.sub(r"\1", unicodedata.normalize("NFC", text))
     return " ".join(text.split())

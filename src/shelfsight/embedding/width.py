@@ -1,4 +1,4 @@
-"""Bring vectors of a model's own width to the width of their column."""
+"""Brings vectors from a model's own width to the width of the database column."""
 
 from functools import cache
 
@@ -6,22 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 2
-"""Chosen, before scans were centred, by recall on the photos of `benchmarks/scan_quality.py`. It
-matters no more: as scans work now, seeds 0 to 11 give recall@1 of 0.450 to 0.466 there (mean 0.460)
-and recall@5 of 0.737 to 0.760 (0.746), the unprojected 1280 numbers 0.468 and 0.750."""
+"""Seed of the random projection. It was chosen by recall on the photos of
+`benchmarks/scan_quality.py`, before scans were mean-centred. It hardly matters now: seeds 0 to 11
+give recall@1 of 0.450 to 0.466 there (mean 0.460) and recall@5 of 0.737 to 0.760 (mean 0.746). The
+unprojected 1280 values give 0.468 and 0.750."""
 
 
 def fit_width(vectors: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """Give vectors (n, any width) as (n, width) of unit length.
+    """Convert vectors (n, any width) to unit vectors (n, width).
 
-    Narrower ones are padded with zeros, which leaves cosines exactly as they were; wider ones are
-    projected. A vector without a direction (all zero, or not finite) becomes NaN.
+    Narrower vectors are padded with zeros, which leaves every cosine as it was. Wider ones are
+    projected. A vector without a direction (all zeros, or not finite) becomes NaN.
     """
     if vectors.shape[1] > width:
         with np.errstate(invalid="ignore", over="ignore"):
             vectors = vectors @ _random_projection(vectors.shape[1], width)
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = vectors / np.abs(vectors).max(axis=1, keepdims=True)  # so that no square overflows
+        unit = vectors / np.abs(vectors).max(
+            axis=1, keepdims=True
+        )  # keeps squares from overflowing
         unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     return np.pad(unit, ((0, 0), (0, width - vectors.shape[1])))
 
@@ -32,12 +35,12 @@ def _random_projection(native: int, width: int) -> NDArray[np.float32]:
 
 
 def projection(first: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """Make the fixed matrix (native, width), its columns orthonormal, that narrows a model.
+    """Make the fixed projection (native, width) with orthonormal columns.
 
-    Its first columns span those of `first` (native, fewer than width), so what lies there is
-    kept; the others are random, which keeps cosines on average (Johnson & Lindenstrauss 1984).
-    The random numbers are numpy's legacy stream, which is frozen (NEP 19), and the signs are
-    those of a positive diagonal of R, so that every machine gets the same matrix.
+    Its first columns span those of `first` (native, fewer than width), so that subspace is kept
+    exactly. The other columns are random, which keeps cosines on average (Johnson & Lindenstrauss
+    1984). Every machine gets the same matrix: the random numbers are numpy's legacy stream, which
+    is frozen (NEP 19), and signs are chosen so that the diagonal of R is positive.
     """
     native, kept = first.shape
     random = np.random.RandomState(_SEED).standard_normal((native, width - kept))

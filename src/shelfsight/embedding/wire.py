@@ -1,6 +1,6 @@
-"""What travels between a client and an embedding server: JSON over HTTP, one shape for both.
+"""The JSON that a client and an embedding server exchange over HTTP.
 
-`POST /embed/image`, `POST /embed/text` and `GET /health`. A vector is a list of numbers or, where
+`POST /embed/image`, `POST /embed/text` and `GET /health`. A vector is a list of numbers or, if
 `encoding_format` asks for it, the base64 of its little-endian float32.
 """
 
@@ -30,7 +30,7 @@ class ImageRequest(BaseModel):
 
 
 class TextRequest(BaseModel):
-    """Texts; with an `instruction` they ask, without one they describe."""
+    """Texts: queries if there is an `instruction`, documents otherwise."""
 
     texts: list[str]
     instruction: str | None = None
@@ -39,7 +39,7 @@ class TextRequest(BaseModel):
 
 
 class ItemError(BaseModel):
-    """Why one item of a request has no vector; `kind` is a stable word."""
+    """Why one item of a request has no vector; `kind` is a stable word for programs."""
 
     index: int
     kind: str
@@ -47,7 +47,7 @@ class ItemError(BaseModel):
 
 
 class EmbedResponse(BaseModel):
-    """A vector for each item in order, None where `errors` says why."""
+    """A vector for each item, in order; None for an item that `errors` explains."""
 
     embeddings: list[list[float] | str | None]
     dimension: int | None = None
@@ -58,14 +58,14 @@ class EmbedResponse(BaseModel):
 
 
 class PictureInfo(BaseModel):
-    """To what a picture is brought before the model sees it; see `records.PictureFormat`."""
+    """The size and filter that the image model wants; see `records.PictureFormat`."""
 
     side: int = Field(gt=0, le=4096)
     resample: Literal["bilinear", "bicubic"]
 
 
 class ModelInfo(BaseModel):
-    """One model of a server; `picture` is the image model's."""
+    """One model of a server; only the image model has `picture`."""
 
     name: str
     revision: str = ""
@@ -74,12 +74,12 @@ class ModelInfo(BaseModel):
 
     @property
     def identity(self) -> str:
-        """As stored beside each vector: `name@revision`."""
+        """What is stored with each vector; see `records.model_identity`."""
         return model_identity(self.name, self.revision)
 
     @property
     def picture_format(self) -> PictureFormat | None:
-        """The same as `picture`, for those who decode."""
+        """`picture` as the record that decoding takes."""
         if self.picture is None:
             return None
         return PictureFormat(side=self.picture.side, resample=self.picture.resample)
@@ -93,7 +93,7 @@ class ModelsInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """What `GET /health` answers; `uptime` in seconds, `problems` of workers in words."""
+    """The response of `GET /health`: `uptime` in seconds, `problems` of workers in words."""
 
     status: str = "healthy"
     models: ModelsInfo
@@ -104,15 +104,15 @@ class Health(BaseModel):
 
 
 def encode_vector(vector: NDArray[np.float32]) -> str:
-    """Give the base64 of a vector's little-endian float32."""
+    """Encode a vector as the base64 of its little-endian float32 values."""
     return pybase64.b64encode_as_string(vector.astype("<f4").tobytes())
 
 
 def decode_vector(sent: list[float] | str) -> NDArray[np.float32]:
-    """Read a vector in either form, as float32 (width,); a number too great becomes infinite.
+    """Decode a vector sent in either form to float32 (width,); numbers too large become infinite.
 
     Raises:
-        ValueError: it is no base64 of whole float32 numbers.
+        ValueError: it is not the base64 of whole float32 values.
     """
     if isinstance(sent, str):
         return np.frombuffer(pybase64.b64decode(sent, validate=True), "<f4").astype(np.float32)

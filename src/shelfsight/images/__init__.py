@@ -1,1 +1,1 @@
-"""From a picture's address to the pixels a model sees."""
+"""Fetches pictures by address, and decodes and resizes them to what a model takes."""

@@ -1,8 +1,8 @@
-"""The rule which address may be fetched, and the two gates that hold it at connect time.
+"""Which addresses may be fetched: guards against server-side request forgery (SSRF).
 
-An address is read by one parser (yarl) for the check and for the request. A host's addresses are
-checked where aiohttp gets them, and once more as the socket to that very address is made, so
-that a name that answers differently the second time gains nothing.
+One parser (yarl) reads an address for both the check and the request. The IP addresses of a host
+are checked when aiohttp resolves the name, and again when it opens the socket to one of them. So a
+name that resolves differently the second time (DNS rebinding) gains nothing.
 """
 
 import ipaddress
@@ -18,11 +18,12 @@ from shelfsight.images.unusable import UnusablePictureError
 
 ALLOWED_PORTS = frozenset({80, 443})
 
-SHOWN_LENGTH = 200
+MAX_SHOWN_LENGTH = 200
+"""Characters of an address in a message."""
 
-# Not globally reachable by IANA's special-purpose registry, or multicast, or reserved.
-# Kept here because `is_global` differs between Python versions.
-_REFUSED_V4 = tuple(
+# Not globally reachable by IANA's special-purpose registry, multicast, or reserved.
+# Listed here because `is_global` differs between Python versions.
+_NOT_PUBLIC_V4 = tuple(
     IPv4Network(network)
     for network in (
         "0.0.0.0/8",
@@ -44,7 +45,7 @@ _REFUSED_V4 = tuple(
     )
 )
 _GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
-_REFUSED_V6 = tuple(
+_NOT_PUBLIC_V6 = tuple(
     IPv6Network(network)
     for network in (
         "2001::/23",  # protocol assignments, Teredo among them
@@ -53,21 +54,21 @@ _REFUSED_V6 = tuple(
         "3fff::/20",
     )
 )
-# An IPv4 address in their last 32 bits is what is reached: it is judged instead.
-_EMBEDDING_V6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
+# Their last 32 bits are the IPv4 address that is reached, which is checked instead.
+_V4_IN_V6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 def check_url(text: str, private_hosts: frozenset[str], base: URL | None = None) -> URL:
-    """Read an address, relative to `base` if that is given, and check all but what DNS says.
+    """Parse an address, relative to `base` if given, and check all that needs no DNS.
 
     Raises:
         UnusablePictureError: `bad_address` or `forbidden_address`.
 
     """
-    url = _parsed(text, base)
+    url = _parse(text, base)
     if url.scheme not in {"http", "https"}:
         raise UnusablePictureError("bad_address", "only http and https addresses are fetched")
     if "@" in url.raw_authority:
@@ -84,14 +85,14 @@ def check_url(text: str, private_hosts: frozenset[str], base: URL | None = None)
 
 
 def is_listed(url: URL, private_hosts: frozenset[str]) -> bool:
-    """Whether `private_hosts` names the host, as `host` (any port) or as `host:port`."""
+    """Whether `private_hosts` contains the host, as `host` (any port) or as `host:port`."""
     host = _host(url)
     names = (host, f"[{host}]") if ":" in host else (host,)
     return any(name in private_hosts or f"{name}:{url.port}" in private_hosts for name in names)
 
 
 def is_public(address: str) -> bool:
-    """Whether a numeric address, of either family, is globally routable."""
+    """Whether an IPv4 or IPv6 address is globally routable; False for anything else."""
     try:
         return _is_public(ipaddress.ip_address(address))
     except ValueError:
@@ -99,20 +100,20 @@ def is_public(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """The address on one line for people: no login, no query, at most 200 characters."""
-    start = address[: 4 * SHOWN_LENGTH].lstrip()
+    """Shorten an address for a message: one line, no login, no query, at most 200 characters."""
+    start = address[: 4 * MAX_SHOWN_LENGTH].lstrip()
     if start[:5].lower() == "data:":
         start = start.partition(",")[0]
     bare = re.split(r"[?#]", start, maxsplit=1)[0]
     bare = re.sub(r"^([^/]*//)[^/]*@", r"\1", bare)
     line = "".join(char if char.isprintable() else "?" for char in bare.rstrip())
-    return line if len(line) <= SHOWN_LENGTH else f"{line[: SHOWN_LENGTH - 3]}..."
+    return line if len(line) <= MAX_SHOWN_LENGTH else f"{line[: MAX_SHOWN_LENGTH - 3]}..."
 
 
 def host_of(address: str) -> str | None:
-    """The `host` or `host:port` of an http(s) address, in lower case; None where it has none."""
+    """Return the `host` or `host:port` of an http(s) address in lower case; None without one."""
     try:
-        url = _parsed(address, None)
+        url = _parse(address, None)
         _host(url)
     except UnusablePictureError:
         return None
@@ -121,7 +122,7 @@ def host_of(address: str) -> str | None:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves names, and refuses one that has any address that is not public."""
+    """Resolves host names; refuses a name if any of its addresses is not public."""
 
     def __init__(self) -> None:
         self._names = ThreadedResolver()
@@ -129,7 +130,7 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Give the addresses of `host`, all of them public.
+        """Resolve `host` to addresses, all of them public.
 
         Raises:
             UnusablePictureError: `forbidden_address`.
@@ -143,11 +144,11 @@ class PublicResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:
-    """Make the socket for a connection to exactly the address in `info`, if it is public.
+    """Create the socket for a connection to the address in `info`, if that is public.
 
     Raises:
         UnusablePictureError: `forbidden_address`.
@@ -159,23 +160,23 @@ def public_socket(info: AddrInfoType) -> socket.socket:
     return socket.socket(family=family, type=kind, proto=protocol)
 
 
-def _parsed(text: str, base: URL | None) -> URL:
+def _parse(text: str, base: URL | None) -> URL:
     text = text.strip()
     if not text or not text.isprintable():
         raise UnusablePictureError("bad_address", "the address is empty or has odd characters")
-    # Quoting a clean address anew could break the signature in its query.
+    # Quoting a clean address again could break a signature in its query.
     clean = text.isascii() and " " not in text
     try:
         url = URL(text, encoded=clean)
         url = url if base is None else base.join(url)
-        _ = url.port  # read late by yarl, and refused late
+        _ = url.port  # yarl parses the port only when it is read
     except ValueError:
         raise UnusablePictureError("bad_address", "the address makes no sense") from None
     return url
 
 
 def _host(url: URL) -> str:
-    """The host in lower case and without the final dot; IPv6 without brackets."""
+    """The host in lower case, without a final dot; IPv6 without brackets."""
     host = (url.raw_host or "").lower().removesuffix(".")
     if not (_NAME.fullmatch(host) or _literal(host)):
         raise UnusablePictureError("bad_address", "the address has no host that makes sense")
@@ -183,7 +184,7 @@ def _host(url: URL) -> str:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """Read a numeric host; one that ends in a number is no name, and so bad if not canonical."""
+    """Parse a numeric host; None for a name. A host that ends in a number must be canonical."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -196,12 +197,12 @@ def _literal(host: str) -> IPv4Address | IPv6Address | None:
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv4Address):
-        return not any(address in network for network in _REFUSED_V4)
+        return not any(address in network for network in _NOT_PUBLIC_V4)
     if address.scope_id is not None:
         return False
-    if any(address in network for network in _EMBEDDING_V6):
+    if any(address in network for network in _V4_IN_V6):
         return _is_public(IPv4Address(address.packed[-4:]))
-    return address in _GLOBAL_UNICAST_V6 and not any(address in net for net in _REFUSED_V6)
+    return address in _GLOBAL_UNICAST_V6 and not any(address in net for net in _NOT_PUBLIC_V6)
 
 
 def _forbidden(reason: str, name: str) -> UnusablePictureError:

@@ -1,7 +1,7 @@
-"""From a file's bytes to pixels: hostile bytes give a failure, odd pictures come out right.
+"""Decodes a file's bytes to pixels; hostile files fail cleanly and odd ones come out right.
 
-Colour profiles are ignored, as the models' own preprocessors do.
-Nothing of Pillow's or Python's global state is changed by a call, so any thread may decode.
+Colour profiles are ignored, as the models' own preprocessors do. No call changes the global state
+of Pillow or Python, so any thread may decode.
 """
 
 import re
@@ -31,7 +31,8 @@ from shelfsight.records import PictureFormat, Pixels, Stage
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 25_000_000
 MAX_SCANS = 100
-"""Scans of one JPEG, libtiff's limit too: each can cost a pass over all pixels for 40 bytes."""
+"""Scans of one JPEG, which is libtiff's limit too. Each scan can cost a pass over all pixels, and
+takes 40 bytes of the file."""
 
 FORMATS = tuple(
     plugin.format
@@ -45,19 +46,19 @@ FORMATS = tuple(
     )
     if plugin.format in Image.OPEN
 )
-"""What is read; those of them that this Pillow was built with. AVIF is not: a kilobyte that claims
-to be 16 x 16 can hold a frame of a gigabyte, and Pillow lets nobody set libavif a limit."""
+"""The formats that are read, if this Pillow was built with them. AVIF is left out: a kilobyte that
+claims to be 16 x 16 can hold a frame of a gigabyte, and Pillow offers no way to limit libavif."""
 
-FINE = 3
-"""A JPEG that stands for a larger one has at least so many times the side that is wanted. Of 20
-real photos of 1,000 to 1,350 pixels the least cosine to plain reading was 0.9997; with 2.5 it was
-0.9991, with 2 0.9990."""
+DRAFT_RATIO = 3
+"""A JPEG that is decoded at a reduced size still has this many times the pixels per side that the
+model takes. Of 20 real photos of 1,000 to 1,350 pixels, the lowest cosine to a full decode was
+0.9997; it was 0.9991 with 2.5, and 0.9990 with 2."""
 
-# Set once: warning filters belong to the whole process and must not be touched by threads.
+# Set once at import: warning filters are global to the process, so threads must not change them.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
-# What Pillow's own open() excepts, and what mutated files made its readers raise.
+# What Pillow's own open() catches, and what mutated files made its decoders raise.
 _PILLOW_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -74,7 +75,7 @@ _PILLOW_ERRORS = (
     struct.error,
     zlib.error,
 )
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_BOMB_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 _OTHER_FORMATS = (
     (0, b"<svg", "SVG"),
@@ -90,12 +91,12 @@ _OTHER_FORMATS = (
     (0, b"%PDF", "PDF"),
     (0, b"%!PS", "PostScript"),
 )
-"""Offset, signature, name."""
+"""Offset, signature and name of formats that are not read, for the message."""
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""A JPEG marker, neither stuffing nor restart nor fill (ITU T.81, B.1.1)."""
+"""A JPEG marker that is not stuffing, restart or fill (ITU T.81, B.1.1)."""
 
-_UPRIGHT = {
+_UNDO_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -104,14 +105,14 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What undoes an EXIF orientation (Exif 2.3, tag 0x0112)."""
+"""The transposition that undoes each EXIF orientation (Exif 2.3, tag 0x0112)."""
 
 
-def decode(data: bytes, *, least: int | None = None) -> Image.Image:
-    """Read the first frame as RGB: upright, alpha flattened on white, 16 bits scaled to 8.
+def decode(data: bytes, *, min_side: int | None = None) -> Image.Image:
+    """Decode the first frame to RGB: upright, alpha flattened on white, 16 bits scaled to 8.
 
-    With `least` a JPEG may come a half, a quarter or an eighth as large, but with no side of fewer
-    pixels: libjpeg leaves out what would be averaged away, which is most of its work.
+    With `min_side` a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as
+    no side has fewer pixels. libjpeg then skips what would be averaged away, most of its work.
 
     Raises:
         UnusablePictureError: `empty`, `too_large`, `too_many_pixels`, `not_an_image`,
@@ -127,11 +128,11 @@ def decode(data: bytes, *, least: int | None = None) -> Image.Image:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_size(image, data)
             scale_png_key(image)
-            if least is not None:
-                image.draft(None, (least, least))
+            if min_side is not None:
+                image.draft(None, (min_side, min_side))
             image.load()
             return _upright(image, rgb(image))
-    except _BOMBS:
+    except _BOMB_ERRORS:
         raise _too_many_pixels() from None
     except UnidentifiedImageError:
         raise _unidentified(data[:64]) from None
@@ -140,12 +141,12 @@ def decode(data: bytes, *, least: int | None = None) -> Image.Image:
 
 
 def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
-    """The whole picture of a file, `resize`d; of a large JPEG by way of a smaller one.
+    """Decode a file and resize it to uint8 (side, side, 3); large JPEGs via a reduced size.
 
     Raises:
         UnusablePictureError: as `decode`.
     """
-    return resize(decode(data, least=FINE * picture_format.side), picture_format)
+    return resize(decode(data, min_side=DRAFT_RATIO * picture_format.side), picture_format)
 
 
 def _check_scans(data: bytes) -> None:
@@ -170,7 +171,7 @@ def _check_size(image: Image.Image, data: bytes) -> None:
 
 def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:
     try:
-        turned = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        turned = _UNDO_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _PILLOW_ERRORS:  # a picture with damaged EXIF is still a picture
         return pixels
     return pixels if turned is None else pixels.transpose(turned)
@@ -191,7 +192,7 @@ def _unidentified(start: bytes) -> UnusablePictureError:
 
 
 def _is_claimed(start: bytes, name: str) -> bool:
-    """Whether the first bytes are those of a format, by Pillow's own judgement."""
+    """Whether Pillow takes the first bytes for those of a format."""
     accept = Image.OPEN[name][1]
     return accept is not None and accept(start[:16]) is True
 

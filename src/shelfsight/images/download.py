@@ -1,12 +1,10 @@
-"""From an http(s) address to bytes: within limits, and only from where the rule allows."""
+"""Downloads a picture over HTTP, within limits and only from addresses that are allowed."""
 
 import asyncio
-import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from http.client import responses
 from types import TracebackType
 from typing import Self
 
@@ -16,32 +14,31 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from shelfsight import __version__
 from shelfsight.images.addresses import PublicResolver, check_url, is_listed, public_socket
 from shelfsight.images.decode import MAX_BYTES
-from shelfsight.images.hosts import Host, HostPolicy, Hosts, LaterError
+from shelfsight.images.download_errors import download_error, is_transient, status_error
+from shelfsight.images.hosts import Host, HostPolicy, Hosts, RetryAfterError
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.images.validators import Answer, Wanted, answered
+from shelfsight.images.validators import ConditionalRequest, Download, whole_file
 from shelfsight.records import PictureFile
-from shelfsight.retry_after import retry_after
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_MODIFIED = 304
-_PASSING = frozenset({"http_502", "http_503", "http_504"})
-_BUSY = frozenset({429, 503})
-_BROKEN = (
-    aiohttp.ClientOSError,
-    aiohttp.ClientPayloadError,
-    aiohttp.ServerDisconnectedError,
-    ConnectionResetError,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Times in seconds, sizes in bytes, and how many at once, in all and of one host.
+class FetchLimits:
+    """FetchLimits of downloading; times in seconds, sizes in bytes.
 
-    `total` is for one attempt with its redirects; waiting for a place does not count. A picture
-    waits `patience` in all where its host asks for pauses. A host that always fails is left alone
-    for `host_pause`, 0 meaning never, and then asked once more. That one, and what is asked of a
-    host that has only ever failed, has `probe` as its total.
+    Attributes:
+        connect, read: time to connect, and between two pieces of the body.
+        total: time for one attempt with its redirects, not counting the wait for a slot.
+        retry_pause: time before the one immediate retry.
+        patience: how long a picture waits in all for a host that asks for pauses.
+        host_pause: how long a host that keeps failing is left alone before one probe; 0: never.
+        probe: `total` of a probe, and of requests to a host that has only ever failed.
+        redirects: how many are followed.
+        max_bytes: size of a body after decompression.
+        concurrency: requests at the same time, in all.
+        per_host: requests at the same time to one host.
     """
 
     connect: float = 10
@@ -53,31 +50,32 @@ class Limits:
     probe: float = 5
     redirects: int = 3
     max_bytes: int = MAX_BYTES
-    at_once: int = 32
+    concurrency: int = 32
     per_host: int = 8
 
 
-LIMITS = Limits()
+LIMITS = FetchLimits()
 
 
 class Downloader:
-    """Two pools of connections: to public addresses only, and to hosts the user named.
+    """Downloads files; an asynchronous context manager.
 
-    `notify` hears which host is paused.
+    It has two connection pools: one to public addresses only, one to the hosts in `private_hosts`.
+    `notify` is called with a line when a host is paused or answers again.
     """
 
     def __init__(
         self,
         private_hosts: frozenset[str],
-        limits: Limits = LIMITS,
+        limits: FetchLimits = LIMITS,
         notify: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._private_hosts = private_hosts
         self._limits = limits
-        self._places = asyncio.Semaphore(limits.at_once)
+        self._slots = asyncio.Semaphore(limits.concurrency)
         self._hosts = Hosts(
             HostPolicy(
-                at_once=limits.per_host,
+                concurrency=limits.per_host,
                 patience=limits.patience,
                 pause=limits.host_pause,
                 notify=notify,
@@ -109,23 +107,25 @@ class Downloader:
 
     @asynccontextmanager
     async def download(self, address: str) -> AsyncIterator[bytes]:
-        """Give the body, with gzip and the like undone; see `ask`."""
-        async with self.ask(address) as answer:
-            yield answer.data or b""
+        """Yield the decompressed body; see `download_if_changed`."""
+        async with self.download_if_changed(address) as download:
+            yield download.data or b""
 
     @asynccontextmanager
-    async def ask(self, address: str, known: PictureFile | None = None) -> AsyncIterator[Answer]:
-        """Give the body, with gzip and the like undone, unless it is that of the `known` file.
+    async def download_if_changed(
+        self, address: str, known: PictureFile | None = None
+    ) -> AsyncIterator[Download]:
+        """Yield the decompressed body, or no data if the server still has the `known` file.
 
-        Staying in the block keeps one of the places that bound how much is in memory at once.
+        Each open block occupies one of the slots that bound how many bodies are in memory.
 
         Raises:
-            UnusablePictureError: whatever goes wrong.
+            UnusablePictureError: the download failed, for whatever reason.
 
         """
         url = check_url(address, self._private_hosts)
-        async with AsyncExitStack() as place:
-            yield await self._patiently(Wanted(url, known), place)
+        async with AsyncExitStack() as slot:
+            yield await self._wait_and_download(ConditionalRequest(url, known), slot)
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._limits
@@ -139,49 +139,51 @@ class Downloader:
             ),
         )
 
-    async def _patiently(self, wanted: Wanted, place: AsyncExitStack) -> Answer:
-        """Wait, without a place, while the host asks for it."""
-        host, patience = self._hosts.of(wanted.url.raw_authority), self._limits.patience
+    async def _wait_and_download(
+        self, request: ConditionalRequest, slot: AsyncExitStack
+    ) -> Download:
+        """Download, waiting without a slot whenever the host asks for a pause."""
+        host, patience = self._hosts.of(request.url.raw_authority), self._limits.patience
         while True:
-            async with host.turn():
-                await place.enter_async_context(self._places)
+            async with host.slot():
+                await slot.enter_async_context(self._slots)
                 try:
-                    return await self._with_one_retry(wanted, host)
-                except LaterError as later:
+                    return await self._with_one_retry(request, host)
+                except RetryAfterError as later:
                     patience -= max(later.after, 1.0)
                     if patience < 0:
                         raise
-            await place.aclose()
+            await slot.aclose()
 
-    async def _with_one_retry(self, wanted: Wanted, host: Host) -> Answer:
+    async def _with_one_retry(self, request: ConditionalRequest, host: Host) -> Download:
         attempts = AsyncRetrying(
             stop=stop_after_attempt(2),
             wait=wait_fixed(self._limits.retry_pause),
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception(is_transient),
             reraise=True,
         )
-        return await attempts(self._attempt, wanted, host)
+        return await attempts(self._attempt, request, host)
 
-    async def _attempt(self, wanted: Wanted, host: Host) -> Answer:
+    async def _attempt(self, request: ConditionalRequest, host: Host) -> Download:
         seconds = self._limits.probe if host.is_doubtful else self._limits.total
-        with host.judged():
+        with host.observe():
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._answer(wanted)
+                    return await self._follow(request)
             except (aiohttp.ClientError, OSError) as error:
-                raise _explained(error) from error
+                raise download_error(error) from error
 
-    async def _answer(self, wanted: Wanted) -> Answer:
-        url, source = wanted.url, None
+    async def _follow(self, request: ConditionalRequest) -> Download:
+        url, source = request.url, None
         for _ in range(self._limits.redirects + 1):
             session = self._private if is_listed(url, self._private_hosts) else self._public
-            condition = wanted.condition(source)
+            condition = request.condition(source)
             async with session.get(url, headers=condition, allow_redirects=False) as response:
                 target = response.headers.get("Location")
                 if response.status == _NOT_MODIFIED and condition:
-                    return Answer(data=None)
+                    return Download(data=None)
                 if response.status not in _REDIRECTS or target is None:
-                    return answered(await self._body(response), response.headers, source)
+                    return whole_file(await self._body(response), response.headers, source)
             url = check_url(target, self._private_hosts, base=url)
             source = str(url)
         raise UnusablePictureError(
@@ -190,7 +192,7 @@ class Downloader:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         if response.status != 200:
-            raise _status(response)
+            raise status_error(response)
         if "Content-Encoding" not in response.headers:
             self._check_length(response.content_length or 0)
         data = bytearray()
@@ -206,51 +208,3 @@ class Downloader:
             raise UnusablePictureError(
                 "too_large", f"the picture is larger than {self._limits.max_bytes:,} bytes"
             )
-
-
-def _status(response: aiohttp.ClientResponse) -> UnusablePictureError:
-    status = response.status
-    kind = f"http_{status}"
-    message = f"the server says {status} {responses.get(status, '')}".strip()
-    after = retry_after(response.headers) if status in _BUSY else None
-    if after is not None:
-        return LaterError(kind, message, after)
-    return UnusablePictureError(kind, message, retryable=status == 429 or status >= 500)
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether to ask once more at once: a broken connection, or a server between two restarts."""
-    if isinstance(error, UnusablePictureError) and error.failure.kind in _PASSING:
-        return not isinstance(error, LaterError)
-    cause = error.__cause__
-    return isinstance(cause, _BROKEN) and not isinstance(cause, aiohttp.ClientConnectorError)
-
-
-def _explained(error: aiohttp.ClientError | OSError) -> UnusablePictureError:
-    """Say it in a line. The text of aiohttp's own errors may have the query, so it is not used."""
-    match error:
-        case TimeoutError():
-            kind, message = "timeout", "the server takes too long"
-        case aiohttp.ClientConnectorDNSError():
-            kind, message = "unresolvable", "the host's name cannot be resolved"
-        case aiohttp.ClientSSLError():
-            return UnusablePictureError("tls_failed", _tls_reason(error))
-        case aiohttp.InvalidURL():
-            return UnusablePictureError("bad_address", "the address makes no sense")
-        case aiohttp.ClientPayloadError():
-            kind, message = "connection_failed", "the answer breaks off or cannot be unpacked"
-        case aiohttp.ClientResponseError():
-            kind, message = "connection_failed", "the server does not speak HTTP"
-        case OSError() if error.errno:
-            reason = os.strerror(error.errno)
-            kind, message = "connection_failed", f"the connection failed: {reason}"
-        case _:
-            kind, message = "connection_failed", "the server closed the connection"
-    return UnusablePictureError(kind, message, retryable=True)
-
-
-def _tls_reason(error: aiohttp.ClientSSLError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(error.certificate_error, "verify_message", "")
-        return f"the server's certificate is not trusted: {reason}"
-    return "the server and we do not agree on TLS"

@@ -1,4 +1,4 @@
-"""From products to their pictures, many at once, behind one ordinary call."""
+"""Fetches the pictures of a page of products concurrently, behind one blocking call."""
 
 import asyncio
 import os
@@ -18,10 +18,10 @@ from cachetools import LRUCache
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.images.addresses import host_of, shown
 from shelfsight.images.decode import pixels
-from shelfsight.images.download import LIMITS, Downloader, Limits
+from shelfsight.images.download import LIMITS, Downloader, FetchLimits
 from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.images.validators import Answer
+from shelfsight.images.validators import Download
 from shelfsight.records import (
     Failure,
     FetchedProduct,
@@ -34,23 +34,28 @@ from shelfsight.records import (
     Vector,
 )
 
-RECENT = 8192
-"""Addresses whose outcome is remembered: a failure, or the file and not its pixels. About 8 MB."""
+CACHED_ADDRESSES = 8192
+"""Addresses whose outcome is cached: a failure or the file, without its pixels. About 8 MB."""
 
-_Wish = tuple[str, PictureFile | None]
-"""An address, and the file that it had, whose pixels are not needed if it still has it."""
+_Request = tuple[str, PictureFile | None]
+"""An address, and its known file if the stored image is checked: pixels are needed only if the
+address has another file by now."""
 
-_Read = Picture | KnownPicture | PictureFile
-"""What is read at an address; the file alone where it is the one that was asked about."""
+_Content = Picture | KnownPicture | PictureFile
+"""What was outcomes_by_request at an address; only the file if it is still the known one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchConfig:
-    """`private_hosts`: `host` or `host:port`, in lower case, fetched from though private.
+    """Settings of a `PictureFetcher`.
 
-    Without `image_root` no file is read. `notify` hears, from another thread, which host is paused.
-    `known_result` returns what came of embedding a file earlier, by its content hash: its vector
-    or failure, None if not known. It may be called from any thread.
+    Attributes:
+        images_per_product: how many pictures of a product are used, the first ones.
+        image_root: the folder of pictures given as paths; without it no file is read.
+        private_hosts: `host` or `host:port`, in lower case, that may be private.
+        notify: called, from another thread, with a line when a host is paused.
+        known_result: returns the vector or failure of a file that was embedded before, by its
+            content hash, or None. It is called from several threads.
     """
 
     images_per_product: int = 1
@@ -61,23 +66,23 @@ class FetchConfig:
 
 
 class PictureFetcher:
-    """`seams.ImageFetcher` over HTTP and a folder: an event loop and decoders in own threads.
+    """Implements `ImageFetcher` over HTTP and a folder; event loop and decoders have own threads.
 
-    An address seen lately is not fetched again while what came of it is still there: the failure,
-    the `Picture` while a page that waits to be embedded holds it, or else its known result.
+    An address is not fetched again while its outcome is cached: a failure, a `Picture` that a page
+    still holds because it waits to be embedded, or a file whose embedding result is known.
     """
 
     def __init__(
-        self, picture_format: PictureFormat, config: FetchConfig, limits: Limits = LIMITS
+        self, picture_format: PictureFormat, config: FetchConfig, limits: FetchLimits = LIMITS
     ) -> None:
         self._format = picture_format
         self._config = config
-        self._recent: LRUCache[str, PictureFile | Failure] = LRUCache(RECENT)
+        self._recent: LRUCache[str, PictureFile | Failure] = LRUCache(CACHED_ADDRESSES)
         self._waiting: WeakValueDictionary[str, Picture] = WeakValueDictionary()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[FetchedProduct]]] = set()
         self._is_closing = False
-        self._beginning = Lock()
+        self._start_lock = Lock()
         decoders = os.cpu_count() or 1
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._decoding = asyncio.Semaphore(2 * decoders)
@@ -91,15 +96,15 @@ class PictureFetcher:
         self._open.callback(self._cancel)
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        """The products in order, each with its first pictures as uint8 (side, side, 3).
+        """Return the products in order, each with its first pictures as uint8 (side, side, 3).
 
-        One whose image is not needed comes without, and one whose stored image stays, too: then
-        it is not needed any more. Blocks until all are there. If another thread closes meanwhile,
-        or has closed, it raises `concurrent.futures.CancelledError`.
+        A product whose stored image is kept, possibly after a check, has no pictures. The call
+        blocks until all pictures are there. It raises `concurrent.futures.CancelledError` if the
+        fetcher is closed or another thread closes it meanwhile.
         """
-        # If closing did not know of a page that has begun, that would not be broken off: it would
-        # end with failures, those of the connections that closing has closed.
-        with self._beginning:
+        # `close` must know every page that has started. One that it does not cancel would end with
+        # failures, because its connections were closed.
+        with self._start_lock:
             if self._is_closing:
                 raise CancelledError
             future = self._portal.start_task_soon(self._fetch, page)
@@ -110,54 +115,59 @@ class PictureFetcher:
             self._pages.discard(future)
 
     def close(self) -> None:
-        """Break off what is under way and end the threads; a second call does nothing."""
+        """Cancel pages in progress and end the threads; a second call does nothing."""
         self._open.close()
 
     def _cancel(self) -> None:
-        with self._beginning:
+        with self._start_lock:
             self._is_closing = True
         for page in tuple(self._pages):
             page.cancel()
 
     async def _fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        wishes = [self._wishes(product) for product in page]
-        found = await self._granted(chain.from_iterable(wishes))
+        requests = [self._requests(product) for product in page]
+        outcomes_by_request = await self._fetch_all(chain.from_iterable(requests))
         again = [
-            [(url, None) for url, file in own if isinstance(found[url, file], PictureFile)]
-            for product, own in zip(page, wishes, strict=True)
-            if not stays(product, [found[wish] for wish in own])
+            [
+                (url, None)
+                for url, file in own
+                if isinstance(outcomes_by_request[url, file], PictureFile)
+            ]
+            for product, own in zip(page, requests, strict=True)
+            if not stays(product, [outcomes_by_request[request] for request in own])
         ]
-        found |= await self._granted(chain.from_iterable(again))
+        outcomes_by_request |= await self._fetch_all(chain.from_iterable(again))
         return [
-            fetched_product(product, _last(product, own, found))
-            for product, own in zip(page, wishes, strict=True)
+            fetched_product(product, _final_outcomes(product, own, outcomes_by_request))
+            for product, own in zip(page, requests, strict=True)
         ]
 
-    def _wishes(self, product: Product) -> list[_Wish]:
+    def _requests(self, product: Product) -> list[_Request]:
         is_kept = product.image_need is Need.KEEP
         urls = () if is_kept else product.image_urls[: self._config.images_per_product]
         known = {file.url: file for file in product.files}
         return [(url, known.get(url)) for url in urls]
 
-    async def _granted(self, wishes: Iterable[_Wish]) -> dict[_Wish, Outcome]:
+    async def _fetch_all(self, requests: Iterable[_Request]) -> dict[_Request, Outcome]:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {
-                    wish: group.create_task(self._in_turn(*wish)) for wish in dict.fromkeys(wishes)
+                    request: group.create_task(self._fetch_once(*request))
+                    for request in dict.fromkeys(requests)
                 }
         except ExceptionGroup as bugs:
             raise bugs.exceptions[0] from None
-        return {wish: task.result() for wish, task in tasks.items()}
+        return {request: task.result() for request, task in tasks.items()}
 
-    async def _in_turn(self, url: str, known: PictureFile | None) -> Outcome:
-        """Wait for another page that is at this very address: it is fetched once."""
-        async with self._turns.setdefault(url, asyncio.Lock()):
-            return self._remembered(url, known) or await self._outcome(url, known)
+    async def _fetch_once(self, url: str, known: PictureFile | None) -> Outcome:
+        """Fetch an address, or wait for another page that is fetching it (single-flight)."""
+        async with self._locks.setdefault(url, asyncio.Lock()):
+            return self._cached_outcome(url, known) or await self._fetch_new(url, known)
 
-    def _remembered(self, url: str, known: PictureFile | None) -> Outcome | None:
-        """What came of an address lately; None where that is gone, or would not do."""
+    def _cached_outcome(self, url: str, known: PictureFile | None) -> Outcome | None:
+        """The cached outcome of an address; None if it must be fetched."""
         recent = self._recent.get(url)
-        if recent is None or isinstance(recent, Failure) or _is(known, recent.content_hash):
+        if recent is None or isinstance(recent, Failure) or _is_file(known, recent.content_hash):
             return recent
         waiting = self._waiting.get(url)
         if waiting is not None and waiting.file.content_hash == recent.content_hash:
@@ -165,13 +175,13 @@ class PictureFetcher:
         result = self._config.known_result(recent.content_hash)
         return None if result is None else KnownPicture(file=recent, result=result)
 
-    async def _outcome(self, url: str, known: PictureFile | None) -> Outcome:
+    async def _fetch_new(self, url: str, known: PictureFile | None) -> Outcome:
         try:
-            outcome = await self._picture(url, known)
+            outcome = await self._read(url, known)
         except UnusablePictureError as error:
             message = f"{shown(url)}: {error.failure.message}"
             failure = replace(error.failure, message=message, host=host_of(url))
-            if failure.kind != "host_paused":  # then it was not asked for
+            if failure.kind != "host_paused":  # nothing was requested, so nothing is known
                 self._recent[url] = failure
             return failure
         self._recent[url] = outcome if isinstance(outcome, PictureFile) else outcome.file
@@ -179,34 +189,34 @@ class PictureFetcher:
             self._waiting[url] = outcome
         return outcome
 
-    async def _picture(self, url: str, known: PictureFile | None) -> _Read:
+    async def _read(self, url: str, known: PictureFile | None) -> _Content:
         loop = asyncio.get_running_loop()
         if is_path(url):
             async with self._decoding:
                 return await loop.run_in_executor(self._decoders, self._from_file, url, known)
-        async with self._downloader.ask(url, known) as answer:
-            if answer.data is None and known is not None:
+        async with self._downloader.download_if_changed(url, known) as download:
+            if download.data is None and known is not None:
                 return known
             await self._decoding.acquire()
         try:
-            return await loop.run_in_executor(self._decoders, self._decoded, url, answer, known)
+            return await loop.run_in_executor(self._decoders, self._decode, url, download, known)
         finally:
             self._decoding.release()
 
-    def _from_file(self, path: str, known: PictureFile | None) -> _Read:
+    def _from_file(self, path: str, known: PictureFile | None) -> _Content:
         data = read_below(self._config.image_root, path)
-        return self._decoded(path, Answer(data=data), known)
+        return self._decode(path, Download(data=data), known)
 
-    def _decoded(self, url: str, answer: Answer, known: PictureFile | None) -> _Read:
-        data = answer.data or b""
+    def _decode(self, url: str, download: Download, known: PictureFile | None) -> _Content:
+        data = download.data or b""
         file = PictureFile(
             url=url,
             content_hash=sha256(data).hexdigest(),
-            etag=answer.etag,
-            last_modified=answer.last_modified,
-            source=answer.source,
+            etag=download.etag,
+            last_modified=download.last_modified,
+            source=download.source,
         )
-        if _is(known, file.content_hash):
+        if _is_file(known, file.content_hash):
             return file
         result = self._config.known_result(file.content_hash)
         if result is not None:
@@ -214,16 +224,18 @@ class PictureFetcher:
         return Picture(file=file, pixels=pixels(data, self._format))
 
 
-def _last(product: Product, own: Sequence[_Wish], found: Mapping[_Wish, Outcome]) -> list[Outcome]:
-    """What came of its addresses: of all its pictures the pixels, where one of them is needed."""
-    outcomes = [found[wish] for wish in own]
+def _final_outcomes(
+    product: Product, own: Sequence[_Request], outcomes_by_request: Mapping[_Request, Outcome]
+) -> list[Outcome]:
+    """The outcomes of a product's addresses; if its image is made, none is a mere file."""
+    outcomes = [outcomes_by_request[request] for request in own]
     if stays(product, outcomes):
         return outcomes
     return [
-        found[url, None] if isinstance(one, PictureFile) else one
+        outcomes_by_request[url, None] if isinstance(one, PictureFile) else one
         for (url, _), one in zip(own, outcomes, strict=True)
     ]
 
 
-def _is(known: PictureFile | None, content_hash: str) -> bool:
+def _is_file(known: PictureFile | None, content_hash: str) -> bool:
     return known is not None and known.content_hash == content_hash

@@ -1,4 +1,4 @@
-"""Pictures given as file paths: only below one folder, whatever links there are."""
+"""Reads pictures given as file paths, from one folder only, also if there are symbolic links."""
 
 import re
 from pathlib import Path
@@ -11,12 +11,12 @@ _SCHEME = re.compile(r"\s*(?!file:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def is_path(address: str) -> bool:
-    """Whether the address is a path: it has no scheme, or `file:`."""
+    """Whether an address is a path: it has no scheme, or the scheme `file:`."""
     return bool(address.strip()) and not _SCHEME.match(address)
 
 
 def read_below(root: Path | None, address: str) -> bytes:
-    """Read the file at a path relative to `root`, or absolute and below it; at most 20 MB + 1.
+    """Read a file below `root`, given by a relative or absolute path; at most 20 MB + 1 byte.
 
     Raises:
         UnusablePictureError: `bad_address`, `forbidden_path`, `file_not_found` or
@@ -38,7 +38,7 @@ def read_below(root: Path | None, address: str) -> bytes:
             return file.read(MAX_BYTES + 1)
     except ValueError:
         raise UnusablePictureError("bad_address", "the path makes no sense") from None
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, up to 3.12
+    except (OSError, RuntimeError) as error:  # RuntimeError: circular links, up to Python 3.12
         reason = error.strerror if isinstance(error, OSError) else "links in a circle"
         raise UnusablePictureError(
             "file_unreadable", f"the file cannot be read: {reason}"

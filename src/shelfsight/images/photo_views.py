@@ -1,4 +1,4 @@
-"""The parts of a photo that are looked at: a phone's picture holds more than the thing itself."""
+"""Cuts views out of a photo: a photo from a phone shows more than the product."""
 
 from collections.abc import Callable, Iterable
 from math import ceil
@@ -6,52 +6,54 @@ from math import ceil
 from PIL import Image
 
 from shelfsight.images.decode import decode
-from shelfsight.images.resize import Box, parts
+from shelfsight.images.resize import Box, part_resizer
 from shelfsight.records import PictureFormat, Pixels
 
-SMALLEST = 0.6
-"""Share of width and height of the closest look. Three views, whole, 80% and 60%, raised recall@1
+SMALLEST_VIEW = 0.6
+"""Share of width and height in the closest view. Three views (whole, 80%, 60%) raised recall@1
 from 0.34 to 0.40 on 620 real photos (`benchmarks/scan_quality.py`)."""
 
-GAP = 1.5
-"""A photo is first shrunk by whole numbers, and read so, to at least so many times the side. Of big
-photos that leaves a ninth of the time; the vectors' cosine to those without was 0.9994 or more,
-with 1.25 it was 0.9990."""
+OVERSAMPLING = 1.5
+"""A photo is first shrunk by a whole number, as far as its closest view still has this many times
+the pixels per side that the model takes. Big photos then take a ninth of the time. The vectors had
+a cosine of 0.9994 or more to those of the full photo; 0.9990 with 1.25."""
 
 
-Each = Callable[[Callable[[Box], Pixels], Iterable[Box]], Iterable[Pixels]]
-"""As `map`, or as that of threads: others run while a part is resized."""
+MapViews = Callable[[Callable[[Box], Pixels], Iterable[Box]], Iterable[Pixels]]
+"""The built-in `map`, or the `map` of a thread pool, to resize several views at the same time."""
 
 
 def photo_views(
-    data: bytes, count: int, picture_format: PictureFormat, each: Each = map
+    data: bytes, count: int, picture_format: PictureFormat, map_views: MapViews = map
 ) -> list[Pixels]:
-    """The `views` of a photo's file.
+    """Decode a photo's file and cut its `views`.
 
     Raises:
         UnusablePictureError: as `decode`.
     """
-    least = ceil(GAP * picture_format.side / SMALLEST)
-    return views(decode(data, least=least), count, picture_format, each)
+    min_side = ceil(OVERSAMPLING * picture_format.side / SMALLEST_VIEW)
+    return views(decode(data, min_side=min_side), count, picture_format, map_views)
 
 
 def views(
-    photo: Image.Image, count: int, picture_format: PictureFormat, each: Each = map
+    photo: Image.Image, count: int, picture_format: PictureFormat, map_views: MapViews = map
 ) -> list[Pixels]:
-    """`count` looks at an RGB photo, each closer to its centre, the first is the whole.
+    """Cut `count` views out of an RGB photo, the first the whole, each next one closer in.
 
-    Each is uint8 (side, side, 3).
+    Returns arrays of uint8 (side, side, 3).
     """
-    step = (1 - SMALLEST) / max(1, count - 1)
-    photo = _reduced(photo, picture_format.side)
-    part = parts(photo, picture_format)
+    step = (1 - SMALLEST_VIEW) / max(1, count - 1)
+    photo = _shrink(photo, picture_format.side)
+    resize_part = part_resizer(photo, picture_format)
     boxes = (_centre(photo, 1 - number * step) for number in range(count))
-    return list(each(part, boxes))
+    return list(map_views(resize_part, boxes))
 
 
-def _reduced(photo: Image.Image, side: int) -> Image.Image:
-    """A photo that is large shrunk by whole numbers, by the mean of as many pixels."""
-    across, down = (max(1, int(SMALLEST * length / (GAP * side))) for length in photo.size)
+def _shrink(photo: Image.Image, side: int) -> Image.Image:
+    """Shrink a large photo by a whole number per side, by the mean of the pixels."""
+    across, down = (
+        max(1, int(SMALLEST_VIEW * length / (OVERSAMPLING * side))) for length in photo.size
+    )
     return photo.reduce((across, down)) if across * down > 1 else photo
 
 

@@ -1,7 +1,7 @@
-"""An RGB picture, or a part of it, brought to the size a model takes.
+"""Resizes RGB pictures, or parts of them, to the size a model takes.
 
-The filters are Pillow's, which models were trained with. fast_image_resize computes them several
-times as fast as Pillow itself; where it has no wheel, Pillow does it.
+The filters are Pillow's, which the models were trained with. fast_image_resize computes them
+several times as fast as Pillow; Pillow is used where there is no wheel of it.
 """
 
 from collections.abc import Callable
@@ -16,49 +16,50 @@ try:
 except ImportError:  # no wheel for this machine
     simd = None
 
-LARGE = 4_000_000
-"""A picture of more pixels is left to Pillow: the copy that the other needs costs what it saves.
-So is one that is smaller than the side: what bicubic overshoots, the two clip in another order,
-which shows most where a picture is enlarged."""
+MAX_SIMD_PIXELS = 4_000_000
+"""Pillow resizes pictures of more pixels: the copy that fast_image_resize needs would cost what it
+saves. Pillow also resizes pictures smaller than the model's side: the two clip bicubic overshoot in
+a different order, which shows most in enlarged pictures."""
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
 
-Parts = Callable[[Box], Pixels]
-"""Gives a part of a picture as uint8 (side, side, 3). Threads may call it at the same time."""
+PartResizer = Callable[[Box], Pixels]
+"""Resizes a part of one picture to uint8 (side, side, 3). Thread-safe."""
 
 
 def resize(image: Image.Image, picture_format: PictureFormat) -> Pixels:
-    """Squash the whole RGB picture to uint8 (side, side, 3)."""
-    return parts(image, picture_format)((0, 0, image.width, image.height))
+    """Squash a whole RGB picture to uint8 (side, side, 3)."""
+    return part_resizer(image, picture_format)((0, 0, image.width, image.height))
 
 
-def parts(image: Image.Image, picture_format: PictureFormat) -> Parts:
-    """What resizes parts of one RGB picture."""
+def part_resizer(image: Image.Image, picture_format: PictureFormat) -> PartResizer:
+    """Return a function that resizes parts of an RGB picture."""
     is_small = min(image.size) < picture_format.side
-    is_large = image.width * image.height > LARGE
+    is_large = image.width * image.height > MAX_SIMD_PIXELS
     if simd is None or is_small or is_large:
-        return by_pillow(image, picture_format)
-    return by_simd(image, picture_format)
+        return pillow_resizer(image, picture_format)
+    return simd_resizer(image, picture_format)
 
 
-def by_pillow(image: Image.Image, picture_format: PictureFormat) -> Parts:
-    """`parts` exactly as Pillow resizes."""
+def pillow_resizer(image: Image.Image, picture_format: PictureFormat) -> PartResizer:
+    """`part_resizer` by Pillow."""
     side = picture_format.side
     resample = Image.Resampling[picture_format.resample.upper()]
     return lambda box: np.array(image.resize((side, side), resample, box=box))
 
 
-def by_simd(image: Image.Image, picture_format: PictureFormat) -> Parts:
-    """`parts` by fast_image_resize: Pillow's but for rounding, at the most 2 of 255, and clipping.
+def simd_resizer(image: Image.Image, picture_format: PictureFormat) -> PartResizer:
+    """`part_resizer` by fast_image_resize.
 
-    The vectors of 200 real photos, by `lite`: cosine of 0.9995 or more to those by Pillow.
+    Pixels differ from Pillow's by rounding, at most 2 of 255, and by clipping. The vectors of 200
+    real photos, by `lite`, have a cosine of 0.9995 or more to those by Pillow.
     """
     side = picture_format.side
-    # Four bytes a pixel, as Pillow keeps them, are four times as fast as three.
+    # Four bytes a pixel, as Pillow stores them, are four times as fast as three.
     pixel = simd.PixelType.U8x4
     source = simd.ImageData(*image.size, pixel, image.tobytes("raw", "RGBX"))
-    # Pillow's bicubic is that of Catmull and Rom: a is -0.5.
+    # Pillow's bicubic is the Catmull-Rom spline: a = -0.5.
     kernel = simd.FilterType.bilinear
     if picture_format.resample == "bicubic":
         kernel = simd.FilterType.catmull_rom

@@ -1,18 +1,18 @@
-"""A picture of any mode as 8-bit RGB on white, where Pillow alone would clip or forget alpha."""
+"""Converts pictures of any mode to 8-bit RGB on white, where Pillow would clip or drop alpha."""
 
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
-_PNG_KEY_DEPTHS = {"L;2": 2, "L;4": 4, "RGB;16B": 16}
-"""Pillow's raw modes whose transparent colour stays in the file's depth, not in 8 bits."""
+_PNG_KEY_BITS = {"L;2": 2, "L;4": 4, "RGB;16B": 16}
+"""Bits per channel of the raw modes whose transparent colour Pillow leaves in the file's depth."""
 
 
 def scale_png_key(image: ImageFile.ImageFile) -> None:
-    """Before loading: bring the colour that means transparent to the 8 bits it is compared with."""
+    """Scale a PNG's transparent colour to the 8 bits it is compared with; call before `load()`."""
     key = image.info.get("transparency")
     if key is None or image.format != PngImagePlugin.PngImageFile.format or not image.tile:
         return
-    depth = _PNG_KEY_DEPTHS.get(str(image.tile[0].args))
+    depth = _PNG_KEY_BITS.get(str(image.tile[0].args))
     if depth == 16:
         image.info["transparency"] = tuple(value >> 8 for value in key)
     elif depth is not None:
@@ -20,7 +20,7 @@ def scale_png_key(image: ImageFile.ImageFile) -> None:
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Give a loaded picture of any mode as RGB, alpha flattened on white."""
+    """Convert a loaded picture of any mode to RGB, with alpha flattened on white."""
     if image.mode.startswith("I;16"):
         image = _from_16_bits(image)
     elif image.mode in {"I", "F"}:
@@ -36,7 +36,10 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits to 8, by the upper byte as Pillow does for colour; TIFF has 12 bits too."""
+    """Convert 16-bit grey to 8 bits by the upper byte, as Pillow does for colour.
+
+    TIFF may have 12 bits, of which the upper 8 are taken.
+    """
     grey = np.asarray(image)
     twelve = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(258) == (12,)
     flat = Image.fromarray((grey >> (4 if twelve else 8)).astype(np.uint8))
@@ -47,7 +50,10 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def _from_open_range(image: Image.Image) -> Image.Image:
-    """Grey without an agreed range to 8 bits: white is the least usual maximum that holds it."""
+    """Convert grey of unknown range to 8 bits.
+
+    White is the smallest usual maximum that no pixel exceeds, or else the brightest pixel.
+    """
     grey = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
     peak = float(grey.max())
     usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)

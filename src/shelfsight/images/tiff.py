@@ -1,4 +1,4 @@
-"""How much a TIFF in tiles unpacks to: libtiff unpacks a tile whole, however small the picture."""
+"""Reads the tile size of a TIFF: libtiff decodes whole tiles, however small the picture is."""
 
 import math
 import struct
@@ -7,26 +7,27 @@ from PIL import TiffImagePlugin
 
 _TILE_SIDES = (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)
 _LAYOUTS = {42: ("H", "HHL4x"), 43: ("Q", "HHQ8x")}
-"""By the version of the file: how the number of entries and an entry are written (TIFF 6.0 and
-BigTIFF), as tag, type, count and what is not looked at."""
+"""How a directory is packed, by the version of the file (TIFF 6.0 and BigTIFF): the number of its
+entries, then for each entry tag, type, count and bytes that are skipped."""
 
 
 def tile_pixels(image: TiffImagePlugin.TiffImageFile, data: bytes) -> int:
-    """Pixels of one tile of the first picture; 0 without tiles.
+    """Return how many pixels one tile of the first picture has; 0 without tiles.
 
     Raises:
-        ValueError: a side of the tiles is told twice, or as something that is no plain number, so
-            that Pillow and libtiff might see different ones.
+        ValueError: a side of the tiles is given twice or is not a plain number, so Pillow and
+            libtiff might read different ones.
 
     """
-    told = [tag for tag in _tags(data, image.tag_v2.offset) if tag in _TILE_SIDES]
-    sides = [side for tag in told if isinstance(side := image.tag_v2.get(tag), int)]
-    if len(set(told)) < len(told) or len(sides) < len(told):
-        raise ValueError("the size of its tiles is not told once, as a number")
+    given = [tag for tag in _tags(data, image.tag_v2.offset) if tag in _TILE_SIDES]
+    sides = [side for tag in given if isinstance(side := image.tag_v2.get(tag), int)]
+    if len(set(given)) < len(given) or len(sides) < len(given):
+        raise ValueError("the size of its tiles is not given once, as a number")
     return math.prod(sides) if sides else 0
 
 
 def _tags(data: bytes, offset: int) -> list[int]:
+    """The tags in the directory at `offset`, in the order of the file."""
     order = "<" if data.startswith(b"II") else ">"
     [version] = struct.unpack_from(f"{order}H", data, 2)
     length, entry = (f"{order}{layout}" for layout in _LAYOUTS[version])

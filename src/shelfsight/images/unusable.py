@@ -1,10 +1,10 @@
-"""Why a picture cannot be had: carried up as an exception, handed on as a value."""
+"""The error for a picture that cannot be used; it carries the failure that is stored."""
 
 from shelfsight.records import Failure, Stage
 
 
 class UnusablePictureError(Exception):
-    """This one picture cannot be had or read; `failure` says why."""
+    """One picture cannot be fetched or decoded; `failure` says why."""
 
     def __init__(
         self, kind: str, message: str, *, stage: Stage = Stage.FETCH, retryable: bool = False

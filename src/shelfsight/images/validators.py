@@ -1,4 +1,4 @@
-"""What a server says of a file, so that it can be asked later whether it has another (RFC 9110)."""
+"""HTTP validators: ask a server for a file only if it has changed (RFC 9110)."""
 
 import re
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from yarl import URL
 
 from shelfsight.records import PictureFile
 
-_LONGEST = 500
-"""Characters of a validator that is worth keeping."""
+_MAX_LENGTH = 500
+"""Characters of a validator; a longer one is not stored."""
 
-_ONE_ETAG = re.compile(r'(W/)?("[^"]*"|[^",*\s]+)')
-"""Also without quotes, as some servers have it. `*` would fit every file (RFC 9110, 13.1.2)."""
+_SINGLE_ETAG = re.compile(r'(W/)?("[^"]*"|[^",*\s]+)')
+"""Quotes may be missing, as some servers send it. `*` would match any file (RFC 9110, 13.1.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a server sent: `data` is None where it has the very file that is known.
+class Download:
+    """A downloaded file and its validators; `data` is None if the file has not changed.
 
-    `source` is where redirects led to, if they did.
+    `source` is the address that redirects led to, None without redirects or validators.
     """
 
     data: bytes | None
@@ -29,17 +29,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The file at an address, unless it is the one that is known."""
+class ConditionalRequest:
+    """A request for the file at an address, unless it is still the `known` one."""
 
     url: URL
     known: PictureFile | None
 
     def condition(self, source: str | None) -> dict[str, str]:
-        """Headers that ask for another file only; none where another address gave the known one.
+        """Return the conditional headers; none if the known file came from another address.
 
-        The time is asked with where there is no ETag, never beside it: an older file may have
-        taken the place of a newer.
+        The modification time is sent only if there is no ETag: an older file may have replaced a
+        newer one.
         """
         if self.known is None or self.known.source != source:
             return {}
@@ -50,19 +50,19 @@ class Wanted:
         return {}
 
 
-def answered(data: bytes, headers: Mapping[str, str], source: str | None) -> Answer:
-    """A whole file, with the validators in the headers."""
-    etag, last_modified = _kept(headers, "ETag"), _kept(headers, "Last-Modified")
-    if etag is not None and not _ONE_ETAG.fullmatch(etag):
+def whole_file(data: bytes, headers: Mapping[str, str], source: str | None) -> Download:
+    """Make the `Download` of a whole file, with the validators from the headers."""
+    etag, last_modified = _storable(headers, "ETag"), _storable(headers, "Last-Modified")
+    if etag is not None and not _SINGLE_ETAG.fullmatch(etag):
         etag = None
     has_any = etag is not None or last_modified is not None
-    return Answer(
+    return Download(
         data=data, etag=etag, last_modified=last_modified, source=source if has_any else None
     )
 
 
-def _kept(headers: Mapping[str, str], name: str) -> str | None:
-    """One of moderate length that any database can keep."""
+def _storable(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header if it is printable ASCII and short, which any database can store."""
     value = headers.get(name, "")
-    is_plain = value.isascii() and value.isprintable() and len(value) <= _LONGEST
+    is_plain = value.isascii() and value.isprintable() and len(value) <= _MAX_LENGTH
     return value if value and is_plain else None

@@ -1,10 +1,10 @@
-"""How sure a match makes us: by how far it stands out, and by how good its score is.
+"""The confidence of a match: how far it stands out, and how good its score is.
 
-A score alone tells little: of the 20 first matches with the best scores, of 310 photos of groceries
-(`benchmarks/scan_quality.py`), six were wrong. What tells more is a product's share: with
-`exp(score / spread)` as its weight, its part of the weights of all products that compete with it
-and of one more that stands for "not in the catalogue" (the softmax of temperature scaling; Guo and
-others 2017, arXiv 1706.04599). Fitted, a share is about how often such a match is right.
+A score alone says little. Of 310 photos of groceries (`benchmarks/scan_quality.py`), 6 of the 20
+first matches with the best scores were wrong. A product's share says more: the softmax over the
+scores of all competing products and of one rival that stands for "not in the catalogue", with
+`spread` as its temperature (temperature scaling: Guo and others 2017, arXiv 1706.04599). With
+fitted thresholds a share is about the probability that such a match is right.
 """
 
 import math
@@ -23,7 +23,7 @@ def thresholds(models: ModelPair, kind: Modality) -> Thresholds:
 
 
 def shares(scores: Sequence[float], products: Sequence[str], limits: Thresholds) -> list[float]:
-    """The share of each score, in [0, 1]. Scores of one product, its variants, do not compete."""
+    """Return the share of each score, in [0, 1]; variants of one product do not compete."""
     top = max([*scores, limits.absent])
     weights = [math.exp((score - top) / limits.spread) for score in scores]
     best = dict.fromkeys(products, 0.0)
@@ -37,7 +37,7 @@ def shares(scores: Sequence[float], products: Sequence[str], limits: Thresholds)
 
 
 def confidence(score: float, share: float, limits: Thresholds) -> Confidence | None:
-    """How sure a match is; None means no match."""
+    """Return the confidence of a match; None means it is no match."""
     if score < limits.low:
         return None
     if share >= limits.high:

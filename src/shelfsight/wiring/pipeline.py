@@ -31,12 +31,12 @@ def open_pipeline(
     """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedding.page_embedder import PageEmbedder
-    from shelfsight.images.download import Limits
+    from shelfsight.images.download import FetchLimits
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
 
-    limits = Limits(per_host=settings.host_concurrency)
+    limits = FetchLimits(per_host=settings.host_concurrency)
     pages = PageEmbedder(embedder, fusion(settings), progress.embedded)
     config = FetchConfig(
         images_per_product=settings.images_per_product,

@@ -34,15 +34,15 @@ from tests.integration.remote.scripted_server import (
 
 
 def test_a_cold_start_of_60_seconds_is_waited_for_and_said(server, connect):
-    clock, heard, was_heard = Clock(), [], threading.Event()
+    clock, heard, has_answered = Clock(), [], threading.Event()
 
     def waiting(line: str) -> None:
         heard.append(line)
-        was_heard.set()
+        has_answered.set()
 
     async def cold(_request, _body):
         if clock.now >= 30:
-            assert await asyncio.to_thread(was_heard.wait, 10)
+            assert await asyncio.to_thread(has_answered.wait, 10)
         if clock.now < 60:
             return web.Response(status=503, text="<html>starting</html>")
 

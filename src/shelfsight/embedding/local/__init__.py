@@ -2,6 +2,6 @@
 
 import os
 
-# ONNX Runtime's builds for Linux and macOS tell Microsoft of every model they open, unless this is
-# there as it is loaded. Nobody who searches a shop's pictures has asked for that.
+# ONNX Runtime's builds for Linux and macOS report every model they open to Microsoft, unless this
+# is set before it is loaded. No user of a product search asked for that.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,4 +1,4 @@
-"""What a loaded network is to a model, whichever backend runs it; a bad item spoils no other."""
+"""The interface of a loaded network, and batches in which one bad item fails alone."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -15,49 +15,50 @@ Item = TypeVar("Item")
 
 
 class RunError(Exception):
-    """The graph refuses these items, or has no memory for so many; its first line says why."""
+    """The graph refuses these items, or lacks the memory for them; one line says why."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(str(reason).partition("\n")[0])
 
 
 class Graph(Protocol):
-    """A network of which one output is wanted. Threads may run it at the same time."""
+    """A loaded network with one output. Several threads may run it at the same time."""
 
     @property
     def name(self) -> str:
-        """Of the model, for messages."""
+        """The name of the model, for messages."""
         ...
 
     @property
     def device(self) -> Device:
-        """Where it truly runs."""
+        """The device it really runs on."""
         ...
 
     @property
     def inputs(self) -> Mapping[str, Sequence[Any]]:
-        """The shape of each input; a free dimension has a name instead of a number."""
+        """The shape of each input; dynamic dimensions are names instead of numbers."""
         ...
 
     def run(
-        self, feeds: Mapping[str, NDArray[Any]], *, places: NDArray[np.int64] | None = None
+        self, feeds: Mapping[str, NDArray[Any]], *, positions: NDArray[np.int64] | None = None
     ) -> NDArray[Any]:
-        """Give the output for the inputs, whatever their dtypes.
+        """Compute the output (batch, width) of the inputs; they may have any dtype.
 
-        With `places` (batch,) it is, of states (batch, length, width), the one at each place.
+        With `positions` (batch,) the network's output is states (batch, length, width), of which
+        the one at each position is returned.
 
         Raises:
-            RunError: see there.
+            RunError: these items cannot be run.
             ModelError: the device is lost.
         """
         ...
 
 
 def check(graph: Graph, trial: Callable[[], NDArray[Any]], width: int) -> None:
-    """Run a trial of one item, so that a graph of another kind is refused before the first page.
+    """Run one item, so that a graph of the wrong kind is refused before the first page.
 
     Raises:
-        ModelError: the graph refuses it, or gives another shape than (1, width).
+        ModelError: the graph refuses the item, or its output does not have the shape (1, width).
 
     """
     try:
@@ -68,37 +69,37 @@ def check(graph: Graph, trial: Callable[[], NDArray[Any]], width: int) -> None:
         raise ModelError(f"{graph.name} gives the shape {shape}, but (1, {width}) is expected")
 
 
-def embed_each(
+def embed_bisecting(
     items: Sequence[Item],
     run: Callable[[Sequence[Item]], NDArray[Any]],
     *,
     stage: Stage,
     column: int,
 ) -> list[Vector | Failure]:
-    """Run a batch and fit its vectors to their column; a batch that fails is halved.
+    """Embed a batch and fit its vectors (column,); bisect the batch if it fails.
 
-    So an item that the model cannot take fails alone (`model_error`), and so does one whose
-    vector has no direction (`non_finite`).
+    So an item that the model cannot take fails alone (`model_error`), as does one whose vector has
+    no direction (`non_finite`).
     """
     try:
         vectors = run(items)
     except RunError as error:
         refused = Failure(stage=stage, kind="model_error", message=str(error))
     else:
-        return _fitted(vectors, stage, column)
+        return _fit(vectors, stage, column)
     if len(items) == 1:
         return [refused]
     half = len(items) // 2
     return [
         result
         for part in (items[:half], items[half:])
-        for result in embed_each(part, run, stage=stage, column=column)
+        for result in embed_bisecting(part, run, stage=stage, column=column)
     ]
 
 
-def _fitted(vectors: NDArray[Any], stage: Stage, column: int) -> list[Vector | Failure]:
-    lost = Failure(
+def _fit(vectors: NDArray[Any], stage: Stage, column: int) -> list[Vector | Failure]:
+    no_direction = Failure(
         stage=stage, kind="non_finite", message="the model gave a vector of no direction"
     )
     fitted = fit_width(np.asarray(vectors, dtype=np.float32), column)
-    return [vector if np.isfinite(vector).all() else lost for vector in fitted]
+    return [vector if np.isfinite(vector).all() else no_direction for vector in fitted]

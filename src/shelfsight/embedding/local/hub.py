@@ -1,4 +1,4 @@
-"""Where the files of a model come from: a folder of yours, the hub's cache, or the hub."""
+"""Finds the files of a model: in MODEL_DIR, in the hub's cache or, by a download, on the hub."""
 
 import hashlib
 from dataclasses import replace
@@ -12,20 +12,20 @@ from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
 from shelfsight.records import BRANCH, model_identity
 
 _REACH_TIMEOUT = 10.0
-"""Seconds for the first question to the hub; a download itself may take long."""
+"""Seconds for the first request to the hub; the download itself may take long."""
 
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
-"""The second is the error of the hub's HTTP client, which differs by the hub's version."""
+"""`HfHubHTTPError`'s base is the error of the HTTP client, which differs by version."""
 
 
 def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
-    """Give the folder that holds the files of `hub`, laid out as in its repository.
+    """Return the folder with the files of `hub`, laid out as in its repository.
 
-    With `model_dir` it is `model_dir / spec.name`. Without, it is the hub's cache, after a
-    download that shows its progress where the cache lacks a file.
+    With `model_dir` it is `model_dir / spec.name`. Otherwise it is a snapshot in the hub's cache;
+    if that lacks a file, it is downloaded first, with a progress bar.
 
     Raises:
-        ModelError: a file is missing from `model_dir`, or cannot be fetched.
+        ModelError: a file is missing from `model_dir`, or cannot be downloaded.
 
     """
     if model_dir is not None:
@@ -40,7 +40,7 @@ def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path
 
 
 def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
-    """Look in the cache alone: a snapshot, once downloaded, is used for ever."""
+    """Return the cached snapshot if it is complete; no network, so it never gets newer."""
     try:
         folder = _snapshot(spec, hub, offline=True)
     except LocalEntryNotFoundError:
@@ -95,7 +95,7 @@ def _folder_in(model_dir: Path, spec: ModelSpec) -> Path:
 
 
 def files_to_download(spec: ModelSpec) -> list[str]:
-    """Give the files that the hub's cache lacks, `[]` for a model that needs no hub."""
+    """List the files that the hub's cache lacks; `[]` for a model that needs no hub."""
     if isinstance(spec.source, PackagedModel):
         return []
     try:
@@ -106,7 +106,7 @@ def files_to_download(spec: ModelSpec) -> list[str]:
 
 def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
     try:
-        # The download would try again for half a minute where nothing answers; this asks once.
+        # Ask once first: without an answer the download would retry for half a minute.
         HfApi().model_info(hub.repository, revision=spec.revision, timeout=_REACH_TIMEOUT)
         folder = _snapshot(spec, hub, offline=False)
         missing = _missing(folder, hub)

@@ -1,4 +1,4 @@
-"""From pixels to image vectors."""
+"""The image model: from pixels to vectors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,29 +6,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfsight.embedding.local.graph import Graph, check, embed_each
+from shelfsight.embedding.local.graph import Graph, check, embed_bisecting
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, ImageSpec
 from shelfsight.records import Failure, Pixels, Stage, Vector
 
-_PICTURES_A_RUN: dict[Device, int] = {"cpu": 8, "cuda": 64}
-"""On two cores more are no faster, and use more memory; the GPU's figure has not been measured."""
+_BATCH_SIZES: dict[Device, int] = {"cpu": 8, "cuda": 64}
+"""Pictures per run. On two cores more are not faster and take more memory. The figure for the GPU
+was not measured."""
 
 
 class ImageModel:
-    """A loaded row of the table. Threads may use it at the same time.
+    """A loaded image model. Several threads may use it at the same time.
 
-    `batch` is how many pictures it runs at once; `device` where it runs.
+    `batch` is how many pictures it runs at the same time, `device` what it runs on.
 
     Raises:
-        ModelError: the graph is not what the row says.
+        ModelError: the graph does not match the row of the table.
 
     """
 
     def __init__(self, spec: ImageSpec, graph: Graph) -> None:
         self.spec = spec
         self.device = graph.device
-        self.batch = _PICTURES_A_RUN[graph.device]
+        self.batch = _BATCH_SIZES[graph.device]
         self._graph = graph
         self._input, *others = graph.inputs
         if others:
@@ -37,11 +38,11 @@ class ImageModel:
         check(graph, lambda: self._run([np.zeros((side, side, 3), np.uint8)]), spec.width)
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Unit vectors (spec.column,) of pictures (side, side, 3), in their order."""
+        """Embed pictures (side, side, 3) to unit vectors (spec.column,), in order."""
         return [
             result
             for start in range(0, len(pictures), self.batch)
-            for result in embed_each(
+            for result in embed_bisecting(
                 pictures[start : start + self.batch],
                 self._run,
                 stage=Stage.IMAGE,

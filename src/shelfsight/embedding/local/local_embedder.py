@@ -1,4 +1,4 @@
-"""The two models of a pair in this process, whichever backend runs them."""
+"""The `Embedder` that runs both models in this process."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 
 class LocalEmbedder:
-    """Implements `seams.Embedder`; pictures and texts may be embedded at the same time."""
+    """Implements `ports.Embedder`; pictures and texts may be embedded at the same time."""
 
     def __init__(self, image: ImageModel, text: TextModel) -> None:
         self.image = image
@@ -16,21 +16,21 @@ class LocalEmbedder:
 
     @property
     def models(self) -> ModelPair:
-        """Which models these are."""
+        """The identities of the models."""
         return ModelPair(image=self.image.spec.identity, text=self.text.spec.identity)
 
     @property
     def picture_format(self) -> PictureFormat:
-        """What `embed_images` takes."""
+        """The size and filter of the pictures that `embed_images` takes."""
         return self.image.spec.picture
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Unit vectors (768,) of pictures of shape (side, side, 3)."""
+        """Embed pictures of shape (side, side, 3) to unit vectors (768,)."""
         return self.image.embed(pictures)
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Unit vectors (1024,) of texts; `query` says they ask rather than describe."""
+        """Embed texts to unit vectors (1024,); `query` if they ask rather than describe."""
         return self.text.embed(texts, query=query)
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Do nothing: the models hold only memory."""

@@ -1,4 +1,4 @@
-"""Models by ONNX Runtime: from a row of the table to a loaded model."""
+"""Loads models of the table with ONNX Runtime."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ from shelfsight.models.table import PAIRS
 def open_pair(
     name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> LocalEmbedder:
-    """Load one of `table.PAIRS`.
+    """Load a pair of `table.PAIRS` by its name.
 
-    `model_dir` holds a folder for each model, called by its name, with the files of its
-    repository; without it the hub's cache is used, then the hub. The lite pair needs neither.
-    On the CPU each model computes with `threads`; 0 means one a core.
+    `model_dir` has one folder for each model, named after it, with the files of its repository.
+    Without it the files come from the hub's cache, or else from the hub. The lite pair needs
+    neither. On the CPU each model computes with `threads` threads; 0 means one per core.
 
     Raises:
-        ModelError: files are missing or cannot be fetched, a model is not what its row says, or
-            it would not run on `device`.
+        ModelError: files are missing or cannot be downloaded, a model does not match its row, or
+            it cannot run on `device`.
 
     """
     pair = PAIRS[name]

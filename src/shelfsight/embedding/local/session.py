@@ -1,4 +1,4 @@
-"""The backend onnx: a graph of ONNX Runtime."""
+"""The backend `onnx`: graphs run by ONNX Runtime."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from shelfsight.embedding.local.graph import RunError
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device
 
-# ONNX Runtime's errors have no class in common.
+# ONNX Runtime's errors have no common base class.
 _ONNX_ERRORS = (
     errors.EPFail,
     errors.Fail,
@@ -37,10 +37,10 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class Session:
-    """Implements `graph.Graph`. On the CPU it computes with `threads`; 0 means one a core.
+    """Implements `Graph`. On the CPU it computes with `threads` threads; 0 means one per core.
 
     Raises:
-        ModelError: the graph cannot be loaded, not on `device`, or has no output called `output`.
+        ModelError: the graph cannot be loaded on `device`, or has no output named `output`.
 
     """
 
@@ -64,7 +64,7 @@ class Session:
         self._outputs = [output or outputs[0]]
 
     def run(
-        self, feeds: Mapping[str, NDArray[Any]], *, places: NDArray[np.int64] | None = None
+        self, feeds: Mapping[str, NDArray[Any]], *, positions: NDArray[np.int64] | None = None
     ) -> NDArray[Any]:
         """See `Graph.run`."""
         cast = {name: feed.astype(self._dtypes[name], copy=False) for name, feed in feeds.items()}
@@ -72,7 +72,7 @@ class Session:
             result: NDArray[Any] = self._session.run(self._outputs, cast)[0]
         except _ONNX_ERRORS as error:
             raise RunError(error) from None
-        return result if places is None else result[np.arange(len(places)), places]
+        return result if positions is None else result[np.arange(len(positions)), positions]
 
 
 def _open(
@@ -82,14 +82,14 @@ def _open(
         _require_cuda()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or os.cpu_count() or 1
-    # A waiting thread sleeps: spinning takes the cores from the stages beside this one.
+    # Threads sleep while they wait: spinning would take cores from the other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
-    # What CUDA has no kernel for runs on the CPU, as ONNX Runtime divides it.
+    # ONNX Runtime runs operators that have no CUDA kernel on the CPU.
     providers = [_CUDA, _CPU] if device == "cuda" else [_CPU]
     source = graph if isinstance(graph, bytes) else os.fspath(graph)
     try:
-        # Its own fallback would go on by the CPU, and say so on stdout only.
+        # Its own fallback would continue on the CPU and only print a line.
         session = onnxruntime.InferenceSession(
             source, options, providers=providers, enable_fallback=0
         )

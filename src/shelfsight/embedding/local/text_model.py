@@ -1,4 +1,4 @@
-"""From words to text vectors."""
+"""The text model: from words to vectors."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,23 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from shelfsight.embedding.local.graph import Graph, check, embed_each
+from shelfsight.embedding.local.graph import Graph, check, embed_bisecting
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, TextSpec
 from shelfsight.records import Failure, Stage, Vector
 
-_TOKENS_A_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
-"""Padding included; a longer text runs alone. The GPU's figure has not been measured."""
+_TOKENS_PER_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
+"""Tokens per run, padding included; a longer text runs alone. The figure for the GPU was not
+measured."""
 
-_PADDING_A_RUN: dict[Device, int] = {"cpu": 32, "cuda": 1024}
-"""Tokens of padding that cost as much as one more run: Qwen3's widths on two cores gave 16 to 64
-for the fastest. The GPU's figure has not been measured."""
+_PADDING_PER_RUN: dict[Device, int] = {"cpu": 32, "cuda": 1024}
+"""Padding tokens in a run that cost as much as another run: with Qwen3 on two cores 16 to 64 were
+fastest. The figure for the GPU was not measured."""
 
-_CHARACTERS_A_TOKEN = 32
-"""More than a token of prose ever has: what lies beyond the limit is not even tokenised."""
+_MAX_CHARACTERS_PER_TOKEN = 32
+"""More than a token of prose ever has; text beyond the limit is not even tokenised."""
 
 FEW_CHARACTERS = 1000
-"""Texts that together have fewer are tokenised before other threads would have woken up."""
+"""Texts with fewer characters in all are tokenised in this thread: waking others takes longer."""
 
 _INPUTS = ("input_ids", "attention_mask", "position_ids")
 
@@ -34,10 +35,10 @@ Tokens = list[int]
 
 
 class TextModel:
-    """A loaded row of the table. Threads may use it at the same time; `device` is where it runs.
+    """A loaded text model, which runs on `device`. Several threads may use it at the same time.
 
     Raises:
-        ModelError: the graph is not what the row says.
+        ModelError: the graph does not match the row of the table.
 
     """
 
@@ -52,36 +53,36 @@ class TextModel:
         check(graph, lambda: self._run(self.tokens(["a"])), spec.width)
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Unit vectors (spec.column,) of texts, in their order; any length, any characters."""
+        """Embed texts of any length and characters to unit vectors (spec.column,), in order."""
         results: list[Vector | Failure] = [_EMPTY] * len(texts)
-        told = [number for number, text in enumerate(texts) if text.strip()]
+        not_empty = [number for number, text in enumerate(texts) if text.strip()]
         template = self.spec.query if query else "{text}"
-        tokens = self.tokens([template.format(text=texts[number]) for number in told])
+        tokens = self.tokens([template.format(text=texts[number]) for number in not_empty])
         for batch in self.batches(tokens):
             vectors = self.embed_tokens([tokens[place] for place in batch])
             for place, vector in zip(batch, vectors, strict=True):
-                results[told[place]] = vector
+                results[not_empty[place]] = vector
         return results
 
     def embed_tokens(self, batch: Sequence[Tokens]) -> list[Vector | Failure]:
-        """Unit vectors (spec.column,) of texts given as tokens, in one run."""
-        return embed_each(batch, self._run, stage=Stage.TEXT, column=self.spec.column)
+        """Embed tokenised texts to unit vectors (spec.column,) in one run."""
+        return embed_bisecting(batch, self._run, stage=Stage.TEXT, column=self.spec.column)
 
     def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
-        """Places of texts that run well together: of like length, not too many tokens."""
+        """Yield batches of indices: texts of similar length, within the budget of tokens."""
         lengths = [self.spec.pad_to or len(row) for row in tokens]
-        return _batches(lengths, _TOKENS_A_RUN[self.device], _PADDING_A_RUN[self.device])
+        return _batches(lengths, _TOKENS_PER_RUN[self.device], _PADDING_PER_RUN[self.device])
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        """The tokens of texts that are not empty, cut to what the model takes."""
+        """Tokenise texts that are not empty, truncated to what the model takes."""
         end = [] if self.spec.end_token is None else [self.spec.end_token]
-        room = self.spec.max_tokens - len(end)
-        cut = [_encodable(text[: room * _CHARACTERS_A_TOKEN]) for text in texts]
+        max_tokens = self.spec.max_tokens - len(end)
+        cut = [_encodable(text[: max_tokens * _MAX_CHARACTERS_PER_TOKEN]) for text in texts]
         if sum(map(len, cut)) < FEW_CHARACTERS:
             encodings = [self._tokenizer.encode(text, add_special_tokens=False) for text in cut]
         else:
             encodings = self._tokenizer.encode_batch_fast(cut, add_special_tokens=False)
-        return [encoding.ids[:room] + end for encoding in encodings]
+        return [encoding.ids[:max_tokens] + end for encoding in encodings]
 
     def _run(self, batch: Sequence[Tokens]) -> NDArray[Any]:
         lengths = np.array([len(tokens) for tokens in batch])
@@ -89,19 +90,19 @@ class TextModel:
         ids = np.full((len(batch), length), self.spec.pad_token)
         for row, tokens in zip(ids, batch, strict=True):
             row[: len(tokens)] = tokens
-        places = np.broadcast_to(np.arange(length), ids.shape)
+        positions = np.broadcast_to(np.arange(length), ids.shape)
         values = {
             "input_ids": ids,
-            "attention_mask": places < lengths[:, None],
-            "position_ids": places,
+            "attention_mask": positions < lengths[:, None],
+            "position_ids": positions,
         }
         feeds = {
-            name: values[name] if name in values else _no_past(shape, len(batch))
+            name: values[name] if name in values else _empty_past(shape, len(batch))
             for name, shape in self._graph.inputs.items()
         }
-        # Padding is on the right: causal attention keeps it out of the tokens before it.
+        # Padding is on the right, where causal attention does not see it.
         last = lengths - 1 if self.spec.pooling == "last" else None
-        return self._graph.run(feeds, places=last)
+        return self._graph.run(feeds, positions=last)
 
 
 def read_tokenizer(spec: TextSpec, folder: Path) -> Tokenizer:
@@ -118,20 +119,21 @@ def read_tokenizer(spec: TextSpec, folder: Path) -> Tokenizer:
 
 
 def _encodable(text: str) -> str:
-    """Put a question mark for each lone surrogate, which is no character."""
+    """Replace lone surrogates, which cannot be encoded, by question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _no_past(shape: Sequence[Any], batch: int) -> NDArray[Any]:
-    """Make an empty cache of keys or values, shape (batch, heads, 0, width of a head)."""
+def _empty_past(shape: Sequence[Any], batch: int) -> NDArray[Any]:
+    """Make an empty key-value cache of shape (batch, heads, 0, head width)."""
     _batch, heads, _past, width = shape
     return np.empty((batch, heads, 0, width))
 
 
 def _batches(lengths: Sequence[int], budget: int, padding: int) -> Iterator[list[int]]:
-    """Group places so that texts of like length run together, within the budget of tokens.
+    """Group indices of texts of similar length into batches within the budget of tokens.
 
-    A text so long that the shorter ones before it would need more than `padding` begins a batch.
+    A text starts a new batch if the shorter texts of the batch would need more than `padding`
+    padding tokens.
     """
     batch: list[int] = []
     longest = 0

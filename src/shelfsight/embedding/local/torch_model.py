@@ -1,4 +1,4 @@
-"""Models by torch: the same rows, read by transformers. The only file that imports either."""
+"""Loads models of the table with torch and transformers; the only file that imports them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from shelfsight.models.specs import Device, ImageSpec, ModelSpec, TextSpec, for_
 from shelfsight.models.table import PAIRS
 
 DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat16}
-"""What the weights are brought to. Qwen3's are bfloat16 as published; float16 overflows."""
+"""The dtype of the weights. Qwen3 is published in bfloat16; float16 overflows."""
 
 _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 
@@ -29,10 +29,10 @@ _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 def open_pair(
     name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> LocalEmbedder:
-    """Load one of `table.PAIRS`, from where `onnx_model.open_pair` would.
+    """Load a pair of `table.PAIRS` by its name; arguments as of `onnx_model.open_pair`.
 
     Raises:
-        ModelError: as there, or the pair has no form for torch.
+        ModelError: as there, or torch does not run the pair.
 
     """
     pair = PAIRS[name]
@@ -68,19 +68,19 @@ def load_text(
 
 
 def _compute_with(threads: int) -> None:
-    """Set the threads of the process, which its models share; 0 leaves them as they are."""
+    """Set torch's number of threads, which all models share; 0 leaves it as it is."""
     if threads:
         torch.set_num_threads(threads)
 
 
 class TorchGraph:
-    """Implements `graph.Graph`; gives float32, whatever the weights are.
+    """Implements `Graph`; the output is float32, whatever the dtype of the weights.
 
-    Text goes in without a mask: padding is on the right, where causal attention does not look,
-    and SigLIP was trained without one.
+    Texts have no attention mask: padding is on the right, where causal attention does not see it,
+    and SigLIP was trained without a mask.
 
     Raises:
-        ModelError: the files are not those of the row's architecture, or not for `device`.
+        ModelError: the files are not of the row's architecture, or there is no such `device`.
 
     """
 
@@ -104,36 +104,37 @@ class TorchGraph:
         self._vocabulary = getattr(self._network.get_input_embeddings(), "num_embeddings", None)
 
     def run(
-        self, feeds: Mapping[str, NDArray[Any]], *, places: NDArray[np.int64] | None = None
+        self, feeds: Mapping[str, NDArray[Any]], *, positions: NDArray[np.int64] | None = None
     ) -> NDArray[Any]:
         """See `Graph.run`."""
         (feed,) = feeds.values()
-        # On a GPU such a token would end the process's use of it, and not only this run.
+        # On a GPU such a token would make the device unusable for the whole process.
         if self._vocabulary is not None and feed.max() >= self._vocabulary:
             raise RunError(f"token {feed.max()} is beyond the vocabulary of {self._vocabulary}")
         try:
-            return self._forward(feed, places)
+            return self._forward(feed, positions)
         except torch.AcceleratorError as error:
             raise ModelError(f"{self.name}: the GPU is lost: {RunError(error)}") from None
         except (RuntimeError, ValueError) as error:
             reason = RunError(error)
-        # Not within `except`: the error would hold the failed run's memory while its halves run.
+        # Raised outside `except`: the caught error would keep the failed run's memory while its
+        # halves run.
         raise reason
 
-    def _forward(self, feed: NDArray[Any], places: NDArray[np.int64] | None) -> NDArray[Any]:
+    def _forward(self, feed: NDArray[Any], positions: NDArray[np.int64] | None) -> NDArray[Any]:
         with torch.inference_mode():
             values = torch.from_numpy(feed).to(self._network.device)
             if values.is_floating_point():
                 values = values.to(self._dtype)
             wanted = self._network(**{self._network.main_input_name: values})[self._output]
-            if places is not None:
-                wanted = wanted[torch.arange(len(places)), torch.from_numpy(places)]
+            if positions is not None:
+                wanted = wanted[torch.arange(len(positions)), torch.from_numpy(positions)]
             result: NDArray[Any] = wanted.float().cpu().numpy()
         return result
 
 
 def _read(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> transformers.PreTrainedModel:
-    """Read a network, or the part of one that the row is about; from this folder only."""
+    """Load a network, or the part of it that the row needs, from this folder only."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     architecture = getattr(transformers, torch_form(spec).architecture)
@@ -143,8 +144,8 @@ def _read(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> transformers.Pre
     asked = architecture.config_class
     part = getattr(config, asked.base_config_key, config)
     if part.model_type != asked.model_type:
-        raise ValueError(f"config.json tells of {config.model_type}, not {asked.model_type}")
-    part.use_cache = False  # nothing is generated, so no keys and values are kept
+        raise ValueError(f"config.json describes {config.model_type}, not {asked.model_type}")
+    part.use_cache = False  # nothing is generated, so no key-value cache is needed
     network, loaded = architecture.from_pretrained(
         folder,
         config=part,
@@ -154,7 +155,7 @@ def _read(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> transformers.Pre
         ignore_mismatched_sizes=True,
         output_loading_info=True,
     )
-    # transformers has filled these with random numbers.
+    # transformers fills missing weights with random numbers.
     absent = [*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])]
     if absent:
         raise ValueError(f"the weights have no {min(absent)} as config.json describes it")

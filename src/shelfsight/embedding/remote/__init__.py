@@ -1,1 +1,1 @@
-"""Models that live in an embedding server."""
+"""Embeds by an embedding server, over HTTP."""

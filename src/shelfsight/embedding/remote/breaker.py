@@ -1,28 +1,29 @@
-"""Who may ask an embedding server while it does not answer, and for how long."""
+"""The circuit breaker of an embedding server: who may ask while it does not answer, how long."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from random import SystemRandom
 
-from shelfsight.embedding.remote.answer import (
-    Answer,
-    AwayError,
-    BrokenError,
-    FailedError,
-    RefusedError,
-)
 from shelfsight.embedding.remote.config import ServerConfig
+from shelfsight.embedding.remote.server_response import (
+    ContentRefusedError,
+    RepeatedFailureError,
+    RequestFailedError,
+    ServerResponse,
+    UnavailableError,
+)
 from shelfsight.errors import ServerError
 
-Send = Callable[[], Awaitable[Answer]]
+Send = Callable[[], Awaitable[ServerResponse]]
 
 
 class ServerBreaker:
-    """Lets requests through while the server answers, and one at a time while it does not.
+    """Lets all requests through while the server answers, and only one while it does not.
 
-    A try without a usable answer makes all others wait but one, which is sent again after pauses
-    that grow. The first answer lets all go on; patience that ends, ends the run.
+    After an attempt without a usable response all requests wait but one, the probe, which is sent
+    again after growing pauses. The first response lets all continue. Once the patience is used up,
+    the run ends.
     """
 
     def __init__(self, config: ServerConfig, shown: str) -> None:
@@ -32,25 +33,25 @@ class ServerBreaker:
         self._random = SystemRandom()
         self._changed = asyncio.Event()
         self._open_requests = 0
-        self._asked_at = 0.0
-        self._heard_at: float | None = None
-        self._away = False
+        self._waiting_since = 0.0
+        self._answered_at: float | None = None
+        self._is_unavailable = False
         self._probing = False
         self._last = "no answer"
-        self._told = 0.0
+        self._reported = 0.0
 
     @property
-    def was_heard(self) -> bool:
+    def has_answered(self) -> bool:
         """Whether the server has answered at least once."""
-        return self._heard_at is not None
+        return self._answered_at is not None
 
-    async def ask(self, send: Send, *, hold_on: bool = False) -> object:
-        """Give the value of an answer, sending again while there is patience.
+    async def ask(self, send: Send, *, keep_trying: bool = False) -> object:
+        """Send until there is a response or the patience is used up; returns its JSON.
 
         Raises:
-            RefusedError: the server will not have it or, unless told to `hold_on`, fails at it
-                again and again.
-            ServerError: no other try will do, or patience has ended.
+            ContentRefusedError: the server refuses the content or, unless `keep_trying`, failed at
+                it in every attempt.
+            ServerError: no other attempt will succeed, or the patience is used up.
         """
         tries = 0
         with self._open_request():
@@ -58,20 +59,20 @@ class ServerBreaker:
                 async with self._turn():
                     try:
                         return await self._try(send)
-                    except AwayError as error:
-                        self._away, self._last, tries = True, str(error), tries + 1
-                        given_up = tries >= self._retry_policy.tries_at_error and not hold_on
-                        if given_up and isinstance(error, BrokenError):
-                            raise FailedError(error.kind, str(error)) from error
+                    except UnavailableError as error:
+                        self._is_unavailable, self._last, tries = True, str(error), tries + 1
+                        given_up = tries >= self._retry_policy.tries_at_error and not keep_trying
+                        if given_up and isinstance(error, RequestFailedError):
+                            raise RepeatedFailureError(error.kind, str(error)) from error
                         await self._pause(error, tries)
 
-    async def tell(self) -> None:
-        """Say how long there has been no answer, for ever."""
+    async def report_silence(self) -> None:
+        """Report, for as long as it runs, how long there has been no response."""
         while True:
             await asyncio.sleep(self._retry_policy.quiet)
             silence = self._silence()
-            if silence >= max(self._retry_policy.quiet, 1.5 * self._told):
-                self._told = silence
+            if silence >= max(self._retry_policy.quiet, 1.5 * self._reported):
+                self._reported = silence
                 self._config.waiting(f"the embedding server {self._state(silence)}…")
 
     async def _try(self, send: Send) -> object:
@@ -79,16 +80,16 @@ class ServerBreaker:
             async with asyncio.timeout(self._patience_left()):
                 answer = await send()
             value = answer.value()
-        except TimeoutError as error:  # the end of patience, of which the last answer says more
-            raise AwayError(self._last) from error
-        except RefusedError:
+        except TimeoutError as error:  # the patience is used up; the last response says more
+            raise UnavailableError(self._last) from error
+        except ContentRefusedError:
             self._answered()
             raise
         self._answered()
         return value
 
-    async def _pause(self, error: AwayError, tries: int) -> None:
-        """Wait as long as the server asks for, else ever longer."""
+    async def _pause(self, error: UnavailableError, tries: int) -> None:
+        """Wait as long as the server asks for, or with exponential back-off and full jitter."""
         pause = max(error.after or 0.0, self._retry_policy.first_pause)
         if error.after is None:
             longest = self._retry_policy.first_pause * 2.0 ** min(tries - 1, 30)
@@ -98,18 +99,18 @@ class ServerBreaker:
         await self._retry_policy.sleep(pause)
 
     def _answered(self) -> None:
-        if self._told and self._away:
+        if self._reported and self._is_unavailable:
             self._config.waiting("the embedding server answers again; the run goes on")
-        self._heard_at = self._retry_policy.clock()
-        self._away, self._told, self._last = False, 0.0, "no answer"
+        self._answered_at = self._retry_policy.clock()
+        self._is_unavailable, self._reported, self._last = False, 0.0, "no answer"
         self._wake()
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Wait for a turn: at once while the server answers, else until no other tries."""
-        while self._away and self._probing:
+        """Wait until a request may be sent: at once, or while unavailable one at a time."""
+        while self._is_unavailable and self._probing:
             await self._changed.wait()
-        alone = self._away
+        alone = self._is_unavailable
         self._probing = self._probing or alone
         try:
             yield
@@ -125,7 +126,7 @@ class ServerBreaker:
     @contextmanager
     def _open_request(self) -> Iterator[None]:
         if not self._open_requests:
-            self._asked_at = self._retry_policy.clock()
+            self._waiting_since = self._retry_policy.clock()
         self._open_requests += 1
         try:
             yield
@@ -133,29 +134,29 @@ class ServerBreaker:
             self._open_requests -= 1
 
     def _silence(self) -> float:
-        """For how many seconds somebody has waited and nobody was answered."""
+        """Seconds for which requests have waited without any response."""
         if not self._open_requests:
             return 0.0
-        return self._retry_policy.clock() - max(self._asked_at, self._heard_at or 0.0)
+        return self._retry_policy.clock() - max(self._waiting_since, self._answered_at or 0.0)
 
     def _patience_left(self) -> float:
         return self._patience - self._silence()
 
     @property
     def _patience(self) -> float:
-        if self.was_heard:
+        if self.has_answered:
             return self._config.down_timeout
         return self._config.cold_start_timeout
 
     def _state(self, silence: float) -> str:
-        if not self.was_heard:
+        if not self.has_answered:
             return f"is waking up ({silence:.0f} s)"
-        pauses = "; the run pauses" if self._away else ""
+        pauses = "; the run pauses" if self._is_unavailable else ""
         return f"has not answered for {silence:.0f} s{pauses}"
 
     def _out_of_patience(self) -> ServerError:
         name, what = "COLD_START_TIMEOUT", "see that it runs, or change EMBEDDING_SERVER_URL"
-        if self.was_heard:
+        if self.has_answered:
             name, what = "SERVER_DOWN_TIMEOUT", "run again once it is well (what is stored stays)"
         return ServerError(
             f"the embedding server {self._shown} gave no usable answer within {self._patience:g} s"

@@ -1,4 +1,4 @@
-"""How an embedding server is reached, and with how much patience."""
+"""The address of an embedding server, and how often and how long to retry."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,12 +8,17 @@ from time import monotonic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Times in seconds; `answer` is longer than the 150 s after which Modal sends its 303.
+    """How requests are retried; times in seconds.
 
-    Pauses between tries are drawn at random below a limit that doubles from `first_pause` to
-    `longest_pause`; `clock` measures patience, and `sleep` makes the pauses. After `quiet` seconds
-    without an answer the wait is said, then ever more rarely. A request at which the server fails
-    (500, or breaks off) is sent `tries_at_error` times before it is divided.
+    Attributes:
+        connect: time to connect.
+        answer: time to wait for data; longer than the 150 s after which Modal sends its 303.
+        first_pause, longest_pause: pauses are random, below a limit that doubles between these two.
+        quiet: a wait is reported after this time, then less and less often.
+        tries_at_error: how often a request at which the server fails (500, connection lost) is sent
+            before its batch is halved.
+        clock: measures the patience.
+        sleep: waits for a pause.
     """
 
     connect: float = 10
@@ -28,10 +33,16 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """`waiting` hears, now and then, that there was no answer for so many seconds.
+    """How to reach a server.
 
-    `cold_start_timeout` is the patience before the first answer and `down_timeout` the one after
-    it, in seconds; `concurrency` is how many requests of each kind are under way at once.
+    Attributes:
+        url: its address.
+        api_key: sent as a bearer token.
+        cold_start_timeout: seconds to wait for the first response.
+        down_timeout: seconds to wait for a later one.
+        concurrency: requests of each kind in flight at the same time.
+        waiting: called with a line, now and then, while there is no response.
+        retry_policy: how requests are retried.
     """
 
     url: str

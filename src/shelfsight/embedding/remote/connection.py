@@ -1,4 +1,4 @@
-"""Requests to an embedding server, each sent until it is answered or patience ends."""
+"""Sends requests to an embedding server, again until there is a response or no patience left."""
 
 import asyncio
 from functools import partial
@@ -8,14 +8,18 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from shelfsight.embedding.remote.answer import Answer, AwayError, BrokenError
 from shelfsight.embedding.remote.breaker import ServerBreaker
 from shelfsight.embedding.remote.config import ServerConfig
+from shelfsight.embedding.remote.server_response import (
+    RequestFailedError,
+    ServerResponse,
+    UnavailableError,
+)
 from shelfsight.errors import ServerError
 
 
 class ServerConnection:
-    """Connections to one server, reused; an asynchronous context manager."""
+    """Reused connections to one server; an asynchronous context manager."""
 
     def __init__(self, config: ServerConfig) -> None:
         self._retry_policy = config.retry_policy
@@ -37,37 +41,40 @@ class ServerConnection:
                 sock_read=self._retry_policy.answer,
             ),
         )
-        self._voice = asyncio.create_task(self._breaker.tell())
+        self._reporter = asyncio.create_task(self._breaker.report_silence())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._voice.cancel()
+        self._reporter.cancel()
         await self._session.close()
 
     async def get(self, path: str) -> object:
-        """Give the JSON that `path` answers.
+        """GET `path` and return the JSON of the response.
 
         Raises:
-            NotThereError: there is no such endpoint, or it does not answer JSON.
-            ServerError: there is no usable answer, nor will there be.
+            NoSuchEndpointError: there is no such endpoint, or it does not answer with JSON.
+            ServerError: there is no usable response, nor will there be one.
         """
         return await self._breaker.ask(partial(self._send, "GET", path, None))
 
-    async def post(self, path: str, body: bytes, *, hold_on: bool = False) -> object:
-        """Give the JSON that `path` answers to a JSON body.
+    async def post(self, path: str, body: bytes, *, keep_trying: bool = False) -> object:
+        """POST a JSON body to `path` and return the JSON of the response.
 
         Raises:
-            RefusedError: the server will not have this body or, unless told to `hold_on`, fails
-                at it again and again; else as `get`.
+            ContentRefusedError: the server refuses the body or, unless `keep_trying`, failed at it
+                in every attempt.
+            NoSuchEndpointError, ServerError: as `get`.
         """
-        return await self._breaker.ask(partial(self._send, "POST", path, body), hold_on=hold_on)
+        return await self._breaker.ask(
+            partial(self._send, "POST", path, body), keep_trying=keep_trying
+        )
 
-    async def _send(self, method: str, path: str, body: bytes | None) -> Answer:
-        """Send once, following redirects; a 303 is followed by GET, as Modal wants it."""
+    async def _send(self, method: str, path: str, body: bytes | None) -> ServerResponse:
+        """Send once and follow redirects; a 303 is followed with GET, as Modal expects."""
         headers = {} if body is None else {"Content-Type": "application/json"}
         url = self._url.joinpath(path.lstrip("/"))
-        data = None if body is None else BytesIO(body)  # bytes would be written in one piece
-        if self._session.closed:  # between two tries: nobody waits for the answer any more
+        data = None if body is None else BytesIO(body)  # plain bytes would be written in one piece
+        if self._session.closed:  # closed between two attempts: nobody waits for the response
             raise asyncio.CancelledError
         try:
             async with self._session.request(
@@ -75,7 +82,7 @@ class ServerConnection:
             ) as response:
                 content = await response.read()
                 self._refuse_moved(response)
-                return Answer(
+                return ServerResponse(
                     request=f"{method} {path}",
                     status=response.status,
                     headers=response.headers,
@@ -85,22 +92,22 @@ class ServerConnection:
             raise self._no_answer(error) from error
 
     def _no_answer(self, error: Exception) -> Exception:
-        """Tell whether another try may do, and whether what was sent may be the cause."""
+        """Classify an error: may another attempt succeed, and may the content be the cause?"""
         if isinstance(
             error, aiohttp.InvalidURL | aiohttp.ClientSSLError | aiohttp.TooManyRedirects
         ):
             return ServerError(f"the embedding server {self.shown} cannot be used: {error}")
-        if isinstance(error, aiohttp.ClientConnectorDNSError) and not self._breaker.was_heard:
+        if isinstance(error, aiohttp.ClientConnectorDNSError) and not self._breaker.has_answered:
             return ServerError(
                 f"no host of the name {self._url.host} is known: correct EMBEDDING_SERVER_URL"
             )
         said = str(error) or type(error).__name__
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return AwayError(said)
-        return BrokenError("no_answer", said)
+            return UnavailableError(said)
+        return RequestFailedError("no_answer", said)
 
     def _refuse_moved(self, response: aiohttp.ClientResponse) -> None:
-        """Refuse a redirect that turns a POST into a GET by custom, as from http to https."""
+        """Refuse a 301 or 302, such as from http to https, which turns a POST into a GET."""
         if any(step.status in (301, 302) for step in response.history):
             raise ServerError(
                 f"the embedding server {self.shown} has moved to {response.url.origin()}:"

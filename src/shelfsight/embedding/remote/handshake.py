@@ -1,11 +1,10 @@
-"""What an embedding server has: its models, and in which words it is asked."""
+"""The handshake: finds out which models a server has and which protocol it speaks."""
 
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from shelfsight.embedding.openai_wire import OPENAI_PATHS, ModelList
-from shelfsight.embedding.remote.answer import NotThereError
 from shelfsight.embedding.remote.connection import ServerConnection
 from shelfsight.embedding.remote.model_client import ModelClient
 from shelfsight.embedding.remote.server_protocol import (
@@ -13,13 +12,14 @@ from shelfsight.embedding.remote.server_protocol import (
     openai_protocol,
     text_protocol,
 )
+from shelfsight.embedding.remote.server_response import NoSuchEndpointError
 from shelfsight.embedding.wire import HEALTH_PATH, TEXT_PATH, Health, ModelInfo
 from shelfsight.errors import ServerError
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A way to one of the server's models, that has been tried."""
+    """A client of one of the server's models, which has embedded the probe item."""
 
     client: ModelClient
     model: ModelInfo
@@ -27,7 +27,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """`images` is None where the server only embeds texts."""
+    """The endpoints of a server; `images` is None if it only embeds texts."""
 
     images: Endpoint | None
     texts: Endpoint
@@ -36,16 +36,16 @@ class Handshake:
 async def handshake(
     connection: ServerConnection, images: ServerProtocol, concurrency: int
 ) -> Handshake:
-    """Learn the models from the server's health, if it is ours, and from what it makes of items.
+    """Find the endpoints by probes, and the models by `/health` if the server has that.
 
     Raises:
-        ServerError: it cannot be used.
+        ServerError: the server cannot be used.
     """
     health = await _health(connection)
     texts = await _texts(connection, concurrency)
     try:
         pictures = await _try(connection, images, concurrency)
-    except NotThereError:
+    except NoSuchEndpointError:
         return Handshake(None, texts)
     if health is None:
         return Handshake(pictures, texts)
@@ -58,21 +58,21 @@ async def handshake(
 async def _health(connection: ServerConnection) -> Health | None:
     try:
         return Health.model_validate(await connection.get(HEALTH_PATH))
-    except (NotThereError, ValidationError):
+    except (NoSuchEndpointError, ValidationError):
         return None
 
 
 async def _texts(connection: ServerConnection, concurrency: int) -> Endpoint:
-    """Ask in our words first, then in those of OpenAI."""
+    """Try our own protocol first, then OpenAI's."""
     try:
         return await _try(connection, text_protocol(), concurrency)
-    except NotThereError as error:
+    except NoSuchEndpointError as error:
         absent = error
     for path in OPENAI_PATHS:
         model = await _listed_model(connection, path)
         try:
             return await _try(connection, openai_protocol(path, model), concurrency)
-        except NotThereError:
+        except NoSuchEndpointError:
             continue
     raise ServerError(
         f"the embedding server {connection.shown} has neither POST {TEXT_PATH} nor POST"
@@ -88,20 +88,21 @@ async def _try(
 
 
 async def _listed_model(connection: ServerConnection, path: str) -> str | None:
-    """Give the first model that is listed beside `path`; None where none is."""
+    """Return the first model that the server lists next to `path`; None if there is none."""
     try:
         listed = ModelList.model_validate(
             await connection.get(path.replace("/embeddings", "/models"))
         )
-    except (NotThereError, ValidationError):
+    except (NoSuchEndpointError, ValidationError):
         return None
     return listed.data[0].id if listed.data else None
 
 
-def _agreed(tried: ModelInfo, told: ModelInfo, connection: ServerConnection) -> ModelInfo:
-    if tried.dimension == told.dimension:
-        return told
+def _agreed(probed: ModelInfo, stated: ModelInfo, connection: ServerConnection) -> ModelInfo:
+    """Return what `/health` says of a model, if the probe has the dimension that it says."""
+    if probed.dimension == stated.dimension:
+        return stated
     raise ServerError(
-        f"the embedding server {connection.shown} says that vectors of {told.name} have"
-        f" {told.dimension} numbers, and gives {tried.dimension}: see what it runs"
+        f"the embedding server {connection.shown} says that vectors of {stated.name} have"
+        f" {stated.dimension} numbers, and gives {probed.dimension}: see what it runs"
     )

@@ -1,4 +1,4 @@
-"""One kind of input on its way to an embedding server, and what comes back."""
+"""The client of one model of an embedding server: batches, bisection, checks of vectors."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from contextlib import suppress
 import numpy as np
 from pydantic import ValidationError
 
-from shelfsight.embedding.remote.answer import FailedError, RefusedError
 from shelfsight.embedding.remote.connection import ServerConnection
-from shelfsight.embedding.remote.server_protocol import BATCH, Asking, ServerProtocol
+from shelfsight.embedding.remote.server_protocol import BATCH, RequestOptions, ServerProtocol
+from shelfsight.embedding.remote.server_response import ContentRefusedError, RepeatedFailureError
 from shelfsight.embedding.width import fit_width
 from shelfsight.embedding.wire import EmbedResponse, ItemError, ModelInfo, decode_vector
 from shelfsight.errors import ServerError
@@ -17,10 +17,10 @@ from shelfsight.records import Failure, Vector
 
 
 class ModelClient:
-    """Sends pictures, or texts, in one form, so many requests at a time.
+    """Sends pictures or texts by one protocol, at most `concurrency` requests at a time.
 
-    A batch that is refused is halved until the guilty item stands alone. Where the halves are
-    taken whole it was the size, and later batches are no larger.
+    A batch that is refused is bisected until the item at fault is alone. If both halves succeed,
+    the size was the reason, and later batches are no larger.
     """
 
     def __init__(
@@ -28,54 +28,56 @@ class ModelClient:
     ) -> None:
         self._connection = connection
         self._protocol = protocol
-        self._in_flight = asyncio.Semaphore(concurrency)
+        self._slots = asyncio.Semaphore(concurrency)
         self._plain = False
-        self._most = BATCH
+        self._max_batch = BATCH
         self._model: str | None = None
         self._dimension: int | None = None
 
     async def probe(self) -> ModelInfo:
-        """Learn from a harmless item which form the server takes, the full or the plain one.
+        """Embed a harmless item, to learn whether the server takes full or only plain requests.
 
-        Gives the model as far as its answer tells. To be called before `embed`.
+        Returns the model, as far as the response names it. Call it before `embed`.
 
         Raises:
-            NotThereError: the server has no such endpoint.
+            NoSuchEndpointError: the server has no such endpoint.
             ServerError: the server cannot embed it.
         """
         try:
-            response = await self._ask([self._protocol.harmless])
-        except RefusedError as refused:
-            self._plain, self._most = True, self._protocol.plain_batch
+            response = await self._ask([self._protocol.probe_item])
+        except ContentRefusedError as refused:
+            self._plain, self._max_batch = True, self._protocol.plain_batch
             try:
-                response = await self._ask([self._protocol.harmless])
-            except RefusedError:
-                raise self._useless(str(refused)) from refused
+                response = await self._ask([self._protocol.probe_item])
+            except ContentRefusedError:
+                raise self._unusable_server(str(refused)) from refused
         result = self._results(response)[0]
         if isinstance(result, Failure) or self._dimension is None:
-            raise self._useless(result.message if isinstance(result, Failure) else "no vector")
+            raise self._unusable_server(
+                result.message if isinstance(result, Failure) else "no vector"
+            )
         return ModelInfo(name=self._model or "unnamed", dimension=self._dimension)
 
     async def embed(self, items: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Give unit vectors (width,) for a batch, in order.
+        """Embed a batch to unit vectors (width,), in order.
 
         Raises:
             ServerError: the server cannot be used.
         """
-        async with self._in_flight:
+        async with self._slots:
             return await self._embed(items, query)
 
     async def _embed(self, items: Sequence[str], query: bool) -> list[Vector | Failure]:
-        if len(items) > self._most:
+        if len(items) > self._max_batch:
             return await self._embed_halves(items, query)
         try:
             return self._results(await self._ask(items, query=query))
-        except RefusedError as refused:
+        except ContentRefusedError as refused:
             if len(items) == 1:
                 return [await self._embed_again(items, query, refused)]
             results = await self._embed_halves(items, query)
-            if not isinstance(refused, FailedError) and not _any_failed(results):
-                self._most = min(self._most, -(-len(items) // 2))
+            if not isinstance(refused, RepeatedFailureError) and not _any_failed(results):
+                self._max_batch = min(self._max_batch, -(-len(items) // 2))
             return results
 
     async def _embed_halves(self, items: Sequence[str], query: bool) -> list[Vector | Failure]:
@@ -84,24 +86,24 @@ class ModelClient:
         return first + await self._embed(items[half:], query)
 
     async def _embed_again(
-        self, items: Sequence[str], query: bool, refused: RefusedError
+        self, items: Sequence[str], query: bool, refused: ContentRefusedError
     ) -> Vector | Failure:
-        """Try a lone item again, at which the server failed, once the server is seen to be well."""
-        if not isinstance(refused, FailedError):
+        """Retry a lone item at which the server failed, once the probe item succeeds."""
+        if not isinstance(refused, RepeatedFailureError):
             return self._failure(refused)
-        with suppress(RefusedError):
-            await self._ask([self._protocol.harmless], hold_on=True)
+        with suppress(ContentRefusedError):
+            await self._ask([self._protocol.probe_item], keep_trying=True)
         try:
             return self._results(await self._ask(items, query=query))[0]
-        except RefusedError as again:
+        except ContentRefusedError as again:
             return self._failure(again)
 
     async def _ask(
-        self, items: Sequence[str], *, query: bool = False, hold_on: bool = False
+        self, items: Sequence[str], *, query: bool = False, keep_trying: bool = False
     ) -> EmbedResponse:
-        asking = Asking(plain=self._plain, query=query, model=self._model)
+        asking = RequestOptions(plain=self._plain, query=query, model=self._model)
         body = self._protocol.write(items, asking).model_dump_json(exclude_defaults=True).encode()
-        value = await self._connection.post(self._protocol.path, body, hold_on=hold_on)
+        value = await self._connection.post(self._protocol.path, body, keep_trying=keep_trying)
         try:
             response = self._protocol.read(value)
         except ValidationError as error:
@@ -112,7 +114,7 @@ class ModelClient:
             ) from error
         if len(response.embeddings) != len(items):
             message = f"{len(response.embeddings)} vectors came back for {len(items)} items"
-            raise RefusedError("bad_answer", message)
+            raise ContentRefusedError("bad_answer", message)
         self._check_model(response.model)
         return response
 
@@ -153,16 +155,16 @@ class ModelClient:
             stage=self._protocol.stage, kind="bad_vector", message=f"the server's vector: {message}"
         )
 
-    def _failure(self, refused: RefusedError) -> Failure:
+    def _failure(self, refused: ContentRefusedError) -> Failure:
         error = _item_error(refused)
         return Failure(
             stage=self._protocol.stage,
             kind=error.kind if error else refused.kind,
             message=(error.message if error else "") or str(refused),
-            retryable=isinstance(refused, FailedError),
+            retryable=isinstance(refused, RepeatedFailureError),
         )
 
-    def _useless(self, message: str) -> ServerError:
+    def _unusable_server(self, message: str) -> ServerError:
         return ServerError(
             f"the embedding server {self._connection.shown} cannot embed a test item by"
             f" POST {self._protocol.path} ({message}): see that it is a server of embeddings"
@@ -173,8 +175,8 @@ def _any_failed(results: Sequence[Vector | Failure]) -> bool:
     return any(isinstance(result, Failure) for result in results)
 
 
-def _item_error(refused: RefusedError) -> ItemError | None:
-    """Give what a server that speaks our form says of the one item it refused."""
+def _item_error(refused: ContentRefusedError) -> ItemError | None:
+    """The error of the one refused item, if the server speaks our protocol."""
     try:
         errors = EmbedResponse.model_validate_json(refused.content).errors
     except ValidationError:

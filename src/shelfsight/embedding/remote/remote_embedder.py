@@ -1,4 +1,4 @@
-"""`seams.Embedder` over HTTP: the two models live in an embedding server."""
+"""The `Embedder` whose two models run in an embedding server."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -26,11 +26,11 @@ from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
 
-USUAL_PICTURE = PictureFormat(side=224, resample="bicubic")
-"""What SigLIP base takes: for a server that does not say."""
+DEFAULT_PICTURE = PictureFormat(side=224, resample="bicubic")
+"""What SigLIP base takes, for servers that do not say what theirs takes."""
 
-FEW = 4
-"""Items that are not divided among requests, for these would cost more than they gain."""
+MIN_BATCH = 4
+"""So few items are sent in one request: splitting them would cost more than it gains."""
 
 Results = list[Vector | Failure]
 EmbedBatch = Callable[[Sequence[str]], Awaitable[Results]]
@@ -39,20 +39,20 @@ Item = TypeVar("Item")
 
 
 class RemoteEmbedder:
-    """Both models of a server. Threads may use it at the same time.
+    """Implements `ports.Embedder`. Several threads may use it at the same time.
 
-    Opening waits for a server that wakes up, at most `cold_start_timeout` seconds. Where the server
-    embeds texts only, pictures are embedded here, by what `load_image_model` gives.
+    Creating it waits up to `cold_start_timeout` seconds for a server that wakes up. If the server
+    embeds only texts, the model that `load_image_model` returns embeds pictures in this process.
 
     Raises:
-        ServerError: the server cannot be used; from every method.
+        ServerError: the server cannot be used; every method may raise it.
     """
 
     def __init__(
         self, config: ServerConfig, load_image_model: LoadImageModel | None = None
     ) -> None:
         self._concurrency = config.concurrency
-        self._sendable = partial(sendable, compressed=not _is_here(config.url))
+        self._encode = partial(encode_picture, compressed=not _is_local(config.url))
         self._embed_images: Callable[[Sequence[Pixels]], Results]
         self._batches: set[Future[Results]] = set()
         with ExitStack() as opening:
@@ -60,37 +60,37 @@ class RemoteEmbedder:
             connection = opening.enter_context(
                 self._portal.wrap_async_context_manager(ServerConnection(config))
             )
-            grey = np.full((USUAL_PICTURE.side, USUAL_PICTURE.side, 3), 128, np.uint8)
-            found = self._portal.call(
-                handshake, connection, image_protocol(self._sendable(grey)), config.concurrency
+            grey = np.full((DEFAULT_PICTURE.side, DEFAULT_PICTURE.side, 3), 128, np.uint8)
+            server = self._portal.call(
+                handshake, connection, image_protocol(self._encode(grey)), config.concurrency
             )
-            self._texts = found.texts.client
-            image = self._use_images(found.images, load_image_model, connection.shown)
+            self._texts = server.texts.client
+            image = self._use_images(server.images, load_image_model, connection.shown)
             opening.callback(self._cancel)
             self._open = opening.pop_all()
-        self.models = ModelPair(image=image, text=found.texts.model.identity)
+        self.models = ModelPair(image=image, text=server.texts.model.identity)
 
     def embed_images(self, pictures: Sequence[Pixels]) -> Results:
-        """Unit vectors (768,) of pictures of shape (side, side, 3), sent without any loss."""
+        """Embed pictures (side, side, 3) to unit vectors (768,); they are sent without loss."""
         return self._embed_images(pictures)
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> Results:
-        """Unit vectors (1024,) of texts; `query` says they ask rather than describe."""
-        sendable = [text.encode("utf-8", "replace").decode() for text in texts]
-        return self._embed(partial(self._texts.embed, query=query), self._divided(sendable))
+        """Embed texts to unit vectors (1024,); `query` if they ask rather than describe."""
+        encodable = [text.encode("utf-8", "replace").decode() for text in texts]
+        return self._embed(partial(self._texts.embed, query=query), self._split(encodable))
 
     def close(self) -> None:
-        """Break off what is under way and let go of the connections; twice does no harm."""
+        """Cancel requests in flight and close the connections; a second call does nothing."""
         self._open.close()
 
     def _use_images(
-        self, found: Endpoint | None, load_image_model: LoadImageModel | None, shown: str
+        self, endpoint: Endpoint | None, load_image_model: LoadImageModel | None, shown: str
     ) -> str:
-        """Let the server embed pictures, or else a model here; gives its identity."""
-        if found is not None:
-            self.picture_format = found.model.picture_format or USUAL_PICTURE
-            self._embed_images = partial(self._send_images, found.client)
-            return found.model.identity
+        """Choose what embeds pictures, the server or a model here; returns its identity."""
+        if endpoint is not None:
+            self.picture_format = endpoint.model.picture_format or DEFAULT_PICTURE
+            self._embed_images = partial(self._send_images, endpoint.client)
+            return endpoint.model.identity
         if load_image_model is None:
             raise ServerError(f"the embedding server {shown} has no POST {IMAGE_PATH}")
         model = load_image_model()
@@ -99,16 +99,16 @@ class RemoteEmbedder:
         return model.spec.identity
 
     def _send_images(self, client: ModelClient, pictures: Sequence[Pixels]) -> Results:
-        batches = (list(map(self._sendable, batch)) for batch in self._divided(pictures))
+        batches = (list(map(self._encode, batch)) for batch in self._split(pictures))
         return self._embed(client.embed, batches)
 
-    def _divided(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """Give batches for as many requests as may be under way, none of them needlessly small."""
-        size = min(BATCH, max(FEW, -(-len(items) // self._concurrency)))
+    def _split(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        """Split items into batches for all concurrent requests, none needlessly small."""
+        size = min(BATCH, max(MIN_BATCH, -(-len(items) // self._concurrency)))
         return (items[start : start + size] for start in range(0, len(items), size))
 
     def _embed(self, embed: EmbedBatch, batches: Iterable[Sequence[str]]) -> Results:
-        """Send each batch as soon as it is made; the lane lets only so many go at once."""
+        """Send each batch as soon as it is ready; the client limits how many are in flight."""
         futures: list[Future[Results]] = []
         try:
             for batch in batches:
@@ -125,11 +125,11 @@ class RemoteEmbedder:
             batch.cancel()
 
 
-def sendable(pixels: Pixels, *, compressed: bool) -> str:
-    """Give a file in base64 without any loss: the server's model sees these very pixels.
+def encode_picture(pixels: Pixels, *, compressed: bool) -> str:
+    """Encode pixels as a lossless picture file in base64: the server's model sees these pixels.
 
-    As WebP a photo of 224x224 has about half the bytes, and a quarter fewer than as PNG; it costs
-    each side 2 to 3 ms of a core more than BMP, which only a network makes up for.
+    A photo of 224 x 224 as WebP has about half the bytes of BMP, and a quarter fewer than PNG. WebP
+    costs each side 2 to 3 ms of a core more than BMP, which only pays off over a network.
     """
     file = BytesIO()
     image = Image.fromarray(pixels)
@@ -140,8 +140,8 @@ def sendable(pixels: Pixels, *, compressed: bool) -> str:
     return pybase64.b64encode_as_string(file.getvalue())
 
 
-def _is_here(url: str) -> bool:
-    """Whether a server is on this very machine, by what its address says."""
+def _is_local(url: str) -> bool:
+    """Whether the address says that the server is on this machine."""
     host = URL(url).host or ""
     try:
         return ip_address(host).is_loopback

@@ -1,11 +1,11 @@
-"""In which words an embedding server is asked: our own, or those of OpenAI."""
+"""The protocols of embedding servers: our own, and OpenAI's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from shelfsight.embedding.openai_wire import OpenAIAnswer, OpenAIRequest
+from shelfsight.embedding.openai_wire import OpenAIRequest, OpenAIResponseBody
 from shelfsight.embedding.wire import (
     IMAGE_PATH,
     TEXT_PATH,
@@ -17,14 +17,15 @@ from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3
 from shelfsight.records import IMAGE_WIDTH, TEXT_WIDTH, Stage
 
 BATCH = 16
-"""Pictures or texts a request, at the most."""
+"""Largest number of pictures or texts in a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
-    """`plain` is for servers that know no base64 of vectors, nor batches of pictures.
+class RequestOptions:
+    """How a request is written.
 
-    `query` says that the texts ask; `model` is the name of the server's model, once known.
+    `plain` requests are for servers that know neither base64 vectors nor batches of pictures.
+    `query` says that the texts ask. `model` is the name of the server's model, once known.
     """
 
     plain: bool = False
@@ -34,44 +35,44 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerProtocol:
-    """What is asked of which path, and how the answer reads.
+    """How requests to one endpoint are written, and how its responses are read.
 
-    `width` is that of the column, `harmless` an item that every server can embed, `plain_batch`
-    how many items a plain request holds.
+    `width` is that of the column, `probe_item` an item that every server can embed, `plain_batch`
+    the number of items in a plain request.
     """
 
     path: str
     stage: Stage
     width: int
-    harmless: str
-    write: Callable[[Sequence[str], Asking], BaseModel]
+    probe_item: str
+    write: Callable[[Sequence[str], RequestOptions], BaseModel]
     read: Callable[[object], EmbedResponse] = EmbedResponse.model_validate
     plain_batch: int = BATCH
 
 
-def image_protocol(harmless: str) -> ServerProtocol:
-    """Pictures, as files in base64, for `/embed/image`."""
+def image_protocol(probe_item: str) -> ServerProtocol:
+    """The protocol of `/embed/image`: picture files in base64."""
     return ServerProtocol(
         path=IMAGE_PATH,
         stage=Stage.IMAGE,
         width=IMAGE_WIDTH,
-        harmless=harmless,
+        probe_item=probe_item,
         write=_write_pictures,
         plain_batch=1,
     )
 
 
 def text_protocol() -> ServerProtocol:
-    """Texts for `/embed/text`."""
+    """The protocol of `/embed/text`."""
     return ServerProtocol(
-        path=TEXT_PATH, stage=Stage.TEXT, width=TEXT_WIDTH, harmless="a mug", write=_write_texts
+        path=TEXT_PATH, stage=Stage.TEXT, width=TEXT_WIDTH, probe_item="a mug", write=_write_texts
     )
 
 
 def openai_protocol(path: str, model: str | None) -> ServerProtocol:
-    """Texts for `/v1/embeddings` of a server whose `model` has this name, where it says so."""
+    """OpenAI's protocol for texts, at `path`; `model` is sent if the server lists its models."""
 
-    def write(texts: Sequence[str], asking: Asking) -> OpenAIRequest:
+    def write(texts: Sequence[str], asking: RequestOptions) -> OpenAIRequest:
         template = _query_template(asking.model or model) if asking.query else "{text}"
         return OpenAIRequest(
             input=[template.format(text=text) for text in texts],
@@ -83,19 +84,19 @@ def openai_protocol(path: str, model: str | None) -> ServerProtocol:
         path=path,
         stage=Stage.TEXT,
         width=TEXT_WIDTH,
-        harmless="a mug",
+        probe_item="a mug",
         write=write,
         read=_read_openai,
     )
 
 
-def _write_pictures(pictures: Sequence[str], asking: Asking) -> ImageRequest:
+def _write_pictures(pictures: Sequence[str], asking: RequestOptions) -> ImageRequest:
     if asking.plain:
         return ImageRequest(image_data=pictures[0])
     return ImageRequest(images=list(pictures), encoding_format="base64")
 
 
-def _write_texts(texts: Sequence[str], asking: Asking) -> TextRequest:
+def _write_texts(texts: Sequence[str], asking: RequestOptions) -> TextRequest:
     return TextRequest(
         texts=list(texts),
         instruction=QUERY_INSTRUCTION if asking.query else None,
@@ -104,13 +105,13 @@ def _write_texts(texts: Sequence[str], asking: Asking) -> TextRequest:
 
 
 def _query_template(model: str | None) -> str:
-    """OpenAI's form has no instruction: a model that was trained with one gets it in the text."""
+    """The template of a query: OpenAI's protocol has no instruction, so the text includes it."""
     return QWEN3.query if "qwen3-embedding" in (model or "").lower() else "{text}"
 
 
 def _read_openai(value: object) -> EmbedResponse:
-    """Bring an answer to our shape; its vectors may come in any order, each with its `index`."""
-    answer = OpenAIAnswer.model_validate(value)
+    """Convert a response to our shape; vectors come in any order, each with its `index`."""
+    answer = OpenAIResponseBody.model_validate(value)
     vectors = {vector.index: vector.embedding for vector in answer.data}
     return EmbedResponse(
         embeddings=[vectors.get(index) for index in range(len(answer.data))],

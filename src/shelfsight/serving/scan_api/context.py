@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shelfsight.images.download import Limits as FetchLimits
+from shelfsight.images.download import FetchLimits
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
 from shelfsight.scan.scanner import Scanner
@@ -17,7 +17,7 @@ from shelfsight.serving.scan_api.thread_pool import ThreadPool
 from shelfsight.storage.search.feedback import FeedbackStore
 
 FETCH_LIMITS = FetchLimits(
-    connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, at_once=16
+    connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, concurrency=16
 )
 """Shorter timeouts than in a backfill, and failing hosts are never paused: a client waits."""
 

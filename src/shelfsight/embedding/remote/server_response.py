@@ -1,4 +1,4 @@
-"""What an answer of an embedding server means: a value, or which kind of no."""
+"""Turns a response of an embedding server into JSON, or into the error that it means."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,38 +9,38 @@ from pydantic_core import from_json
 from shelfsight.errors import ServerError
 from shelfsight.retry_after import retry_after
 
-_REFUSING = frozenset({400, 413, 422})
-"""Statuses that are about what was sent."""
+_CONTENT_STATUSES = frozenset({400, 413, 422})
+"""Statuses that blame the content of the request."""
 
-_LATER = frozenset({408, 425, 429, 503})
-"""Statuses of a server, or of what stands before it, that will answer later."""
+_LATER_STATUSES = frozenset({408, 425, 429, 503})
+"""Statuses of a server, or of a proxy before it, that will answer later."""
 
 _BACKEND_FAILED = 424
-"""What text-embeddings-inference answers where others answer 500."""
+"""The status that text-embeddings-inference sends where other servers send 500."""
 
 
-class NotThereError(ServerError):
-    """The server has no such endpoint."""
+class NoSuchEndpointError(ServerError):
+    """The server does not have this endpoint."""
 
 
-class AwayError(Exception):
-    """No usable answer now; `after` is the pause the server asks for, in seconds."""
+class UnavailableError(Exception):
+    """There is no usable response now; `after` is the pause the server asks for, in seconds."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
         self.after = after
 
 
-class BrokenError(AwayError):
-    """The server failed at this request, perhaps because of what was sent; `kind` says how."""
+class RequestFailedError(UnavailableError):
+    """The server failed at this request, perhaps because of its content; `kind` says how."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-class RefusedError(Exception):
-    """The server will not have what was sent; `content` is what it answered."""
+class ContentRefusedError(Exception):
+    """The server refuses the content of the request; `content` is its response."""
 
     def __init__(self, kind: str, message: str, content: bytes = b"") -> None:
         super().__init__(message)
@@ -48,13 +48,13 @@ class RefusedError(Exception):
         self.content = content
 
 
-class FailedError(RefusedError):
-    """The server did not refuse what was sent, but failed at it each time."""
+class RepeatedFailureError(ContentRefusedError):
+    """The server did not refuse the content, but failed at it in every attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer read to its end. `request` is its method and path, for messages."""
+class ServerResponse:
+    """A complete response. `request` is method and path, for messages."""
 
     request: str
     status: int
@@ -62,19 +62,21 @@ class Answer:
     content: bytes
 
     def value(self) -> object:
-        """Give the JSON it holds.
+        """Parse the JSON.
 
         Raises:
-            RefusedError: the server will not have what was sent.
-            AwayError: another try may do, after a while.
-            ServerError: no other try will do.
+            ContentRefusedError: the server refuses the content of the request.
+            UnavailableError: another attempt may succeed, after a while.
+            ServerError: no other attempt will succeed.
         """
-        if self.status in _LATER:
+        if self.status in _LATER_STATUSES:
             after = retry_after(self.headers)
             pause = "" if after is None else f", asking for a pause of {after:.0f} s"
-            raise AwayError(f"status {self.status}{pause}", after)
+            raise UnavailableError(f"status {self.status}{pause}", after)
         if self.status >= 500 or self.status == _BACKEND_FAILED:
-            raise BrokenError(f"server_{self.status}", f"status {self.status}: {self.said}")
+            raise RequestFailedError(
+                f"server_{self.status}", f"status {self.status}: {self.error_message}"
+            )
         if self.status in (401, 403):
             raise ServerError(
                 f"the embedding server refuses {self.request} with status {self.status}:"
@@ -82,15 +84,15 @@ class Answer:
             )
         if self._is_html:
             raise self._no_embedding_server(f"a web page (HTML, status {self.status})")
-        if self.status in _REFUSING:
-            raise RefusedError(f"server_{self.status}", self.said, self.content)
+        if self.status in _CONTENT_STATUSES:
+            raise ContentRefusedError(f"server_{self.status}", self.error_message, self.content)
         if not 200 <= self.status < 300:
             raise self._no_embedding_server(f"status {self.status}")
         return self._json()
 
     @property
-    def said(self) -> str:
-        """The words of an error in one of the usual shapes, else the start, on one line."""
+    def error_message(self) -> str:
+        """The error message, in one of the usual JSON shapes, or else the start; on one line."""
         with suppress(ValueError, TypeError, LookupError):
             error = from_json(self.content)
             for name in ("error", "message", "detail"):
@@ -108,13 +110,13 @@ class Answer:
         try:
             value: object = from_json(self.content)
         except ValueError as error:
-            if self.request.startswith("GET"):  # as where /health says no more than 200
-                raise NotThereError(f"{self.request} does not answer JSON") from error
-            raise BrokenError("bad_answer", f"broken JSON ({error})") from error
+            if self.request.startswith("GET"):  # some servers answer /health with a bare 200
+                raise NoSuchEndpointError(f"{self.request} does not answer JSON") from error
+            raise RequestFailedError("bad_answer", f"broken JSON ({error})") from error
         return value
 
     def _no_embedding_server(self, what: str) -> ServerError:
-        kind = NotThereError if self.status in (404, 405) else ServerError
+        kind = NoSuchEndpointError if self.status in (404, 405) else ServerError
         return kind(
             f"the server answers {self.request} with {what}:"
             " EMBEDDING_SERVER_URL must be the address of an embedding server"
