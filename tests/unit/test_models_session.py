@@ -164,7 +164,7 @@ def test_torch_that_is_not_installed_is_named_with_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     settings = Settings.model_construct(backend="torch")
     with pytest.raises(
-        ModelError, match=r"torch is not installed: pip install 'shelfsight\[torch\]'"
+        ModelError, match=r"torch is not installed; in the clone .*pip install '\.\[torch\]'"
     ):
         embedding_app(settings)
 

@@ -74,10 +74,10 @@ from shelfsight.wiring.staging import count_due, open_version
 def backfill(settings: Settings, **arguments: Any) -> int:
     """Give every product its image, text and combined vector.
 
-    Products that have theirs are skipped, unless title, description or picture addresses have
-    changed since. With --refetch their pictures are asked for again, and an image is embedded
-    anew if another is behind its address by now. Run it again and it goes on where it stopped.
-    The same command on a second machine shares the work.
+    Products that have their vectors are skipped, unless title, description or picture addresses
+    have changed since. With --refetch the pictures are asked for again, and an image is embedded
+    anew if another one is behind its address by now. Run the command again and it goes on where it
+    stopped. The same command on a second machine shares the work.
 
     Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
     3 done, but some products failed; 130 interrupted.

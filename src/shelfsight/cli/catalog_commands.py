@@ -22,12 +22,12 @@ from shelfsight.wiring.database import database_name, open_database
     " one of the two is given.",
 )
 def init(settings: Settings, triggers: bool | None) -> None:
-    """Create the tables and columns that are missing, and only those.
+    """Create the tables and columns that are missing.
 
-    That is the extension vector, the tables Products, ProductVariants, ProductImages,
+    These are the extension vector, the tables Products, ProductVariants, ProductImages,
     ProductEmbeddings, EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans,
-    ScanFeedback and ApiKeys, and missing columns of ProductEmbeddings and EmbeddingFailures. Your
-    other tables are left as they are. Run it as often as you like.
+    ScanFeedback and ApiKeys, and missing columns of ProductEmbeddings, EmbeddingFailures and
+    BackfillLeases. Your other tables are left as they are. Run it as often as you like.
     """
     with Shop(settings) as shop:
         done = shop.init(triggers=triggers)
@@ -40,11 +40,12 @@ def init(settings: Settings, triggers: bool | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Read the file and name bad lines; write nothing.")
 def import_file(settings: Settings, file: Path, dry_run: bool) -> int:
-    """Import products from FILE: CSV, a Shopify product export, or JSONL.
+    """Import products from a CSV, Shopify or JSONL file.
 
-    A CSV needs a column sku, and may have title, description, price, image (or images, several
-    divided by |), barcode, owner and category. Products are found again by SKU, so that a file
-    can be imported many times. A bad line is named, and the others go in.
+    FILE is a CSV, a Shopify product export, or JSONL. A CSV needs a column sku, and may have title,
+    description, price, image (or images, several divided by |), barcode, owner and category.
+    Products are found again by SKU, so a file can be imported many times. A bad line is named, and
+    the others go in.
 
     Exit status: 0 done; 2 the file cannot be read as products; 3 done, but some lines were bad.
     """

@@ -15,10 +15,10 @@ from shelfsight.wiring.embedding_server import Listen
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
 )
 def demo(settings: Settings, seed: int, serve: bool, port: int) -> int:
-    """Draw a shop, embed it, and find ten photographed products in it.
+    """Draw a shop, embed it, and find ten photos in it.
 
     All of it happens in an embedded Postgres, in a database of its own, with the models of
-    `--models lite`; nothing is downloaded, and your own data is not touched.
+    `--models lite`. Nothing is downloaded, and your own data is not touched.
     """
     from shelfsight.demo import run as shop  # drawing is slow to import, and no other command draws
 

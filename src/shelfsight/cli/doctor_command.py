@@ -15,7 +15,9 @@ _MARKS = {"ok": "ok   ", "warning": "WARN ", "wrong": "WRONG"}
 @click.command(cls=Command, settings=(*MODELS, *DATABASE))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a finding.")
 def doctor(settings: Settings, as_json: bool) -> int:
-    """Look at database, pgvector, models, server and disk: what is wrong, and what to do.
+    """Check database, pgvector, models, server and disk.
+
+    Each line says what was found; a line that begins with -> says what to do.
 
     Exit status: 0 all is well, warnings included; 1 something is wrong.
     """

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 def failures(
     settings: Settings, kind: str | None, host: str | None, limit: int, as_json: bool
 ) -> None:
-    """Show what failed, by kind: how many products, when they are tried again, an example.
+    """Show what failed, by kind.
 
-    A backfill tries again by itself from that time on; `shelfsight retry` does at once. A picture
-    that is broken, or no picture at all, is tried again once its product's content changes.
+    For each kind: how many products, when they are tried again, and an example. A backfill tries
+    again by itself from that time on; `shelfsight retry` does at once. A picture that is broken, or
+    no picture at all, is tried again once the product's content changes.
     """
     host = host and host.lower()
     with open_database(settings) as database:

@@ -31,10 +31,10 @@ _HEAD = """\
 
 @click.group()
 def index() -> None:
-    """Indexes by which a large catalogue is searched fast: build, drop, status.
+    """Build, drop and measure indexes for fast search.
 
-    Without them a scan compares every product, which is exact, and fast up to some thousands. An
-    index answers in milliseconds however many there are, and misses a neighbour now and then:
+    Without an index a scan compares every product, which is exact, and fast up to some thousands.
+    An index answers in milliseconds however many there are, and misses a neighbour now and then:
     `build` measures how seldom. Scans use an index as soon as it is there.
     """
 

@@ -15,10 +15,10 @@ from shelfsight.wiring.database import open_database
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke the API keys of `shelfsight serve`.
+    """Make, list and revoke the API keys of `serve`.
 
-    A key belongs to an owner (UserId) and sees the products of that owner only; an admin's key
-    sees all. Once a key was made, nobody is served without one any more.
+    A key belongs to an owner (UserId) and sees the products of that owner only; an admin's key sees
+    all. Once a key was made, nobody is served without one.
     """
 
 

@@ -40,13 +40,15 @@ _CONFIGURED = ("models", "backend", "embedding_server_url", "images_per_product"
 @click.option("--discard", is_flag=True, help="Drop the staged vectors.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool) -> None:
-    """Show which models made the vectors, and change over to others.
+    """Show which models made the vectors, or change them.
 
-    Vectors of two models cannot be compared. `shelfsight backfill --staged --all`, with other
-    MODELS or another server, builds a second set in the schema shelfsight_next, while the one in
-    use is searched and kept up to date. `--switch` builds the same indexes for it and then puts it
-    in place, in one transaction; `--rollback` does the reverse. What is not in use has its disk
-    space until `--forget` or `--discard`. Servers of scans must have the models in use.
+    Vectors of two models cannot be compared. So `shelfsight backfill --staged --all`, with other
+    MODELS or another server, builds a second set in the schema shelfsight_next, while the set in
+    use is searched and kept up to date. `--switch` refuses while a product that has a vector today
+    is due or failed in the staged set (override: `--incomplete`). It builds the same indexes, then
+    swaps the tables in one transaction. `--rollback` is as quick until `--forget` drops the
+    previous set; `--discard` drops the staged one. Restart `shelfsight serve` with the models in
+    use.
     """
     chosen = [name for name in ACTIONS if actions[name]]
     if len(chosen) > 1:

@@ -22,11 +22,11 @@ _NAMES = {
 @click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
-    """Delete what is left over in our own tables; the shop's are only read.
+    """Delete what is left over in our own tables.
 
-    That is what is stored of products that are gone (where no foreign key deletes it) or archived,
-    of owners without any product, and runs that were closed more than 90 days ago. A product that
-    is archived no more is due again. The search shows none of it before, either.
+    That is: what is stored of products that are gone (if no foreign key deletes it) or archived, of
+    owners without any product, and runs closed more than 90 days ago. The shop's tables are only
+    read. A product that is no longer archived is due again.
     """
     with open_database(settings) as database:
         found = asdict(prune_tables(database, dry_run=dry_run))

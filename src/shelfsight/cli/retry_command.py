@@ -25,10 +25,11 @@ from shelfsight.settings import Settings
 def retry(
     settings: Settings, kinds: tuple[str, ...], hosts: tuple[str, ...], **arguments: Any
 ) -> int:
-    """Try again what failed, at once, and nothing else; what succeeds is cleared.
+    """Try again what failed, and nothing else.
 
-    `shelfsight failures` shows what failed, by kind. A backfill tries again by itself, minutes
-    after a timeout, a day after a 404, and a broken picture once its address changes.
+    It tries at once, and clears what succeeds. `shelfsight failures` shows what failed, by kind. A
+    backfill tries again by itself: minutes after a timeout, a day after a 404, and a broken picture
+    once its address changes.
 
     Exit status: as of a backfill.
     """

@@ -20,10 +20,11 @@ from shelfsight.wiring.database import open_database
 @click.option("--limit", default=20, show_default=True, help="How many, newest first.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def runs(settings: Settings, limit: int, as_json: bool) -> None:
-    """List the runs of the backfill: what was asked, who is at it, and what was done.
+    """List the runs of the backfill.
 
-    `running`: a worker is at it. `stopped`: nobody is, and something is left; the same command
-    goes on. `replaced`: a later run took over what was left. `done`: nothing is left of it.
+    It shows what was asked, who works on it, and what was done. `running`: a worker is at it.
+    `stopped`: nobody is, and something is left; the same command goes on. `replaced`: a later run
+    took over what was left. `done`: nothing is left of it.
     """
     with open_database(settings) as database:
         found = PostgresLedger(database).runs(limit)

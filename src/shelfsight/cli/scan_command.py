@@ -38,7 +38,9 @@ UNLIKE = "No match: no product is like it. See the nearest ones with: --threshol
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the matches.")
 def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments: Any) -> int:
-    """Find the products that PHOTO shows, best match first; several photos show one thing.
+    """Find the products that photos or words show.
+
+    The best match comes first. Several photos show one thing.
 
     Exit status: 0 something was found; 1 nothing is embedded yet, or nothing is like it; 2 the
     photo is not a picture.

@@ -15,10 +15,10 @@ from shelfsight.wiring.scan_server import serve_scans
 )
 @click.option("--insecure", is_flag=True, help="Serve other machines though there is no key.")
 def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
-    """Answer scans over HTTP, and show the page on which to try them.
+    """Answer scans over HTTP, and show a page for them.
 
-    As long as there is no API key everyone on this machine may ask; beyond it the server listens
-    only once there is one (shelfsight keys create). Stops at Ctrl-C or SIGTERM, once what was
-    begun is answered.
+    Without any API key everyone on this machine may ask. Other machines are served only once there
+    is one (shelfsight keys create). It stops at Ctrl-C or SIGTERM, once the requests in progress
+    are answered.
     """
     serve_scans(settings, Listen(host, port, insecure), click.echo)

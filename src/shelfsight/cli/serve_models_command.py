@@ -15,9 +15,10 @@ from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 )
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> None:
-    """Serve both models over HTTP, for EMBEDDING_SERVER_URL and for clients of OpenAI.
+    """Serve both models over HTTP.
 
-    Stops at Ctrl-C or SIGTERM, once what was begun is answered. Beyond this machine it listens
-    only with EMBEDDING_SERVER_API_KEY, which clients then send as a bearer token.
+    It is for EMBEDDING_SERVER_URL and for clients of OpenAI. It stops at Ctrl-C or SIGTERM, once
+    the requests in progress are answered. Other machines are served only with
+    EMBEDDING_SERVER_API_KEY, which clients then send as a bearer token.
     """
     serve_embeddings(settings, Listen(host, port, insecure), click.echo)

@@ -29,13 +29,13 @@ from shelfsight.wiring.watching import open_watch
 @click.option("-v", "--verbose", is_flag=True, help="Tell each product's steps.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> None:
-    """Keep the catalogue embedded for good.
+    """Keep the catalogue embedded as it changes.
 
-    Embeds what is due, then whatever changes, within seconds where `shelfsight init --triggers` has
-    put triggers on your tables, and where the models keep up. Without them it looks for products
-    with a new UpdatedAt, and through the whole catalogue (in at most 2% of the time). What failed
-    is tried again when its time has come. Newest and oldest changes take turns. Several watches
-    share the work; while a backfill is at work they leave to it what is due, and embed changes.
+    It embeds what is due, then whatever changes: within seconds if `shelfsight init --triggers` has
+    put triggers on your tables and the models keep up. Without triggers it looks for products with
+    a new UpdatedAt, and through the whole catalogue (in at most 2% of the time). What failed is
+    tried again when its time has come. Newest and oldest changes take turns. Several watches share
+    the work; while a backfill is at work, what is due is left to it.
 
     A database that goes away is waited for. Ctrl-C and SIGTERM finish the batch in hand.
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from shelfsight.errors import ModelError
+from shelfsight.errors import ModelError, install_command
 from shelfsight.ports import Embedder, Fusion
 from shelfsight.settings import Settings, without_password
 
@@ -104,7 +104,7 @@ def _backend(settings: Settings) -> _Backend:
         from shelfsight.embedding.local import torch_model
     except ModuleNotFoundError as error:
         raise ModelError(
-            f"BACKEND=torch: {error.name} is not installed: pip install 'shelfsight[torch]'"
+            f"BACKEND=torch: {error.name} is not installed; {install_command('torch')}"
         ) from None
     return torch_model
 

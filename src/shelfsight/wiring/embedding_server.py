@@ -4,7 +4,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shelfsight.errors import ServerError
+from shelfsight.errors import ServerError, install_command
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import Notify, open_models
 
@@ -33,9 +33,7 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
         from shelfsight.serving import access
         from shelfsight.serving.listen import bind, serve, url_of
     except ModuleNotFoundError as error:
-        raise ServerError(
-            f"{error.name} is not installed: pip install 'shelfsight[server]'"
-        ) from None
+        raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     has_key = settings.embedding_server_api_key is not None
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:

@@ -12,7 +12,7 @@ from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.engines import local, remote
 from shelfsight.engines.cluster_options import ClusterOptions
-from shelfsight.errors import EngineError
+from shelfsight.errors import EngineError, install_command
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import open_embedder
@@ -56,7 +56,7 @@ def open_engine(
         from shelfsight.engines import ray_cluster
     except ModuleNotFoundError as error:
         raise EngineError(
-            f"--engine ray: {error.name} is not installed: pip install 'shelfsight[ray]'"
+            f"--engine ray: {error.name} is not installed; {install_command('ray')}"
         ) from None
     worker_settings = settings.model_copy(update={"database_url": database.url})
     open_worker_pipeline = partial(worker_pipeline, worker_settings, database.schema)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from shelfsight.errors import ServerError, SettingsError
+from shelfsight.errors import ServerError, SettingsError, install_command
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
@@ -45,9 +45,7 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         from shelfsight.serving.listen import serve as serve_app
         from shelfsight.serving.scan_api.app import create
     except ModuleNotFoundError as error:
-        raise ServerError(
-            f"{error.name} is not installed: pip install 'shelfsight[server]'"
-        ) from None
+        raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     _check_access(database, listen, notify)
     with (
         closing(bind(listen.host, listen.port)) as taken,

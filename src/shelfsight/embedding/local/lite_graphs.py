@@ -181,5 +181,5 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ModelError(
-            f"--models lite needs the package {error.name}: {lite_weights.INSTALL}"
+            f"--models lite needs the package {error.name}; {lite_weights.INSTALL}"
         ) from None

@@ -19,10 +19,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from shelfsight.errors import ModelError
+from shelfsight.errors import ModelError, install_command
 from shelfsight.models.specs import PackagedFile
 
-INSTALL = "pip install 'shelfsight[lite]'"
+INSTALL = install_command("lite")
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by the names of the layers they belong to."""
@@ -61,14 +61,14 @@ def read_packaged(file: PackagedFile) -> bytes:
     """
     spec = importlib.util.find_spec(file.package)
     if spec is None or spec.origin is None:
-        raise ModelError(f"--models lite needs the package {file.package}: {INSTALL}")
+        raise ModelError(f"--models lite needs the package {file.package}; {INSTALL}")
     path = Path(spec.origin).parent / file.path
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; mend it with {INSTALL}") from None
+        raise ModelError(f"{path}: {error.strerror}; to mend it, {INSTALL}") from None
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ModelError(f"{path} has another SHA-256 than it should; mend it with {INSTALL}")
+        raise ModelError(f"{path} has another SHA-256 than it should; to mend it, {INSTALL}")
     return content
 
 
