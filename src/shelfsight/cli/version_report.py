@@ -8,7 +8,14 @@ from shelfsight.embedding.local.hub import identity_without_download
 from shelfsight.models.specs import for_torch
 from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
-from shelfsight.records import ModelPair, Selection, stored_identities
+from shelfsight.records import (
+    BRANCH,
+    ModelPair,
+    Selection,
+    model_identity,
+    model_name,
+    stored_identities,
+)
 from shelfsight.settings import Settings
 from shelfsight.storage.versions import vector_versions
 from shelfsight.wiring.database import postgres_catalog
@@ -46,7 +53,7 @@ class VectorVersions:
         return tuple(
             one
             for one in self.in_use.made
-            if one.model not in (None, *stored_identities(getattr(ours, one.kind)))
+            if one.model is not None and _replaces(getattr(ours, one.kind), one.model)
         )
 
 
@@ -86,18 +93,24 @@ def _read(settings: Settings, database: Database) -> VectorVersion:
 
 
 def _configured(settings: Settings) -> ModelPair | None:
-    """The models that a run in this process would have, without loading them.
-
-    None where they are an embedding server's, or their files are not here yet.
-    """
+    """The models that a run in this process would load; None with an embedding server."""
     if settings.embedding_server_url is not None:
         return None
     pair = PAIRS[settings.models]
     image, text = pair.image, pair.text
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)
-    image_identity = identity_without_download(image, settings.model_dir)
-    text_identity = identity_without_download(text, settings.model_dir)
-    if image_identity is None or text_identity is None:
-        return None
-    return ModelPair(image=image_identity, text=text_identity)
+    return ModelPair(
+        image=identity_without_download(image, settings.model_dir) or image.identity,
+        text=identity_without_download(text, settings.model_dir) or text.identity,
+    )
+
+
+def _replaces(configured: str, stored: str) -> bool:
+    """Whether the configured model is another than the stored one.
+
+    Before a model is downloaded only its name is known, and its revision is that of a branch.
+    """
+    if configured == model_identity(model_name(configured), BRANCH):
+        return model_name(stored) != model_name(configured)
+    return stored not in stored_identities(configured)
