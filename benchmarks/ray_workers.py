@@ -170,7 +170,7 @@ def run_ray_data(workers: int) -> float:
     ray.init("local", num_cpus=CORES + workers, log_to_driver=False, include_dashboard=False)
     DataContext.get_current().enable_progress_bars = False
     catalog = postgres_catalog(load(), Database(str(load().database_url)))
-    partition = catalog.partition(JOB.selection, JOB.grain)
+    partition = catalog.partition(JOB.selection, JOB.range_size)
     leases = ray.data.from_items([{"lease": pickle.dumps(one)} for one in partition.ranges])
     embedded = (
         leases.map_batches(read, batch_size=1)

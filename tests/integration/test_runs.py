@@ -89,7 +89,7 @@ def begin(pipeline: Pipeline, asked: Job) -> tuple[Run, bool]:
     selection = asked.selection
 
     def partition() -> Partitioning:
-        return pipeline.catalog.partition(selection, asked.grain)
+        return pipeline.catalog.partition(selection, asked.range_size)
 
     return pipeline.ledger.begin(asked, pipeline.models, partition, Event(), print)
 
@@ -116,7 +116,7 @@ def stored(database: Database) -> int:
 @pytest.fixture
 def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make ranges of one batch, so that a small shop has many."""
-    monkeypatch.setattr("shelfsight.backfill.runs.GRAIN", 1)
+    monkeypatch.setattr("shelfsight.backfill.runs.MIN_RANGE_SIZE", 1)
 
 
 @pytest.fixture
@@ -403,7 +403,7 @@ def test_saving_a_page_twice_advances_its_lease_once(database: Database) -> None
 def test_pages_are_stored_while_one_waits_for_a_picture_and_only_that_one_is_left(
     database: Database, monkeypatch: pytest.MonkeyPatch, selection: Selection
 ) -> None:
-    monkeypatch.setattr("shelfsight.backfill.concurrency.STUCK", 0.01)
+    monkeypatch.setattr("shelfsight.backfill.concurrency.STALLED_SECONDS", 0.01)
     fill(database, 90, pictures=True)
     stop, gone = Event(), Event()
 

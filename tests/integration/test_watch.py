@@ -14,7 +14,7 @@ import pytest
 from shelfsight.backfill.pipeline import Pipeline
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.watch import PAGE, WatchContext, watch
+from shelfsight.backfill.watch import PAGE_SIZE, WatchContext, watch
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedded_postgres import keeper
 from shelfsight.embedding.page_embedder import PageEmbedder
@@ -282,7 +282,7 @@ def test_two_watches_embed_each_change_once(told: Database) -> None:
 
 def test_a_flood_of_changes_does_not_delay_a_later_change(told: Database) -> None:
     """Not even if that product was in the flood."""
-    fill(told, 20 * PAGE)
+    fill(told, 20 * PAGE_SIZE)
     backfill_all(told)
     run(told, 'TRUNCATE "EmbeddingQueue"')
     run(told, 'UPDATE "ProductVariants" SET "Title" = \'Flood \' || "Sku"')
@@ -300,18 +300,18 @@ def test_a_flood_of_changes_does_not_delay_a_later_change(told: Database) -> Non
         watched.wait_until(lambda: is_empty(told))
     assert texts(told)[later] == "Later"
     place = max(n for n, id_ in enumerate(watched.heard.ids) if id_ == later)
-    assert place < 8 * PAGE, "those in hand, and two takes, came before it"
+    assert place < 8 * PAGE_SIZE, "those in hand, and two takes, came before it"
     oldest = watched.heard.ids.index(ONE)
-    assert oldest < 8 * PAGE, "nor do the newest keep the oldest waiting"
+    assert oldest < 8 * PAGE_SIZE, "nor do the newest keep the oldest waiting"
 
 
 def test_claims_of_a_lost_watch_are_claimed_again(told: Database) -> None:
     fill(told, 1)
     with closing(DatabasePool(told.url, 1)) as pool:
         other = PostgresQueue(pool)
-        claim = other.claim(PAGE, newest=True)
+        claim = other.claim(PAGE_SIZE, newest=True)
         assert claim is not None
-        assert PostgresQueue(pool).claim(PAGE, newest=True) is None
+        assert PostgresQueue(pool).claim(PAGE_SIZE, newest=True) is None
         run(told, 'UPDATE "EmbeddingQueue" SET "ExpiresAt" = now() - interval \'1 second\'')
         with Watch(told.url) as watched:
             watched.wait_until(lambda: len(texts(told)) == 1)

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.backfill.leases import Lease, Page, pages
+from shelfsight.backfill.leases import Lease, Page, lease_pages
 from shelfsight.backfill.runs import WHOLE, KeyRange
 
 SHOP = [f"{number:03}" for number in range(100)]
@@ -27,7 +27,7 @@ def read(of: Lease, *, batch: int = 9, size: int = 3) -> Iterator[Page[str]]:
         due = ids(within)
         return (due[start : start + batch] for start in range(0, len(due), batch))
 
-    return pages(of, batches, size, str)
+    return lease_pages(of, batches, size, str)
 
 
 @st.composite
@@ -64,8 +64,8 @@ def test_whatever_is_stored_the_rest_is_left_and_goes_to_the_next_holder(
             if not under_way:
                 break
             page = under_way.pop(chance.randrange(len(under_way)))
-            left = of.left(page.checkpoint)
-            of.note(page.checkpoint)
+            left = of.remaining_after(page.checkpoint)
+            of.record_stored(page.checkpoint)
             assert stored.isdisjoint(page.items)
             stored.update(page.items)
             assert {one for part in left for one in ids(part)} == due - stored
@@ -77,8 +77,8 @@ def test_what_is_left_is_put_together_where_it_lies_together() -> None:
     of = lease(WHOLE)
     under_way = [page for page, _ in zip(read(of), range(6), strict=False)]
     ends = [page.items[-1] for page in under_way]
-    of.note(under_way[4].checkpoint)
-    assert of.left(under_way[0].checkpoint) == (
+    of.record_stored(under_way[4].checkpoint)
+    assert of.remaining_after(under_way[0].checkpoint) == (
         KeyRange(after=ends[0], last=ends[3]),
         KeyRange(after=ends[4]),
     )
@@ -87,18 +87,18 @@ def test_what_is_left_is_put_together_where_it_lies_together() -> None:
 def test_a_page_that_is_noted_twice_counts_once() -> None:
     of = lease(WHOLE)
     first = next(read(of))
-    assert not of.has(first.checkpoint)
+    assert not of.is_stored(first.checkpoint)
     for _ in range(2):
-        of.note(first.checkpoint)
-    assert of.has(first.checkpoint)
+        of.record_stored(first.checkpoint)
+    assert of.is_stored(first.checkpoint)
     assert of.stored == 1
 
 
 def test_a_range_of_which_nothing_is_due_is_done_with_one_empty_page() -> None:
     of = lease(KeyRange(after="x", last="y"))
     (page,) = read(of)
-    assert (list(page.items), of.left(page.checkpoint)) == ([], ())
-    of.note(page.checkpoint)
+    assert (list(page.items), of.remaining_after(page.checkpoint)) == ([], ())
+    of.record_stored(page.checkpoint)
     assert of.ended.is_set()
 
 
@@ -106,5 +106,5 @@ def test_a_lease_that_is_lost_gives_no_more_pages() -> None:
     of = lease(WHOLE)
     coming = read(of)
     next(coming)
-    of.lose()
+    of.mark_lost()
     assert next(coming, None) is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.backfill.runs import IN_HAND, Job, KeyRange, Partitioning
+from shelfsight.backfill.runs import PAGES_IN_FLIGHT, Job, KeyRange, Partitioning
 from shelfsight.records import Selection
 
 
@@ -15,9 +15,9 @@ def job(batch_size: int = 150) -> Job:
     return Job(selection=Selection(), batch_size=batch_size, max_batches=0)
 
 
-def partition(due: int, grain: int) -> Partitioning:
+def partition(due: int, range_size: int) -> Partitioning:
     """Ranges over the ids 1, 2, ... as a catalogue gives them, the last one open."""
-    ends = [str(UUID(int=number)) for number in range(grain, due, grain)]
+    ends = [str(UUID(int=number)) for number in range(range_size, due, range_size)]
     starts = [None, *ends]
     ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, [*ends, None], strict=True))
     return Partitioning(due=due, ranges=tuple(ranges) if due else ())
@@ -29,13 +29,13 @@ def partition(due: int, grain: int) -> Partitioning:
 )
 def test_a_run_has_ranges_for_several_workers(due: int, batch_size: int, ranges: int) -> None:
     asked = job(batch_size)
-    assert len(partition(due, asked.grain).merged(asked).ranges) == ranges
+    assert len(partition(due, asked.range_size).merged(asked).ranges) == ranges
 
 
 @given(due=st.integers(0, 100_000), batch_size=st.integers(1, 5_000))
 def test_ranges_that_are_put_together_hold_the_same(due: int, batch_size: int) -> None:
     asked = job(batch_size)
-    fine = partition(due, asked.grain)
+    fine = partition(due, asked.range_size)
     wide = fine.merged(asked)
     bounds = [(one.after, one.last) for one in wide.ranges]
     assert [last for _, last in bounds[:-1]] == [after for after, _ in bounds[1:]]
@@ -55,10 +55,10 @@ def test_the_ids_of_few_are_shared_out_among_their_ranges(
     asked = job(batch_size)
     ids = [str(UUID(int=number)) for number in range(1, due + 1)]
     last = str(UUID(int=due + behind))  # whether something that is not due comes behind them
-    whole = partition(due, asked.grain)
+    whole = partition(due, asked.range_size)
     if limit is not None and limit <= due:
         ends = [
-            *(one for one in ids[asked.grain - 1 : limit - 1 : asked.grain]),
+            *(one for one in ids[asked.range_size - 1 : limit - 1 : asked.range_size]),
             ids[limit - 1],
         ]
         starts = [None, *ends[:-1]]
@@ -78,4 +78,4 @@ def test_the_ids_of_few_are_shared_out_among_their_ranges(
 
 @given(st.integers(1, 10_000))
 def test_a_worker_has_a_batch_in_hand_at_the_most(batch_size: int) -> None:
-    assert IN_HAND * job(batch_size).page <= max(batch_size, IN_HAND)
+    assert PAGES_IN_FLIGHT * job(batch_size).page_size <= max(batch_size, PAGES_IN_FLIGHT)

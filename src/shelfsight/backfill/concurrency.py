@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-STUCK = 1.0
-"""Seconds after which an item may count as stuck.
+STALLED_SECONDS = 1.0
+"""Seconds after which an item may count as stalled.
 
 A page of pictures mostly takes less if no host hangs; timeouts of a hanging host are far longer."""
 
-_GLANCE = 0.1
-"""Seconds between two checks for stuck items and for `stop`."""
+_POLL_SECONDS = 0.1
+"""Seconds between two checks for stalled items and for `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ def map_concurrently(
     An item takes a slot before upstream is asked for it, and keeps it until the caller is done with
     the result, that is, asks for the next one. So at most `workers` items are in memory.
 
-    A stuck item gives its slot to another one, up to `max_workers` items at work. An item is stuck
-    if it takes longer than `STUCK` seconds while a later one is done, or while no result came for
-    as long.
+    A stalled item gives its slot to another one, up to `max_workers` items at work. An item has
+    stalled if it takes more than `STALLED_SECONDS` while a later one is done, or while no result
+    came for as long.
 
     An error of `function` is raised here; an error of upstream too, after the results of the items
     before it. Once `stop` is set, nothing more is yielded. Closing the iterator ends the threads as
@@ -54,13 +54,13 @@ def map_concurrently(
     ready: Queue[Future[Out] | _End] = Queue()
     room = _Slots(workers, max(max_workers, workers))
     pool = ThreadPoolExecutor(max(max_workers, workers), thread_name_prefix=_name(function))
-    begin = partial(_begin, lambda item: pool.submit(function, item), upstream, ready, room)
+    begin = partial(_submit_all, lambda item: pool.submit(function, item), upstream, ready, room)
     Thread(target=begin, name=f"before {_name(function)}", daemon=True).start()
     given, end = 0, None
     since = monotonic()
     try:
         while end is None or given < end.count:
-            room.pass_stuck(starving=monotonic() - since > STUCK)
+            room.pass_stalled(starving=monotonic() - since > STALLED_SECONDS)
             got = _next(ready)
             if stop is not None and stop.is_set():
                 return
@@ -82,12 +82,12 @@ def map_concurrently(
 
 def _next(ready: "Queue[Future[Out] | _End]") -> Future[Out] | _End | None:
     with suppress(Empty):
-        return ready.get(timeout=_GLANCE)
+        return ready.get(timeout=_POLL_SECONDS)
     return None
 
 
 class _Slots:
-    """Slots for `workers` items, and for up to `max_workers` if some are stuck."""
+    """Slots for `workers` items, and for up to `max_workers` if some are stalled."""
 
     def __init__(self, workers: int, max_workers: int) -> None:
         self._places = Semaphore(workers)
@@ -118,16 +118,16 @@ class _Slots:
             else:
                 self._more += 1
 
-    def pass_stuck(self, *, starving: bool) -> None:
-        """Give the slots of stuck items to others; `starving`: no result came for long."""
-        before = monotonic() - STUCK
+    def pass_stalled(self, *, starving: bool) -> None:
+        """Give the slots of stalled items to others; `starving`: no result came for long."""
+        before = monotonic() - STALLED_SECONDS
         with self._lock:
-            stuck = [
+            stalled = [
                 future
                 for future, (number, at) in self._at_work.items()
                 if at < before and (starving or number < self._newest) and not future.done()
             ]
-            for future in stuck[: self._more]:
+            for future in stalled[: self._more]:
                 del self._at_work[future]
                 self._more -= 1
                 self._places.release()
@@ -138,7 +138,7 @@ class _Slots:
         self._places.release()
 
 
-def _begin(
+def _submit_all(
     submit: Callable[[In], Future[Out]],
     upstream: Iterable[In],
     ready: "Queue[Future[Out] | _End]",

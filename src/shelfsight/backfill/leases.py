@@ -25,12 +25,12 @@ class Claim:
     lost: bool = False
     ended: Event = field(default_factory=Event)
 
-    def lose(self) -> None:
+    def mark_lost(self) -> None:
         """Mark the claim as lost to another worker: pages in hand are not stored any more."""
         self.lost = True
         self.ended.set()
 
-    def note(self, _stored: "Checkpoint", _counts: "Counts | None" = None) -> None:
+    def record_stored(self, _stored: "Checkpoint", _counts: "Counts | None" = None) -> None:
         """Record that the given page was stored; a queue claim has only one."""
         self.ended.set()
 
@@ -68,15 +68,15 @@ class Lease(Claim):
     _read: list["Checkpoint"] = field(default_factory=list)
     _done: set[int] = field(default_factory=set)
 
-    def read(self, checkpoint: "Checkpoint") -> None:
+    def add_page(self, checkpoint: "Checkpoint") -> None:
         """Record that the next page was read and is on its way."""
         self._read.append(checkpoint)
 
-    def has(self, checkpoint: "Checkpoint") -> bool:
+    def is_stored(self, checkpoint: "Checkpoint") -> bool:
         """Whether this page was recorded as stored."""
         return checkpoint.number in self._done
 
-    def left(self, checkpoint: "Checkpoint") -> tuple[KeyRange, ...]:
+    def remaining_after(self, checkpoint: "Checkpoint") -> tuple[KeyRange, ...]:
         """The ranges that remain once this page is stored too; adjacent pages become one range."""
         done = {*self._done, checkpoint.number}
         read = list(self._read)  # another thread reads on
@@ -89,13 +89,13 @@ class Lease(Claim):
                 left.append(one)
         return tuple(left)
 
-    def note(self, stored: "Checkpoint", counts: Counts | None = None) -> None:
+    def record_stored(self, stored: "Checkpoint", counts: Counts | None = None) -> None:
         """Record that this page was stored, and what became of its products."""
-        if not self.has(stored):
+        if not self.is_stored(stored):
             self.stored += 1
             self.counts += counts or Counts()
             self._done.add(stored.number)
-            if not self.left(stored):
+            if not self.remaining_after(stored):
                 self.ended.set()
 
 
@@ -116,7 +116,7 @@ class Checkpoint:
     before it; `rest` is what lies behind it. A queue claim has a single page.
     """
 
-    lease: Lease | QueueClaim
+    claim: Lease | QueueClaim
     number: int = 0
     range: KeyRange = WHOLE
     rest: tuple[KeyRange, ...] = ()
@@ -130,18 +130,18 @@ class Page(Generic[Item]):
     checkpoint: Checkpoint
 
 
-def each(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
+def per_page(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
     """Lift a function over items to one over pages; a page whose claim is lost comes out empty."""
 
     @wraps(function)
-    def over(page: Page[In]) -> Page[Out]:
-        items = [] if page.checkpoint.lease.lost else function(page.items)
+    def of_page(page: Page[In]) -> Page[Out]:
+        items = [] if page.checkpoint.claim.lost else function(page.items)
         return Page(items=items, checkpoint=page.checkpoint)
 
-    return over
+    return of_page
 
 
-def pages(
+def lease_pages(
     lease: Lease,
     batches: Callable[[KeyRange], Iterable[Sequence[Item]]],
     size: int,
@@ -155,8 +155,8 @@ def pages(
 
     def page(items: Sequence[Item], *left: KeyRange) -> Page[Item]:
         covered, *rest = left
-        checkpoint = Checkpoint(lease=lease, number=next(numbers), range=covered, rest=tuple(rest))
-        lease.read(checkpoint)
+        checkpoint = Checkpoint(claim=lease, number=next(numbers), range=covered, rest=tuple(rest))
+        lease.add_page(checkpoint)
         return Page(items=items, checkpoint=checkpoint)
 
     for index, whole in enumerate(lease.ranges):

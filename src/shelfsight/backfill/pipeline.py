@@ -11,25 +11,25 @@ from operator import attrgetter
 from threading import Event
 
 from shelfsight.backfill.concurrency import map_concurrently
-from shelfsight.backfill.leases import Lease, Page, each, pages
+from shelfsight.backfill.leases import Lease, Page, lease_pages, per_page
 from shelfsight.backfill.ports import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.runs import IN_HAND, Job, KeyRange, Partitioning, Run
+from shelfsight.backfill.runs import PAGES_IN_FLIGHT, Job, KeyRange, Partitioning, Run
 from shelfsight.records import EmbeddedProduct, FetchedProduct, ModelPair, Product, Selection
 
 Embed = Callable[[Sequence[FetchedProduct]], list[EmbeddedProduct]]
 EmbedPage = Callable[[Page[FetchedProduct]], Page[EmbeddedProduct]]
 
-FETCHED = 2 * IN_HAND
+PAGES_FETCHING = 2 * PAGES_IN_FLIGHT
 """Pages whose pictures are being fetched, or wait to be embedded, in the usual case."""
 
-PAST_STUCK = 3_000
+MAX_PRODUCTS_FETCHING = 3_000
 """Products being fetched at a time when a slow host holds some of them up.
 
 Embedding so many should take about as long as one picture may take at most."""
 
-PAST_STUCK_PAGES = 60
+MAX_PAGES_FETCHING = 60
 """Pages being fetched at a time in that case; each takes a thread."""
 
 
@@ -66,7 +66,7 @@ def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, s
     Raises:
         ShelfsightError: the run cannot go on. A product's own failure does not raise.
     """
-    run = begin(pipeline, job, report, progress, stop)
+    run = begin_run(pipeline, job, report, progress, stop)
     work_until_done(pipeline, run, report, progress, stop)
     pipeline.ledger.close(run)
 
@@ -75,17 +75,17 @@ def work_until_done(
     pipeline: Pipeline, run: Run, report: Report, progress: Progress, stop: Event
 ) -> None:
     """Work on a run until no range of it is left, or until `stop` is set; see `backfill`."""
-    max_workers = min(PAST_STUCK // run.job.page, PAST_STUCK_PAGES)
+    max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
     with pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
-        for page in flow(pipeline, read, each(pipeline.embed), stop, max_workers):
+        for page in process_pages(pipeline, read, per_page(pipeline.embed), stop, max_workers):
             if page.items:
                 report.add(page.items)
                 progress.stored(page.items)
     report.interrupted = stop.is_set()
 
 
-def flow(
+def process_pages(
     pipeline: Pipeline,
     read: Iterable[Page[Product]],
     embed: EmbedPage,
@@ -97,14 +97,16 @@ def flow(
     A page that was lost to another worker is yielded without items. While slow pictures hold up
     their pages, up to `max_workers` pages are fetched at a time.
     """
-    fetch = each(pipeline.fetcher.fetch)
-    fetched = map_concurrently(fetch, read, workers=FETCHED, max_workers=max_workers, stop=stop)
-    for page in map_concurrently(embed, fetched, workers=IN_HAND):
+    fetch = per_page(pipeline.fetcher.fetch)
+    fetched = map_concurrently(
+        fetch, read, workers=PAGES_FETCHING, max_workers=max_workers, stop=stop
+    )
+    for page in map_concurrently(embed, fetched, workers=PAGES_IN_FLIGHT):
         saved = pipeline.store.save(list(page.items), pipeline.models, page.checkpoint)
         yield replace(page, items=saved)
 
 
-def begin(
+def begin_run(
     run_context: RunContext, job: Job, report: Report, progress: Progress, stop: Event
 ) -> Run:
     """Begin a run of this job, or join the one that is at work; `report` counts what is left of it.
@@ -116,7 +118,7 @@ def begin(
     report.recombined = run_context.store.recombine()
 
     def partition() -> Partitioning:
-        return run_context.catalog.partition(job.selection, job.grain, job.limit).merged(job)
+        return run_context.catalog.partition(job.selection, job.range_size, job.limit).merged(job)
 
     run, is_joined = run_context.ledger.begin(
         job, run_context.models, partition, stop, progress.notify
@@ -128,7 +130,7 @@ def begin(
         progress.notify(
             "Stored images: their pictures are asked for again, and embedded if changed"
         )
-    progress.start(run.left, job.batches(run.left))
+    progress.start(run.remaining, job.batches(run.remaining))
     return run
 
 
@@ -145,4 +147,4 @@ def _read(
 
     for lease in leases:
         chosen = job.selection if lease.ids is None else replace(job.selection, variants=lease.ids)
-        yield from pages(lease, partial(batches, chosen), job.page, attrgetter("id"))
+        yield from lease_pages(lease, partial(batches, chosen), job.page_size, attrgetter("id"))

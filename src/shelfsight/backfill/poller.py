@@ -10,17 +10,17 @@ from shelfsight.backfill.ports import Catalog, ChangeQueue
 from shelfsight.errors import DatabaseAwayError, SelectionError
 from shelfsight.records import Selection
 
-ENOUGH = 1_000
+QUEUE_LIMIT = 1_000
 """Queued products at which a poll of the whole catalogue pauses, so that the queue stays small."""
 
-REST = 50
+PAUSE_FACTOR = 50
 """Pause after a poll of the whole catalogue, in multiples of how long it took: 2% of the time."""
 
-OVERLAP = timedelta(minutes=5)
+LOOKBACK = timedelta(minutes=5)
 """How far a poll of recent changes reaches back, for open transactions and clocks that differ."""
 
 _PAGE = 500
-_LOOK_AGAIN = 0.5
+_QUEUE_POLL_SECONDS = 0.5
 
 
 class ChangePoller:
@@ -66,7 +66,7 @@ class ChangePoller:
         self._thread.shutdown()
 
     def _go(self) -> None:
-        self._queue.add_retries(ENOUGH)
+        self._queue.add_retries(QUEUE_LIMIT)
         if monotonic() < self._next_of_all or self._queue.is_run_at_work():
             self._poll_latest()
         else:
@@ -74,25 +74,25 @@ class ChangePoller:
 
     def _poll_all(self) -> None:
         if self._latest_since is None:
-            self._latest_since = datetime.now(UTC) - OVERLAP
+            self._latest_since = datetime.now(UTC) - LOOKBACK
         began, waited = monotonic(), 0.0
         for page in self._catalog.pages(Selection(), _PAGE):
             before = monotonic()
-            while self._queue.is_full(ENOUGH) and not self._over.wait(_LOOK_AGAIN):
+            while self._queue.is_full(QUEUE_LIMIT) and not self._over.wait(_QUEUE_POLL_SECONDS):
                 self._poll_latest()
             waited += monotonic() - before
             if self._over.is_set():
                 return
             self._queue.add([product.id for product in page], as_change=False)
         now = monotonic()
-        self._next_of_all = now + REST * (now - began - waited)
+        self._next_of_all = now + PAUSE_FACTOR * (now - began - waited)
 
     def _poll_latest(self) -> None:
         since = self._latest_since
         if since is None or monotonic() < self._next_of_latest or self._queue.is_told():
             return
         self._next_of_latest = monotonic() + self._every
-        self._latest_since = datetime.now(UTC) - OVERLAP
+        self._latest_since = datetime.now(UTC) - LOOKBACK
         try:
             for page in self._catalog.pages(Selection(updated_since=since), _PAGE):
                 self._queue.add([product.id for product in page], as_change=True)

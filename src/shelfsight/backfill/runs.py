@@ -9,17 +9,17 @@ from pydantic import AliasChoices, Field, TypeAdapter
 
 from shelfsight.records import ModelPair, Selection
 
-RANGE = 2_000
+MAX_RANGE_SIZE = 2_000
 """Products in the largest range, roughly."""
 
-GRAIN = 125
+MIN_RANGE_SIZE = 125
 """Products in the smallest range, roughly: few, so that workers can share a small catalogue."""
 
-IN_HAND = 2
+PAGES_IN_FLIGHT = 2
 """Pages that a worker embeds or stores at a time. They are what it may lose when it is killed."""
 
-_SHARES = 64
-"""Ranges that a run is cut into, if they then have between `GRAIN` and `RANGE` products each."""
+_MANY_RANGES = 64
+"""Ranges that a run has, if they then hold between the least and the most products each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +41,14 @@ class Job:
         return self.max_batches * self.batch_size or None
 
     @property
-    def grain(self) -> int:
-        """Products in the smallest range: whole batches, about `GRAIN` products."""
-        return max(1, GRAIN // self.batch_size) * self.batch_size
+    def range_size(self) -> int:
+        """Products in the smallest range: whole batches, about `MIN_RANGE_SIZE` products."""
+        return max(1, MIN_RANGE_SIZE // self.batch_size) * self.batch_size
 
     @property
-    def page(self) -> int:
+    def page_size(self) -> int:
         """Products in a page: the pages in hand of a worker make up one batch."""
-        return max(1, self.batch_size // IN_HAND)
+        return max(1, self.batch_size // PAGES_IN_FLIGHT)
 
     def products(self, due: int) -> int:
         """How many products a run takes if `due` are due."""
@@ -96,8 +96,10 @@ class Partitioning:
     last: str | None = None
 
     def merged(self, job: Job) -> "Partitioning":
-        """Merge neighbouring ranges, up to `RANGE` products each, if there are many."""
-        several = max(1, min(-(-len(self.ranges) // _SHARES), RANGE // job.grain))
+        """Merge neighbouring ranges, up to `MAX_RANGE_SIZE` products each, if there are many."""
+        several = max(
+            1, min(-(-len(self.ranges) // _MANY_RANGES), MAX_RANGE_SIZE // job.range_size)
+        )
         groups = [
             self.ranges[start : start + several] for start in range(0, len(self.ranges), several)
         ]
@@ -149,6 +151,6 @@ class Run:
         return self.counts.get("found", 0)
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """Products that are still to be done."""
         return max(self.job.products(self.due) - self.done, 0)

@@ -8,25 +8,25 @@ from threading import Event
 from time import monotonic
 from typing import Protocol
 
-from shelfsight.backfill.leases import Checkpoint, Claim, Page, QueueClaim, each
-from shelfsight.backfill.pipeline import Pipeline, flow
+from shelfsight.backfill.leases import Checkpoint, Claim, Page, QueueClaim, per_page
+from shelfsight.backfill.pipeline import Pipeline, process_pages
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.ports import Catalog, ChangeQueue
 from shelfsight.backfill.report import Report
 from shelfsight.errors import DatabaseAwayError, DatabaseError
 from shelfsight.records import EmbeddedProduct, Product, Selection
 
-PAGE = 32
+PAGE_SIZE = 32
 """Products in a page: so few that a change waits for few others during a flood of changes."""
 
-SESSION = 300.0
+SESSION_SECONDS = 300.0
 """Seconds after which connections are reopened and what is known of pictures is forgotten."""
 
-GLANCE = 1.0
+POLL_SECONDS = 1.0
 """Seconds between two looks at the queue if no notification comes."""
 
-_SOON = 0.2
-_LONGEST_PAUSE = 30.0
+_BUSY_POLL_SECONDS = 0.2
+_MAX_BACKOFF_SECONDS = 30.0
 
 
 class WatchObserver(Protocol):
@@ -89,16 +89,16 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
 def _session(
     context: WatchContext, pipeline: Pipeline, report: Report, observer: WatchObserver, stop: Event
 ) -> None:
-    """Process changes for up to `SESSION` seconds."""
+    """Process changes for up to `SESSION_SECONDS` seconds."""
     changes = _Changes(context, observer, stop)
     try:
-        for page in flow(pipeline, changes.pages(), each(pipeline.embed), stop):
-            products, began = changes.begun.pop(page.checkpoint.lease)
+        for page in process_pages(pipeline, changes.pages(), per_page(pipeline.embed), stop):
+            products, began = changes.begun.pop(page.checkpoint.claim)
             if page.items:
                 report.add(page.items)
                 observer.changed(page.items, monotonic() - began)
             left = {product.id for product in products} - {item.product.id for item in page.items}
-            if left and not page.checkpoint.lease.lost:  # what is stored of them changed: due again
+            if left and not page.checkpoint.claim.lost:  # what is stored of them changed: due again
                 context.queue.add(sorted(left), as_change=True)
     finally:
         changes.over.set()
@@ -122,15 +122,15 @@ class _Changes:
         """
         context = self._context
         context.queue.release()
-        end = monotonic() + SESSION
+        end = monotonic() + SESSION_SECONDS
         turns = cycle((True, False))
         while monotonic() < end and not self._stop.is_set() and not self.over.is_set():
             is_polling = context.poller.poll()
-            claim = context.queue.claim(PAGE, newest=next(turns))
+            claim = context.queue.claim(PAGE_SIZE, newest=next(turns))
             if claim is not None:
                 yield from self._due(claim)
             elif is_polling or self.begun:  # what is in hand may have changed again
-                self._stop.wait(_SOON)
+                self._stop.wait(_BUSY_POLL_SECONDS)
             else:
                 self._observer.waiting(is_told=self._is_told)
                 self._wait()
@@ -138,16 +138,16 @@ class _Changes:
     def _due(self, claim: QueueClaim) -> Iterator[Page[Product]]:
         began = monotonic()
         chosen = Selection(variants=claim.variants)
-        products = [p for page in self._context.catalog.pages(chosen, PAGE) for p in page]
+        products = [p for page in self._context.catalog.pages(chosen, PAGE_SIZE) for p in page]
         if products:
             self.begun[claim] = products, began
-            yield Page(items=products, checkpoint=Checkpoint(lease=claim))
+            yield Page(items=products, checkpoint=Checkpoint(claim=claim))
         else:
             self._context.queue.drop(claim)
 
     def _wait(self) -> None:
-        if not (self._is_told and self._context.listen(GLANCE)):
-            self._stop.wait(GLANCE)
+        if not (self._is_told and self._context.listen(POLL_SECONDS)):
+            self._stop.wait(POLL_SECONDS)
 
 
 def _wait_for_database(
@@ -160,4 +160,4 @@ def _wait_for_database(
             observer.notify(f"the database is back after {monotonic() - began:.0f} s")
             context.poller.poll_all_now()
             return
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = min(2 * pause, _MAX_BACKOFF_SECONDS)

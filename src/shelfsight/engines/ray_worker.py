@@ -65,7 +65,7 @@ class Worker:
                 f" {asked.image} and {asked.text}: give all machines the same files"
             )
         with self._opened:
-            self._progress.start(run.left, run.job.batches(run.left))
+            self._progress.start(run.remaining, run.job.batches(run.remaining))
             work_until_done(self._pipeline, run, Report(), self._progress, self._stop)
 
     def stop(self) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill.pipeline import RunContext, begin
+from shelfsight.backfill.pipeline import RunContext, begin_run
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Run
@@ -31,7 +31,7 @@ def run(
         ShelfsightError: the run cannot go on.
     """
     with interruptible() as stop:
-        before = now = begin(run_context, job, report, progress, stop)
+        before = now = begin_run(run_context, job, report, progress, stop)
         pool.start_run(before)
         try:
             while not pool.is_over:

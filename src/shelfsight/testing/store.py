@@ -49,7 +49,7 @@ class MemoryStore:
         self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
     ) -> list[EmbeddedProduct]:
         """Store a page and return it with the vectors that were kept; `[]` if its lease is lost."""
-        if checkpoint is not None and checkpoint.lease.lost:
+        if checkpoint is not None and checkpoint.claim.lost:
             return []
         merged = [self._merged(item) for item in page if self._still_keeps(item.product, models)]
         self.models = models
@@ -59,7 +59,7 @@ class MemoryStore:
             self._update_files(item)
             self._record_failures(item)
         if checkpoint is not None:
-            checkpoint.lease.note(checkpoint)
+            checkpoint.claim.record_stored(checkpoint)
         return merged
 
     def recombine(self) -> int:

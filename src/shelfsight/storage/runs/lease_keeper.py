@@ -174,16 +174,16 @@ def advance(
         LeaseLostError: another worker has claimed the range, or a page that this worker stored
             is missing, after a crash of the database.
     """
-    lease = checkpoint.lease
+    lease = checkpoint.claim
     if lease.lost:
         raise LeaseLostError(lease)
     if isinstance(lease, QueueClaim):
         if not delete_claimed(connection, lease):
             raise LeaseLostError(lease)
         return True
-    if lease.has(checkpoint):
+    if lease.is_stored(checkpoint):
         return False
-    left = [(one.after, one.last) for one in lease.left(checkpoint)]
+    left = [(one.after, one.last) for one in lease.remaining_after(checkpoint)]
     counts = lease.counts + count_outcomes(page)
     values = {
         "run": lease.run,

@@ -105,12 +105,12 @@ class PostgresVectorStore:
         try:
             stored = self._database.run(work)
         except LeaseLostError as error:
-            error.lease.lose()
+            error.lease.mark_lost()
             return []
         except psycopg.errors.CardinalityViolation as error:
             raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
         if checkpoint is not None:
-            checkpoint.lease.note(checkpoint, count_outcomes(stored))
+            checkpoint.claim.record_stored(checkpoint, count_outcomes(stored))
         return stored
 
     def recombine(self) -> int:

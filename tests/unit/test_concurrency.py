@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shelfsight.backfill import concurrency as stage_module
+from shelfsight.backfill import concurrency as concurrency_module
 from shelfsight.backfill.concurrency import map_concurrently
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+    monkeypatch.setattr(concurrency_module, "STALLED_SECONDS", 0.01)
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
@@ -172,7 +172,7 @@ def test_places_of_those_that_were_stuck_are_not_given_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once they are through, it is as many at a time as before."""
-    monkeypatch.setattr(stage_module, "STUCK", 0.01)
+    monkeypatch.setattr(concurrency_module, "STALLED_SECONDS", 0.01)
     busy, busiest, lock = 0, 0, threading.Lock()
     late = Event()
 
@@ -193,7 +193,7 @@ def test_places_of_those_that_were_stuck_are_not_given_twice(
     for _ in range(50):
         next(items)
     late.set()
-    monkeypatch.setattr(stage_module, "STUCK", 100)
+    monkeypatch.setattr(concurrency_module, "STALLED_SECONDS", 100)
     for _ in range(50):
         next(items)
     busiest = 0
@@ -202,7 +202,7 @@ def test_places_of_those_that_were_stuck_are_not_given_twice(
 
 
 def test_a_pause_of_upstream_is_nothing_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_module, "STUCK", 0.1)
+    monkeypatch.setattr(concurrency_module, "STALLED_SECONDS", 0.1)
     too_many = Event()
 
     def upstream() -> Iterator[int]:
