@@ -1,4 +1,4 @@
-"""Pictures over real HTTP on loopback: what is fetched, what is refused, what goes wrong."""
+"""Fetching pictures over real HTTP on loopback: what is fetched, refused, and what fails."""
 
 import asyncio
 import gzip
@@ -7,6 +7,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ class Site:
         self.address = ""
 
     def page(self, path: str, *, body: bytes = b"", status: int = 200, **headers: str) -> str:
-        """Serve one fixed answer; gives its address."""
+        """Serve one fixed response; returns its address."""
 
         async def answer(_: web.Request) -> web.Response:
             fields = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -163,7 +164,7 @@ def fetcher(make_fetcher) -> PictureFetcher:
 
 @pytest.fixture
 def connects() -> Iterator[list]:
-    """Every address a socket of this process is connected to, by Python's own audit."""
+    """Records every address that a socket of this process connects to, by audit events."""
     seen: list = []
     _watchers.append(seen)
     yield seen
@@ -185,6 +186,14 @@ sys.addaudithook(_watch)
 def get(fetcher: PictureFetcher, *urls: str) -> FetchedProduct:
     [fetched] = fetcher.fetch([Product(id="1", image_urls=urls)])
     return fetched
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for threads that still hold what they have just returned."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def failure(fetcher: PictureFetcher, url: str) -> Failure:
@@ -265,12 +274,14 @@ def test_a_picture_that_no_page_holds_is_known_by_its_result_or_fetched_again(
     assert same is held
     pixels = weakref.ref(held.pixels)
     del held, same
-    assert pixels() is None
+    wait_until(lambda: pixels() is None)
     [again] = get(fetcher, url).pictures
     assert isinstance(again, Picture)
     assert site.hits == {"/mug.png": 2}
     results[again.file.content_hash] = BROKEN
+    pixels = weakref.ref(again.pixels)
     del again
+    wait_until(lambda: pixels() is None)
     [known] = get(fetcher, url).pictures
     [copy] = get(fetcher, site.page("/copy.png", body=PNG)).pictures
     assert (known.result, copy.result) == (BROKEN, BROKEN)
@@ -466,7 +477,7 @@ def test_loopback_is_refused_unless_allowed_and_nothing_is_connected(
 
 
 class Names:
-    """Stands in for the names the network's DNS would give; numbers pass through."""
+    """Replaces DNS: each query gets the next answer; IP addresses pass through."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -730,14 +741,14 @@ def refetch(fetcher: PictureFetcher, *files: PictureFile) -> FetchedProduct:
 
 
 def seen(fetcher: PictureFetcher, url: str) -> PictureFile:
-    """What a first run keeps of a picture."""
+    """The file of a picture, as a first run stores it."""
     [found] = get(fetcher, url).pictures
     return found.file
 
 
 @pytest.fixture
 def again(make_fetcher) -> Callable[[], PictureFetcher]:
-    """A fetcher of another run, that remembers nothing."""
+    """Makes the fetcher of another run, with an empty cache."""
     return lambda: make_fetcher(images_per_product=2)
 
 

@@ -64,7 +64,7 @@ def png_that_claims(width: int, height: int) -> str:
 
 
 def pictures() -> dict[str, tuple[str, str]]:
-    """What is sent as a picture, and what comes of it."""
+    """The pictures to send, and the expected result of each."""
     photo = Image.fromarray(picture(1, 300))
     frames = [Image.fromarray(picture(n, 64)) for n in range(3)]
     sixteen = Image.fromarray(np.linspace(0, 65535, 40_000).reshape(200, 200).astype(np.uint16))
@@ -169,7 +169,7 @@ def verdict(case: Case, answer: Answer) -> str:
 
 
 def attack(url: str, count: int, seed: int) -> Counter[str]:
-    """Send requests from many clients; gives how many ended how."""
+    """Send requests from many clients; returns how many ended in which way."""
     rng = random.Random(seed)
     known = cases()
     chosen = [rng.choice(known) if rng.random() < 0.95 else noise(rng) for _ in range(count)]
@@ -213,7 +213,7 @@ def memory(process: int) -> float:
 
 
 def run(count: int) -> tuple[Counter[str], float, float]:
-    """How requests ended, and the memory after a first part of them and after all."""
+    """Returns how requests ended, and the memory after a first part of them and after all."""
     with server() as (process, url):
         ended = attack(url, count // 2, seed=1)
         before = memory(process)

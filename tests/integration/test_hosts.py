@@ -1,4 +1,4 @@
-"""Hosts that are busy, dead or silent, over real HTTP on loopback: each is asked politely."""
+"""Busy, dead and silent hosts over real HTTP on loopback: limits, pauses and probes."""
 
 import asyncio
 import socket
@@ -61,12 +61,12 @@ def fetch(fetcher: PictureFetcher, urls: list[str]) -> list[FetchedProduct]:
 
 
 def kinds(fetched: list[FetchedProduct]) -> list[str]:
-    """The kind of each failure, "" where there is a picture."""
+    """The kind of each failure, "" for a picture."""
     return ["" if item.pictures else item.failures[0].kind for item in fetched]
 
 
 def answers(site: Site, path: str, *statuses: int, **headers: str) -> str:
-    """Answer with these statuses, one after another, and then with a picture."""
+    """Respond with these statuses in turn, and then with a picture."""
     left = list(statuses)
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
 

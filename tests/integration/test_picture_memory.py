@@ -1,4 +1,4 @@
-"""What the pictures of a run leave in memory once their pages are through."""
+"""Memory per picture: pixels are freed once their page is embedded, or refused."""
 
 import gc
 import tracemalloc
@@ -72,7 +72,7 @@ def page(number: int) -> list[Product]:
 
 
 def traced(*, start: bool = False) -> int:
-    """Bytes that Python and numpy hold of what was made since the start."""
+    """Bytes that Python and numpy have allocated since the start and still hold."""
     if start:
         tracemalloc.start()
     gc.collect()

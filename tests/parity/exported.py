@@ -1,4 +1,4 @@
-"""Tiny models of the real architectures, random weights, saved and exported as the hub has them."""
+"""Makes tiny models of the real architectures with random weights, in the files of the hub."""
 
 import warnings
 from pathlib import Path

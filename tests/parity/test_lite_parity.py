@@ -1,4 +1,4 @@
-"""The lite pair gives what the packages its weights come from give."""
+"""The lite pair's vectors equal those of the packages its weights come from."""
 
 from pathlib import Path
 

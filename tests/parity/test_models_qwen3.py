@@ -1,4 +1,4 @@
-"""Qwen3-Embedding in this process gives what transformers gives."""
+"""Local Qwen3-Embedding vectors equal those of transformers."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SigLIP in this process gives what transformers gives."""
+"""Local SigLIP vectors equal those of transformers."""
 
 from dataclasses import replace
 from types import ModuleType

@@ -1,4 +1,4 @@
-"""What is torch's own: equal to ONNX Runtime, bfloat16, memory, and files that are not right."""
+"""The torch backend: equal to ONNX Runtime; bfloat16, memory, and wrong files."""
 
 import json
 import shutil
@@ -42,7 +42,7 @@ def embedder(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> LocalEmbe
 
 @pytest.fixture
 def copied(reference: Reference, tmp_path: Path) -> Iterator[Path]:
-    """Qwen3's folder for torch, in a MODEL_DIR of its own, to be changed."""
+    """A copy of Qwen3's folder for torch, which a test may change."""
     folder = tmp_path / QWEN3.name
     folder.mkdir()
     for name in ("config.json", "model.safetensors", "tokenizer.json"):

@@ -1,4 +1,4 @@
-"""Which address may be fetched: everything that is not plainly public is refused."""
+"""The SSRF rules: every address that is not clearly public is refused."""
 
 import socket
 

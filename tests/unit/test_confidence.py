@@ -1,4 +1,4 @@
-"""Confidence: by how far a match stands out, and by how good its score is."""
+"""Confidence: how far a match stands out, and how good its score is."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""From bytes to pixels: odd pictures come out right, hostile bytes are a failure and no more."""
+"""Decoding: odd pictures come out right, and hostile files are failures, never crashes."""
 
 import io
 import struct
@@ -50,7 +50,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(depth: int, colour: int, row: bytes, *, size: tuple[int, int] = (2, 1), **extra) -> bytes:
-    """A PNG written by hand, for the depths that Pillow does not write."""
+    """Write a PNG by hand, in bit depths that Pillow cannot write."""
     return b"".join(
         (
             b"\x89PNG\r\n\x1a\n",
@@ -249,7 +249,7 @@ def test_as_many_pixels_as_are_allowed_are_read() -> None:
 
 
 def tiff(tiles: list[tuple[int, int]], tag_types: tuple[int, ...] = (4,)) -> bytes:
-    """A grey TIFF of 16 x 16 pixels in one deflated tile, its sides told as often as given."""
+    """Write a grey TIFF of 16 x 16 pixels in one deflated tile; size tags may be repeated."""
     body = zlib.compress(bytes(max(width * length for width, length in tiles)))
     tags = [(256, 4, 16), (257, 4, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1)]
     for width, length in tiles:

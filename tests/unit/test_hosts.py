@@ -1,4 +1,4 @@
-"""A host's limit and pauses, on a clock of the tests' own."""
+"""A host's concurrency limit and circuit breaker, on a simulated clock."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -21,7 +21,7 @@ from shelfsight.images.unusable import UnusablePictureError
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time passes only while everybody sleeps, and then at once."""
+    """An event loop with simulated time: it jumps ahead whenever all tasks sleep."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def failure(kind: str = "timeout") -> UnusablePictureError:
 
 
 class Asked:
-    """Asks a host, and remembers how many were at it at once, and what it said."""
+    """Sends requests to a host, and records how many ran at the same time and every notice."""
 
     def __init__(self, **policy: Any) -> None:
         self.said: list[str] = []
@@ -59,7 +59,7 @@ class Asked:
         self.busy = self.busiest = 0
 
     async def ask(self, outcome: UnusablePictureError | None = None, seconds: float = 1) -> str:
-        """Gives the kind of failure, or nothing."""
+        """Make one request; returns the kind of its failure, "" if there is none."""
         try:
             async with self.host.slot():
                 with self.host.observe():
@@ -72,7 +72,7 @@ class Asked:
         return await asyncio.gather(*(self.ask(outcome) for outcome in outcomes))
 
     async def most(self, count: int = 100) -> int:
-        """How many of so many are let in together."""
+        """The most requests that run at the same time, of `count`."""
         self.busiest = 0
         await self.ask_all(*[None] * count)
         return self.busiest

@@ -1,4 +1,4 @@
-"""Weights are read from the packages as they are, and nothing else is."""
+"""The packaged weights are read exactly, and nothing in a pickle is run."""
 
 import os
 import pickle

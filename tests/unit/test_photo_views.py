@@ -1,4 +1,4 @@
-"""A photo is looked at as a whole, and ever closer to its centre."""
+"""The views of a photo: the whole, then ever closer to its centre."""
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -66,7 +66,7 @@ def detailed(width: int, height: int) -> bytes:
 
 
 def plain(data: bytes, side: int) -> list[np.ndarray]:
-    """Three looks at a photo that was read in full, without a short cut."""
+    """Three views of a photo that was decoded at full size, for comparison."""
     photo = decode(data)
     left, top = (np.array([[0.0], [0.1], [0.2]]) * photo.size).round().T
     return [

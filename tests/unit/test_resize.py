@@ -1,4 +1,4 @@
-"""A picture comes to the model's size as Pillow would bring it, whoever does it."""
+"""Resizing gives what Pillow gives, whichever library does it."""
 
 from io import BytesIO
 
@@ -26,9 +26,9 @@ FORMATS = [PictureFormat(side=24, resample="bilinear"), PictureFormat(side=24, r
 
 
 def noise(width: int, height: int) -> Image.Image:
-    """Neighbouring pixels have nothing in common: the hardest to round alike.
+    """Random pixels: the hardest case for two libraries to round alike.
 
-    Bicubic overshoots, by less than 80 here: nothing is clipped.
+    Bicubic overshoots by less than 80 here, so nothing is clipped.
     """
     values = np.random.default_rng(width).integers(80, 176, (height, width, 3), np.uint8)
     return Image.fromarray(values)
@@ -66,7 +66,7 @@ def test_a_picture_that_has_the_size_stays_as_it_is(resizer) -> None:
 def test_pillow_resizes_what_is_smaller_than_the_side_or_large(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Strips, for the sake of the time it takes."""
+    """Narrow strips, to save time."""
     by_others: list[tuple[int, int]] = []
 
     def counted(image: Image.Image, form: PictureFormat) -> PartResizer:

@@ -1,4 +1,4 @@
-"""`Retry-After` as servers send it, sense or nonsense."""
+"""`Retry-After` as servers send it, valid or not."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""A scripted server, and clients of it that are closed in the end."""
+"""Fixtures: a scripted embedding server, and clients that are closed at the end."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing

@@ -1,4 +1,4 @@
-"""Embedding servers on loopback, each scripted by its test, and what is expected of vectors."""
+"""Embedding servers on loopback that tests script, and the vectors they send."""
 
 import asyncio
 import base64
@@ -37,7 +37,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def image_vector(pixels: np.ndarray, width: int = 768) -> Vector:
-    """The pixels of a small copy, as many as wanted."""
+    """The first pixel values of a small copy of a picture."""
     small = Image.fromarray(pixels).resize((16, 32))
     return np.asarray(small, np.float32).ravel()[:width] + 1
 
@@ -52,7 +52,7 @@ def unit(vector: np.ndarray) -> Vector:
 
 
 class Server:
-    """A server of both models that a test changes: `before` may answer in its place."""
+    """A server of both models; a test may change it, or answer in its place by `before`."""
 
     def __init__(self) -> None:
         self.health: dict | None = HEALTH
@@ -120,7 +120,7 @@ async def status(code: int, **headers: str) -> web.StreamResponse:
 
 
 async def reset(request: web.Request) -> web.StreamResponse:
-    """Break off in the middle of the body."""
+    """Reset the connection in the middle of the body."""
     response = web.StreamResponse(headers={"Content-Length": "1000"})
     await response.prepare(request)
     await response.write(b'{"embeddings": [')
@@ -139,7 +139,7 @@ async def truncated() -> web.StreamResponse:
 
 @contextmanager
 def serving(handler: Handler, bound: socket.socket | None = None) -> Iterator[str]:
-    """Serve on loopback, there where a socket is `bound` or anywhere; gives the address."""
+    """Serve on loopback, on the `bound` socket or a free port; returns the address."""
 
     async def start() -> tuple[web.AppRunner, int]:
         app = web.Application(client_max_size=2**27)
@@ -159,7 +159,7 @@ def serving(handler: Handler, bound: socket.socket | None = None) -> Iterator[st
 
 
 class Clock:
-    """A clock that only pauses move, and what they were."""
+    """A simulated clock that only pauses advance; it records them."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -175,7 +175,7 @@ class Clock:
         self.now = max(self.now, end)
 
     def retry_policy(self, **times: float) -> RetryPolicy:
-        """The usual pace by this clock."""
+        """The default retry policy on this clock."""
         return RetryPolicy(clock=self, sleep=self.sleep, **times)
 
 

@@ -1,4 +1,4 @@
-"""Texts by servers that speak OpenAI's `/v1/embeddings`, answering as these servers do."""
+"""Texts embedded by servers that speak OpenAI's `/v1/embeddings`, each in its own way."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ NAME = "Qwen/Qwen3-Embedding-0.6B"
 
 
 class OpenAIServer(Server):
-    """What the three have in common. `words` is the longest text that is taken."""
+    """The common part of three servers. `words` is the longest text that is accepted."""
 
     prefix = "/v1"
     lists_models = True

@@ -1,4 +1,4 @@
-"""The client against a server on loopback: vectors, forms, items that fail alone."""
+"""The client and a server on loopback: vectors, protocols, items that fail alone."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What the user gets of a server that wakes up, stumbles, dies, comes back, or is none."""
+"""The client and a server that wakes up, fails, dies, comes back, or is no embedding server."""
 
 import asyncio
 import socket
@@ -169,7 +169,7 @@ def test_a_server_that_stumbles_and_recovers_costs_nothing(server, connect, stum
 
 
 def embed_both(model) -> list:
-    """64 pictures and 64 texts at the same time."""
+    """Embed 64 pictures and 64 texts at the same time."""
     with ThreadPoolExecutor(1) as other:
         texts = other.submit(model.embed_texts, [f"mug {n}" for n in range(64)])
         return model.embed_images(pictures(64)) + texts.result()
@@ -225,7 +225,7 @@ def test_requests_come_one_at_a_time_while_the_server_is_away(server, connect):
 
 @pytest.mark.parametrize("stumble", STUMBLES)
 def test_a_server_that_dies_ends_the_run_with_what_to_do(server, connect, stumble):
-    """No product fails for it: there is no result at all."""
+    """No product is marked as failed: the run ends without a result."""
     clock = Clock()
     model = connect(server.url, retry_policy=clock.retry_policy(answer=0.05), down_timeout=100)
     good(embed_both(model))

@@ -1,4 +1,4 @@
-"""Vectors of other widths than their column keep what they say."""
+"""Fitting vectors to their column keeps cosines."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The lite pair in this process: what pictures and texts get."""
+"""The lite pair: its vectors for known pictures and texts."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Where a model's files come from, and what is said when they do not come."""
+"""Finding a model's files: MODEL_DIR, cache, download, identity, and clear errors."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ OF_BRANCH = replace(SPEC, revision=BRANCH)
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model as it lies on the hub: weights outside the graph, and a file that is not needed."""
+    """A model as on the hub: weights outside the graph, and a file that is not needed."""
     folder = tmp_path_factory.mktemp("repository")
     (folder / "onnx").mkdir()
     graph = onnx.load_from_string(lite_graphs.token_means(np.eye(30, dtype=np.float32)))
@@ -57,7 +57,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Hub(ThreadingHTTPServer):
-    """The three questions that a download asks of the hub, answered from a folder."""
+    """A fake hub that answers the three requests of a download from a folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), HubHandler)

@@ -1,4 +1,4 @@
-"""A model that is not what its row says is refused; an item it cannot take fails alone."""
+"""Local models: one that does not match its row is refused, and a bad item fails alone."""
 
 import subprocess
 import sys
@@ -103,7 +103,7 @@ def test_cuda_without_a_build_for_it_is_an_error_that_says_what_to_install():
 
 @pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
 def test_a_graph_that_ends_up_on_the_cpu_is_an_error(monkeypatch: pytest.MonkeyPatch):
-    """As with a build for CUDA where its libraries, or the GPU, are missing."""
+    """This happens to a CUDA build without CUDA's libraries or without a GPU."""
     claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: claimed)
     with pytest.raises(ModelError, match="DEVICE=cuda: ONNX Runtime has put words on the CPU"):
@@ -111,7 +111,7 @@ def test_a_graph_that_ends_up_on_the_cpu_is_an_error(monkeypatch: pytest.MonkeyP
 
 
 def test_onnx_runtime_tells_nobody_of_the_models_it_opens(tmp_path: Path):
-    """As it is loaded it makes an id of the machine and a file of what it is about to send."""
+    """When loaded, it would create a machine id and a file with what it is about to send."""
     code = """
 from shelfsight.embedding.local.onnx_model import open_pair
 open_pair("lite", model_dir=None)
