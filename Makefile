@@ -51,7 +51,7 @@ endif
 # In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: $(VENV)/dev.done ## every test, against a real Postgres
+test: $(VENV)/dev.done ## the tests, against a real Postgres
 	$(PYTEST) $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
 

@@ -155,3 +155,17 @@ def test_messages_that_are_explained_are_said() -> None:
     messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
     patterns = [".*".join(re.escape(part.strip()) for part in m.split("...")) for m in messages]
     assert [pattern for pattern in patterns if not re.search(pattern, source)] == []
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_names_of_the_code_are_those_that_are_there(page: str) -> None:
+    """A class, a constant or a function with an underscore, in backticks, occurs in the code."""
+    code = "\n".join(
+        text_of(file) for top in ("src", "tests") for file in (ROOT / top).rglob("*.py")
+    )
+    known = set(re.findall(r"\w+", code)) | {name.upper() for name in Settings.model_fields}
+    name = r"_?(?:[A-Z][a-z]+(?:[A-Z][a-z]+)+|[a-z]+(?:_[a-z]+)+|[A-Z]+(?:_[A-Z]+)+)"
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text_of(ROOT / page))
+    named = {span.rpartition(".")[2] for span in spans if re.fullmatch(rf"(?:\w+\.)*{name}", span)}
+    assert len(named) > 5
+    assert sorted(named - known) == []
