@@ -8,7 +8,7 @@ from shelfsight.embedding.local.hub import identity_without_download
 from shelfsight.models.specs import for_torch
 from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
-from shelfsight.records import ModelPair, Selection, stored_identities
+from shelfsight.records import ModelPair, Selection, model_name, stored_identities
 from shelfsight.settings import Settings
 from shelfsight.storage.versions import vector_versions
 from shelfsight.wiring.database import postgres_catalog
@@ -30,7 +30,11 @@ class VectorVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorVersions:
-    """All sets there are. `configured` are the models of the settings; None if not known here."""
+    """All sets there are.
+
+    `configured` are the models of the settings, by name alone if their revision is not known before
+    a download; None with a server.
+    """
 
     in_use: VectorVersion
     staged: VectorVersion | None
@@ -46,7 +50,7 @@ class VectorVersions:
         return tuple(
             one
             for one in self.in_use.made
-            if one.model not in (None, *stored_identities(getattr(ours, one.kind)))
+            if one.model is not None and not _may_be(one.model, getattr(ours, one.kind))
         )
 
 
@@ -86,18 +90,24 @@ def _read(settings: Settings, database: Database) -> VectorVersion:
 
 
 def _configured(settings: Settings) -> ModelPair | None:
-    """The models that a run in this process would have, without loading them.
-
-    None where they are an embedding server's, or their files are not here yet.
-    """
+    """The models that a run in this process would have, without loading or downloading them."""
     if settings.embedding_server_url is not None:
         return None
     pair = PAIRS[settings.models]
     image, text = pair.image, pair.text
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)
-    image_identity = identity_without_download(image, settings.model_dir)
-    text_identity = identity_without_download(text, settings.model_dir)
-    if image_identity is None or text_identity is None:
-        return None
-    return ModelPair(image=image_identity, text=text_identity)
+    return ModelPair(
+        image=identity_without_download(image, settings.model_dir),
+        text=identity_without_download(text, settings.model_dir),
+    )
+
+
+def _may_be(stored: str, configured: str) -> bool:
+    """Whether a stored identity may be that of the configured model."""
+    is_name_alone = model_name(configured) == configured
+    return (
+        model_name(stored) == configured
+        if is_name_alone
+        else (stored in stored_identities(configured))
+    )
