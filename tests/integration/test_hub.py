@@ -180,7 +180,7 @@ def test_machines_that_downloaded_a_branch_on_different_days_store_different_ide
     hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     address = huggingface_hub.constants.ENDPOINT
-    assert identity_without_download(OF_BRANCH, None) is None
+    assert identity_without_download(OF_BRANCH, None) == "words"
     assert load_text(OF_BRANCH, None).spec.identity == f"words@{COMMIT}"
     hub.commit = LATER_COMMIT
     assert load_text(OF_BRANCH, None).spec.identity == f"words@{COMMIT}"  # the snapshot it has
@@ -192,7 +192,7 @@ def test_machines_that_downloaded_a_branch_on_different_days_store_different_ide
 
 
 def test_files_of_a_branch_in_your_folder_are_told_by_their_hash(repository: Path, tmp_path: Path):
-    assert identity_without_download(OF_BRANCH, tmp_path) is None
+    assert identity_without_download(OF_BRANCH, tmp_path) == "words"
     shutil.copytree(repository, tmp_path / "words")
     identity = load_text(OF_BRANCH, tmp_path).spec.identity
     assert re.fullmatch("words@sha256:[0-9a-f]{40}", identity)

@@ -8,14 +8,7 @@ from shelfsight.embedding.local.hub import identity_without_download
 from shelfsight.models.specs import for_torch
 from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
-from shelfsight.records import (
-    BRANCH,
-    ModelPair,
-    Selection,
-    model_identity,
-    model_name,
-    stored_identities,
-)
+from shelfsight.records import ModelPair, Selection, model_name, stored_identities
 from shelfsight.settings import Settings
 from shelfsight.storage.versions import vector_versions
 from shelfsight.wiring.database import postgres_catalog
@@ -37,7 +30,11 @@ class VectorVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorVersions:
-    """All sets there are. `configured` are the models of the settings; None if not known here."""
+    """All sets there are.
+
+    `configured` are the models of the settings, by name alone if their revision is not known before
+    a download; None with a server.
+    """
 
     in_use: VectorVersion
     staged: VectorVersion | None
@@ -53,7 +50,7 @@ class VectorVersions:
         return tuple(
             one
             for one in self.in_use.made
-            if one.model is not None and _replaces(getattr(ours, one.kind), one.model)
+            if one.model is not None and not _may_be(one.model, getattr(ours, one.kind))
         )
 
 
@@ -93,7 +90,7 @@ def _read(settings: Settings, database: Database) -> VectorVersion:
 
 
 def _configured(settings: Settings) -> ModelPair | None:
-    """The models that a run in this process would load; None with an embedding server."""
+    """The models that a run in this process would have, without loading or downloading them."""
     if settings.embedding_server_url is not None:
         return None
     pair = PAIRS[settings.models]
@@ -101,16 +98,16 @@ def _configured(settings: Settings) -> ModelPair | None:
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)
     return ModelPair(
-        image=identity_without_download(image, settings.model_dir) or image.identity,
-        text=identity_without_download(text, settings.model_dir) or text.identity,
+        image=identity_without_download(image, settings.model_dir),
+        text=identity_without_download(text, settings.model_dir),
     )
 
 
-def _replaces(configured: str, stored: str) -> bool:
-    """Whether the configured model is another than the stored one.
-
-    Before a model is downloaded only its name is known, and its revision is that of a branch.
-    """
-    if configured == model_identity(model_name(configured), BRANCH):
-        return model_name(stored) != model_name(configured)
-    return stored not in stored_identities(configured)
+def _may_be(stored: str, configured: str) -> bool:
+    """Whether a stored identity may be that of the configured model."""
+    is_name_alone = model_name(configured) == configured
+    return (
+        model_name(stored) == configured
+        if is_name_alone
+        else (stored in stored_identities(configured))
+    )

@@ -60,10 +60,10 @@ def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: P
     return replace(spec, revision=_revision_of(hub, folder, model_dir))
 
 
-def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str | None:
-    """Return the identity that loading a model would give; None where it must be downloaded first.
+def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str:
+    """Return the identity that loading a model would give; the name alone if that is not known yet.
 
-    None, too, where `model_dir` lacks its files.
+    It is not known of a branch that was not downloaded, or whose files `model_dir` lacks.
     """
     if isinstance(spec.source, PackagedModel) or spec.revision != BRANCH:
         return spec.identity
@@ -73,7 +73,7 @@ def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str | 
         own = _folder_in(model_dir, spec)
         folder = None if _missing(own, spec.source) else own
     if folder is None:
-        return None
+        return spec.name
     return model_identity(spec.name, _revision_of(spec.source, folder, model_dir))
 
 
