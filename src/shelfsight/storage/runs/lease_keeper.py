@@ -159,7 +159,7 @@ class LeaseLostError(Exception):
 
 
 def count_outcomes(page: Sequence[EmbeddedProduct]) -> Counts:
-    """Count the products of a page by outcome, and their failures by kind."""
+    """Count the products of a page by outcome, and the failures by kind."""
     report = Report()
     report.add(page)
     counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}
