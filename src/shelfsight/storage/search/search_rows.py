@@ -33,6 +33,6 @@ class SearchRow(NamedTuple):
         return Candidate._make(_candidate_fields(self))
 
 
-# # the positions are looked up once: each scan makes a hundred candidates, and keywords would be
+# the positions are looked up once: each scan makes a hundred candidates, and keywords would be
 # slower
 _candidate_fields = itemgetter(*(SearchRow._fields.index(name) for name in Candidate._fields))
