@@ -1,7 +1,7 @@
 """Reads the products that are due from the shop's own tables, window by window of their ids.
 
 Each window is read by a short read-only statement. So no cursor stays open while models work, and
-no statement_timeout is reached. Postgres itself leaves out the products that are stored already.
+no statement_timeout is reached. Postgres itself compares the products with what is stored.
 """
 
 from collections.abc import Iterator, Mapping

@@ -33,7 +33,7 @@ class HubFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedFile:
-    """A file inside an installed package. Its content is checked by the SHA-256."""
+    """A file inside an installed package. Its content is checked by its SHA-256."""
 
     package: str
     path: str
@@ -71,15 +71,13 @@ class ImageSpec:
             When a model is loaded from `BRANCH`, its row gets the commit that was downloaded, or a
             hash of the files (`embedding.local.hub.with_revision_of_files`).
         source: where the model's files come from.
-        width: the width of the graph's output; narrower or equal to `column`.
+        width: the width of the graph's output, which is at most `column`.
         picture: the size to which pictures are resized, and the filter that is used.
         output: the name of the graph's output (n, width); None means the first output.
         torch: the files for torch; None for a model that only ONNX Runtime runs.
         column: the width of the database column.
-            (`benchmarks/scan_quality.py`).
         is_centred: whether scans find more if the mean vector is subtracted first; measured with
             `benchmarks/scan_quality.py`.
-            (`benchmarks/scan_quality.py`).
     """
 
     name: str
@@ -96,7 +94,7 @@ class ImageSpec:
 
     @property
     def identity(self) -> str:
-        """What is stored with each vector; see `records.model_identity`."""
+        """The identity that is stored with each vector; see `records.model_identity`."""
         return model_identity(self.name, self.revision)
 
 
@@ -106,7 +104,7 @@ class TextSpec:
 
     Attributes:
         max_tokens: how many tokens of a text are embedded at most, including the end token.
-        pad_token: the token that is added to shorter texts until all texts of a batch are as long.
+        pad_token: the token that is added to shorter texts, so that a batch has equal lengths.
         pooling: "last": the vector is the state of a text's last token. "graph": the graph returns
             a vector for each text.
         end_token: the token that is added to the end of each text, even of a text that was cut.
@@ -134,7 +132,7 @@ class TextSpec:
 
     @property
     def identity(self) -> str:
-        """What is stored with each vector; see `records.model_identity`."""
+        """The identity that is stored with each vector; see `records.model_identity`."""
         return model_identity(self.name, self.revision)
 
 
@@ -188,7 +186,7 @@ def torch_form(spec: ModelSpec) -> TorchForm:
     """Return the files of a model for torch, and the class that reads them.
 
     Raises:
-        ModelError: only ONNX Runtime runs it.
+        ModelError: only ONNX Runtime runs this model.
     """
     if spec.torch is None:
         raise ModelError(f"BACKEND=torch: {spec.name} has no form for torch; use BACKEND=onnx")
@@ -202,7 +200,7 @@ def for_torch(spec: Spec) -> Spec:
     weights as the original, but that was not checked.
 
     Raises:
-        ModelError: only ONNX Runtime runs it.
+        ModelError: only ONNX Runtime runs this model.
     """
     form = torch_form(spec)
     return replace(spec, revision=form.revision, source=form.hub)

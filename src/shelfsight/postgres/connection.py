@@ -137,7 +137,7 @@ class Database:
         two more round trips.
 
         Raises:
-            DatabaseError: as `run` does.
+            DatabaseError: for the same reasons as in `run`.
 
         """
         if self.schema is not None:  # entering the schema costs a round trip anyway
@@ -153,7 +153,7 @@ class Database:
         a `schema` cannot do this: a pooler keeps the search path only within a transaction.
 
         Raises:
-            DatabaseError: as `run` does.
+            DatabaseError: for the same reasons as in `run`.
 
         """
         if self.schema is not None:

@@ -1,8 +1,8 @@
 -- name: is_current
 -- Whether the stored vector in row e was made from this content by this model. The result is NULL
 -- if the row does not say from which content: the shop may have stored that vector itself. A row
--- that names no model counts as made by this model. {models} are all identities under which vectors
--- of this model may be stored.
+-- that names no model counts as made by this model. The parameter holds all identities under which
+-- vectors of this model may be stored.
 (e.{vector} IS NOT NULL
  AND split_part(e."SourceHash", ':', {part}) = split_part({source_hash}, ':', {part})
  AND (e."ModelVersions" ->> {modality} <> ALL({models}::text[])) IS NOT TRUE)

@@ -39,7 +39,7 @@ def fetch_as(
 
 
 def _row_maker(row: type[Row], cursor: Cursor[Row]) -> RowMaker[Row]:
-    """Do the same as psycopg's `class_row`, faster for named tuples.
+    """Make rows as psycopg's `class_row` does, but faster for named tuples.
 
     If the fields of a named tuple are in the order of the columns, this is seven times as fast.
     """

@@ -19,7 +19,8 @@ _ENTER = sql.SQL(
     " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
 )
 
-# psycopg warns of a failed clean-up even if an exception that explains the failure is being raised.
+# psycopg would warn of a failed clean-up even if an exception that explains the failure is being
+# raised. So only its errors are logged.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 

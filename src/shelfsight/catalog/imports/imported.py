@@ -126,7 +126,7 @@ def _addresses(fields: Mapping[str, object], name: str) -> list[str]:
 
 def _described(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that errors="surrogateescape" decoded
+    if 0xDC80 <= code <= 0xDCFF:  # not UTF-8; decoded by errors="surrogateescape"
         return f"the byte 0x{code - 0xDC00:02X}, which is not UTF-8: save the file as UTF-8"
     return f"the character U+{code:04X}, which no database takes"
 

@@ -84,7 +84,7 @@ def _open(
         _require_cuda()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or os.cpu_count() or 1
-    # Threads sleep while they wait. If they span, they would take cores from other stages.
+    # Threads sleep while they wait, because spinning would take cores from other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     # ONNX Runtime runs operators that have no CUDA kernel on the CPU.
@@ -112,4 +112,4 @@ def _require_cuda() -> None:
             "DEVICE=cuda: this ONNX Runtime is built without CUDA; "
             "pip uninstall onnxruntime && pip install onnxruntime-gpu, or DEVICE=cpu"
         )
-    onnxruntime.preload_dlls()  # CUDA and cuDNN, where they were installed by pip
+    onnxruntime.preload_dlls()  # loads CUDA and cuDNN if pip has installed them

@@ -73,7 +73,7 @@ class ServerConnection:
         """Send a request and follow redirects; a 303 is followed with GET, as Modal expects."""
         headers = {} if body is None else {"Content-Type": "application/json"}
         url = self._url.joinpath(path.lstrip("/"))
-        data = None if body is None else BytesIO(body)  # bytes would be written at once
+        data = None if body is None else BytesIO(body)  # bytes are sent in one piece
         if self._session.closed:  # closed between two attempts: nobody waits for the response
             raise asyncio.CancelledError
         try:

@@ -28,7 +28,8 @@ has vanished."""
 class PostgresQueue:
     """Implements `backfill.ports.ChangeQueue` on the table `"EmbeddingQueue"`.
 
-    It is thread-safe if its `database` is. Every method raises `SchemaError` without that table.
+    The queue is thread-safe if `database` is thread-safe. Every method raises `SchemaError` if the
+    table is missing.
     """
 
     def __init__(self, database: Transactions) -> None:
@@ -56,7 +57,7 @@ class PostgresQueue:
         return QueueClaim(token=token, rows=numbers, variants=tuple(dict.fromkeys(ids)))
 
     def drop(self, claim: QueueClaim) -> None:
-        """Remove a claim's rows from the queue, because none of its products is due."""
+        """Remove a claim's rows from the queue; call this if none of its products is due."""
         self._run(lambda connection: delete_claimed(connection, claim))
         claim.ended.set()
 

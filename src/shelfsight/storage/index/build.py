@@ -39,8 +39,7 @@ POLL_SECONDS = 0.5
 """Seconds between two progress reports of a build."""
 
 _CLEANUP_LOCK_TIMEOUT = "3s"
-"""How long to wait, before an unfinished index is dropped, for a transaction that locks the
-table."""
+"""How long dropping an unfinished index may wait for a transaction that locks the table."""
 
 _GRAPH_BYTES_PER_ROW, _GRAPH_BYTES_FIXED = 800, 8 << 20
 """Bytes of memory that pgvector's HNSW graph takes: for each row in addition to its vector, and

@@ -31,8 +31,8 @@ MEAN_SAMPLE = 10_000
 """How many stored image vectors are averaged for the mean of a catalogue."""
 
 _SCAN_MEAN_WINDOW = 5_000
-"""After about this many scans the mean gives older scans less and less weight, because phones and
-shops change."""
+"""After this many scans the mean becomes a moving average: older scans count less and less, because
+phones and shops change."""
 
 _REFUSED_VALUES = (
     psycopg.DataError,

@@ -57,7 +57,7 @@ class CatalogueSample:
         self._database = database
 
     def counts(self, owner: str | None) -> CatalogueCounts:
-        """Count the products, the embedded ones and the failures."""
+        """Count the products, the products with vectors, and the failures."""
 
         def work(connection: Connection) -> CatalogueCounts:
             queries = _OwnerQueries(connection, owner)

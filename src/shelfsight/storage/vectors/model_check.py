@@ -34,7 +34,7 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
     """Check that other models did not make the stored vectors; return the OID of the vector table.
 
     Raises:
-        SchemaError: the columns are missing or of other dimensions.
+        SchemaError: columns are missing or have other dimensions.
         ModelMismatchError: other models made the stored vectors.
     """
 
@@ -63,7 +63,7 @@ def checked_table(connection: Connection) -> int:
     """Return the OID of the table that holds the vectors. A switch of models changes this OID.
 
     Raises:
-        SchemaError: the columns are missing or of other dimensions.
+        SchemaError: columns are missing or have other dimensions.
     """
     schema.check(connection)
     return _table_oid(connection)

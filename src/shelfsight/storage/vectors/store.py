@@ -62,7 +62,7 @@ class PostgresVectorStore:
         With `replace`, vectors by other models are accepted, because they will be replaced.
 
         Raises:
-            SchemaError: the columns are missing or of other dimensions.
+            SchemaError: columns are missing or have other dimensions.
             ModelMismatchError: other models made the stored vectors, and `replace` is False.
         """
         if replace:

@@ -136,7 +136,7 @@ def drop_staged(database: Database) -> None:
     """Drop the staged set.
 
     Raises:
-        SchemaError: there is none, or something else depends on it.
+        SchemaError: there is no staged set, or something else depends on its tables.
     """
     open_staged(database)
     _drop(database, STAGED_SCHEMA)
@@ -146,7 +146,7 @@ def drop_previous(database: Database) -> None:
     """Drop the previous set.
 
     Raises:
-        SchemaError: there is none, or something else depends on it.
+        SchemaError: there is no previous set, or something else depends on its tables.
     """
     open_previous(database)
     _drop(database, PREVIOUS_SCHEMA)
