@@ -1,7 +1,8 @@
 -- name: source
--- A window of products in the order of their ids (keyset pagination), with their pictures and a hash
--- of the content that their vectors depend on: the title and description before the colon, the
--- picture addresses after it. `due` is the anti-join with what is stored.
+-- A window of products in the order of their ids (keyset pagination), with their pictures and a
+-- hash of the content that their vectors depend on. In the hash, the part before the colon is of
+-- title and description, the part after it is of the picture addresses. `due` compares these
+-- products with the stored rows, and has only the products that are due.
 WITH span AS MATERIALIZED (
   SELECT "Id", {product_id} AS product_id, {owner} AS owner,
          {title} AS title, {description} AS description
@@ -51,43 +52,45 @@ WITH span AS MATERIALIZED (
 )
 
 -- name: within
--- The joins imply this condition. Stated explicitly, it lets Postgres read a range of each index
--- instead of whole tables.
+-- The joins imply this condition already. Because it is written out, Postgres can read a range of
+-- each index instead of whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 
 -- name: may_check
--- Without picture addresses there is nothing to check a stored image against.
+-- Without picture addresses there is nothing that a stored image could be checked against.
 (cardinality(source.urls) > 0 AND {is_wanted} IS TRUE)
 
 -- name: files
--- The files that the stored image was made of, by address. Rows written by older versions know the
--- hash of the first file only.
+-- The picture files that the stored image was made from, by address. In rows that older versions
+-- wrote, only the hash of the first file is known.
 coalesce(e."ImageFiles", (
   SELECT jsonb_object_agg(url, jsonb_build_object('hash',
     CASE WHEN url = e."ImageUrl"::text THEN coalesce(e."ImageHash"::text, '') ELSE '' END))
   FROM unnest(source.urls) AS url))
 
 -- name: due_check
--- The stored image is current, so its pictures are asked for again.
+-- The stored image is current. With `refetch` its pictures are requested again, so the product is
+-- due.
 (cardinality(source.urls) > 0 AND {is_current})
 
 -- name: due_changed
--- The product is new, or has changed since it was last tried; or this very content failed, and may
--- be tried again now.
+-- The product is new, or has changed since it was last tried, or its present content has failed and
+-- may be tried again now.
 (e."SourceHash" IS DISTINCT FROM source.hash AND failed.tried IS NOT TRUE)
 OR failed.image_again OR failed.text_again
 
 -- name: again_when_due
--- Failures whose next attempt is due; those with no next attempt wait for other content.
+-- A failure is tried again when its next attempt is due. A failure without a next attempt waits for
+-- changed content.
 coalesce(f."NextAttemptAt" <= now(), false)
 
 -- name: again_now
--- Every failure, except products that have no content at all.
+-- Every failure is tried again, except those of products that have no content at all.
 (f."Kind" <> 'no_content')
 
 -- name: has_failed
--- Something of the product failed, in one of these ways and at one of these hosts where such are
--- given. A host may be given without its port.
+-- The product has a recorded failure. If kinds or hosts are given, the failure has one of these
+-- kinds and is at one of these hosts. A host may be given without its port.
 "Id" IN (
   SELECT f."ProductVariantId" FROM "EmbeddingFailures" AS f
   WHERE f."Kind" <> 'no_content'
@@ -106,8 +109,8 @@ coalesce(f."NextAttemptAt" <= now(), false)
  AND (cardinality(source.urls) > 0 OR btrim(title || description, E' \t\r\n') <> ''))
 
 -- name: window
--- The products of a window that are due. Pictures embedded in a long description as data URLs are
--- left out, so that the words after them are not cut off.
+-- The products of a window that are due. If a description is too long, pictures inside it (data
+-- URLs) are removed, so that the words after them are not cut off.
 {source}
 SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
        due.product_id::text AS product_id, due.owner::text AS owner,
@@ -120,7 +123,7 @@ FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
 -- name: count
--- How many products of a window are due, and what content they have.
+-- The number of products of a window that are due, by the content that they have.
 {source}
 SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
@@ -134,8 +137,9 @@ FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
 -- name: partition
--- How many products of a window are due, the last id of each range that ends in it, and all ids if
--- there are few. `before` counts the products that were due in earlier windows.
+-- The number of products of a window that are due, the last id of each range that ends in the
+-- window, and the ids of all due products if they are few. `before` is the number of products that
+-- were due in earlier windows.
 {source}
 SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS products, ARRAY(
   SELECT id::text

@@ -1,7 +1,7 @@
 """Reads the products that are due from the shop's own tables, window by window of their ids.
 
-A window is one short read-only statement. So no cursor stays open while models work, no
-statement_timeout is reached, and Postgres itself anti-joins the products with what is stored.
+Each window is read by a short read-only statement. So no cursor stays open while models work, and
+no statement_timeout is reached. Postgres itself compares the products with what is stored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,19 +27,22 @@ from shelfsight.postgres.need import model_parameters
 from shelfsight.records import Due, ModelPair, Product, Selection
 
 WINDOW = 2_000
-"""Products that one statement of `pages` covers: a few milliseconds, a few megabytes."""
+"""How many products one statement of `pages` goes through: that takes a few milliseconds and
+megabytes."""
 
 COUNT_WINDOW = 20_000
-"""Products that one statement of `due` and `partition` covers."""
+"""How many products one statement of `due` and `partition` goes through."""
 
 FEW = 10_000
-"""Product ids that a run may remember: some hundred kilobytes in its ledger."""
+"""How many product ids a run may remember at most. They take some hundred kilobytes in the tables
+of runs."""
 
 SPARSE = 20
-"""A run remembers the ids if at most one product in this many is due: it saves a second scan."""
+"""A run remembers the ids of its products if at most one product in this many is due. Then the
+workers need not scan all products again."""
 
 TEXT_LIMIT = 50_000
-"""Characters of a title or description that are read; more than the text models take in."""
+"""How many characters of a title or description are read. The text models take fewer."""
 
 
 _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -48,11 +51,11 @@ _NO_VALUES: Mapping[str, Any] = {}
 
 
 class PostgresCatalog:
-    """`ports.Catalog` over `"ProductVariants"` and `"ProductImages"`.
+    """Implements `ports.Catalog` on `"ProductVariants"` and `"ProductImages"`.
 
-    Columns other than `"Id"` may be missing. `images_per_product` limits the pictures that count
-    as content: another address beyond that number does not make a product due. If a product is
-    due, its vectors by models other than `models` are replaced, too.
+    Columns other than `"Id"` may be missing. `images_per_product` is the number of pictures that
+    count as content: a change to further pictures does not make a product due. If a product is due,
+    its vectors by models other than `models` are replaced too.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class PostgresCatalog:
         self._models = models
 
     def due(self, selection: Selection) -> Due:
-        """Count what `pages` would return."""
+        """Count the products that `pages` would return."""
         counts = [rows[0] for rows in self._windows(COUNT, selection, COUNT_WINDOW)]
         return Due(
             products=sum(row.products for row in counts),
@@ -78,9 +81,10 @@ class PostgresCatalog:
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
-        """Divide what is due into ranges of `size` products, up to `limit` products in all.
+        """Divide the products that are due into ranges of `size` products, up to `limit` in all.
 
-        Unless the limit is reached, the last range is open-ended: it takes in later products.
+        If the limit is not reached, the last range is open-ended: products that are added later
+        belong to it.
         """
         due = scanned = 0
         so_far = {"before": due, "range": size, "limit": limit, "few": FEW}
@@ -104,7 +108,7 @@ class PostgresCatalog:
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
     ) -> Iterator[list[Product]]:
-        """Yield the products that are due in the order of their ids, `size` a page."""
+        """Yield pages of `size` products each: those that are due, in the order of their ids."""
         waiting: list[Product] = []
         for rows in self._windows(PRODUCTS, selection, max(size, WINDOW), within):
             waiting += [product_of(row, row.id) for row in rows if row.id is not None]
@@ -122,9 +126,10 @@ class PostgresCatalog:
         within: KeyRange = WHOLE,
         values: Mapping[str, Any] = _NO_VALUES,
     ) -> Iterator[list[Row]]:
-        """Yield the rows of one window after another, at least one row each.
+        """Yield the rows of one window after another. Each window has at least one row.
 
-        The caller may change `values`, further parameters of the statement, between two windows.
+        `values` are further parameters of the statement. The caller may change them between two
+        windows.
         """
         statement, own_values = self._statement(query.name, selection)
         after = within.after
@@ -187,7 +192,10 @@ class PostgresCatalog:
 
 
 def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
-    """The columns of the variants, their images, and the products (if there is such a table)."""
+    """Return the columns of the variants, of their images, and of the products.
+
+    The columns of the products are empty if there is no table `"Products"`.
+    """
     variants, images = columns(connection, "ProductVariants"), columns(connection, "ProductImages")
     for table, found in (("ProductVariants", variants), ("ProductImages", images)):
         if "Id" not in found:

@@ -1,4 +1,4 @@
-"""Translates a selection into SQL: which products it selects, and which of those are due."""
+"""Translates a selection into SQL: which products are selected, and which of them are due."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,13 +20,13 @@ _SOURCE_HASH = sql.SQL("source.hash")
 def selected(
     selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
 ) -> tuple[sql.Composable, dict[str, Any]]:
-    """The condition over `"ProductVariants"` for the selected products, and its parameters.
+    """Return the SQL condition for the selected rows of `"ProductVariants"`, and its parameters.
 
     Archived products are never selected. `variants` and `products` are the columns of the two
     tables with their types.
 
     Raises:
-        SelectionError: the table lacks a column that the selection filters by.
+        SelectionError: the table has no column for one of the selection's filters.
 
     """
     conditions = archived.not_archived(variants, products, "ProductVariants")
@@ -67,9 +67,10 @@ def selected(
 
 
 def due_condition(selection: Selection) -> sql.Composable:
-    """The condition under which a selected product is due.
+    """Return the SQL condition under which a selected product is due.
 
-    It compares the row of `source` with row `e` of `"ProductEmbeddings"`, which may be missing.
+    The condition compares the row of `source` with row `e` of `"ProductEmbeddings"`, which may be
+    missing.
     """
     if selection.missing is not None:
         return QUERIES[f"due_missing_{selection.missing}"]
@@ -83,10 +84,10 @@ def due_condition(selection: Selection) -> sql.Composable:
 
 
 def needs(selection: Selection) -> dict[str, sql.Composable]:
-    """The parts of the source query that tell what is to be done about each vector.
+    """Return the parts of the query `source` that tell what is to be done about each vector.
 
     `image_failed` and `text_failed` say whether row `f` of `"EmbeddingFailures"` is about the
-    present content, `image_again` and `text_again` whether it may be tried again now.
+    present content. `image_again` and `text_again` say whether this content may be tried again now.
     `image_need` and `text_need` are values of `records.Need`.
     """
     again = sql.Identifier("failed", "image_again")

@@ -8,21 +8,21 @@ from shelfsight.records import Need, PictureFile, Product
 
 
 class WindowRow(Protocol):
-    """What every row of a window has."""
+    """The fields that every row of a window has."""
 
     @property
     def size(self) -> int:
-        """How many products the window covers, due or not."""
+        """The number of products in the window, whether they are due or not."""
         ...
 
     @property
     def last(self) -> str | None:
-        """The last of their ids; None if there are none."""
+        """The last product id in the window; None if the window has no products."""
         ...
 
 
 class CountRow(NamedTuple):
-    """How many products of a window are due, and what content they have; see `Due`."""
+    """The number of products of a window that are due, by the content they have; see `Due`."""
 
     size: int
     last: str | None
@@ -34,7 +34,7 @@ class CountRow(NamedTuple):
 
 
 class PartitionRow(NamedTuple):
-    """The ranges that end in a window; `ids` are those that are due, `[]` if there are many."""
+    """The ranges that end in a window. `ids` are the due products; `[]` if they are many."""
 
     size: int
     last: str | None
@@ -44,7 +44,7 @@ class PartitionRow(NamedTuple):
 
 
 class ProductRow(NamedTuple):
-    """A product that is due; `id` is None in the only row of a window in which none is."""
+    """A product that is due. If a window has no due product, its only row has the `id` None."""
 
     size: int
     last: str | None
@@ -66,7 +66,7 @@ Row = TypeVar("Row", bound=WindowRow)
 
 @dataclass(frozen=True, slots=True)
 class WindowQuery(Generic[Row]):
-    """A named statement about one window, and the class of its rows."""
+    """A named statement about a window of the catalogue, and the class of its rows."""
 
     name: str
     row: type[Row]
@@ -78,7 +78,7 @@ PRODUCTS = WindowQuery("window", ProductRow)
 
 
 def product_of(row: ProductRow, id_: str) -> Product:
-    """The product of a row, whose id the caller has found not to be None."""
+    """Return the product that a row describes. `id_` is the row's id, which must not be None."""
     return Product(
         id=id_,
         product_id=row.product_id,

@@ -1,1 +1,1 @@
-"""The embedded database: a real PostgreSQL with pgvector, started and stopped on demand."""
+"""The embedded database: a real PostgreSQL with pgvector that is started and stopped on demand."""

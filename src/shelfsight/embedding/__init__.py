@@ -1,1 +1,1 @@
-"""Embeds pictures and texts: from pixels and words to unit vectors."""
+"""Embeds pictures and texts: turns pixels and words into unit vectors."""

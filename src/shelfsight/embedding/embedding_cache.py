@@ -1,4 +1,4 @@
-"""Embed each picture or text once, however many pages ask for it."""
+"""A cache of embedding results, so that each picture or text is embedded only once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,20 +10,21 @@ from cachetools import LRUCache
 from shelfsight.records import Failure, Vector
 
 PAGES_IN_FLIGHT = 2
-"""Pages embedded at the same time: a server that finishes one has the next already."""
+"""How many pages are embedded at the same time. A server that finishes a page has the next page
+already."""
 
 Item = TypeVar("Item")
 Result = Vector | Failure
 Results = dict[str, Result]
-"""Results by the keys of their items."""
+"""Results of embedding, by the keys of the items."""
 
 
 class EmbeddingCache(Generic[Item]):
-    """An LRU cache of embedding results with single-flight. Thread-safe.
+    """An LRU cache of embedding results, for any number of threads.
 
-    A key stands for the content of an item. A page that asks for an item another page is embedding
-    waits for that result. The cache keeps vectors and lasting failures; after a failure that may
-    pass (`retryable`) the next page tries again.
+    A key stands for the content of an item. If a page asks for an item that is being embedded for
+    another page, it waits for that result. The cache keeps vectors and lasting failures. A failure
+    that may pass (`retryable`) is not kept, so the next page tries again.
     """
 
     def __init__(
@@ -36,14 +37,14 @@ class EmbeddingCache(Generic[Item]):
         self._lock = Lock()
 
     def get(self, key: str) -> Result | None:
-        """Return the cached result of a key, or None."""
+        """Return the cached result of a key; None if there is none."""
         with self._lock:
             return self._results.get(key)
 
     def start(self, items: Mapping[str, Item]) -> list[Future[Results]]:
-        """Start embedding the items that are neither cached nor in flight.
+        """Start embedding the items that are neither cached nor being embedded.
 
-        Returns futures that together hold the result of every item, and maybe of others.
+        Returns futures. Together they hold the results of all `items`, and possibly of other items.
         """
         with self._lock:
             cached = {key: self._results[key] for key in items if key in self._results}
@@ -58,7 +59,7 @@ class EmbeddingCache(Generic[Item]):
             return [_done(cached), *in_flight]
 
     def close(self) -> None:
-        """End the threads; one that waits for a server ends when its embedder is closed."""
+        """End the threads. A thread that waits for a server ends when its embedder is closed."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _compute(self, new: Mapping[str, Item]) -> Results:
@@ -76,7 +77,7 @@ class EmbeddingCache(Generic[Item]):
 
 
 def wait_for(futures: Iterable[Future[Results]]) -> Results:
-    """Wait for all of `EmbeddingCache.start`'s futures; merge their results."""
+    """Wait for all futures that `EmbeddingCache.start` returned; return all their results."""
     return {key: result for future in futures for key, result in future.result().items()}
 
 

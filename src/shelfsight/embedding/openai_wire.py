@@ -1,4 +1,4 @@
-"""The JSON of `POST /v1/embeddings` as OpenAI defined it, extended to pictures."""
+"""The JSON of `POST /v1/embeddings` as OpenAI defined it, with an extension for pictures."""
 
 from typing import Annotated, Literal
 
@@ -9,11 +9,11 @@ from shelfsight.embedding.wire import Encoding, ItemError
 OPENAI_PATH = "/v1/embeddings"
 
 OPENAI_PATHS = (OPENAI_PATH, "/embeddings")
-"""The paths under which servers offer it; Infinity has no prefix by default."""
+"""The paths at which servers may have this endpoint. Infinity has no prefix by default."""
 
 
 def _strings_only(sent: object) -> object:
-    """Refuse other forms of input that OpenAI takes, and say what to send instead."""
+    """Refuse the other forms of input that OpenAI accepts, and say what to send instead."""
     kinds = {type(item) for item in (sent if isinstance(sent, list) else [sent])}
     if kinds & {int, list}:
         raise ValueError("lists of tokens are not taken, for they are one tokenizer's: send text")
@@ -26,9 +26,10 @@ def _strings_only(sent: object) -> object:
 
 
 class OpenAIRequest(BaseModel):
-    """One text or several; with `modality` "image" pictures as `data:image/...;base64,...`.
+    """A request to embed a text or several texts.
 
-    `model` is optional. `dimensions` shortens text vectors, if the model was trained for that.
+    With the `modality` "image" the inputs are pictures, as `data:image/...;base64,...`. `model` is
+    optional. `dimensions` shortens text vectors, if the model was trained for that.
     """
 
     input: Annotated[str | list[str], BeforeValidator(_strings_only)]
@@ -39,7 +40,7 @@ class OpenAIRequest(BaseModel):
 
 
 class OpenAIVector(BaseModel):
-    """One vector; None if the response's `errors` explain why."""
+    """The vector of an input; `embedding` is None if `errors` of the response explain why."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -47,7 +48,7 @@ class OpenAIVector(BaseModel):
 
 
 class OpenAIResponse(BaseModel):
-    """A vector for each input, in order."""
+    """The response to an `OpenAIRequest`: a vector for each input, in order."""
 
     object: Literal["list"] = "list"
     data: list[OpenAIVector]
@@ -57,19 +58,19 @@ class OpenAIResponse(BaseModel):
 
 
 class OpenAIResponseBody(BaseModel):
-    """The part of any server's response that is read; `index` is that of the input."""
+    """The part of a server's response that is read. `index` says which input a vector is for."""
 
     data: list[OpenAIVector]
     model: str | None = None
 
 
 class ListedModel(BaseModel):
-    """One model that a server lists."""
+    """A model in the list of a server's models."""
 
     id: str
 
 
 class ModelList(BaseModel):
-    """The response of `GET /v1/models`, which not every server has."""
+    """The response of `GET /v1/models`. Some servers do not have this endpoint."""
 
     data: list[ListedModel]

@@ -1,4 +1,4 @@
-"""From a page of products and pictures to a page of products with vectors."""
+"""Turns a page of products with pictures into a page of products with vectors."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -22,18 +22,19 @@ from shelfsight.records import (
 )
 
 CACHED_PICTURES = 8192
-"""Picture results kept for later pages: 25 MB. The fetcher remembers as many addresses."""
+"""How many results of pictures are kept for later pages: 25 MB. The fetcher remembers as many
+addresses."""
 
 CACHED_TEXTS = 2_000
-"""Text results kept for later pages: 8 MB."""
+"""How many results of texts are kept for later pages: 8 MB."""
 
 
 class PageEmbedder:
-    """Embeds each picture and each text once, then fuses them. Thread-safe.
+    """Embeds each picture and each text once, then combines them. Several threads may use it.
 
-    It owns the results, vectors and failures, by content hash: pixels are needed for the first
-    page with a picture only, and are let go after it. `advanced` is called with the number of
-    products of every page that is done.
+    The results (vectors and failures) are kept by content hash. So pixels are needed only for the
+    first page that has a picture, and are freed after it. `advanced` is called for every page that
+    is done, with its number of products.
     """
 
     def __init__(self, embedder: Embedder, fusion: Fusion, advanced: Callable[[int], None]) -> None:
@@ -43,9 +44,10 @@ class PageEmbedder:
         self._texts = EmbeddingCache[str]("texts", embedder.embed_texts, CACHED_TEXTS)
 
     def embed(self, page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
-        """Give each product up to three vectors; what fails for one fails for it alone.
+        """Return the products with up to three vectors each: image, text and combined.
 
-        A text that is not needed is not embedded; an image that is not needed has no pictures.
+        What fails for a product does not affect other products. If a text vector is not needed, the
+        text is not embedded. If an image vector is not needed, the product comes without pictures.
         """
         texts = [_text(item.product) for item in page]
         known = _known_results(page)
@@ -60,11 +62,11 @@ class PageEmbedder:
         return embedded
 
     def picture_result(self, content_hash: str) -> Vector | Failure | None:
-        """What came of embedding a picture's file in an earlier page; None if not known."""
+        """Return the result of a picture file that an earlier page embedded; None if unknown."""
         return self._pictures.get(content_hash)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads that embed."""
         self._pictures.close()
         self._texts.close()
 
@@ -110,7 +112,7 @@ def _known_results(page: Sequence[FetchedProduct]) -> Results:
 
 
 def _unknown_pixels(page: Sequence[FetchedProduct], known: Results) -> dict[str, Pixels]:
-    """The pixels to embed, by content hash: equal files are embedded once."""
+    """Return the pixels to embed, by content hash, so that equal files are embedded only once."""
     return {
         picture.file.content_hash: picture.pixels
         for item in page
@@ -125,5 +127,5 @@ def _text(product: Product) -> str:
 
 
 def _key(text: str) -> str:
-    """A short key for a text that may have 131,072 characters."""
+    """Return a short key for a text, which may have up to 131,072 characters."""
     return sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Cleans a title and a description, as shops write them, into one line for a text model."""
+"""Turns the title and the description of a product into one clean line for a text model."""
 
 import re
 import unicodedata
@@ -6,16 +6,17 @@ from html import unescape
 from html.entities import html5
 
 MAX_CHARACTERS = 131_072
-"""Longest text that is returned: four characters for each of the 32,768 tokens a model may take."""
+"""The most characters of the result: four for each of the 32,768 tokens that a model may take."""
 
 MAX_SOURCE_CHARACTERS = 1_000_000
-"""How much of a title or description is read: enough for pictures embedded in the HTML."""
+"""How many characters of a title or description are read. That is enough even if pictures are
+embedded in the HTML."""
 
 _PASSES = 4
-"""How often HTML may be escaped within escaped HTML; what is nested deeper loses its < and &."""
+"""How many levels of escaped HTML are removed. HTML that is nested deeper loses its < and &."""
 
-# Matches single tags instead of parsing a tree: time is linear for any input, and "5 < 6" or
-# "I <3 mugs" stay text. No alternative scans past the next "<", unless it matches to the end.
+# Matches single tags and does not parse a tree. So the time is linear for any input, and "5 < 6"
+# or "I <3 mugs" stay text. No alternative reads past the next "<", unless it matches to the end.
 _TAG = re.compile(
     r"""
       <!--.*?(?:-->|\Z)
@@ -35,25 +36,26 @@ _INLINE = re.compile(
     r"strong|su[bp]|tt|u|var|wbr",
     re.IGNORECASE,
 )
-# Combining marks, emoji, dashes, stars: more than 64 in a row add nothing.
+# Combining marks, emoji, dashes and stars. More than 64 of them in a row add no meaning.
 _SYMBOLS = re.compile(r"([^\w\s\x00-\x7f]{64})[^\w\s\x00-\x7f]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-# Soft hyphen, zero-width characters, bidi marks and overrides, byte order mark. The joiners U+200C
-# and U+200D stay: they carry meaning in Persian, in Indic scripts and in emoji.
+# The soft hyphen, zero-width characters, bidi marks and overrides, and the byte order mark. The
+# joiners U+200C and U+200D stay, because they have a meaning in Persian, Indic scripts and emoji.
 _INVISIBLE = re.compile(
     r"[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]+"
 )
 
 
 def product_text(title: str, description: str) -> str:
-    """Build the text to embed: "title. description" on one line, "" if both are empty.
+    """Build the text to embed: "title. description" on one line, or "" if both are empty.
 
-    The text is in NFC, without HTML, control or invisible characters, with single spaces, and has
-    at most `MAX_CHARACTERS`. A title that the description starts with is not repeated. It never
-    raises, and it is idempotent.
+    The text is in NFC, with single spaces, without HTML, control characters or invisible
+    characters, and has at most `MAX_CHARACTERS`. If the description starts with the title, the
+    title is not repeated. The function never raises an error. Applied to its own result, it changes
+    nothing.
     """
     joined = _join(_clean(title), _clean(description))[:MAX_CHARACTERS].rstrip()
-    # Joining or cutting may turn text into what reads as a tag.
+    # Joining or cutting may create text that looks like a tag.
     return _clean(joined) if _MAYBE_MARKUP.search(joined) else joined
 
 
@@ -84,7 +86,7 @@ def _without_markup(text: str) -> str:
 
 
 def _in_place_of_tag(tag: re.Match[str]) -> str:
-    """Return "" for inline tags such as <b>, which may stand within a word, else a space."""
+    """Return "" for an inline tag such as <b>, which may stand within a word, else a space."""
     name = tag["name"] or tag["odd_name"] or ""
     return "" if _INLINE.fullmatch(name) else " "
 
@@ -97,11 +99,13 @@ def _character(entity: re.Match[str]) -> str:
 def _fold(text: str) -> str:
     """Normalise to NFC and single spaces; drop control, invisible and broken characters."""
     if not text.isprintable():
-        # A surrogate pair becomes its character, a lone surrogate the replacement character.
+        # A surrogate pair becomes its character. A lone surrogate becomes the replacement
+        # character.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         text = _CONTROL.sub(" ", _INVISIBLE.sub("", text))
     if not text.isascii():
-        # Cut runs before and after: NFC takes quadratic time in a run of marks, and may add marks.
+        # Runs are cut before NFC, because NFC takes quadratic time in a run of marks. They are cut
+        # after NFC again, because NFC may add marks.
         text = _SYMBOLS.sub(r"\1", text)
         text = _SYMBOLS.sub(r"\1", unicodedata.normalize("NFC", text))
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Brings vectors from a model's own width to the width of the database column."""
+"""Converts vectors from a model's own width to the width of the database column."""
 
 from functools import cache
 
@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SEED = 2
-"""Seed of the random projection. It was chosen by recall on the photos of
-`benchmarks/scan_quality.py`, before scans were mean-centred. It hardly matters now: seeds 0 to 11
-give recall@1 of 0.450 to 0.466 there (mean 0.460) and recall@5 of 0.737 to 0.760 (mean 0.746). The
-unprojected 1280 values give 0.468 and 0.750."""
+"""The seed of the random projection. It was chosen by recall on the photos of
+`benchmarks/scan_quality.py`, before scans were mean-centred. Now the choice hardly matters: on
+these photos, seeds 0 to 11 have a recall@1 of 0.450 to 0.466 (mean 0.460) and a recall@5 of 0.737
+to 0.760 (mean 0.746). The 1280 values without a projection have 0.468 and 0.750."""
 
 
 def fit_width(vectors: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     """Convert vectors (n, any width) to unit vectors (n, width).
 
-    Narrower vectors are padded with zeros, which leaves every cosine as it was. Wider ones are
+    Narrower vectors are padded with zeros, which does not change cosines. Wider vectors are
     projected. A vector without a direction (all zeros, or not finite) becomes NaN.
     """
     if vectors.shape[1] > width:
@@ -35,12 +35,13 @@ def _random_projection(native: int, width: int) -> NDArray[np.float32]:
 
 
 def projection(first: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """Make the fixed projection (native, width) with orthonormal columns.
+    """Return the fixed projection, a matrix (native, width) with orthonormal columns.
 
-    Its first columns span those of `first` (native, fewer than width), so that subspace is kept
-    exactly. The other columns are random, which keeps cosines on average (Johnson & Lindenstrauss
-    1984). Every machine gets the same matrix: the random numbers are numpy's legacy stream, which
-    is frozen (NEP 19), and signs are chosen so that the diagonal of R is positive.
+    Its first columns span the same subspace as the columns of `first` (native, fewer than width),
+    so this subspace is kept exactly. The other columns are random, which keeps cosines on average
+    (Johnson & Lindenstrauss 1984). The matrix is the same on every machine: the random numbers are
+    numpy's legacy stream, which is frozen (NEP 19), and signs are chosen so that the diagonal of R
+    is positive.
     """
     native, kept = first.shape
     random = np.random.RandomState(_SEED).standard_normal((native, width - kept))

@@ -1,7 +1,7 @@
 """The JSON that a client and an embedding server exchange over HTTP.
 
-`POST /embed/image`, `POST /embed/text` and `GET /health`. A vector is a list of numbers or, if
-`encoding_format` asks for it, the base64 of its little-endian float32.
+The endpoints are `POST /embed/image`, `POST /embed/text` and `GET /health`. A vector is a list of
+numbers or, if `encoding_format` is "base64", the base64 of its little-endian float32 values.
 """
 
 from typing import Any, Literal
@@ -21,7 +21,7 @@ Encoding = Literal["float", "base64"]
 
 
 class ImageRequest(BaseModel):
-    """One picture file in base64 (`image_data`), or several (`images`)."""
+    """A request to embed a picture file in base64 (`image_data`), or several (`images`)."""
 
     image_data: str | None = None
     images: list[str] | None = None
@@ -30,7 +30,7 @@ class ImageRequest(BaseModel):
 
 
 class TextRequest(BaseModel):
-    """Texts: queries if there is an `instruction`, documents otherwise."""
+    """A request to embed texts. They are queries if there is an `instruction`, else documents."""
 
     texts: list[str]
     instruction: str | None = None
@@ -39,7 +39,7 @@ class TextRequest(BaseModel):
 
 
 class ItemError(BaseModel):
-    """Why one item of a request has no vector; `kind` is a stable word for programs."""
+    """The reason why an item of a request has no vector. `kind` is a stable word for programs."""
 
     index: int
     kind: str
@@ -47,7 +47,7 @@ class ItemError(BaseModel):
 
 
 class EmbedResponse(BaseModel):
-    """A vector for each item, in order; None for an item that `errors` explains."""
+    """The response: a vector for each item, in order; None for an item that `errors` explains."""
 
     embeddings: list[list[float] | str | None]
     dimension: int | None = None
@@ -58,14 +58,14 @@ class EmbedResponse(BaseModel):
 
 
 class PictureInfo(BaseModel):
-    """The size and filter that the image model wants; see `records.PictureFormat`."""
+    """The size and filter of the image model's pictures; see `records.PictureFormat`."""
 
     side: int = Field(gt=0, le=4096)
     resample: Literal["bilinear", "bicubic"]
 
 
 class ModelInfo(BaseModel):
-    """One model of a server; only the image model has `picture`."""
+    """A model of a server. Only the image model has a `picture`."""
 
     name: str
     revision: str = ""
@@ -74,26 +74,26 @@ class ModelInfo(BaseModel):
 
     @property
     def identity(self) -> str:
-        """What is stored with each vector; see `records.model_identity`."""
+        """The model's identity, which is stored with each vector; see `records.model_identity`."""
         return model_identity(self.name, self.revision)
 
     @property
     def picture_format(self) -> PictureFormat | None:
-        """`picture` as the record that decoding takes."""
+        """`picture` as the record that the decoding of pictures takes."""
         if self.picture is None:
             return None
         return PictureFormat(side=self.picture.side, resample=self.picture.resample)
 
 
 class ModelsInfo(BaseModel):
-    """The two models of a server."""
+    """The image model and the text model of a server."""
 
     image: ModelInfo
     text: ModelInfo
 
 
 class Health(BaseModel):
-    """The response of `GET /health`: `uptime` in seconds, `problems` of workers in words."""
+    """The response of `GET /health`. `uptime` is in seconds; `problems` are of worker processes."""
 
     status: str = "healthy"
     models: ModelsInfo
@@ -109,10 +109,12 @@ def encode_vector(vector: NDArray[np.float32]) -> str:
 
 
 def decode_vector(sent: list[float] | str) -> NDArray[np.float32]:
-    """Decode a vector sent in either form to float32 (width,); numbers too large become infinite.
+    """Decode a vector that was sent as numbers or as base64, to float32 (width,).
+
+    Numbers that are too large for float32 become infinite.
 
     Raises:
-        ValueError: it is not the base64 of whole float32 values.
+        ValueError: the text is not the base64 of whole float32 values.
     """
     if isinstance(sent, str):
         return np.frombuffer(pybase64.b64decode(sent, validate=True), "<f4").astype(np.float32)

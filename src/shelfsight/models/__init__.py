@@ -1,1 +1,1 @@
-"""The models that run in this process: what is known of each, as rows of a table."""
+"""The models that run in this process: the facts about each model, as rows of a table."""

@@ -1,4 +1,4 @@
-"""What a row of the table of models holds: the files of a model, its inputs, what was measured."""
+"""The fields of the table of models: files, inputs, and measured thresholds."""
 
 import math
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ Device = Literal["cpu", "cuda"]
 class HubFiles:
     """The files of a model in a repository of the Hugging Face hub.
 
-    `graph` is the ONNX file or torch's weights, `others` the files needed beside it. Paths are as
-    in the repository.
+    `graph` is the ONNX file or the weights for torch, and `others` are further files that are
+    needed. Paths are relative to the repository.
     """
 
     repository: str
@@ -33,7 +33,7 @@ class HubFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedFile:
-    """A file inside an installed package, identified by its content."""
+    """A file inside an installed package. Its content is checked by its SHA-256."""
 
     package: str
     path: str
@@ -42,10 +42,10 @@ class PackagedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedModel:
-    """A model whose weights ship inside an installed package; it needs no download.
+    """A model whose weights are part of an installed package, so nothing is downloaded.
 
-    `builder` is the function of `embedding.local.lite_graphs` that builds its ONNX graph,
-    `tokenizer` the file with a text model's tokenizer.
+    `builder` names the function of `embedding.local.lite_graphs` that builds the ONNX graph.
+    `tokenizer` is the file with a text model's tokenizer.
     """
 
     builder: str
@@ -54,7 +54,7 @@ class PackagedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchForm:
-    """The files of a model that torch reads, and the transformers class that reads them."""
+    """The files from which torch reads a model, and the transformers class that reads them."""
 
     architecture: str
     revision: str
@@ -66,18 +66,18 @@ class ImageSpec:
     """An image model. It takes pixels (n, 3, side, side), each value `(0..255 - mean) / deviation`.
 
     Attributes:
-        name: the first half of its identity.
-        revision: what is downloaded: a commit, `records.BRANCH`, or the version of a package. In a
-            loaded model's row the commit that was downloaded, or a hash of the files, stands for
-            `BRANCH` (`embedding.local.hub.with_revision_of_files`).
-        source: where its files come from.
-        width: the width of the graph's output, at most `column`.
-        picture: the size and filter to which pictures are brought.
-        output: the name of the graph's output (n, width); None means its first.
+        name: the first half of the model's identity.
+        revision: the version of the files: a commit, `records.BRANCH`, or the version of a package.
+            When a model is loaded from `BRANCH`, its row gets the commit that was downloaded, or a
+            hash of the files (`embedding.local.hub.with_revision_of_files`).
+        source: where the model's files come from.
+        width: the width of the graph's output, which is at most `column`.
+        picture: the size to which pictures are resized, and the filter that is used.
+        output: the name of the graph's output (n, width); None means the first output.
         torch: the files for torch; None for a model that only ONNX Runtime runs.
         column: the width of the database column.
-        is_centred: whether scans find more after the mean vector was subtracted, by measurement
-            (`benchmarks/scan_quality.py`).
+        is_centred: whether scans find more if the mean vector is subtracted first; measured with
+            `benchmarks/scan_quality.py`.
     """
 
     name: str
@@ -94,21 +94,23 @@ class ImageSpec:
 
     @property
     def identity(self) -> str:
-        """What is stored with each vector; see `records.model_identity`."""
+        """The identity that is stored with each vector; see `records.model_identity`."""
         return model_identity(self.name, self.revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSpec:
-    """A text model. It takes tokens (n, length); fields not listed here are as in `ImageSpec`.
+    """A text model. It takes tokens (n, length). Fields not listed here are as in `ImageSpec`.
 
     Attributes:
-        max_tokens: how many tokens of a text are embedded, the end token included.
-        pad_token: fills up the shorter texts of a batch.
-        pooling: "last" takes the state of a text's last token; "graph" means the graph pools.
-        end_token: appended to each text, also to one that is cut to `max_tokens`.
-        pad_to: a length to which every text is padded; None pads to the longest of a batch.
-        query: the template of a text that asks rather than describes.
+        max_tokens: how many tokens of a text are embedded at most, including the end token.
+        pad_token: the token that is added to shorter texts, so that a batch has equal lengths.
+        pooling: "last": the vector is the state of a text's last token. "graph": the graph returns
+            a vector for each text.
+        end_token: the token that is added to the end of each text, even of a text that was cut.
+        pad_to: the length to which every text is padded; None means that of the longest text in a
+            batch.
+        query: the template of a search query; texts that describe products have no template.
         shortest: the smallest number of leading values that are a valid vector (Matryoshka
             Representation Learning); None for a model that was not trained for it.
     """
@@ -130,7 +132,7 @@ class TextSpec:
 
     @property
     def identity(self) -> str:
-        """What is stored with each vector; see `records.model_identity`."""
+        """The identity that is stored with each vector; see `records.model_identity`."""
         return model_identity(self.name, self.revision)
 
 
@@ -141,11 +143,12 @@ Spec = TypeVar("Spec", ImageSpec, TextSpec)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """What makes a match sure; `scan.confidence` says how they are used.
+    """The limits that decide how sure a match is; `scan.confidence` says how they are used.
 
-    `high` and `medium` are the smallest shares, in [0, 1], of a match of that confidence. Below the
-    score `low` there is no match. A product whose score is better by `spread` weighs e times as
-    much. `absent` is the score of the rival that stands for "not in the catalogue".
+    `high` and `medium` are the smallest shares, in [0, 1], of a match of that confidence. A score
+    below `low` is no match. If the scores of two products differ by `spread`, the better product
+    weighs e times as much. `absent` is the score of the rival that stands for "not in the
+    catalogue".
     """
 
     high: float
@@ -156,15 +159,17 @@ class Thresholds:
 
 
 UNMEASURED = Thresholds(high=math.inf, medium=0.5, low=0.0, spread=0.05, absent=0.0)
-"""For pairs that nobody measured, SigLIP with Qwen3 among them: confidence is never high, medium
-for what stands out clearly, and no match only for what has nothing in common with the query."""
+"""The thresholds of pairs that were not measured, such as SigLIP with Qwen3. Confidence is never
+high. It is medium only for a match that clearly stands out. Only a product that has nothing in
+common with the query is no match."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """An image model and a text model that are used together.
 
-    `thresholds` are those of scans by these models, by kind of query, where they were measured.
+    `thresholds` are the measured thresholds of scans by these models, by kind of query. They are
+    empty if nothing was measured.
     """
 
     image: ImageSpec
@@ -178,10 +183,10 @@ class Pair:
 
 
 def torch_form(spec: ModelSpec) -> TorchForm:
-    """Return what torch reads of a model.
+    """Return the files of a model for torch, and the class that reads them.
 
     Raises:
-        ModelError: only ONNX Runtime runs it.
+        ModelError: only ONNX Runtime runs this model.
     """
     if spec.torch is None:
         raise ModelError(f"BACKEND=torch: {spec.name} has no form for torch; use BACKEND=onnx")
@@ -189,13 +194,13 @@ def torch_form(spec: ModelSpec) -> TorchForm:
 
 
 def for_torch(spec: Spec) -> Spec:
-    """Return the row with the files and the revision that torch reads.
+    """Return a model's row with the files and the revision that torch reads.
 
-    The vectors then count as another model's: an export likely has the very weights of the
-    original, but that has not been compared.
+    The vectors then count as those of another model. An ONNX export most likely has the same
+    weights as the original, but that was not checked.
 
     Raises:
-        ModelError: only ONNX Runtime runs it.
+        ModelError: only ONNX Runtime runs this model.
     """
     form = torch_form(spec)
     return replace(spec, revision=form.revision, source=form.hub)

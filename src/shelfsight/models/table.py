@@ -1,6 +1,6 @@
 """The table of the models that run in this process.
 
-A new pair is one row of `PAIRS` with the rows of its models, and one reference vector in a test.
+A new pair needs a row in `PAIRS`, the rows of its models, and a reference vector in a test.
 """
 
 from typing import TYPE_CHECKING, Literal
@@ -18,11 +18,15 @@ from shelfsight.models.specs import (
 from shelfsight.records import BRANCH, IMAGE_WIDTH, PictureFormat
 
 QUERY_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
-"""The task of a text that asks, as Qwen3-Embedding was published with it."""
+"""The instruction for a search query, with which Qwen3-Embedding was published."""
 
 
 def _measured(*, low: float, spread: float, absent: float) -> Thresholds:
-    """Thresholds of fitted shares: these are as often right as they say, so two are fixed."""
+    """Thresholds of a pair that was measured.
+
+    A fitted share is the probability that the match is right, so `high` and `medium` are the same
+    for every such pair: 0.8 and 0.5.
+    """
     return Thresholds(high=0.8, medium=0.5, low=low, spread=spread, absent=absent)
 
 
@@ -72,7 +76,8 @@ SIGLIP2 = ImageSpec(
     ),
 )
 
-# Words in SigLIP's space of images: trained on 64 places without a mask, so the padding counts.
+# SigLIP's text model, whose vectors are comparable to image vectors. It was trained on texts padded
+# to 64 tokens, without a mask, so the padding influences the vector.
 SIGLIP_TEXT = TextSpec(
     name=SIGLIP.name,
     revision=SIGLIP.revision,
@@ -109,12 +114,14 @@ QWEN3 = TextSpec(
         others=("onnx/model.onnx_data", "tokenizer.json"),
     ),
     width=1024,
-    # It reads 32,768; the memory of attention grows with the square, and products are short.
+    # The model reads up to 32,768 tokens. But the memory for attention grows with the square of the
+    # length, and the texts of products are short.
     max_tokens=2048,
     pad_token=151_643,
     end_token=151_643,
     pooling="last",
-    # The task the model was published with (Qwen3-Embedding's README); no blank after "Query:".
+    # The template with which the model was published (Qwen3-Embedding's README). There is no blank
+    # after "Query:".
     query=f"Instruct: {QUERY_INSTRUCTION}\nQuery:{{text}}",
     shortest=32,  # "user-defined output dimensions ranging from 32 to 1024" (its README)
     torch=TorchForm(
@@ -151,7 +158,7 @@ WORDLLAMA = TextSpec(
         ),
     ),
     width=256,
-    # A mean of words has no limit of its own; this one bounds the work.
+    # A mean of words has no limit of its own. This limit bounds the work.
     max_tokens=1024,
     pad_token=0,
     pooling="graph",
@@ -163,9 +170,10 @@ PAIRS: dict[str, Pair] = {
     "lite": Pair(
         image=EFFICIENTNET_LITE0,
         text=WORDLLAMA,
-        # Fitted by `benchmarks/scan_quality.py --fit` on one half of 620 photos of 81 groceries, as
-        # if one scan in five were of something else. The text row rests on 21 words of categories
-        # and is weak. Weights other than 70/30 in a combined query were not measured.
+        # Fitted by `benchmarks/scan_quality.py --fit` on half of 620 photos of 81 groceries, under
+        # the assumption that one scan in five is of something that is not in the catalogue. The row
+        # "text" rests on only 21 words (names of categories), so it is weak. In a combined query
+        # only the weights 70/30 were measured.
         thresholds={
             "image": _measured(low=0.23, spread=0.065, absent=0.38),
             "combined": _measured(low=0.32, spread=0.05, absent=0.42),

@@ -1,4 +1,4 @@
-"""The SQL condition that leaves out archived and deleted products, by the columns shops use."""
+"""The SQL condition that leaves out archived and deleted products, by the usual column names."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,8 @@ MARKS: Mapping[str, str] = {
     "Deleted": _FLAG,
     "Status": "(lower({}::text) IN ('archived', 'deleted')) IS TRUE",
 }
-"""For a column of `"ProductVariants"` or `"Products"`: the condition that a row is archived."""
+"""For each column name that marks archived rows of `"ProductVariants"` or `"Products"`: the
+condition that a row is archived."""
 
 
 _OF_PRODUCT = sql.SQL("""
@@ -28,10 +29,11 @@ NOT EXISTS (SELECT FROM "Products" AS archived
 def not_archived(
     variants: Mapping[str, str], products: Mapping[str, str], variant: str
 ) -> list[sql.Composable]:
-    """The conditions under which neither a variant nor its product is archived.
+    """Return the conditions under which neither a variant nor its product is archived.
 
-    `variants` and `products` are the columns of the two tables with their types; `variant` is the
-    alias of the variant's row in the statement. Returns `[]` if no table has such a column.
+    `variants` and `products` are the columns of the two tables with their types. `variant` is the
+    alias of the variant's row in the statement. Returns `[]` if neither table has a column that
+    marks archived rows.
     """
     conditions: list[sql.Composable] = [
         sql.SQL("NOT {}").format(mark) for mark in _marks(variants, variant)

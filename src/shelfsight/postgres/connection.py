@@ -1,8 +1,8 @@
 """A connection to Postgres that reconnects and retries.
 
-It works through a pooler in transaction mode, as it keeps no session state: the date style is set
-once, everything else within a transaction. There are no session locks, and prepared statements
-only where no pooler is in between.
+It also works through a pooler in transaction mode, because it keeps no state in the session: only
+the date style is set once, and everything else within a transaction. It takes no session locks, and
+prepares statements only where no pooler is in between.
 """
 
 import sys
@@ -57,42 +57,43 @@ Query = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 Rows = list[tuple[Any, ...]]
 
 RECONNECT_SECONDS = 60.0
-"""How long to try to reconnect to a lost database before the run ends."""
+"""Seconds for which a lost database is tried again; then the run ends."""
 
 _RETRYABLE = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
-    psycopg.errors.ForeignKeyViolation,  # a product deleted by a transaction that was open
+    psycopg.errors.ForeignKeyViolation,  # a transaction that was still open has deleted a product
 )
 
 _ONLY_ON_REQUEST = sys.maxsize
-"""A `prepare_threshold` that psycopg never reaches: it prepares only what asks for it."""
+"""A `prepare_threshold` that psycopg never reaches: only statements that ask for it are
+prepared."""
 
 _PREPARED_ELSEWHERE = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
-    psycopg.errors.ProtocolViolation,  # a statement of that name takes other parameters
+    psycopg.errors.ProtocolViolation,  # a statement of the same name has other parameters
 )
-"""Errors of a server session other than the one in which the statement was prepared."""
+"""The errors if the server session is not the one in which a statement was prepared."""
 
 
 class Transactions(Protocol):
-    """What runs transactions: a `Database`, or a pool of them."""
+    """An object that runs transactions: a `Database` or a pool of them."""
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; see `Database.run`."""
         ...
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
-        """Read in one round trip; see `Database.ask`."""
+        """Run a read-only query in one round trip; see `Database.ask`."""
         ...
 
 
 class Database:
-    """One connection, opened at first use, for one thread at a time.
+    """A connection that is opened at its first use. Only one thread may use it at a time.
 
-    With a `schema`, each transaction finds the tables of that schema before those of the same
-    names elsewhere.
+    With a `schema`, each transaction finds the tables of that schema before tables of the same
+    names in other schemas.
     """
 
     def __init__(
@@ -111,11 +112,11 @@ class Database:
 
     @cached_property
     def host(self) -> str:
-        """The address as shown to people: without the password."""
+        """The address of the database without the password, as it is shown to people."""
         return without_password(self.url)
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
-        """Do `work` in one transaction; after a lost connection or a deadlock do it all again.
+        """Do `work` in one transaction. After a lost connection or a deadlock, do all of it again.
 
         `work` must therefore have no effect outside the transaction.
 
@@ -128,14 +129,15 @@ class Database:
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Run a read-only query in one round trip, with the retries of `run`; return its rows.
 
-        The query is a transaction of its own, without BEGIN. Not from within other work.
+        The query is a transaction of its own, without BEGIN. Do not call this within the work of a
+        transaction.
 
-        `prepare` lets Postgres keep the plan, unless a pooler is in between. Use it for frequent
-        queries whose best plan does not depend on the values. The first call takes two more
-        round trips.
+        With `prepare`, Postgres may keep the plan of the query, unless a pooler is in between. Use
+        it for frequent queries whose best plan does not depend on the values. The first call takes
+        two more round trips.
 
         Raises:
-            DatabaseError: as `run` does.
+            DatabaseError: for the same reasons as in `run`.
 
         """
         if self.schema is not None:  # entering the schema costs a round trip anyway
@@ -145,13 +147,13 @@ class Database:
     def run_alone(
         self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
     ) -> Result:
-        """Do `work` once, outside a transaction, on a connection of its own that is then closed.
+        """Do `work` once, outside a transaction, on a new connection that is then closed.
 
-        The session starts with `settings`, unless a pooler refuses or ignores them. Not for a
-        database with a `schema`: a pooler keeps the search path only within a transaction.
+        The session starts with `settings`, unless a pooler refuses or ignores them. A database with
+        a `schema` cannot do this: a pooler keeps the search path only within a transaction.
 
         Raises:
-            DatabaseError: as `run` does.
+            DatabaseError: for the same reasons as in `run`.
 
         """
         if self.schema is not None:
@@ -164,20 +166,20 @@ class Database:
             return work(connection)
 
     def another(self) -> "Database":
-        """Make another connection to the same database and schema."""
+        """Return a new `Database` for the same database and schema."""
         return Database(self.url, schema=self.schema, reconnect_seconds=self._reconnect_seconds)
 
     def close(self) -> None:
-        """Close the connection; `run` opens a new one."""
+        """Close the connection. The next call of `run` opens a new connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _retry(self, once: Callable[[], Result]) -> Result:
-        """Call `once`, and again with back-off while its errors are transient."""
+        """Call `once`. While its errors are transient, call it again after growing pauses."""
         with explained(self.host):
             try:
-                return once()  # nearly always enough, and `Retrying` costs each scan 0.1 ms
+                return once()  # nearly always succeeds, and `Retrying` costs each scan 0.1 ms
             except psycopg.Error as error:
                 if not self._is_transient(error):
                     raise
@@ -211,7 +213,7 @@ class Database:
             except psycopg.Error as error:
                 if connection.broken:
                     raise
-                # psycopg forgets a statement that fails while it is prepared, Postgres does not
+                # if preparing fails, psycopg forgets the statement, but Postgres still has it
                 connection.execute("DEALLOCATE ALL")
                 if not isinstance(
                     error, (*_PREPARED_ELSEWHERE, psycopg.errors.FeatureNotSupported)
@@ -222,7 +224,7 @@ class Database:
 
     @contextmanager
     def _in_use(self) -> Iterator[Connection]:
-        """Yield the open connection; forget it if it breaks."""
+        """Yield the open connection. If the connection breaks, forget it."""
         connection = self._open()
         try:
             with closed_on_interrupt(connection):
@@ -242,9 +244,10 @@ class Database:
         return self._connection
 
     def _is_transient(self, error: BaseException) -> bool:
-        """Whether the same work may succeed on another try.
+        """Return whether the same work may succeed on another try.
 
-        A first connection that fails is not retried: then the address is wrong.
+        If the very first connection fails, it is not tried again, because then the address is
+        probably wrong.
         """
         if isinstance(error, _RETRYABLE):
             return True

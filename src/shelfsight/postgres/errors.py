@@ -1,4 +1,4 @@
-"""Turns the errors of Postgres into one line that says what to do."""
+"""Turns the errors of Postgres into messages of one line that say what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,12 @@ from shelfsight.errors import DatabaseAwayError, DatabaseError
 
 @contextmanager
 def explained(host: str) -> Iterator[None]:
-    """Explain errors of Postgres that the user can do something about; others pass unchanged.
+    """Explain the errors of Postgres that the user can do something about; others pass unchanged.
 
     Raises:
-        DatabaseError: a right, disk space or time is lacking, or a row is refused.
-        DatabaseAwayError: there is no connection.
+        DatabaseError: a right, disk space or time is lacking, the database is read-only or not
+            in UTF8, or it refuses a row.
+        DatabaseAwayError: the database cannot be reached.
     """
     try:
         yield

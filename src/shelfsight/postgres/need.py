@@ -1,8 +1,8 @@
-"""When a stored vector is kept: one rule in SQL, for the catalogue and for the vector store.
+"""The rule in SQL for what is to be done about a stored vector: make, keep or check it.
 
-The catalogue asks what a product needs as it reads it, the store asks again as it saves it. Each
-fragment is about one modality. It reads row `e` of `"ProductEmbeddings"`, which may be missing,
-and the parameters of `model_parameters`.
+The catalogue applies the rule when it reads a product, and the vector store applies it again when
+it saves the product. Each function returns SQL for one modality. That SQL reads row `e` of
+`"ProductEmbeddings"`, which may be missing, and the parameters of `model_parameters`.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,16 @@ from shelfsight.records import STAGES, ContentModality, ModelPair, stored_identi
 _QUERIES = statements.load("shelfsight.postgres", "need.sql")
 
 HASH_PART: Mapping[ContentModality, int] = {"text": 1, "image": 2}
-"""Which part of a `"SourceHash"`, counted from one, identifies the content of a modality."""
+"""Which part of a `"SourceHash"` is the hash of a modality's content, counted from one."""
 
 _FALSE = sql.SQL("false")
 
 
 def model_parameters(models: ModelPair | None) -> dict[str, list[str] | None]:
-    """The parameters that name the stored identities of a run's models; NULL accepts any model."""
+    """Return the parameters that name the models of a run, by all identities they are stored under.
+
+    A parameter is NULL if vectors of any model are accepted.
+    """
     if models is None:
         return {"image_models": None, "text_models": None}
     return {
@@ -31,7 +34,10 @@ def model_parameters(models: ModelPair | None) -> dict[str, list[str] | None]:
 
 
 def is_current(modality: ContentModality, source_hash: sql.Composable) -> sql.Composed:
-    """Whether the stored vector is of this content and model; NULL where that is not known."""
+    """Return SQL: was the stored vector made from this content by this model?
+
+    The SQL is NULL where that is not known.
+    """
     return _QUERIES["is_current"].format(
         vector=_vector(modality),
         part=sql.Literal(HASH_PART[modality]),
@@ -42,7 +48,7 @@ def is_current(modality: ContentModality, source_hash: sql.Composable) -> sql.Co
 
 
 def failed_now(modality: ContentModality, source_hash: sql.Composable) -> sql.Composed:
-    """Whether row `f` of `"EmbeddingFailures"` records a failure of this modality's content."""
+    """Return SQL: does row `f` of `"EmbeddingFailures"` record a failure of this content?"""
     return _QUERIES["failed_now"].format(
         stages=sql.Literal([stage.value for stage in sorted(STAGES[modality])]),
         part=sql.Literal(HASH_PART[modality]),
@@ -58,10 +64,10 @@ def need(
     again: sql.Composable = _FALSE,
     may_check: sql.Composable = _FALSE,
 ) -> sql.Composed:
-    """The value of `records.Need`, as text.
+    """Return SQL for what is to be done: a value of `records.Need`, as text.
 
-    `failed` says whether this content has failed before, `again` whether it may be tried again
-    now, `may_check` whether a current vector can be checked and is to be.
+    `failed` says whether this content has failed before, and `again` whether it may be tried again
+    now. `may_check` says whether a current vector is to be checked, and can be.
     """
     return _QUERIES["need"].format(
         may_check=may_check,

@@ -13,7 +13,7 @@ Row = TypeVar("Row")
 
 
 def columns(connection: Connection, table: str) -> dict[str, str]:
-    """Read the columns of a table with their SQL types; `{}` if there is no such table."""
+    """Read the column names of a table with their SQL types; `{}` if there is no such table."""
     rows = connection.execute(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
         " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
@@ -30,16 +30,19 @@ def fetch_as(
     *,
     binary: bool = False,
 ) -> list[Row]:
-    """Run a query and return its rows as objects of a class whose fields are named as the columns.
+    """Run a query and return its rows as objects of `row`, a class with a field for each column.
 
-    With `binary` the results travel in Postgres' binary format, which suits vectors.
+    With `binary` the results are sent in Postgres' binary format, which is best for vectors.
     """
     with connection.cursor(row_factory=partial(_row_maker, row)) as cursor:
         return cursor.execute(statement, values, binary=binary).fetchall()
 
 
 def _row_maker(row: type[Row], cursor: Cursor[Row]) -> RowMaker[Row]:
-    """As `class_row`, but seven times as fast for a named tuple with its fields in this order."""
+    """Make rows as psycopg's `class_row` does, but faster for named tuples.
+
+    If the fields of a named tuple are in the order of the columns, this is seven times as fast.
+    """
     columns = tuple(column.name for column in cursor.description or ())
     make: RowMaker[Row] | None = getattr(row, "_make", None)
     if make is not None and columns == getattr(row, "_fields", None):
@@ -53,7 +56,7 @@ def copy_rows(
     types: Sequence[str],
     rows: Iterable[Sequence[object]],
 ) -> None:
-    """Run a `COPY ... FROM STDIN (FORMAT BINARY)` over rows whose columns have these types."""
+    """Run a `COPY ... FROM STDIN (FORMAT BINARY)` with rows whose columns have these types."""
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types(types)
         for row in rows:

@@ -1,4 +1,4 @@
-"""Opens connections to Postgres, and handles what belongs to a single session."""
+"""Opens connections to Postgres, and does what concerns a single session."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,15 @@ _ENTER = sql.SQL(
     " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
 )
 
-# psycopg warns of a failed clean-up even while an exception that explains it is on its way up.
+# psycopg would warn of a failed clean-up even if an exception that explains the failure is being
+# raised. So only its errors are logged.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def connect(url: str) -> Connection:
     """Open a connection in autocommit mode, with dates in the ISO 8601 style.
 
-    psycopg reads no other style. The style is a setting that poolers track for each client.
+    psycopg cannot read dates in another style. Poolers keep this setting for each client.
     """
     connection = psycopg.connect(
         url,
@@ -41,7 +42,7 @@ def connect(url: str) -> Connection:
 
 
 def connect_with(url: str, settings: Mapping[str, str]) -> Connection:
-    """Open a connection whose session starts with settings, or without if they are refused."""
+    """Open a connection whose session starts with `settings`; without them if they are refused."""
     own = str(conninfo_to_dict(url).get("options") or "")
     options = " ".join([own, *(f"-c {name}={value}" for name, value in settings.items())])
     try:
@@ -51,10 +52,10 @@ def connect_with(url: str, settings: Mapping[str, str]) -> Connection:
 
 
 def enter_schema(connection: Connection, schema: str) -> None:
-    """Make this transaction find the tables of a schema first, and lock them until it ends.
+    """Make this transaction find the tables of a schema first, and lock these tables until it ends.
 
-    If they were dropped meanwhile, writes meant for them would reach the tables of the same names
-    in another schema.
+    Without the lock, the tables could be dropped meanwhile. Writes meant for them would then reach
+    the tables of the same names in another schema.
 
     Raises:
         SchemaError: the schema or its tables are gone.
@@ -69,14 +70,17 @@ def enter_schema(connection: Connection, schema: str) -> None:
 
 
 def is_direct(connection: Connection) -> bool:
-    """Whether this is a connection to Postgres itself: a pooler makes up the process id."""
+    """Return whether this is a connection to Postgres itself and not to a pooler.
+
+    A pooler makes up the process id that it reports.
+    """
     ((pid,),) = connection.execute("SELECT pg_backend_pid()")
     return bool(pid == connection.info.backend_pid)
 
 
 @contextmanager
 def closed_on_interrupt(connection: Connection) -> Iterator[None]:
-    """Close the connection on Ctrl-C: amid a COPY Postgres would not take a ROLLBACK."""
+    """Close the connection on Ctrl-C: in the middle of a COPY, Postgres accepts no ROLLBACK."""
     try:
         yield
     except KeyboardInterrupt:

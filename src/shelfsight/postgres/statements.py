@@ -1,4 +1,4 @@
-"""Loads SQL from `.sql` files, in which each statement follows a `-- name:` line."""
+"""Loads SQL from `.sql` files. In these files each statement follows a line `-- name: NAME`."""
 
 import re
 from importlib.resources import files
@@ -15,5 +15,8 @@ def load(package: str, file: str) -> dict[str, sql.SQL]:
 
 
 def trusted(text: str) -> sql.SQL:
-    """Take text as SQL: only our own, Postgres' own, or from the owner's command line."""
+    """Use text as SQL without escaping it.
+
+    Pass only text that is ours, that Postgres has returned, or from the owner's command line.
+    """
     return sql.SQL(text)

@@ -17,15 +17,15 @@ from shelfsight.postgres.connection import Connection, Rows, Transactions
 QUERIES = statements.load("shelfsight.storage", "api_keys.sql")
 
 _KEY = re.compile(r"shelf_([0-9a-f]{12})_[0-9A-Za-z_-]{43}")
-"""The format of a key: a public id, by which it is looked up, and 256 random bits."""
+"""The format of a key: a public id, by which the key is looked up, and 256 random bits."""
 
 _NO_DIGEST = secrets.token_bytes(32)
-"""Compared with if there is no such id, so that a miss takes as long as a hit."""
+"""The digest that is compared if no key has the given id, so that a miss takes as long as a hit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key without its secret. `owner` is a `"UserId"`; None for an admin, who sees everything."""
+    """A key without its secret. `owner` is a `"UserId"`; None for an admin, who sees all."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class ApiKeys:
         self._database = database
 
     def create(self, owner: str | None, name: str) -> tuple[ApiKey, str]:
-        """Make a key for an owner, or for an admin (None); return it with its secret.
+        """Make a key for an owner, or for an admin (None); return the key and its secret.
 
         The secret is not stored and cannot be read again.
         """
@@ -71,7 +71,10 @@ class ApiKeys:
         return self._rows("add", values)[0].key(), secret
 
     def find(self, secret: str) -> ApiKey | None:
-        """Find the key of a secret, comparing in constant time; None if it is wrong or revoked."""
+        """Find the key that has this secret; None if the secret is wrong or the key is revoked.
+
+        Digests are compared in constant time.
+        """
         sent = _KEY.fullmatch(secret)
         rows = self._rows("find", {"id": sent[1]}, read_only=True) if sent else []
         digest = rows[0].digest if rows else _NO_DIGEST
@@ -81,7 +84,10 @@ class ApiKeys:
         return key if key.revoked_at is None else None
 
     def exist(self) -> bool:
-        """Whether a key was ever made. Revoked ones count: else revoking the last opens access."""
+        """Return whether a key was ever made.
+
+        Revoked keys count too. Otherwise revoking the last key would open access to everybody.
+        """
         return bool(self._tuples("exist", read_only=True)[0][0])
 
     def all(self) -> list[ApiKey]:
@@ -115,5 +121,8 @@ class ApiKeys:
 
 
 def _digest(secret: str) -> bytes:
-    """Hash a key with SHA-256: a slow hash is for passwords, and 256 random bits need none."""
+    """Hash a key with SHA-256.
+
+    A slow hash protects passwords, which can be guessed. A key has 256 random bits and needs none.
+    """
     return sha256(secret.encode("utf-8", "surrogatepass")).digest()

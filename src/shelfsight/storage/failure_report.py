@@ -1,4 +1,4 @@
-"""Reads the recorded failures for the report to the user: by kind, or product by product."""
+"""Reads the recorded failures that are shown to the user, by kind or product by product."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ QUERIES = statements.load("shelfsight.storage", "failure_report.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedKind:
-    """One kind of failure: how many products and attempts, with one product as an example.
+    """One kind of failure: the number of products and of attempts, and one product as an example.
 
-    `next_attempt` is when the first of them is tried again; None if only changed content can help.
+    `next_attempt` is the time of the earliest next attempt. It is None if no attempt can help until
+    the content of the products changes.
     """
 
     kind: str
@@ -32,7 +33,7 @@ class FailedKind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedProduct:
-    """A product with a failure; `next_attempt` is as in `FailedKind`."""
+    """A product that failed. `next_attempt` is None if only changed content can help."""
 
     kind: str
     attempts: int
@@ -46,7 +47,7 @@ class FailedProduct:
 def by_kind(
     database: Database, kind: str | None = None, host: str | None = None
 ) -> list[FailedKind]:
-    """Return the kinds of failures, those of most products first; `kind` and `host` filter them.
+    """Return the kinds of failures, the most frequent first; `kind` and `host` select some of them.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -58,7 +59,9 @@ def by_kind(
 def one_by_one(
     database: Database, kind: str, host: str | None = None, *, limit: int
 ) -> list[FailedProduct]:
-    """Return the products with this kind of failure, the latest first; `host` filters them.
+    """Return up to `limit` products with this kind of failure, the latest failure first.
+
+    If `host` is given, only failures at that host are returned.
 
     Raises:
         SchemaError: `shelfsight init` has not run.

@@ -1,12 +1,12 @@
 -- name: failures_in_shop
--- Failures of products that the shop still has. A host may be given with or without its port.
+-- Failures of products that the shop still has. The parameter `host` may include the port or not.
 FROM "EmbeddingFailures" AS f JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"
 WHERE (%(kind)s::text IS NULL OR f."Kind" = %(kind)s)
   AND (%(host)s::text IS NULL OR %(host)s IN (f."Host", regexp_replace(f."Host", ':\d+$', '')))
   AND {condition}
 
 -- name: by_kind
--- The example of a kind is the product whose failure is the latest.
+-- The example of each kind is the product that failed last.
 WITH counted AS (
   SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,
     sum(f."Attempts")::bigint AS attempts, min(f."NextAttemptAt") AS next_attempt

@@ -1,4 +1,4 @@
-"""Deletes leftover rows: of deleted and archived products, of former owners, of old runs."""
+"""Deletes rows that nothing needs: of deleted and archived products, former owners, old runs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from shelfsight.storage.search.filters import FilterSql
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 
 WINDOW = 5_000
-"""Rows that one transaction covers."""
+"""How many rows one transaction goes through."""
 
 KEEP_RUNS = timedelta(days=90)
-"""How long closed runs are kept."""
+"""How long a run is kept after it was closed."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftovers:
-    """How many rows of each of our tables were leftovers."""
+    """How many rows of each of shelfsight's tables were not needed any more."""
 
     embeddings: int
     failures: int
@@ -37,7 +37,7 @@ class Leftovers:
 
 
 class _Window(NamedTuple):
-    """How many rows a window covers, the last of their ids, and how many were leftovers."""
+    """One window of a table: its number of rows, its last id, and how many rows were not needed."""
 
     size: int
     last: str | None
@@ -45,7 +45,9 @@ class _Window(NamedTuple):
 
 
 def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
-    """Delete leftover rows, or only count them. The shop's own tables are only read.
+    """Delete the rows that are not needed, or with `dry_run` only count them.
+
+    The shop's own tables are only read.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -67,7 +69,10 @@ def _check(connection: Connection) -> None:
 
 
 def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
-    """Prune one of our tables window by window, each in a transaction of its own."""
+    """Delete or count the unneeded rows of one table, window by window.
+
+    Each window is a separate transaction.
+    """
     after: str | None = None
     pruned = 0
     while True:
@@ -96,7 +101,10 @@ def _prune_window(
 
 
 def _scan_means(connection: Connection, dry_run: bool) -> int:
-    """Prune the means of owners without a product; none if the shop has no owners at all."""
+    """Delete or count the scan means of owners without a product.
+
+    Returns 0 if the shop's tables have no column for owners.
+    """
     tables = [t for t in ("ProductVariants", "Products") if "UserId" in columns(connection, t)]
     if not tables:
         return 0

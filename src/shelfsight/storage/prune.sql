@@ -1,11 +1,11 @@
 -- name: disable_row_security
--- Products that row-level security hides must not pass for deleted. With this setting Postgres
+-- A product that row-level security hides must not be taken for deleted. With this setting Postgres
 -- raises an error instead of hiding rows.
 SET LOCAL row_security = off
 
 -- name: window
--- Prunes or counts the rows of products that are deleted or archived, in the next window of a
--- table's ids.
+-- Takes the next window of a table's ids, and deletes or counts the rows whose product is deleted
+-- or archived.
 WITH span AS MATERIALIZED (
   SELECT "ProductVariantId" AS id FROM {table}
   WHERE "ProductVariantId" IS NOT NULL

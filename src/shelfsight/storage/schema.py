@@ -1,4 +1,4 @@
-"""Creates missing tables, and adds the columns that older tables of ours lack."""
+"""Creates shelfsight's missing tables, and adds missing columns to tables of older releases."""
 
 from collections.abc import Mapping
 
@@ -55,7 +55,7 @@ _WRITTEN = {
     *VECTOR_COLUMNS,
     *_OTHER_COLUMNS,
 }
-"""Columns of `"ProductEmbeddings"` for which we provide a value."""
+"""The columns of `"ProductEmbeddings"` that shelfsight fills with a value."""
 
 _UNIQUE_INDEX = """
     SELECT FROM pg_index AS i JOIN pg_attribute AS a
@@ -63,7 +63,8 @@ _UNIQUE_INDEX = """
     WHERE i.indrelid = to_regclass(quote_ident(%s)) AND i.indisunique AND i.indimmediate
       AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = %s
 """
-"""Query whether a table has a unique index on one column alone, as a foreign key needs."""
+"""An SQL query: does a table have a unique index on just one given column? A foreign key to that
+column needs such an index."""
 
 _LACKING_COLUMNS = """
     SELECT n.nspname, wanted
@@ -73,33 +74,36 @@ _LACKING_COLUMNS = """
       AND NOT EXISTS (SELECT FROM pg_attribute
                       WHERE attrelid = t.oid AND attname = wanted AND NOT attisdropped)
 """
-"""Query the columns that a table of ours lacks in the schemas of other vector versions."""
+"""An SQL query for the wanted columns that a table of shelfsight lacks in the staged or previous
+set of vectors."""
 
 STAGED_SCHEMA = "shelfsight_next"
-"""The schema of the staged set of vectors."""
+"""The database schema that holds the staged set of vectors."""
 
 PREVIOUS_SCHEMA = "shelfsight_previous"
-"""The schema of the previous set of vectors."""
+"""The database schema that holds the previous set of vectors."""
 
 
 def create(database: Database) -> list[str]:
-    """Create what is missing and return its names; `[]` if nothing was missing.
+    """Create the missing tables, columns and indexes; return their names.
+
+    Returns `[]` if nothing was missing.
 
     Raises:
         DatabaseError: the role lacks a right; the message says what to ask for.
         SchemaError: an existing table cannot be used as it is.
     """
     done = database.run(_create)
-    database.close()  # the next connection learns of the type `vector`
+    database.close()  # the next connection registers the type `vector`
     return done
 
 
 def check(connection: Connection) -> None:
-    """Check that the vectors fit their columns.
+    """Check that `"ProductEmbeddings"` and its columns can store the vectors.
 
     Raises:
-        SchemaError: the table or a column is missing, or has other dimensions, or is NOT NULL
-            although some products have no value for it.
+        SchemaError: the table or a column is missing, a vector column has other dimensions, or a
+            column is NOT NULL although some products have no value for it.
     """
     _require_vector(connection)
     found = _require_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
@@ -123,7 +127,7 @@ def check(connection: Connection) -> None:
 
 
 def _require_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
-    """Require that a table of ours exists and has the wanted columns; return all its columns."""
+    """Require that one of shelfsight's tables has the wanted columns; return all its columns."""
     found = columns(connection, table)
     missing = [name for name in wanted if name not in found]
     if missing:
@@ -147,12 +151,15 @@ def _require_vector(connection: Connection) -> None:
 
 
 def needs_id(connection: Connection) -> bool:
-    """Whether `"ProductEmbeddings"` expects each row to bring its own `"Id"`, as ORMs do."""
+    """Return whether an INSERT into `"ProductEmbeddings"` must name an `"Id"`.
+
+    That is so if an ORM created the table: its column `"Id"` has no default.
+    """
     return not _never_null(connection).get("Id", True)
 
 
 def _never_null(connection: Connection) -> dict[str, bool]:
-    """The NOT NULL columns of `"ProductEmbeddings"`, and whether each has a default."""
+    """Return the NOT NULL columns of `"ProductEmbeddings"`, and whether each has a default."""
     rows = connection.execute(
         "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute"
         " WHERE attrelid = to_regclass('\"ProductEmbeddings\"')"
@@ -169,7 +176,7 @@ def _create(connection: Connection) -> list[str]:
         if columns(connection, table):
             continue
         id_type = columns(connection, "ProductVariants").get("Id", "uuid")
-        # no foreign key to a view, nor to a table whose key is another or wider
+        # a foreign key needs a table (not a view) with a unique index on "Id" alone
         may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
         reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
         connection.execute(
@@ -215,7 +222,10 @@ def _add_columns(connection: Connection) -> list[str]:
 
 
 def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[str]:
-    """Add the columns that a table lacks in any version of the vectors; return their names."""
+    """Add the columns that a table lacks in any set of vectors; return the names of those added.
+
+    The sets are the one in use, the staged one and the previous one.
+    """
     found = columns(connection, table)
     missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
     schemas = [STAGED_SCHEMA, PREVIOUS_SCHEMA]

@@ -1,4 +1,4 @@
-"""Reads what the database holds: the counts that the README shows, and what failed."""
+"""Reads what the database holds: the counts that the README shows, and the failures."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +13,7 @@ QUERIES = statements.load("shelfsight.storage", "status.sql")
 
 
 class _VectorCounts(NamedTuple):
-    """How many rows `"ProductEmbeddings"` has, and how many of them have each vector."""
+    """The number of rows of `"ProductEmbeddings"`, and how many of them have each vector."""
 
     total: int
     image: int
@@ -22,14 +22,14 @@ class _VectorCounts(NamedTuple):
 
 
 class SourceCount(NamedTuple):
-    """How many rows have a source type: `image`, `text`, `image_text`, or None."""
+    """The number of rows with the same source type: `image`, `text`, `image_text`, or None."""
 
     source_type: str | None
     rows: int
 
 
 class FailureCount(NamedTuple):
-    """How many products failed in one way, with the message of one of them as an example."""
+    """A kind of failure: how many products failed in this way, and the message of one of them."""
 
     kind: str
     products: int
@@ -38,10 +38,10 @@ class FailureCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What is stored: vectors, also by source type, and failures by kind.
+    """The counts of stored vectors, in all and by source type, and of failures by kind.
 
-    `models` made the stored vectors, as `name@revision`. `index_advice` says what to do about
-    indexes; "" if there is nothing to do.
+    `models` are the models that made the stored vectors, each as `name@revision`. `index_advice`
+    says what to do about indexes; "" if there is nothing to do.
     """
 
     total: int
@@ -54,7 +54,7 @@ class Status:
     index_advice: str
 
     def lines(self) -> list[str]:
-        """Format the two SQL results of the README, then the failures by kind."""
+        """Format the counts as the two tables that the README shows, then the failures by kind."""
         lines = [
             " total_embeddings | image_count | text_count | combined_count",
             "------------------+-------------+------------+----------------",

@@ -1,6 +1,6 @@
 """In-memory fakes of every port, for your tests and ours: a shop, a fetcher, models, a store.
 
-They fulfil the same contracts as the real implementations: `tests/contract` runs one suite over
+They fulfil the same contracts as the real implementations: the tests in `tests/contract` run on
 both.
 """
 

@@ -11,7 +11,7 @@ from shelfsight.records import ModelPair
 
 
 class MemoryLedger:
-    """`backfill.ports.Ledger` for a single worker: every run is new, and no claim is ever lost."""
+    """Implements `backfill.ports.Ledger` for a single worker, which never loses a claim."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
@@ -25,7 +25,7 @@ class MemoryLedger:
         stop: Event,
         notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """Begin a new run of the ranges that `partition` returns; none is ever joined."""
+        """Begin a new run of the ranges that `partition` returns. Open runs are never joined."""
         del stop, notify
         ranges = partition()
         run = Run(id=len(self.runs) + 1, job=job, models=models, due=ranges.due)
@@ -40,7 +40,7 @@ class MemoryLedger:
     def leases(
         self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> Iterator[Iterator[Lease]]:
-        """Yield a lease of each range of a run, until `stop` is set."""
+        """Return a context that yields a lease of each range of a run, until `stop` is set."""
         del notify
         yield (lease for lease in self._leases[run.id] if not stop.is_set())
 
@@ -49,7 +49,7 @@ class MemoryLedger:
         return self.runs[id_ - 1]
 
     def close(self, run: Run) -> Run:
-        """Close a run if all its ranges are done, and return it."""
+        """Close a run if all its ranges are done; return the run."""
         if all(lease.ended.is_set() for lease in self._leases[run.id]):
             self.runs[run.id - 1] = replace(run, outcome="done")
         return self.run(run.id)

@@ -34,16 +34,16 @@ MODELS = ModelPair(image="hashed-pixels@1", text="hashed-words@1")
 
 
 def direction(seed: bytes, width: int) -> Vector:
-    """A unit vector of shape (width,) for the given bytes: equal bytes give equal vectors."""
+    """Return a unit vector of shape (width,) for these bytes. Equal bytes have equal vectors."""
     words = np.frombuffer(hashlib.sha256(seed).digest(), np.uint32)
     vector = np.random.default_rng(words).standard_normal(width, np.float32)
     return vector / np.linalg.norm(vector)
 
 
 class HashEmbedder:
-    """`ports.Embedder` without a model: each vector is drawn from a hash of the content.
+    """Implements `ports.Embedder` without a model: each vector is made from a hash of the content.
 
-    Texts in `broken` fail. `images_embedded` and `texts_embedded` count the calls' items.
+    Texts in `broken` fail. `images_embedded` and `texts_embedded` count the items of all calls.
     """
 
     def __init__(self, *, models: ModelPair = MODELS, broken: frozenset[str] = frozenset()) -> None:
@@ -54,7 +54,7 @@ class HashEmbedder:
         self._broken = broken
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Return a unit vector of shape (768,) for the bytes of each picture."""
+        """Return a unit vector of shape (768,) for each picture, made from its bytes."""
         self.images_embedded += len(pictures)
         return [direction(pixels.tobytes(), IMAGE_WIDTH) for pixels in pictures]
 
@@ -65,7 +65,7 @@ class HashEmbedder:
         return [self._embed_text(text) for text in texts]
 
     def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing, because there are no resources to release."""
 
     def _embed_text(self, text: str) -> Vector | Failure:
         if text in self._broken:
@@ -74,20 +74,23 @@ class HashEmbedder:
 
 
 class MemoryFetcher:
-    """`backfill.ports.ImageFetcher` over given pictures: pixels, or a failure, by address.
+    """Implements `backfill.ports.ImageFetcher`. `pictures` has pixels, or a failure, by address.
 
-    Any other address fails with `http_404`.
+    Every other address fails with `http_404`.
     """
 
     def __init__(self, pictures: dict[str, Pixels | Failure]) -> None:
         self._pictures = pictures
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
-        """Return the products in order, each with all its pictures unless its image is kept."""
+        """Return the products in order, with all their pictures.
+
+        A product whose image is kept has no pictures.
+        """
         return [self._fetched(product) for product in page]
 
     def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing, because there are no resources to release."""
 
     def _fetched(self, product: Product) -> FetchedProduct:
         urls = () if product.image_need is Need.KEEP else product.image_urls
@@ -107,10 +110,10 @@ class MemoryFetcher:
 
 
 class MemoryCatalog:
-    """`backfill.ports.Catalog` over a list of products; a `MemoryStore` decides what is due.
+    """Implements `backfill.ports.Catalog` on a list of products; a `MemoryStore` tells what is due.
 
-    Of a selection it supports `products`, `variants`, `owner`, `missing`, `skip_existing`,
-    `retry_failed`, `only_failed` with `kinds` and `hosts`, and `refetch`.
+    Of the fields of a selection it supports `products`, `variants`, `owner`, `missing`,
+    `skip_existing`, `retry_failed`, `only_failed` with `kinds` and `hosts`, and `refetch`.
     """
 
     def __init__(self, products: Sequence[Product], store: MemoryStore) -> None:
@@ -118,7 +121,7 @@ class MemoryCatalog:
         self._store = store
 
     def due(self, selection: Selection) -> Due:
-        """Count what `pages` would return."""
+        """Count the products that `pages` would return."""
         due = self._due(selection)
         return Due(
             products=len(due),
@@ -129,7 +132,7 @@ class MemoryCatalog:
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
-        """Divide what is due into ranges of `size` products, up to `limit` of them."""
+        """Divide the products that are due into ranges of `size` products, up to `limit` in all."""
         ids = [product.id for product in self._due(selection)]
         ends: list[str | None] = list(ids[: limit or None][size - 1 :: size])
         if limit is None or limit > len(ids):
@@ -143,7 +146,7 @@ class MemoryCatalog:
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
     ) -> Iterator[list[Product]]:
-        """Yield the products that are due in the order of their ids, `size` a page."""
+        """Yield pages of `size` products each: those that are due, in the order of their ids."""
         after, last = within.after, within.last
         due = [
             product
@@ -202,18 +205,21 @@ class MemoryCatalog:
         )
 
     def _files(self, product: Product) -> tuple[PictureFile, ...]:
-        """The files that a product's stored image was made of, if the image is current."""
+        """Return the files that the stored image was made from; `()` if it is not current."""
         row = self._store.rows.get(product.id)
         return row.files if row and self._store.is_current(product, "image") else ()
 
     def _is_again(self, product: Product, modality: ContentModality, selection: Selection) -> bool:
-        """Whether to try a failure again: only on request, as no time passes in memory."""
+        """Return whether this content failed and is to be tried again now.
+
+        It is tried again only on request, because no time passes in memory.
+        """
         is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
         return is_asked_for and self._store.has_failed(product, modality)
 
 
 def _unless_known(found: Picture | Failure, files: Sequence[PictureFile]) -> Outcome:
-    """The file instead of its picture, if it is one of those known already."""
+    """Return the file of a picture if it is among `files`, else the picture or failure itself."""
     file = found.file if isinstance(found, Picture) else None
     return file if file is not None and file in files else found
 

@@ -8,21 +8,21 @@ from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 from shelfsight.testing.store import MemoryStore
 
 _MIN_NORM = 1e-6
-"""A shorter vector has no meaningful direction."""
+"""A vector that is shorter than this has no meaningful direction."""
 
 
 class MemorySearch:
-    """`scan.ports.ProductSearch` that filters by owner only, and knows no SKUs or barcodes."""
+    """Implements `scan.ports.ProductSearch`. It filters only by owner, and has no product codes."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.scans: dict[str | None, list[Vector]] = {}
 
     def require(self, models: ModelPair) -> None:
-        """Refuse to search with other models than those that made the stored vectors.
+        """Check that these models made the stored vectors; call this before the first search.
 
         Raises:
-            ModelMismatchError: other models made them.
+            ModelMismatchError: other models made the stored vectors.
         """
         self._store.require(models)
 
@@ -32,7 +32,7 @@ class MemorySearch:
         """Return the `limit` products nearest to the query, and those that contain all its words.
 
         Raises:
-            FilterError: a filter other than the owner.
+            FilterError: `filters` has a filter other than the owner.
         """
         rows = self._visible(filters)
         near = [
@@ -46,11 +46,14 @@ class MemorySearch:
         return [_candidate(rows[id_], search_query) for id_ in dict.fromkeys(ids)]
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether no stored product passes the filters."""
+        """Return whether no stored product passes the filters."""
         return not self._visible(filters)
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
-        """Build a query for products like this one; None if it is not stored or filtered out."""
+        """Build a query for products similar to the product `id_`.
+
+        None if the product is not stored, does not pass the filters, or has no vector.
+        """
         row = self._visible(filters).get(id_)
         if row is None:
             return None
@@ -65,9 +68,10 @@ class MemorySearch:
         )
 
     def means(self, owner: str | None) -> Means | None:
-        """Average the image vectors of an owner's catalogue and scans; None without a catalogue.
+        """Return the mean image vector of an owner's catalogue and that of the owner's scans.
 
-        Without an owner the whole catalogue counts.
+        If `owner` is None, the catalogue is that of all owners. The result is None if the catalogue
+        has no image vectors.
         """
         rows = self._visible(Filters(owner=owner)).values()
         images = [row.image for row in rows if row.image is not None]
@@ -79,7 +83,7 @@ class MemorySearch:
         )
 
     def learn(self, owner: str | None, image: Vector) -> None:
-        """Add the image vector of a scanned photo to the mean of the scans."""
+        """Add the image vector of a scanned photo to the mean of the owner's scans."""
         self.scans.setdefault(owner, []).append(image)
 
     def _visible(self, filters: Filters) -> dict[str, EmbeddedProduct]:

@@ -20,14 +20,14 @@ from shelfsight.records import (
 
 
 class RecordedFailure(NamedTuple):
-    """A failure, and the hash of the content that failed."""
+    """A failure to embed, and the hash of the content that failed."""
 
     source_hash: str
     failure: Failure
 
 
 class MemoryStore:
-    """`backfill.ports.VectorStore` in dictionaries by product id."""
+    """Implements `backfill.ports.VectorStore` in dictionaries, whose keys are product ids."""
 
     def __init__(self, fusion: Fusion) -> None:
         self.rows: dict[str, EmbeddedProduct] = {}
@@ -37,10 +37,12 @@ class MemoryStore:
         self.models: ModelPair | None = None
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
-        """Refuse other models than those that made the stored vectors, unless `replace`.
+        """Check that these models made the stored vectors.
+
+        With `replace`, vectors by other models are accepted, because they will be replaced.
 
         Raises:
-            ModelMismatchError: other models made them.
+            ModelMismatchError: other models made the stored vectors.
         """
         if self.rows and not self._fits(models) and not replace:
             raise ModelMismatchError(f"the store holds vectors of {self.models}")
@@ -48,7 +50,10 @@ class MemoryStore:
     def save(
         self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
     ) -> list[EmbeddedProduct]:
-        """Store a page and return it with the vectors that were kept; `[]` if its lease is lost."""
+        """Store a page; return it with the stored vectors that were kept.
+
+        Returns `[]` if another worker has taken over the lease.
+        """
         if checkpoint is not None and checkpoint.claim.lost:
             return []
         merged = [self._merged(item) for item in page if self._still_keeps(item.product, models)]
@@ -63,7 +68,7 @@ class MemoryStore:
         return merged
 
     def recombine(self) -> int:
-        """Recombine vectors made with other weights; return how many."""
+        """Make the combined vectors again that were made with other weights; return how many."""
         old = [id_ for id_ in self.rows if self.fused_by[id_] != self._fusion.name]
         for id_ in old:
             row = self.rows[id_]
@@ -80,10 +85,10 @@ class MemoryStore:
         again: bool = False,
         may_check: bool = False,
     ) -> Need:
-        """Say what is to be done about a vector: the rule of `postgres/need.sql` in Python.
+        """Return what is to be done about a vector: the rule of `postgres/need.sql` in Python.
 
-        `again` says whether what failed may be tried again now, `may_check` whether a current
-        image can be checked and is to be.
+        `again` says whether failed content may be tried again now. `may_check` says whether a
+        current image is to be checked, and can be.
         """
         is_current = self.is_current(product, modality)
         if may_check and is_current:
@@ -94,7 +99,7 @@ class MemoryStore:
         return Need.KEEP if stays and not again else Need.MAKE
 
     def is_current(self, product: Product, modality: ContentModality) -> bool:
-        """Whether the stored vector of a modality was made of this content."""
+        """Return whether the stored vector was made from the product's present content."""
         row = self.rows.get(product.id)
         return (
             row is not None
@@ -103,7 +108,7 @@ class MemoryStore:
         )
 
     def has_failed(self, product: Product, modality: ContentModality) -> bool:
-        """Whether this very content of a modality has failed."""
+        """Return whether the product's present content of this modality has failed."""
         failures = self.failures.get(product.id, {})
         content = _content(product, modality)
         return any(
@@ -115,7 +120,7 @@ class MemoryStore:
         return self.models is None or models.accepts(self.models)
 
     def _still_keeps(self, product: Product, models: ModelPair) -> bool:
-        """Whether all that was to be kept when the product was read still is."""
+        """Return whether every vector that was to be kept when the product was read can be kept."""
         wanted: dict[ContentModality, Need] = {
             "image": product.image_need,
             "text": product.text_need,
@@ -127,7 +132,7 @@ class MemoryStore:
         )
 
     def _merged(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """Add the stored vectors that are kept, and recombine them."""
+        """Add the stored vectors that are kept, and make the combined vector again."""
         row = self.rows.get(item.product.id)
         if not item.product.kept_stages or item.is_untouched or row is None:
             return item
@@ -163,7 +168,7 @@ class MemoryStore:
             self.failures[id_] = waiting | new
 
     def _with_fallback(self, item: EmbeddedProduct) -> EmbeddedProduct:
-        """Put the stored vector in place of one that failed, if it is of the same content."""
+        """Use the stored vector where a new vector failed, if the content is still the same."""
         old = self.rows.get(item.product.id)
         if old is None or not item.failures:
             return item

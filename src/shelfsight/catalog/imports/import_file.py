@@ -10,7 +10,7 @@ from shelfsight.catalog.imports.importers import read_import
 from shelfsight.postgres.connection import Database
 
 OnBadLine = Callable[[int, str], None]
-"""Called with the number of a line that is no product, and the reason."""
+"""A function that is called for each line that is not a product, with its number and the reason."""
 
 
 def import_file(database: Database, file: Path, on_bad_line: OnBadLine) -> writer.Imported:
@@ -33,7 +33,10 @@ def count_products(file: Path, on_bad_line: OnBadLine) -> int:
 
 
 def write_products(database: Database, products: Iterator[ImportedProduct]) -> writer.Imported:
-    """Write products into the shop's tables, a page a transaction; idempotent by SKU and owner.
+    """Write products into the shop's tables, one page in each transaction.
+
+    Products that are stored already are found again by SKU and owner, so writing twice changes
+    nothing.
 
     Raises:
         SchemaError: the tables are not those that `init` makes.

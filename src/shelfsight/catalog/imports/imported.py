@@ -1,4 +1,4 @@
-"""Turns the fields of one line of an import file into a product, or into the reason why not."""
+"""Turns the fields of a line of an import file into a product, or into an error with the reason."""
 
 import json
 import re
@@ -10,10 +10,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedProduct:
-    """A product variant as read from a file; variants of one product share a `product_key`.
+    """A product variant that was read from a file. Variants of a product share their `product_key`.
 
-    `title` and `description` are unchanged and may contain HTML. `line` is the number of its first
-    line in the file, counted from 1.
+    `title` and `description` are unchanged and may contain HTML. `line` is the number of the
+    variant's first line in the file, counted from 1.
     """
 
     line: int
@@ -38,14 +38,14 @@ class BadLine:
 
 
 class BadFieldError(Exception):
-    """A field cannot be read; the message becomes the reason of a `BadLine`."""
+    """A field cannot be read. The message of this error becomes the reason of a `BadLine`."""
 
 
 def product_from(line: int, fields: Mapping[str, object]) -> ImportedProduct | BadLine:
-    """Read a product from its fields, whose values are text or any JSON value.
+    """Make a product from its fields, whose values are text or any JSON value.
 
     The fields are sku, product_key, title, description, price, barcode, options, image, images,
-    owner and category. All but sku may be missing or empty.
+    owner and category. All except sku may be missing or empty.
     """
     try:
         sku = text_of(fields, "sku")
@@ -73,7 +73,7 @@ def text_of(fields: Mapping[str, object], name: str) -> str:
     """Return a field as text without surrounding blanks; "" if it is missing.
 
     Raises:
-        BadFieldError: it is not text, or contains a character that no database stores.
+        BadFieldError: the field is not text, or contains a character that no database stores.
     """
     return _text(name, fields.get(name))
 
@@ -111,7 +111,10 @@ def _options(value: object) -> dict[str, str]:
 
 
 def _addresses(fields: Mapping[str, object], name: str) -> list[str]:
-    """Split text at | and blanks; return the items of a list unchanged."""
+    """Return the picture addresses in a field.
+
+    Text is split at | and at blanks. The items of a list are returned unchanged.
+    """
     value = fields.get(name)
     texts = (
         [_text(name, item) for item in value]
@@ -123,7 +126,7 @@ def _addresses(fields: Mapping[str, object], name: str) -> list[str]:
 
 def _described(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that errors="surrogateescape" decoded
+    if 0xDC80 <= code <= 0xDCFF:  # not UTF-8; decoded by errors="surrogateescape"
         return f"the byte 0x{code - 0xDC00:02X}, which is not UTF-8: save the file as UTF-8"
     return f"the character U+{code:04X}, which no database takes"
 

@@ -1,4 +1,4 @@
-"""Reads product files: CSV with simple columns, Shopify's product export, JSON lines."""
+"""Reads product files: CSV with our column names, Shopify's product export, or JSON lines."""
 
 import codecs
 import csv
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_FIELD = 10_000_000
-"""Characters; a longer field most likely comes from a quote that was never closed."""
+"""The most characters that a field may have. A longer field most likely has a quote that was never
+closed."""
 
 MAX_IGNORED_LOGGED = 50
-"""How many ignored keys of JSON lines are logged, each once."""
+"""How many unknown keys of JSON lines are logged, each of them once."""
 
 _JSON_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _FIELDS = {
@@ -51,10 +52,11 @@ _FIELDS = {
 
 
 def read_import(path: Path) -> Iterator[ImportedProduct | BadLine]:
-    """Yield the products of a file line by line, and a `BadLine` for each line that is not one.
+    """Yield the products of a file in order, and a `BadLine` for each line that is no product.
 
     The file is UTF-8, or UTF-16 with a byte order mark. `.jsonl`, `.ndjson` and `.json` files hold
-    one object per line. All others are tables with a header, separated by comma, semicolon or tab.
+    one object in each line. All other files are tables with a header, separated by comma, semicolon
+    or tab.
 
     Raises:
         ImportFileError: the file cannot be read, or has none of these formats.
@@ -85,9 +87,10 @@ def _read(path: Path) -> Iterator[ImportedProduct | BadLine]:
 
 
 def _encoding(path: Path) -> tuple[str, str]:
-    """Choose encoding and error handling by the byte order mark.
+    """Choose the encoding and the error handling by the byte order mark of the file.
 
-    A byte that is not UTF-8 spoils only its own line, not the whole file.
+    The error handling for UTF-8 keeps bytes that are not UTF-8, so that only their lines are
+    refused and not the whole file.
     """
     with path.open("rb") as file:
         start = file.read(3)
@@ -135,10 +138,10 @@ def _table(path: Path, file: IO[str]) -> Iterator[ImportedProduct | BadLine]:
 
 
 def _first_line(path: Path, file: IO[str]) -> tuple[list[str], str]:
-    """Return the blank lines at the start, and the first line that is not blank.
+    """Return the blank lines at the start of the file, and the first line that is not blank.
 
     Raises:
-        ImportFileError: there is no such line, or it is not text.
+        ImportFileError: all lines are blank, or a line is not text.
     """
     blank: list[str] = []
     for line in file:
@@ -154,7 +157,7 @@ def _first_line(path: Path, file: IO[str]) -> tuple[list[str], str]:
 
 
 def _delimiter(header: str) -> str:
-    """Choose the separator that occurs most often in the header, outside quotes."""
+    """Choose the separator that occurs most often in the header; quoted parts do not count."""
     bare = re.sub(r'"[^"]*"', "", header)
     return max(",;\t", key=bare.count)
 
@@ -167,7 +170,7 @@ def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
 
 
 def _check_header(path: Path, columns: list[str], names: list[str]) -> None:
-    """Require a column sku, and no two columns for one field."""
+    """Check that the header has a column sku, and that no two columns mean the same field."""
     if "sku" not in names:
         found = ", ".join(columns)
         raise ImportFileError(f"{path} has no column sku; its columns are: {found[:500]}")
@@ -180,7 +183,7 @@ def _check_header(path: Path, columns: list[str], names: list[str]) -> None:
 
 
 def _lines(reader: "Reader", names: list[str]) -> Iterator[tuple[int, dict[str, str]] | BadLine]:
-    """Yield each record with the number of its first line; skip blank lines."""
+    """Yield the fields of each record, with the number of its first line; skip blank lines."""
     while True:
         number = reader.line_num + 1
         try:
@@ -200,12 +203,12 @@ def _lines(reader: "Reader", names: list[str]) -> Iterator[tuple[int, dict[str, 
 
 @lru_cache(maxsize=1024)
 def _field(column: str) -> str:
-    """Return the field that a column or key stands for; "" if there is none."""
+    """Return the product field that a column or key means; "" if it means none."""
     return _FIELDS.get(re.sub(r"[\s_-]+", "_", column.strip().lower()), "")
 
 
 def _log_ignored(path: Path, columns: Iterable[str], logged: set[str]) -> None:
-    """Log the columns that are ignored, each once; `logged` collects them."""
+    """Log the unknown columns that were not logged before, and add them to `logged`."""
     ignored = [column for column in columns if column and not _field(column)]
     new = [column for column in ignored if column not in logged]
     if new and len(logged) < MAX_IGNORED_LOGGED:

@@ -1,5 +1,6 @@
 -- name: import_products
--- One row per product. Its id is derived from owner and key, so a second import finds it again.
+-- Stores each product once. The id of a product is derived from its owner and key, so a second
+-- import finds the same row again.
 INSERT INTO "Products" AS p ("Id", "UserId", "Title", "Category")
 SELECT DISTINCT ON (product_id) product_id, owner, title, category
 FROM jsonb_to_recordset(%(rows)s) AS x(product_id uuid, owner text, title text, category text)
@@ -8,8 +9,8 @@ SET "Category" = EXCLUDED."Category", "UpdatedAt" = now()
 WHERE p."Category" IS DISTINCT FROM EXCLUDED."Category"
 
 -- name: import_variants
--- Variants are found again by SKU and owner. Returns each variant's id, and whether it is new or
--- has changed.
+-- Stores variants; existing variants are found by SKU and owner. Returns the id of each variant,
+-- and whether it is new or has changed.
 WITH incoming AS (
   SELECT * FROM jsonb_to_recordset(%(rows)s) AS x(
     variant_id uuid, product_id uuid, owner text, sku text, barcode text, title text,
@@ -41,8 +42,8 @@ SELECT known.sku, coalesce(known_id, variant_id) AS id, known_id IS NULL AS is_n
 FROM known
 
 -- name: import_images
--- Replaces the pictures of a variant if their addresses differ, and returns the ids of these
--- variants.
+-- Replaces the pictures of each variant whose picture addresses differ, and returns the ids of
+-- these variants.
 WITH incoming AS (
   SELECT variant_id, urls
   FROM jsonb_to_recordset(%(rows)s) AS x(variant_id uuid, urls text[])

@@ -1,8 +1,8 @@
-"""Reads Shopify's product export, in which all lines with one Handle make a product.
+"""Reads Shopify's product export, in which all lines with the same Handle make up a product.
 
-A line holds a variant or a picture. Only the first line of a Handle has the fields of the product;
-a line with nothing but a Handle and an image adds a picture. Both headers are supported: that of
-the export (`Handle`, `Variant SKU`) and that of the product template (`URL handle`, `SKU`).
+A line holds a variant or a picture. Only the first line of a Handle has the fields of the product.
+A line that has only a Handle and an image adds a picture. Two headers are supported: that of the
+export (`Handle`, `Variant SKU`) and that of the product template (`URL handle`, `SKU`).
 """
 
 import re
@@ -18,7 +18,7 @@ from shelfsight.catalog.imports.imported import (
 )
 
 Line = tuple[int, Mapping[str, str]]
-"""The number of a line, and its fields by column name in lower case."""
+"""The number of a line, and the line's fields by column name in lower case."""
 
 _COLUMNS = {
     "url handle": "handle",
@@ -35,13 +35,13 @@ _COLUMNS = {
 
 
 def is_shopify(columns: Iterable[str]) -> bool:
-    """Whether a header is one of Shopify's."""
+    """Return whether this is the header of a Shopify file."""
     names = {_COLUMNS.get(column.lower(), column.lower()) for column in columns}
     return {"handle", "title"} <= names and bool({"image", "option1 value"} & names)
 
 
 def products(lines: Iterable[Line | BadLine]) -> Iterator[ImportedProduct | BadLine]:
-    """Yield a product for each variant; only the lines of one Handle are held in memory."""
+    """Yield a product for each variant. Only the lines of one Handle at a time are in memory."""
     group: list[Line] = []
     for line in lines:
         read = line if isinstance(line, BadLine) else _read(*line)
@@ -57,7 +57,7 @@ def products(lines: Iterable[Line | BadLine]) -> Iterator[ImportedProduct | BadL
 
 
 def _read(number: int, fields: Mapping[str, str]) -> Line | BadLine:
-    """Rename the fields to our column names, and strip surrounding blanks."""
+    """Return the line with its fields named as our columns, and without surrounding blanks."""
     try:
         texts = {_COLUMNS.get(name, name): text_of(fields, name) for name in fields}
     except BadFieldError as error:
@@ -91,7 +91,7 @@ def _variant(
     return product_from(
         number,
         {
-            # Spreadsheets prepend an apostrophe to keep leading zeros; it is not part of the SKU.
+            # Spreadsheets put an apostrophe first to keep leading zeros; the SKU has none.
             "sku": fields.get("sku", "").removeprefix("'")
             or (f"{handle}:{variant}" if variant else handle),
             "product_key": handle,
@@ -107,7 +107,10 @@ def _variant(
 
 
 def _options(fields: Mapping[str, str], product: Mapping[str, str]) -> dict[str, str]:
-    """Return the option values by name; only the first line has the names."""
+    """Return the values of a variant's options, by option name.
+
+    Only the first line of a product has the names.
+    """
     numbers = takewhile(lambda n: f"option{n} value" in fields, count(1))
     options = {
         product.get(f"option{n} name") or f"Option {n}": fields[f"option{n} value"] for n in numbers
@@ -116,7 +119,10 @@ def _options(fields: Mapping[str, str], product: Mapping[str, str]) -> dict[str,
 
 
 def _pictures(group: Sequence[Line]) -> list[str]:
-    """Return the product's pictures in the order of Image Position, those without one last."""
+    """Return the product's pictures in the order of Image Position.
+
+    Pictures without a position come last.
+    """
     found = [
         (_position(fields), place, fields.get("image", ""))
         for place, (_, fields) in enumerate(group)

@@ -1,4 +1,4 @@
-"""Writes imported products into the shop's tables; importing a file again changes nothing."""
+"""Writes imported products into the shop's tables. A second import of a file changes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ from shelfsight.postgres.connection import Connection, Database, columns, fetch_
 QUERIES = statements.load("shelfsight.catalog.imports", "imports.sql")
 
 PAGE = 500
-"""Products per transaction."""
+"""How many products one transaction writes."""
 
 _NAMESPACE = UUID("6f3b2c1e-8d5a-4f0b-9c37-2f6f5d0a7e41")
-"""Fixed, so that ids derived from owner and SKU are the same everywhere."""
+"""The namespace of the ids that are derived from owner and SKU. It never changes, so that the ids
+are the same everywhere."""
 
 _NEEDED = {
     "Products": ("Id", "UserId", "Title", "Category"),
@@ -32,7 +33,7 @@ _NEEDED = {
 
 
 class _Variant(NamedTuple):
-    """A variant that was written: its id, and what the write did."""
+    """A variant that was written: its SKU and id, and whether it is new or was changed."""
 
     sku: str
     id: UUID
@@ -42,7 +43,7 @@ class _Variant(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Imported:
-    """How many products were new, changed, or unchanged."""
+    """The numbers of imported products that were new, changed, and unchanged."""
 
     new: int = 0
     changed: int = 0
@@ -50,7 +51,7 @@ class Imported:
 
 
 def check(database: Database) -> None:
-    """Check that products can be imported.
+    """Check that the shop's tables have the columns that an import needs.
 
     Raises:
         SchemaError: the tables are not those that `shelfsight init` makes.
@@ -67,7 +68,7 @@ def check(database: Database) -> None:
 
 
 def write(database: Database, page: Sequence[ImportedProduct], imported: Imported) -> None:
-    """Store a page in one transaction, and add its products to the counts in `imported`."""
+    """Store a page in one transaction, and count its products in `imported`."""
     rows = [_row(product) for product in page]
     pictures = {row["sku"]: list(p.image_urls) for row, p in zip(rows, page, strict=True)}
 

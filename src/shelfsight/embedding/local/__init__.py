@@ -2,6 +2,6 @@
 
 import os
 
-# ONNX Runtime's builds for Linux and macOS report every model they open to Microsoft, unless this
-# is set before it is loaded. No user of a product search asked for that.
+# Unless this variable is set before ONNX Runtime is loaded, its builds for Linux and macOS report
+# every model they open to Microsoft. No user of a product search has asked for that.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

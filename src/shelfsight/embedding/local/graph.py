@@ -1,4 +1,4 @@
-"""The interface of a loaded network, and batches in which one bad item fails alone."""
+"""The interface of a loaded network, and batches in which a bad item fails without the others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 class RunError(Exception):
-    """The graph refuses these items, or lacks the memory for them; one line says why."""
+    """The graph refuses these items, or lacks the memory for them. The message is a single line."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(str(reason).partition("\n")[0])
@@ -31,31 +31,31 @@ class Graph(Protocol):
 
     @property
     def device(self) -> Device:
-        """The device it really runs on."""
+        """The device on which the network really runs."""
         ...
 
     @property
     def inputs(self) -> Mapping[str, Sequence[Any]]:
-        """The shape of each input; dynamic dimensions are names instead of numbers."""
+        """The shape of each input. Dynamic dimensions are given as names instead of numbers."""
         ...
 
     def run(
         self, feeds: Mapping[str, NDArray[Any]], *, positions: NDArray[np.int64] | None = None
     ) -> NDArray[Any]:
-        """Compute the output (batch, width) of the inputs; they may have any dtype.
+        """Compute the output (batch, width) for the inputs, which may have any dtype.
 
-        With `positions` (batch,) the network's output is states (batch, length, width), of which
-        the one at each position is returned.
+        With `positions` (batch,) the output of the network is (batch, length, width). Of each row
+        of the batch, the state at its position is returned.
 
         Raises:
-            RunError: these items cannot be run.
+            RunError: the network cannot process these items.
             ModelError: the device is lost.
         """
         ...
 
 
 def check(graph: Graph, trial: Callable[[], NDArray[Any]], width: int) -> None:
-    """Run one item, so that a graph of the wrong kind is refused before the first page.
+    """Run a single item, so that a graph of the wrong kind is refused before the first page.
 
     Raises:
         ModelError: the graph refuses the item, or its output does not have the shape (1, width).
@@ -76,10 +76,10 @@ def embed_bisecting(
     stage: Stage,
     column: int,
 ) -> list[Vector | Failure]:
-    """Embed a batch and fit its vectors (column,); bisect the batch if it fails.
+    """Embed a batch and fit its vectors to the shape (column,). If the batch fails, bisect it.
 
-    So an item that the model cannot take fails alone (`model_error`), as does one whose vector has
-    no direction (`non_finite`).
+    So an item that the model refuses fails without the others (`model_error`). The same holds for
+    an item whose vector has no direction (`non_finite`).
     """
     try:
         vectors = run(items)

@@ -1,4 +1,4 @@
-"""Finds the files of a model: in MODEL_DIR, in the hub's cache or, by a download, on the hub."""
+"""Finds the files of a model in MODEL_DIR or in the hub's cache, or downloads them from the hub."""
 
 import hashlib
 from dataclasses import replace
@@ -12,17 +12,18 @@ from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
 from shelfsight.records import BRANCH, model_identity
 
 _REACH_TIMEOUT = 10.0
-"""Seconds for the first request to the hub; the download itself may take long."""
+"""Seconds to wait for the first answer of the hub. The download itself may take longer."""
 
 _HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
-"""`HfHubHTTPError`'s base is the error of the HTTP client, which differs by version."""
+"""Errors of the hub. The base class of `HfHubHTTPError` is an error of its HTTP client, and that
+client differs from version to version."""
 
 
 def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
-    """Return the folder with the files of `hub`, laid out as in its repository.
+    """Return the folder that holds the files of `hub`, with the same paths as in the repository.
 
-    With `model_dir` it is `model_dir / spec.name`. Otherwise it is a snapshot in the hub's cache;
-    if that lacks a file, it is downloaded first, with a progress bar.
+    With `model_dir` the folder is `model_dir / spec.name`. Otherwise it is a snapshot in the hub's
+    cache. If the snapshot lacks a file, the files are downloaded first, with a progress bar.
 
     Raises:
         ModelError: a file is missing from `model_dir`, or cannot be downloaded.
@@ -40,7 +41,10 @@ def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path
 
 
 def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
-    """Return the cached snapshot if it is complete; no network, so it never gets newer."""
+    """Return the snapshot in the hub's cache; None if a file is missing from it.
+
+    The network is not used, so a snapshot that is complete never gets newer.
+    """
     try:
         folder = _snapshot(spec, hub, offline=True)
     except LocalEntryNotFoundError:
@@ -49,11 +53,11 @@ def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
 
 
 def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: Path | None) -> Spec:
-    """Return the row with the revision of the files that `model_folder` found.
+    """Return the model's row with the revision of the files that `model_folder` found.
 
-    A row that names a commit keeps it. In place of `BRANCH` comes the commit of the hub's snapshot
-    or, of files in `model_dir`, `sha256:` and 40 hex digits of their hash. Hashing takes 2 to 5
-    seconds a gigabyte, each time the model is loaded.
+    A row that names a commit keeps it. If the row names `BRANCH`, the revision becomes the commit
+    of the hub's snapshot. For files in `model_dir` it becomes `sha256:` and 40 hex digits of the
+    files' hash. Hashing takes 2 to 5 seconds for each gigabyte, each time the model is loaded.
     """
     if spec.revision != BRANCH:
         return spec
@@ -95,7 +99,7 @@ def _folder_in(model_dir: Path, spec: ModelSpec) -> Path:
 
 
 def files_to_download(spec: ModelSpec) -> list[str]:
-    """List the files that the hub's cache lacks; `[]` for a model that needs no hub."""
+    """List the files that the hub's cache lacks; `[]` for a model that is not from the hub."""
     if isinstance(spec.source, PackagedModel):
         return []
     try:
@@ -106,7 +110,7 @@ def files_to_download(spec: ModelSpec) -> list[str]:
 
 def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
     try:
-        # Ask once first: without an answer the download would retry for half a minute.
+        # Ask once first: if the hub did not answer, a download would retry for 30 s.
         HfApi().model_info(hub.repository, revision=spec.revision, timeout=_REACH_TIMEOUT)
         folder = _snapshot(spec, hub, offline=False)
         missing = _missing(folder, hub)

@@ -1,4 +1,4 @@
-"""The image model: from pixels to vectors."""
+"""The image model: turns pixels into vectors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from shelfsight.models.specs import Device, ImageSpec
 from shelfsight.records import Failure, Pixels, Stage, Vector
 
 _BATCH_SIZES: dict[Device, int] = {"cpu": 8, "cuda": 64}
-"""Pictures per run. On two cores more are not faster and take more memory. The figure for the GPU
-was not measured."""
+"""How many pictures the model embeds in a run. On two cores larger runs are not faster and take
+more memory. The number for the GPU was not measured."""
 
 
 class ImageModel:
     """A loaded image model. Several threads may use it at the same time.
 
-    `batch` is how many pictures it runs at the same time, `device` what it runs on.
+    `batch` is how many pictures the model embeds in a run, and `device` is what it runs on.
 
     Raises:
         ModelError: the graph does not match the row of the table.
@@ -38,7 +38,7 @@ class ImageModel:
         check(graph, lambda: self._run([np.zeros((side, side, 3), np.uint8)]), spec.width)
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Embed pictures (side, side, 3) to unit vectors (spec.column,), in order."""
+        """Embed pictures (side, side, 3) as unit vectors (spec.column,), in the same order."""
         return [
             result
             for start in range(0, len(pictures), self.batch)

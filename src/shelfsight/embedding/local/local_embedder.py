@@ -1,4 +1,4 @@
-"""The `Embedder` that runs both models in this process."""
+"""The `Embedder` that runs the image model and the text model in this process."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 
 class LocalEmbedder:
-    """Implements `ports.Embedder`; pictures and texts may be embedded at the same time."""
+    """Implements `ports.Embedder`. Pictures and texts may be embedded at the same time."""
 
     def __init__(self, image: ImageModel, text: TextModel) -> None:
         self.image = image
@@ -21,7 +21,7 @@ class LocalEmbedder:
 
     @property
     def picture_format(self) -> PictureFormat:
-        """The size and filter of the pictures that `embed_images` takes."""
+        """The size and the filter with which pictures are resized before `embed_images`."""
         return self.image.spec.picture
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
@@ -29,8 +29,8 @@ class LocalEmbedder:
         return self.image.embed(pictures)
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Embed texts to unit vectors (1024,); `query` if they ask rather than describe."""
+        """Embed texts as unit vectors (1024,). `query` is True for texts that are searched for."""
         return self.text.embed(texts, query=query)
 
     def close(self) -> None:
-        """Do nothing: the models hold only memory."""
+        """Do nothing, because the models hold only memory."""

@@ -1,4 +1,4 @@
-"""Loads models of the table with ONNX Runtime."""
+"""Loads the models of `models.table` with ONNX Runtime."""
 
 from pathlib import Path
 
@@ -20,9 +20,10 @@ def open_pair(
 ) -> LocalEmbedder:
     """Load a pair of `table.PAIRS` by its name.
 
-    `model_dir` has one folder for each model, named after it, with the files of its repository.
-    Without it the files come from the hub's cache, or else from the hub. The lite pair needs
-    neither. On the CPU each model computes with `threads` threads; 0 means one per core.
+    `model_dir` has a folder for each model, named after the model, with the files of its
+    repository. Without `model_dir` the files come from the hub's cache; if they are missing there,
+    they are downloaded. The lite pair needs neither. On the CPU each model computes with `threads`
+    threads; 0 means one per core.
 
     Raises:
         ModelError: files are missing or cannot be downloaded, a model does not match its row, or
@@ -39,7 +40,7 @@ def open_pair(
 def load_image(
     spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> ImageModel:
-    """Load one image model; see `open_pair`."""
+    """Load an image model. The arguments and errors are those of `open_pair`."""
     graph: bytes | Path
     if isinstance(spec.source, PackagedModel):
         graph = _build(spec.source)
@@ -54,7 +55,7 @@ def load_image(
 def load_text(
     spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> TextModel:
-    """Load one text model; see `open_pair`."""
+    """Load a text model. The arguments and errors are those of `open_pair`."""
     graph: bytes | Path
     if isinstance(spec.source, PackagedModel):
         graph, tokenizer = _build(spec.source), _packaged_tokenizer(spec, spec.source)

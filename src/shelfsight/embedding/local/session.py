@@ -1,4 +1,4 @@
-"""The backend `onnx`: graphs run by ONNX Runtime."""
+"""The backend `onnx`, in which ONNX Runtime runs the graphs of models."""
 
 import os
 from collections.abc import Mapping
@@ -37,7 +37,9 @@ _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class Session:
-    """Implements `Graph`. On the CPU it computes with `threads` threads; 0 means one per core.
+    """Implements `Graph` with ONNX Runtime.
+
+    On the CPU a graph is computed with `threads` threads; 0 means one per core.
 
     Raises:
         ModelError: the graph cannot be loaded on `device`, or has no output named `output`.
@@ -66,7 +68,7 @@ class Session:
     def run(
         self, feeds: Mapping[str, NDArray[Any]], *, positions: NDArray[np.int64] | None = None
     ) -> NDArray[Any]:
-        """See `Graph.run`."""
+        """Compute the output for the inputs; see `Graph.run`."""
         cast = {name: feed.astype(self._dtypes[name], copy=False) for name, feed in feeds.items()}
         try:
             result: NDArray[Any] = self._session.run(self._outputs, cast)[0]
@@ -82,14 +84,14 @@ def _open(
         _require_cuda()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or os.cpu_count() or 1
-    # Threads sleep while they wait: spinning would take cores from the other stages.
+    # Threads sleep while they wait, because spinning would take cores from other stages.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
     # ONNX Runtime runs operators that have no CUDA kernel on the CPU.
     providers = [_CUDA, _CPU] if device == "cuda" else [_CPU]
     source = graph if isinstance(graph, bytes) else os.fspath(graph)
     try:
-        # Its own fallback would continue on the CPU and only print a line.
+        # ONNX Runtime's own fallback would continue on the CPU and only print a line.
         session = onnxruntime.InferenceSession(
             source, options, providers=providers, enable_fallback=0
         )
@@ -110,4 +112,4 @@ def _require_cuda() -> None:
             "DEVICE=cuda: this ONNX Runtime is built without CUDA; "
             "pip uninstall onnxruntime && pip install onnxruntime-gpu, or DEVICE=cpu"
         )
-    onnxruntime.preload_dlls()  # CUDA and cuDNN, where they were installed by pip
+    onnxruntime.preload_dlls()  # loads CUDA and cuDNN if pip has installed them

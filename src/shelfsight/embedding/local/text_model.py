@@ -1,4 +1,4 @@
-"""The text model: from words to vectors."""
+"""The text model: turns words into vectors."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,18 +14,20 @@ from shelfsight.models.specs import Device, TextSpec
 from shelfsight.records import Failure, Stage, Vector
 
 _TOKENS_PER_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
-"""Tokens per run, padding included; a longer text runs alone. The figure for the GPU was not
-measured."""
+"""The most tokens in a run, including padding. A text with more tokens is run by itself. The number
+for the GPU was not measured."""
 
 _PADDING_PER_RUN: dict[Device, int] = {"cpu": 32, "cuda": 1024}
-"""Padding tokens in a run that cost as much as another run: with Qwen3 on two cores 16 to 64 were
-fastest. The figure for the GPU was not measured."""
+"""How many padding tokens cost as much time as another run. With Qwen3 on two cores, 16 to 64 were
+fastest. The number for the GPU was not measured."""
 
 _MAX_CHARACTERS_PER_TOKEN = 32
-"""More than a token of prose ever has; text beyond the limit is not even tokenised."""
+"""A text is cut after this many characters for each token that the model takes, before it is
+tokenised. A token of prose never has more characters."""
 
 FEW_CHARACTERS = 1000
-"""Texts with fewer characters in all are tokenised in this thread: waking others takes longer."""
+"""If all texts together have fewer characters, they are tokenised in this thread, because waking
+other threads takes longer."""
 
 _INPUTS = ("input_ids", "attention_mask", "position_ids")
 
@@ -35,7 +37,7 @@ Tokens = list[int]
 
 
 class TextModel:
-    """A loaded text model, which runs on `device`. Several threads may use it at the same time.
+    """A loaded text model that runs on `device`. Several threads may use it at the same time.
 
     Raises:
         ModelError: the graph does not match the row of the table.
@@ -53,7 +55,11 @@ class TextModel:
         check(graph, lambda: self._run(self.tokens(["a"])), spec.width)
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Embed texts of any length and characters to unit vectors (spec.column,), in order."""
+        """Embed texts as unit vectors (spec.column,), in the same order.
+
+        A text may have any length and any characters. `query` is True for texts that are searched
+        for.
+        """
         results: list[Vector | Failure] = [_EMPTY] * len(texts)
         not_empty = [number for number, text in enumerate(texts) if text.strip()]
         template = self.spec.query if query else "{text}"
@@ -65,16 +71,16 @@ class TextModel:
         return results
 
     def embed_tokens(self, batch: Sequence[Tokens]) -> list[Vector | Failure]:
-        """Embed tokenised texts to unit vectors (spec.column,) in one run."""
+        """Embed tokenised texts in one run, as unit vectors (spec.column,)."""
         return embed_bisecting(batch, self._run, stage=Stage.TEXT, column=self.spec.column)
 
     def batches(self, tokens: Sequence[Tokens]) -> Iterator[list[int]]:
-        """Yield batches of indices: texts of similar length, within the budget of tokens."""
+        """Yield batches: indices of texts that have similar lengths and fit into a run together."""
         lengths = [self.spec.pad_to or len(row) for row in tokens]
         return _batches(lengths, _TOKENS_PER_RUN[self.device], _PADDING_PER_RUN[self.device])
 
     def tokens(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenise texts that are not empty, truncated to what the model takes."""
+        """Tokenise texts that are not empty. Cut each to the most tokens that the model takes."""
         end = [] if self.spec.end_token is None else [self.spec.end_token]
         max_tokens = self.spec.max_tokens - len(end)
         cut = [_encodable(text[: max_tokens * _MAX_CHARACTERS_PER_TOKEN]) for text in texts]
@@ -109,17 +115,17 @@ def read_tokenizer(spec: TextSpec, folder: Path) -> Tokenizer:
     """Read the `tokenizer.json` of a model's folder.
 
     Raises:
-        ModelError: it cannot be read.
+        ModelError: the file cannot be read.
     """
     path = folder / "tokenizer.json"
     try:
         return Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing more precise
+    except Exception as error:  # tokenizers raises no more precise error
         raise ModelError(f"{spec.name} cannot be loaded: {path}: {error}") from None
 
 
 def _encodable(text: str) -> str:
-    """Replace lone surrogates, which cannot be encoded, by question marks."""
+    """Replace each lone surrogate by a question mark, because it cannot be encoded."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -130,10 +136,10 @@ def _empty_past(shape: Sequence[Any], batch: int) -> NDArray[Any]:
 
 
 def _batches(lengths: Sequence[int], budget: int, padding: int) -> Iterator[list[int]]:
-    """Group indices of texts of similar length into batches within the budget of tokens.
+    """Group the indices of texts into batches of at most `budget` tokens, by similar length.
 
-    A text starts a new batch if the shorter texts of the batch would need more than `padding`
-    padding tokens.
+    If a text is so much longer that the other texts of the batch would need more than `padding`
+    padding tokens, the text starts a new batch.
     """
     batch: list[int] = []
     longest = 0

@@ -1,4 +1,4 @@
-"""Loads models of the table with torch and transformers; the only file that imports them."""
+"""Loads the models of `models.table` with torch and transformers; no other file imports them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from shelfsight.models.specs import Device, ImageSpec, ModelSpec, TextSpec, for_
 from shelfsight.models.table import PAIRS
 
 DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat16}
-"""The dtype of the weights. Qwen3 is published in bfloat16; float16 overflows."""
+"""The dtype of the weights. Qwen3 was published in bfloat16; in float16 its values overflow."""
 
 _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 
@@ -29,10 +29,14 @@ _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 def open_pair(
     name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> LocalEmbedder:
-    """Load a pair of `table.PAIRS` by its name; arguments as of `onnx_model.open_pair`.
+    """Load a pair of `table.PAIRS` with torch.
+
+    Files are looked for as in `onnx_model.open_pair`: in `model_dir`, else in the hub's cache, else
+    they are downloaded.
 
     Raises:
-        ModelError: as there, or torch does not run the pair.
+        ModelError: files are missing or cannot be downloaded, a model does not match its row or
+            cannot run on `device`, or the pair has no files for torch.
 
     """
     pair = PAIRS[name]
@@ -45,7 +49,7 @@ def open_pair(
 def load_image(
     spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> ImageModel:
-    """Load one image model; see `open_pair`."""
+    """Load an image model. The arguments and errors are those of `open_pair`."""
     row = for_torch(spec)
     hub = torch_form(spec).hub
     folder = model_folder(row, hub, model_dir)
@@ -57,7 +61,7 @@ def load_image(
 def load_text(
     spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> TextModel:
-    """Load one text model; see `open_pair`."""
+    """Load a text model. The arguments and errors are those of `open_pair`."""
     row = for_torch(spec)
     hub = torch_form(spec).hub
     folder = model_folder(row, hub, model_dir)
@@ -68,19 +72,19 @@ def load_text(
 
 
 def _compute_with(threads: int) -> None:
-    """Set torch's number of threads, which all models share; 0 leaves it as it is."""
+    """Set the number of threads that torch uses for all models; 0 leaves the number unchanged."""
     if threads:
         torch.set_num_threads(threads)
 
 
 class TorchGraph:
-    """Implements `Graph`; the output is float32, whatever the dtype of the weights.
+    """Implements `Graph` with torch. The output is float32, whatever the dtype of the weights.
 
-    Texts have no attention mask: padding is on the right, where causal attention does not see it,
+    Texts need no attention mask: padding is on the right, where causal attention does not see it,
     and SigLIP was trained without a mask.
 
     Raises:
-        ModelError: the files are not of the row's architecture, or there is no such `device`.
+        ModelError: the files have another architecture than the row, or `device` is missing.
 
     """
 
@@ -106,9 +110,10 @@ class TorchGraph:
     def run(
         self, feeds: Mapping[str, NDArray[Any]], *, positions: NDArray[np.int64] | None = None
     ) -> NDArray[Any]:
-        """See `Graph.run`."""
+        """Compute the output for the inputs; see `Graph.run`."""
         (feed,) = feeds.values()
-        # On a GPU such a token would make the device unusable for the whole process.
+        # On a GPU a token beyond the vocabulary would make the device unusable for the whole
+        # process.
         if self._vocabulary is not None and feed.max() >= self._vocabulary:
             raise RunError(f"token {feed.max()} is beyond the vocabulary of {self._vocabulary}")
         try:
@@ -117,8 +122,8 @@ class TorchGraph:
             raise ModelError(f"{self.name}: the GPU is lost: {RunError(error)}") from None
         except (RuntimeError, ValueError) as error:
             reason = RunError(error)
-        # Raised outside `except`: the caught error would keep the failed run's memory while its
-        # halves run.
+        # This is raised outside `except`. Otherwise the caught error would keep the memory of the
+        # failed run while the halves of the batch are run.
         raise reason
 
     def _forward(self, feed: NDArray[Any], positions: NDArray[np.int64] | None) -> NDArray[Any]:
@@ -134,7 +139,7 @@ class TorchGraph:
 
 
 def _read(spec: ModelSpec, folder: Path, dtype: torch.dtype) -> transformers.PreTrainedModel:
-    """Load a network, or the part of it that the row needs, from this folder only."""
+    """Load from this folder the network, or the part of it that the row needs."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     architecture = getattr(transformers, torch_form(spec).architecture)

@@ -1,1 +1,1 @@
-"""Embeds by an embedding server, over HTTP."""
+"""Embeds pictures and texts with an embedding server, over HTTP."""

@@ -1,4 +1,4 @@
-"""The circuit breaker of an embedding server: who may ask while it does not answer, how long."""
+"""The circuit breaker of an embedding server: which requests are sent while it does not answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,9 +21,9 @@ Send = Callable[[], Awaitable[ServerResponse]]
 class ServerBreaker:
     """Lets all requests through while the server answers, and only one while it does not.
 
-    After an attempt without a usable response all requests wait but one, the probe, which is sent
-    again after growing pauses. The first response lets all continue. Once the patience is used up,
-    the run ends.
+    If a request gets no usable response, all requests wait except one, the probe. The probe is sent
+    again and again, after growing pauses. When the server responds, all requests continue. If the
+    server does not respond for too long, the run ends.
     """
 
     def __init__(self, config: ServerConfig, shown: str) -> None:
@@ -46,12 +46,12 @@ class ServerBreaker:
         return self._answered_at is not None
 
     async def ask(self, send: Send, *, keep_trying: bool = False) -> object:
-        """Send until there is a response or the patience is used up; returns its JSON.
+        """Send a request until there is a response or the time is used up; return the JSON.
 
         Raises:
-            ContentRefusedError: the server refuses the content or, unless `keep_trying`, failed at
-                it in every attempt.
-            ServerError: no other attempt will succeed, or the patience is used up.
+            ContentRefusedError: the server refuses the content. Or the server failed in every
+                attempt to process it, and `keep_trying` is False.
+            ServerError: no other attempt can succeed, or the time is used up.
         """
         tries = 0
         with self._open_request():
@@ -67,7 +67,7 @@ class ServerBreaker:
                         await self._pause(error, tries)
 
     async def report_silence(self) -> None:
-        """Report, for as long as it runs, how long there has been no response."""
+        """Report now and then how long there has been no response, until this is cancelled."""
         while True:
             await asyncio.sleep(self._retry_policy.quiet)
             silence = self._silence()
@@ -80,7 +80,7 @@ class ServerBreaker:
             async with asyncio.timeout(self._patience_left()):
                 answer = await send()
             value = answer.value()
-        except TimeoutError as error:  # the patience is used up; the last response says more
+        except TimeoutError as error:  # the time is used up; the error before says more
             raise UnavailableError(self._last) from error
         except ContentRefusedError:
             self._answered()
@@ -89,7 +89,11 @@ class ServerBreaker:
         return value
 
     async def _pause(self, error: UnavailableError, tries: int) -> None:
-        """Wait as long as the server asks for, or with exponential back-off and full jitter."""
+        """Wait before the next attempt: as long as the server asks for, or for a random time.
+
+        The limit of the random time doubles with each attempt (exponential back-off with full
+        jitter).
+        """
         pause = max(error.after or 0.0, self._retry_policy.first_pause)
         if error.after is None:
             longest = self._retry_policy.first_pause * 2.0 ** min(tries - 1, 30)
@@ -107,7 +111,7 @@ class ServerBreaker:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Wait until a request may be sent: at once, or while unavailable one at a time."""
+        """Wait until a request may be sent: at once, or one at a time without a response."""
         while self._is_unavailable and self._probing:
             await self._changed.wait()
         alone = self._is_unavailable
@@ -134,7 +138,7 @@ class ServerBreaker:
             self._open_requests -= 1
 
     def _silence(self) -> float:
-        """Seconds for which requests have waited without any response."""
+        """Return for how many seconds requests have waited without any response."""
         if not self._open_requests:
             return 0.0
         return self._retry_policy.clock() - max(self._waiting_since, self._answered_at or 0.0)

@@ -8,17 +8,18 @@ from time import monotonic
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How requests are retried; times in seconds.
+    """How requests are retried. All times are in seconds.
 
     Attributes:
-        connect: time to connect.
-        answer: time to wait for data; longer than the 150 s after which Modal sends its 303.
-        first_pause, longest_pause: pauses are random, below a limit that doubles between these two.
-        quiet: a wait is reported after this time, then less and less often.
-        tries_at_error: how often a request at which the server fails (500, connection lost) is sent
-            before its batch is halved.
-        clock: measures the patience.
-        sleep: waits for a pause.
+        connect: the time to wait for a connection.
+        answer: the time to wait for data; longer than the 150 s after which Modal sends its 303.
+        first_pause, longest_pause: each pause is random, up to a limit. The limit is the first of
+            these values before the second attempt, then doubles until it is the second value.
+        quiet: a missing response is reported after this time, and then less and less often.
+        tries_at_error: how often a request is sent at which the server fails (status 500, or a lost
+            connection), before the batch is halved.
+        clock: the clock that measures how long there has been no response.
+        sleep: the function that waits for a pause.
     """
 
     connect: float = 10
@@ -33,15 +34,15 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
-    """How to reach a server.
+    """How to reach an embedding server.
 
     Attributes:
-        url: its address.
-        api_key: sent as a bearer token.
+        url: the address of the server.
+        api_key: the key that is sent as a bearer token.
         cold_start_timeout: seconds to wait for the first response.
-        down_timeout: seconds to wait for a later one.
-        concurrency: requests of each kind in flight at the same time.
-        waiting: called with a line, now and then, while there is no response.
+        down_timeout: seconds to wait for a later response.
+        concurrency: how many requests for pictures, and how many for texts, are sent at a time.
+        waiting: a function that is called now and then with a message while there is no response.
         retry_policy: how requests are retried.
     """
 

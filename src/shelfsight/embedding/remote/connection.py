@@ -1,4 +1,4 @@
-"""Sends requests to an embedding server, again until there is a response or no patience left."""
+"""Sends requests to an embedding server until the server responds or the time is used up."""
 
 import asyncio
 from functools import partial
@@ -19,7 +19,7 @@ from shelfsight.errors import ServerError
 
 
 class ServerConnection:
-    """Reused connections to one server; an asynchronous context manager."""
+    """Connections to a server, which are reused; an asynchronous context manager."""
 
     def __init__(self, config: ServerConfig) -> None:
         self._retry_policy = config.retry_policy
@@ -52,8 +52,8 @@ class ServerConnection:
         """GET `path` and return the JSON of the response.
 
         Raises:
-            NoSuchEndpointError: there is no such endpoint, or it does not answer with JSON.
-            ServerError: there is no usable response, nor will there be one.
+            NoSuchEndpointError: the server has no such endpoint, or the response is not JSON.
+            ServerError: there is no usable response, and no other attempt can succeed.
         """
         return await self._breaker.ask(partial(self._send, "GET", path, None))
 
@@ -61,19 +61,19 @@ class ServerConnection:
         """POST a JSON body to `path` and return the JSON of the response.
 
         Raises:
-            ContentRefusedError: the server refuses the body or, unless `keep_trying`, failed at it
-                in every attempt.
-            NoSuchEndpointError, ServerError: as `get`.
+            ContentRefusedError: the server refuses the body. Or the server failed in every attempt
+                to process it, and `keep_trying` is False.
+            NoSuchEndpointError, ServerError: for the same reasons as in `get`.
         """
         return await self._breaker.ask(
             partial(self._send, "POST", path, body), keep_trying=keep_trying
         )
 
     async def _send(self, method: str, path: str, body: bytes | None) -> ServerResponse:
-        """Send once and follow redirects; a 303 is followed with GET, as Modal expects."""
+        """Send a request and follow redirects; a 303 is followed with GET, as Modal expects."""
         headers = {} if body is None else {"Content-Type": "application/json"}
         url = self._url.joinpath(path.lstrip("/"))
-        data = None if body is None else BytesIO(body)  # plain bytes would be written in one piece
+        data = None if body is None else BytesIO(body)  # bytes are sent in one piece
         if self._session.closed:  # closed between two attempts: nobody waits for the response
             raise asyncio.CancelledError
         try:
@@ -92,7 +92,7 @@ class ServerConnection:
             raise self._no_answer(error) from error
 
     def _no_answer(self, error: Exception) -> Exception:
-        """Classify an error: may another attempt succeed, and may the content be the cause?"""
+        """Return the error to raise: may it pass on another try, may the content be at fault?"""
         if isinstance(
             error, aiohttp.InvalidURL | aiohttp.ClientSSLError | aiohttp.TooManyRedirects
         ):
@@ -107,7 +107,7 @@ class ServerConnection:
         return RequestFailedError("no_answer", said)
 
     def _refuse_moved(self, response: aiohttp.ClientResponse) -> None:
-        """Refuse a 301 or 302, such as from http to https, which turns a POST into a GET."""
+        """Refuse a redirect by 301 or 302, such as from http to https: POST would become GET."""
         if any(step.status in (301, 302) for step in response.history):
             raise ServerError(
                 f"the embedding server {self.shown} has moved to {response.url.origin()}:"

@@ -1,4 +1,4 @@
-"""The handshake: finds out which models a server has and which protocol it speaks."""
+"""The handshake: finds out which models a server has and which protocol the server uses."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from shelfsight.errors import ServerError
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A client of one of the server's models, which has embedded the probe item."""
+    """A client of one of the server's models. The client has embedded the probe item."""
 
     client: ModelClient
     model: ModelInfo
@@ -27,7 +27,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """The endpoints of a server; `images` is None if it only embeds texts."""
+    """The endpoints of a server; `images` is None if the server embeds only texts."""
 
     images: Endpoint | None
     texts: Endpoint
@@ -36,7 +36,7 @@ class Handshake:
 async def handshake(
     connection: ServerConnection, images: ServerProtocol, concurrency: int
 ) -> Handshake:
-    """Find the endpoints by probes, and the models by `/health` if the server has that.
+    """Find the endpoints by embedding probe items; read the models from `/health` if it exists.
 
     Raises:
         ServerError: the server cannot be used.
@@ -63,7 +63,7 @@ async def _health(connection: ServerConnection) -> Health | None:
 
 
 async def _texts(connection: ServerConnection, concurrency: int) -> Endpoint:
-    """Try our own protocol first, then OpenAI's."""
+    """Find the endpoint for texts: try shelfsight's own protocol first, then OpenAI's."""
     try:
         return await _try(connection, text_protocol(), concurrency)
     except NoSuchEndpointError as error:
@@ -88,7 +88,10 @@ async def _try(
 
 
 async def _listed_model(connection: ServerConnection, path: str) -> str | None:
-    """Return the first model that the server lists next to `path`; None if there is none."""
+    """Return the first model in the server's list of models; None if there is no list.
+
+    The path of the list is that of the embeddings, with `/models` at its end.
+    """
     try:
         listed = ModelList.model_validate(
             await connection.get(path.replace("/embeddings", "/models"))
@@ -99,7 +102,7 @@ async def _listed_model(connection: ServerConnection, path: str) -> str | None:
 
 
 def _agreed(probed: ModelInfo, stated: ModelInfo, connection: ServerConnection) -> ModelInfo:
-    """Return what `/health` says of a model, if the probe has the dimension that it says."""
+    """Return a model as `/health` describes it, if the vectors have the dimension stated there."""
     if probed.dimension == stated.dimension:
         return stated
     raise ServerError(

@@ -1,4 +1,4 @@
-"""The client of one model of an embedding server: batches, bisection, checks of vectors."""
+"""The client of a model on an embedding server: sends batches, bisects them, checks the vectors."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from shelfsight.records import Failure, Vector
 
 
 class ModelClient:
-    """Sends pictures or texts by one protocol, at most `concurrency` requests at a time.
+    """Sends pictures or texts by a protocol, with at most `concurrency` requests at a time.
 
-    A batch that is refused is bisected until the item at fault is alone. If both halves succeed,
-    the size was the reason, and later batches are no larger.
+    A batch that the server refuses is bisected until the item at fault is alone. If both halves
+    succeed, the batch was too large, and later batches are at most as large as a half.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class ModelClient:
         self._dimension: int | None = None
 
     async def probe(self) -> ModelInfo:
-        """Embed a harmless item, to learn whether the server takes full or only plain requests.
+        """Embed a harmless item, to learn whether the server accepts more than plain requests.
 
-        Returns the model, as far as the response names it. Call it before `embed`.
+        Returns the model, with the name that the response states. Call this before `embed`.
 
         Raises:
             NoSuchEndpointError: the server has no such endpoint.
-            ServerError: the server cannot embed it.
+            ServerError: the server cannot embed the item.
         """
         try:
             response = await self._ask([self._protocol.probe_item])
@@ -59,7 +59,7 @@ class ModelClient:
         return ModelInfo(name=self._model or "unnamed", dimension=self._dimension)
 
     async def embed(self, items: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Embed a batch to unit vectors (width,), in order.
+        """Embed a batch as unit vectors (width,), in the same order.
 
         Raises:
             ServerError: the server cannot be used.
@@ -88,7 +88,11 @@ class ModelClient:
     async def _embed_again(
         self, items: Sequence[str], query: bool, refused: ContentRefusedError
     ) -> Vector | Failure:
-        """Retry a lone item at which the server failed, once the probe item succeeds."""
+        """Try an item again at which the server failed in every attempt.
+
+        Before that, the probe item must succeed, which shows that the server works. If the server
+        refused the item, it is not tried again.
+        """
         if not isinstance(refused, RepeatedFailureError):
             return self._failure(refused)
         with suppress(ContentRefusedError):
@@ -176,7 +180,7 @@ def _any_failed(results: Sequence[Vector | Failure]) -> bool:
 
 
 def _item_error(refused: ContentRefusedError) -> ItemError | None:
-    """The error of the one refused item, if the server speaks our protocol."""
+    """Return the server's error for the refused item; None if our protocol was not used."""
     try:
         errors = EmbedResponse.model_validate_json(refused.content).errors
     except ValidationError:

@@ -1,4 +1,4 @@
-"""The `Embedder` whose two models run in an embedding server."""
+"""The `Embedder` whose two models run on an embedding server."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
 
 DEFAULT_PICTURE = PictureFormat(side=224, resample="bicubic")
-"""What SigLIP base takes, for servers that do not say what theirs takes."""
+"""The picture format of SigLIP base, which is used if a server does not state a format."""
 
 MIN_BATCH = 4
-"""So few items are sent in one request: splitting them would cost more than it gains."""
+"""The smallest batch that items are split into. Smaller batches would cost more than they gain."""
 
 Results = list[Vector | Failure]
 EmbedBatch = Callable[[Sequence[str]], Awaitable[Results]]
@@ -41,8 +41,9 @@ Item = TypeVar("Item")
 class RemoteEmbedder:
     """Implements `ports.Embedder`. Several threads may use it at the same time.
 
-    Creating it waits up to `cold_start_timeout` seconds for a server that wakes up. If the server
-    embeds only texts, the model that `load_image_model` returns embeds pictures in this process.
+    The constructor waits up to `cold_start_timeout` seconds for a server that is waking up. If the
+    server embeds only texts, the model that `load_image_model` returns embeds pictures in this
+    process.
 
     Raises:
         ServerError: the server cannot be used; every method may raise it.
@@ -71,22 +72,22 @@ class RemoteEmbedder:
         self.models = ModelPair(image=image, text=server.texts.model.identity)
 
     def embed_images(self, pictures: Sequence[Pixels]) -> Results:
-        """Embed pictures (side, side, 3) to unit vectors (768,); they are sent without loss."""
+        """Embed pictures (side, side, 3) as unit vectors (768,). Pictures are sent without loss."""
         return self._embed_images(pictures)
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> Results:
-        """Embed texts to unit vectors (1024,); `query` if they ask rather than describe."""
+        """Embed texts as unit vectors (1024,). `query` is True for texts that are searched for."""
         encodable = [text.encode("utf-8", "replace").decode() for text in texts]
         return self._embed(partial(self._texts.embed, query=query), self._split(encodable))
 
     def close(self) -> None:
-        """Cancel requests in flight and close the connections; a second call does nothing."""
+        """Cancel the open requests and close the connections. A second call does nothing."""
         self._open.close()
 
     def _use_images(
         self, endpoint: Endpoint | None, load_image_model: LoadImageModel | None, shown: str
     ) -> str:
-        """Choose what embeds pictures, the server or a model here; returns its identity."""
+        """Choose the server or a local model for pictures; return the identity of the model."""
         if endpoint is not None:
             self.picture_format = endpoint.model.picture_format or DEFAULT_PICTURE
             self._embed_images = partial(self._send_images, endpoint.client)
@@ -103,12 +104,12 @@ class RemoteEmbedder:
         return self._embed(client.embed, batches)
 
     def _split(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """Split items into batches for all concurrent requests, none needlessly small."""
+        """Split items into batches, so that all concurrent requests are used but none is small."""
         size = min(BATCH, max(MIN_BATCH, -(-len(items) // self._concurrency)))
         return (items[start : start + size] for start in range(0, len(items), size))
 
     def _embed(self, embed: EmbedBatch, batches: Iterable[Sequence[str]]) -> Results:
-        """Send each batch as soon as it is ready; the client limits how many are in flight."""
+        """Send each batch as soon as it is ready. The client limits how many are sent at a time."""
         futures: list[Future[Results]] = []
         try:
             for batch in batches:
@@ -126,10 +127,11 @@ class RemoteEmbedder:
 
 
 def encode_picture(pixels: Pixels, *, compressed: bool) -> str:
-    """Encode pixels as a lossless picture file in base64: the server's model sees these pixels.
+    """Encode pixels as a picture file in base64, without loss: the model sees exactly these pixels.
 
-    A photo of 224 x 224 as WebP has about half the bytes of BMP, and a quarter fewer than PNG. WebP
-    costs each side 2 to 3 ms of a core more than BMP, which only pays off over a network.
+    A photo of 224 x 224 has about half as many bytes in WebP as in BMP, and a quarter fewer than in
+    PNG. On each side WebP takes 2 to 3 ms of a core more than BMP, which is only worth it over a
+    network.
     """
     file = BytesIO()
     image = Image.fromarray(pixels)
@@ -141,7 +143,7 @@ def encode_picture(pixels: Pixels, *, compressed: bool) -> str:
 
 
 def _is_local(url: str) -> bool:
-    """Whether the address says that the server is on this machine."""
+    """Return whether the address says that the server is on this machine."""
     host = URL(url).host or ""
     try:
         return ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""The protocols of embedding servers: our own, and OpenAI's."""
+"""The protocols of embedding servers: shelfsight's own, and OpenAI's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,16 @@ from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3
 from shelfsight.records import IMAGE_WIDTH, TEXT_WIDTH, Stage
 
 BATCH = 16
-"""Largest number of pictures or texts in a request."""
+"""The largest number of pictures or texts in a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """How a request is written.
+    """The options for writing a request.
 
-    `plain` requests are for servers that know neither base64 vectors nor batches of pictures.
-    `query` says that the texts ask. `model` is the name of the server's model, once known.
+    `plain` requests are for servers that support neither vectors in base64 nor several pictures in
+    a request. With `query` the texts are search queries. `model` is the name of the server's model,
+    once it is known.
     """
 
     plain: bool = False
@@ -35,10 +36,10 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerProtocol:
-    """How requests to one endpoint are written, and how its responses are read.
+    """How requests to an endpoint are written, and how its responses are read.
 
-    `width` is that of the column, `probe_item` an item that every server can embed, `plain_batch`
-    the number of items in a plain request.
+    `width` is the width of the database column. `probe_item` is an item that every server can
+    embed. `plain_batch` is the number of items in a plain request.
     """
 
     path: str
@@ -51,7 +52,7 @@ class ServerProtocol:
 
 
 def image_protocol(probe_item: str) -> ServerProtocol:
-    """The protocol of `/embed/image`: picture files in base64."""
+    """Return the protocol of `/embed/image`, which takes picture files in base64."""
     return ServerProtocol(
         path=IMAGE_PATH,
         stage=Stage.IMAGE,
@@ -63,14 +64,14 @@ def image_protocol(probe_item: str) -> ServerProtocol:
 
 
 def text_protocol() -> ServerProtocol:
-    """The protocol of `/embed/text`."""
+    """Return the protocol of `/embed/text`."""
     return ServerProtocol(
         path=TEXT_PATH, stage=Stage.TEXT, width=TEXT_WIDTH, probe_item="a mug", write=_write_texts
     )
 
 
 def openai_protocol(path: str, model: str | None) -> ServerProtocol:
-    """OpenAI's protocol for texts, at `path`; `model` is sent if the server lists its models."""
+    """Return OpenAI's protocol for texts, at `path`. `model` is sent if it is not None."""
 
     def write(texts: Sequence[str], asking: RequestOptions) -> OpenAIRequest:
         template = _query_template(asking.model or model) if asking.query else "{text}"
@@ -105,12 +106,18 @@ def _write_texts(texts: Sequence[str], asking: RequestOptions) -> TextRequest:
 
 
 def _query_template(model: str | None) -> str:
-    """The template of a query: OpenAI's protocol has no instruction, so the text includes it."""
+    """Return the template of a search query for this model.
+
+    OpenAI's protocol has no field for an instruction, so the text includes the instruction.
+    """
     return QWEN3.query if "qwen3-embedding" in (model or "").lower() else "{text}"
 
 
 def _read_openai(value: object) -> EmbedResponse:
-    """Convert a response to our shape; vectors come in any order, each with its `index`."""
+    """Convert a response of OpenAI's protocol to ours.
+
+    Its vectors come in any order, each with the `index` of its input.
+    """
     answer = OpenAIResponseBody.model_validate(value)
     vectors = {vector.index: vector.embedding for vector in answer.data}
     return EmbedResponse(

@@ -1,4 +1,4 @@
-"""Turns a response of an embedding server into JSON, or into the error that it means."""
+"""Turns the response of an embedding server into JSON, or into the error that it stands for."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,10 +10,10 @@ from shelfsight.errors import ServerError
 from shelfsight.retry_after import retry_after
 
 _CONTENT_STATUSES = frozenset({400, 413, 422})
-"""Statuses that blame the content of the request."""
+"""The statuses that blame the content of the request."""
 
 _LATER_STATUSES = frozenset({408, 425, 429, 503})
-"""Statuses of a server, or of a proxy before it, that will answer later."""
+"""The statuses of a server, or of a proxy in front of it, that may answer later."""
 
 _BACKEND_FAILED = 424
 """The status that text-embeddings-inference sends where other servers send 500."""
@@ -24,7 +24,7 @@ class NoSuchEndpointError(ServerError):
 
 
 class UnavailableError(Exception):
-    """There is no usable response now; `after` is the pause the server asks for, in seconds."""
+    """There is no usable response now. `after` is the pause in seconds that the server asks for."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
@@ -32,7 +32,10 @@ class UnavailableError(Exception):
 
 
 class RequestFailedError(UnavailableError):
-    """The server failed at this request, perhaps because of its content; `kind` says how."""
+    """The server failed to process this request, perhaps because of its content.
+
+    `kind` is the kind of failure.
+    """
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -40,7 +43,7 @@ class RequestFailedError(UnavailableError):
 
 
 class ContentRefusedError(Exception):
-    """The server refuses the content of the request; `content` is its response."""
+    """The server refuses the content of the request. `content` is the body of the response."""
 
     def __init__(self, kind: str, message: str, content: bytes = b"") -> None:
         super().__init__(message)
@@ -49,12 +52,16 @@ class ContentRefusedError(Exception):
 
 
 class RepeatedFailureError(ContentRefusedError):
-    """The server did not refuse the content, but failed at it in every attempt."""
+    """The server failed each time it was sent this content (a 500, a reset).
+
+    A batch is then bisected. A single item is tried again once the probe item succeeds; if that
+    fails too, the item gets a failure that is retried later.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerResponse:
-    """A complete response. `request` is method and path, for messages."""
+    """A complete response. `request` is the method and the path, for messages."""
 
     request: str
     status: int
@@ -62,12 +69,12 @@ class ServerResponse:
     content: bytes
 
     def value(self) -> object:
-        """Parse the JSON.
+        """Return the JSON of the response, or raise the error that the response stands for.
 
         Raises:
             ContentRefusedError: the server refuses the content of the request.
-            UnavailableError: another attempt may succeed, after a while.
-            ServerError: no other attempt will succeed.
+            UnavailableError: another attempt may succeed later.
+            ServerError: no other attempt can succeed.
         """
         if self.status in _LATER_STATUSES:
             after = retry_after(self.headers)
@@ -92,7 +99,11 @@ class ServerResponse:
 
     @property
     def error_message(self) -> str:
-        """The error message, in one of the usual JSON shapes, or else the start; on one line."""
+        """The server's error message on a single line.
+
+        It is read from one of the usual shapes of JSON. In any other response the message is the
+        start of the text.
+        """
         with suppress(ValueError, TypeError, LookupError):
             error = from_json(self.content)
             for name in ("error", "message", "detail"):

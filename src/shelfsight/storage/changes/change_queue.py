@@ -21,13 +21,15 @@ Result = TypeVar("Result")
 QUERIES = statements.load("shelfsight.storage.changes", "change_queue.sql")
 
 LEASE = timedelta(minutes=10)
-"""How long a claim lasts. Others may claim its products after that, if its worker has vanished."""
+"""How long a claim lasts. After that time other workers may claim its products, in case its worker
+has vanished."""
 
 
 class PostgresQueue:
     """Implements `backfill.ports.ChangeQueue` on the table `"EmbeddingQueue"`.
 
-    It is thread-safe if its `database` is. Every method raises `SchemaError` without that table.
+    The queue is thread-safe if `database` is thread-safe. Every method raises `SchemaError` if the
+    table is missing.
     """
 
     def __init__(self, database: Transactions) -> None:
@@ -38,7 +40,7 @@ class PostgresQueue:
     def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
         """Claim up to `limit` products, the newest or the oldest changes; None if there are none.
 
-        A product that another worker has claimed is left out, however many rows it has.
+        If another worker has claimed a product, none of that product's rows is claimed.
         """
         token = f"{self._name}.{next(self._claim_numbers)}"
         values = {"token": token, "limit": limit, "lease": LEASE}
@@ -55,14 +57,15 @@ class PostgresQueue:
         return QueueClaim(token=token, rows=numbers, variants=tuple(dict.fromkeys(ids)))
 
     def drop(self, claim: QueueClaim) -> None:
-        """Remove a claim's rows from the queue, because none of its products is due."""
+        """Remove a claim's rows from the queue; call this if none of its products is due."""
         self._run(lambda connection: delete_claimed(connection, claim))
         claim.ended.set()
 
     def release(self) -> None:
-        """Release all claims of this worker, and those of ended processes of this machine.
+        """Release the claims of this worker, and of processes on this machine that have ended.
 
-        That includes claims that were deleted by a commit which a crash of the database undid.
+        Claims are found in the table by their token, so rows are released too that came back
+        because a crash of the database undid the commit that deleted them.
         """
 
         def work(connection: Connection) -> None:
@@ -74,9 +77,9 @@ class PostgresQueue:
         self._run(work)
 
     def add(self, ids: Sequence[str], *, as_change: bool) -> None:
-        """Add products that are not waiting already: as the newest change, or as the oldest.
+        """Add the products that are not waiting in the queue already.
 
-        They count as the newest with `as_change`, else as older than every change.
+        With `as_change` they count as the newest changes, otherwise as older than every change.
         """
 
         def work(connection: Connection) -> None:
@@ -118,6 +121,6 @@ class PostgresQueue:
 
 
 def delete_claimed(connection: Connection, claim: QueueClaim) -> bool:
-    """Delete a claim's rows from the queue; False if another worker has claimed one of them."""
+    """Delete a claim's rows; return False if another worker has claimed some of them meanwhile."""
     values = {"rows": list(claim.rows), "token": claim.token}
     return connection.execute(QUERIES["delete_claimed"], values).rowcount == len(claim.rows)

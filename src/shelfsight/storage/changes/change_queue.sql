@@ -1,10 +1,11 @@
 -- name: lock
--- Claim one at a time: two workers at once could get two rows of one product.
+-- Only one worker claims at a time. Two workers that claim at once could each get a row of the same
+-- product.
 SELECT pg_advisory_xact_lock(%(key)s)
 
 -- name: claim
--- Leaves out every row of a product that somebody has claimed, and rows that a transaction of the
--- shop is changing at the moment.
+-- Leaves out every row of a product of which a worker has claimed a row, and the rows that a
+-- transaction of the shop is changing at the moment.
 WITH claimable AS (
   SELECT q."Number" FROM "EmbeddingQueue" AS q
   WHERE (q."ExpiresAt" IS NULL OR q."ExpiresAt" <= now())
@@ -53,6 +54,6 @@ WHERE starts_with("Worker", %(name)s) OR "Worker" = ANY(%(ended)s)
 SELECT DISTINCT "Worker" FROM "EmbeddingQueue" WHERE "Worker" IS NOT NULL
 
 -- name: is_run_at_work
--- A lease that ends more than two minutes from now was written by another clock.
+-- A lease that ends more than two minutes from now was set by a machine whose clock differs.
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "DoneAt" IS NULL
   AND "ExpiresAt" BETWEEN now() AND now() + interval '2 minutes')

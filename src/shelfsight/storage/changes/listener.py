@@ -8,9 +8,9 @@ CHANNEL = "shelfsight"
 
 
 class ChangeListener:
-    """Waits for changes (`LISTEN`) on a connection of its own.
+    """Waits for notifications of changes (`LISTEN`) on its own connection.
 
-    Through a pooler in transaction mode no notification arrives.
+    Notifications do not pass through a pooler in transaction mode.
     """
 
     def __init__(self, url: str) -> None:
@@ -18,20 +18,20 @@ class ChangeListener:
         self._connection: Connection | None = None
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to `seconds` for a change; return False at once if it cannot listen."""
+        """Wait up to `seconds` for a change; return False at once if listening is not possible."""
         try:
             if self._connection is None:
                 self._connection = connect(self._url)
                 self._connection.execute(f"LISTEN {CHANNEL}")
             for _ in self._connection.notifies(timeout=seconds, stop_after=1):
                 pass
-        except psycopg.OperationalError:  # the worker meets this error as well, and reports it
+        except psycopg.OperationalError:  # the worker gets this error too, and reports it
             self.close()
             return False
         return True
 
     def close(self) -> None:
-        """Close the connection; `wait` opens a new one."""
+        """Close the connection. The next call of `wait` opens a new connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

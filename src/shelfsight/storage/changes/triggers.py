@@ -17,7 +17,7 @@ _WATCHED: Mapping[str, tuple[str, ...]] = {
     "ProductVariants": ("Title", "Description"),
     "ProductImages": ("ImageUrl", "Position", "ProductVariantId"),
 }
-"""The columns of each table on which embeddings depend."""
+"""The columns of each table that embeddings are made from."""
 
 _TRIGGERS: Mapping[str, tuple[str, str]] = {
     "shelfsight_variants_insert": ("ProductVariants", "INSERT"),
@@ -35,7 +35,7 @@ def create(database: Database) -> list[str]:
     """Create the missing triggers and return their names.
 
     Raises:
-        SchemaError: a table of the shop is missing, or is a view, which can have no such trigger.
+        SchemaError: a table of the shop is missing, or is a view, which cannot have these triggers.
         DatabaseError: the role lacks a privilege, or another transaction keeps a table locked.
     """
     database.run(_require_tables, read_only=True)
@@ -63,9 +63,9 @@ def are_enabled(connection: Connection) -> bool:
 def _for_each(
     database: Database, names: set[str], work: Callable[[Connection, str], object]
 ) -> list[str]:
-    """Do `work` for each trigger, in a transaction of its own.
+    """Do `work` for each trigger, each time in a separate transaction.
 
-    One transaction for all would lock several tables of the shop at once.
+    A single transaction for all triggers would lock several tables of the shop at once.
     """
     ordered = [name for name in _TRIGGERS if name in names]
     for name in ordered:
@@ -87,7 +87,7 @@ def _with_lock_timeout(
 
 
 def _existing(connection: Connection) -> dict[str, bool]:
-    """Return whether each trigger that exists is enabled, by name."""
+    """Return the names of the existing triggers, each with whether it is enabled."""
     return dict(connection.execute(QUERIES["existing"], {"names": list(_TRIGGERS)}).fetchall())
 
 

@@ -1,10 +1,11 @@
 -- name: function
--- Adds changed products to the queue, with the privileges of the queue's owner, whoever writes to
--- the shop's tables. It must never make such a write fail or wait, so:
--- * If another transaction locks the product's waiting row, it inserts a new row instead.
--- * Above READ COMMITTED it always inserts, because an update could cause a serialization failure.
--- * It notifies only where that is safe: a notification forbids a two-phase commit, and fails when
---   the queue of notifications is full.
+-- Adds changed products to the queue. It runs with the privileges of the queue's owner, whoever
+-- writes to the shop's tables. It must never make a write of the shop fail or wait. Therefore:
+-- * If another transaction locks the product's waiting row, the function inserts a new row instead.
+-- * If the isolation level is above READ COMMITTED, the function always inserts a row, because an
+--   update could cause a serialization failure.
+-- * The function sends a notification only where that is safe: a transaction that notifies cannot
+--   use two-phase commit, and it fails if the queue of notifications is full.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -55,12 +56,12 @@ CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {rows} TABLE AS touch
 FOR EACH STATEMENT EXECUTE FUNCTION {function}()
 
 -- name: row_trigger
--- Costs nothing when only other columns are written.
+-- This trigger costs nothing if only other columns are written.
 CREATE TRIGGER {name} AFTER UPDATE OF {columns} ON {table}
 FOR EACH ROW WHEN ({differs}) EXECUTE FUNCTION {function}()
 
 -- name: lock_timeout
--- While we wait for a table, every later request for it waits behind us.
+-- While this transaction waits for a table, every later request for the table waits behind it.
 SET LOCAL lock_timeout = '2s'
 
 -- name: kind
@@ -77,7 +78,7 @@ SELECT n.nspname FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnames
 WHERE t.oid = to_regclass('"EmbeddingQueue"')
 
 -- name: empty_search_path
--- Makes `id_type` name types with their schema.
+-- With an empty search path, the statement `id_type` returns type names that include their schema.
 SET LOCAL search_path = ''
 
 -- name: id_type

@@ -1,1 +1,1 @@
-"""The HNSW and word indexes of `"ProductEmbeddings"`: build, drop and measure them."""
+"""The indexes of `"ProductEmbeddings"` for vectors and words: build, drop and measure them."""

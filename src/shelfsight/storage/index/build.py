@@ -1,4 +1,4 @@
-"""Builds our indexes while the shop reads and writes, and reports the progress."""
+"""Builds shelfsight's indexes while the shop reads and writes, and reports the progress."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -28,32 +28,37 @@ from shelfsight.storage.index.indexes import (
 from shelfsight.storage.search.search_statement import EXACT_SEARCH_ROWS
 
 PARALLEL_WORKERS = "max_parallel_maintenance_workers"
-"""The Postgres setting for how many extra processes build an index."""
+"""The name of the Postgres setting that says how many extra processes build an index."""
 
 HNSW_EF_CONSTRUCTION = 128
-"""Measured on 100,000 clustered vectors: with 64, one neighbour in forty was never found, whatever
-`ef_search` was; with 128 the recall is 0.997."""
+"""pgvector's `ef_construction` for our HNSW indexes. It was measured on 100,000 clustered vectors:
+with 64, one neighbour in forty was never found, whatever `ef_search` was; with 128 the recall is
+0.997."""
 
 POLL_SECONDS = 0.5
 """Seconds between two progress reports of a build."""
 
 _CLEANUP_LOCK_TIMEOUT = "3s"
-"""How long dropping an unfinished index waits for a transaction that locks the table."""
+"""How long dropping an unfinished index may wait for a transaction that locks the table."""
 
 _GRAPH_BYTES_PER_ROW, _GRAPH_BYTES_FIXED = 800, 8 << 20
-"""Memory of pgvector's HNSW graph: per row in addition to its vector, and once; measured."""
+"""Bytes of memory that pgvector's HNSW graph takes: for each row in addition to its vector, and
+once for the whole graph. Both were measured."""
 
 _PARALLEL_BUILD_VERSION = [0, 8, 2]
 """The first pgvector version whose parallel builds stay within `maintenance_work_mem`."""
 
 OUT_OF_MEMORY = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
-"""What Postgres raises if its processes cannot share enough memory. A container's `/dev/shm` often
-has only 64 MB."""
+"""The errors that Postgres raises if its processes cannot share enough memory. A container's
+`/dev/shm` often has only 64 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """Progress of one phase of a build: `done` of `total` blocks or rows, 0 of 0 if unknown."""
+    """Progress of one phase of a build: `done` of `total` blocks or rows have been processed.
+
+    Both are 0 if the progress is not known.
+    """
 
     name: str
     phase: str
@@ -74,14 +79,14 @@ class BuildObserver(Protocol):
 
 
 class BuildLogger:
-    """A build observer that writes lines: one when a phase starts, and one per 10% of it."""
+    """A build observer that writes a line for each phase, and for each 10% of a phase."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self.notify = notify
         self._last_line = ""
 
     def update(self, progress: BuildProgress) -> None:
-        """Write a line, unless it equals the last one."""
+        """Write a line about the progress, unless it equals the line that was written last."""
         percent = f", {progress.done * 10 // progress.total * 10}%" if progress.total else ""
         line = f"{progress.name}: {progress.phase}{percent}"
         if line != self._last_line:
@@ -92,15 +97,16 @@ class BuildLogger:
 def build(
     database: Database, observer: BuildObserver, names: Collection[str] | None = None
 ) -> list[str]:
-    """Build our missing and broken indexes, or only those in `names`; return the built names.
+    """Build shelfsight's missing and broken indexes; return the names of those that were built.
 
-    The shop can read and write products meanwhile. If a build fails or is interrupted (Ctrl-C), the
-    unfinished index is dropped. If that is not possible, the user is told, and the next build
-    drops it.
+    If `names` is given, only these indexes are built. The shop can read and write products
+    meanwhile. If a build fails or is interrupted (Ctrl-C), the unfinished index is dropped. If it
+    cannot be dropped, the user is told, and the next build drops it.
 
     Raises:
         DatabaseError: the role does not own the table, or another build is running.
-        SchemaError: `shelfsight init` has not run, or the table or pgvector does not support it.
+        SchemaError: `shelfsight init` has not run, the table is not a plain table, or pgvector is
+            too old.
     """
     states = read(database)
     database.run(require_owner, read_only=True)
@@ -137,9 +143,10 @@ def _build(database: Database, state: IndexState, observer: BuildObserver) -> No
 def _create(
     index: IndexSpec, observer: BuildObserver, is_serial: bool, connection: Connection
 ) -> bool:
-    """Drop what a broken build left, and create the index.
+    """Drop the index if an earlier build left it unfinished, then create it.
 
-    Returns False if a parallel build runs out of shared memory; a serial one raises then.
+    Returns False if a parallel build runs out of shared memory. A serial build raises an error
+    then.
     """
     connection.add_notice_handler(
         lambda notice: observer.notify(f"{index.name}: {notice.message_primary}")
@@ -162,7 +169,7 @@ def _create(
 
 
 def _clean_up(database: Database, index: IndexSpec, observer: BuildObserver) -> None:
-    """Drop what an unfinished build left; give up soon if the table is locked."""
+    """Drop the index that an unfinished build left. If the table is locked, give up soon."""
     observer.notify(f"{index.name} is not built; go on with: shelfsight index build")
     settings = {"lock_timeout": _CLEANUP_LOCK_TIMEOUT}
     try:
@@ -181,7 +188,7 @@ def _drop_broken(index: IndexSpec, observer: BuildObserver, connection: Connecti
 
 
 class _ServerSettings(NamedTuple):
-    """Settings of the server; `maintenance_work_mem` and `shared_buffers` are in bytes."""
+    """Settings of the database server. `maintenance_work_mem` and `shared_buffers` are in bytes."""
 
     maintenance_work_mem: int
     shared_buffers: int
@@ -190,11 +197,12 @@ class _ServerSettings(NamedTuple):
 
 
 def build_settings(state: IndexState, connection: Connection) -> dict[str, str]:
-    """Return session settings for a build: memory for the whole graph, if the server can spare it.
+    """Return the session settings for building an index, so that its whole graph fits into memory.
 
-    On this machine that is at most `_available_memory`. For a remote server it is half of its
-    `shared_buffers`: these usually take a quarter of the memory, so that is an eighth. No setting
-    becomes lower than the server's own.
+    The memory is limited to what the server can spare. For a server on this machine that is
+    `_available_memory`. For a remote server it is half of its `shared_buffers`, which usually take
+    a quarter of the memory: so an eighth of the memory. No setting becomes lower than the server's
+    own setting.
     """
     cursor = connection.cursor(row_factory=class_row(_ServerSettings))
     (server,) = cursor.execute(QUERIES["server_settings"]).fetchall()
@@ -212,7 +220,10 @@ def build_settings(state: IndexState, connection: Connection) -> dict[str, str]:
 
 
 def _available_memory() -> int:
-    """Return bytes: half of Linux's `MemAvailable`, or a quarter of all memory elsewhere."""
+    """Return the bytes of memory that a build may take.
+
+    On Linux that is half of `MemAvailable`, elsewhere a quarter of the machine's memory.
+    """
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
@@ -222,7 +233,10 @@ def _available_memory() -> int:
 
 @contextmanager
 def report_progress(database: Database, name: str, observer: BuildObserver) -> Iterator[None]:
-    """Report the progress of the build in this context, from a thread with its own connection."""
+    """Report the progress of the build that runs in this context.
+
+    A background thread reads the progress over a connection of its own.
+    """
     done = Event()
     polling = Database(database.url, schema=database.schema, reconnect_seconds=0)
     thread = Thread(target=_poll_progress, args=(polling, name, observer, done), daemon=True)

@@ -9,21 +9,26 @@ from shelfsight.storage.index.build import BuildObserver, build
 from shelfsight.storage.index.indexes import drop
 
 LARGE = 10_000
-"""A load of more products is large, if they also are more than a fifth of those stored."""
+"""A load is large if it has more products than this, and more than a fifth of the stored
+products."""
 
 _HOW_TO_RESUME = "run: shelfsight index build"
 
 
 def is_large(products: int, stored: int) -> bool:
-    """Return whether building the indexes anew is faster than updating them during the load."""
+    """Return whether a load is large, so that its indexes should be dropped and built again.
+
+    For a large load that is faster than updating the indexes row by row.
+    """
     return products > LARGE and products > stored / 5
 
 
 class DeferredIndexes:
-    """Context manager: drops our indexes on entry, and builds those in `names` on exit.
+    """Context manager for a large load: drops our indexes on entry, rebuilds `names` on exit.
 
-    It also builds them after an error, and after an interrupt that lets the load end in order. It
-    does not after KeyboardInterrupt, which asks to stop at once.
+    The indexes are built again after an error too, and after an interrupt that lets the load end in
+    an orderly way. They are not built after KeyboardInterrupt, with which the user asks to stop at
+    once.
     """
 
     def __init__(self, database: Database, names: Sequence[str], observer: BuildObserver) -> None:

@@ -43,14 +43,16 @@ FROM pg_stat_progress_create_index
 WHERE relid = to_regclass('"ProductEmbeddings"')
 
 -- name: sample
--- An HNSW index for cosine distance leaves out zero vectors, so the sample does, too.
+-- An HNSW index for cosine distance does not contain zero vectors, so the sample leaves them out
+-- too.
 SELECT ctid::text, {column}::vector::text
 FROM (SELECT ctid, {column} FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
       ORDER BY random() LIMIT %(queries)s) AS sampled
 WHERE vector_norm({column}::vector) > 0
 
 -- name: search_settings
--- The settings of a scan. Sequential scans are off, so that even few rows are read by the index.
+-- The settings that a scan of photos or words uses. Sequential scans and sorts are switched off, so
+-- that the index is used even if the table has few rows.
 SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
   set_config('hnsw.iterative_scan', 'strict_order', true),
   set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
@@ -63,8 +65,9 @@ ORDER BY {column}::halfvec({width}) <=> %(vector)s::halfvec({width})
 LIMIT %(limit)s
 
 -- name: distances_within
--- All rows within each query's bound, in one pass. `subvector` decompresses each row only once for
--- all queries.
+-- For each query vector, all rows whose distance is within the query's bound, found in one pass
+-- over the table. `subvector` has the effect that each row is decompressed only once for all
+-- queries.
 SELECT q.number, e.vector <=> q.vector
 FROM (SELECT ctid AS place, subvector({column}::vector, 1, {width}) AS vector
       FROM "ProductEmbeddings" WHERE {column} IS NOT NULL OFFSET 0) AS e
@@ -75,7 +78,7 @@ CROSS JOIN (
 WHERE e.place <> q.place AND e.vector <=> q.vector <= q.bound
 
 -- name: exact_search
--- Time a search without an index, over the first rows.
+-- Measures the time of a search without an index over the first rows of the table.
 EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)
 SELECT FROM (SELECT {column} AS vector FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
              LIMIT %(rows)s) AS e

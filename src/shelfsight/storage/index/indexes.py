@@ -1,4 +1,4 @@
-"""The indexes of shelfsight on `"ProductEmbeddings"`: their state, and how to drop them."""
+"""The indexes that shelfsight adds to `"ProductEmbeddings"`: their state, and how to drop them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,17 @@ from shelfsight.storage.search.search_statement import COLUMNS, EXACT_SEARCH_ROW
 QUERIES = statements.load("shelfsight.storage.index", "index.sql")
 
 UNLIMITED = {"statement_timeout": "0", "lock_timeout": "0"}
-"""Session settings for building or dropping: both wait for other transactions, and a build may take
-long."""
+"""Session settings without time limits, for building or dropping an index. Both wait for other
+transactions, and a build may take long."""
 
 State = Literal["valid", "invalid", "building", "missing"]
-"""`invalid`: an unfinished build left it. It slows down writes and serves no search."""
+"""The state of an index. An `invalid` index was left by an unfinished build: it slows down writes
+and serves no search."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
-    """An index to build: its name, its column, and the column's vector width (None for words)."""
+    """An index of shelfsight: its name, its column, and the vector width (None for words)."""
 
     name: str
     column: str
@@ -36,12 +37,12 @@ INDEXES = (
     *(IndexSpec(f"shelfsight_{kind}_hnsw", *column) for kind, column in COLUMNS.items()),
     IndexSpec("shelfsight_words", "ProductText"),
 )
-"""All indexes of shelfsight: HNSW for each kind of vector, GIN for the words."""
+"""All indexes of shelfsight: an HNSW index for each kind of vector, and a GIN index for words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexState:
-    """The state of one of our indexes.
+    """The state of one of shelfsight's indexes.
 
     `size` is in bytes; `rows` is the number of rows whose column is not null.
     """
@@ -53,7 +54,7 @@ class IndexState:
 
 
 class ExistingIndex(NamedTuple):
-    """An index that the table has; `size` is in bytes."""
+    """An index that exists on the table; `size` is in bytes."""
 
     name: str
     is_valid: bool
@@ -62,7 +63,7 @@ class ExistingIndex(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """What `require_owner` checks of the table and the server."""
+    """The facts about the table and the server that `require_owner` checks."""
 
     is_table: bool
     is_owner: bool
@@ -71,7 +72,7 @@ class _Table(NamedTuple):
 
 
 def read(database: Database) -> list[IndexState]:
-    """Return the state of each of our indexes, in a transaction of its own.
+    """Return the state of each of shelfsight's indexes; runs a transaction to read them.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -80,7 +81,7 @@ def read(database: Database) -> list[IndexState]:
 
 
 def read_states(connection: Connection) -> list[IndexState]:
-    """Return the state of each of our indexes, within a transaction.
+    """Return the state of each of shelfsight's indexes, within the transaction of `connection`.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -93,7 +94,7 @@ def read_states(connection: Connection) -> list[IndexState]:
 
 
 def read_existing(connection: Connection) -> list[ExistingIndex]:
-    """Return all indexes of the table, ours and the shop's own."""
+    """Return all indexes of the table: those of shelfsight and those that the shop added."""
     cursor = connection.cursor(row_factory=class_row(ExistingIndex))
     return cursor.execute(QUERIES["indexes"]).fetchall()
 
@@ -108,7 +109,7 @@ def _state(index: IndexSpec, existing: ExistingIndex | None, rows: int) -> Index
 
 
 def advice(states: Sequence[IndexState]) -> str:
-    """Return advice about broken or missing indexes, or an empty string if all is well."""
+    """Return advice about broken or missing indexes; an empty string if there is nothing to do."""
     broken = [one.index.name for one in states if one.state == "invalid"]
     if broken:
         return f"{', '.join(broken)} slows writes and serves no search; run: shelfsight index build"
@@ -120,9 +121,9 @@ def advice(states: Sequence[IndexState]) -> str:
 
 
 def drop(database: Database) -> list[str]:
-    """Drop our indexes and return the names of those that existed.
+    """Drop shelfsight's indexes and return the names of those that existed.
 
-    Waits for transactions that use them.
+    Waits for the transactions that use these indexes.
 
     Raises:
         DatabaseError: the role does not own the table.
@@ -144,7 +145,7 @@ def require_owner(connection: Connection) -> None:
 
     Raises:
         DatabaseError: the role does not own the table.
-        SchemaError: it is not a plain table, or pgvector is too old for `halfvec`.
+        SchemaError: the table is not a plain table, or pgvector is too old for `halfvec`.
     """
     cursor = connection.cursor(row_factory=class_row(_Table))
     (table,) = cursor.execute(QUERIES["table"]).fetchall()

@@ -1,4 +1,4 @@
-"""Measures what an index costs in recall and saves in time, on a sample of stored vectors."""
+"""Measures the recall of an index and the time that it saves, on a sample of stored vectors."""
 
 import math
 from collections import defaultdict
@@ -12,7 +12,7 @@ from shelfsight.storage.index.indexes import QUERIES, UNLIMITED, IndexSpec, Inde
 from shelfsight.storage.search.search_statement import HNSW_EF_SEARCH
 
 NEIGHBOURS = 10
-"""The k of recall@k."""
+"""How many nearest neighbours each query asks for: the k of recall@k."""
 
 SAMPLE_SIZE = 100
 """How many stored vectors serve as queries."""
@@ -21,11 +21,12 @@ _TIMED_ROWS = 5_000
 """How many rows the timed exact search reads."""
 
 Sample = list[tuple[str, str]]
-"""The row's address (`ctid`) and the vector of each query, as Postgres writes them."""
+"""The sampled queries, as Postgres writes them: the address (`ctid`) of each row, and its
+vector."""
 
 
 def lines(database: Database) -> Iterator[str]:
-    """Yield a heading, then the recall of each valid HNSW index with more than 10 rows."""
+    """Yield a heading, then the recall of each valid HNSW index that covers more than 10 rows."""
     measurable = [one for one in read(database) if _has_recall(one)]
     if measurable:
         yield (
@@ -44,8 +45,8 @@ def recall(database: Database, state: IndexState) -> float:
     """Return the recall@10 of an HNSW index over the sample; NaN if the sample is empty.
 
     The ground truth is an exact search over the full-precision vectors. A product counts as found
-    if it is at least as near as the tenth of that search, so products with the same picture can
-    stand for each other.
+    if it is at least as near as the tenth product of the exact search. Products with the same
+    picture are equally near, so any of them counts.
     """
     return database.run_alone(partial(_recall, state.index), UNLIMITED)
 
@@ -68,7 +69,7 @@ def _recall(index: IndexSpec, connection: Connection) -> float:
 def _distances_by_index(
     index: IndexSpec, sample: Sample, connection: Connection
 ) -> list[list[float]]:
-    """Return the cosine distances of the neighbours that the index finds for each query."""
+    """Return, for each query, the cosine distances of the neighbours that the index finds."""
     connection.execute(QUERIES["search_settings"], {"ef_search": str(HNSW_EF_SEARCH)})
     statement = QUERIES["nearest_by_index"].format(
         column=sql.Identifier(index.column), width=sql.Literal(index.width)
@@ -83,7 +84,10 @@ def _distances_by_index(
 def _distances_within(
     index: IndexSpec, sample: Sample, bounds: list[float], connection: Connection
 ) -> dict[int, list[float]]:
-    """Return the exact distances within each query's bound, by the query's number from 1."""
+    """Return the exact distances that are within each query's bound, by the number of the query.
+
+    Queries are numbered from 1.
+    """
     statement = QUERIES["distances_within"].format(
         column=sql.Identifier(index.column), width=sql.Literal(index.width)
     )
@@ -101,14 +105,15 @@ def _distances_within(
 def exact_milliseconds(database: Database, state: IndexState) -> float | None:
     """Estimate how long a search without this index takes in the server, in milliseconds.
 
-    The search is timed on some rows and scaled up. None for words, and if there are no rows.
+    The search is timed on some rows, and the time is scaled up to all rows. Returns None for the
+    word index, and if there are no rows.
     """
     if state.index.width is None or not state.rows:
         return None
     statement = QUERIES["exact_search"].format(column=sql.Identifier(state.index.column))
 
     def work(connection: Connection) -> float:
-        for _ in range(2):  # the first one warms the cache
+        for _ in range(2):  # the first run warms the cache
             ((plans,),) = connection.execute(statement, {"rows": _TIMED_ROWS}).fetchall()
         return float(plans[0]["Execution Time"])
 

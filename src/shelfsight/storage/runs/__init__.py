@@ -1,1 +1,1 @@
-"""Backfill runs in the database: which worker leases which range of products, and the progress."""
+"""Backfill runs in the database: the progress, and which worker leases which range of products."""

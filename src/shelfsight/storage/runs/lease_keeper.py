@@ -1,4 +1,4 @@
-"""The leases of one worker: it claims ranges of a run in order, and renews and releases them."""
+"""The leases of one worker, which claims ranges of a run in order, renews and releases them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,14 +21,15 @@ from shelfsight.storage.runs.queries import QUERIES
 from shelfsight.storage.worker_name import new_name
 
 _STOP_POLL_SECONDS = 0.2
-"""Seconds after which a worker that waits for its own pages notices that the run is to stop."""
+"""A worker that waits for its own pages checks at this interval, in seconds, whether to stop."""
 
 
 class LeaseKeeper:
-    """Iterates over leases of a run, as a context manager, until every range of it is done.
+    """A context manager that yields leases of a run until all ranges of the run are done.
 
-    A background thread renews the leases; on exit the rest of them is released. If other workers
-    lease all that is left, the iteration waits, because they may die and their ranges come free.
+    A background thread renews the leases. On exit the leases that are left are released. If other
+    workers lease all ranges that are not done, the iteration waits: these workers may die, and
+    their ranges become free then.
     """
 
     def __init__(self, url: str, run: int, notify: Callable[[str], None], stop: Event) -> None:
@@ -83,7 +84,10 @@ class LeaseKeeper:
                 self._closed.wait(POLL_SECONDS)
 
     def _forget_ended(self) -> None:
-        """Forget ended leases. Release the lost ones, unless another worker has them already."""
+        """Forget the leases that have ended.
+
+        A lost lease is released as well, unless another worker has claimed its range already.
+        """
         ended = [lease for lease in self._leases if lease.ended.is_set()]
         self._leases = tuple(lease for lease in self._leases if lease not in ended)
         for lease in ended:
@@ -132,7 +136,7 @@ class LeaseKeeper:
             try:
                 self._renewing.run(partial(_execute, name="renew", values=values))
                 pause = HEARTBEAT.total_seconds()
-            except DatabaseError:  # the thread that stores pages waits for the database and reports
+            except DatabaseError:  # the thread that stores pages reports this error
                 pause = POLL_SECONDS
 
 
@@ -147,7 +151,7 @@ def is_left(database: Database, run: int) -> bool:
 
 
 class LeaseLostError(Exception):
-    """Another worker has claimed these products, so this page must not be stored."""
+    """Another worker has claimed these products, so the page with them must not be stored."""
 
     def __init__(self, lease: Claim) -> None:
         super().__init__(lease)
@@ -155,7 +159,7 @@ class LeaseLostError(Exception):
 
 
 def count_outcomes(page: Sequence[EmbeddedProduct]) -> Counts:
-    """Count what became of a page's products, and their failures by kind."""
+    """Count the products of a page by outcome, and the failures by kind."""
     report = Report()
     report.add(page)
     counts = {name: n for name, n in asdict(report).items() if isinstance(n, int) and n}
@@ -165,14 +169,14 @@ def count_outcomes(page: Sequence[EmbeddedProduct]) -> Counts:
 def advance(
     connection: Connection, checkpoint: Checkpoint, page: Sequence[EmbeddedProduct]
 ) -> bool:
-    """Record that a page is stored, in the transaction that stores it.
+    """Record that a page is stored, in the same transaction that stores the page.
 
-    Returns False if the page was stored before. A claim of the change queue has only one page, so
-    its rows leave the queue.
+    Returns False if this page was stored before. A claim of the change queue has only one page, so
+    its rows are deleted from the queue.
 
     Raises:
         LeaseLostError: another worker has claimed the range, or a page that this worker stored
-            is missing, after a crash of the database.
+            earlier is missing because the database crashed.
     """
     lease = checkpoint.claim
     if lease.lost:

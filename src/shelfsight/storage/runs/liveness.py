@@ -11,8 +11,8 @@ from shelfsight.storage.runs.queries import QUERIES
 from shelfsight.storage.worker_name import is_gone
 
 LEASE = timedelta(seconds=60)
-"""How long a lease lasts, by the database's clock, after its last renewal. Other workers then start
-to watch its row."""
+"""How long a lease lasts after its last renewal, by the clock of the database. When it has expired,
+other workers start to watch its row."""
 
 HEARTBEAT = LEASE / 4
 """How often a worker renews its leases."""
@@ -21,17 +21,19 @@ POLL_SECONDS = 1.0
 """Seconds between two checks of ranges that other workers lease."""
 
 _SILENT_CHECKS = 20
-"""A worker is silent after more than this many checks without a renewal. That is 20 s, a heartbeat
-and a third."""
+"""A worker counts as silent if more than this many checks in a row found no renewal. The checks
+take 20 s in all, which is longer than a heartbeat."""
 
 Liveness = Literal["alive", "unknown", "dead"]
-"""`unknown`: the leases have expired, but their rows have not been watched for long enough."""
+"""Whether any worker of a run is alive. `unknown`: the leases have expired, but their rows have not
+been watched for long enough to be sure."""
 
 
 class LeasedRange(NamedTuple):
     """A range that a worker leases. `version` changes whenever the row is written.
 
-    `is_in_time` is False if the lease has expired, or ends too far in the future to be right.
+    `is_in_time` is False if the lease has expired, or ends so far in the future that the time is
+    wrong.
     """
 
     worker: str | None
@@ -41,11 +43,12 @@ class LeasedRange(NamedTuple):
 
 
 class LeaseMonitor:
-    """Watches the leases of one run, to tell silent workers from those that are alive.
+    """Watches the leases of one run, to tell silent workers from workers that are alive.
 
     An expired lease does not prove that its worker is dead: the database may have moved to a
-    machine with another clock. So the monitor watches the lease's row until it is clear that nobody
-    renews it. It counts checks, not seconds, because without a database nobody can renew.
+    machine whose clock differs. So the monitor watches the lease's row until it is clear that
+    nobody renews the lease. It counts checks instead of seconds, because nobody can renew a lease
+    while the database is away.
     """
 
     def __init__(self, run: int) -> None:
@@ -53,9 +56,9 @@ class LeaseMonitor:
         self._checks: Counter[tuple[int, str]] = Counter()
 
     def check(self, connection: Connection) -> Liveness:
-        """Check all leases once, and say whether any worker of the run is alive.
+        """Check all leases of the run once, and return whether any of its workers is alive.
 
-        Releases the leases of processes of this machine that have ended.
+        If a lease belongs to a process of this machine that has ended, the lease is released.
         """
         values = {"run": self._run, "lease": LEASE}
         cursor = connection.cursor(row_factory=class_row(LeasedRange))

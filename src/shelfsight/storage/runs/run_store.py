@@ -1,4 +1,4 @@
-"""The store of backfill runs: begins or joins a run, and reports the progress of each."""
+"""Stores backfill runs: begins a run or joins an open run, and reports the progress of runs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -25,7 +25,7 @@ from shelfsight.storage.runs.queries import QUERIES
 class PostgresLedger:
     """Implements `backfill.ports.Ledger` on the tables `"BackfillRuns"` and `"BackfillLeases"`.
 
-    With `joins=False` every run is a new one.
+    With `joins=False` no open run is joined: each call of `begin` begins a new run.
     """
 
     def __init__(self, database: Database, *, joins: bool = True) -> None:
@@ -40,12 +40,13 @@ class PostgresLedger:
         stop: Event,
         notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """Join the open run of this job, or begin a new one with the ranges of `partition`.
+        """Join the open run of this job, or begin a new run with the ranges of `partition`.
 
         Returns the run, and True if it was joined. A run without live workers is joined only if its
-        job selects every product again, because then only the run knows what is done. Otherwise a
-        new run replaces it: what it has stored is no longer due. Until `stop` is set, this waits to
-        find out whether the workers of an open run are alive.
+        job selects every product again: then only this run knows which products are done. Otherwise
+        a new run replaces it, and the products that the old run stored are no longer due. If it is
+        not clear whether the workers of an open run are alive, this waits to find out, until `stop`
+        is set.
         """
         find = partial(self._find_joinable, job, models, {})
         if self._joins and (run := self._wait_for_joinable(find, stop, notify)):
@@ -61,7 +62,7 @@ class PostgresLedger:
         return self.run(id_), is_joined
 
     def newest_open(self) -> Run:
-        """Return the newest open run, which is the one that `--join` joins.
+        """Return the newest open run. The option `--join` joins this run.
 
         Raises:
             SelectionError: no run is open.
@@ -76,22 +77,28 @@ class PostgresLedger:
     def leases(
         self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> AbstractContextManager[Any]:
-        """Claim ranges of a run, one after another, until all are done or `stop` is set."""
+        """Claim the ranges of a run one by one, until all are done or `stop` is set.
+
+        The result is a context manager that yields the leases.
+        """
         return LeaseKeeper(self._database.url, run.id, notify, stop)
 
     def close(self, run: Run) -> Run:
-        """Close a run if all its ranges are done, and return it as it now is."""
+        """Close a run if all its ranges are done; return the run with its present state."""
         if not is_left(self._database, run.id):
             values = {"run": run.id, "outcome": "done"}
             self._database.run(lambda connection: connection.execute(QUERIES["close"], values))
         return self.run(run.id)
 
     def run(self, id_: int) -> Run:
-        """Return a run as it now is."""
+        """Return a run with its present state."""
         return self.runs(1, only=id_)[0]
 
     def runs(self, limit: int, *, only: int | None = None) -> list[Run]:
-        """Return up to `limit` runs, newest first, or just the run with the id `only`."""
+        """Return up to `limit` runs, newest first.
+
+        If `only` is given, return just the run with that id.
+        """
 
         def work(connection: Connection) -> list[Run]:
             values = {"limit": limit, "only": only, "lease": LEASE}
@@ -106,7 +113,10 @@ class PostgresLedger:
         stop: Event,
         notify: Callable[[str], None],
     ) -> int | None:
-        """Return the run to join, once its workers are known to be alive; None if there is none."""
+        """Return the id of the run to join; None if there is none.
+
+        Waits until it is known whether the workers of the run are alive.
+        """
         has_notified = False
         while found := self._database.run(find):
             run, is_certain = found
@@ -115,17 +125,18 @@ class PostgresLedger:
             if not has_notified:
                 notify(f"run {run} has workers that were not heard of lately: listening for them")
                 has_notified = True
-            # not stop.wait: a signal handler of this thread sets `stop`, and would deadlock on it
+            # not stop.wait: a signal handler in this thread sets `stop`, which could deadlock
             sleep(POLL_SECONDS)
         return None
 
     def _find_joinable(
         self, job: Job, models: ModelPair, monitors: dict[int, LeaseMonitor], connection: Connection
     ) -> tuple[int, bool] | None:
-        """Find the run to join, and whether it is certain; None if there is none.
+        """Find the run to join, and whether this choice is certain; None if there is no such run.
 
-        Closes open runs of this job whose workers are all dead. An advisory lock keeps others from
-        looking until the transaction ends, so only workers can be writing to a range.
+        Open runs of this job whose workers are all dead are closed. An advisory lock keeps other
+        processes from looking for a run until the transaction ends, so only workers can be writing
+        to a range.
         """
         connection.execute(QUERIES["lock"], {"key": LockKey.BEGIN_RUN})
         values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}

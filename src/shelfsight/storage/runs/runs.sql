@@ -1,11 +1,13 @@
 -- name: lock
--- Begin runs one at a time: two workers must not begin two runs of one job, and none may join a run
--- that another is about to replace. The timeout frees the lock if its worker vanishes.
+-- Runs are begun one at a time: two workers must not begin two runs of the same job, and no worker
+-- may join a run that another worker is about to replace. The timeout frees the lock if the worker
+-- that holds it vanishes.
 SELECT pg_advisory_xact_lock(%(key)s),
   set_config('idle_in_transaction_session_timeout', '60s', true)
 
 -- name: open_runs
--- The open runs of this job, newest first. is_new: just begun, and no range has been claimed yet.
+-- The open runs of this job, newest first. `is_new` is true if a run was just begun and none of its
+-- ranges has been claimed yet.
 SELECT r."Id" AS id, r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
     SELECT FROM "BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0) AS is_new
 FROM "BackfillRuns" AS r
@@ -25,8 +27,9 @@ INSERT INTO "BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
 VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type}, %(ids)s)
 
 -- name: claim
--- Claim the first range that is free, or whose worker is silent (see liveness.py). The fence is
--- random, not counted: if a crash of the database undoes a claim, the next must have another fence.
+-- Claims the first range that is free, or whose worker is silent (see liveness.py). The fence is a
+-- random number, not a count: if a crash of the database undoes a claim, the next claim must get
+-- another fence.
 WITH free AS (
   SELECT l."Number" FROM "BackfillLeases" AS l
   WHERE l."RunId" = %(run)s AND l."DoneAt" IS NULL
@@ -50,7 +53,8 @@ RETURNING l."Number" AS number, l."Fence" AS fence, l."Stored" AS stored, l."Ids
 SELECT EXISTS (SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL)
 
 -- name: renew
--- Renew only leases that this worker knows of: if the answer to a claim was lost, it must expire.
+-- Renews only the leases that this worker knows of. If the database's answer to a claim was lost,
+-- the worker does not know of that lease, so the lease must expire.
 UPDATE "BackfillLeases" AS l SET "ExpiresAt" = now() + %(lease)s::interval
 FROM unnest(%(numbers)s::int[], %(fences)s::int[]) AS mine(number, fence)
 WHERE l."RunId" = %(run)s AND l."Number" = mine.number AND l."Fence" = mine.fence
@@ -65,7 +69,7 @@ UPDATE "BackfillLeases" SET "ExpiresAt" = NULL, "Worker" = NULL
 WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
 
 -- name: release_ended
--- Skips rows that a transaction of an ended worker may still lock.
+-- Skips rows that are still locked by a transaction of a worker that has ended.
 WITH free AS (
   SELECT "Number" FROM "BackfillLeases"
   WHERE "RunId" = %(run)s AND "Worker" = ANY(%(workers)s) AND "DoneAt" IS NULL
@@ -75,9 +79,9 @@ UPDATE "BackfillLeases" AS l SET "ExpiresAt" = NULL, "Worker" = NULL
 FROM free WHERE l."RunId" = %(run)s AND l."Number" = free."Number"
 
 -- name: lock_ranges
--- Lock the ranges that are not done, so that nobody claims one until this transaction ends. False
--- if somebody is writing to one. It does not wait for them: a machine that died may leave its
--- transaction open for hours.
+-- Locks the ranges that are not done, so that no worker claims any of them until this transaction
+-- ends. Returns false if a worker is writing to one of the ranges. It does not wait for that
+-- worker: if its machine has died, its transaction may stay open for hours.
 WITH locked AS (
   SELECT FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
   ORDER BY "Number" FOR UPDATE SKIP LOCKED
@@ -86,15 +90,16 @@ SELECT (SELECT count(*) FROM locked) = count(*)
 FROM "BackfillLeases" WHERE "RunId" = %(run)s AND "DoneAt" IS NULL
 
 -- name: leased_ranges
--- A lease is in time unless it has expired, or ends so late that another clock must have set it.
--- Every write to a row changes its xmin, which therefore serves as its version.
+-- A lease is in time unless it has expired, or ends so late that a machine with another clock must
+-- have set it. Every write to a row changes its xmin, so xmin serves as the version of the row.
 SELECT "Worker" AS worker, "Number" AS number, xmin::text AS version,
   "ExpiresAt" BETWEEN now() AND now() + 2 * %(lease)s::interval AS is_in_time
 FROM "BackfillLeases"
 WHERE "RunId" = %(run)s AND "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL
 
 -- name: advance
--- Updates no row if another worker has claimed the range, or if a stored page is missing.
+-- Updates no row if another worker has claimed the range, or if a page that was stored before is
+-- missing.
 UPDATE "BackfillLeases"
 SET "Left" = %(left)s, "Stored" = "Stored" + 1, "ExpiresAt" = now() + %(lease)s::interval,
     "DoneAt" = CASE WHEN %(is_done)s THEN now() END,
@@ -103,14 +108,15 @@ WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "D
   AND "Stored" = %(stored)s
 
 -- name: has_advanced
--- True if this very page was stored before: the commit succeeded, but its answer was lost.
+-- True if exactly this page was stored before: its commit succeeded, but the worker did not get the
+-- answer.
 SELECT EXISTS (
   SELECT FROM "BackfillLeases"
   WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s
     AND "Stored" = %(stored)s + 1)
 
 -- name: close
--- Sum up the counts of a run's leases in the run, and delete the leases.
+-- Adds up the counts of a run's leases, stores the sums in the run, and deletes the leases.
 WITH deleted AS (
   DELETE FROM "BackfillLeases" WHERE "RunId" = %(run)s RETURNING "Counts", "Failures"
 )

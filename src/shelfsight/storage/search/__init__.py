@@ -1,1 +1,1 @@
-"""Searches the stored vectors: filters, nearest neighbours, word matches and means."""
+"""Searches the stored vectors, by nearest neighbours and by words, with filters and means."""

@@ -1,4 +1,4 @@
-"""Stores people's verdicts on the matches they were shown, for calibrating the confidence."""
+"""Stores people's verdicts on matches; the confidence of matches is calibrated with them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +19,7 @@ Verdict = Literal["right", "wrong", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownScan:
-    """A scan as it was shown: its models, and its matches, best first."""
+    """A scan that was shown to a person: its models, and its matches with the best match first."""
 
     id: str
     owner: str | None
@@ -35,7 +35,7 @@ class FeedbackStore:
         self._database = database
 
     def save(self, scan: ShownScan, verdict: Verdict, product: str | None) -> None:
-        """Store a verdict on the match `product`, or the verdict `none` on all matches.
+        """Store the verdict on the match `product`, or the verdict `none`: all matches are wrong.
 
         A second verdict on the same match replaces the first.
 

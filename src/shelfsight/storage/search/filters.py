@@ -1,4 +1,4 @@
-"""Turns the filters of a scan into SQL."""
+"""Turns the filters of a scan (owner, category, price and others) into SQL."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,23 +11,24 @@ from shelfsight.postgres import archived, statements
 from shelfsight.scan.matching import Filters
 
 Columns = Callable[[str], Mapping[str, str]]
-"""Returns the columns of a table with their SQL types; empty if there is no such table."""
+"""A function that returns the columns of a table with their SQL types; an empty mapping if there is
+no such table."""
 
 Tables = tuple[frozenset[tuple[str, str]], ...]
-"""The columns of `"ProductVariants"` and of `"Products"`, each with its SQL type."""
+"""The columns of `"ProductVariants"` and of `"Products"`: pairs of name and SQL type."""
 
 _TRUE = sql.SQL("true")
 _WITH_PRODUCT = sql.SQL('LEFT JOIN "Products" AS p ON p."Id"{cast} = v."ProductId"{cast}')
 
 
 class FilterSql:
-    """The SQL of filters: the `join`, `condition` and parameter `values` of a statement.
+    """The SQL of a scan's filters: `join`, `condition`, and the parameter `values` of both.
 
-    The condition also excludes archived products. `variants` are the columns of
-    `"ProductVariants"` with their SQL types.
+    The condition also excludes archived products. `variants` are the columns of `"ProductVariants"`
+    with their SQL types.
 
     Raises:
-        FilterError: the shop's tables lack the column of a filter.
+        FilterError: the shop's tables have no column for one of the filters.
     """
 
     def __init__(self, filters: Filters, columns: Columns) -> None:
@@ -52,18 +53,18 @@ class FilterSql:
 
     @property
     def tables(self) -> Tables:
-        """The columns of the shop's tables, on which `join` and `condition` depend."""
+        """The columns of the shop's tables. The text of `join` and `condition` depends on them."""
         return frozenset(self.variants.items()), frozenset(self._products.items())
 
     @property
     def condition(self) -> sql.Composable:
-        """The condition on a variant `v`, and on its product `p` if `join` is not empty."""
+        """The condition on a variant `v`; also on its product `p`, if `join` is not empty."""
         conditions = [*self._living, *self._conditions]
         return sql.SQL(" AND ").join(conditions) if conditions else _TRUE
 
     @property
     def is_unfiltered(self) -> bool:
-        """Whether no filter is set, so that all but archived products pass."""
+        """Whether no filter is set. Then all products pass except archived ones."""
         return not self._conditions
 
     def _add(self, name: str, value: object, comparison: sql.Composable, column: str) -> None:

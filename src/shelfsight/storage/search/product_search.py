@@ -28,24 +28,25 @@ from shelfsight.storage.search.search_statement import (
 from shelfsight.storage.vectors.model_check import refuse_others
 
 MEAN_SAMPLE = 10_000
-"""How many stored image vectors the catalogue's mean is taken over."""
+"""How many stored image vectors are averaged for the mean of a catalogue."""
 
 _SCAN_MEAN_WINDOW = 5_000
-"""The mean of the scans forgets older ones after about this many: phones and shops change."""
+"""After this many scans the mean becomes a moving average: older scans count less and less, because
+phones and shops change."""
 
 _REFUSED_VALUES = (
     psycopg.DataError,
-    psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with such a value
+    psycopg.errors.UndefinedFunction,  # the column's type cannot be compared with the value's type
     psycopg.errors.CannotCoerce,
     UnicodeEncodeError,  # half of a surrogate pair
 )
-"""Errors that mean that a filter's value does not fit its column."""
+"""The errors that Postgres or psycopg raises if the value of a filter does not fit its column."""
 
 
 class PostgresProductSearch:
     """Implements `scan.ports.ProductSearch` on `"ProductEmbeddings"` and the shop's tables.
 
-    What it knows about tables, indexes, models and means is cached, see `SearchCache`.
+    Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`.
     """
 
     def __init__(self, database: Transactions, timer: Callable[[], float] = monotonic) -> None:
@@ -55,7 +56,7 @@ class PostgresProductSearch:
         self._table_oid: int | None = None
 
     def require(self, models: ModelPair) -> None:
-        """Refuse to search with other models than those of the stored vectors.
+        """Check that these models made the stored vectors; call this before the first search.
 
         Raises:
             SchemaError: columns are missing or have other dimensions.
@@ -70,16 +71,18 @@ class PostgresProductSearch:
     ) -> list[Candidate]:
         """Return the `limit` nearest products, and those that the query's words match.
 
-        Returns at least `limit` products if that many pass the filters and have such a vector.
+        The result has `limit` products or more, unless fewer of them pass the filters and have a
+        vector of the kind that is searched.
 
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
-            ModelMismatchError: vectors of other models were switched into use since `require`.
+            ModelMismatchError: vectors of other models were switched into use after the call of
+                `require`.
         """
         rows = self._search(search_query, filters, limit)
         if not rows or self._table_oid in (None, rows[0].table_oid):
             return list({row.id: row.candidate() for row in rows}.values())
-        self._cache.clear()  # it describes the table that was in use before the switch
+        self._cache.clear()  # the cache describes the table that was in use before the switch
         self.require(self._models)
         return self.candidates(search_query, filters, limit)
 
@@ -92,7 +95,7 @@ class PostgresProductSearch:
         return not self._run("any", {}, FilterSql(filters, self._columns))
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
-        """Return a query for products similar to this one.
+        """Return a query that finds products similar to the product `id_`.
 
         None if the product does not exist, does not pass the filters, or has no vector.
 
@@ -111,9 +114,10 @@ class PostgresProductSearch:
         return None if text is None else SearchQuery(column="text", vector=text, text=text)
 
     def means(self, owner: str | None) -> Means | None:
-        """Return the mean image vectors of a catalogue and its scans; None without a catalogue.
+        """Return the mean image vector of a catalogue and the mean image vector of its scans.
 
-        The catalogue is the owner's, or that of all owners if `owner` is None.
+        The catalogue is that of the owner, or the whole catalogue if `owner` is None. The result is
+        None if the catalogue has no image vectors.
         """
         means = self._cache.get(("mean", owner), partial(self._catalogue_mean, owner))
         if not means or not self._columns("ScanMeans"):
@@ -143,7 +147,7 @@ class PostgresProductSearch:
         self._cache.put(("scans", owner), self._database.run(work))
 
     def _search(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
-        """Search by the index, and exactly if there is none or it yields less than `limit` rows."""
+        """Search by the index, or exactly if there is no index or it finds less than `limit`."""
         filter_sql = FilterSql(filters, self._columns)
         indexes = self._cache.get("indexes", self._indexes)
         values = parameters(search_query, filter_sql, limit)
@@ -170,20 +174,20 @@ class PostgresProductSearch:
         return Indexes(rows=0, names=())
 
     def _are_few(self, indexes: Indexes, filters: Filters, filter_sql: FilterSql) -> bool:
-        """Return whether so few products pass the filters that they are compared one by one."""
+        """Return whether so few products pass the filters that an exact search is better."""
         if filter_sql.is_unfiltered or indexes.are_rows_few:
             return indexes.are_rows_few
 
         def count() -> int:
             return int(self._ask(count_query(filter_sql))[0][0])
 
-        # an owner scans again and again; there is no end of other filters
+        # an owner scans again and again, so this count is reused; other filters vary without end
         is_cached = filters == Filters(owner=filters.owner)
         passing = self._cache.get(("count", filters.owner), count) if is_cached else count()
         return passing <= EXACT_SEARCH_ROWS
 
     def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
-        """Return the mean, or an empty tuple if there is no image vector."""
+        """Return a tuple with the mean, or an empty tuple if there is no image vector."""
         filter_sql = FilterSql(Filters(owner=owner), self._columns)
         mean = _array(self._run("catalogue_mean", {"limit": MEAN_SAMPLE}, filter_sql)[0][0])
         return () if mean is None else (mean,)

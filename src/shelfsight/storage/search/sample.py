@@ -1,4 +1,4 @@
-"""Reads what the page shows of a catalogue: counts, a sample of image vectors, image URLs."""
+"""Reads what the web page shows of a catalogue: counts, a sample of image vectors, image URLs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueCounts:
-    """How many products there are, how many have any vector, and how many have each kind.
+    """The number of products, of products with any vector, and of products with each vector.
 
-    `failures` are tuples of kind, number of products, and an example message.
+    `failures` are tuples of a kind of failure, the number of products, and an example message.
     """
 
     products: int
@@ -39,7 +39,7 @@ class CatalogueCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampledProduct:
-    """A product with its image vector, float32 (768,), and the URL of the picture it is from."""
+    """A product with its image vector, float32 (768,), and the URL of the vector's picture."""
 
     id: str
     title: str
@@ -48,7 +48,7 @@ class SampledProduct:
 
 
 class CatalogueSample:
-    """Reads what is stored of an owner's products, or of all products if `owner` is None.
+    """Reads the stored data of an owner's products, or of all products if `owner` is None.
 
     Every method raises SchemaError if `shelfsight init` has not run.
     """
@@ -57,7 +57,7 @@ class CatalogueSample:
         self._database = database
 
     def counts(self, owner: str | None) -> CatalogueCounts:
-        """Count the products, the embedded ones and the failures."""
+        """Count the products, the products with vectors, and the failures."""
 
         def work(connection: Connection) -> CatalogueCounts:
             queries = _OwnerQueries(connection, owner)
@@ -69,15 +69,15 @@ class CatalogueSample:
         return self._run(work)
 
     def spread(self, owner: str | None, limit: int) -> list[SampledProduct]:
-        """Return up to `limit` products with an image vector, from the whole catalogue."""
+        """Return up to `limit` products with an image vector, sampled from the whole catalogue."""
         return self._sampled(owner, "sample", {"limit": limit})
 
     def some(self, owner: str | None, ids: Sequence[str]) -> list[SampledProduct]:
-        """Return the products with these ids that have an image vector, in any order."""
+        """Return the products that have one of these ids and an image vector, in any order."""
         return self._sampled(owner, "by_ids", {"ids": list(ids)})
 
     def picture(self, owner: str | None, id_: str) -> str | None:
-        """Return the URL of the first picture that a product's vector was made from."""
+        """Return the URL of the first picture that the product's image vector was made from."""
 
         def work(connection: Connection) -> str | None:
             rows = _OwnerQueries(connection, owner).rows("image_url", {"ids": [id_]})
@@ -104,7 +104,7 @@ class CatalogueSample:
 
 
 class _OwnerQueries:
-    """Runs statements over an owner's products."""
+    """Runs named statements of `sample.sql` over the products of an owner."""
 
     def __init__(self, connection: Connection, owner: str | None) -> None:
         self._connection = connection

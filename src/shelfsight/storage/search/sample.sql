@@ -17,7 +17,8 @@ GROUP BY f."Kind"
 ORDER BY count(*) DESC, f."Kind"
 
 -- name: sample
--- Ordered by a hash of the id: a sample of the whole catalogue, and the same one each time.
+-- The order is that of a hash of the id. So the sample is spread over the whole catalogue, and it
+-- is the same each time.
 SELECT {columns}
 FROM (
   SELECT e."ProductVariantId" AS id

@@ -1,4 +1,4 @@
-"""A cache of what searches need to know about the database, shared by all threads of a server."""
+"""A cache of facts about the database that searches need, shared by all threads of a server."""
 
 from collections.abc import Callable, Hashable
 from threading import Condition, RLock
@@ -8,25 +8,28 @@ from typing import Any, TypeVar
 from cachetools import TLRUCache, cached
 
 TTL = 60.0
-"""Seconds for which an answer is reused: that long a change in the database may go unnoticed."""
+"""Seconds for which an answer is reused. A change in the database may go unnoticed for this
+time."""
 
 EMPTY_TTL = 1.0
-"""Seconds for which an empty answer is reused. It is short, so that the first product, scan or
-table is soon noticed; it is not 0, so that threads that wait for one answer all share it."""
+"""Seconds for which an empty answer is reused. The time is short, so that the first product, scan
+or table is soon noticed. It is not 0, so that all threads that wait for the same answer get the
+same result."""
 
 MAX_ANSWERS = 4_096
-"""Beyond this the least recently used answers are dropped. Most are means of 3 kB, so the cache
-stays below about 12 MB however many owners scan."""
+"""The largest number of answers in the cache; beyond it the least recently used answers are
+dropped. Most answers are means of 3 kB, so the cache stays below about 12 MB, however many owners
+scan."""
 
 Answer = TypeVar("Answer")
 
 
 class SearchCache:
-    """A bounded LRU cache with a TTL and single-flight, for any number of threads.
+    """An LRU cache with an expiry time, for any number of threads; an answer is computed only once.
 
-    While one thread computes an answer, others that ask for the same key wait for it, and those
-    that ask for other keys do not. If the computation raises, its thread gets the error and the
-    next waiting thread computes.
+    While one thread computes an answer, the threads that ask for the same key wait for it, and
+    threads that ask for other keys do not wait. If the computation raises an error, its thread gets
+    the error, and the next waiting thread computes the answer.
     """
 
     def __init__(self, timer: Callable[[], float] = monotonic) -> None:
@@ -37,7 +40,7 @@ class SearchCache:
         )(_compute)
 
     def get(self, key: Hashable, compute: Callable[[], Answer]) -> Answer:
-        """Return the answer stored under `key`, else compute and store it."""
+        """Return the answer stored under `key`. If there is none, compute it and store it."""
         answer: Answer = self._get(key, compute)
         return answer
 

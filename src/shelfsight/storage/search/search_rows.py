@@ -8,10 +8,10 @@ from shelfsight.scan.matching import Candidate
 
 
 class SearchRow(NamedTuple):
-    """A row of the statement `search`; its fields are the statement's columns, in order.
+    """A row of the statement `search`; its fields are the statement's columns, in the same order.
 
-    `is_near` is True for nearest neighbours and False for word matches. `table_oid` is the table
-    that was read. The other fields are those of `Candidate`.
+    `is_near` is True for nearest neighbours and False for word matches. `table_oid` identifies the
+    table that the search read. The other fields are those of `Candidate`.
     """
 
     is_near: bool
@@ -29,9 +29,10 @@ class SearchRow(NamedTuple):
     table_oid: int
 
     def candidate(self) -> Candidate:
-        """Return the fields of `Candidate`."""
+        """Return the candidate that this row describes."""
         return Candidate._make(_candidate_fields(self))
 
 
-# positions found by name: each scan makes a hundred candidates, and keywords would cost more time
+# the positions are looked up once: each scan makes a hundred candidates, and keywords would be
+# slower
 _candidate_fields = itemgetter(*(SearchRow._fields.index(name) for name in Candidate._fields))

@@ -1,6 +1,6 @@
 """Builds the SQL statement of a search: nearest neighbours and word matches, all scored exactly.
 
-It is one statement, so that a scan costs one round trip and reads no row twice.
+A search is a single statement, so that a scan costs one round trip and reads no row twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,21 +26,24 @@ COLUMNS: Mapping[Modality, tuple[str, int]] = {
 """The column and the vector width of each modality."""
 
 HNSW_EF_SEARCH = 100
-"""pgvector's `hnsw.ef_search`; `shelfsight index build` reports the recall that it gives."""
+"""The value of pgvector's setting `hnsw.ef_search`. `shelfsight index build` reports the recall
+that results from it."""
 
 EXACT_SEARCH_ROWS = 5_000
-"""Up to this many products are compared one by one, because an HNSW graph would miss some."""
+"""A search among at most this many products compares all of them, because an HNSW graph would miss
+some."""
 
 WORD_SCAN_ROWS = 20_000
-"""Up to this many rows are searched for words without an index."""
+"""In a table with at most this many rows, words are searched for without an index."""
 
 WORD_MATCHES = 50
-"""How many products that contain all words become candidates, and how many by SKU or barcode."""
+"""How many products that contain all words of the query become candidates, and how many products
+whose SKU or barcode the query is."""
 
 _MAX_CODE_LENGTH = 64
 
 _ZERO_LENGTH = 1e-6
-"""A vector shorter than this is only rounding error."""
+"""A vector whose length is below this is only rounding error."""
 
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "money")
 
@@ -54,37 +57,41 @@ _CANDIDATE_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Indexes:
-    """The names of our valid indexes, and the estimated row count; -1 if it was never counted."""
+    """The names of shelfsight's valid indexes, and the estimated row count (-1 if unknown)."""
 
     rows: int
     names: Sequence[str]
 
     def has(self, name: str) -> bool:
-        """Return whether there is an index of this name (without its prefix `shelfsight_`)."""
+        """Return whether there is an index of this name, given without the prefix `shelfsight_`."""
         return f"shelfsight_{name}" in self.names
 
     @property
     def are_rows_few(self) -> bool:
-        """Whether all rows are compared one by one."""
+        """Whether the table has so few rows that an exact search is better than the index."""
         return 0 <= self.rows <= EXACT_SEARCH_ROWS
 
     @property
     def find_words(self) -> bool:
-        """Whether words are searched for: by an index, or in few rows."""
+        """Whether words are searched for: with an index, or in a table with few rows."""
         return self.has("words") or self.rows <= WORD_SCAN_ROWS
 
 
 def count_query(filter_sql: FilterSql) -> Query:
-    """Return a query that counts the products that pass, up to `EXACT_SEARCH_ROWS + 1`."""
+    """Return a query that counts the products that pass the filters.
+
+    It stops counting at `EXACT_SEARCH_ROWS + 1`.
+    """
     statement = QUERIES["count"].format(join=filter_sql.join, condition=filter_sql.condition)
     return statement, {"count_limit": EXACT_SEARCH_ROWS + 1, **filter_sql.values}
 
 
 @dataclass(frozen=True, slots=True)
 class StatementShape:
-    """Everything that the text of a search statement depends on: the key of its cache.
+    """Everything that the text of a search statement depends on; the key of a cached statement.
 
-    `image`, `text` and `words` say how each score is computed, `filters` which filters are set.
+    `image`, `text` and `words` say how each score is computed. `filters` are the names of the
+    filters that are set.
     """
 
     tables: Tables
@@ -99,7 +106,10 @@ class StatementShape:
 
     @property
     def has_one_plan(self) -> bool:
-        """Whether one plan fits all values. Filters and words may pass few rows or many."""
+        """Whether Postgres can use the same plan for all values of the parameters.
+
+        With filters or words it cannot: some values select few rows, and others select many.
+        """
         return not self.filters and self.words == "none"
 
 
@@ -129,9 +139,10 @@ def statement_shape(
 
 
 def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
-    """Build a statement that returns rows like `SearchRow`; a product may come twice.
+    """Build a statement that returns rows like `SearchRow`; two rows may have the same product.
 
-    The limit is a literal, because Postgres keeps no generic plan whose cost it cannot estimate.
+    The limit is written into the text, not passed as a parameter: Postgres reuses no plan whose
+    cost it cannot estimate.
     """
     composed = QUERIES["search"].format(
         sources=sql.SQL(" UNION ALL ").join(_sources(shape, filter_sql)),
@@ -144,7 +155,7 @@ def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
 
 
 def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> dict[str, object]:
-    """Return the parameters of the statement; `ef_search` is at least `limit`."""
+    """Return the parameters of the statement. Its parameter `ef_search` is at least `limit`."""
     image, centre, words = search_query.image, search_query.centre, search_query.words
     return {
         "query": search_query.vector,
@@ -161,7 +172,10 @@ def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> 
 
 
 def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Composed]:
-    """Return the subqueries that yield candidates: nearest neighbours, word and code matches."""
+    """Return the subqueries that find candidates: nearest neighbours, word matches, code matches.
+
+    A code is a SKU or a barcode.
+    """
     name, width = COLUMNS[shape.column]
     column = sql.Identifier(name)
     distance = QUERIES["index_distance" if shape.by_index else "exact_distance"].format(
@@ -184,7 +198,7 @@ def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Compo
 
 
 def _is_code(variants: Mapping[str, str]) -> sql.Composable:
-    """Return the condition that a variant's SKU or barcode is among `codes`."""
+    """Return the condition that the SKU or the barcode of a variant is among `codes`."""
     comparisons = [
         sql.SQL("v.{}::text = ANY(%(codes)s)").format(sql.Identifier(name))
         for name in ("Sku", "Barcode")
@@ -196,23 +210,26 @@ def _is_code(variants: Mapping[str, str]) -> sql.Composable:
 
 
 def _codes(words: str) -> list[str]:
-    """Return the spellings under which a SKU or a barcode may be stored."""
+    """Return the query's words as written, in upper case and in lower case: spellings of a code.
+
+    A SKU or a barcode may be stored in any of them.
+    """
     return list({words, words.upper(), words.lower()})
 
 
 def _centred(image: Vector, mean: Vector) -> Vector:
-    """Subtract the mean from an image vector, unless nothing with a direction would be left."""
+    """Subtract the mean from an image vector, unless the result would have no direction."""
     centred = image - mean
     return centred if np.linalg.norm(centred) > _ZERO_LENGTH else image
 
 
 def _price(variants: Mapping[str, str]) -> sql.Composable:
-    """Return a variant's price as a number; NULL if it is not one."""
+    """Return the SQL of a variant's price as a number; NULL where the price is not a number."""
     price = _or_null(variants, "Price")
     is_number = variants.get("Price", "").partition("(")[0] in _NUMBERS
     return QUERIES["price" if is_number else "price_in_text"].format(price=price)
 
 
 def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
-    """Return a variant's column, or NULL if the table does not have it."""
+    """Return the SQL of a variant's column, or NULL if the table has no such column."""
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in variants else sql.SQL("NULL")

@@ -1,21 +1,22 @@
 -- name: indexes
--- The estimated row count (-1: never counted), and the names of our valid indexes.
+-- The estimated row count (-1: never counted), and the names of shelfsight's valid indexes.
 SELECT reltuples::bigint, ARRAY(
   SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%')
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: index_distance
--- The subquery sets pgvector's options for this transaction before it yields the query vector: the
--- scan of the HNSW graph goes on, in strict order, until the limit is reached or pgvector's own
--- limit of rows is.
+-- The subquery sets pgvector's options for this transaction before it returns the query vector.
+-- With them the scan of the HNSW graph goes on, in strict order, until the limit is reached or
+-- pgvector's own limit of rows is reached.
 e.{column}::halfvec({width}) <=> (
   SELECT %(query)s::halfvec({width})
   WHERE set_config('hnsw.ef_search', %(ef_search)s, true) IS NOT NULL
     AND set_config('hnsw.iterative_scan', 'strict_order', true) IS NOT NULL)
 
 -- name: exact_distance
--- No index fits this expression. An HNSW index of the shop's own might return too few rows.
+-- The "+ 0" has the effect that no index can be used. An HNSW index that the shop has added might
+-- return too few rows.
 (e.{column}::vector <=> %(query)s) + 0
 
 -- name: count
@@ -25,9 +26,9 @@ SELECT count(*) FROM (
   WHERE {condition} LIMIT %(count_limit)s) AS passing
 
 -- name: search
--- The columns are the fields of `SearchRow`, in this order. Scores are computed outside the
--- sources, so that vectors are read only of the candidates. The table cannot be switched before this
--- transaction ends.
+-- The columns are the fields of `SearchRow`, in the same order. Scores are computed outside the
+-- sources, so that vectors are read only for the candidates. The table cannot be switched before
+-- this transaction ends.
 SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
   coalesce(f.title::text, '') AS title,
   left(coalesce(f.description::text, ''), 2000) AS description, f.sku::text AS sku, f.price,
@@ -77,12 +78,14 @@ NULL::float8
 1 - (f.image::vector <=> %(image)s)
 
 -- name: centred_score
--- Falls back to the uncentred vectors if only rounding is left, as of a catalogue's only picture.
+-- If only rounding error is left after the mean was subtracted, as for the only picture of a
+-- catalogue, the vectors are compared without subtracting the mean.
 CASE WHEN vector_norm(c.image) > 1e-6 THEN 1 - (c.image <=> %(image)s)
   ELSE 1 - (f.image::vector <=> %(uncentred_image)s) END
 
 -- name: centred
--- OFFSET 0 keeps the subquery apart: a stored vector is decompressed again wherever it is named.
+-- OFFSET 0 keeps Postgres from merging the subquery into the statement: a stored vector would then
+-- be decompressed again in each place that uses it.
 CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS image OFFSET 0) AS c
 
 -- name: text_score
@@ -117,7 +120,7 @@ SELECT avg(image) FROM (
 SELECT "Mean", "Count" FROM "ScanMeans" WHERE "UserId" = %(owner)s AND "Model" = %(model)s
 
 -- name: learn
--- Update the running mean; after %(window)s scans it is an exponential moving average.
+-- Updates the running mean. After %(window)s scans it is an exponential moving average.
 INSERT INTO "ScanMeans" AS m ("UserId", "Model", "Mean", "Count")
 VALUES (%(owner)s, %(model)s, %(image)s, 1)
 ON CONFLICT ("UserId", "Model") DO UPDATE

@@ -1,4 +1,4 @@
-"""Copies a page of new products straight into the table, without staging and upsert."""
+"""Copies a page of new products straight into the table, which is faster than an upsert."""
 
 from collections.abc import Callable, Mapping, Sequence
 from struct import pack
@@ -20,26 +20,26 @@ _FROM_TEXT: Mapping[str, Callable[[str], object]] = {
     "integer": int,
     "bigint": int,
 }
-"""Converts an id, which the records hold as text, to what a binary COPY of its type takes."""
+"""For each SQL type: how an id, which the records hold as text, is converted for a binary COPY."""
 
 _FLOATS = {"vector": ">f4", "halfvec": ">f2"}
-"""How pgvector sends the numbers of a column, as numpy types."""
+"""The numpy type in which a binary COPY sends the numbers of a vector column, by column type."""
 
 _IDS = ("ProductVariantId", "ProductId", "UserId")
 _JSON = ("ModelVersions", "ImageFiles")
 _TEXTS = ("ImageUrl", "ImageHash", "ProductText", "SourceHash", "SourceType")
 
 _COPY_REFUSED = (
-    psycopg.IntegrityError,  # a row was stored or deleted meanwhile, or a column of the shop's own
-    psycopg.errors.FeatureNotSupported,  # row-level security: Postgres takes no COPY there
+    psycopg.IntegrityError,  # a row was added or deleted, or a column must be set
+    psycopg.errors.FeatureNotSupported,  # row-level security allows no COPY
 )
 
 
 def copy_types(stored: Mapping[str, str]) -> dict[str, str] | None:
-    """Pick the columns of a straight COPY with their types, in order.
+    """Return the columns that a straight COPY writes, in order, with their types.
 
-    `stored` are the columns of `"ProductEmbeddings"`. Returns None if their types are not those
-    that `shelfsight init` makes.
+    `stored` are the columns of `"ProductEmbeddings"` with their types. Returns None if these types
+    are not those that `shelfsight init` creates: then rows must be staged.
     """
     ids = {name: stored[name] for name in _IDS}
     vectors = {name: stored[name].partition("(")[0] for name in VECTOR_COLUMNS}
@@ -59,9 +59,9 @@ def bulk_copy(
     staged: Sequence[StagedProduct],
     types: Mapping[str, str],
 ) -> bool:
-    """Copy a page in which every product is new and nothing failed; return whether that was done.
+    """Copy a page into the table if every product is new and nothing failed; return whether it was.
 
-    `staged` are the rows as they would be staged, one for each product. Where False is returned
+    `staged` are the rows that would be staged, one for each product. If the result is False,
     nothing has changed.
     """
     if not all(_is_new_and_whole(item) for item in page):
@@ -82,7 +82,7 @@ def _is_new_and_whole(item: EmbeddedProduct) -> bool:
 
 
 def _row(item: EmbeddedProduct, staged: StagedProduct, types: Mapping[str, str]) -> list[object]:
-    """The values of one product, in the order of the columns."""
+    """Return the values of one product, in the order of the columns."""
     has_both = staged.image is not None and staged.text is not None
     one_source = "text" if staged.image is None else "image"
     values: dict[str, object] = {

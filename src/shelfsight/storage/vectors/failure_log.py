@@ -16,15 +16,17 @@ _FIRST_RETRY = timedelta(minutes=5)
 _DAILY_RETRY = timedelta(days=1)
 
 _RETRIED_DAILY = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
-"""Prefixes of kinds that may go away by themselves or by a setting, with the same content."""
+"""Prefixes of the kinds of failures that may end without changed content, by themselves or by a
+setting."""
 
 
 def record_failures(
     connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL
 ) -> None:
-    """Update the failures of a page's products: clear what succeeded, count what failed again.
+    """Update the recorded failures of a page's products.
 
-    Failures of stages that were not tried stay and wait for their next attempt.
+    Failures of stages that succeeded are deleted, and attempts that failed again are counted.
+    Failures of stages that were not tried stay, and wait for their next attempt.
     """
     failed: dict[tuple[str, Stage], tuple[EmbeddedProduct, Failure]] = {}
     for item in page:
@@ -72,12 +74,15 @@ def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
 
 
 def _wait_to_sort(failure: Failure) -> timedelta:
-    """Sort key for the failures of one stage: the one with the shortest wait is recorded."""
+    """Return the time until the next attempt, as a sort key for the failures of a stage.
+
+    Of these failures, the one that is tried again first is recorded.
+    """
     return _wait(failure) or timedelta.max
 
 
 def _wait(failure: Failure) -> timedelta | None:
-    """How long until another attempt may help; None if only other content can."""
+    """Return how long to wait before another attempt; None if only changed content can help."""
     if failure.retryable:
         return _FIRST_RETRY
     return _DAILY_RETRY if failure.kind.startswith(_RETRIED_DAILY) else None

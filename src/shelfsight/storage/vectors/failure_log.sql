@@ -1,19 +1,21 @@
 -- name: clear_failures
--- Delete the failures of a page, except those that occurred again or were not tried.
+-- Deletes the failures of a page's products, except those of stages that failed again or were not
+-- tried.
 DELETE FROM "EmbeddingFailures"
 WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
   AND ("ProductVariantId"::text || ' ' || "Stage") <> ALL(%(stay)s)
 
 -- name: carry_failures
--- A failure that was not tried again still applies: its own part of the hash has not changed. So
--- give it the hash of the whole content as it is now.
+-- A failure whose stage was not tried again still applies, because its own part of the content hash
+-- has not changed. So the failure gets the hash of the present content.
 UPDATE "EmbeddingFailures" AS f SET "SourceHash" = x.hash
 FROM unnest(%(ids)s::{id_type}[], %(stages)s::text[], %(hashes)s::text[]) AS x (id, stage, hash)
 WHERE f."ProductVariantId" = x.id AND f."Stage" = x.stage AND f."SourceHash" <> x.hash
 
 -- name: record_failure
--- A transient failure is tried again after 5 minutes, then 10, 20, ... up to a day; a missing
--- picture after a day; what only other content can mend, once the content has changed.
+-- A transient failure is tried again after 5 minutes, then after 10, 20 and so on, up to a day. A
+-- missing picture is tried again after a day. If only changed content can help, there is no next
+-- attempt until the content has changed.
 INSERT INTO "EmbeddingFailures" AS f (
   "ProductVariantId", "Stage", "Kind", "Message", "Host", "SourceHash", "NextAttemptAt")
 SELECT v."Id", %(stage)s, %(kind)s, %(message)s, %(host)s, %(source_hash)s,

@@ -1,4 +1,4 @@
-"""Records the picture files that the stored images were made of, with their HTTP validators."""
+"""Records the picture files that stored image vectors were made from, and their HTTP validators."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,10 +12,10 @@ from shelfsight.storage.vectors.queries import QUERIES
 
 
 def update_files(connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL) -> None:
-    """Update the files of untouched products, whose rows are not written otherwise.
+    """Update the recorded files of products whose vectors stay as they are.
 
-    A server may have sent a new ETag with the same file. Mostly nothing has changed, and no query
-    is made.
+    A server may have sent a new ETag with an unchanged file. In most cases no file has changed, and
+    no query is made.
     """
     changed = [
         item
@@ -33,7 +33,7 @@ def update_files(connection: Connection, page: Sequence[EmbeddedProduct], id_typ
 
 
 def as_json(files: Iterable[PictureFile]) -> dict[str, dict[str, str]]:
-    """The value of `"ImageFiles"`: for each address the file's hash and its HTTP validators."""
+    """Return the value of `"ImageFiles"`: by address, the file's hash and its HTTP validators."""
     return {file.url: _fields(file) for file in files}
 
 

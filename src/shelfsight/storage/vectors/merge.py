@@ -1,4 +1,4 @@
-"""Merges the stored vectors that are kept into the products of a page."""
+"""Adds the stored vectors that are kept to the products of a page."""
 
 from dataclasses import replace
 from functools import cache
@@ -19,7 +19,7 @@ _HASH = sql.SQL("page.source_hash")
 
 
 class _Stored(NamedTuple):
-    """What is stored of a product, and what is to be done about it now (`Need`, as text)."""
+    """The stored vectors of a product, and what is to be done about each now (`Need`, as text)."""
 
     id: str
     image_need: str
@@ -35,11 +35,11 @@ def merge_stored(
     fusion: Fusion,
     id_type: sql.SQL,
 ) -> list[EmbeddedProduct]:
-    """Add the stored vectors that are kept to the products of a page, and recombine them.
+    """Add the stored vectors that are kept to the products of a page, and combine them again.
 
-    A product is left out if something that it keeps has changed or is gone since it was read: it
-    is due again. What is kept stays locked until the transaction ends. Untouched products are
-    returned as they are, without a query.
+    A product is left out of the result if a vector that it keeps has changed or is gone since the
+    product was read; it is due again. Kept vectors stay locked until the transaction ends.
+    Untouched products are returned unchanged, without a query.
     """
     keeping = [item for item in page if item.product.kept_stages and not item.is_untouched]
     if not keeping:
@@ -52,7 +52,7 @@ def merge_stored(
 def _merged(
     item: EmbeddedProduct, stored: _Stored | None, fusion: Fusion
 ) -> EmbeddedProduct | None:
-    """Take over what the product keeps; None if that has to be made by now."""
+    """Take over the stored vectors that a product keeps; None if one of them must be made again."""
     if stored is None:
         return item
     image, text = item.image, item.text
@@ -70,7 +70,7 @@ def _merged(
 def _stored(
     connection: Connection, items: list[EmbeddedProduct], models: ModelPair, id_type: sql.SQL
 ) -> dict[str, _Stored]:
-    """Lock and read what is stored, by product id."""
+    """Lock and read the stored vectors of these products; return them by product id."""
     values = {
         "ids": [item.product.id for item in items],
         "hashes": [item.product.source_hash for item in items],
@@ -94,5 +94,5 @@ def _needs_statement(id_type: str) -> sql.Composed:
 
 
 def array(stored: PgVector | None) -> Vector | None:
-    """Convert a vector that was read in binary to float32 of shape (width,)."""
+    """Convert a vector that was read in Postgres' binary format to float32 of shape (width,)."""
     return None if stored is None else np.asarray(stored.to_numpy(), dtype=np.float32)

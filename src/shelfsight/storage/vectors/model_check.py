@@ -1,4 +1,4 @@
-"""Checks which models made the stored vectors: vectors of two models cannot be compared."""
+"""Checks which models made the stored vectors. Vectors of different models cannot be compared."""
 
 from typing import NamedTuple
 
@@ -10,9 +10,9 @@ from shelfsight.storage.vectors.queries import QUERIES
 
 
 class StoredModels(NamedTuple):
-    """The models that made some stored rows, None where those lack such a vector.
+    """The models that made a group of stored rows; None if these rows have no vector of that kind.
 
-    `rows` counts the rows.
+    `rows` is the number of rows in the group.
     """
 
     image: str | None
@@ -20,7 +20,7 @@ class StoredModels(NamedTuple):
     rows: int
 
     def fit(self, models: ModelPair) -> bool:
-        """Whether the given models may have made these rows."""
+        """Return whether the given models may have made these rows."""
         image, text = stored_identities(models.image), stored_identities(models.text)
         return self.image in (None, *image) and self.text in (None, *text)
 
@@ -31,10 +31,10 @@ def stored_models(connection: Connection) -> list[StoredModels]:
 
 
 def refuse_others(database: Transactions, models: ModelPair) -> int:
-    """Refuse vectors that would not fit the stored ones; return the OID of the table they fit.
+    """Check that other models did not make the stored vectors; return the OID of the vector table.
 
     Raises:
-        SchemaError: the columns are missing or of other dimensions.
+        SchemaError: columns are missing or have other dimensions.
         ModelMismatchError: other models made the stored vectors.
     """
 
@@ -43,7 +43,7 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
         found = stored_models(connection)
         return _table_oid(
             connection
-        ), found  # reading locked the table, so it is still the same one
+        ), found  # the read above locked the table, so no switch can have replaced it
 
     table, found = database.run(work, read_only=True)
     for stored in found:
@@ -60,20 +60,20 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
 
 
 def checked_table(connection: Connection) -> int:
-    """Return the OID of the table that holds the vectors; a switch of models replaces the table.
+    """Return the OID of the table that holds the vectors. A switch of models changes this OID.
 
     Raises:
-        SchemaError: the columns are missing or of other dimensions.
+        SchemaError: columns are missing or have other dimensions.
     """
     schema.check(connection)
     return _table_oid(connection)
 
 
 def lock_table(connection: Connection, expected: int | None) -> int:
-    """Lock the table against a switch until this transaction ends, and return its OID.
+    """Lock the vector table, so that no switch replaces it in this transaction; return its OID.
 
     Raises:
-        ModelMismatchError: it is not the expected table any more.
+        ModelMismatchError: a switch has replaced the expected table.
     """
     cursor = connection.execute(QUERIES["lock_table"])
     while cursor.nextset():

@@ -1,6 +1,6 @@
-"""Copies rows into temporary tables, from which one statement writes a whole page.
+"""Copies rows into a temporary table, from which one statement stores the whole page.
 
-A row class states the columns of its table once: their names, SQL types and order.
+A row class defines the columns of its table: their names, SQL types and order.
 """
 
 from collections.abc import Iterable
@@ -30,10 +30,11 @@ _Object = Annotated[Jsonb | None, "jsonb"]
 
 
 class StagedProduct(NamedTuple):
-    """One embedded product, as `upsert_vectors` reads it.
+    """A row of the temporary table that the statement `upsert_vectors` reads: an embedded product.
 
-    The needs say what is to be done about the stored vectors: replace them (make), keep them, or
-    keep them unless they are known to be of other content, as the new ones failed (check).
+    The needs say what is to be done about the stored vectors. "make": replace the vector. "keep":
+    keep the vector. "check": making a new vector failed, so keep the stored vector unless it is
+    known to be of other content.
     """
 
     id: _Text
@@ -51,14 +52,14 @@ class StagedProduct(NamedTuple):
 
 
 class StagedCombined(NamedTuple):
-    """One product's new combined vector, as `update_combined` reads it."""
+    """A row that the statement `update_combined` reads: a product's new combined vector."""
 
     id: _Text
     combined: _Vector
 
 
 def staged_product(item: EmbeddedProduct, models: ModelPair, fusion: Fusion) -> StagedProduct:
-    """The row of a product that `models` embedded and `fusion` combined."""
+    """Return the row for a product that `models` embedded and `fusion` combined."""
     versions = {"fusion": fusion.name}
     if item.image is not None:
         versions["image"] = models.image
@@ -82,7 +83,7 @@ def staged_product(item: EmbeddedProduct, models: ModelPair, fusion: Fusion) -> 
 
 
 def _remaining_need(need: Need, item: EmbeddedProduct, modality: ContentModality) -> Need:
-    """What is to be done about the stored vector, now that the content was embedded or failed."""
+    """Return what to do about the stored vector, after the content was embedded or failed."""
     if need is Need.KEEP:
         return need
     vector = item.image if modality == "image" else item.text
@@ -91,13 +92,19 @@ def _remaining_need(need: Need, item: EmbeddedProduct, modality: ContentModality
 
 
 def stage_products(connection: Connection, rows: Iterable[StagedProduct]) -> None:
-    """Copy a page into `shelfsight_page`, a table that lasts until the transaction ends."""
+    """Copy a page into the temporary table `shelfsight_page`.
+
+    The table lasts until the transaction ends.
+    """
     _stage(connection, "shelfsight_page", StagedProduct, rows)
     connection.execute(QUERIES["analyze_staged"])
 
 
 def stage_combined(connection: Connection, rows: Iterable[StagedCombined]) -> None:
-    """Copy combined vectors into `shelfsight_combined`; it lasts until the transaction ends."""
+    """Copy combined vectors into the temporary table `shelfsight_combined`.
+
+    The table lasts until the transaction ends.
+    """
     _stage(connection, "shelfsight_combined", StagedCombined, rows)
 
 
@@ -119,6 +126,6 @@ def _stage(
 
 @cache
 def _column_types(row: type[NamedTuple]) -> dict[str, str]:
-    """The SQL types of a row's columns, by name and in order."""
+    """Return the SQL types of a row class's columns, by name and in order."""
     hints = get_type_hints(row, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}

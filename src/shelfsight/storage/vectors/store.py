@@ -30,12 +30,13 @@ from shelfsight.storage.vectors.staging import (
 )
 
 _CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
-"""Columns whose types in a shop's own table may differ from ours: shorter, or an enum."""
+"""The columns whose types in the shop's table may differ from ours, such as a shorter text or an
+enum. Their values are cast to the existing type."""
 
 _STAGED_HASH = sql.SQL("s.source_hash")
 
 RECOMBINE_PAGE = 1_000
-"""Products that one transaction of `recombine` brings up to date."""
+"""How many products one transaction of `recombine` updates."""
 
 
 class _Parts(NamedTuple):
@@ -47,7 +48,7 @@ class _Parts(NamedTuple):
 
 
 class PostgresVectorStore:
-    """`ports.VectorStore` over `"ProductEmbeddings"` and `"EmbeddingFailures"`."""
+    """Implements `ports.VectorStore` on `"ProductEmbeddings"` and `"EmbeddingFailures"`."""
 
     def __init__(self, database: Database, fusion: Fusion) -> None:
         self._database = database
@@ -56,11 +57,13 @@ class PostgresVectorStore:
         self._table: int | None = None
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
-        """Refuse, before the first write, vectors that would not fit the stored ones.
+        """Check, before the first write, that the stored vectors are by these models.
+
+        With `replace`, vectors by other models are accepted, because they will be replaced.
 
         Raises:
-            SchemaError: the columns are missing or of other dimensions.
-            ModelMismatchError: other models made the stored vectors, and not `replace`.
+            SchemaError: columns are missing or have other dimensions.
+            ModelMismatchError: other models made the stored vectors, and `replace` is False.
         """
         if replace:
             self._table = self._database.run(checked_table, read_only=True)
@@ -70,17 +73,17 @@ class PostgresVectorStore:
     def save(
         self, page: list[EmbeddedProduct], models: ModelPair, checkpoint: Checkpoint | None = None
     ) -> list[EmbeddedProduct]:
-        """Store a page in one transaction and return what was stored.
+        """Store a page in one transaction and return the products that were stored.
 
-        The products returned also have the stored vectors that were kept. A product is left out,
-        and stays due, if a vector that it keeps has changed or is gone by now. With `checkpoint`
-        the progress of its claim is recorded in the same transaction; if another worker has taken
-        the claim over, nothing is stored and `[]` is returned. After a lost connection the page is
-        stored again.
+        The returned products also have the stored vectors that were kept. A product is left out,
+        and stays due, if a vector that it keeps has changed or is gone by now. With `checkpoint`,
+        the progress of its claim is recorded in the same transaction. If another worker has taken
+        over the claim, nothing is stored, and `[]` is returned. If the connection is lost, the
+        transaction is repeated.
 
         Raises:
             SchemaError: a product occurs twice.
-            ModelMismatchError: the table was switched to vectors of other models meanwhile.
+            ModelMismatchError: meanwhile, vectors of other models were switched into use.
         """
         types, upsert = self._copy_types, self._upsert
         id_type = self._id_type()
@@ -114,7 +117,7 @@ class PostgresVectorStore:
         return stored
 
     def recombine(self) -> int:
-        """Recombine vectors made with other weights; return how many."""
+        """Make the combined vectors again that were made with other weights; return how many."""
         count = 0
         after: object = None
         while rows := self._database.run(partial(self._recombine, after=after)):
@@ -125,7 +128,10 @@ class PostgresVectorStore:
     def _recombine(
         self, connection: Connection, *, after: object, only: list[str] | None = None
     ) -> list[_Parts]:
-        """Bring one page up to date, of all products or `only` of some, and return its rows."""
+        """Make out-of-date combined vectors of one page again, and return the rows of that page.
+
+        The page starts after the id `after`. With `only`, it has just the products with these ids.
+        """
         id_type = self._id_type()
         limit = RECOMBINE_PAGE if only is None else len(only)
         values = {"fusion": self._fusion.name, "after": after, "only": only, "limit": limit}
@@ -145,7 +151,7 @@ class PostgresVectorStore:
 
     @cached_property
     def _copy_types(self) -> dict[str, str] | None:
-        """The columns of a COPY without staging, with their types; None if rows must be staged."""
+        """The columns and types for a COPY without staging; None if rows must be staged."""
         if self._database.run(schema.needs_id, read_only=True):
             return None
         return copy_types(self._columns("ProductEmbeddings"))
@@ -177,5 +183,5 @@ class PostgresVectorStore:
 
 
 def _or_null(found: dict[str, str], name: str) -> sql.Composable:
-    """A column of the variant, or NULL if the table lacks it."""
+    """Return a column of the variant, or NULL if the table has no such column."""
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in found else sql.SQL("NULL::text")

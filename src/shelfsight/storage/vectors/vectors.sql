@@ -1,5 +1,6 @@
 -- name: lock_table
--- A switch to other models needs an exclusive lock, so it waits until this transaction ends.
+-- A switch to other models needs an exclusive lock on the table. So the switch waits until this
+-- transaction ends.
 LOCK TABLE "ProductEmbeddings" IN ROW EXCLUSIVE MODE;
 SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 
@@ -10,15 +11,16 @@ SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 COPY "ProductEmbeddings" ({columns}) FROM STDIN (FORMAT BINARY)
 
 -- name: lock_stored
--- In the order of the ids, so that two pages cannot deadlock.
+-- Rows are locked in the order of their ids, so that two pages cannot deadlock.
 SELECT FROM "ProductEmbeddings"
 WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
 ORDER BY "ProductVariantId"
 FOR UPDATE
 
 -- name: stored_needs
--- The stored vectors, and what is to be done about each of them now. This is a separate statement
--- after lock_stored, so that its snapshot includes what the previous holder of the locks wrote.
+-- Returns the stored vectors, and what is to be done about each of them now. This statement runs
+-- after lock_stored and not as a part of it. So its snapshot includes the rows that the previous
+-- holder of the locks has written.
 WITH page AS (
   SELECT id, source_hash FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[]) AS x (id, source_hash)
 ), failures AS MATERIALIZED (
@@ -45,12 +47,14 @@ CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP
 COPY {table} FROM STDIN (FORMAT BINARY)
 
 -- name: analyze_staged
--- Without statistics Postgres takes a page for a large table, and joins it by reading all products.
+-- Without statistics Postgres assumes that the temporary table is large, and reads all products to
+-- join it.
 ANALYZE shelfsight_page (id)
 
 -- name: upsert_vectors
--- If a new vector failed, the stored one stays, unless it is known to be of other content or of
--- another model. The combined vector is then out of date; leaving out its "fusion" records that.
+-- If a new vector could not be made, the stored vector stays, unless it is known to be of other
+-- content or of another model. The combined vector is then out of date. This is recorded by leaving
+-- "fusion" out of the model versions.
 WITH staged AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
     e."ImageEmbedding" IS NOT NULL AND CASE s.image_need
@@ -104,7 +108,7 @@ ON CONFLICT ("ProductVariantId") DO UPDATE SET
   "ModelVersions" = EXCLUDED."ModelVersions", "ImageFiles" = EXCLUDED."ImageFiles", "UpdatedAt" = now()
 
 -- name: update_files
--- Only the validators that the servers sent have changed: the vectors and "UpdatedAt" stay.
+-- Only the HTTP validators that the servers sent have changed, so the vectors and "UpdatedAt" stay.
 UPDATE "ProductEmbeddings" AS e SET "ImageFiles" = x.files
 FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[], %(files)s::jsonb[]) AS x (id, hash, files)
 WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
@@ -116,7 +120,7 @@ FROM "ProductEmbeddings"
 GROUP BY 1, 2
 
 -- name: out_of_date
--- Products whose combined vector was made with another fusion scheme, page by page.
+-- The next page of products whose combined vector was made with another fusion scheme.
 SELECT "ProductVariantId" AS id, "ImageEmbedding"::vector AS image, "TextEmbedding"::vector AS text
 FROM "ProductEmbeddings"
 WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s

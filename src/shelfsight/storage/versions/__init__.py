@@ -1,1 +1,1 @@
-"""Vector versions: embeddings of other models are staged, then switched with those in use."""
+"""Vector versions: vectors of other models are staged, and then replace the vectors in use."""

@@ -1,4 +1,4 @@
-"""Creates copies of the vector tables in another schema, which work like those in use."""
+"""Creates empty copies of the vector tables in another schema; they can replace those in use."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from shelfsight.postgres.connection import Connection
 from shelfsight.storage.versions.queries import QUERIES
 
 TABLES = ("ProductEmbeddings", "EmbeddingFailures")
-"""The tables of a vector version: the vectors, and the failures to embed."""
+"""The tables of a set of vectors: the vectors themselves, and the failures to embed."""
 
 
 class _TableInUse(NamedTuple):
-    """A table in use, and what the current role may do to it, its schema and its database."""
+    """A table in use, and the current role's rights on the table, its schema and database."""
 
     is_table: bool
     is_owner: bool
@@ -31,13 +31,13 @@ class _TableInUse(NamedTuple):
 
 
 def require_rights(connection: Connection) -> dict[str, str]:
-    """Check that other tables can be created and can replace those in use.
+    """Check that new tables can be created and can take the place of the tables in use.
 
     Returns the schema of each table in use, by table name.
 
     Raises:
-        DatabaseError: the role lacks a privilege; says which to grant.
-        SchemaError: a table cannot be replaced, because it is no plain table or a foreign key of
+        DatabaseError: the role lacks a privilege. The message says which one to grant.
+        SchemaError: a table cannot be replaced, because it is not a plain table or a foreign key of
             another table refers to it.
     """
     schemas: dict[str, str] = {}
@@ -75,7 +75,7 @@ def _table_in_use(connection: Connection, table: str) -> _TableInUse:
 
 
 def create(connection: Connection, schema: str) -> None:
-    """Create empty copies of the tables in `schema`, which is created if it is missing."""
+    """Create empty copies of the tables in `schema`. If the schema is missing, create it too."""
     create_schema(connection, schema)
     for table in TABLES:
         new, old = sql.Identifier(schema, table), sql.Identifier(table)
@@ -84,14 +84,14 @@ def create(connection: Connection, schema: str) -> None:
 
 
 def create_schema(connection: Connection, schema: str) -> None:
-    """Create a schema, if it is missing, for the owner of the table in use."""
+    """Create a schema if it is missing. Its owner is the owner of the table in use."""
     owner = sql.Identifier(_table_in_use(connection, TABLES[0]).owner)
     connection.execute("SET LOCAL client_min_messages = warning")
     connection.execute(QUERIES["create_schema"].format(schema=sql.Identifier(schema), owner=owner))
 
 
 def drop(connection: Connection, schema: str) -> None:
-    """Drop a schema and our tables in it.
+    """Drop a schema and shelfsight's tables in it.
 
     Raises:
         SchemaError: the schema holds something else, or something depends on the tables.
@@ -106,7 +106,7 @@ def drop_schema(connection: Connection, schema: str) -> None:
     """Drop a schema that should be empty.
 
     Raises:
-        SchemaError: it is not empty.
+        SchemaError: the schema is not empty.
     """
     with _explain_dependents(schema):
         connection.execute(QUERIES["drop_schema"].format(schema=sql.Identifier(schema)))
@@ -124,7 +124,7 @@ def _explain_dependents(schema: str) -> Iterator[None]:
 
 
 def require_same_structure(connection: Connection, schema: str) -> None:
-    """Check that the tables in `schema` still have the columns and constraints of those in use.
+    """Check that the tables in `schema` have the same structure as the tables in use.
 
     Raises:
         SchemaError: a column, constraint, unique index or trigger differs.
@@ -140,7 +140,7 @@ def require_same_structure(connection: Connection, schema: str) -> None:
 
 
 def execute_all(connection: Connection, query: str, table: str, schema: str) -> None:
-    """Execute the statements that a query generates for the copy of `table` in `schema`."""
+    """Run a query that returns SQL statements for the copy of `table` in `schema`; execute them."""
     values: Mapping[str, str] = {"table": table, "schema": schema}
     for (ddl,) in connection.execute(QUERIES[query], values).fetchall():
         connection.execute(statements.trusted(ddl))

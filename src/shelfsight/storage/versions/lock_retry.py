@@ -1,4 +1,4 @@
-"""Runs work that needs table locks, without blocking scans: short lock timeouts, many retries."""
+"""Runs work that needs table locks without blocking scans: short lock timeouts and many retries."""
 
 from functools import partial
 from typing import NamedTuple
@@ -13,18 +13,20 @@ from shelfsight.postgres.connection import Connection, Database, Work
 from shelfsight.storage.versions.queries import QUERIES
 
 LOCK_TIMEOUT = "900ms"
-"""While we wait for a table lock, later requests for the table wait behind us. It is shorter than
-`deadlock_timeout` (1 s), after which Postgres might cancel the shop's transaction, not ours."""
+"""The longest wait for a table lock. While this process waits, later requests for the table wait
+behind it. The timeout is shorter than `deadlock_timeout` (1 s), after which Postgres might cancel a
+transaction of the shop instead of this process's."""
 
 TIMEOUT = 60.0
-"""Seconds of retries after which to give up."""
+"""Seconds after which no more attempts are made."""
 
 _PAUSE = wait_random(0.3, 1.5)
-"""Seconds between two attempts, in which those that waited behind us have their turn."""
+"""Seconds between two attempts. In this pause the requests that waited behind this process
+proceed."""
 
 
 class _LockHolder(NamedTuple):
-    """The backend that has held one of the tables for longest, and the age of its transaction."""
+    """The server process that has held a lock on a table for longest, and its transaction's age."""
 
     pid: int
     name: str | None
@@ -41,7 +43,8 @@ def run(
     """Do `work` in one transaction that first locks `tables` exclusively; retry on lock timeouts.
 
     Raises:
-        DatabaseError: another transaction still holds a table after `timeout` seconds; names it.
+        DatabaseError: after `timeout` seconds another transaction still holds a table. The message
+            names its process.
     """
     retrying = Retrying(
         retry=retry_if_result(lambda is_done: not is_done),
@@ -55,7 +58,7 @@ def run(
 
 
 def _attempt(work: Work[None], tables: list[sql.Identifier], connection: Connection) -> bool:
-    """Return False if a lock was not available in time."""
+    """Try once; return False if a lock was not available in time."""
     try:
         with connection.transaction():
             connection.execute(QUERIES["lock_timeout"], {"timeout": LOCK_TIMEOUT})

@@ -1,4 +1,4 @@
-"""Switches the staged set of vectors into use, and rolls back to the previous one."""
+"""Switches the staged set of vectors into use, or rolls back to the previous set."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -37,7 +37,8 @@ _CONCURRENT_CHANGES = (
     psycopg.errors.InvalidSchemaName,
     psycopg.errors.DuplicateTable,
 )
-"""Errors after another process has switched, indexed or dropped one of the sets meanwhile."""
+"""The errors that Postgres raises if another process has switched, indexed or dropped a set
+meanwhile."""
 
 
 def switch(database: Database, observer: BuildObserver, *, timeout: float = TIMEOUT) -> list[str]:
@@ -66,7 +67,8 @@ def switch(database: Database, observer: BuildObserver, *, timeout: float = TIME
 def roll_back(database: Database, *, timeout: float = TIMEOUT) -> list[str]:
     """Swap the previous set with the set in use, which becomes the staged set.
 
-    Returns the names of views and publications that still read the tables that were in use.
+    Returns the names of the views and publications that still read the tables that were in use
+    before.
 
     Raises:
         SchemaError: there is no previous set, there is a staged set, or columns differ.
@@ -85,9 +87,9 @@ def _require_switchable(connection: Connection) -> None:
 
 
 def _build_indexes(database: Database, staged: Database, observer: BuildObserver) -> None:
-    """Build the search indexes that the set in use has.
+    """Build the same search indexes on the staged set that the set in use has.
 
-    Each is built in a transaction, not concurrently, because nobody reads the staged set yet.
+    Each is built in a transaction and not concurrently, because nobody reads the staged set yet.
     """
     settings = {
         one.index.name: staged.run(partial(build_settings, one), read_only=True)
@@ -108,7 +110,7 @@ def _missing_indexes(values: dict[str, str], connection: Connection) -> list[tup
 
 
 def _build(ddl: str, settings: dict[str, str], connection: Connection) -> None:
-    """Build an index; again without parallel workers if they run out of shared memory."""
+    """Build an index. If parallel workers run out of shared memory, build it again without them."""
     serial = {**settings, PARALLEL_WORKERS: "0"}
     try:
         with connection.transaction():
@@ -159,9 +161,9 @@ def _explain_concurrent_changes(schema: str) -> Iterator[None]:
 
 
 def _move(connection: Connection, table: str, moves: tuple[tuple[str, str], ...]) -> None:
-    """Move tables of one name, each from one schema to another, the one in use first.
+    """Move two tables of the same name, first the table in use, each from one schema to another.
 
-    A sequence serves the tables of both sets, so it stays where it is.
+    A sequence of the table in use serves both tables, so the sequence stays in its schema.
     """
     ((schema_in_use, _), _) = moves
     sequences = connection.execute(QUERIES["owned_sequences"], {"table": table}).fetchall()
@@ -191,13 +193,16 @@ def _move(connection: Connection, table: str, moves: tuple[tuple[str, str], ...]
 
 
 def _dependents(connection: Connection) -> list[str]:
-    """Return the views and publications that will still read the tables after they are moved."""
+    """Return the views and publications that will still read the old tables after the move."""
     found = (connection.execute(QUERIES["dependents"], {"table": table}) for table in TABLES)
     return [name for rows in found for (name,) in rows]
 
 
 def _comment_on_previous(connection: Connection) -> None:
-    """Write the time of the switch into the comment of the schema, for `switched_at`."""
+    """Write the time of the switch into the comment of the previous set's schema.
+
+    `switched_at` reads the time from there.
+    """
     ((time,),) = connection.execute(
         "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'"
     ).fetchall()

@@ -1,6 +1,6 @@
-"""The three sets of vectors: in use, staged (by other models), and previous (before a switch).
+"""The sets of vectors: in use, staged (made by other models), and previous (before a switch).
 
-The staged and the previous set have tables of the same names in schemas of their own.
+The staged and the previous set each have a schema with tables of the same names.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ STAGED_SCHEMA, PREVIOUS_SCHEMA = tables.STAGED_SCHEMA, tables.PREVIOUS_SCHEMA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCount:
-    """How many vectors of a kind a model has made; `model` is None if it is not known."""
+    """How many vectors of a kind a model has made; `model` is None if the model is not known."""
 
     kind: Literal["image", "text"]
     model: str | None
@@ -60,7 +60,7 @@ def count_by_model(database: Database) -> tuple[ModelCount, ...]:
 
 
 def switched_at(database: Database) -> datetime | None:
-    """Return when the previous set was replaced; None if that is not known."""
+    """Return when the previous set was switched out of use; None if the time is not known."""
 
     def work(connection: Connection) -> datetime | None:
         row = connection.execute(QUERIES["switched_at"], {"schema": PREVIOUS_SCHEMA}).fetchone()
@@ -70,9 +70,10 @@ def switched_at(database: Database) -> datetime | None:
 
 
 def count_lost(database: Database) -> int:
-    """Count the products that a switch would lose.
+    """Count the products that would lose a vector if the staged set were switched into use.
 
-    They failed in the staged set, and have a vector in use that is missing there.
+    These products failed in the staged set, and have a vector in use that the staged set does not
+    have.
     """
     query = QUERIES["count_lost"].format(staged=sql.Identifier(STAGED_SCHEMA))
     rows = database.run(lambda connection: connection.execute(query).fetchall(), read_only=True)
@@ -80,7 +81,7 @@ def count_lost(database: Database) -> int:
 
 
 def open_staged(database: Database) -> Database:
-    """Open the staged set: a connection whose table names mean the staged tables.
+    """Open the staged set: return a `Database` whose table names refer to the staged tables.
 
     Raises:
         SchemaError: there is no staged set.
@@ -91,7 +92,7 @@ def open_staged(database: Database) -> Database:
 
 
 def open_previous(database: Database) -> Database:
-    """Open the previous set: a connection whose table names mean the previous tables.
+    """Open the previous set: return a `Database` whose table names refer to the previous tables.
 
     Raises:
         SchemaError: there is no previous set.
@@ -100,12 +101,12 @@ def open_previous(database: Database) -> Database:
 
 
 def prepare_staged(database: Database, models: ModelPair) -> Database:
-    """Open the staged set for vectors of these models; create it if it is missing.
+    """Open the staged set for vectors of these models. If there is no staged set, create it.
 
     Raises:
-        ModelError: no vectors are in use yet, or those in use are by these models.
+        ModelError: no vectors are in use yet, or these models made the vectors in use.
         ModelMismatchError: the staged set has vectors of other models.
-        DatabaseError: the role lacks a privilege; says which to grant.
+        DatabaseError: the role lacks a privilege. The message says which one to grant.
         SchemaError: the tables in use cannot be replaced by others.
     """
     in_use = database.run(_stored_models, read_only=True)
@@ -135,7 +136,7 @@ def drop_staged(database: Database) -> None:
     """Drop the staged set.
 
     Raises:
-        SchemaError: there is none, or something else depends on it.
+        SchemaError: there is no staged set, or something else depends on its tables.
     """
     open_staged(database)
     _drop(database, STAGED_SCHEMA)
@@ -145,14 +146,14 @@ def drop_previous(database: Database) -> None:
     """Drop the previous set.
 
     Raises:
-        SchemaError: there is none, or something else depends on it.
+        SchemaError: there is no previous set, or something else depends on its tables.
     """
     open_previous(database)
     _drop(database, PREVIOUS_SCHEMA)
 
 
 def close_staged_runs(connection: Connection) -> None:
-    """Close all open runs over the staged set, because it is now in use or dropped."""
+    """Close all open runs over the staged set, because this set is now in use or dropped."""
     for (run,) in connection.execute(QUERIES["staged_runs"]).fetchall():
         connection.execute(RUNS["close"], {"run": run, "outcome": "replaced"})
 

@@ -3,7 +3,7 @@
 SELECT pg_advisory_xact_lock(%(key)s)
 
 -- name: vector_schemas
--- Which schemas hold vectors: the one in use, and those among the given names.
+-- The schemas that hold vectors: the schema in use, and those among the given names that do.
 SELECT n.nspname
 FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass('"ProductEmbeddings"')
@@ -18,7 +18,8 @@ WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
 ORDER BY 1, 3 DESC
 
 -- name: count_lost
--- Products that failed in the staged set, and have a vector in use that is missing there.
+-- The number of products that failed in the staged set, and have a vector in use that the staged
+-- set does not have.
 SELECT count(DISTINCT f."ProductVariantId")
 FROM {staged}."EmbeddingFailures" AS f
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = f."ProductVariantId"
@@ -28,7 +29,7 @@ WHERE f."Kind" <> 'no_content'
        OR (e."TextEmbedding" IS NOT NULL AND s."TextEmbedding" IS NULL))
 
 -- name: switched_at
--- The time in the schema's comment; null if somebody has changed the comment.
+-- The time of the switch, from the schema's comment; null if somebody has changed the comment.
 SELECT substring(obj_description(oid, 'pg_namespace')
   FROM '[0-9-]+ [0-9:]+[+-][0-9:]+$')
 FROM pg_namespace WHERE nspname = %(schema)s
@@ -47,7 +48,8 @@ FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass(quote_ident(%(table)s))
 
 -- name: referring_tables
--- Tables with a foreign key to this one: the rows of another table have other ids.
+-- The tables with a foreign key to this table. They rule out a switch: the rows of the new table
+-- have other ids.
 SELECT conrelid::regclass::text FROM pg_constraint
 WHERE contype = 'f' AND confrelid = to_regclass(quote_ident(%(table)s)) AND conrelid <> confrelid
 
@@ -58,8 +60,9 @@ CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}
 CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES)
 
 -- name: structure
--- Statements that make a new table work like the one in use: its constraints, unique indexes,
--- triggers, storage options and owner. Indexes that only searches need are built at the switch.
+-- Returns statements that make a new table work like the table in use: its constraints, unique
+-- indexes, triggers, storage options and owner. Indexes that only searches need are built at the
+-- switch.
 WITH old AS (
   SELECT t.*, format('%%I.%%I', n.nspname, t.relname) AS name,
     format('%%I.%%I', %(schema)s::text, t.relname) AS new
@@ -100,8 +103,9 @@ WHERE t.oid = to_regclass(quote_ident(%(table)s)) AND i.indisvalid AND NOT i.ind
 ORDER BY x.oid
 
 -- name: access
--- Statements that give the incoming table the grants, policies and comment of the table in use.
--- They revoke all earlier grants first, so that a privilege revoked meanwhile does not come back.
+-- Returns statements that give the incoming table the grants, policies and comment of the table in
+-- use. First they revoke all grants that the incoming table has, so that a privilege that was
+-- revoked meanwhile does not come back.
 WITH old AS (
   SELECT t.*, n.nspname, format('%%I.%%I', %(schema)s::text, t.relname) AS new
   FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
@@ -150,7 +154,7 @@ SELECT ddl FROM (
 ORDER BY part, ddl
 
 -- name: differences
--- Columns, constraints, unique indexes and triggers that only one of the two tables has.
+-- The columns, constraints, unique indexes and triggers that only one of the two tables has.
 WITH both_tables AS (
   SELECT oid FROM unnest(ARRAY[
     to_regclass(quote_ident(%(table)s)),
@@ -179,7 +183,7 @@ HAVING count(*) <> 2
 ORDER BY name
 
 -- name: dependents
--- Views and publications that keep reading this table after it is moved to another schema.
+-- The views and publications that keep reading this table after it is moved to another schema.
 SELECT 'view ' || v.oid::regclass
 FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
@@ -197,7 +201,7 @@ SELECT set_config('lock_timeout', %(timeout)s, true)
 LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
 
 -- name: oldest_lock_holder
--- The backend that holds a lock on one of these tables and has the oldest transaction.
+-- The server process that holds a lock on one of these tables and has the oldest transaction.
 SELECT a.pid, a.application_name AS name,
   date_trunc('second', now() - a.xact_start)::text AS age
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
@@ -210,7 +214,7 @@ ORDER BY a.xact_start
 LIMIT 1
 
 -- name: statistics
--- Extended statistics (of several columns), which do not move with their table.
+-- The extended statistics (those of several columns) of a table. They do not move with their table.
 SELECT format('%%I.%%I', n.nspname, s.stxname)
 FROM pg_statistic_ext AS s JOIN pg_namespace AS n ON n.oid = s.stxnamespace
 WHERE s.stxrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))
@@ -219,7 +223,7 @@ WHERE s.stxrelid = to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::te
 ALTER STATISTICS {statistics} SET SCHEMA {schema}
 
 -- name: owned_sequences
--- Sequences owned by columns of this table. Defaults of the other set's table use them, too.
+-- The sequences that columns of this table own. Defaults of the other set's table use them too.
 SELECT s.oid::regclass::text, quote_ident(a.attname)
 FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
 JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
@@ -242,12 +246,13 @@ DROP TABLE IF EXISTS {table}
 DROP SCHEMA IF EXISTS {schema}
 
 -- name: staged_runs
--- Open runs over the staged set; older releases stored "beside" for "staged".
+-- The open runs over the staged set. Older releases stored "beside" instead of "staged".
 SELECT "Id" FROM "BackfillRuns"
 WHERE "ClosedAt" IS NULL AND ("Asked" @> '{"staged": true}' OR "Asked" @> '{"beside": true}')
 
 -- name: local_settings
--- Settings of this transaction only, so that a pooler passes nothing on to other clients.
+-- These settings hold for this transaction only, so that a pooler passes none of them on to other
+-- clients.
 SELECT set_config(name, value, true)
 FROM jsonb_each_text(%(settings)s) AS s (name, value)
 
