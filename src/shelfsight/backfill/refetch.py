@@ -51,7 +51,6 @@ def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
 def _has_lost(product: Product, outcomes: Sequence[Outcome]) -> bool:
     """Return whether a picture that the stored image vector was made from could not be fetched."""
     known = {file.url for file in product.files}
-    by_address = zip(
-        product.image_urls, outcomes, strict=False
-    )  # a run may fetch fewer pictures than the product has
+    # a run may fetch fewer pictures than the product has
+    by_address = zip(product.image_urls, outcomes, strict=False)
     return any(url in known and isinstance(one, Failure) for url, one in by_address)

@@ -204,9 +204,7 @@ class WorkerPool:
         except _LOST:  # the worker is lost; its call in progress will report that
             return
         except RayTaskError:
-            if (
-                worker.phase == "checking"
-            ):  # the call that asks for its version will report this error
+            if worker.phase == "checking":  # the call in progress will report this error
                 return
             raise
         worker.messages = worker.actor.take_messages.remote()
