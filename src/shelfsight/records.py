@@ -314,7 +314,7 @@ class Selection:
 
     @property
     def stays_due(self) -> bool:
-        """Whether products still match once they are done; then only the ledger has the progress."""
+        """Whether products still match once they are done; then only the ledger shows progress."""
         return self.refetch or not self.skip_existing
 
 

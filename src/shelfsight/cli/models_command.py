@@ -84,10 +84,10 @@ def _change(settings: Settings, database: Database, action: str, *, incomplete: 
 
 
 def _switch(settings: Settings, database: Database, *, incomplete: bool) -> None:
-    """Put the staged set in use, unless products would lose their vectors by it.
+    """Put the staged set in use, unless products would lose their vectors.
 
     Raises:
-        ModelError: products are due or lost in the staged set, and not `incomplete`.
+        ModelError: products are due or failed in the staged set, and `incomplete` is false.
     """
     with closing(vector_versions.open_staged(database)) as staged:
         due = count_all_due(settings, staged)
@@ -138,7 +138,7 @@ def _table(found: VectorVersions) -> Table:
 
 
 def _advice(found: VectorVersions) -> list[str]:
-    """What to do next, a line each."""
+    """Return what to do next, as lines for people."""
     lines = []
     if found.replaced and found.staged is None:
         counts = " and ".join(f"{one.count} {one.kind} vectors" for one in found.replaced)

@@ -1,4 +1,4 @@
-"""Which sets of vectors there are: in use, staged, previous; what `shelfsight models` shows."""
+"""The sets of vectors in the database: in use, staged, previous; for `shelfsight models`."""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -25,8 +25,8 @@ from shelfsight.wiring.database import postgres_catalog
 class VectorVersion:
     """One set of vectors: the models that made it, and how many products are due in it.
 
-    `lost` counts products that failed in the staged set but have a vector in use. `since` is when
-    the previous set was replaced.
+    `lost` counts the products of the staged set that have a vector in use, but failed in the staged
+    set. `since` is when the previous set was replaced.
     """
 
     made: tuple[vector_versions.ModelCount, ...]
@@ -37,7 +37,10 @@ class VectorVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorVersions:
-    """All sets there are. `configured` are the models of the settings; None if not known here."""
+    """All sets of vectors in the database.
+
+    `configured` are the models in the settings, or None if an embedding server has the models.
+    """
 
     in_use: VectorVersion
     staged: VectorVersion | None
@@ -46,7 +49,7 @@ class VectorVersions:
 
     @property
     def replaced(self) -> tuple[vector_versions.ModelCount, ...]:
-        """The vectors in use that the configured models would replace."""
+        """The vectors in use that a run with the configured models would replace."""
         ours = self.configured
         if ours is None:
             return ()
@@ -58,10 +61,10 @@ class VectorVersions:
 
 
 def read_versions(settings: Settings, database: Database) -> VectorVersions:
-    """Read which sets there are, and how complete each is.
+    """Read which sets of vectors exist, and how complete each set is.
 
     Raises:
-        SchemaError: `shelfsight init` has not run.
+        SchemaError: `shelfsight init` was not run.
     """
     schemas = vector_versions.existing_schemas(database)
     staged = previous = None
@@ -82,7 +85,7 @@ def read_versions(settings: Settings, database: Database) -> VectorVersions:
 
 
 def count_all_due(settings: Settings, database: Database) -> int:
-    """Count the products that are due in the set that this database reads."""
+    """Count the products that are due in the set of vectors that this database reads."""
     return postgres_catalog(settings, database).due(Selection()).products
 
 
@@ -93,7 +96,7 @@ def _read(settings: Settings, database: Database) -> VectorVersion:
 
 
 def _configured(settings: Settings) -> ModelPair | None:
-    """The models that a run in this process would load; None with an embedding server."""
+    """Return the models that a run in this process would load; None with an embedding server."""
     if settings.embedding_server_url is not None:
         return None
     pair = PAIRS[settings.models]
@@ -107,9 +110,9 @@ def _configured(settings: Settings) -> ModelPair | None:
 
 
 def _replaces(configured: str, stored: str) -> bool:
-    """Whether the configured model is another than the stored one.
+    """Return whether the configured model differs from the stored model.
 
-    Before a model is downloaded only its name is known, and its revision is that of a branch.
+    Before a model is downloaded, its commit is not known: then only the names are compared.
     """
     if configured == model_identity(model_name(configured), BRANCH):
         return model_name(stored) != model_name(configured)

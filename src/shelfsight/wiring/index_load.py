@@ -37,9 +37,8 @@ def indexes_during_load(
         return nullcontext()
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
     due = run_context.catalog.due(job.selection)
-    products = job.products(
-        due.products - due.with_image
-    )  # most pictures that are requested again are unchanged
+    # most pictures that are requested again are unchanged
+    products = job.products(due.products - due.with_image)
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:
