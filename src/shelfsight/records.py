@@ -26,7 +26,7 @@ COMBINED_WIDTH = 768
 
 
 class Stage(StrEnum):
-    """The stage at which a product failed."""
+    """The stage of the backfill at which a product failed."""
 
     SOURCE = "source"
     FETCH = "fetch"
@@ -55,7 +55,7 @@ IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
 TEXT_STAGES = frozenset({Stage.TEXT})
 
 STAGES: Mapping[ContentModality, frozenset[Stage]] = {"image": IMAGE_STAGES, "text": TEXT_STAGES}
-"""The stages at which the making of an image vector or of a text vector can fail."""
+"""The stages at which making an image vector or a text vector can fail."""
 
 
 class Need(StrEnum):

@@ -164,7 +164,7 @@ class BarProgress(LineProgress):
             self._bar.update(self._task, description=name)
 
     def embedded(self, products: int) -> None:
-        """Move the bar."""
+        """Move the bar by this number of products."""
         if self._task is not None:
             self._bar.advance(self._task, products)
 

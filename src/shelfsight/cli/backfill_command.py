@@ -1,4 +1,4 @@
-"""`shelfsight backfill`."""
+"""The command `shelfsight backfill`, which embeds the products that are due."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""`shelfsight init`, `shelfsight import` and `shelfsight status`."""
+"""The commands `shelfsight init`, `shelfsight import` and `shelfsight status`."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`shelfsight demo`."""
+"""The command `shelfsight demo`, which tries the whole system on a generated shop."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`shelfsight failures`."""
+"""The command `shelfsight failures`, which shows what failed, by kind."""
 
 import json
 from datetime import UTC, datetime

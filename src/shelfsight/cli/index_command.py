@@ -1,4 +1,4 @@
-"""`shelfsight index`: build, drop, status."""
+"""The commands `shelfsight index build`, `drop` and `status`."""
 
 import json
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ class _Bar:
         self._task = bar.add_task("", total=None)
 
     def update(self, progress: "BuildProgress") -> None:
-        """Move the bar."""
+        """Move the bar to the progress of the current build."""
         self._bar.update(
             self._task,
             description=f"{progress.name}: {progress.phase}",

@@ -1,4 +1,4 @@
-"""`shelfsight keys`."""
+"""The command `shelfsight keys`, which makes, lists and revokes API keys of the scan server."""
 
 import click
 from rich.box import SIMPLE

@@ -94,7 +94,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, message="shelfsight %(version)s")
 @click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
 def shelfsight(debug: bool) -> None:
-    """Every command hangs below this one."""
+    """The main command, which has all other commands as subcommands."""
 
 
 def main() -> None:

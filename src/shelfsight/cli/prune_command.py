@@ -1,4 +1,4 @@
-"""`shelfsight prune`."""
+"""The command `shelfsight prune`, which deletes what is left over in our own tables."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""`shelfsight retry`."""
+"""The command `shelfsight retry`, which tries failed products again."""
 
 from typing import Any
 

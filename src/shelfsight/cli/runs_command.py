@@ -1,4 +1,4 @@
-"""`shelfsight runs`."""
+"""The command `shelfsight runs`, which lists the runs of the backfill."""
 
 import json
 from dataclasses import asdict

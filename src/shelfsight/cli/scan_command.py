@@ -1,4 +1,4 @@
-"""`shelfsight scan`."""
+"""The command `shelfsight scan`, which finds products by photos or words."""
 
 import json
 from collections.abc import Sequence

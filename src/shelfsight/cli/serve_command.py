@@ -1,4 +1,4 @@
-"""`shelfsight serve`."""
+"""The command `shelfsight serve`, which answers scans over HTTP."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`shelfsight serve-models`."""
+"""The command `shelfsight serve-models`, which serves the models over HTTP."""
 
 import click
 

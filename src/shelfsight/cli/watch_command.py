@@ -1,4 +1,4 @@
-"""`shelfsight watch`."""
+"""The command `shelfsight watch`, which embeds products as they change."""
 
 import os
 import sys

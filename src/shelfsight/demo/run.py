@@ -64,8 +64,9 @@ def database_of(seed: int, server: str | None = None) -> str:
 class Demo:
     """The options of a demo.
 
-    `seed` selects the shop to draw. `server` is the URL of an embedding server; without one the
-    models run in this process. `listen` makes the demo end by serving scans over HTTP.
+    `seed` selects the shop to draw. `server` is the URL of an embedding server; without a server,
+    the models run in this process. If `listen` is given, the demo serves scans over HTTP at its
+    end.
     """
 
     seed: int
@@ -128,7 +129,7 @@ def _settings(settings: Settings, host: str, server: str | None) -> Settings:
 def _backfill(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress
 ) -> int:
-    """Embed what is due and print the results; return the exit status."""
+    """Embed the products that are due and print the results; return the exit status."""
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     report = Report()
     progress.configured(

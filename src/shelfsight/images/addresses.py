@@ -99,7 +99,7 @@ def is_public(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Shorten an address for a message: one line, no login, no query, at most 200 characters."""
+    """Shorten an address for a message: one line, at most 200 characters, no login, no query."""
     start = address[: 4 * MAX_SHOWN_LENGTH].lstrip()
     if start[:5].lower() == "data:":
         start = start.partition(",")[0]
@@ -161,7 +161,7 @@ def _parse(text: str, base: URL | None) -> URL:
     text = text.strip()
     if not text or not text.isprintable():
         raise UnusablePictureError("bad_address", "the address is empty or has odd characters")
-    # Quoting a clean address again could break a signature in its query.
+    # An address that needs no quoting is not quoted: that could break a signature in its query.
     clean = text.isascii() and " " not in text
     try:
         url = URL(text, encoded=clean)
@@ -181,7 +181,10 @@ def _host(url: URL) -> str:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """Parse a numeric host; None for a name. A host that ends in a number must be canonical."""
+    """Return the IP address that a host consists of; None if the host is a name.
+
+    A host that ends in a number must be in the usual notation of an IP address.
+    """
     try:
         return ipaddress.ip_address(host)
     except ValueError:

@@ -109,7 +109,7 @@ class Downloader:
 
     @asynccontextmanager
     async def download(self, address: str) -> AsyncIterator[bytes]:
-        """Yield the decompressed body; see `download_if_changed`."""
+        """Yield the decompressed body of the file at an address; see `download_if_changed`."""
         async with self.download_if_changed(address) as download:
             yield download.data or b""
 

@@ -37,10 +37,10 @@ class ConditionalRequest:
     known: PictureFile | None
 
     def condition(self, source: str | None) -> dict[str, str]:
-        """Return the conditional headers; none if the known file came from another address.
+        """Return the headers that ask for a changed file only; empty if there are no validators.
 
-        The modification time is sent only if there is no ETag, because a newer file may have been
-        replaced by an older file.
+        They are also empty if the known file came from another address. The modification time is
+        sent only if there is no ETag, because a newer file may have been replaced by an older file.
         """
         if self.known is None or self.known.source != source:
             return {}

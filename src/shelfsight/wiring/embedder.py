@@ -85,7 +85,7 @@ def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
 
 
 class _Backend(Protocol):
-    """A module that loads models."""
+    """The interface of a module that loads models, such as the one for ONNX Runtime."""
 
     def open_pair(
         self, name: str, *, model_dir: Path | None, device: "Device", threads: int

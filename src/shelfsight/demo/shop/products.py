@@ -16,7 +16,7 @@ ODD_SHARE = 0.05
 OWNERS = ("atelier-nord", "atelier-sud")
 PACKS = ("Single", "Set of 2", "Set of 4")
 MISSING_PICTURE = "discontinued.jpg"
-"""The file name behind the broken link: it is never drawn."""
+"""The file name of the broken link; this file is never drawn."""
 
 USUAL_FORMATS: tuple[Format, ...] = ("jpeg", "jpeg", "jpeg", "jpeg", "png", "webp")
 ODD_FORMATS: tuple[Format, ...] = ("cutout", "gif", "cmyk", "sideways")
@@ -71,7 +71,10 @@ Change = Callable[[DemoProduct], list[DemoProduct]]
 
 
 def _changes(count: int) -> list[Change]:
-    """Return the changes that make a shop of `count` products, one for each complete product."""
+    """Return the changes that turn complete products into a shop of `count` products.
+
+    There is one change for each complete product.
+    """
     share = round(count * ODD_SHARE)
     groups = round(share / len(PACKS))
     changes: list[Change] = [_without_both, _broken_link, _long_description]

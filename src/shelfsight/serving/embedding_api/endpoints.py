@@ -120,7 +120,7 @@ class EmbeddingEndpoints:
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def root(self) -> Response:
-        """List the endpoints."""
+        """Return the list of endpoints."""
         endpoints = {
             f"POST {IMAGE_PATH}": "one picture (image_data) or several (images), in base64",
             f"POST {TEXT_PATH}": "texts",

@@ -50,7 +50,7 @@ class ModelBatchers:
         self.image, self.text = image.spec, text.spec
         self._text_model = text
         self._limits = limits
-        self._picture_window = image.batch  # a longer window would only delay the first results
+        self._picture_window = image.batch  # a larger window would only delay the first results
         self._pictures: DynamicBatcher[Pixels] = DynamicBatcher(
             BatcherConfig(
                 stage=Stage.IMAGE,

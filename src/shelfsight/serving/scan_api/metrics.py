@@ -55,7 +55,7 @@ class ScanMetrics:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step of a scan."""
+        """Record how long a step of a scan takes: the duration of the context."""
         started = perf_counter()
         try:
             yield

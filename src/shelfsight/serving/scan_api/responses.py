@@ -107,9 +107,10 @@ def matches_response(result: ScanResult) -> MatchesResponse:
 
 
 def merge_matches(results: Sequence[ScanResult], group_by: GroupBy) -> list[Match]:
-    """Return the matches of all results, best first, each product once with its best score.
+    """Return the matches of all results, best first, without duplicates.
 
-    With `group_by` "variant", each variant appears once instead.
+    If several results have the same variant (or the same product, as `group_by` says), only the
+    match with the best score is kept.
     """
     matches = [match for result in results for match in result.matches]
     best: dict[str, Match] = {}

@@ -13,7 +13,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 MAX_KEYS = 64
-"""The largest number of cached values, usually one per owner; the least recently used is removed."""
+"""The largest number of cached values, one per owner; the least recently used is dropped."""
 
 
 class SingleFlightCache(Generic[Key, Value]):

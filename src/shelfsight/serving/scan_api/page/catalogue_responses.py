@@ -29,14 +29,14 @@ class CatalogueStateResponse(ResponseModel):
 
 
 class MapPoint(ResponseModel):
-    """A point on the map."""
+    """The coordinates of a point on the map."""
 
     x: float
     y: float
 
 
 class ProductOnMap(MapPoint):
-    """A product on the map."""
+    """A product and its coordinates on the map."""
 
     id: str
     title: str

@@ -127,7 +127,7 @@ function facts(match) {
   });
 }
 
-/** Return a bar for each similarity and, if there are several, a bar for the total score. */
+/** Return bars for the similarities, and for the total score if it differs from the only one. */
 function scoreRows({ score: total, imageSimilarity, textSimilarity }) {
   const parts = [["Photo", imageSimilarity, "image"], ["Words", textSimilarity, "text"]]
     .filter(([, value]) => value !== null);
