@@ -168,7 +168,7 @@ def _name(function: Callable[[In], Out]) -> str:
 
 
 def _close(upstream: Iterable[In]) -> None:
-    """Close a generator now and not at garbage collection, so that earlier stages end too."""
+    """Close a generator now instead of at garbage collection, to end the earlier stages too."""
     close = getattr(upstream, "close", None)
     if close is not None:
         close()

@@ -32,7 +32,7 @@ class Claim:
         self.ended.set()
 
     def record_stored(self, _stored: "Checkpoint", _counts: "Counts | None" = None) -> None:
-        """Record that the given page was stored; a queue claim has one page, so it ends."""
+        """Record that the given page was stored, which ends a queue claim: it has only one page."""
         self.ended.set()
 
 
@@ -117,9 +117,9 @@ class QueueClaim(Claim):
 class Checkpoint:
     """The progress of a claim after a page; written in the same transaction as that page.
 
-    `number` numbers the pages of a lease. `range` is the key range that the page covers; it begins
-    where the previous page ended. `rest` has the key ranges after the page. A queue claim has a
-    single page.
+    `number` is the position of the page in its lease, counted from 0. `range` is the key range that
+    the page covers; it begins where the previous page ended. `rest` has the key ranges after the
+    page. A queue claim has a single page.
     """
 
     claim: Lease | QueueClaim
@@ -137,9 +137,9 @@ class Page(Generic[Item]):
 
 
 def per_page(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
-    """Turn a function of items into a function of pages; it returns lost pages without items.
+    """Turn a function of items into a function of pages; pages of a lost claim come out empty.
 
-    A page is lost if another worker has taken its claim.
+    A claim is lost if another worker has taken it.
     """
 
     @wraps(function)

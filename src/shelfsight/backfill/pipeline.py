@@ -60,7 +60,7 @@ class Pipeline(RunContext):
 
 
 def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, stop: Event) -> None:
-    """Make and store the vectors of every selected product, and count the stored ones in `report`.
+    """Make and store the vectors of every selected product, and count the results in `report`.
 
     Reading, fetching, embedding and storing overlap. Once `stop` is set, the pages that are being
     embedded are still stored. If an error is raised, the vectors that were already stored remain.
@@ -113,7 +113,7 @@ def begin_run(
 ) -> Run:
     """Begin a run of this job, or join the active run of the same job; show how much is left to do.
 
-    It also combines stored vectors anew if the weights have changed.
+    Before that, combined vectors that were made with other weights are recomputed.
 
     Raises:
         ShelfsightError: the new vectors would not be compatible with the stored vectors.

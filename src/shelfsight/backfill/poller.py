@@ -24,11 +24,12 @@ _QUEUE_POLL_SECONDS = 0.5
 
 
 class ChangePoller:
-    """Adds products that are due to the change queue: new or changed ones, and failures to retry.
+    """Adds products that are due to the change queue: new, changed, or failed and due for a retry.
 
     It polls in its own thread. Without triggers, it looks every `every` seconds for products with a
-    recent `"UpdatedAt"`. It also searches the whole catalogue, as often as that takes no more than
-    2% of the time. While a backfill is running, it leaves the whole catalogue to the backfill.
+    recent `"UpdatedAt"`. It also searches the whole catalogue, but takes at most about 2% of the
+    time for that. While a backfill is running, it does not search the whole catalogue, because the
+    backfill embeds all products that are due.
     """
 
     def __init__(self, catalog: Catalog, queue: ChangeQueue, every: float) -> None:

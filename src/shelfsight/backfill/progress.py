@@ -39,7 +39,7 @@ class Progress:
         """Called when the run begins, with how many products and batches it will process."""
 
     def batch(self, number: int, found: int) -> None:
-        """Called for each batch that was read, while earlier ones may still be being embedded."""
+        """Called when a batch was read; earlier batches may not be embedded yet."""
 
     def embedded(self, products: int) -> None:
         """Called when this many more products were embedded. They are not stored yet."""

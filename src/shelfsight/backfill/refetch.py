@@ -20,8 +20,8 @@ Outcome = Picture | KnownPicture | PictureFile | Failure
 def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedProduct:
     """Combine a product with the results of fetching its pictures, which are given in order.
 
-    If the image vector was to be checked (CHECK), it is now decided whether to make it again (MAKE)
-    or to keep it (KEEP); see `stays`.
+    If the stored image vector was to be checked (CHECK), the results decide whether to make it
+    again (MAKE) or to keep it (KEEP); see `stays`.
     """
     failures = tuple(one for one in outcomes if isinstance(one, Failure))
     if not stays(product, outcomes):

@@ -18,7 +18,7 @@ class Report:
         failed: products that have no vector after the run tried to make one.
         image: image vectors that were made.
         text: text vectors that were made.
-        combined: products whose combined vector was stored.
+        combined: combined vectors of the processed products, made now or kept.
         refetched: stored image vectors whose pictures were requested again.
         unchanged: those of `refetched` whose pictures were the same.
         changed: those of `refetched` that were made again because a picture was different.
@@ -84,7 +84,7 @@ class Report:
 
     @property
     def _well(self) -> int:
-        """The number of products that were embedded or whose stored vectors are still right."""
+        """The number of products that neither failed nor were skipped."""
         return self.found - self.skipped - self.failed
 
     @property

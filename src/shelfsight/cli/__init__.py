@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 
 def main() -> None:
-    """Run the command line; it is imported in this function so that Ctrl-C is handled meanwhile."""
+    """Run the command line; it is imported here so that Ctrl-C during the import is handled."""
     # With more threads, OpenBLAS keeps cores busy while its threads wait, and slows ONNX Runtime.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if isinstance(sys.stdout, TextIOWrapper):  # escape characters that the terminal cannot show

@@ -43,14 +43,14 @@ def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool)
     """Show which models made the vectors, or change them.
 
     Vectors of two models cannot be compared. To change the models, run `shelfsight backfill
-    --staged --all` with other MODELS or another server. It builds a second set of vectors in the
+    --staged --all` with other MODELS or another server. This builds a second set of vectors in the
     schema shelfsight_next, while the set in use is searched and kept up to date. Then `--switch`
-    builds the same indexes for the second set, and swaps the tables in one transaction. It refuses
-    to do so while a product that has a vector today is due or failed in the staged set (override:
+    builds the same indexes for the second set, and swaps the tables in one transaction. `--switch`
+    refuses while a product that has a vector today is due or failed in the staged set (override:
     `--incomplete`).
 
-    `--rollback` returns to the previous set as quickly, until `--forget` deletes the previous set.
-    `--discard` deletes the staged set. Restart `shelfsight serve` with the models in use.
+    `--rollback` returns to the previous set just as quickly, until `--forget` deletes the previous
+    set. `--discard` deletes the staged set. Restart `shelfsight serve` with the models in use.
     """
     chosen = [name for name in ACTIONS if actions[name]]
     if len(chosen) > 1:
