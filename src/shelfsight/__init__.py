@@ -1,7 +1,7 @@
 """Visual product search for the Postgres that a shop already has.
 
-The names below are the Python API; `shelfsight.errors` holds the errors that it raises. They are
-imported when they are first used, so that `import shelfsight` takes no time.
+The names below are the Python API. `shelfsight.errors` has the errors that these functions raise.
+Each name is imported when it is first used, so that `import shelfsight` is fast.
 """
 
 from importlib import import_module
@@ -48,7 +48,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name of the API when it is first asked for (PEP 562)."""
+    """Import a name of the API when it is first used (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module 'shelfsight' has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -1,4 +1,4 @@
-"""`python -m shelfsight` is `shelfsight`."""
+"""Runs the command line, so that `python -m shelfsight` does the same as `shelfsight`."""
 
 from shelfsight.cli import main
 

@@ -1,4 +1,4 @@
-"""Check everything a run needs; say what is wrong and what to do about it."""
+"""Checks everything that a run needs; says what is wrong and what to do about it."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from shelfsight.wiring.database import database_name, home, open_database
 from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
 
 LOW_DISK = 1_000_000_000
-"""Free bytes below which to warn; enough for some 80,000 products of about 12 kB."""
+"""Free bytes below which to warn: enough for about 80,000 products of about 12 kB each."""
 
 PGVECTOR_BUGS = (
     ((0, 8, 2), "a parallel build of an HNSW index may write beyond its memory"),
     ((0, 8, 3), "VACUUM may corrupt an HNSW index"),
     ((0, 8, 4), "VACUUM of an HNSW index may fail"),
 )
-"""Bugs of pgvector, each after the version that fixed it."""
+"""Bugs of pgvector; each entry has the version that fixed the bug, and then the bug."""
 
 _MISSING_INDEXES = """
     SELECT wanted.*
@@ -54,7 +54,7 @@ _MISSING_RIGHTS = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """The result of one check; unless the verdict is `ok`, `advice` says what to do."""
+    """The result of one check. Unless the verdict is `ok`, `advice` says what to do."""
 
     subject: str
     verdict: Literal["ok", "warning", "wrong"]
@@ -63,7 +63,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Check database, pgvector, tables, rights, models or embedding server, and disk, in order."""
+    """Check database, pgvector, tables, rights, models or embedding server, and disk."""
     try:
         with open_database(settings) as database:
             yield from _check_database(database, settings)

@@ -1,44 +1,44 @@
 """The errors that end a command, each with its exit status.
 
-A product's own failure is not among them: it is a value, `records.Failure`. An exception that is
-no `ShelfsightError` is a bug, and shows a traceback.
+The failure of a single product is not an error but a value, `records.Failure`. An exception that is
+not a `ShelfsightError` is a bug, and is shown with a traceback.
 """
 
 
 class ShelfsightError(Exception):
-    """The command cannot go on; the message says what happened, where, and what to do."""
+    """The command cannot continue. The message says what happened, where, and what to do."""
 
     exit_status = 1
 
 
 class SettingsError(ShelfsightError):
-    """A setting makes no sense. The message names the variable, its value and what is allowed."""
+    """A setting has an invalid value. The message names it, its value and what is allowed."""
 
     exit_status = 2
 
 
 class SelectionError(ShelfsightError):
-    """The selection of products is refused, by us or by Postgres (`--where`)."""
+    """A selection of products is not valid, according to shelfsight or to Postgres (`--where`)."""
 
     exit_status = 2
 
 
 class FilterError(ShelfsightError):
-    """A scan is filtered by a column that the shop's tables lack."""
+    """A scan has a filter on a column that the shop's tables lack."""
 
     exit_status = 2
 
 
 class DatabaseError(ShelfsightError):
-    """The database cannot be reached, lacks something, or refuses a right."""
+    """The database cannot be reached, lacks something, or denies a right."""
 
 
 class DatabaseAwayError(DatabaseError):
-    """The database cannot be reached now: it is down, starting, or out of connections."""
+    """The database cannot be reached now: it is down, is starting, or has no free connection."""
 
 
 class SchemaError(DatabaseError):
-    """Tables or columns are missing, or do not fit the vectors."""
+    """Tables or columns are missing, or the columns do not have the dimensions of the vectors."""
 
 
 class EmbeddedDatabaseError(DatabaseError):
@@ -46,23 +46,23 @@ class EmbeddedDatabaseError(DatabaseError):
 
 
 class ModelError(ShelfsightError):
-    """A model cannot be loaded, or returns something else than its specification says."""
+    """A model cannot be loaded, or its output differs from its specification."""
 
 
 class ModelMismatchError(ModelError):
-    """The stored vectors come from other models than these."""
+    """The stored vectors were made by other models than the models in use now."""
 
 
 class ServerError(ShelfsightError):
-    """The embedding server cannot be used: it is away for too long, or is none."""
+    """A server cannot be started, does not answer, or is not an embedding server."""
 
 
 class EngineError(ShelfsightError):
-    """The workers cannot be started: Ray, its cluster or the workers are missing."""
+    """Workers cannot be started or used: Ray, its cluster or a compatible shelfsight is missing."""
 
 
 class ImportFileError(ShelfsightError):
-    """The file to import cannot be read as what it claims to be."""
+    """The file to import cannot be read in the format that it claims to have."""
 
     exit_status = 2
 
@@ -74,5 +74,5 @@ class PictureError(ShelfsightError):
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra, from a clone of the repository."""
+    """Return the command that installs an extra from a clone of the repository."""
     return f"in the clone of shelfsight run: pip install '.[{extra}]'"

@@ -1,7 +1,8 @@
-"""Fuses an image vector and a text vector into one combined vector.
+"""Combines the image vector and the text vector of a product into one combined vector.
 
-The combined vector is the weighted mean of the two unit vectors, renormalised. The text vector is
-first cut to its leading 768 values and renormalised, as Matryoshka models allow.
+The combined vector is the weighted mean of the two unit vectors, scaled to length 1. Before that,
+the text vector is cut to its first 768 values and scaled to length 1. Matryoshka models are trained
+to allow this cut.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from shelfsight.records import COMBINED_WIDTH, Vector, Weights
 
 NEGLIGIBLE = 1e-6
-"""A vector shorter than this is float32 rounding noise and has no direction."""
+"""The length below which a vector is only rounding noise of float32, and has no direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +25,20 @@ class WeightedMean:
 
     @property
     def name(self) -> str:
-        """The scheme and its weights, as stored with each combined vector."""
+        """The fusion method and its weights, as stored with each combined vector."""
         return fusion_name(self.weights)
 
     def combine(self, image: Vector | None, text: Vector | None) -> Vector | None:
-        """Combine an image (768,) and a text vector (1024,) into a unit vector (768,)."""
+        """Combine an image vector (768,) and a text vector (1024,) into a unit vector (768,)."""
         return combine(image, text, self.weights)
 
 
 def combine(image: Vector | None, text: Vector | None, weights: Weights) -> Vector | None:
-    """Combine unit vectors of shape (768,) and (1024,) into one of shape (768,).
+    """Combine an image vector (768,) and a text vector (1024,) into a unit vector (768,).
 
-    If one is missing, the other is returned, whatever its weight; without both, None. If the two
-    cancel each other out, the one of greater weight is returned, or the image if weights are equal.
+    If one vector is None, the other vector is returned, whatever its weight; if both are None, the
+    result is None. If the two vectors cancel each other out, the vector with the greater weight is
+    returned, or the image vector if the weights are equal.
     """
     cut = None if text is None else _unit(text[:COMBINED_WIDTH])
     if image is None or cut is None:
@@ -49,9 +51,10 @@ def combine(image: Vector | None, text: Vector | None, weights: Weights) -> Vect
 
 
 def mean_of(vectors: Sequence[Vector]) -> Vector | None:
-    """Return the renormalised mean of unit vectors of the same width; None if there are none.
+    """Return the mean of unit vectors, scaled to length 1; None if there are no vectors.
 
-    If they cancel each other out, the first is returned.
+    All vectors must have the same width. If the vectors cancel each other out, the first vector is
+    returned.
     """
     if len(vectors) < 2:
         return vectors[0] if vectors else None
@@ -60,19 +63,19 @@ def mean_of(vectors: Sequence[Vector]) -> Vector | None:
 
 
 def fusion_name(weights: Weights) -> str:
-    """The name stored with each combined vector; weights of the same ratio have the same name."""
+    """Return the name stored with each combined vector; it depends only on the weights' ratio."""
     image_share, text_share = _shares(weights)
     return f"weighted-mean:{image_share:.6g}:{text_share:.6g}"
 
 
 def _shares(weights: Weights) -> tuple[float, float]:
-    """Scale the weights to a sum of 1, dividing by the greater first to avoid overflow."""
+    """Scale the weights to a sum of 1, dividing by the greater weight first to avoid overflow."""
     greater = max(weights.image, weights.text)
     image, text = weights.image / greater, weights.text / greater
     return image / (image + text), text / (image + text)
 
 
 def _unit(vector: Vector) -> Vector | None:
-    """Scale to length 1; None if it is too short to have a direction."""
+    """Scale a vector to length 1; None if the vector is too short to have a direction."""
     length = math.sqrt(float(vector @ vector))
     return vector / np.float32(length) if length > NEGLIGIBLE else None

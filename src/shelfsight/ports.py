@@ -1,7 +1,7 @@
-"""The contracts that both paths rely on: the embedder, and the fusion of two vectors into one.
+"""The interfaces that both backfills and scans need: the embedder, and the fusion of two vectors.
 
-`wiring` chooses the implementations. `testing/` ships one of each that lives in memory, and
-`tests/contract` runs one suite over all of them.
+`wiring` chooses their implementations. `testing/` has an implementation of each interface in
+memory. `tests/contract` runs the same tests on all implementations.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,20 @@ from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 
 class Embedder(Protocol):
-    """Two models. Results keep the order of the items; an item that fails gives a `Failure`."""
+    """Embeds pictures and texts with two models.
+
+    Results are in the order of the items. The result of an item that cannot be embedded is a
+    `Failure`.
+    """
 
     @property
     def models(self) -> ModelPair:
-        """The names of the two models, as stored with each vector."""
+        """The identities of the two models, as stored with each vector."""
         ...
 
     @property
     def picture_format(self) -> PictureFormat:
-        """The size and filter to which pictures are resized before `embed_images`."""
+        """The size and filter with which pictures must be resized before `embed_images`."""
         ...
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
@@ -28,20 +32,20 @@ class Embedder(Protocol):
         ...
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Embed texts as unit vectors of shape (1024,); `query` marks what is searched for."""
+        """Embed texts as unit vectors (1024,); `query` marks texts that are searched for."""
         ...
 
     def close(self) -> None:
-        """Release the models or the connection."""
+        """Release the models, or close the connection to the embedding server."""
         ...
 
 
 class Fusion(Protocol):
-    """Combines an image and a text vector into one."""
+    """Combines an image vector and a text vector into one vector."""
 
     @property
     def name(self) -> str:
-        """The scheme and its weights, as stored with each combined vector."""
+        """The fusion method and its weights, as stored with each combined vector."""
         ...
 
     def combine(self, image: Vector | None, text: Vector | None) -> Vector | None:

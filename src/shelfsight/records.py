@@ -1,4 +1,4 @@
-"""The records that travel between the stages: products, pictures, vectors, failures."""
+"""The data classes that the stages pass on: products, pictures, vectors and failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 Modality = Literal["image", "text", "combined"]
 
 ContentModality = Literal["image", "text"]
-"""A modality of a product's own content; the combined vector is made of these two."""
+"""The two kinds of content; the combined vector is made from their vectors."""
 
 IMAGE_WIDTH = 768
 TEXT_WIDTH = 1024
@@ -26,7 +26,7 @@ COMBINED_WIDTH = 768
 
 
 class Stage(StrEnum):
-    """The stage at which a product failed."""
+    """The stage of the backfill at which a product failed."""
 
     SOURCE = "source"
     FETCH = "fetch"
@@ -37,11 +37,11 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What went wrong with one picture or text, as a value.
+    """The reason why one picture or text could not be processed.
 
     `kind` is a stable word for programs (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
-    `message` a line for people. `retryable` says whether another try soon may help. `host` is where
-    the picture should have come from, as `host` or `host:port`.
+    and `message` is a line for people. `retryable` says whether another attempt soon may succeed.
+    `host` is the host of the picture's address, as `host` or `host:port`.
     """
 
     stage: Stage
@@ -55,24 +55,24 @@ IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
 TEXT_STAGES = frozenset({Stage.TEXT})
 
 STAGES: Mapping[ContentModality, frozenset[Stage]] = {"image": IMAGE_STAGES, "text": TEXT_STAGES}
-"""The stages in which a vector of each modality can fail."""
+"""The stages at which making an image vector or a text vector can fail."""
 
 
 class Need(StrEnum):
-    """What is to be done about one stored vector; `postgres/need.sql` holds the rule.
+    """What must be done about a stored vector; the rule is in `postgres/need.sql`.
 
-    A stored image is checked by asking the servers for its pictures again; the fetcher turns the
-    answer into MAKE or KEEP.
+    To check a stored image vector, the servers are asked for its pictures again. Then CHECK becomes
+    MAKE or KEEP.
     """
 
     MAKE = "make"
     """Embed the content and replace whatever is stored."""
 
     KEEP = "keep"
-    """Leave the stored vector, or the recorded failure that waits for its next attempt."""
+    """Keep the stored vector, or the stored failure whose next attempt is not due yet."""
 
     CHECK = "check"
-    """Keep the stored vector unless it turns out to be of other content."""
+    """Keep the stored vector, unless its content turns out to have changed."""
 
 
 NO_CONTENT = Failure(
@@ -82,10 +82,11 @@ NO_CONTENT = Failure(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
-    """The file behind an address.
+    """The file at the address of a picture.
 
-    `content_hash` is the SHA-256 of its bytes, in hex; "" if it is not known. `etag` and
-    `last_modified` are what the server sent, at the address `source` if a redirect led there.
+    `content_hash` is the SHA-256 of the file's bytes in hexadecimal, or "" if it is not known.
+    `etag` and `last_modified` are HTTP headers that the server sent with the file. `source` is the
+    address that a redirect led to, or None without a redirect.
     """
 
     url: str
@@ -97,12 +98,12 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """One row of `"ProductVariants"` with the addresses of its pictures, in order.
+    """One row of `"ProductVariants"`, with the addresses of its pictures in order.
 
     `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
-    computed in SQL. `is_new` says that no vectors were stored when the product was read. `files`
-    are the picture files that the stored image was made of. They are given only for an image that
-    is to be checked, and remain there after the check.
+    computed in SQL. `is_new` is true if no vectors were stored when the product was read. `files`
+    are the picture files that the stored image vector was made from. They are given only for an
+    image vector that is to be checked, and stay there after the check.
     """
 
     id: str
@@ -119,7 +120,7 @@ class Product:
 
     @property
     def kept_stages(self) -> frozenset[Stage]:
-        """The stages of the modalities that are kept, through which the product does not go."""
+        """The stages that the product skips, because its image or text vector is kept."""
         image = IMAGE_STAGES if self.image_need is Need.KEEP else frozenset()
         return image | TEXT_STAGES if self.text_need is Need.KEEP else image
 
@@ -128,7 +129,8 @@ class Product:
 class Picture:
     """A decoded picture, ready for the image model.
 
-    Only the pages that wait to be embedded hold it: its pixels are freed with the last of them.
+    Only pages that wait to be embedded refer to it, so its pixels are freed when the last of these
+    pages is embedded.
     """
 
     file: PictureFile
@@ -137,9 +139,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownPicture:
-    """A picture whose content was embedded earlier in the run, so no pixels are needed.
+    """A picture with content that was embedded earlier in this run, so that no pixels are needed.
 
-    `result` is its vector (768,), or why it has none.
+    `result` is the vector (768,) of the picture, or the reason why it has none.
     """
 
     file: PictureFile
@@ -148,10 +150,10 @@ class KnownPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedProduct:
-    """A product with its decoded pictures, and what went wrong with the others.
+    """A product with its decoded pictures, and the failures of the other pictures.
 
-    It has none where its stored image stays: `kept` are the files that this is made of, if they
-    are as they were.
+    There are no pictures if the stored image vector is kept. In that case `kept` has the files that
+    the vector was made from, if they have not changed.
     """
 
     product: Product
@@ -161,16 +163,16 @@ class FetchedProduct:
 
 
 Refetched = Literal["unchanged", "changed", "failed"]
-"""What came of asking for the pictures of a stored image again."""
+"""The result of requesting the pictures of a stored image vector again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddedProduct:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
-    Once it is stored it also has the vectors that were kept. `text_used` is the normalised text
-    that was embedded; `picture` is the file of the first picture used. `files` are those of its
-    image, if they were asked for.
+    After it was stored, it also has the vectors that were kept. `text_used` is the normalised text
+    that was embedded. `picture` is the file of the first picture that was used. `files` are the
+    picture files of the image vector, if they were requested.
     """
 
     product: Product
@@ -184,7 +186,7 @@ class EmbeddedProduct:
 
     @property
     def refetched(self) -> Refetched | None:
-        """The result of checking the stored image against its pictures; None if it was not."""
+        """The result of checking the stored image vector; None if it was not checked."""
         if not self.product.files:
             return None
         if self.product.image_need is not Need.KEEP:
@@ -193,74 +195,78 @@ class EmbeddedProduct:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether the stored image was checked and no vector had to be made."""
+        """Whether the stored image vector was checked and no vector had to be made."""
         product = self.product
         return bool(product.files) and product.image_need is product.text_need is Need.KEEP
 
     @property
     def untried_stages(self) -> frozenset[Stage]:
-        """The stages that were not tried: those of what is kept, unless it was checked."""
+        """The stages that were skipped because a vector was kept without a check."""
         kept = self.product.kept_stages
         return kept - IMAGE_STAGES if self.product.files else kept
 
     @property
     def skipped(self) -> bool:
-        """Whether there was nothing to embed: no text, no picture."""
+        """Whether the product has nothing to embed: neither text nor picture."""
         return NO_CONTENT in self.failures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFormat:
-    """How a model wants a picture: squashed to `side` x `side` pixels, by this filter."""
+    """The pictures that a model takes: `side` x `side` pixels, resized by this filter.
+
+    The aspect ratio of a picture is not kept.
+    """
 
     side: int
     resample: Literal["bilinear", "bicubic"]
 
 
 BRANCH = "main"
-"""The branch of a model's repository that is downloaded where no commit is named."""
+"""The branch of a model's repository that is downloaded if no commit is given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPair:
-    """The identities of the two models that made (or will make) a vector; see `model_identity`."""
+    """The identities of the two models that make vectors; see `model_identity`."""
 
     image: str
     text: str
 
     def accepts(self, stored: "ModelPair") -> bool:
-        """Whether vectors stored under these identities count as made by this pair."""
+        """Return whether stored vectors with these identities count as made by this pair."""
         return stored.image in stored_identities(self.image) and (
             stored.text in stored_identities(self.text)
         )
 
 
 def model_identity(name: str, revision: str) -> str:
-    """Return `name@revision`, the identity stored with each vector; the name alone without one.
+    """Return `name@revision`, which is stored with each vector; only the name without a revision.
 
-    A revision is a commit of the model's repository, a hash of its files or a package's version.
+    A revision is a commit of the model's repository, a hash of the model's files, or the version of
+    a package.
     """
     return f"{name}@{revision}" if revision else name
 
 
 def model_name(identity: str) -> str:
-    """Return the name in an identity, without the revision."""
+    """Return the name of the model from an identity, without the revision."""
     return identity.partition("@")[0]
 
 
 def stored_identities(identity: str) -> list[str]:
     """Return the identities under which vectors of this model may be stored.
 
-    Besides its own that is `name@main`: older versions stored a model that was downloaded from a
-    branch under the name of the branch. Which commit that was is not known, so such vectors count
-    as those of any commit of the model, and an upgrade does not refuse them.
+    These are the given identity and `name@main`. Older versions of shelfsight stored `name@main`
+    for models downloaded from the branch `main`, so the commit is not known. Vectors stored as
+    `name@main` count as made by any commit of the model, so that an upgrade does not refuse them.
     """
     return [identity, model_identity(model_name(identity), BRANCH)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """How much image and text count; only their ratio matters."""
+    """The weights of image and text; only their ratio matters."""
 
     image: float = 0.7
     text: float = 0.3
@@ -268,20 +274,25 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which products a run is about. Times have a time zone; None means no such limit.
+    """Selects the products of a run. A product must meet all conditions; None means no condition.
+
+    Times need a time zone.
 
     Attributes:
         skip_existing: leave out products whose vectors are up to date.
-        refetch: also ask for the pictures of stored images again, to see whether they changed.
-        retry_failed: try failures again now, not only once they are due.
-        only_failed: only products that failed, in one of `kinds` and at one of `hosts` if given.
-        since, until: products created in this time, the end excluded.
-        updated_since: products updated at or after this time.
-        owner: products of this owner (`"UserId"`).
-        products: ids of variants or of their products.
-        variants: ids of variants.
-        skus: SKUs of variants.
-        missing: products that could have this vector and do not.
+        refetch: also request the pictures of stored image vectors again, to see if they changed.
+        retry_failed: try all failures again now, even those whose next attempt is not due yet.
+        only_failed: only products that failed.
+        kinds: with `only_failed`, only failures of these kinds.
+        hosts: with `only_failed`, only failures at these picture hosts.
+        since: only products created at or after this time.
+        until: only products created before this time.
+        updated_since: only products updated at or after this time.
+        owner: only products of this owner (`"UserId"`).
+        products: only variants with one of these ids, or variants of a product with one of them.
+        variants: only variants with one of these ids.
+        skus: only variants with one of these SKUs.
+        missing: only products that lack this vector but have content for it.
         where: a SQL condition over `"ProductVariants"`, run in a read-only transaction.
     """
 
@@ -303,15 +314,15 @@ class Selection:
 
     @property
     def stays_due(self) -> bool:
-        """Whether products stay selected once done; only the ledger then knows the progress."""
+        """Whether products still match once they are done; then only the ledger shows progress."""
         return self.refetch or not self.skip_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """How many products of a selection are due, and what content they have.
+    """How many products of a selection are due, and which content they have.
 
-    `with_image` counts stored images whose pictures would only be asked for again.
+    `with_image` counts the products whose stored image vector only needs a check of its pictures.
     """
 
     products: int

@@ -7,9 +7,9 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the pause a server asks for in seconds, at least 0; None without a valid header.
+    """Return the seconds that a server asks to wait, at least 0; None without a valid header.
 
-    The header has seconds or a date (RFC 9110, 10.2.3).
+    The header contains seconds or a date (RFC 9110, section 10.2.3).
     """
     sent = headers.get("Retry-After", "").strip()
     if sent.isdecimal():

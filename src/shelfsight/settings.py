@@ -1,7 +1,7 @@
-"""All settings, and the only reader of the environment and of `.env`.
+"""All settings. Only this module reads environment variables and `.env`.
 
-Each field is an environment variable (its name in capitals), a line of `.env` and a flag. The
-command line and the page of settings in the docs are made from this list.
+Each field is an environment variable (its name in capitals), a line in `.env` and a flag of the
+command line. The flags and the settings page of the docs are generated from these fields.
 """
 
 import math
@@ -22,7 +22,7 @@ from shelfsight.models.table import PairName
 from shelfsight.records import Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
-"""Folder of the embedded database if root runs it: its server runs as another user."""
+"""Folder of the embedded database if root starts it; the server then runs as another user."""
 
 
 def _for_http(url: str | None) -> str | None:
@@ -37,7 +37,7 @@ def _for_http(url: str | None) -> str | None:
 
 
 def _for_libpq(url: str | None) -> str | None:
-    """Refuse what libpq would refuse, because its message may hold part of the password."""
+    """Refuse an address that libpq would refuse; its message could show a part of the password."""
     if url is None:
         return None
     if not url.startswith(("postgresql://", "postgres://")):
@@ -73,7 +73,7 @@ Weight = Annotated[float, Field(ge=0), AfterValidator(_finite)]
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults. `load` makes it, with readable errors."""
+    """All settings with their defaults. `load` reads them, and reports errors in plain language."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -168,31 +168,32 @@ class Settings(BaseSettings):
 
     @property
     def weights(self) -> Weights:
-        """The two weights together."""
+        """The weights of image and text, as one object."""
         return Weights(image=self.image_weight, text=self.text_weight)
 
     @property
     def private_hosts(self) -> frozenset[str]:
-        """The hosts named by `ALLOW_PRIVATE_IMAGES`, in lower case."""
+        """The hosts listed in `ALLOW_PRIVATE_IMAGES`, in lower case."""
         return frozenset(_listed(self.allow_private_images))
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The sites named by `CORS_ORIGINS`, in lower case."""
+        """The sites listed in `CORS_ORIGINS`, in lower case."""
         return _listed(self.cors_origins)
 
     def home(self, *, root: bool) -> Path:
-        """The folder of the embedded database: `SHELFSIGHT_HOME`, else the usual place."""
+        """Return the folder of the embedded database: `SHELFSIGHT_HOME`, or the default folder."""
         if self.shelfsight_home is not None:
             return self.shelfsight_home.expanduser().absolute()
         return EMBEDDED_SYSTEM_HOME if root else user_data_path("shelfsight")
 
 
 def load(flags: dict[str, object] | None = None) -> Settings:
-    """Read the settings: flags beat the environment, which beats `.env`.
+    """Read the settings: a flag overrides an environment variable, which overrides `.env`.
 
     Raises:
-        SettingsError: names each variable that makes no sense, its value and what is allowed.
+        SettingsError: settings are invalid; the message names each one, its value and what is
+            allowed.
     """
     try:
         return Settings(**(flags or {}))  # type: ignore[arg-type]
@@ -204,9 +205,9 @@ def load(flags: dict[str, object] | None = None) -> Settings:
 
 
 def without_password(url: str) -> str:
-    """The address without its password and without everything after `?`.
+    """Return an address of a database without its password, and without everything after `?`.
 
-    A password may hold any character, so the last @ is taken for its end.
+    A password may contain any character, so it is taken to end at the last @.
     """
     scheme, _, rest = url.partition("://")
     login, at, place = rest.rpartition("@")
@@ -225,7 +226,7 @@ def _explain(detail: ErrorDetails) -> str:
 
 
 def _without_login(value: str) -> str:
-    """Drop everything before an @: it may be a password, however odd the address."""
+    """Remove everything before an @, because it may contain a password."""
     return f"...@{value.rpartition('@')[2]}" if "@" in value else value
 
 

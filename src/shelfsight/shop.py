@@ -1,6 +1,6 @@
-"""The Python API: open a shop, embed its products, find them by a photo or by words.
+"""The Python API: open a shop, embed its products, and find products by a photo or by words.
 
-The command line does the same through this module.
+The command line uses this module too.
 """
 
 import asyncio
@@ -42,16 +42,18 @@ if TYPE_CHECKING:
     from shelfsight.storage.status import Status
 
 SCAN_CONNECTIONS = 4
-"""Connections that scans share; more scans at a time wait for one of them."""
+"""The number of connections that scans share; a further scan waits for a free connection."""
 
 
 class ScanArguments(TypedDict, total=False):
-    """What a scan may be given beside photos and text.
+    """Optional arguments of a scan, besides photos and text.
 
-    `limit`: how many matches at most (10). `filters`: which products may be found, such as those
-    of one owner. `threshold`: the least score of a match, in [-1, 1]; None takes the models' own.
-    `weights`: how much image and text count, instead of the settings' own. `group_by`: "variant"
-    for every variant, "product" for the best variant of each product.
+    Attributes:
+        limit: the largest number of matches; 10 by default.
+        filters: which products may be found, for example only those of one owner.
+        threshold: the lowest score of a match, in [-1, 1]; None uses the default of the models.
+        weights: the weights of image and text; None uses those from the settings.
+        group_by: "variant" for every variant, "product" for the best variant of each product.
     """
 
     limit: int
@@ -65,18 +67,18 @@ def open_shop(database_url: str | None = None, **settings: object) -> "Shop":
     """Open a shop: its database, and the models that embed its products.
 
     Args:
-        database_url: `postgresql://user:password@host/database`. Without one `DATABASE_URL` is
-            used; without that, an embedded Postgres is started on this machine.
+        database_url: `postgresql://user:password@host/database`. By default `DATABASE_URL` is used.
+            Without `DATABASE_URL`, an embedded Postgres is started on this machine.
         **settings: any setting by its name in lower case, such as `models="lite"` or
-            `embedding_server_url="http://127.0.0.1:8000"`. It beats the environment variable of
-            that name, which beats a line of `.env`.
+            `embedding_server_url="http://127.0.0.1:8000"`. It overrides the environment variable of
+            the same name, which overrides `.env`.
 
     Returns:
-        The shop, to be used in a `with` block, or closed by its method `close`.
+        The shop. Use it in a `with` block, or call `close` when done.
 
     Raises:
-        TypeError: there is no such setting.
-        SettingsError: a value makes no sense; the message says what is allowed.
+        TypeError: there is no setting of this name.
+        SettingsError: a value is invalid; the message says what is allowed.
 
     Example:
         ```python
@@ -97,7 +99,7 @@ def open_shop(database_url: str | None = None, **settings: object) -> "Shop":
 
 
 class Shop:
-    """A shop's products, their vectors, and the models that make them. Made by `open_shop`.
+    """A shop's products, their vectors, and the models that make these vectors; see `open_shop`.
 
     Connections and models are opened when they are first needed, and closed by `close`. Several
     threads may call `scan` and `similar` at the same time; call the other methods from one thread.
@@ -110,12 +112,14 @@ class Shop:
         embedded_name: str = EMBEDDED,
         notify: Callable[[str], None] = lambda _message: None,
     ) -> None:
-        """Make a shop of settings that were loaded before.
+        """Make a shop from settings that were already loaded.
 
         Args:
-            settings: where the database and the models are.
-            embedded_name: the database within the embedded Postgres, if that is used.
-            notify: called with a line for people when something takes long, such as a cold start.
+            settings: the settings that name the database and the models.
+            embedded_name: the database within the embedded Postgres, if the embedded Postgres is
+                used.
+            notify: called with a line for people when something takes long, for example the first
+                start.
         """
         self.settings = settings
         self._embedded_name = embedded_name
@@ -134,14 +138,14 @@ class Shop:
         self.close()
 
     def close(self) -> None:
-        """Close connections and models, and stop the embedded Postgres if nobody else uses it."""
+        """Close connections and models; stop the embedded Postgres if no other process uses it."""
         with self._lock:
             self._connected = self._embedder = self._scanner = None
             self._resources.close()
 
     @property
     def database(self) -> Database:
-        """The database; an embedded one is started and its tables are created.
+        """The database. An embedded database is started, and its tables are created.
 
         Raises:
             DatabaseError: the embedded Postgres cannot be started.
@@ -157,7 +161,7 @@ class Shop:
         """The two models, in this process or behind the embedding server.
 
         Raises:
-            ModelError: they cannot be loaded.
+            ModelError: the models cannot be loaded.
             ServerError: the embedding server cannot be used.
         """
         with self._lock:
@@ -167,14 +171,14 @@ class Shop:
             return self._embedder
 
     def init(self, *, triggers: bool | None = None) -> list[str]:
-        """Create the tables, columns and the extension that are missing, and only those.
+        """Create the missing tables and columns, and the extension `vector` if it is missing.
 
         Args:
-            triggers: True creates triggers on the shop's tables that tell `shelfsight watch` of
-                changes, False drops them, None leaves them alone.
+            triggers: True creates triggers on the shop's tables that report changes to `shelfsight
+                watch`. False removes them. None leaves them as they are.
 
         Returns:
-            What was done, a line each; empty if all was there.
+            What was done, as lines for people; empty if nothing was missing.
 
         Raises:
             DatabaseError: the database cannot be reached, or the role lacks a right.
@@ -200,24 +204,27 @@ class Shop:
         progress: Progress | None = None,
         stop: Event | None = None,
     ) -> Report:
-        """Give every product that is due its vectors. Run it again and it goes on where it stopped.
+        """Make and store the vectors of all products that are due.
 
-        A product that fails does not raise: it is counted in the report, stored with its reason,
-        and tried again by a later run.
+        If a backfill was interrupted, the next call continues where it stopped. A product that
+        fails does not raise an error: it is counted in the report, stored with the reason, and
+        tried again by a later run.
 
         Args:
-            selection: which products; all that are new or have changed, if None.
-            max_batches: batches of `settings.batch_size` products at most; 0 means no limit.
-            progress: is told what happens, such as `shelfsight.backfill.progress.LineProgress`.
-            stop: once set, e.g. by another thread, the batch in hand is stored and the run ends.
+            selection: which products to embed; None means all that are new or have changed.
+            max_batches: the largest number of batches of `settings.batch_size` products; 0 means no
+                limit.
+            progress: receives the events of the run, for example
+                `shelfsight.backfill.progress.LineProgress`.
+            stop: once this event is set, the current batch is stored and the run ends.
 
         Returns:
-            Counts of products and vectors, and of failures by kind.
+            Counts of products, of vectors, and of failures by kind.
 
         Raises:
-            SchemaError: the tables are missing; call `init`.
+            SchemaError: tables are missing; call `init`.
             ModelMismatchError: other models made the stored vectors.
-            ShelfsightError: the run cannot go on. What was stored stays.
+            ShelfsightError: the run cannot continue. Vectors that were already stored remain.
         """
         shown = progress or _Notifying(self._notify)
         report = Report()
@@ -239,13 +246,14 @@ class Shop:
         text: str | None = None,
         **options: "Unpack[ScanArguments]",
     ) -> ScanResult:
-        """Find the products that a photo shows, that words describe, or both; best match first.
+        """Find the products that photos show, words describe, or both, with the best match first.
 
         Args:
-            photo: a path, the bytes of a file or a PIL image; several photos show one thing.
+            photo: a path, the bytes of a file or a PIL image; several photos must show the same
+                thing.
             text: words that describe the thing, or its SKU or barcode.
-            **options: `limit`, `filters`, `threshold`, `weights` and `group_by`, as `ScanArguments`
-                describes them.
+            **options: `limit`, `filters`, `threshold`, `weights` and `group_by`; see
+                `ScanArguments`.
 
         Raises:
             ValueError: neither a photo nor text is given.
@@ -268,7 +276,7 @@ class Shop:
         text: str | None = None,
         **options: "Unpack[ScanArguments]",
     ) -> ScanResult:
-        """Do what `scan` does in a thread, so that the event loop goes on meanwhile."""
+        """Call `scan` in another thread, so that the event loop is not blocked."""
         return await asyncio.to_thread(partial(self.scan, photo, text=text, **options))
 
     def similar(
@@ -276,15 +284,16 @@ class Shop:
         variant_id: str,
         **options: "Unpack[ScanArguments]",
     ) -> ScanResult | None:
-        """Find the products most like a stored one, without itself.
+        """Find the products most similar to a stored product, without that product itself.
 
         Args:
-            variant_id: the `"Id"` of a row of `"ProductVariants"`.
-            **options: as in `scan`; without a `threshold` the nearest are returned, however unlike
-                they are.
+            variant_id: the `"Id"` of the stored product in `"ProductVariants"`.
+            **options: as in `scan`. Without a `threshold`, the nearest products are returned even
+                if they are not similar.
 
         Returns:
-            None if there is no such product, or it has no vectors.
+            The similar products. None if there is no product of this id, it does not pass the
+                filters, or it has no vectors.
 
         Raises:
             FilterError: the shop's tables lack a column that `filters` needs.
@@ -294,7 +303,7 @@ class Shop:
         return scanner.similar(variant_id, ScanOptions(**options))
 
     def is_empty(self, filters: Filters | None = None) -> bool:
-        """Whether no product that passes the filters has vectors yet, so that nothing is found.
+        """Return whether no product that passes the filters has vectors, so scans find nothing.
 
         Raises:
             FilterError: the shop's tables lack a column that `filters` needs.
@@ -306,7 +315,7 @@ class Shop:
         """Count the stored vectors by kind, and the failures by kind.
 
         Raises:
-            SchemaError: the tables are missing; call `init`.
+            SchemaError: tables are missing; call `init`.
             DatabaseError: the database cannot be used.
         """
         from shelfsight.storage.status import read
@@ -317,7 +326,7 @@ class Shop:
         """Count the products that a backfill would embed now.
 
         Raises:
-            SchemaError: the tables are missing; call `init`.
+            SchemaError: tables are missing; call `init`.
             SelectionError: the database refuses the selection.
         """
         return postgres_catalog(self.settings, self.database).due(selection or Selection())
@@ -339,11 +348,11 @@ class Shop:
 
 
 class _Notifying(Progress):
-    """Shows nothing, and passes on what the user should know."""
+    """A progress that shows nothing except messages for the user."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
         self._pass_on = notify
 
     def notify(self, message: str) -> None:
-        """Pass it on."""
+        """Pass the message to the function that was given."""
         self._pass_on(message)

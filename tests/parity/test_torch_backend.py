@@ -224,7 +224,7 @@ def test_files_that_are_not_right_are_refused(copied: Path, spoil):
 
 def test_files_of_another_model_are_refused(reference: Reference, copied: Path):
     shutil.copy(reference.model_dir / SIGLIP.name / "config.json", copied)
-    with pytest.raises(ModelError, match="tells of siglip, not qwen3"):
+    with pytest.raises(ModelError, match="describes siglip, not qwen3"):
         torch_model.load_text(TINY_TEXT, copied.parent)
 
 

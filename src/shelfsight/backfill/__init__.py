@@ -1,1 +1,1 @@
-"""The path of every product, from the shop's tables to its stored vectors."""
+"""The backfill: it reads products from the shop's tables, embeds them, and stores their vectors."""

@@ -1,4 +1,4 @@
-"""The only concurrency in the backfill's path: a map over threads that keeps memory flat."""
+"""Runs a function over items in several threads, with a bounded number of items in memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,15 +16,15 @@ Out = TypeVar("Out")
 STALLED_SECONDS = 1.0
 """Seconds after which an item may count as stalled.
 
-A page of pictures mostly takes less if no host hangs; timeouts of a hanging host are far longer."""
+Most pages of pictures take less if no host hangs. Timeouts for a hanging host are far longer."""
 
 _POLL_SECONDS = 0.1
-"""Seconds between two checks for stalled items and for `stop`."""
+"""Seconds between two checks for stalled items and for the `stop` event."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Upstream ended after `count` items, or raised `error`."""
+    """The end of the input: `count` items were read, then it was exhausted or raised `error`."""
 
     count: int
     error: BaseException | None
@@ -38,18 +38,19 @@ def map_concurrently(
     max_workers: int = 0,
     stop: Event | None = None,
 ) -> Iterator[Out]:
-    """Apply `function` to `workers` items at a time, in threads; yield results as they come.
+    """Apply `function` to `workers` items at a time, in threads; yield each result as soon as done.
 
-    An item takes a slot before upstream is asked for it, and keeps it until the caller is done with
-    the result, that is, asks for the next one. So at most `workers` items are in memory.
+    Results may come in another order than the items. An item takes a slot before it is read from
+    `upstream`. It keeps the slot until the caller asks for the next result. So at most `workers`
+    items are in memory, unless some are stalled.
 
-    A stalled item gives its slot to another one, up to `max_workers` items at work. An item has
-    stalled if it takes more than `STALLED_SECONDS` while a later one is done, or while no result
-    came for as long.
+    A stalled item gives its slot to another item, as long as at most `max_workers` items are being
+    processed. An item is stalled if it has taken more than `STALLED_SECONDS`, and either a later
+    item is done or no result has come for that long.
 
-    An error of `function` is raised here; an error of upstream too, after the results of the items
-    before it. Once `stop` is set, nothing more is yielded. Closing the iterator ends the threads as
-    soon as their current items are done.
+    An error raised by `function` is raised here. An error raised by `upstream` is raised here too,
+    after the results of the items that were read before it. Once `stop` is set, nothing more is
+    yielded. Closing the iterator ends the threads as soon as their current items are done.
     """
     ready: Queue[Future[Out] | _End] = Queue()
     room = _Slots(workers, max(max_workers, workers))
@@ -87,7 +88,7 @@ def _next(ready: "Queue[Future[Out] | _End]") -> Future[Out] | _End | None:
 
 
 class _Slots:
-    """Slots for `workers` items, and for up to `max_workers` if some are stalled."""
+    """Slots for `workers` items, and for up to `max_workers` items while some are stalled."""
 
     def __init__(self, workers: int, max_workers: int) -> None:
         self._places = Semaphore(workers)
@@ -103,13 +104,13 @@ class _Slots:
         return not self._is_closed
 
     def begin(self, future: Future[Any]) -> None:
-        """Record that this item is at work in the slot."""
+        """Record that the processing of this item has begun, in a slot that `wait` waited for."""
         with self._lock:
             self._begun += 1
             self._at_work[future] = self._begun, monotonic()
 
     def free(self, future: Future[Any]) -> None:
-        """Free the item's slot, unless it was given to another item before."""
+        """Free the item's slot, unless `pass_stalled` has given the slot to another item."""
         with self._lock:
             number, _ = self._at_work.pop(future, (0, 0))
             if number:
@@ -133,7 +134,7 @@ class _Slots:
                 self._places.release()
 
     def close(self) -> None:
-        """Wake whoever waits for a slot, and let them see that all is over."""
+        """Wake the thread that waits for a slot; `wait` then returns False."""
         self._is_closed = True
         self._places.release()
 
@@ -144,7 +145,7 @@ def _submit_all(
     ready: "Queue[Future[Out] | _End]",
     room: _Slots,
 ) -> None:
-    """Submit each item once there is a slot for it; put results and the end into `ready`."""
+    """Submit each item once there is a slot; put its result, and finally the end, in `ready`."""
     count, error = 0, None
     try:
         items = iter(upstream)
@@ -155,7 +156,7 @@ def _submit_all(
             count += 1
     except StopIteration:
         pass
-    except BaseException as raised:  # carried to the consumer, who raises it
+    except BaseException as raised:  # passed to the consumer, which raises it
         error = raised
     finally:
         _close(upstream)
@@ -167,7 +168,7 @@ def _name(function: Callable[[In], Out]) -> str:
 
 
 def _close(upstream: Iterable[In]) -> None:
-    """Close a generator now, not when it is garbage-collected, so that earlier stages end too."""
+    """Close a generator now instead of at garbage collection, to end the earlier stages too."""
     close = getattr(upstream, "close", None)
     if close is not None:
         close()

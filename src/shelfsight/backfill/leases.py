@@ -1,4 +1,4 @@
-"""What a worker claims of a run, and the pages and checkpoints in which it works through it."""
+"""Claims: products of a run that a worker has reserved, with their pages and checkpoints."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,27 +17,31 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Claim:
-    """Products that belong to this worker for a while; all their pages share this object.
+    """Products reserved for this worker for a limited time; all their pages share the claim.
 
-    `ended` is set when they are done or lost; `lost` tells which.
+    `ended` is set when all products of the claim are stored, or when another worker has taken the
+    claim. In the second case `lost` is true.
     """
 
     lost: bool = False
     ended: Event = field(default_factory=Event)
 
     def mark_lost(self) -> None:
-        """Mark the claim as lost to another worker: pages in hand are not stored any more."""
+        """Mark the claim as lost to another worker: its remaining pages will not be stored."""
         self.lost = True
         self.ended.set()
 
     def record_stored(self, _stored: "Checkpoint", _counts: "Counts | None" = None) -> None:
-        """Record that the given page was stored; a queue claim has only one."""
+        """Record that the given page was stored, which ends a queue claim: it has only one page."""
         self.ended.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What became of some products: counters of `report.Report`, and failures by kind."""
+    """The results of processing some products.
+
+    `products` has the counters of `report.Report`; `failures` counts the failures of each kind.
+    """
 
     products: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -50,12 +54,13 @@ class Counts:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Lease(Claim):
-    """A claim on the rest of a range of a run, for a limited time.
+    """A claim on a range of a run, or on what is left of that range, for a limited time.
 
-    `fence` is drawn anew for each tenure, so that a worker that lost its lease cannot write. Pages
-    may be stored in any order. `stored` counts the stored pages of this and earlier tenures, and
-    `counts` says what became of their products. `ids` lists all products that were due in the
-    range, if they were few.
+    `fence` is a new random number each time that a worker leases the range, so that a worker that
+    lost its lease cannot write. Pages may be stored in any order. `stored` counts the pages that
+    were stored under this lease and under earlier leases of the range. `counts` has the results of
+    the products on those pages. `ids` lists all products that were due in the range, if they were
+    few.
     """
 
     run: int
@@ -69,17 +74,17 @@ class Lease(Claim):
     _done: set[int] = field(default_factory=set)
 
     def add_page(self, checkpoint: "Checkpoint") -> None:
-        """Record that the next page was read and is on its way."""
+        """Record that the next page was read and is being processed."""
         self._read.append(checkpoint)
 
     def is_stored(self, checkpoint: "Checkpoint") -> bool:
-        """Whether this page was recorded as stored."""
+        """Return whether this page was recorded as stored."""
         return checkpoint.number in self._done
 
     def remaining_after(self, checkpoint: "Checkpoint") -> tuple[KeyRange, ...]:
-        """The ranges that remain once this page is stored too; adjacent pages become one range."""
+        """Return the ranges that remain after this page is stored, with adjacent pages merged."""
         done = {*self._done, checkpoint.number}
-        read = list(self._read)  # another thread reads on
+        read = list(self._read)  # a copy: another thread appends pages meanwhile
         waiting = [one.range for one in read if one.number not in done]
         left: list[KeyRange] = []
         for one in (*waiting, *read[-1].rest):
@@ -90,7 +95,7 @@ class Lease(Claim):
         return tuple(left)
 
     def record_stored(self, stored: "Checkpoint", counts: Counts | None = None) -> None:
-        """Record that this page was stored, and what became of its products."""
+        """Record that this page was stored, and the results of its products."""
         if not self.is_stored(stored):
             self.stored += 1
             self.counts += counts or Counts()
@@ -101,7 +106,7 @@ class Lease(Claim):
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class QueueClaim(Claim):
-    """Variants claimed from the change queue; their `rows` bear a `token` of this claim."""
+    """Product variants claimed from the change queue; `token` marks its rows in the queue."""
 
     token: str
     rows: tuple[int, ...]
@@ -110,10 +115,11 @@ class QueueClaim(Claim):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """How far a claim is once a page is stored; it is written in the same transaction as the page.
+    """The progress of a claim after a page; written in the same transaction as that page.
 
-    `number` counts the pages of a lease. `range` is what the page covers, beginning after the page
-    before it; `rest` is what lies behind it. A queue claim has a single page.
+    `number` is the position of the page in its lease, counted from 0. `range` is the key range that
+    the page covers; it begins where the previous page ended. `rest` has the key ranges after the
+    page. A queue claim has a single page.
     """
 
     claim: Lease | QueueClaim
@@ -124,14 +130,17 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[Item]):
-    """Items that travel through the stages together, with the checkpoint they are stored with."""
+    """Items that pass through the stages together, and the checkpoint that is stored with them."""
 
     items: Sequence[Item]
     checkpoint: Checkpoint
 
 
 def per_page(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In]], Page[Out]]:
-    """Lift a function over items to one over pages; a page whose claim is lost comes out empty."""
+    """Turn a function of items into a function of pages; pages of a lost claim come out empty.
+
+    A claim is lost if another worker has taken it.
+    """
 
     @wraps(function)
     def of_page(page: Page[In]) -> Page[Out]:
@@ -147,9 +156,9 @@ def lease_pages(
     size: int,
     id_of: Callable[[Item], str],
 ) -> Iterator[Page[Item]]:
-    """Cut the batches of a lease into pages of `size` items, or fewer at a batch's end.
+    """Divide the batches of a lease into pages of `size` items; a batch's last page may be smaller.
 
-    After the last item of each range comes an empty page that covers the rest of the range.
+    After the last item of each range, an empty page covers the rest of the range.
     """
     numbers = count()
 

@@ -1,6 +1,7 @@
 """The backfill's pipeline: read products, fetch their pictures, embed them, store the vectors.
 
-`process_pages` is the whole path of a product. The stages overlap; see `concurrency`.
+`process_pages` has the stages after reading. The stages run at the same time on different pages;
+see `concurrency`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,22 +23,22 @@ Embed = Callable[[Sequence[FetchedProduct]], list[EmbeddedProduct]]
 EmbedPage = Callable[[Page[FetchedProduct]], Page[EmbeddedProduct]]
 
 PAGES_FETCHING = 2 * PAGES_IN_FLIGHT
-"""Pages whose pictures are being fetched, or wait to be embedded, in the usual case."""
+"""Pages that are being fetched or wait to be embedded, as long as no slow host holds them up."""
 
 MAX_PRODUCTS_FETCHING = 3_000
-"""Products being fetched at a time when a slow host holds some of them up.
+"""Products that are fetched at the same time while a slow host holds some of them up.
 
-Embedding so many should take about as long as one picture may take at most."""
+Embedding 3,000 products should take about as long as the longest wait for one picture."""
 
 MAX_PAGES_FETCHING = 60
-"""Pages being fetched at a time in that case; each takes a thread."""
+"""Pages that are fetched at the same time while a slow host holds some up; each needs a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a run needs besides the work itself: catalogue, store, ledger, and the models' names.
+    """What it takes to begin a run and to follow its progress, even if other machines do the work.
 
-    It is enough to begin a run and to follow it when the work is done elsewhere.
+    It has the catalogue, the store, the ledger, and the identities of the models.
     """
 
     catalog: Catalog
@@ -50,7 +51,8 @@ class RunContext:
 class Pipeline(RunContext):
     """Everything that a worker needs to embed products.
 
-    `embed` turns fetched products into vectors made by `models`; several threads call it at a time.
+    `embed` makes the vectors of fetched products with `models`; several threads call it at the same
+    time.
     """
 
     fetcher: ImageFetcher
@@ -58,13 +60,13 @@ class Pipeline(RunContext):
 
 
 def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, stop: Event) -> None:
-    """Give every selected product its vectors, and count them in `report` as they are stored.
+    """Make and store the vectors of every selected product, and count the results in `report`.
 
     Reading, fetching, embedding and storing overlap. Once `stop` is set, the pages that are being
-    embedded are still stored. Whatever is raised, vectors that were stored stay.
+    embedded are still stored. If an error is raised, the vectors that were already stored remain.
 
     Raises:
-        ShelfsightError: the run cannot go on. A product's own failure does not raise.
+        ShelfsightError: the run cannot continue. The failure of a single product is not raised.
     """
     run = begin_run(pipeline, job, report, progress, stop)
     work_until_done(pipeline, run, report, progress, stop)
@@ -74,7 +76,7 @@ def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, s
 def work_until_done(
     pipeline: Pipeline, run: Run, report: Report, progress: Progress, stop: Event
 ) -> None:
-    """Work on a run until no range of it is left, or until `stop` is set; see `backfill`."""
+    """Work on a run until no range is left or `stop` is set; count the results in `report`."""
     max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
     with pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
@@ -92,10 +94,10 @@ def process_pages(
     stop: Event,
     max_workers: int = 0,
 ) -> Iterator[Page[EmbeddedProduct]]:
-    """Fetch, embed and store pages; yield each with the products that were stored.
+    """Fetch, embed and store pages; yield each page with the products that were stored.
 
     A page that was lost to another worker is yielded without items. While slow pictures hold up
-    their pages, up to `max_workers` pages are fetched at a time.
+    some pages, up to `max_workers` pages are fetched at the same time.
     """
     fetch = per_page(pipeline.fetcher.fetch)
     fetched = map_concurrently(
@@ -109,10 +111,12 @@ def process_pages(
 def begin_run(
     run_context: RunContext, job: Job, report: Report, progress: Progress, stop: Event
 ) -> Run:
-    """Begin a run of this job, or join the one that is at work; `report` counts what is left of it.
+    """Begin a run of this job, or join the active run of the same job; show how much is left to do.
+
+    Before that, combined vectors that were made with other weights are recomputed.
 
     Raises:
-        ShelfsightError: the new vectors would not fit those that are stored.
+        ShelfsightError: the new vectors would not be compatible with the stored vectors.
     """
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
     report.recombined = run_context.store.recombine()
@@ -137,7 +141,7 @@ def begin_run(
 def _read(
     catalog: Catalog, job: Job, leases: Iterator[Lease], progress: Progress
 ) -> Iterator[Page[Product]]:
-    """Read the pages of each lease, and report each batch."""
+    """Read the pages of each lease, and report each batch that was read to `progress`."""
     numbers = count(1)
 
     def batches(chosen: Selection, within: KeyRange) -> Iterator[Sequence[Product]]:

@@ -1,4 +1,4 @@
-"""Finds changes that no trigger reports, by polling the catalogue now and then."""
+"""Finds changed products by polling the catalogue, for changes that no trigger reports."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -11,24 +11,25 @@ from shelfsight.errors import DatabaseAwayError, SelectionError
 from shelfsight.records import Selection
 
 QUEUE_LIMIT = 1_000
-"""Queued products at which a poll of the whole catalogue pauses, so that the queue stays small."""
+"""A poll of the whole catalogue pauses while this many products are queued."""
 
 PAUSE_FACTOR = 50
-"""Pause after a poll of the whole catalogue, in multiples of how long it took: 2% of the time."""
+"""The pause after a poll of the whole catalogue, in multiples of the poll's duration."""
 
 LOOKBACK = timedelta(minutes=5)
-"""How far a poll of recent changes reaches back, for open transactions and clocks that differ."""
+"""How far before the last poll the next one looks: transactions may be open, and clocks differ."""
 
 _PAGE = 500
 _QUEUE_POLL_SECONDS = 0.5
 
 
 class ChangePoller:
-    """Puts what is due into the change queue: all of it, recent changes, and what may be retried.
+    """Adds products that are due to the change queue: new, changed, or failed and due for a retry.
 
-    It polls in a thread of its own. Without triggers it looks for products with a new
-    `"UpdatedAt"` every `every` seconds, and through the whole catalogue as often if that is quick.
-    While a backfill is at work, what is due is left to it.
+    It polls in its own thread. Without triggers, it looks every `every` seconds for products with a
+    recent `"UpdatedAt"`. It also searches the whole catalogue, but takes at most about 2% of the
+    time for that. While a backfill is running, it does not search the whole catalogue, because the
+    backfill embeds all products that are due.
     """
 
     def __init__(self, catalog: Catalog, queue: ChangeQueue, every: float) -> None:
@@ -42,18 +43,18 @@ class ChangePoller:
         self.poll_all_now()
 
     def poll_all_now(self) -> None:
-        """Make the next poll one of the whole catalogue, at once."""
+        """Make the next poll search the whole catalogue, and make it due at once."""
         self._next = self._next_of_all = self._next_of_latest = 0.0
 
     def poll(self) -> bool:
-        """Start a poll if it is time for one; return whether one is running.
+        """Start a poll if it is time for the next one; return whether a poll is running.
 
         Raises:
             ShelfsightError: the last poll failed.
         """
         if self._poll is not None and self._poll.done():
             done, self._poll = self._poll, None
-            with suppress(DatabaseAwayError):  # whoever takes from the queue meets it too
+            with suppress(DatabaseAwayError):  # the reader of the queue gets this error too
                 done.result()
         if self._poll is None and monotonic() >= self._next:
             self._next = monotonic() + self._every
@@ -96,5 +97,5 @@ class ChangePoller:
         try:
             for page in self._catalog.pages(Selection(updated_since=since), _PAGE):
                 self._queue.add([product.id for product in page], as_change=True)
-        except SelectionError:  # no such column: a look at all finds it
+        except SelectionError:  # no "UpdatedAt": polls of the whole catalogue suffice
             self._next_of_latest = float("inf")

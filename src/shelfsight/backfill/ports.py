@@ -1,7 +1,7 @@
-"""The contracts that a backfill relies on.
+"""The interfaces that a backfill relies on.
 
-`wiring` chooses the implementations; `testing/` ships one of each that lives in memory;
-`tests/contract` runs one suite over all of them.
+`wiring` chooses their implementations. `testing/` has an implementation of each interface in
+memory. `tests/contract` runs the same tests on all implementations.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,37 +15,39 @@ from shelfsight.records import Due, EmbeddedProduct, FetchedProduct, ModelPair, 
 
 
 class Catalog(Protocol):
-    """The shop's products."""
+    """The shop's products, as a backfill reads them."""
 
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would yield."""
         ...
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
-        """Divide what is due into key ranges of `size` products, up to `limit` products in all.
+        """Divide the products that are due into key ranges of `size` products each.
 
-        Without a limit the last range is open, so that it covers products that are added meanwhile.
+        With a `limit`, only that many products are divided. Without a limit, the last range has no
+        upper bound, so that it includes products that are added during the run.
         """
         ...
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
     ) -> Iterator[list[Product]]:
-        """Yield the products that are due by id, `size` a page, the last page shorter."""
+        """Yield the due products in order of id, in pages of `size`; the last may be shorter."""
         ...
 
 
 class ImageFetcher(Protocol):
-    """Fetches pictures and decodes them. A picture's failure is a value and never raises.
+    """Fetches pictures and decodes them. The failure of a picture is returned, never raised.
 
-    Several threads may fetch at the same time.
+    Several threads may call `fetch` at the same time.
     """
 
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         """Return the products of a page, in order, with their pictures decoded and resized.
 
-        If a product comes with `files`, its stored image is only made anew if one of them has
-        changed; see `refetch.stays`. The files that are unchanged are passed on.
+        A product with `files` has a stored image vector that is checked: its pictures are returned
+        only if the vector must be made again (see `refetch.stays`). Otherwise the unchanged files
+        are returned.
         """
         ...
 
@@ -55,14 +57,16 @@ class ImageFetcher(Protocol):
 
 
 class VectorStore(Protocol):
-    """Stores vectors and failures."""
+    """Stores the vectors and the failures of products."""
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
-        """Refuse, before the first write, vectors that would not fit those that are stored.
+        """Check, before anything is written, that new vectors are compatible with the stored ones.
+
+        With `replace`, stored vectors of other models are accepted, because the run replaces them.
 
         Raises:
             SchemaError: columns are missing or have other dimensions.
-            ModelMismatchError: other models made the stored vectors, and not `replace`.
+            ModelMismatchError: other models made the stored vectors, and `replace` is false.
         """
         ...
 
@@ -71,22 +75,28 @@ class VectorStore(Protocol):
     ) -> list[EmbeddedProduct]:
         """Store a page in one transaction and return what was stored.
 
-        Saving a page twice changes nothing. With a `checkpoint` its claim advances in the same
-        transaction; if the claim was lost, nothing is stored and `[]` is returned. A vector that
-        could not be made anew stays while its content is unchanged. The returned products have
-        their stored vectors too; a product whose stored vectors changed since it was read is left
-        out, and is due again. Of an untouched product only the failures of its pictures and its
-        files are updated.
+        Saving a page twice changes nothing.
+
+        With a `checkpoint`, the progress of its claim is written in the same transaction; if the
+        claim was lost, nothing is stored and `[]` is returned.
+
+        A vector that could not be made anew stays while its content is unchanged, and is part of
+        the returned product.
+
+        A product whose stored vectors changed since it was read is left out, and is due again.
+
+        Of an untouched product (`is_untouched`) no vector is written: only `files`, and the
+        failures of its pictures.
         """
         ...
 
     def recombine(self) -> int:
-        """Recompute combined vectors that were made with other weights; return how many."""
+        """Recompute combined vectors that were made with other weights; return their number."""
         ...
 
 
 class Ledger(Protocol):
-    """Keeps the runs, and which worker holds which range of them."""
+    """Records the runs, and which worker has leased which range of a run."""
 
     def begin(
         self,
@@ -96,67 +106,71 @@ class Ledger(Protocol):
         stop: Event,
         notify: Callable[[str], None],
     ) -> tuple[Run, bool]:
-        """Return the run of this job that is at work, else a new one of what `partition` returns.
+        """Return the active run of this job, or a new run over the ranges that `partition` returns.
 
-        The second value tells whether the run was joined. Workers that were silent lately are
-        waited for, until `stop` is set.
+        The second value is true if an active run was joined. If workers of the run have not
+        reported lately, this call waits for them until `stop` is set.
         """
         ...
 
     def leases(
         self, run: Run, stop: Event, notify: Callable[[str], None]
     ) -> AbstractContextManager[Iterator[Lease]]:
-        """A context that yields the ranges of a run as this worker leases them, until all are done.
+        """Return a context that yields the ranges of a run as this worker leases them.
 
-        Within the context the leases are renewed; at its end those not done go back to the run. It
-        also ends once `stop` is set.
+        The iteration ends when no range is left, or once `stop` is set. Within the context the
+        leases are renewed. At its end, ranges that are not done are returned to the run.
         """
         ...
 
     def run(self, id_: int) -> Run:
-        """Return a run as it stands."""
+        """Return the current state of a run."""
         ...
 
     def close(self, run: Run) -> Run:
-        """Close a run if nothing is left of it; return it as it stands."""
+        """Close a run if no work is left in it; return its current state."""
         ...
 
 
 class ChangeQueue(Protocol):
-    """Products that may have changed; any number of workers claim from it."""
+    """A queue of products that may have changed; any number of workers claim products from it."""
 
     def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
         """Claim up to `limit` products, the newest changes or the oldest; None if there are none.
 
-        They leave the queue in the transaction that stores their page. Until then no other worker
-        gets them, even if they change again: that is another entry.
+        Claimed products leave the queue in the transaction that stores their page. Until then no
+        other worker can claim them. If a claimed product changes again, that change gets a new
+        entry in the queue.
         """
         ...
 
     def drop(self, claim: QueueClaim) -> None:
-        """Remove the products of a claim of which nothing is due."""
+        """Remove the products of a claim from the queue, because none of them is due."""
         ...
 
     def release(self) -> None:
-        """Put back what this worker still holds, and what workers that have ended held."""
+        """Return to the queue what this worker, and workers that have ended, left unfinished."""
         ...
 
     def add(self, ids: Sequence[str], *, as_change: bool) -> None:
-        """Add products that are not queued; unless `as_change`, as older than all changes."""
+        """Add the products that are not queued yet.
+
+        They count as new changes if `as_change` is true, else as older than all changes.
+        """
         ...
 
     def add_retries(self, limit: int) -> None:
-        """Add up to `limit` products that failed and may be tried again by now."""
+        """Add up to `limit` products that failed and whose time for another attempt has come."""
         ...
 
     def is_full(self, enough: int) -> bool:
-        """Whether at least `enough` products are queued."""
+        """Return whether at least `enough` products are queued."""
         ...
 
     def is_told(self) -> bool:
-        """Whether triggers on the shop's tables report changes."""
+        """Return whether triggers on the shop's tables report changes."""
         ...
 
     def is_run_at_work(self) -> bool:
-        """Whether a worker of a backfill holds a range."""
+        """Return whether a worker of a backfill currently holds a range of products."""
         ...

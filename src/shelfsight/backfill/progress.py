@@ -1,4 +1,4 @@
-"""What a run shows while it works: plain lines, a live bar, or JSON for machines."""
+"""Shows the progress of a run: as plain lines, as a live bar, or as JSON for programs."""
 
 import json
 import sys
@@ -26,38 +26,39 @@ from shelfsight.records import Due, EmbeddedProduct
 
 
 class Progress:
-    """Is told what a run does; this one shows nothing.
+    """Receives the events of a run; this base class shows nothing.
 
-    `batch`, `embedded` and `notify` may be called from any thread, the others from one.
+    `batch`, `embedded` and `notify` may be called from any thread, the other methods from one
+    thread.
     """
 
     def configured(self, settings: Mapping[str, str]) -> None:
-        """The run is about to begin with these settings."""
+        """Called before the run begins, with the settings to show."""
 
     def start(self, products: int, batches: int) -> None:
-        """The run has this many products to do, in this many batches."""
+        """Called when the run begins, with how many products and batches it will process."""
 
     def batch(self, number: int, found: int) -> None:
-        """A batch was read. Batches come in order, while earlier ones are still being embedded."""
+        """Called when a batch was read; earlier batches may not be embedded yet."""
 
     def embedded(self, products: int) -> None:
-        """This many more products were embedded; they are not stored yet."""
+        """Called when this many more products were embedded. They are not stored yet."""
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """These products were stored: half a batch or fewer."""
+        """Called when these products were stored; they are at most half a batch."""
 
     def notify(self, message: str) -> None:
-        """Something takes long, or the user should know about it."""
+        """Called with a message for the user, for example when something takes long."""
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
-        """A run would do this."""
+        """Called with what a run would do, instead of running."""
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """The run has ended; `go_on` is the command that does what remains."""
+        """Called when the run has ended; `go_on` is the command that does the remaining work."""
 
 
 class LineProgress(Progress):
-    """Plain lines for logs and pipes; if `verbose`, also what became of each product."""
+    """Shows plain lines for logs and pipes; with `verbose`, also the result of each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
@@ -67,32 +68,32 @@ class LineProgress(Progress):
         self._lock = Lock()
 
     def configured(self, settings: Mapping[str, str]) -> None:
-        """Print the header."""
+        """Print the header with the settings."""
         width = max(map(len, settings))
         self._print(
             "Configuration:", *(f"  {k + ':':<{width + 1}} {v}" for k, v in settings.items())
         )
 
     def start(self, products: int, batches: int) -> None:
-        """Print how much there is to do."""
+        """Print how many products there are to process."""
         self._batches = batches
         count = f"{products} products to embed, in {batches} batches"
         self._print(count if products else "Nothing is due.")
 
     def batch(self, number: int, found: int) -> None:
-        """Print the batch, unless the run has ended: the thread that reads may lag behind."""
+        """Print the batch, unless the run has ended: the reading thread may lag behind."""
         lines = f"Processing batch {number}/{self._batches}", f"  Found {found} products"
         with self._lock:
             if not self._is_over:
                 self._write(lines)
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """If `verbose`, print what became of each product."""
+        """With `verbose`, print the result of each product."""
         if self._verbose:
             self._print(*(line for item in page for line in product_lines(item)))
 
     def notify(self, message: str) -> None:
-        """Print it."""
+        """Print the message."""
         self._print(message)
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
@@ -110,7 +111,7 @@ class LineProgress(Progress):
         )
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """Print the results, unless the run broke before there were any."""
+        """Print the results, unless the run failed before there were any."""
         with self._lock:
             self._is_over = True
         if report.found or not report.broken:
@@ -134,7 +135,7 @@ class _Speed(ProgressColumn):
 
 
 class BarProgress(LineProgress):
-    """A live bar with speed and time left, for a terminal."""
+    """Shows a live bar with the speed and the remaining time, for a terminal."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console.file)
@@ -163,12 +164,12 @@ class BarProgress(LineProgress):
             self._bar.update(self._task, description=name)
 
     def embedded(self, products: int) -> None:
-        """Move the bar."""
+        """Move the bar by this number of products."""
         if self._task is not None:
             self._bar.advance(self._task, products)
 
     def notify(self, message: str) -> None:
-        """Print above the bar."""
+        """Print the message above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)
 
     def finish(self, report: Report, go_on: str = "") -> None:
@@ -178,7 +179,7 @@ class BarProgress(LineProgress):
 
 
 class JsonProgress(Progress):
-    """One JSON object a line; if `verbose`, also one for each product."""
+    """Prints one JSON object per line; with `verbose`, also one object for each product."""
 
     def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
         self._out = out
@@ -187,34 +188,34 @@ class JsonProgress(Progress):
         self._lock = Lock()
 
     def configured(self, settings: Mapping[str, str]) -> None:
-        """Emit `configuration`."""
+        """Print a `configuration` object."""
         self._emit("configuration", **{k.lower().replace(" ", "_"): v for k, v in settings.items()})
 
     def start(self, products: int, batches: int) -> None:
-        """Emit `start`."""
+        """Print a `start` object."""
         self._emit("start", products=products, batches=batches)
 
     def batch(self, number: int, found: int) -> None:
-        """Emit `batch`."""
+        """Print a `batch` object."""
         self._emit("batch", number=number, found=found)
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Emit `stored`, and if `verbose` a `product` for each."""
+        """Print a `stored` object; with `verbose`, also a `product` object for each product."""
         if self._verbose:
             for item in page:
                 self._emit("product", **product_fields(item))
         self._emit("stored", products=len(page))
 
     def notify(self, message: str) -> None:
-        """Emit `message`."""
+        """Print a `message` object."""
         self._emit("message", text=message)
 
     def dry_run(self, due: Due, products: int, batches: int) -> None:
-        """Emit `dry_run`."""
+        """Print a `dry_run` object."""
         self._emit("dry_run", due=asdict(due), products=products, batches=batches)
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """Emit `result`, the last line."""
+        """Print a `result` object, which is the last line."""
         self._emit(
             "result",
             **{field.name: getattr(report, field.name) for field in fields(report)},
@@ -226,7 +227,7 @@ class JsonProgress(Progress):
 
     def _emit(self, event: str, **values: object) -> None:
         with self._lock:
-            if self._is_over:  # a thread that reads is not waited for
+            if self._is_over:  # the thread that reads batches may still call
                 return
             self._is_over = event == "result"
             self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
@@ -234,7 +235,7 @@ class JsonProgress(Progress):
 
 
 def choose(*, as_json: bool, verbose: bool) -> Progress:
-    """Choose JSON if asked for, a bar on a terminal, else lines."""
+    """Return JSON progress if `as_json`, a bar if the output is a terminal, and lines otherwise."""
     if as_json:
         return JsonProgress(sys.stdout, verbose=verbose)
     console = Console(file=sys.stdout)

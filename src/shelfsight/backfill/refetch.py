@@ -1,4 +1,4 @@
-"""Decides whether a stored image is kept, once its pictures have been asked for again."""
+"""Decides whether a stored image vector is kept after its pictures were requested again."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,13 +14,14 @@ from shelfsight.records import (
 )
 
 Outcome = Picture | KnownPicture | PictureFile | Failure
-"""The result for one address: a picture to embed, the file that is stored already, or neither."""
+"""The result for an address: a picture to embed, the unchanged file, or a failure."""
 
 
 def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedProduct:
-    """Join a product with the results for its first addresses, in order, and settle its need.
+    """Combine a product with the results of fetching its pictures, which are given in order.
 
-    A check ends in MAKE or KEEP; see `stays`.
+    If the stored image vector was to be checked (CHECK), the results decide whether to make it
+    again (MAKE) or to keep it (KEEP); see `stays`.
     """
     failures = tuple(one for one in outcomes if isinstance(one, Failure))
     if not stays(product, outcomes):
@@ -36,10 +37,10 @@ def fetched_product(product: Product, outcomes: Sequence[Outcome]) -> FetchedPro
 
 
 def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
-    """Say whether the stored image is kept, given the results for the product's addresses.
+    """Return whether the stored image vector is kept, given the fetch results of its pictures.
 
-    A checked image is kept while no picture has changed. It is also kept if a picture that it was
-    made of cannot be fetched: the stored vector is better than one of fewer pictures.
+    A checked vector is kept if no picture has changed. It is also kept if one of the pictures that
+    it was made from cannot be fetched, because a new vector would be made from fewer pictures.
     """
     if product.image_need is not Need.CHECK:
         return product.image_need is Need.KEEP
@@ -48,7 +49,8 @@ def stays(product: Product, outcomes: Sequence[Outcome]) -> bool:
 
 
 def _has_lost(product: Product, outcomes: Sequence[Outcome]) -> bool:
-    """Whether a picture that the stored image is made of could not be fetched."""
+    """Return whether a picture that the stored image vector was made from could not be fetched."""
     known = {file.url for file in product.files}
-    by_address = zip(product.image_urls, outcomes, strict=False)  # a run may use fewer
+    # a run may fetch fewer pictures than the product has
+    by_address = zip(product.image_urls, outcomes, strict=False)
     return any(url in known and isinstance(one, Failure) for url, one in by_address)

@@ -1,4 +1,4 @@
-"""What a backfill has done: the counts, and what became of each product."""
+"""The results of a backfill: the counts, and the result of each product."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,22 +9,27 @@ from shelfsight.records import EmbeddedProduct, Failure, Need
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """Counts of products and of the vectors made for them.
+    """Counts of products, and of the vectors that were made for them.
 
     Attributes:
         found: products that were processed.
-        embedded: products that have a combined vector now.
+        embedded: processed products that have a combined vector now.
         skipped: products without title, description and picture.
-        failed: products left without any vector.
-        image, text, combined: vectors made, by kind.
-        refetched: stored images whose pictures were asked for again: `unchanged`, `changed`, or
-            (the rest) not available.
-        recombined: combined vectors brought up to other weights, without a model.
+        failed: products that have no vector after the run tried to make one.
+        image: image vectors that were made.
+        text: text vectors that were made.
+        combined: combined vectors of the processed products, made now or kept.
+        refetched: stored image vectors whose pictures were requested again.
+        unchanged: those of `refetched` whose pictures were the same.
+        changed: those of `refetched` that were made again because a picture was different.
+        recombined: combined vectors that were recomputed with new weights, without a model.
         due: products that were due when the run began.
         interrupted: whether the run was stopped before its end.
-        broken: exit status of the error that ended the run; 0 if none did.
-        failures: failures by kind, pictures of products that still got a text vector included.
-        paused_hosts: pictures that were not asked for because their host is paused, by host.
+        broken: exit status of the error that ended the run; 0 if no error did.
+        failures: number of failures of each kind, including failed pictures of products that still
+            got a text vector.
+        paused_hosts: for each paused host, how many pictures were not requested because of the
+            pause.
     """
 
     found: int = 0
@@ -45,7 +50,7 @@ class Report:
     paused_hosts: Counter[str] = field(default_factory=Counter)
 
     def add(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Count a page that has been stored."""
+        """Add the results of a page that has been stored."""
         for item in page:
             self.found += 1
             if item.skipped:
@@ -69,22 +74,26 @@ class Report:
 
     @property
     def remaining(self) -> int:
-        """Products that were due and that this run did not reach."""
+        """The number of products that were due and that this run did not process."""
         return max(self.due - self.found, 0)
 
     @property
     def success_rate(self) -> float:
-        """Products that have their vectors, in percent of those found; 100 if none was found."""
+        """Percentage of processed products that were not skipped and did not fail; 100 if none."""
         return 100 * self._well / self.found if self.found else 100.0
 
     @property
     def _well(self) -> int:
-        """Products that were embedded, or found unchanged."""
+        """The number of products that neither failed nor were skipped."""
         return self.found - self.skipped - self.failed
 
     @property
     def exit_status(self) -> int:
-        """0 done, 1 nothing could be embedded, 3 some products failed, 130 interrupted."""
+        """The exit status of the command.
+
+        0: done. 1: nothing could be embedded. 3: some products failed. 130: the run was
+        interrupted.
+        """
         if self.interrupted:
             return 130
         if self.broken:
@@ -94,7 +103,7 @@ class Report:
         return 3 if self._well else 1
 
     def lines(self) -> list[str]:
-        """The results as lines for people."""
+        """Return the results as lines for people."""
         lines = [
             "Results:",
             f"  - Total products found: {self.found}",
@@ -127,7 +136,7 @@ class Report:
 
 
 def product_lines(item: EmbeddedProduct) -> list[str]:
-    """What became of one product, as lines for people."""
+    """Return the result of one product as lines for people."""
     product = item.product
     content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
     content += ["text"] if item.text_used or item.text is not None else []
@@ -154,7 +163,7 @@ def product_lines(item: EmbeddedProduct) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Make a shop's text safe for a terminal: one line, without control characters."""
+    """Make a text from the shop safe for a terminal: one line, without control characters."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
@@ -168,7 +177,7 @@ def _kinds(item: EmbeddedProduct) -> list[str]:
 
 
 def product_fields(item: EmbeddedProduct) -> dict[str, object]:
-    """What became of one product, as fields for JSON."""
+    """Return the result of one product as fields for JSON."""
     return {
         "id": item.product.id,
         "title": item.product.title,

@@ -10,23 +10,24 @@ from pydantic import AliasChoices, Field, TypeAdapter
 from shelfsight.records import ModelPair, Selection
 
 MAX_RANGE_SIZE = 2_000
-"""Products in the largest range, roughly."""
+"""Approximate number of products in the largest range."""
 
 MIN_RANGE_SIZE = 125
-"""Products in the smallest range, roughly: few, so that workers can share a small catalogue."""
+"""Approximate products in the smallest range: few, so that workers can share a small catalogue."""
 
 PAGES_IN_FLIGHT = 2
-"""Pages that a worker embeds or stores at a time. They are what it may lose when it is killed."""
+"""Pages that a worker embeds or stores at the same time, and loses if it is killed."""
 
 _MANY_RANGES = 64
-"""Ranges that a run has, if they then hold between the least and the most products each."""
+"""Number of ranges to aim for, within the limits on the size of a range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a run is asked to do. `max_batches` 0 means no limit.
+    """The task of a run: which products, in batches of which size. `max_batches` 0 means no limit.
 
-    The vectors of a `staged` job are not searched before a switch to them.
+    The vectors of a `staged` job are stored in a second set. Scans do not search that set until the
+    user switches to it.
     """
 
     selection: Selection
@@ -37,35 +38,35 @@ class Job:
 
     @property
     def limit(self) -> int | None:
-        """The most products that a run of this job takes; None means no limit."""
+        """The largest number of products that a run of this job processes; None means no limit."""
         return self.max_batches * self.batch_size or None
 
     @property
     def range_size(self) -> int:
-        """Products in the smallest range: whole batches, about `MIN_RANGE_SIZE` products."""
+        """Number of products in the smallest range: whole batches, about `MIN_RANGE_SIZE`."""
         return max(1, MIN_RANGE_SIZE // self.batch_size) * self.batch_size
 
     @property
     def page_size(self) -> int:
-        """Products in a page: the pages in hand of a worker make up one batch."""
+        """Number of products in a page; `PAGES_IN_FLIGHT` pages make up a batch."""
         return max(1, self.batch_size // PAGES_IN_FLIGHT)
 
     def products(self, due: int) -> int:
-        """How many products a run takes if `due` are due."""
+        """Return how many products a run processes if `due` products are due."""
         return due if self.limit is None else min(due, self.limit)
 
     def batches(self, products: int) -> int:
-        """How many batches so many products make."""
+        """Return the number of batches that this number of products is divided into."""
         return -(-products // self.batch_size)
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON that `"BackfillRuns"` stores."""
+        """Return the JSON that `"BackfillRuns"` stores for this job."""
         kept: dict[str, Any] = _JOB.dump_python(self, mode="json")
         return kept
 
     @staticmethod
     def from_json(kept: dict[str, Any]) -> "Job":
-        """Read what `to_json` returned, also in an earlier version."""
+        """Return the job from what `to_json` of this or an earlier version returned."""
         return _JOB.validate_python(kept)
 
 
@@ -74,7 +75,7 @@ _JOB = TypeAdapter(Job)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRange:
-    """The products with ids greater than `after` and up to `last`; None means no bound."""
+    """The products with ids greater than `after` and at most `last`; None means no bound."""
 
     after: str | None = None
     last: str | None = None
@@ -85,9 +86,10 @@ WHOLE = KeyRange()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partitioning:
-    """How many products are due, and the key ranges that together hold them.
+    """The number of products that are due, and the key ranges that together contain them.
 
-    If few of many are due, `ids` lists all of them in order, found up to the id `last`.
+    If only a small part of a large catalogue is due, `ids` lists all these products in order;
+    `last` is the last id of the catalogue that was examined.
     """
 
     due: int
@@ -96,7 +98,7 @@ class Partitioning:
     last: str | None = None
 
     def merged(self, job: Job) -> "Partitioning":
-        """Merge neighbouring ranges, up to `MAX_RANGE_SIZE` products each, if there are many."""
+        """Merge neighbouring ranges if there are many, up to `MAX_RANGE_SIZE` products each."""
         several = max(
             1, min(-(-len(self.ranges) // _MANY_RANGES), MAX_RANGE_SIZE // job.range_size)
         )
@@ -107,9 +109,9 @@ class Partitioning:
         return replace(self, ranges=tuple(wider))
 
     def ranges_with_ids(self) -> Iterator[tuple[KeyRange, list[str] | None]]:
-        """Yield each range with the ids in it, if they are known, else None.
+        """Yield each range with the ids of the due products in it, or None if they are unknown.
 
-        Products added after the id `last` are then covered by one more range without ids.
+        Products that were added after the id `last` are covered by one more range, without ids.
         """
         if self.ids is None:
             yield from ((one, None) for one in self.ranges)
@@ -128,10 +130,11 @@ Outcome = Literal["running", "stopped", "done", "replaced"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run as it stands. `due` products were due when it began; `workers` are alive now.
+    """The current state of a run.
 
-    `counts` and `failures` are those of `report.Report`, summed over all workers. The outcome is
-    `stopped` if something is left and nobody works on it.
+    `due` is how many products were due when the run began; `workers` is how many workers are active
+    now. `counts` and `failures` are those of `report.Report`, summed over all workers. The outcome
+    is `stopped` if work is left and no worker is active.
     """
 
     id: int
@@ -147,10 +150,10 @@ class Run:
 
     @property
     def done(self) -> int:
-        """Products that its workers have finished."""
+        """The number of products that the workers have finished."""
         return self.counts.get("found", 0)
 
     @property
     def remaining(self) -> int:
-        """Products that are still to be done."""
+        """The number of products that are still to be processed."""
         return max(self.job.products(self.due) - self.done, 0)

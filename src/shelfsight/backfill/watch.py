@@ -1,4 +1,4 @@
-"""Keeps a catalogue embedded: whatever changes is embedded within seconds."""
+"""Embeds products within seconds of their change, for as long as it runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -17,41 +17,41 @@ from shelfsight.errors import DatabaseAwayError, DatabaseError
 from shelfsight.records import EmbeddedProduct, Product, Selection
 
 PAGE_SIZE = 32
-"""Products in a page: so few that a change waits for few others during a flood of changes."""
+"""Products in a page: few, so that each change is stored soon even when many products change."""
 
 SESSION_SECONDS = 300.0
-"""Seconds after which connections are reopened and what is known of pictures is forgotten."""
+"""Seconds after which connections are reopened and cached results of pictures are dropped."""
 
 POLL_SECONDS = 1.0
-"""Seconds between two looks at the queue if no notification comes."""
+"""Seconds between two checks of the queue if no notification comes."""
 
 _BUSY_POLL_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
 
 
 class WatchObserver(Protocol):
-    """Is told what a watch does."""
+    """Receives the events of a watch."""
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Changed products were stored, `seconds` after they were claimed from the queue."""
+        """Called when changed products were stored, `seconds` after they were claimed."""
         ...
 
     def waiting(self, *, is_told: bool) -> None:
-        """Nothing is due. `is_told`: triggers report changes; else the catalogue is polled."""
+        """Called when no product is due; `is_told` means that triggers report changes."""
         ...
 
     def notify(self, message: str) -> None:
-        """The user should know this; may be called from any thread."""
+        """Called with a message for the user, from any thread."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchContext:
-    """What a watch needs.
+    """The parts that a watch needs.
 
-    `open_pipeline` opens the pipeline of one session; its ledger is not used. `listen` waits up to
-    so many seconds for a notification, and returns False at once if it cannot listen. `is_back`
-    tries to reach the database.
+    `open_pipeline` opens the pipeline of one session, whose ledger is not used. `listen` waits for
+    a notification for up to the given number of seconds; it returns False at once if it cannot
+    listen. `is_back` tries to reach the database, and returns whether that succeeded.
     """
 
     catalog: Catalog
@@ -63,10 +63,11 @@ class WatchContext:
 
 
 def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: Event) -> None:
-    """Embed what is due and what changes until `stop` is set; wait for a database that goes away.
+    """Embed products that are due or change, until `stop` is set; wait if the database goes away.
 
     Raises:
-        ShelfsightError: it cannot begin, or cannot go on for another reason than a lost database.
+        ShelfsightError: the watch cannot begin, or cannot continue for another reason than a lost
+            database.
     """
     has_begun = False
     try:
@@ -82,7 +83,7 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
                     raise
                 _wait_for_database(context, error, observer, stop)
     finally:
-        with suppress(DatabaseError):  # then they are free once their time is over
+        with suppress(DatabaseError):  # on failure, the claims expire by themselves
             context.queue.release()
 
 
@@ -98,14 +99,14 @@ def _session(
                 report.add(page.items)
                 observer.changed(page.items, monotonic() - began)
             left = {product.id for product in products} - {item.product.id for item in page.items}
-            if left and not page.checkpoint.claim.lost:  # what is stored of them changed: due again
+            if left and not page.checkpoint.claim.lost:  # their stored vectors changed: due again
                 context.queue.add(sorted(left), as_change=True)
     finally:
         changes.over.set()
 
 
 class _Changes:
-    """Reads pages of changed products, and remembers which are on their way."""
+    """Reads pages of changed products, and remembers which products are being processed."""
 
     def __init__(self, context: WatchContext, observer: WatchObserver, stop: Event) -> None:
         self._context = context
@@ -116,9 +117,10 @@ class _Changes:
         self.begun: dict[Claim, tuple[list[Product], float]] = {}
 
     def pages(self) -> Iterator[Page[Product]]:
-        """Yield what is due of each claim until the session is over.
+        """Yield the due products of each claim, until the session is over.
 
-        Newest and oldest changes take turns, so that neither waits for all of the others.
+        The newest and the oldest changes are claimed in turn, so that neither waits for all the
+        others.
         """
         context = self._context
         context.queue.release()
@@ -129,7 +131,7 @@ class _Changes:
             claim = context.queue.claim(PAGE_SIZE, newest=next(turns))
             if claim is not None:
                 yield from self._due(claim)
-            elif is_polling or self.begun:  # what is in hand may have changed again
+            elif is_polling or self.begun:  # products in progress may have changed again
                 self._stop.wait(_BUSY_POLL_SECONDS)
             else:
                 self._observer.waiting(is_told=self._is_told)

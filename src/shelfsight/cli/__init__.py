@@ -1,4 +1,4 @@
-"""The command line: arguments in, one call, text out."""
+"""The command line: reads arguments, calls the Python code for the command, prints the result."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ from io import TextIOWrapper
 
 
 def main() -> None:
-    """Run the command line; it is imported in here, so that Ctrl-C during imports is handled."""
-    # OpenBLAS' threads wait by spinning, beside ONNX Runtime's own: on busy cores for seconds.
+    """Run the command line; it is imported here so that Ctrl-C during the import is handled."""
+    # With more threads, OpenBLAS keeps cores busy while its threads wait, and slows ONNX Runtime.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if isinstance(sys.stdout, TextIOWrapper):  # whatever a title holds, and a terminal can show
+    if isinstance(sys.stdout, TextIOWrapper):  # escape characters that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         import_module("shelfsight.cli.main").main()

@@ -1,4 +1,4 @@
-"""`shelfsight backfill`."""
+"""The command `shelfsight backfill`, which embeds the products that are due."""
 
 import os
 import shlex
@@ -74,13 +74,13 @@ from shelfsight.wiring.staging import count_due, open_version
 def backfill(settings: Settings, **arguments: Any) -> int:
     """Give every product its image, text and combined vector.
 
-    Products that have their vectors are skipped, unless title, description or picture addresses
-    have changed since. With --refetch the pictures are asked for again, and an image is embedded
-    anew if another one is behind its address by now. Run the command again and it goes on where it
-    stopped. The same command on a second machine shares the work.
+    Products that already have their vectors are skipped, unless their title, description or picture
+    addresses have changed. With --refetch, pictures are requested again, and an image is embedded
+    again if the picture at its address has changed. If the command was stopped, run it again to
+    continue. If the same command runs on a second machine, both share the work.
 
-    Exit status: 0 done; 1 nothing could be embedded, or the run broke; 2 wrong usage;
-    3 done, but some products failed; 130 interrupted.
+    Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage; 3
+    done, but some products failed; 130 interrupted.
     """
     chosen = selection_of(settings, arguments)
     cluster = _cluster(settings, arguments)
@@ -93,7 +93,10 @@ backfill.params += (*RUNNING, *SELECTION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How a run is done and shown, whatever it selects: flags of the command."""
+    """The flags of the command that say how to run and what to show.
+
+    The flags that select products are not included.
+    """
 
     everything: bool
     dry_run: bool
@@ -107,7 +110,7 @@ class RunOptions:
 
 
 def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> int:
-    """Embed what is selected, show progress, and return the exit status."""
+    """Embed the selected products, show the progress, and return the exit status."""
     progress = choose(as_json=options.as_json, verbose=options.verbose)
     if options.staged and options.defer_index:
         raise click.UsageError("--staged builds indexes at the switch; leave --defer-index out")
@@ -125,7 +128,7 @@ def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> i
 
 
 def _cluster(settings: Settings, arguments: dict[str, Any]) -> ClusterOptions | None:
-    """Take the cluster's flags out of the command's arguments."""
+    """Remove the cluster's flags from the command's arguments, and return them as options."""
     engine = arguments.pop("engine")
     given = {name: arguments.pop(name) for name in ("address", "workers", "gpus_per_worker")}
     if engine == "local":
@@ -175,7 +178,7 @@ def _run(
         except KeyboardInterrupt:
             report.interrupted = True
             progress.finish(report, _command_for_all())
-            os._exit(report.exit_status)  # at once: a thread may be deep in a model
+            os._exit(report.exit_status)  # end at once, because a thread may be busy in a model
         except ShelfsightError as error:
             report.broken = error.exit_status
             raise
@@ -205,7 +208,7 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
 
 
 def _command_for_all() -> str:
-    """This very command with --all, without its secrets."""
+    """Return the command that was called, with --all and without its secrets."""
     words, hidden = ["shelfsight"], False
     for word in sys.argv[1:]:
         flag, joined, _ = word.partition("=")

@@ -1,4 +1,4 @@
-"""`shelfsight init`, `shelfsight import` and `shelfsight status`."""
+"""The commands `shelfsight init`, `shelfsight import` and `shelfsight status`."""
 
 import json
 from dataclasses import asdict
@@ -43,9 +43,9 @@ def import_file(settings: Settings, file: Path, dry_run: bool) -> int:
     """Import products from a CSV, Shopify or JSONL file.
 
     FILE is a CSV, a Shopify product export, or JSONL. A CSV needs a column sku, and may have title,
-    description, price, image (or images, several divided by |), barcode, owner and category.
-    Products are found again by SKU, so a file can be imported many times. A bad line is named, and
-    the others go in.
+    description, price, image (or images, several divided by |), barcode, owner and category. A
+    product is recognised by its SKU, so the same file can be imported again. Bad lines are
+    reported, and all other lines are imported.
 
     Exit status: 0 done; 2 the file cannot be read as products; 3 done, but some lines were bad.
     """
@@ -71,8 +71,8 @@ def import_file(settings: Settings, file: Path, dry_run: bool) -> int:
 def status(settings: Settings, as_json: bool) -> None:
     """Show what is embedded, what is due, and what failed.
 
-    Due is what the next backfill would embed: products that are new or changed, and those whose
-    failure may be tried again by now.
+    The products that are due are those that the next backfill would embed: products that are new or
+    changed, and failed products whose time for another attempt has come.
     """
     with Shop(settings) as shop:
         stored, due = shop.status(), shop.due()

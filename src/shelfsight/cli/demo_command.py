@@ -1,4 +1,4 @@
-"""`shelfsight demo`."""
+"""The command `shelfsight demo`, which tries the whole system on a generated shop."""
 
 import click
 
@@ -17,10 +17,11 @@ from shelfsight.wiring.embedding_server import Listen
 def demo(settings: Settings, seed: int, serve: bool, port: int) -> int:
     """Draw a shop, embed it, and find ten photos in it.
 
-    All of it happens in an embedded Postgres, in a database of its own, with the models of
-    `--models lite`. Nothing is downloaded, and your own data is not touched.
+    The demo uses a separate database in an embedded Postgres, and the models of `--models lite`.
+    Nothing is downloaded, and your own data is not touched.
     """
-    from shelfsight.demo import run as shop  # drawing is slow to import, and no other command draws
+    # imported here, because the import is slow and only this command needs it
+    from shelfsight.demo import run as shop
 
     progress = choose(as_json=False, verbose=False)
     listen = Listen("127.0.0.1", port) if serve else None

@@ -1,4 +1,4 @@
-"""`shelfsight doctor`."""
+"""The command `shelfsight doctor`, which checks everything that a run needs."""
 
 import json
 from dataclasses import asdict
@@ -17,9 +17,9 @@ _MARKS = {"ok": "ok   ", "warning": "WARN ", "wrong": "WRONG"}
 def doctor(settings: Settings, as_json: bool) -> int:
     """Check database, pgvector, models, server and disk.
 
-    Each line says what was found; a line that begins with -> says what to do.
+    Each line says what was found. A line that begins with -> says what to do.
 
-    Exit status: 0 all is well, warnings included; 1 something is wrong.
+    Exit status: 0 everything is well, or there are only warnings; 1 something is wrong.
     """
     wrong = False
     for finding in examine(settings):

@@ -1,4 +1,4 @@
-"""`shelfsight failures`."""
+"""The command `shelfsight failures`, which shows what failed, by kind."""
 
 import json
 from datetime import UTC, datetime
@@ -34,9 +34,9 @@ def failures(
 ) -> None:
     """Show what failed, by kind.
 
-    For each kind: how many products, when they are tried again, and an example. A backfill tries
-    again by itself from that time on; `shelfsight retry` does at once. A picture that is broken, or
-    no picture at all, is tried again once the product's content changes.
+    Each kind is shown with the number of products, the time of the next attempt, and an example.
+    From that time on, a backfill tries again by itself; `shelfsight retry` tries again at once. If
+    a file is broken or is not a picture, it is tried again when the product's content changes.
     """
     host = host and host.lower()
     with open_database(settings) as database:

@@ -1,4 +1,4 @@
-"""`shelfsight index`: build, drop, status."""
+"""The commands `shelfsight index build`, `drop` and `status`."""
 
 import json
 from collections.abc import Iterator
@@ -33,9 +33,10 @@ _HEAD = """\
 def index() -> None:
     """Build, drop and measure indexes for fast search.
 
-    Without an index a scan compares every product, which is exact, and fast up to some thousands.
-    An index answers in milliseconds however many there are, and misses a neighbour now and then:
-    `build` measures how seldom. Scans use an index as soon as it is there.
+    Without an index, a scan compares all products. That is exact, and fast for up to some thousand
+    products. With an index, a scan takes milliseconds for any number of products, but misses a
+    similar product now and then; `build` measures how often. Scans use an index as soon as it
+    exists.
     """
 
 
@@ -43,8 +44,9 @@ def index() -> None:
 def build(settings: Settings) -> None:
     """Build what is missing or broken, and measure how many true neighbours are found.
 
-    The shop goes on meanwhile. On Ctrl-C the index in hand is dropped, those done stay. Through a
-    pooler the server's own maintenance_work_mem and statement_timeout apply: connect directly.
+    The shop keeps working meanwhile. On Ctrl-C the index that is being built is dropped, and
+    finished indexes stay. Through a connection pooler, the server's own maintenance_work_mem and
+    statement_timeout apply, so connect directly.
     """
     click.echo(f"Database: {database_name(settings)}")
     with open_database(settings) as database:
@@ -60,7 +62,7 @@ def build(settings: Settings) -> None:
 def drop(settings: Settings) -> None:
     """Drop our indexes, and no others; scans compare every product then.
 
-    It waits for transactions that use them.
+    The command waits for transactions that use these indexes.
     """
     with open_database(settings) as database:
         names = drop_indexes(database)
@@ -72,7 +74,7 @@ def drop(settings: Settings) -> None:
 def status(settings: Settings, as_json: bool) -> None:
     """Show each index: whether it is valid, its size, and what a search takes without it.
 
-    That time is measured in the server, over 5,000 products at the most, and scaled up.
+    The search time is measured in the server, over at most 5,000 products, and scaled up.
     """
     with open_database(settings) as database:
         found = read_indexes(database)
@@ -111,7 +113,7 @@ def _line(one: "IndexState", time: float | None) -> str:
 
 @contextmanager
 def _watching() -> "Iterator[BuildObserver]":
-    """A bar on a terminal, lines elsewhere."""
+    """Return a live bar on a terminal, or an observer that prints lines elsewhere."""
     console = Console()
     if not console.is_terminal:
         yield BuildLogger(click.echo)
@@ -122,14 +124,14 @@ def _watching() -> "Iterator[BuildObserver]":
 
 
 class _Bar:
-    """One bar for all builds; it shows the phase of the current one."""
+    """One live bar for all index builds; it shows the phase of the current build."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
         self._task = bar.add_task("", total=None)
 
     def update(self, progress: "BuildProgress") -> None:
-        """Move the bar."""
+        """Move the bar to the progress of the current build."""
         self._bar.update(
             self._task,
             description=f"{progress.name}: {progress.phase}",
@@ -138,5 +140,5 @@ class _Bar:
         )
 
     def notify(self, message: str) -> None:
-        """Print above the bar."""
+        """Print the message above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""`shelfsight keys`."""
+"""The command `shelfsight keys`, which makes, lists and revokes API keys of the scan server."""
 
 import click
 from rich.box import SIMPLE
@@ -17,8 +17,8 @@ from shelfsight.wiring.database import open_database
 def keys() -> None:
     """Make, list and revoke the API keys of `serve`.
 
-    A key belongs to an owner (UserId) and sees the products of that owner only; an admin's key sees
-    all. Once a key was made, nobody is served without one.
+    A key belongs to an owner (UserId) and gives access to that owner's products only; an admin's
+    key gives access to all products. Once a key has been made, every request needs a key.
     """
 
 

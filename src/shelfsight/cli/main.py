@@ -1,4 +1,4 @@
-"""`shelfsight`: the commands, and how an error becomes one line and an exit status."""
+"""The command `shelfsight`: its subcommands, and how an error is shown and sets the exit status."""
 
 import sys
 import traceback
@@ -38,7 +38,7 @@ SECTIONS = {
         "prune": "prune_command:prune",
     },
 }
-"""Commands by section of `shelfsight --help`: the module in this package, and the name in it."""
+"""The sections of `shelfsight --help`; each command has its module and its name in that module."""
 
 HELP = """Visual product search for the Postgres a shop already has.
 
@@ -57,15 +57,15 @@ _PLACES = {name: place for commands in SECTIONS.values() for name, place in comm
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is called, or listed by `--help`."""
+    """A command group that imports a subcommand only when it is called or listed by `--help`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands, section by section."""
+        """Return the names of the commands, section by section."""
         del ctx
         return list(_PLACES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command of this name; None if there is none."""
+        """Import the command of this name and return it; None if there is none."""
         del ctx
         if cmd_name not in _PLACES:
             return None
@@ -94,11 +94,11 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, message="shelfsight %(version)s")
 @click.option("--debug", is_flag=True, help="Show a traceback where something goes wrong.")
 def shelfsight(debug: bool) -> None:
-    """Every command hangs below this one."""
+    """The main command, which has all other commands as subcommands."""
 
 
 def main() -> None:
-    """Run the command line, and exit."""
+    """Run the command line, and exit with its status."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     sys.exit(_run([argument for argument in arguments if argument != "--debug"], debug=debug))

@@ -1,4 +1,4 @@
-"""`shelfsight models`."""
+"""The command `shelfsight models`, which shows or changes the models of the stored vectors."""
 
 import json
 from contextlib import closing
@@ -42,13 +42,15 @@ _CONFIGURED = ("models", "backend", "embedding_server_url", "images_per_product"
 def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool) -> None:
     """Show which models made the vectors, or change them.
 
-    Vectors of two models cannot be compared. So `shelfsight backfill --staged --all`, with other
-    MODELS or another server, builds a second set in the schema shelfsight_next, while the set in
-    use is searched and kept up to date. `--switch` refuses while a product that has a vector today
-    is due or failed in the staged set (override: `--incomplete`). It builds the same indexes, then
-    swaps the tables in one transaction. `--rollback` is as quick until `--forget` drops the
-    previous set; `--discard` drops the staged one. Restart `shelfsight serve` with the models in
-    use.
+    Vectors of two models cannot be compared. To change the models, run `shelfsight backfill
+    --staged --all` with other MODELS or another server. This builds a second set of vectors in the
+    schema shelfsight_next, while the set in use is searched and kept up to date. Then `--switch`
+    builds the same indexes for the second set, and swaps the tables in one transaction. `--switch`
+    refuses while a product that has a vector today is due or failed in the staged set (override:
+    `--incomplete`).
+
+    `--rollback` returns to the previous set just as quickly, until `--forget` deletes the previous
+    set. `--discard` deletes the staged set. Restart `shelfsight serve` with the models in use.
     """
     chosen = [name for name in ACTIONS if actions[name]]
     if len(chosen) > 1:
@@ -84,10 +86,10 @@ def _change(settings: Settings, database: Database, action: str, *, incomplete: 
 
 
 def _switch(settings: Settings, database: Database, *, incomplete: bool) -> None:
-    """Put the staged set in use, unless products would lose their vectors by it.
+    """Put the staged set in use, unless products would lose their vectors.
 
     Raises:
-        ModelError: products are due or lost in the staged set, and not `incomplete`.
+        ModelError: products are due or failed in the staged set, and `incomplete` is false.
     """
     with closing(vector_versions.open_staged(database)) as staged:
         due = count_all_due(settings, staged)
@@ -138,7 +140,7 @@ def _table(found: VectorVersions) -> Table:
 
 
 def _advice(found: VectorVersions) -> list[str]:
-    """What to do next, a line each."""
+    """Return what to do next, as lines for people."""
     lines = []
     if found.replaced and found.staged is None:
         counts = " and ".join(f"{one.count} {one.kind} vectors" for one in found.replaced)

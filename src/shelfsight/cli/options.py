@@ -1,6 +1,6 @@
-"""Flags: one for each setting, made from the settings themselves, and those of a selection.
+"""Command-line flags: one flag for each setting, and the flags that select products.
 
-`--help` lists them by group, and first those that most people need.
+`--help` lists the flags in groups; the first group has those that most people need.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,16 +48,16 @@ _GROUPS = {
     "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
     "Output": ("verbose", "as_json", "help"),
 }
-"""The headings of `--help` and the options below each; `OTHER` has those that no group names."""
+"""The headings of `--help` and their options; `OTHER` has the options that are in no group."""
 
 FEW_OPTIONS = 10
-"""So many options, and no more, are listed without groups."""
+"""The largest number of options that are listed without groups."""
 
 
 class Command(click.Command):
-    """A command with one flag for each setting that it names; it receives them as `settings`.
+    """A command with a flag for each of the given settings; it receives them as `settings`.
 
-    `settings.load` reads the values, so that a flag and its variable are refused alike.
+    `settings.load` reads the values, so a flag and its environment variable are checked alike.
     """
 
     def __init__(self, *args: Any, settings: Sequence[str] = (), **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class Command(click.Command):
         self.params += [_flag(name) for name in settings]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the options by group; a short list stays in one."""
+        """List the options in groups; a short list is not divided."""
         shown = {
             param.name or "": record
             for param in self.get_params(ctx)
@@ -76,7 +76,7 @@ class Command(click.Command):
             super().format_options(ctx, formatter)
             return
         headings = {name: heading for heading in reversed(_GROUPS) for name in _GROUPS[heading]}
-        if "everything" not in shown:  # not a run: what it is about are its own options
+        if "everything" not in shown:  # the command starts no run, so these flags are its own
             headings |= dict.fromkeys(_GROUPS["What to embed"], OTHER)
         for heading, names in _GROUPS.items():
             here = [name for name in shown if headings.get(name, OTHER) == heading]
@@ -85,7 +85,7 @@ class Command(click.Command):
                     formatter.write_dl([shown[name] for name in sorted(here, key=_place(names))])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Turn the flags into `settings`, then call the command."""
+        """Load `settings` from the flags, then call the command."""
         flags = {name: ctx.params.pop(name) for name in self._settings}
         if self._settings:
             given = {name: value for name, value in flags.items() if value is not None}
@@ -94,7 +94,7 @@ class Command(click.Command):
 
 
 def _place(names: Sequence[str]) -> Callable[[str], int]:
-    """Sort key: the place in `names`, for names that are there."""
+    """Return a sort key: the position of a name in `names`; other names come last."""
     return lambda name: names.index(name) if name in names else len(names)
 
 
@@ -126,14 +126,14 @@ _METAVARS = {
 
 
 class Moment(click.ParamType[datetime]):
-    """A date, or a date and time; local time unless it has an offset."""
+    """A date, or a date and time. It is in local time unless it has a UTC offset."""
 
     name = "time"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read ISO 8601, or a time as Postgres writes it."""
+        """Parse a time in ISO 8601, or as Postgres writes it."""
         if isinstance(value, datetime):
             return value
         try:
@@ -184,10 +184,10 @@ SELECTION = (
 
 
 def selection(settings: Settings, arguments: dict[str, Any]) -> Selection:
-    """Take the flags of a selection out of a command's arguments.
+    """Remove the flags that select products from the arguments, and return the selection.
 
     Raises:
-        click.UsageError: two of them contradict each other.
+        click.UsageError: two of the flags contradict each other.
     """
     names = [option.name for option in SELECTION if option.name is not None]
     chosen = Selection(

@@ -1,4 +1,4 @@
-"""`shelfsight prune`."""
+"""The command `shelfsight prune`, which deletes what is left over in our own tables."""
 
 import json
 from dataclasses import asdict
@@ -24,9 +24,9 @@ _NAMES = {
 def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
     """Delete what is left over in our own tables.
 
-    That is: what is stored of products that are gone (if no foreign key deletes it) or archived, of
-    owners without any product, and runs closed more than 90 days ago. The shop's tables are only
-    read. A product that is no longer archived is due again.
+    Deleted are vectors and other rows of products that no longer exist (if no foreign key deletes
+    them) or are archived, rows of owners without products, and runs that ended more than 90 days
+    ago. The shop's tables are only read. If an archived product is restored, it is due again.
     """
     with open_database(settings) as database:
         found = asdict(prune_tables(database, dry_run=dry_run))

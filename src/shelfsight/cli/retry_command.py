@@ -1,4 +1,4 @@
-"""`shelfsight retry`."""
+"""The command `shelfsight retry`, which tries failed products again."""
 
 from typing import Any
 
@@ -27,11 +27,11 @@ def retry(
 ) -> int:
     """Try again what failed, and nothing else.
 
-    It tries at once, and clears what succeeds. `shelfsight failures` shows what failed, by kind. A
-    backfill tries again by itself: minutes after a timeout, a day after a 404, and a broken picture
-    once its address changes.
+    Failed products are tried at once, and a failure is cleared when its product succeeds.
+    `shelfsight failures` shows what failed, by kind. A backfill also tries again by itself: minutes
+    after a timeout, a day after a 404, and after a broken picture once its address changes.
 
-    Exit status: as of a backfill.
+    Exit status: as for `shelfsight backfill`.
     """
     chosen = Selection(
         retry_failed=True,

@@ -1,4 +1,4 @@
-"""`shelfsight runs`."""
+"""The command `shelfsight runs`, which lists the runs of the backfill."""
 
 import json
 from dataclasses import asdict
@@ -22,9 +22,9 @@ from shelfsight.wiring.database import open_database
 def runs(settings: Settings, limit: int, as_json: bool) -> None:
     """List the runs of the backfill.
 
-    It shows what was asked, who works on it, and what was done. `running`: a worker is at it.
-    `stopped`: nobody is, and something is left; the same command goes on. `replaced`: a later run
-    took over what was left. `done`: nothing is left of it.
+    Each run is shown with its selection, its workers and its results. `running`: a worker is
+    active. `stopped`: no worker is active, and work is left; the same command continues the run.
+    `replaced`: a later run took over the remaining work. `done`: no work is left.
     """
     with open_database(settings) as database:
         found = PostgresLedger(database).runs(limit)
@@ -58,7 +58,7 @@ def _state(run: Run) -> str:
 
 
 def _asked(run: Run) -> str:
-    """The selection's own conditions and the limit, in a few words."""
+    """Return the conditions of the run's selection and its limit, in a few words."""
     ordinary = asdict(Selection())
     asked = {k: v for k, v in asdict(run.job.selection).items() if v != ordinary[k]}
     words = ["staged"] if run.job.staged else []

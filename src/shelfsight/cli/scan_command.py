@@ -1,4 +1,4 @@
-"""`shelfsight scan`."""
+"""The command `shelfsight scan`, which finds products by photos or words."""
 
 import json
 from collections.abc import Sequence
@@ -40,10 +40,10 @@ UNLIKE = "No match: no product is like it. See the nearest ones with: --threshol
 def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments: Any) -> int:
     """Find the products that photos or words show.
 
-    The best match comes first. Several photos show one thing.
+    The best match comes first. Several photos must show the same thing.
 
-    Exit status: 0 something was found; 1 nothing is embedded yet, or nothing is like it; 2 the
-    photo is not a picture.
+    Exit status: 0 something was found; 1 nothing is embedded yet, or no product is similar; 2 the
+    file is not a picture.
     """
     text = (arguments.pop("text") or "").strip() or None
     if not photos and text is None:
@@ -73,7 +73,7 @@ def _flat(match: Match) -> dict[str, object]:
 
 
 def table(matches: Sequence[Match]) -> Table:
-    """Show matches as a table."""
+    """Return a table of the matches."""
     shown = Table(box=SIMPLE)
     shown.add_column("#", justify="right")
     shown.add_column("SKU", no_wrap=True)

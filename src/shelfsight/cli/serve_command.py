@@ -1,4 +1,4 @@
-"""`shelfsight serve`."""
+"""The command `shelfsight serve`, which answers scans over HTTP."""
 
 import click
 
@@ -17,8 +17,8 @@ from shelfsight.wiring.scan_server import serve_scans
 def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
     """Answer scans over HTTP, and show a page for them.
 
-    Without any API key everyone on this machine may ask. Other machines are served only once there
-    is one (shelfsight keys create). It stops at Ctrl-C or SIGTERM, once the requests in progress
-    are answered.
+    As long as no API key exists, only requests from this machine are answered, and they need no
+    key. Other machines are served once a key exists (shelfsight keys create). The server stops at
+    Ctrl-C or SIGTERM, after answering the requests in progress.
     """
     serve_scans(settings, Listen(host, port, insecure), click.echo)

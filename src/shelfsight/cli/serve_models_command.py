@@ -1,4 +1,4 @@
-"""`shelfsight serve-models`."""
+"""The command `shelfsight serve-models`, which serves the models over HTTP."""
 
 import click
 
@@ -17,8 +17,8 @@ from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> None:
     """Serve both models over HTTP.
 
-    It is for EMBEDDING_SERVER_URL and for clients of OpenAI. It stops at Ctrl-C or SIGTERM, once
-    the requests in progress are answered. Other machines are served only with
-    EMBEDDING_SERVER_API_KEY, which clients then send as a bearer token.
+    Use the server with EMBEDDING_SERVER_URL, or with clients of OpenAI. It stops at Ctrl-C or
+    SIGTERM, after answering the requests in progress. Other machines are served only with
+    EMBEDDING_SERVER_API_KEY; clients must send this key as a bearer token.
     """
     serve_embeddings(settings, Listen(host, port, insecure), click.echo)

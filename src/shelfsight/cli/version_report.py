@@ -1,4 +1,4 @@
-"""Which sets of vectors there are: in use, staged, previous; what `shelfsight models` shows."""
+"""The sets of vectors in the database: in use, staged, previous; for `shelfsight models`."""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ from shelfsight.wiring.database import postgres_catalog
 class VectorVersion:
     """One set of vectors: the models that made it, and how many products are due in it.
 
-    `lost` counts products that failed in the staged set but have a vector in use. `since` is when
-    the previous set was replaced.
+    `lost` counts the products of the staged set that have a vector in use, but failed in the staged
+    set. `since` is when the previous set was replaced.
     """
 
     made: tuple[vector_versions.ModelCount, ...]
@@ -30,10 +30,9 @@ class VectorVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VectorVersions:
-    """All sets there are.
+    """All sets of vectors in the database.
 
-    `configured` are the models of the settings, by name alone if their revision is not known before
-    a download; None with a server.
+    `configured` are the models in the settings, or None if an embedding server has the models.
     """
 
     in_use: VectorVersion
@@ -43,7 +42,7 @@ class VectorVersions:
 
     @property
     def replaced(self) -> tuple[vector_versions.ModelCount, ...]:
-        """The vectors in use that the configured models would replace."""
+        """The vectors in use that a run with the configured models would replace."""
         ours = self.configured
         if ours is None:
             return ()
@@ -55,10 +54,10 @@ class VectorVersions:
 
 
 def read_versions(settings: Settings, database: Database) -> VectorVersions:
-    """Read which sets there are, and how complete each is.
+    """Read which sets of vectors exist, and how complete each set is.
 
     Raises:
-        SchemaError: `shelfsight init` has not run.
+        SchemaError: `shelfsight init` was not run.
     """
     schemas = vector_versions.existing_schemas(database)
     staged = previous = None
@@ -79,7 +78,7 @@ def read_versions(settings: Settings, database: Database) -> VectorVersions:
 
 
 def count_all_due(settings: Settings, database: Database) -> int:
-    """Count the products that are due in the set that this database reads."""
+    """Count the products that are due in the set of vectors that this database reads."""
     return postgres_catalog(settings, database).due(Selection()).products
 
 
@@ -90,7 +89,7 @@ def _read(settings: Settings, database: Database) -> VectorVersion:
 
 
 def _configured(settings: Settings) -> ModelPair | None:
-    """The models that a run in this process would have, without loading or downloading them."""
+    """Return the models that a run in this process would load; None with an embedding server."""
     if settings.embedding_server_url is not None:
         return None
     pair = PAIRS[settings.models]
@@ -103,11 +102,11 @@ def _configured(settings: Settings) -> ModelPair | None:
     )
 
 
-def _may_be(stored: str, configured: str) -> bool:
-    """Whether a stored identity may be that of the configured model."""
-    is_name_alone = model_name(configured) == configured
-    return (
-        model_name(stored) == configured
-        if is_name_alone
-        else (stored in stored_identities(configured))
-    )
+def _replaces(configured: str, stored: str) -> bool:
+    """Return whether the configured model differs from the stored model.
+
+    Before a model is downloaded, its commit is not known: then only the names are compared.
+    """
+    if configured == model_identity(model_name(configured), BRANCH):
+        return model_name(stored) != model_name(configured)
+    return stored not in stored_identities(configured)

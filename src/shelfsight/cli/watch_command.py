@@ -1,4 +1,4 @@
-"""`shelfsight watch`."""
+"""The command `shelfsight watch`, which embeds products as they change."""
 
 import os
 import sys
@@ -31,15 +31,18 @@ from shelfsight.wiring.watching import open_watch
 def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> None:
     """Keep the catalogue embedded as it changes.
 
-    It embeds what is due, then whatever changes: within seconds if `shelfsight init --triggers` has
-    put triggers on your tables and the models keep up. Without triggers it looks for products with
-    a new UpdatedAt, and through the whole catalogue (in at most 2% of the time). What failed is
-    tried again when its time has come. Newest and oldest changes take turns. Several watches share
-    the work; while a backfill is at work, what is due is left to it.
+    At first all products that are due are embedded, then each change. With triggers on your tables
+    (`shelfsight init --triggers`) this takes seconds, if the models are fast enough. Without
+    triggers, the command looks for products with a new UpdatedAt, and also searches the whole
+    catalogue (in at most 2% of the time). Failed products are tried again when their time has come.
+    The newest and the oldest changes are embedded in turn. Several watches share the work. While a
+    backfill is running, products that are due are left to the backfill.
 
-    A database that goes away is waited for. Ctrl-C and SIGTERM finish the batch in hand.
+    If the database goes away, the command waits for it. On Ctrl-C or SIGTERM, the current batch is
+    finished first.
 
-    Exit status: 0 ended by a signal; 1 it broke; 2 wrong usage; 130 ended by a second signal.
+    Exit status: 0 ended by a signal; 1 ended by an error; 2 wrong usage; 130 ended by a second
+    signal.
     """
     shown = _Json(sys.stdout, verbose=verbose) if as_json else _Lines(sys.stdout, verbose=verbose)
     report = Report()
@@ -58,48 +61,48 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
                 keep_embedded(context, report, shown, stop)
         except KeyboardInterrupt:
             shown.finish(report)
-            os._exit(130)  # at once: a thread may be deep in a model
+            os._exit(130)  # end at once, because a thread may be busy in a model
     shown.finish(report)
 
 
 class _Lines(LineProgress):
-    """One line for each page of changes."""
+    """Prints one line for each page of changes."""
 
     _is_told: bool | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Print how many, and if `verbose` what became of each product."""
+        """Print the number of products; with `verbose`, also the result of each product."""
         counts = _counts(page)
         more = "".join(f", {counts[name]} {name}" for name in ("skipped", "failed") if counts[name])
         self.stored(page)
         self.notify(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
 
     def waiting(self, *, is_told: bool) -> None:
-        """Print it once, and again when triggers come or go."""
+        """Print once that nothing is due, and again when triggers are added or removed."""
         if is_told != self._is_told:
             self.notify("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
         self._is_told = is_told
 
 
 class _Json(JsonProgress):
-    """Emits `changed` for each page, `waiting` when nothing is left, `result` at the end."""
+    """Prints `changed` for each page, `waiting` when nothing is left, and `result` at the end."""
 
     _is_told: bool | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
-        """Emit it, and if `verbose` a `product` for each."""
+        """Print a `changed` object; with `verbose`, also a `product` object for each product."""
         if self._verbose:
             self.stored(page)
         self._emit("changed", products=len(page), **_counts(page), seconds=round(seconds, 3))
 
     def waiting(self, *, is_told: bool) -> None:
-        """Emit it once, and again when triggers come or go."""
+        """Print a `waiting` object once, and again when triggers are added or removed."""
         if is_told != self._is_told:
             self._emit("waiting", triggers=is_told)
         self._is_told = is_told
 
     def finish(self, report: Report, go_on: str = "") -> None:
-        """Emit `result`, the last line."""
+        """Print a `result` object, which is the last line."""
         del go_on
         self._emit("result", **{name: getattr(report, name) for name in _COUNTS})
 

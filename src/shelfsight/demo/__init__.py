@@ -1,1 +1,1 @@
-"""`shelfsight demo`: the whole system tried out on a generated shop."""
+"""The command `shelfsight demo`: tries the whole system on a generated shop."""

@@ -1,4 +1,4 @@
-"""Run `shelfsight demo`: draw a shop, embed its products, and match ten photos of them."""
+"""Runs `shelfsight demo`: draws a shop, embeds its products, and matches ten photos of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,14 +33,14 @@ from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
 
 DATABASE = "shelfsight_demo"
 PORT = 8797
-"""Preferred port of the picture host: with unchanged URLs a second run embeds nothing again."""
+"""The preferred port of the picture host: with the same URLs, a second run embeds nothing again."""
 
 PICTURES = "pictures"
 PHOTOGRAPHS = "photographs"
 
 BATCH_SIZE = 100
 LIMIT = 5
-"""Matches shown for each photo."""
+"""The number of matches that are searched for each photo."""
 
 Out = Callable[[str], None]
 
@@ -56,7 +56,7 @@ What next?
 
 
 def database_of(seed: int, server: str | None = None) -> str:
-    """Return the name of the demo's database; with an embedding server it is a separate one."""
+    """Return the name of the demo's database; with an embedding server, a separate one is used."""
     return f"{DATABASE}_{'server_' if server else ''}{seed}"
 
 
@@ -64,8 +64,9 @@ def database_of(seed: int, server: str | None = None) -> str:
 class Demo:
     """The options of a demo.
 
-    `seed` selects the shop to draw. `server` is the URL of an embedding server; without one the
-    models run in this process. `listen` makes the demo end by serving scans over HTTP.
+    `seed` selects the shop to draw. `server` is the URL of an embedding server; without a server,
+    the models run in this process. If `listen` is given, the demo serves scans over HTTP at its
+    end.
     """
 
     seed: int
@@ -114,7 +115,7 @@ def run(settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
 
 
 def _settings(settings: Settings, host: str, server: str | None) -> Settings:
-    """Return default settings that ignore the environment, to keep off the user's own data."""
+    """Return default settings that ignore the environment, to keep the user's data untouched."""
     return Settings.model_construct(
         shelfsight_home=settings.shelfsight_home,
         models="lite",
@@ -128,7 +129,7 @@ def _settings(settings: Settings, host: str, server: str | None) -> Settings:
 def _backfill(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress
 ) -> int:
-    """Embed what is due and print the results; return the exit status."""
+    """Embed the products that are due and print the results; return the exit status."""
     job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
     report = Report()
     progress.configured(
@@ -150,7 +151,7 @@ def _scan_all(
     shop: Sequence[DemoProduct],
     out: Out,
 ) -> None:
-    """Match each photograph, and print its best match and how many were found."""
+    """Match each photograph; print its best match, and at the end how many were found."""
     titles = {p.sku: product_text(p.title, "") or "(no title)" for p in shop}
     out(f"Scanning {len(photographs)} photographs ({photographs[0][0].parent}):")
     ranks = []
@@ -196,11 +197,11 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def _served_folder(folder: Path) -> Iterator[tuple[str, str]]:
-    """Serve a folder over loopback HTTP; yield `host:port` and the URL."""
+    """Serve a folder over HTTP to this machine; yield `host:port` and the URL."""
     handler = partial(_QuietHandler, directory=str(folder))
     try:
         server = ThreadingHTTPServer(("127.0.0.1", PORT), handler)
-    except OSError:  # another demo or another program uses the port
+    except OSError:  # the port is in use by another program
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, name="picture host", daemon=True).start()
     host = f"127.0.0.1:{server.server_port}"

@@ -1,1 +1,1 @@
-"""The engines that run a backfill: this process, or workers on a Ray cluster."""
+"""The engines that run a backfill: in this process, or on the workers of a Ray cluster."""

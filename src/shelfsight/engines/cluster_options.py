@@ -1,4 +1,4 @@
-"""Which machines do the work of a backfill."""
+"""The options of a backfill on a Ray cluster."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,12 @@ from shelfsight.errors import EngineError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """Which Ray cluster to use, and how many workers to start on it.
+    """The Ray cluster to use, and how many workers to start on it.
 
-    Without an `address` (`host:port`) this machine becomes a cluster for the length of the run.
-    Without `workers` there is one per GPU if each takes one (`gpus_per_worker`, which may be a
-    fraction), else one per machine.
+    Without an `address` (`host:port`), this machine becomes a cluster for the duration of the run.
+    `gpus_per_worker` is the number of GPUs that a worker needs; it may be a fraction. If `workers`
+    is not given, as many workers are started as the GPUs allow. If workers need no GPU, one worker
+    per machine is started.
     """
 
     address: str | None = None
@@ -19,7 +20,7 @@ class ClusterOptions:
     gpus_per_worker: float = 0
 
     def worker_count(self, machines: int, gpus: float) -> int:
-        """How many workers to start on a cluster of this many machines and GPUs.
+        """Return how many workers to start on a cluster with this many machines and GPUs.
 
         Raises:
             EngineError: there are too few GPUs for even one worker.

@@ -1,4 +1,4 @@
-"""Checks that a worker on another machine runs a release of shelfsight that fits this one."""
+"""Checks that the shelfsight version of a worker on another machine is compatible with this one."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from shelfsight import __version__
 from shelfsight.errors import EngineError
 
 PROTOCOL = 1
-"""Version of the calls between the driver and `ray_worker.Worker`; raise it when one changes."""
+"""Version of the calls from the driver to `ray_worker.Worker`; increase it when a call changes."""
 
 _WHAT_TO_DO = (
     "install the same version on every machine of the cluster, or with the job's runtime_env"
@@ -14,20 +14,22 @@ _WHAT_TO_DO = (
 
 
 def own_release() -> dict[str, object]:
-    """The version and the protocol of the shelfsight that runs in this process.
+    """Return the version and the protocol number of the shelfsight that runs in this process.
 
-    A plain dict, because every release must be able to read it: fields may be added, never renamed.
+    The result is a plain dict, because other releases must be able to read it. Keys may be added in
+    later releases, but never renamed.
     """
     return {"version": __version__, "protocol": PROTOCOL}
 
 
 def require_compatible(worker: Mapping[str, object]) -> None:
-    """Refuse a worker that has another major.minor version or protocol than this process.
+    """Refuse a worker whose major or minor version, or whose protocol, differs from this process.
 
-    Fields that this release does not know are ignored; a missing one does not fit.
+    Keys that this release does not know are ignored. A worker without a version or a protocol is
+    refused.
 
     Raises:
-        EngineError: the worker does not fit. Its line names both versions and what to do.
+        EngineError: the worker is not compatible. The message names both versions and what to do.
     """
     own = own_release()
     if _compared(worker) != _compared(own):
@@ -38,14 +40,17 @@ def require_compatible(worker: Mapping[str, object]) -> None:
 
 
 def cannot_start(reason: str) -> EngineError:
-    """The error for a worker that cannot even tell its version, most likely since it lacks it."""
+    """The error for a worker that cannot tell its version.
+
+    The most likely reason is that shelfsight is not installed there.
+    """
     return EngineError(
         f"a Ray worker cannot start {_described(own_release())}: {_WHAT_TO_DO} ({reason})"
     )
 
 
 def _compared(release: Mapping[str, object]) -> tuple[list[str], object]:
-    """What must be equal: the major and minor numbers, and the protocol."""
+    """Return what must be equal in both processes: major and minor version, and protocol."""
     return str(release.get("version")).split(".")[:2], release.get("protocol")
 
 

@@ -1,4 +1,4 @@
-"""Runs the backfill in this process, and stops it gracefully on Ctrl-C."""
+"""Runs the backfill in this process, and stops it cleanly on Ctrl-C."""
 
 import os
 import signal
@@ -17,11 +17,11 @@ STDERR = 2
 
 
 def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> None:
-    """Run a job to the end; at Ctrl-C or SIGTERM, finish the current batch and return.
+    """Run a job to its end; at Ctrl-C or SIGTERM, finish the current batch and return.
 
     Raises:
         KeyboardInterrupt: at the second Ctrl-C or SIGTERM.
-        ShelfsightError: the run cannot go on.
+        ShelfsightError: the run cannot continue.
     """
     with interruptible() as stop:
         backfill(pipeline, job, report, progress, stop)
@@ -29,9 +29,9 @@ def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> Non
 
 @contextmanager
 def interruptible() -> Iterator[Event]:
-    """Set the event at the first Ctrl-C or SIGTERM; raise KeyboardInterrupt at the second.
+    """Yield an event that the first Ctrl-C or SIGTERM sets; the second raises KeyboardInterrupt.
 
-    Enter it in the main thread only, as Python's signal handlers require.
+    Use it in the main thread only, because Python allows signal handlers only there.
     """
     stop = Event()
 

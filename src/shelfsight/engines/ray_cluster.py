@@ -1,7 +1,7 @@
-"""Starts workers on a Ray cluster and replaces lost ones. The only file that imports Ray.
+"""Starts workers on a Ray cluster and replaces lost workers. Only this file imports Ray.
 
-Ray places the workers and reports the lost ones. Which worker does what, and what is done, is
-recorded in the ledger alone: to the ledger, these are workers like any other process.
+Ray starts the workers on machines, and reports the workers that were lost. The assignment of work
+to workers and their progress are recorded in the ledger only, as for any other worker.
 """
 
 import logging
@@ -28,20 +28,20 @@ from shelfsight.records import ModelPair
 Notify = Callable[[str], None]
 
 _POLL_SECONDS = 1.0
-"""How long one poll waits for news of the workers."""
+"""Seconds that one poll waits for a worker to finish a call."""
 
 _TIMEOUT = 10.0
-"""Seconds to wait for a cluster to accept a connection, for slow workers to tell their version,
-and for working ones to finish their batch when the pool closes."""
+"""Seconds to wait for a cluster to accept a connection, for slow workers to report their version,
+and for workers to finish their batch when the pool closes."""
 
 _MAX_LOSSES = 3
-"""How often all workers may be lost without a page being stored in between."""
+"""How many losses per worker are accepted as long as no page is stored."""
 
 _LOST = (RayActorError, OutOfMemoryError)
-"""Raised by Ray when a worker is gone; by the second, Ray has ended it to save its machine."""
+"""Errors that Ray raises for a lost worker; OutOfMemoryError: Ray ended it to free memory."""
 
 _CPUS_PER_WORKER = 0.01
-"""A worker may use all cores, but Ray spreads only those over machines that ask for some."""
+"""A worker may use all cores. It requests a few because Ray then spreads workers over machines."""
 
 _OBJECT_STORE_BYTES = 100_000_000
 """Memory that Ray may reserve on this machine: little, because no product travels through Ray."""
@@ -52,9 +52,10 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": 
 
 @dataclass(slots=True, eq=False)
 class _WorkerHandle:
-    """The driver's view of one worker.
+    """What the driver knows about one worker.
 
-    `call` is the call in progress, None when idle; `messages` is a pending `take_messages`.
+    `call` is the call in progress, or None if the worker is idle. `messages` is a pending call of
+    `take_messages`.
     """
 
     actor: Any
@@ -64,7 +65,7 @@ class _WorkerHandle:
 
 
 class WorkerPool:
-    """A fixed number of workers on a cluster; a lost worker is replaced."""
+    """A fixed number of workers on a cluster. A worker that is lost is replaced."""
 
     def __init__(
         self, open_pipeline: OpenPipeline, options: ClusterOptions, notify: Notify
@@ -87,13 +88,13 @@ class WorkerPool:
         self._workers = [self._start_worker() for _ in range(size)]
 
     def models(self) -> ModelPair:
-        """Wait until a worker has loaded its models, and return which ones they are.
+        """Wait until a worker has loaded its models, and return the identities of these models.
 
-        Workers that are still starting then get a moment to tell their version, so that one that
-        does not fit is refused before any work begins.
+        Workers that are still starting then get a few seconds to report their version, so that an
+        incompatible worker is refused before any work begins.
 
         Raises:
-            ShelfsightError: the models cannot be loaded, or a worker does not fit.
+            ShelfsightError: the models cannot be loaded, or a worker is not compatible.
         """
         while self._models is None:
             self.poll()
@@ -103,24 +104,24 @@ class WorkerPool:
         return self._models
 
     def start_run(self, run: Run) -> None:
-        """Let all workers work on a run, including those that start later."""
+        """Let all workers work on a run, including workers that start later."""
         self._run = run
         for worker in self._workers:
             if worker.phase == "idle":
                 self._start_work(worker)
 
     def stop(self) -> None:
-        """Let each worker stop after its batch in progress; drop those that do not work."""
+        """Let each worker stop after its current batch; remove the workers that are not working."""
         self._is_stopping = True
         for worker in self._workers:
             worker.actor.stop.remote()
         self._workers = [worker for worker in self._workers if worker.phase == "working"]
 
     def poll(self) -> None:
-        """Wait up to a second for news, and handle it: a worker is ready, done or lost.
+        """Wait up to a second until a worker is ready, done or lost, and react to that.
 
         Raises:
-            ShelfsightError: a worker ended with this error, or too many were lost.
+            ShelfsightError: a worker ended with an error, or too many workers were lost.
         """
         pending = [worker.call for worker in self._workers if worker.call is not None]
         finished, _ = ray.wait(pending, timeout=_POLL_SECONDS)
@@ -131,16 +132,16 @@ class WorkerPool:
             self._forward_messages(worker)
 
     def note_progress(self) -> None:
-        """Reset the count of losses: a page was stored, so the workers can do their work."""
+        """Reset the count of lost workers, because a stored page shows that workers can work."""
         self._losses = 0
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left of the run, or all workers have stopped as asked."""
+        """Whether the run is complete or, after `stop`, whether all workers have stopped."""
         return not self._workers if self._is_stopping else self._is_done
 
     def close(self) -> None:
-        """Stop the workers, and give them a moment to finish their batch."""
+        """Stop the workers; wait a few seconds for them to finish their current batch."""
         self.stop()
         working = [worker.call for worker in self._workers]
         if working:
@@ -194,16 +195,16 @@ class WorkerPool:
         self._workers[self._workers.index(worker)] = self._start_worker()
 
     def _forward_messages(self, worker: _WorkerHandle) -> None:
-        """Show a worker's messages; what several workers say in a row is shown once."""
+        """Show a worker's messages; a message that several workers send in a row appears once."""
         ready, _ = ray.wait([worker.messages], timeout=0)
         if not ready:
             return
         try:
             messages = ray.get(worker.messages)
-        except _LOST:  # its call in progress fails in the same way
+        except _LOST:  # the worker is lost; its call in progress will report that
             return
         except RayTaskError:
-            if worker.phase == "checking":  # likewise
+            if worker.phase == "checking":  # the call in progress will report this error
                 return
             raise
         worker.messages = worker.actor.take_messages.remote()
@@ -217,10 +218,10 @@ class WorkerPool:
 def open_worker_pool(
     open_pipeline: OpenPipeline, options: ClusterOptions, notify: Notify
 ) -> Iterator[WorkerPool]:
-    """Start workers on a cluster, which load their models; stop them when the context ends.
+    """Start workers on a cluster and yield their pool; stop them when the context ends.
 
     Raises:
-        EngineError: there is no such cluster, or it has too few GPUs.
+        EngineError: there is no cluster at the address, or it has too few GPUs.
     """
     with _connected(options.address):
         pool = WorkerPool(open_pipeline, options, notify)
@@ -237,7 +238,7 @@ def _connected(address: str | None) -> Iterator[None]:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    # Ray prints advice for its own users; our output keeps the stream that it began with.
+    # Ray prints advice for its own users, which is hidden; our own output is not redirected.
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
         try:
             _check_reachable(address)
@@ -252,7 +253,7 @@ def _connected(address: str | None) -> Iterator[None]:
 
 
 def _check_reachable(address: str | None) -> None:
-    """Fail fast if nothing listens there: Ray itself tries for a minute or more, then aborts."""
+    """Fail quickly if nothing listens at the address; Ray would try for a minute or more."""
     if address is not None:
         host, _, port = address.rpartition(":")
         socket.create_connection((host, int(port)), timeout=_TIMEOUT).close()
@@ -260,9 +261,10 @@ def _check_reachable(address: str | None) -> None:
 
 @contextmanager
 def _plain_errors(worker: _WorkerHandle) -> Iterator[None]:
-    """Raise a worker's `ShelfsightError` as such, and a bug with the worker's traceback.
+    """Raise a worker's `ShelfsightError` unchanged, and other errors with the worker's traceback.
 
-    Whatever keeps a worker from telling its version, other than its loss, does not fit.
+    Any error other than the loss of the worker, while it reports its version, means that it is not
+    compatible.
     """
     try:
         yield

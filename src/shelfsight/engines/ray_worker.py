@@ -1,6 +1,6 @@
-"""The worker of a backfill on another machine: the usual loop, with a pipeline of its own.
+"""A worker of a backfill on another machine: the usual loop, with its own pipeline.
 
-It does not import Ray, which only creates it and passes on its calls.
+This module does not import Ray. Ray creates the worker and passes on the calls of the driver.
 """
 
 import os
@@ -18,13 +18,14 @@ from shelfsight.errors import ModelMismatchError
 from shelfsight.records import ModelPair
 
 OpenPipeline = Callable[[Progress, int], AbstractContextManager[Pipeline]]
-"""Opens a worker's pipeline, which reports to the given progress and computes in n threads."""
+"""Opens a worker's pipeline, given where to report progress and the number of threads to use."""
 
 
 class Worker:
-    """One worker of a run: `release`, `open` and `work` are called in this order.
+    """A worker of a run: `release`, `open` and `work` are called in this order.
 
-    Two threads call it: one works; `stop` and `take_messages` may come from the other meanwhile.
+    Two threads call it. While `work` runs in one thread, the other thread may call `stop` and
+    `take_messages`.
     """
 
     def __init__(self) -> None:
@@ -34,13 +35,16 @@ class Worker:
         self._stop = Event()
 
     def release(self) -> dict[str, object]:
-        """The version and protocol of this worker; called first, so it must work in any release."""
+        """Return this worker's version and protocol.
+
+        The driver calls this method first, so it must work in every release.
+        """
         return own_release()
 
     def open(self, open_pipeline: OpenPipeline, workers_here: int) -> ModelPair:
-        """Load the models, and return which ones they are.
+        """Load the models, and return their identities.
 
-        The `workers_here` workers of this machine, this one included, share its cores.
+        `workers_here` workers run on this machine, including this worker; they share its cores.
 
         Raises:
             ShelfsightError: the models cannot be loaded.
@@ -51,10 +55,10 @@ class Worker:
         return self._pipeline.models
 
     def work(self, run: Run) -> None:
-        """Work on a run until no worker has anything left to do, or until `stop`.
+        """Work on a run until no worker has anything left to do, or until `stop` is called.
 
         Raises:
-            ShelfsightError: the run cannot go on.
+            ShelfsightError: the run cannot continue.
         """
         if self._pipeline is None:
             raise RuntimeError("work before open")
@@ -69,7 +73,7 @@ class Worker:
             work_until_done(self._pipeline, run, Report(), self._progress, self._stop)
 
     def stop(self) -> None:
-        """Let `work` return after the batch in progress."""
+        """Let `work` return after the current batch."""
         self._stop.set()
 
     def take_messages(self) -> list[str]:
@@ -78,7 +82,7 @@ class Worker:
 
 
 class _BufferedProgress(LineProgress):
-    """Prints to the worker's own log, and buffers its messages for the driver."""
+    """Prints to the worker's own log, and keeps its messages until the driver takes them."""
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
@@ -89,6 +93,6 @@ class _BufferedProgress(LineProgress):
         self._messages.append(message)
 
     def take_messages(self) -> list[str]:
-        count = len(self._messages)  # the working thread may append meanwhile
+        count = len(self._messages)  # the working thread may append more messages meanwhile
         messages, self._messages[:count] = self._messages[:count], []
         return messages

@@ -1,4 +1,4 @@
-"""Runs the backfill on workers elsewhere: starts it here, and follows it in the ledger."""
+"""Runs the backfill on workers of a cluster, and follows their progress in the ledger."""
 
 from collections import Counter
 from dataclasses import fields
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shelfsight.engines.ray_cluster import WorkerPool
 
 _COUNTED_HERE = {"due", "recombined", "broken"}
-"""Numbers of a report that the driver sets itself; the ledger has all others."""
+"""Numbers of a report that the driver sets itself; it reads all others from the ledger."""
 
 _COUNTED_BY_WORKERS = {field.name for field in fields(Report) if field.type is int} - _COUNTED_HERE
 
@@ -22,13 +22,14 @@ _COUNTED_BY_WORKERS = {field.name for field in fields(Report) if field.type is i
 def run(
     pool: "WorkerPool", run_context: RunContext, job: Job, report: Report, progress: Progress
 ) -> None:
-    """Run a job to the end on the workers of a pool; the counterpart of `local.run`.
+    """Run a job to its end on the workers of a pool; the counterpart of `local.run`.
 
-    `report` counts all that the run has done since this call, also by workers outside the pool.
+    `report` counts everything that was done for the run since this call, including the work of
+    workers outside the pool.
 
     Raises:
         KeyboardInterrupt: at the second Ctrl-C.
-        ShelfsightError: the run cannot go on.
+        ShelfsightError: the run cannot continue.
     """
     with interruptible() as stop:
         before = now = begin_run(run_context, job, report, progress, stop)
@@ -49,10 +50,10 @@ def run(
 
 
 def count_difference(report: Report, before: Run, after: Run) -> None:
-    """Set the counts of `report` to what a run has done between two readings of the ledger.
+    """Set the counts of `report` to what was done between two readings of a run from the ledger.
 
-    Workers of other versions may have written the counts: an unknown name is ignored, and a
-    missing one counts as 0.
+    Workers of other versions may have written the counts. So unknown names are ignored, and a
+    missing name counts as 0.
     """
     for name in _COUNTED_BY_WORKERS:
         setattr(report, name, after.counts.get(name, 0) - before.counts.get(name, 0))

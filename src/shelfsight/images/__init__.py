@@ -1,1 +1,1 @@
-"""Fetches pictures by address, and decodes and resizes them to what a model takes."""
+"""Fetches pictures from their addresses, decodes them, and resizes them to the size of a model."""

@@ -1,8 +1,8 @@
-"""Which addresses may be fetched: guards against server-side request forgery (SSRF).
+"""Decides which addresses may be fetched; prevents server-side request forgery (SSRF).
 
-One parser (yarl) reads an address for both the check and the request. The IP addresses of a host
-are checked when aiohttp resolves the name, and again when it opens the socket to one of them. So a
-name that resolves differently the second time (DNS rebinding) gains nothing.
+The same parser (yarl) reads an address for the check and for the request. The IP addresses of a
+host are checked when aiohttp resolves the name, and again when aiohttp opens a connection. So a
+name that resolves to another address the second time (DNS rebinding) does not get past the checks.
 """
 
 import ipaddress
@@ -19,19 +19,19 @@ from shelfsight.images.unusable import UnusablePictureError
 ALLOWED_PORTS = frozenset({80, 443})
 
 MAX_SHOWN_LENGTH = 200
-"""Characters of an address in a message."""
+"""The largest number of characters of an address in a message."""
 
-# Not globally reachable by IANA's special-purpose registry, multicast, or reserved.
-# Listed here because `is_global` differs between Python versions.
+# Networks that are multicast, reserved, or not globally reachable by IANA's registry.
+# They are listed here because `is_global` differs between Python versions.
 _NOT_PUBLIC_V4 = tuple(
     IPv4Network(network)
     for network in (
         "0.0.0.0/8",
         "10.0.0.0/8",
-        "100.64.0.0/10",  # carrier-grade NAT; some clouds keep their metadata here
+        "100.64.0.0/10",  # carrier-grade NAT; some clouds have their metadata server here
         "127.0.0.0/8",
-        "168.63.129.16/32",  # Azure's host agent, reachable from its virtual machines only
-        "169.254.0.0/16",  # link-local; most clouds keep their metadata here
+        "168.63.129.16/32",  # Azure's host agent, which only virtual machines of Azure can reach
+        "169.254.0.0/16",  # link-local; most clouds have their metadata server here
         "172.16.0.0/12",
         "192.0.0.0/24",
         "192.0.2.0/24",
@@ -48,13 +48,13 @@ _GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(
     IPv6Network(network)
     for network in (
-        "2001::/23",  # protocol assignments, Teredo among them
+        "2001::/23",  # IETF protocol assignments, including Teredo
         "2001:db8::/32",
         "2002::/16",  # 6to4
         "3fff::/20",
     )
 )
-# Their last 32 bits are the IPv4 address that is reached, which is checked instead.
+# The last 32 bits are the IPv4 address that is reached; that address is checked instead.
 _V4_IN_V6 = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
@@ -62,11 +62,10 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 def check_url(text: str, private_hosts: frozenset[str], base: URL | None = None) -> URL:
-    """Parse an address, relative to `base` if given, and check all that needs no DNS.
+    """Parse an address, relative to `base` if given, and make all checks that need no DNS.
 
     Raises:
         UnusablePictureError: `bad_address` or `forbidden_address`.
-
     """
     url = _parse(text, base)
     if url.scheme not in {"http", "https"}:
@@ -85,14 +84,14 @@ def check_url(text: str, private_hosts: frozenset[str], base: URL | None = None)
 
 
 def is_listed(url: URL, private_hosts: frozenset[str]) -> bool:
-    """Whether `private_hosts` contains the host, as `host` (any port) or as `host:port`."""
+    """Return whether `private_hosts` has this host, as `host` (any port) or as `host:port`."""
     host = _host(url)
     names = (host, f"[{host}]") if ":" in host else (host,)
     return any(name in private_hosts or f"{name}:{url.port}" in private_hosts for name in names)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IPv4 or IPv6 address is globally routable; False for anything else."""
+    """Return whether an IPv4 or IPv6 address is globally routable; False for any other text."""
     try:
         return _is_public(ipaddress.ip_address(address))
     except ValueError:
@@ -100,7 +99,7 @@ def is_public(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Shorten an address for a message: one line, no login, no query, at most 200 characters."""
+    """Shorten an address for a message: one line, at most 200 characters, no login, no query."""
     start = address[: 4 * MAX_SHOWN_LENGTH].lstrip()
     if start[:5].lower() == "data:":
         start = start.partition(",")[0]
@@ -111,7 +110,7 @@ def shown(address: str) -> str:
 
 
 def host_of(address: str) -> str | None:
-    """Return the `host` or `host:port` of an http(s) address in lower case; None without one."""
+    """Return `host` or `host:port` of an HTTP address, in lower case; None for other addresses."""
     try:
         url = _parse(address, None)
         _host(url)
@@ -130,12 +129,11 @@ class PublicResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Resolve `host` to addresses, all of them public.
+        """Resolve `host`, and return its addresses if all of them are public.
 
         Raises:
             UnusablePictureError: `forbidden_address`.
             OSError: the name cannot be resolved.
-
         """
         found = await self._names.resolve(host, port, family)
         for result in found:
@@ -144,15 +142,14 @@ class PublicResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Do nothing: there is nothing to release."""
+        """Do nothing, because there is nothing to release."""
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:
-    """Create the socket for a connection to the address in `info`, if that is public.
+    """Create the socket for a connection to the address in `info`, if that address is public.
 
     Raises:
         UnusablePictureError: `forbidden_address`.
-
     """
     family, kind, protocol, _, target = info
     if not is_public(str(target[0])):
@@ -164,19 +161,19 @@ def _parse(text: str, base: URL | None) -> URL:
     text = text.strip()
     if not text or not text.isprintable():
         raise UnusablePictureError("bad_address", "the address is empty or has odd characters")
-    # Quoting a clean address again could break a signature in its query.
+    # An address that needs no quoting is not quoted: that could break a signature in its query.
     clean = text.isascii() and " " not in text
     try:
         url = URL(text, encoded=clean)
         url = url if base is None else base.join(url)
-        _ = url.port  # yarl parses the port only when it is read
+        _ = url.port  # yarl parses the port only when the attribute is read
     except ValueError:
         raise UnusablePictureError("bad_address", "the address makes no sense") from None
     return url
 
 
 def _host(url: URL) -> str:
-    """The host in lower case, without a final dot; IPv6 without brackets."""
+    """Return the host in lower case, without a final dot; IPv6 addresses without brackets."""
     host = (url.raw_host or "").lower().removesuffix(".")
     if not (_NAME.fullmatch(host) or _literal(host)):
         raise UnusablePictureError("bad_address", "the address has no host that makes sense")
@@ -184,7 +181,10 @@ def _host(url: URL) -> str:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    """Parse a numeric host; None for a name. A host that ends in a number must be canonical."""
+    """Return the IP address that a host consists of; None if the host is a name.
+
+    A host that ends in a number must be in the usual notation of an IP address.
+    """
     try:
         return ipaddress.ip_address(host)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Decodes a file's bytes to pixels; hostile files fail cleanly and odd ones come out right.
+"""Decodes picture files to pixels: unusual files correctly, malicious files not at all.
 
-Colour profiles are ignored, as the models' own preprocessors do. No call changes the global state
-of Pillow or Python, so any thread may decode.
+Colour profiles are ignored, because the preprocessors of the models ignore them too. No call
+changes global state of Pillow or Python, so any thread may decode.
 """
 
 import re
@@ -31,8 +31,8 @@ from shelfsight.records import PictureFormat, Pixels, Stage
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 25_000_000
 MAX_SCANS = 100
-"""Scans of one JPEG, which is libtiff's limit too. Each scan can cost a pass over all pixels, and
-takes 40 bytes of the file."""
+"""The largest number of scans in a JPEG, as in libtiff. A scan can take a pass over all pixels, and
+needs only 40 bytes of the file."""
 
 FORMATS = tuple(
     plugin.format
@@ -54,11 +54,11 @@ DRAFT_RATIO = 3
 model takes. Of 20 real photos of 1,000 to 1,350 pixels, the lowest cosine to a full decode was
 0.9997; it was 0.9991 with 2.5, and 0.9990 with 2."""
 
-# Set once at import: warning filters are global to the process, so threads must not change them.
+# Set at import, because warning filters are global: threads must not change them later.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
-# What Pillow's own open() catches, and what mutated files made its decoders raise.
+# Errors that Pillow's own open() catches, and that its decoders raised for damaged files.
 _PILLOW_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -91,7 +91,7 @@ _OTHER_FORMATS = (
     (0, b"%PDF", "PDF"),
     (0, b"%!PS", "PostScript"),
 )
-"""Offset, signature and name of formats that are not read, for the message."""
+"""Offset, signature and name of formats that are not supported, for the error message."""
 
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A JPEG marker that is not stuffing, restart or fill (ITU T.81, B.1.1)."""
@@ -109,15 +109,15 @@ _UNDO_ORIENTATION = {
 
 
 def decode(data: bytes, *, min_side: int | None = None) -> Image.Image:
-    """Decode the first frame to RGB: upright, alpha flattened on white, 16 bits scaled to 8.
+    """Decode the first frame of a file to an upright 8-bit RGB picture, transparency on white.
 
-    With `min_side` a JPEG may be decoded at a half, a quarter or an eighth of its size, as long as
-    no side has fewer pixels. libjpeg then skips what would be averaged away, most of its work.
+    With `min_side`, a JPEG may be decoded at a half, a quarter or an eighth of its size, if each
+    side keeps at least that many pixels. This saves most of the time, because libjpeg does not
+    compute pixels that resizing would average.
 
     Raises:
         UnusablePictureError: `empty`, `too_large`, `too_many_pixels`, `not_an_image`,
             `unsupported_format` or `broken_image`.
-
     """
     if not data:
         raise _unusable("empty", "the picture is empty")
@@ -141,10 +141,12 @@ def decode(data: bytes, *, min_side: int | None = None) -> Image.Image:
 
 
 def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
-    """Decode a file and resize it to uint8 (side, side, 3); large JPEGs via a reduced size.
+    """Decode a file and resize the picture to uint8 (side, side, 3), as the model takes it.
+
+    Large JPEGs are decoded at a reduced size first.
 
     Raises:
-        UnusablePictureError: as `decode`.
+        UnusablePictureError: as in `decode`.
     """
     return resize(decode(data, min_side=DRAFT_RATIO * picture_format.side), picture_format)
 
@@ -172,7 +174,7 @@ def _check_size(image: Image.Image, data: bytes) -> None:
 def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:
     try:
         turned = _UNDO_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _PILLOW_ERRORS:  # a picture with damaged EXIF is still a picture
+    except _PILLOW_ERRORS:  # the picture is used even if its EXIF data is damaged
         return pixels
     return pixels if turned is None else pixels.transpose(turned)
 
@@ -192,7 +194,7 @@ def _unidentified(start: bytes) -> UnusablePictureError:
 
 
 def _is_claimed(start: bytes, name: str) -> bool:
-    """Whether Pillow takes the first bytes for those of a format."""
+    """Return whether the file's first bytes are those of this format, according to Pillow."""
     accept = Image.OPEN[name][1]
     return accept is not None and accept(start[:16]) is True
 

@@ -1,4 +1,4 @@
-"""Downloads a picture over HTTP, within limits and only from addresses that are allowed."""
+"""Downloads pictures over HTTP, within limits and only from allowed addresses."""
 
 import asyncio
 import ssl
@@ -26,19 +26,21 @@ _NOT_MODIFIED = 304
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """FetchLimits of downloading; times in seconds, sizes in bytes.
+    """Limits of downloads; times in seconds, sizes in bytes.
 
     Attributes:
-        connect, read: time to connect, and between two pieces of the body.
+        connect: time to open a connection.
+        read: time between two parts of the body.
         total: time for one attempt with its redirects, not counting the wait for a slot.
-        retry_pause: time before the one immediate retry.
-        patience: how long a picture waits in all for a host that asks for pauses.
-        host_pause: how long a host that keeps failing is left alone before one probe; 0: never.
-        probe: `total` of a probe, and of requests to a host that has only ever failed.
-        redirects: how many are followed.
-        max_bytes: size of a body after decompression.
-        concurrency: requests at the same time, in all.
-        per_host: requests at the same time to one host.
+        retry_pause: time before the only immediate retry.
+        patience: total time that a picture may wait for a host that asks for pauses.
+        host_pause: for how long no requests are sent to a host that keeps failing, before one
+            request tests it; 0 means that no host is paused.
+        probe: replaces `total` for that test request, and for hosts that have only ever failed.
+        redirects: the largest number of redirects to follow.
+        max_bytes: the largest size of a body after decompression.
+        concurrency: the largest number of requests at the same time.
+        per_host: the largest number of requests at the same time to one host.
     """
 
     connect: float = 10
@@ -58,10 +60,10 @@ LIMITS = FetchLimits()
 
 
 class Downloader:
-    """Downloads files; an asynchronous context manager.
+    """Downloads files; use it as an asynchronous context manager.
 
-    It has two connection pools: one to public addresses only, one to the hosts in `private_hosts`.
-    `notify` is called with a line when a host is paused or answers again.
+    It has two connection pools: one for public addresses only, one for the hosts in
+    `private_hosts`. `notify` is called with a line when a host is paused or answers again.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class Downloader:
 
     @asynccontextmanager
     async def download(self, address: str) -> AsyncIterator[bytes]:
-        """Yield the decompressed body; see `download_if_changed`."""
+        """Yield the decompressed body of the file at an address; see `download_if_changed`."""
         async with self.download_if_changed(address) as download:
             yield download.data or b""
 
@@ -117,11 +119,11 @@ class Downloader:
     ) -> AsyncIterator[Download]:
         """Yield the decompressed body, or no data if the server still has the `known` file.
 
-        Each open block occupies one of the slots that bound how many bodies are in memory.
+        While the context is open, it occupies one of the slots that limit how many bodies are in
+        memory.
 
         Raises:
             UnusablePictureError: the download failed, for whatever reason.
-
         """
         url = check_url(address, self._private_hosts)
         async with AsyncExitStack() as slot:
@@ -142,7 +144,7 @@ class Downloader:
     async def _wait_and_download(
         self, request: ConditionalRequest, slot: AsyncExitStack
     ) -> Download:
-        """Download, waiting without a slot whenever the host asks for a pause."""
+        """Download the file; while the host asks for a pause, wait without occupying a slot."""
         host, patience = self._hosts.of(request.url.raw_authority), self._limits.patience
         while True:
             async with host.slot():

@@ -1,4 +1,4 @@
-"""Turns what goes wrong in a download into errors with a kind and a line for people."""
+"""Turns errors of a download into `UnusablePictureError`, with a kind and a message for people."""
 
 import os
 from http.client import responses
@@ -20,7 +20,7 @@ _CONNECTION_BROKEN = (
 
 
 def status_error(response: aiohttp.ClientResponse) -> UnusablePictureError:
-    """Turn a response other than 200 into an error; 429, 5xx are retryable."""
+    """Return the error for a response with another status than 200; 429 and 5xx are retryable."""
     status = response.status
     kind = f"http_{status}"
     message = f"the server says {status} {responses.get(status, '')}".strip()
@@ -31,7 +31,7 @@ def status_error(response: aiohttp.ClientResponse) -> UnusablePictureError:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether to retry immediately: the connection broke, or the server is restarting."""
+    """Return whether to retry at once: the connection broke, or the server is restarting."""
     if isinstance(error, UnusablePictureError) and error.failure.kind in _TRANSIENT_KINDS:
         return not isinstance(error, RetryAfterError)
     cause = error.__cause__
@@ -41,9 +41,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def download_error(error: aiohttp.ClientError | OSError) -> UnusablePictureError:
-    """Describe an error in one line.
+    """Return the error with a message of one line.
 
-    The text of aiohttp's own errors is not used, because it may contain the query of an address.
+    The message of aiohttp is not used, because it may contain the query of an address.
     """
     match error:
         case TimeoutError():

@@ -1,4 +1,4 @@
-"""Fetches the pictures of a page of products concurrently, behind one blocking call."""
+"""Fetches the pictures of a page of products concurrently, in one blocking call."""
 
 import asyncio
 import os
@@ -35,27 +35,28 @@ from shelfsight.records import (
 )
 
 CACHED_ADDRESSES = 8192
-"""Addresses whose outcome is cached: a failure or the file, without its pixels. About 8 MB."""
+"""Number of addresses whose result (a failure or file, without pixels) is cached: about 8 MB."""
 
 _Request = tuple[str, PictureFile | None]
-"""An address, and its known file if the stored image is checked: pixels are needed only if the
-address has another file by now."""
+"""An address, and its known file if the stored image vector is checked.
+Pixels are needed only if the address has another file by now."""
 
 _Content = Picture | KnownPicture | PictureFile
-"""What was outcomes_by_request at an address; only the file if it is still the known one."""
+"""The content at an address; a `PictureFile` means that it is still the known file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchConfig:
-    """Settings of a `PictureFetcher`.
+    """Options of a `PictureFetcher`.
 
     Attributes:
-        images_per_product: how many pictures of a product are used, the first ones.
-        image_root: the folder of pictures given as paths; without it no file is read.
-        private_hosts: `host` or `host:port`, in lower case, that may be private.
-        notify: called, from another thread, with a line when a host is paused.
-        known_result: returns the vector or failure of a file that was embedded before, by its
-            content hash, or None. It is called from several threads.
+        images_per_product: how many pictures of each product are used, from the first one on.
+        image_root: the folder of pictures that are given as paths; without it no file is read.
+        private_hosts: hosts that may have private addresses, as `host` or `host:port` in lower
+            case.
+        notify: called with a line when a host is paused, from another thread.
+        known_result: returns the vector or the failure of a file that was embedded before, by its
+            content hash; None for other files. Several threads call it.
     """
 
     images_per_product: int = 1
@@ -66,10 +67,11 @@ class FetchConfig:
 
 
 class PictureFetcher:
-    """Implements `ImageFetcher` over HTTP and a folder; event loop and decoders have own threads.
+    """Implements `ImageFetcher` for web addresses and a folder, with its own threads.
 
-    An address is not fetched again while its outcome is cached: a failure, a `Picture` that a page
-    still holds because it waits to be embedded, or a file whose embedding result is known.
+    One thread runs an event loop; the others decode. An address is not fetched again while its
+    result is cached. Cached results are failures, pictures that still wait to be embedded, and
+    files whose vector or failure is known.
     """
 
     def __init__(
@@ -98,12 +100,12 @@ class PictureFetcher:
     def fetch(self, page: Sequence[Product]) -> list[FetchedProduct]:
         """Return the products in order, each with its first pictures as uint8 (side, side, 3).
 
-        A product whose stored image is kept, possibly after a check, has no pictures. The call
-        blocks until all pictures are there. It raises `concurrent.futures.CancelledError` if the
-        fetcher is closed or another thread closes it meanwhile.
+        A product whose stored image vector is kept, possibly after a check, has no pictures. The
+        call blocks until all pictures are there. It raises `concurrent.futures.CancelledError` if
+        the fetcher was closed, or is closed by another thread meanwhile.
         """
-        # `close` must know every page that has started. One that it does not cancel would end with
-        # failures, because its connections were closed.
+        # `close` must cancel every page that has started. A page that it does not know would end
+        # with failures, because its connections are closed.
         with self._start_lock:
             if self._is_closing:
                 raise CancelledError
@@ -115,7 +117,7 @@ class PictureFetcher:
             self._pages.discard(future)
 
     def close(self) -> None:
-        """Cancel pages in progress and end the threads; a second call does nothing."""
+        """Cancel the pages in progress and end the threads; a second call does nothing."""
         self._open.close()
 
     def _cancel(self) -> None:
@@ -165,7 +167,7 @@ class PictureFetcher:
             return self._cached_outcome(url, known) or await self._fetch_new(url, known)
 
     def _cached_outcome(self, url: str, known: PictureFile | None) -> Outcome | None:
-        """The cached outcome of an address; None if it must be fetched."""
+        """Return the cached result of an address; None if it must be fetched."""
         recent = self._recent.get(url)
         if recent is None or isinstance(recent, Failure) or _is_file(known, recent.content_hash):
             return recent
@@ -181,7 +183,7 @@ class PictureFetcher:
         except UnusablePictureError as error:
             message = f"{shown(url)}: {error.failure.message}"
             failure = replace(error.failure, message=message, host=host_of(url))
-            if failure.kind != "host_paused":  # nothing was requested, so nothing is known
+            if failure.kind != "host_paused":  # a paused host was not asked: no result
                 self._recent[url] = failure
             return failure
         self._recent[url] = outcome if isinstance(outcome, PictureFile) else outcome.file
@@ -227,7 +229,10 @@ class PictureFetcher:
 def _final_outcomes(
     product: Product, own: Sequence[_Request], outcomes_by_request: Mapping[_Request, Outcome]
 ) -> list[Outcome]:
-    """The outcomes of a product's addresses; if its image is made, none is a mere file."""
+    """Return the results of a product's addresses.
+
+    If its image vector is made again, each unchanged file is replaced by its picture.
+    """
     outcomes = [outcomes_by_request[request] for request in own]
     if stays(product, outcomes):
         return outcomes

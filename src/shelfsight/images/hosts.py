@@ -1,4 +1,4 @@
-"""Adapts to each picture host: a concurrency limit (AIMD) and a circuit breaker."""
+"""Adapts to each picture host: with a concurrency limit (AIMD) and a circuit breaker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,22 +12,22 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure
 
 CACHED_HOSTS = 4096
-"""Hosts that are remembered: those that were asked last."""
+"""The number of hosts that are remembered."""
 
 INITIAL_CONCURRENCY = 4
-"""Requests at the same time to a host of which nothing is known."""
+"""The number of requests at the same time to a host that was not asked before."""
 
 SILENT_HOST_FAILURES = 4
-"""Failures in a row after which a host is paused that has never sent an HTTP status.
+"""A host that has never sent an HTTP status is paused after this many failures in a row.
 
-It is as many as the first requests to a host, which all fail together if it is dead."""
+It equals `INITIAL_CONCURRENCY`: if the host is down, the first requests all fail together."""
 
 KNOWN_HOST_FAILURES = 20
-"""Failures in a row after which a host is paused that has sent a status before: it may only be
-overloaded, and gets more time."""
+"""A host that has sent an HTTP status before is paused after this many failures in a row.
+The host may only be overloaded, so more failures are accepted."""
 
 MAX_PAUSE = 600.0
-"""Seconds. The pause doubles with each failed probe, up to this."""
+"""The longest pause in seconds; the pause doubles each time that a test of the host fails."""
 
 _NOT_OF_THE_HOST = frozenset({"forbidden_address", "tls_failed"})
 """Kinds of failures that say nothing about the load of a host."""
@@ -38,10 +38,9 @@ class HostPolicy:
     """How hosts are treated; times in seconds.
 
     Attributes:
-        concurrency: requests at the same time to one host, at most.
-        patience: the longest Retry-After that is waited for.
-        pause: how long a host that asks for more, or keeps failing, is left alone at first;
-            0 means that no host is paused.
+        concurrency: the largest number of requests at the same time to one host.
+        patience: the longest pause (Retry-After) that a request waits for.
+        pause: how long a failing host is paused at first; 0 means that no host is paused.
         notify: called with a line when a host is paused or answers again, in the loop's thread.
     """
 
@@ -52,7 +51,7 @@ class HostPolicy:
 
 
 class RetryAfterError(UnusablePictureError):
-    """The server asks for a pause of `after` seconds; `failure` applies if nobody waits for it."""
+    """The server asks for a pause of `after` seconds; `failure` counts if nobody waits."""
 
     def __init__(self, kind: str, message: str, after: float) -> None:
         super().__init__(kind, f"{message}, and asks for a pause of {after:.0f} s", retryable=True)
@@ -60,14 +59,17 @@ class RetryAfterError(UnusablePictureError):
 
 
 class Hosts:
-    """The hosts that were asked last, by `host` or `host:port`; used within one event loop."""
+    """The hosts that were asked most recently, by `host` or `host:port`.
+
+    For use in one event loop.
+    """
 
     def __init__(self, policy: HostPolicy) -> None:
         self._policy = policy
         self._known: LRUCache[str, Host] = LRUCache(CACHED_HOSTS)
 
     def of(self, name: str) -> "Host":
-        """Return the host of that name, a new one if it is not remembered."""
+        """Return the host of this name; a new `Host` if the name is not remembered."""
         host = self._known.get(name)
         if host is None:
             host = self._known[name] = Host(name, self._policy)
@@ -77,9 +79,9 @@ class Hosts:
 class Host:
     """The concurrency limit and the circuit breaker of one host.
 
-    The limit grows by one with each round of responses, and is halved by each round in which a
-    request fails: additive increase, multiplicative decrease (Chiu and Jain, 1989). It falls to
-    one for a host that has never sent a status.
+    The limit grows by one with each round of successful responses. It is halved by each round in
+    which a request fails: additive increase, multiplicative decrease (Chiu and Jain, 1989). For a
+    host that has never sent an HTTP status, a failure lowers the limit to one.
     """
 
     def __init__(self, name: str, policy: HostPolicy) -> None:
@@ -87,7 +89,7 @@ class Host:
         self._policy = policy
         self._limit = float(min(INITIAL_CONCURRENCY, policy.concurrency))
         self._slots = asyncio.Semaphore(int(self._limit))
-        self._surplus = 0  # slots in use beyond a lowered limit: they are not given back
+        self._surplus = 0  # slots above a lowered limit, which are not released after use
         self._halved_at = -inf
         self._wait_until = -inf
         self._never_answered = True
@@ -99,7 +101,7 @@ class Host:
 
     @property
     def is_paused(self) -> bool:
-        """Whether the host is left alone; a request that gets a slot meanwhile is the probe."""
+        """Whether the host is paused; a request that gets a slot meanwhile tests the host."""
         return self._paused_until is not None
 
     @property
@@ -110,7 +112,7 @@ class Host:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Occupy a slot within the block, after any pause that the host asked for.
+        """Occupy a slot within the context, after waiting for a pause that the host asked for.
 
         Raises:
             UnusablePictureError: `host_paused`.
@@ -128,7 +130,7 @@ class Host:
 
     @contextmanager
     def observe(self) -> Iterator[None]:
-        """Adjust limit and breaker by the outcome of one request, made within the block."""
+        """Adapt the limit and the breaker to the result of the request made within the context."""
         began = _now()
         try:
             yield
@@ -152,7 +154,7 @@ class Host:
     def _failed(self, failure: Failure, began: float) -> None:
         self._failures += 1
         self._never_answered = self._never_answered and not failure.kind.startswith("http_")
-        if began >= self._halved_at:  # requests that began before it belong to the same round
+        if began >= self._halved_at:  # earlier requests belong to the round already counted
             self._halved_at = _now()
             self._resize(1 if self._never_answered else self._limit / 2)
         enough = SILENT_HOST_FAILURES if self._never_answered else KNOWN_HOST_FAILURES
@@ -168,7 +170,7 @@ class Host:
             self._wait_until = max(self._wait_until, _now() + seconds)
 
     def _pause_for(self, seconds: float, why: str) -> None:
-        """Refuse requests for so many seconds, then let one probe through."""
+        """Refuse requests for this many seconds; after that, let one request test the host."""
         if not self._policy.pause:
             return
         is_news = not self.is_paused

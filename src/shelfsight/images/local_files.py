@@ -1,4 +1,4 @@
-"""Reads pictures given as file paths, from one folder only, also if there are symbolic links."""
+"""Reads pictures given as file paths, from one folder only, even if there are symbolic links."""
 
 import re
 from pathlib import Path
@@ -11,17 +11,18 @@ _SCHEME = re.compile(r"\s*(?!file:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 def is_path(address: str) -> bool:
-    """Whether an address is a path: it has no scheme, or the scheme `file:`."""
+    """Return whether an address is a path: it has no scheme, or the scheme `file:`."""
     return bool(address.strip()) and not _SCHEME.match(address)
 
 
 def read_below(root: Path | None, address: str) -> bytes:
-    """Read a file below `root`, given by a relative or absolute path; at most 20 MB + 1 byte.
+    """Read a file in the folder `root`, given by its path; at most 20 MB and 1 byte.
+
+    The path may be relative or absolute.
 
     Raises:
         UnusablePictureError: `bad_address`, `forbidden_path`, `file_not_found` or
             `file_unreadable`.
-
     """
     if root is None:
         raise UnusablePictureError(

@@ -1,4 +1,4 @@
-"""Cuts views out of a photo: a photo from a phone shows more than the product."""
+"""Cuts views out of a photo, because a photo from a phone shows more than the product."""
 
 from collections.abc import Callable, Iterable
 from math import ceil
@@ -10,7 +10,7 @@ from shelfsight.images.resize import Box, part_resizer
 from shelfsight.records import PictureFormat, Pixels
 
 SMALLEST_VIEW = 0.6
-"""Share of width and height in the closest view. Three views (whole, 80%, 60%) raised recall@1
+"""The share of width and height in the closest view. Three views (whole, 80%, 60%) raised recall@1
 from 0.34 to 0.40 on 620 real photos (`benchmarks/scan_quality.py`)."""
 
 OVERSAMPLING = 1.5
@@ -26,10 +26,10 @@ MapViews = Callable[[Callable[[Box], Pixels], Iterable[Box]], Iterable[Pixels]]
 def photo_views(
     data: bytes, count: int, picture_format: PictureFormat, map_views: MapViews = map
 ) -> list[Pixels]:
-    """Decode a photo's file and cut its `views`.
+    """Decode a photo's file and cut out its views; see `views`.
 
     Raises:
-        UnusablePictureError: as `decode`.
+        UnusablePictureError: as in `decode`.
     """
     min_side = ceil(OVERSAMPLING * picture_format.side / SMALLEST_VIEW)
     return views(decode(data, min_side=min_side), count, picture_format, map_views)
@@ -38,7 +38,7 @@ def photo_views(
 def views(
     photo: Image.Image, count: int, picture_format: PictureFormat, map_views: MapViews = map
 ) -> list[Pixels]:
-    """Cut `count` views out of an RGB photo, the first the whole, each next one closer in.
+    """Cut `count` views out of an RGB photo: the first is the whole photo, each next one is closer.
 
     Returns arrays of uint8 (side, side, 3).
     """
@@ -50,7 +50,7 @@ def views(
 
 
 def _shrink(photo: Image.Image, side: int) -> Image.Image:
-    """Shrink a large photo by a whole number per side, by the mean of the pixels."""
+    """Shrink a large photo: average squares of pixels, whose side is a whole number."""
     across, down = (
         max(1, int(SMALLEST_VIEW * length / (OVERSAMPLING * side))) for length in photo.size
     )

@@ -1,4 +1,4 @@
-"""Converts pictures of any mode to 8-bit RGB on white, where Pillow would clip or drop alpha."""
+"""Converts pictures of any mode to 8-bit RGB on white; Pillow alone would clip or drop alpha."""
 
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
@@ -8,7 +8,10 @@ _PNG_KEY_BITS = {"L;2": 2, "L;4": 4, "RGB;16B": 16}
 
 
 def scale_png_key(image: ImageFile.ImageFile) -> None:
-    """Scale a PNG's transparent colour to the 8 bits it is compared with; call before `load()`."""
+    """Scale the transparent colour of a PNG to 8 bits; call it before `load()`.
+
+    Pillow compares this colour with 8-bit pixels.
+    """
     key = image.info.get("transparency")
     if key is None or image.format != PngImagePlugin.PngImageFile.format or not image.tile:
         return
@@ -20,7 +23,7 @@ def scale_png_key(image: ImageFile.ImageFile) -> None:
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded picture of any mode to RGB, with alpha flattened on white."""
+    """Convert a loaded picture of any mode to RGB, with transparency flattened on white."""
     if image.mode.startswith("I;16"):
         image = _from_16_bits(image)
     elif image.mode in {"I", "F"}:
@@ -36,9 +39,9 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
-    """Convert 16-bit grey to 8 bits by the upper byte, as Pillow does for colour.
+    """Convert 16-bit grey to 8 bits by taking the upper byte, as Pillow does for colour.
 
-    TIFF may have 12 bits, of which the upper 8 are taken.
+    TIFF files may have 12 bits; then the upper 8 bits are taken.
     """
     grey = np.asarray(image)
     twelve = isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(258) == (12,)
@@ -50,9 +53,10 @@ def _from_16_bits(image: Image.Image) -> Image.Image:
 
 
 def _from_open_range(image: Image.Image) -> Image.Image:
-    """Convert grey of unknown range to 8 bits.
+    """Convert grey values of unknown range to 8 bits.
 
-    White is the smallest usual maximum that no pixel exceeds, or else the brightest pixel.
+    White is the smallest usual maximum that no pixel exceeds. If there is none, white is the
+    brightest pixel.
     """
     grey = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
     peak = float(grey.max())

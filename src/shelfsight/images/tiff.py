@@ -1,4 +1,4 @@
-"""Reads the tile size of a TIFF: libtiff decodes whole tiles, however small the picture is."""
+"""Reads the tile size of a TIFF, because libtiff decodes whole tiles even of small pictures."""
 
 import math
 import struct
@@ -12,12 +12,11 @@ entries, then for each entry tag, type, count and bytes that are skipped."""
 
 
 def tile_pixels(image: TiffImagePlugin.TiffImageFile, data: bytes) -> int:
-    """Return how many pixels one tile of the first picture has; 0 without tiles.
+    """Return the number of pixels in one tile of the first picture; 0 if it has no tiles.
 
     Raises:
-        ValueError: a side of the tiles is given twice or is not a plain number, so Pillow and
-            libtiff might read different ones.
-
+        ValueError: a side of the tiles is given twice or is not a plain number, so that Pillow and
+            libtiff might read different sizes.
     """
     given = [tag for tag in _tags(data, image.tag_v2.offset) if tag in _TILE_SIDES]
     sides = [side for tag in given if isinstance(side := image.tag_v2.get(tag), int)]
@@ -27,7 +26,7 @@ def tile_pixels(image: TiffImagePlugin.TiffImageFile, data: bytes) -> int:
 
 
 def _tags(data: bytes, offset: int) -> list[int]:
-    """The tags in the directory at `offset`, in the order of the file."""
+    """Return the tags in the directory at `offset`, in the order of the file."""
     order = "<" if data.startswith(b"II") else ">"
     [version] = struct.unpack_from(f"{order}H", data, 2)
     length, entry = (f"{order}{layout}" for layout in _LAYOUTS[version])

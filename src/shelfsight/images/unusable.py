@@ -1,10 +1,10 @@
-"""The error for a picture that cannot be used; it carries the failure that is stored."""
+"""The error for a picture that cannot be used; it contains the failure to store."""
 
 from shelfsight.records import Failure, Stage
 
 
 class UnusablePictureError(Exception):
-    """One picture cannot be fetched or decoded; `failure` says why."""
+    """A picture cannot be fetched or decoded; `failure` has the reason."""
 
     def __init__(
         self, kind: str, message: str, *, stage: Stage = Stage.FETCH, retryable: bool = False

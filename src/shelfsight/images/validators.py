@@ -1,4 +1,4 @@
-"""HTTP validators: ask a server for a file only if it has changed (RFC 9110)."""
+"""HTTP validators, used to download a file only if it has changed (RFC 9110)."""
 
 import re
 from collections.abc import Mapping
@@ -9,17 +9,18 @@ from yarl import URL
 from shelfsight.records import PictureFile
 
 _MAX_LENGTH = 500
-"""Characters of a validator; a longer one is not stored."""
+"""The largest number of characters of a validator that is stored."""
 
 _SINGLE_ETAG = re.compile(r'(W/)?("[^"]*"|[^",*\s]+)')
-"""Quotes may be missing, as some servers send it. `*` would match any file (RFC 9110, 13.1.2)."""
+"""One ETag; some servers omit its quotes. `*` is excluded: it means any file (RFC 9110, 13.1.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
     """A downloaded file and its validators; `data` is None if the file has not changed.
 
-    `source` is the address that redirects led to, None without redirects or validators.
+    `source` is the address that redirects led to. It is None without redirects or without
+    validators.
     """
 
     data: bytes | None
@@ -30,16 +31,16 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalRequest:
-    """A request for the file at an address, unless it is still the `known` one."""
+    """A request for the file at an address, unless the server still has the `known` file."""
 
     url: URL
     known: PictureFile | None
 
     def condition(self, source: str | None) -> dict[str, str]:
-        """Return the conditional headers; none if the known file came from another address.
+        """Return the headers that ask for a changed file only; empty if there are no validators.
 
-        The modification time is sent only if there is no ETag: an older file may have replaced a
-        newer one.
+        They are also empty if the known file came from another address. The modification time is
+        sent only if there is no ETag, because a newer file may have been replaced by an older file.
         """
         if self.known is None or self.known.source != source:
             return {}
@@ -51,7 +52,7 @@ class ConditionalRequest:
 
 
 def whole_file(data: bytes, headers: Mapping[str, str], source: str | None) -> Download:
-    """Make the `Download` of a whole file, with the validators from the headers."""
+    """Return the `Download` of a whole file, with the validators from the response headers."""
     etag, last_modified = _storable(headers, "ETag"), _storable(headers, "Last-Modified")
     if etag is not None and not _SINGLE_ETAG.fullmatch(etag):
         etag = None
@@ -62,7 +63,7 @@ def whole_file(data: bytes, headers: Mapping[str, str], source: str | None) -> D
 
 
 def _storable(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a header if it is printable ASCII and short, which any database can store."""
+    """Return a header if it is short printable ASCII, which any database can store; else None."""
     value = headers.get(name, "")
     is_plain = value.isascii() and value.isprintable() and len(value) <= _MAX_LENGTH
     return value if value and is_plain else None

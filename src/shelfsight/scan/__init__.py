@@ -1,1 +1,1 @@
-"""The path of a photo, from its pixels to the products that it may show."""
+"""Finds the products that a photo may show, or that words describe."""

@@ -1,4 +1,4 @@
-"""The records of a scan: what is asked, what is searched, what is found."""
+"""The data classes of a scan: the query, its options, the candidates and the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,10 +18,16 @@ GroupBy = Literal["variant", "product"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which products may be found. None, or empty, lets all through.
+    """Limits which products a scan may find. A filter that is None or empty allows all products.
 
-    `options` are pairs that `"Options"` must have. Prices are in the shop's own currency, bounds
-    included. `updated_since` is a time with a time zone.
+    Attributes:
+        owner: only products of this owner (`"UserId"`).
+        category: only products of this category.
+        options: pairs of name and value that the product's `"Options"` must contain.
+        min_price: the lowest price allowed, in the shop's currency.
+        max_price: the highest price allowed, in the shop's currency.
+        skus: only products with one of these SKUs.
+        updated_since: only products updated at or after this time, which has a time zone.
     """
 
     owner: str | None = None
@@ -35,9 +41,9 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanQuery:
-    """What is asked: photos of one thing, words that describe it, or both.
+    """What to search for: photos of one thing, words that describe it, or both.
 
-    `text` may be a SKU or a barcode.
+    `text` may also be a SKU or a barcode.
     """
 
     photos: tuple[Photo, ...] = ()
@@ -46,7 +52,7 @@ class ScanQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
-    """How to answer: at most `limit` matches, none with a score below `threshold`."""
+    """The options of a scan: at most `limit` matches, and none with a score below `threshold`."""
 
     limit: int = 10
     filters: Filters = field(default_factory=Filters)
@@ -57,7 +63,7 @@ class ScanOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """Mean image vectors, shape (768,): of a catalogue, and of `count` scanned photos."""
+    """Mean image vectors of shape (768,): of a catalogue, and of `count` scanned photos."""
 
     catalogue: Vector
     scans: Vector | None = None
@@ -66,10 +72,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
-    """The means that are subtracted before image vectors are compared, shape (768,) each.
+    """The mean vectors, shape (768,), that are subtracted before image vectors are compared.
 
-    Pictures of one shop have much in common, and so do photos from phones. What is left tells
-    products apart (GR-CLIP, arXiv 2507.19054).
+    Pictures of the same shop are alike in many ways, and so are photos from phones. Subtracting the
+    mean removes this likeness, and keeps what distinguishes products (GR-CLIP, arXiv 2507.19054).
     """
 
     catalogue: Vector
@@ -78,11 +84,12 @@ class Centre:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
-    """The vectors of one thing to search for.
+    """The vectors and words that the database search uses to find one thing.
 
-    Candidates are the products nearest to `vector` in the column `column`, and those that share
-    words with `words` or have it as SKU or barcode. `image` (768,) and `text` (1024,) are then
-    compared with each candidate's own, image vectors after `centre` was subtracted.
+    Candidates are the products whose vector in the column `column` is nearest to `vector`, and the
+    products that share words with `words` or have `words` as SKU or barcode. Each candidate's own
+    vectors are then compared with `image` (768,) and `text` (1024,). If `centre` is given, it is
+    subtracted from the image vectors first.
     """
 
     column: Modality
@@ -94,10 +101,23 @@ class SearchQuery:
 
 
 class Candidate(NamedTuple):
-    """A stored product and how near it is. Scores are cosines; None means not compared.
+    """A stored product, with the scores of its comparison with the query.
 
-    `word_score` is the share of the query's words that the product's text has, in [0, 1]. `is_code`
-    says that the query is its SKU or barcode. A tuple, because each scan makes a hundred of them.
+    It is a tuple because each scan makes about a hundred candidates, and tuples are fast to make.
+
+    Attributes:
+        id: the id of the product variant.
+        product_id: the id of the product that the variant belongs to.
+        title: the title.
+        description: the description.
+        sku: the SKU.
+        price: the price, in the shop's currency.
+        image_url: the address of its first picture.
+        image_score: cosine of the image vectors; None if they were not compared.
+        text_score: cosine of the text vectors; None if they were not compared.
+        word_score: share of the query's words that occur in the product's text, in [0, 1]; None if
+            words were not compared.
+        is_code: whether the query's text is the product's SKU or barcode.
     """
 
     id: str
@@ -114,7 +134,7 @@ class Candidate(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A product found by a scan. `score` is in [-1, 1]."""
+    """A product that a scan found. `score` is in [-1, 1]."""
 
     product: Candidate
     score: float
@@ -123,7 +143,10 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
-    """What a scan found, best first, and what to show: see `Action`."""
+    """The result of a scan: the matches, best first, and the recommended way to show them.
+
+    `confidence` is that of the first match; `action` is the recommendation.
+    """
 
     matches: tuple[Match, ...]
     confidence: Confidence

@@ -1,4 +1,4 @@
-"""The contract that a scan relies on; `shelfsight.ports` has those that both paths share."""
+"""The interface of the product search; `shelfsight.ports` has the interfaces of all paths."""
 
 from typing import Protocol
 
@@ -7,10 +7,10 @@ from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
 
 
 class ProductSearch(Protocol):
-    """Searches the stored products. Several threads may use it if they may use its database."""
+    """Searches the stored products. Several threads may use it if its database allows that."""
 
     def require(self, models: ModelPair) -> None:
-        """Refuse queries by other models than those that made the stored vectors.
+        """Refuse a query if other models made the stored vectors.
 
         Raises:
             SchemaError: columns are missing or have other dimensions.
@@ -21,36 +21,43 @@ class ProductSearch(Protocol):
     def candidates(
         self, search_query: SearchQuery, filters: Filters, limit: int
     ) -> list[Candidate]:
-        """Return the `limit` products nearest to the query, and those that its words name.
+        """Return the `limit` products nearest to the query, and those that its words match.
 
-        It returns no fewer than `limit` if so many pass the filters and have that vector.
+        Fewer than `limit` are returned only if fewer products pass the filters and have a vector in
+        the searched column.
 
         Raises:
-            FilterError: the shop's tables lack a column.
-            ModelMismatchError: a switch to vectors of other models took place since `require`.
+            FilterError: a filter needs a column that the shop's tables lack.
+            ModelMismatchError: after `require`, the stored vectors were replaced by those of other
+                models.
         """
         ...
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether no product that passes the filters has vectors.
+        """Return whether none of the products that pass the filters has vectors.
 
         Raises:
-            FilterError: the shop's tables lack a column.
+            FilterError: a filter needs a column that the shop's tables lack.
         """
         ...
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
-        """Make the query that finds products like a stored one; None if it has no vectors.
+        """Return a query that finds products like a stored one; None if that has no vectors.
+
+        None is also returned if the stored product does not pass the filters.
 
         Raises:
-            FilterError: the shop's tables lack a column.
+            FilterError: a filter needs a column that the shop's tables lack.
         """
         ...
 
     def means(self, owner: str | None) -> Means | None:
-        """The means of an owner's catalogue and scans, or of all; None without any image."""
+        """Return the mean vectors of an owner's catalogue and scans, or of all owners if None.
+
+        The result is None if no product has an image vector.
+        """
         ...
 
     def learn(self, owner: str | None, image: Vector) -> None:
-        """Update the mean of scanned photos with the vector of one photo."""
+        """Update the mean of scanned photos with the vector of one more photo."""
         ...

@@ -1,4 +1,4 @@
-"""Ranks candidates by late fusion, and decides what a shopkeeper is shown."""
+"""Ranks candidates by late fusion of their scores, and recommends how to show the matches."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,18 @@ from shelfsight.scan.confidence import confidence, shares
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 
 WORDS = 0.3
-"""Share of word matches in the text score; the cosine has the rest.
+"""The weight of word matches in the text score; the cosine has the weight 0.7.
 
-A convex combination needs few labels or none (Bruch and others 2022, arXiv 2210.11934); this
-one was not tuned."""
+A weighted mean needs few labels for tuning, or none (Bruch and others 2022, arXiv 2210.11934).
+This weight was not tuned."""
 
 
 def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) -> list[Match]:
-    """Rank by late fusion: the weighted mean of the scores that query and product have in common.
+    """Rank candidates by late fusion: the weighted mean of the image score and the text score.
 
-    The share of matching words and the text's cosine make one text score. A SKU or barcode wins.
+    A score counts only if both the query and the product have that vector. The text score combines
+    the cosine of the text vectors with the share of matching words. A product whose SKU or barcode
+    is the query's text always comes first.
     """
     scores = [_score(candidate, weights) for candidate in candidates]
     parts = shares(scores, [one.product_id or one.id for one in candidates], limits)
@@ -29,7 +31,7 @@ def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) 
 
 
 def found(matches: Sequence[Match]) -> ScanResult:
-    """Decide what to show: one match that stands out, several candidates, or no match."""
+    """Recommend how to show the matches: one that stands out, several candidates, or none."""
     if not matches:
         return ScanResult(matches=(), confidence="low", action="fallback_to_manual")
     first = matches[0].confidence
@@ -56,12 +58,12 @@ def _score(candidate: Candidate, weights: Weights) -> float:
 
 
 def by_score(match: Match) -> tuple[bool, float]:
-    """Sort key: an exact SKU or barcode first, then the highest score."""
+    """Sort key: an exact SKU or barcode comes first, then the highest score."""
     return not match.product.is_code, -match.score
 
 
 def best_of_each_product(matches: Sequence[Match]) -> list[Match]:
-    """Keep the first match of each product, in the order given."""
+    """Keep the first match of each product; the order of matches stays."""
     first: dict[str, Match] = {}
     for match in matches:
         first.setdefault(match.product.product_id or match.product.id, match)

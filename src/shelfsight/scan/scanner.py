@@ -1,4 +1,4 @@
-"""Finds products by photos, words or both: embed the query, search, rank."""
+"""Finds products by photos, words or both: embeds the query, searches, and ranks the results."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -27,23 +27,23 @@ from shelfsight.scan.ports import ProductSearch
 from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
 
 CANDIDATES = 100
-"""Nearest neighbours that are compared exactly.
+"""Number of nearest neighbours whose scores are then computed exactly.
 
-50 by the combined column held 99% of the best 10."""
+The 50 nearest by the combined column contained 99% of the 10 best products."""
 
 Later = Callable[[Callable[[], None]], None]
-"""Runs work at once, or after the answer was sent."""
+"""A function that runs work immediately, or after the answer was sent."""
 
 
 def at_once(work: Callable[[], None]) -> None:
-    """Run the work now: the simplest `Later`."""
+    """Run the work immediately; the simplest function of the type `Later`."""
     work()
 
 
 class Scanner:
     """Finds products by photos, words or both. Several threads may use it at the same time.
 
-    `later` runs work that the answer need not wait for.
+    `later` runs work that can wait until the answer was sent.
     """
 
     def __init__(
@@ -61,17 +61,18 @@ class Scanner:
         self._later = later
 
     def scan(self, scan_query: ScanQuery, options: ScanOptions) -> ScanResult:
-        """Find what the photos show and the words describe; best match first.
+        """Find the products that the photos show and the words describe, with the best match first.
 
-        Candidates come from the column that fits the query, and are then ranked exactly; of several
-        photos the best counts. The combined column never ranks: a product without text would beat
-        every complete one.
+        The database finds candidates by the vector column that fits the query: image, text or
+        combined. The candidates are then ranked by their exact image and text scores. If there are
+        several photos, the best score of each product counts. The combined vectors are not used for
+        ranking, because products without text would be ranked above complete products.
 
         Raises:
-            ModelError: the query itself cannot be embedded.
+            ModelError: the query cannot be embedded.
             ModelMismatchError: other models made the stored vectors.
-            FilterError: the shop's tables lack a column.
-            ValueError: there is neither photo nor text.
+            FilterError: a filter needs a column that the shop's tables lack.
+            ValueError: neither a photo nor text is given.
         """
         self._search.require(self._embedder.models)
         words = (scan_query.text or "").strip() or None
@@ -89,20 +90,21 @@ class Scanner:
         return found
 
     def is_empty(self, filters: Filters) -> bool:
-        """Whether no product that passes the filters has vectors, so that a backfill is what helps.
+        """Return whether no product that passes the filters has vectors, so a backfill is needed.
 
         Raises:
-            FilterError: the shop's tables lack a column.
+            FilterError: a filter needs a column that the shop's tables lack.
         """
         return self._search.is_empty(filters)
 
     def similar(self, id_: str, options: ScanOptions) -> ScanResult | None:
-        """Find products like a stored one, without itself; None if it has no vectors or is hidden.
+        """Find products similar to a stored product, without that product itself.
 
-        Without a threshold the nearest are returned, however unlike they are.
+        Without a threshold, the nearest products are returned, even if they are not similar. The
+        result is None if the stored product has no vectors or does not pass the filters.
 
         Raises:
-            FilterError: the shop's tables lack a column.
+            FilterError: a filter needs a column that the shop's tables lack.
         """
         search_query = self._search.vectors(id_, options.filters)
         if search_query is None:
@@ -146,7 +148,7 @@ class Scanner:
         return rank(others, options.weights or self._weights, limits)
 
     def _means(self, options: ScanOptions) -> Means | None:
-        """The means to subtract from image vectors, if that helps for these models."""
+        """Return the means to subtract from image vectors; None if these models need none."""
         if not mean_centering.helps(self._embedder.models):
             return None
         return self._search.means(options.filters.owner)
@@ -157,7 +159,7 @@ class Scanner:
     def _search_query(
         self, image: Vector | None, text: Vector | None, words: str | None
     ) -> SearchQuery:
-        """Choose the column to search, and the vectors to compare candidates with."""
+        """Choose the vector column to search, and the vectors to compare with candidates."""
         if text is None and image is not None:
             return SearchQuery(column="image", vector=image, image=image)
         if image is None and text is not None:
@@ -168,14 +170,14 @@ class Scanner:
         return SearchQuery(column="combined", vector=combined, image=image, text=text, words=words)
 
     def _image(self, photo: Photo) -> Vector | None:
-        """The mean of the vectors of a photo's views."""
+        """Return the mean of the vectors of a photo's views."""
         return mean_of(_vectors(self._embedder.embed_images(photo)))
 
     def _text(self, words: str) -> Vector | None:
         return mean_of(_vectors(self._embedder.embed_texts([words], query=True)))
 
     def _learn(self, owner: str | None, images: Sequence[Vector | None]) -> None:
-        """Update the mean of scanned photos; a read-only database learns nothing."""
+        """Update the mean of scanned photos, unless the database is read-only or fails."""
         with suppress(DatabaseError):
             for image in images:
                 if image is not None:

@@ -1,1 +1,1 @@
-"""The two HTTP servers, and the parts that they share."""
+"""The embedding server and the scan server, and the parts that both share."""

@@ -1,4 +1,4 @@
-"""Access to a server: by API key, or only from this machine."""
+"""Decides who may use a server: clients with the API key, or only clients on this machine."""
 
 import hmac
 from hashlib import sha256
@@ -8,20 +8,20 @@ from shelfsight.errors import SettingsError
 
 
 class ServerKey:
-    """The one API key of an embedding server; only its SHA-256 digest is kept in memory."""
+    """The API key of an embedding server; only its SHA-256 digest is kept in memory."""
 
     def __init__(self, key: str) -> None:
         self._digest = _digest(key)
 
     def matches(self, authorization: str) -> bool:
-        """Whether an `Authorization` header carries this key; compared in constant time."""
+        """Return whether an `Authorization` header contains this key; compared in constant time."""
         scheme, _, sent = authorization.partition(" ")
         same = hmac.compare_digest(_digest(sent.strip()), self._digest)
         return same and scheme.lower() == "bearer"
 
 
 def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
-    """Check that an address open to other machines has a key, or is `insecure` on purpose.
+    """Check that a server open to other machines has a key, or is `insecure` on purpose.
 
     Raises:
         SettingsError: other machines could use the server without a key.
@@ -35,7 +35,7 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine; names are not resolved."""
+    """Return whether a host name or address means this machine; names are not resolved."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Limits of one request, and of all requests in progress together."""
+"""Limits of a single request, and of all requests in progress together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class ServerLimits:
     """Limits of a server: counts, bytes and seconds.
 
-    The `waiting_*` limits apply to all unanswered requests together, the others to one request.
-    `tokens` counts a request's tokens after each text is truncated to the model's maximum. A worker
-    counts as stuck after `stuck_seconds` in one batch. Limits of a single picture are in
-    `images.decode`.
+    The `waiting_*` limits apply to all unanswered requests together. All other limits apply to one
+    request. `tokens` counts the tokens of a request after each text was cut to the maximum of the
+    model. A worker counts as stuck after `stuck_seconds` in the same batch. Limits of a single
+    picture are in `images.decode`.
     """
 
     body_bytes: int = 32_000_000
@@ -27,11 +27,11 @@ class ServerLimits:
 
 
 class FullError(Exception):
-    """Other requests use the capacity now."""
+    """The capacity is in use by other requests now."""
 
 
 class CapacityLimit:
-    """A capacity that requests share. For use from one thread."""
+    """A capacity that all requests share. For use from one thread."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -39,12 +39,12 @@ class CapacityLimit:
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
-        """Reserve part of the capacity while the context lasts.
+        """Reserve a part of the capacity for the duration of the context.
 
-        A request that exceeds the whole capacity is let in when nothing else is reserved.
+        A request larger than the whole capacity is accepted only if nothing else is reserved.
 
         Raises:
-            FullError: the rest of the capacity is too small.
+            FullError: the free part of the capacity is too small.
         """
         if self._reserved and self._reserved + size > self._capacity:
             raise FullError

@@ -1,4 +1,4 @@
-"""Serves an ASGI app over HTTP until it is told to stop."""
+"""Serves an ASGI app over HTTP until the process is told to stop."""
 
 import signal
 import socket
@@ -10,14 +10,14 @@ from starlette.types import ASGIApp
 from shelfsight.errors import ServerError
 
 STOP_SECONDS = 150
-"""Time that requests in progress get to finish once the server is told to stop."""
+"""Seconds that requests in progress have to finish after the server is told to stop."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a socket to an address, without listening yet; port 0 picks a free port.
+    """Bind a socket to an address without listening yet; port 0 chooses a free port.
 
     Raises:
-        ServerError: the address cannot be bound.
+        ServerError: the address cannot be used.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -34,7 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(bound: socket.socket) -> str:
-    """The URL of a bound socket, for a client on this machine."""
+    """Return the URL of a bound socket, for a client on this machine."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -50,7 +50,7 @@ def serve(app: ASGIApp, bound: socket.socket) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    # uvicorn raises the signal again once it has stopped; ignored, since a stop is no failure
+    # uvicorn sends the signal again after it stopped; it is ignored, because stopping is no failure
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
     uvicorn.Server(config).run(sockets=[bound])

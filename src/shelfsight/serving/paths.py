@@ -1,4 +1,4 @@
-"""URL paths that both servers have."""
+"""URL paths that the embedding server and the scan server have in common."""
 
 READY_PATH = "/ready"
 METRICS_PATH = "/metrics"

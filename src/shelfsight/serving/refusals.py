@@ -1,4 +1,4 @@
-"""Exceptions that refuse a request; each app turns them into HTTP responses by class."""
+"""Exceptions that refuse a request; each app turns each class into its own HTTP response."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 
 class RequestRefusedError(Exception):
-    """The whole request is refused; `kind` is a stable word for programs."""
+    """The whole request is refused. `kind` is a stable word for programs."""
 
     status = 422
 
@@ -17,7 +17,7 @@ class RequestRefusedError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Extra headers of the response."""
+        """Additional headers of the response."""
         return {}
 
 
@@ -34,30 +34,30 @@ class UnauthorizedError(RequestRefusedError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """How to authenticate (RFC 9110, 11.6.1)."""
+        """The header that says how to authenticate (RFC 9110, section 11.6.1)."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class UnknownModelError(RequestRefusedError):
-    """The request names a model that is not served."""
+    """The request names a model that this server does not have."""
 
     status = 404
 
 
 class RequestTimeoutError(RequestRefusedError):
-    """The body did not arrive in time."""
+    """The body of the request did not arrive in time."""
 
     status = 408
 
 
 class RequestTooLargeError(RequestRefusedError):
-    """The request has more bytes, items or tokens than allowed."""
+    """The request has more bytes, items or tokens than are allowed."""
 
     status = 413
 
 
 class BusyError(RequestRefusedError):
-    """The server is at capacity; `seconds` is when to retry, rounded up and between 1 and 60."""
+    """The server has no capacity now; `seconds` says when to retry, from 1 to 60, rounded up."""
 
     status = 429
 
@@ -67,12 +67,12 @@ class BusyError(RequestRefusedError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to retry."""
+        """The header that says when to retry."""
         return {"Retry-After": str(self.seconds)}
 
 
 class ModelDownError(RequestRefusedError):
-    """The worker of a model has ended or hangs."""
+    """The worker thread of a model has ended or hangs."""
 
     status = 503
 
@@ -80,6 +80,6 @@ class ModelDownError(RequestRefusedError):
 def error_response(
     kind: str, message: str, status: int, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """An error response in the format that OpenAI's clients read."""
+    """Return an error response in OpenAI's format, which its clients can read."""
     body = {"error": {"message": message, "type": kind, "param": None, "code": status}}
     return JSONResponse(body, status, headers)

@@ -1,4 +1,4 @@
-"""Reads the body of a request, within limits, and validates its JSON."""
+"""Reads the body of a request within limits, and validates its JSON."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ from shelfsight.serving.refusals import (
 
 Body = TypeVar("Body", bound=BaseModel)
 
-# An unpaired surrogate is no character, but Python and JavaScript can send it.
+# An unpaired surrogate is not a character, but Python and JavaScript can send one.
 _ESCAPE = re.compile(
     rb"""\\(?: u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
              | (?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})
@@ -27,10 +27,10 @@ _ESCAPE = re.compile(
 
 
 def declared_size(request: Request, limits: ServerLimits) -> int:
-    """The `Content-Length` of a request, or the largest size allowed if it has none.
+    """Return the `Content-Length` of a request, or the largest allowed size if it has none.
 
     Raises:
-        RequestTooLargeError: it is above the limit.
+        RequestTooLargeError: the size is above the limit.
     """
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdecimal() else limits.body_bytes
@@ -40,19 +40,19 @@ def declared_size(request: Request, limits: ServerLimits) -> int:
 
 
 async def read(request: Request, limits: ServerLimits, model: type[Body]) -> Body:
-    """Read the body, and parse it as JSON of this model.
+    """Read the body of a request, and parse it as JSON of the given pydantic model.
 
     Raises:
-        RequestRefusedError: it is too large, too slow, not JSON, or does not fit the model.
+        RequestRefusedError: the body is too large, too slow, not JSON, or does not fit the model.
     """
     return parse(await read_bytes(request, limits), model)
 
 
 async def read_bytes(request: Request, limits: ServerLimits) -> bytes:
-    """Read the body.
+    """Read the body of a request.
 
     Raises:
-        RequestRefusedError: it is too large or too slow.
+        RequestRefusedError: the body is too large or too slow.
     """
     chunks: list[bytes] = []
     size = 0
@@ -73,10 +73,10 @@ async def read_bytes(request: Request, limits: ServerLimits) -> bytes:
 
 
 def parse(body: bytes, model: type[Body]) -> Body:
-    """Parse JSON of this model; an unpaired surrogate is read as a question mark.
+    """Parse JSON of the given pydantic model; an unpaired surrogate becomes a question mark.
 
     Raises:
-        RequestRefusedError: it is not JSON, or does not fit the model.
+        RequestRefusedError: the body is not JSON, or does not fit the model.
     """
     try:
         return _parse(body, model)

@@ -8,14 +8,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class RequestMetrics(Protocol):
-    """The Prometheus metrics to fill: requests by `path` and `status`, seconds by `path`."""
+    """The Prometheus metrics to record: requests by `path` and `status`, and seconds by `path`."""
 
     requests: Counter
     request_seconds: Histogram
 
 
 class RequestMetricsMiddleware:
-    """Counts and times requests by the path template of their route, so that labels stay few."""
+    """Counts and times requests by path template (such as `/items/{id}`), to keep labels few."""
 
     def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self._app = app

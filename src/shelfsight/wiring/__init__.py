@@ -1,1 +1,1 @@
-"""From settings to objects: chooses the implementation of each port, imported when it is needed."""
+"""Chooses an implementation of each interface by the settings, and imports it when it is needed."""

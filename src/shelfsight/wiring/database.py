@@ -15,12 +15,12 @@ EMBEDDED = "shelfsight"
 
 
 def home(settings: Settings) -> Path:
-    """The folder of the embedded database and of the models that are built once."""
+    """Return the folder of the embedded database, and of the models that are converted once."""
     return settings.home(root=hasattr(os, "geteuid") and os.geteuid() == 0)
 
 
 def database_name(settings: Settings) -> str:
-    """Name the database for people, without its password."""
+    """Return the name of the database for people, without its password."""
     if settings.database_url is None:
         return f"embedded Postgres in {home(settings)}"
     return Database(settings.database_url).host
@@ -28,10 +28,10 @@ def database_name(settings: Settings) -> str:
 
 @contextmanager
 def connect_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Database]:
-    """Open the user's database, or start the embedded one, and leave its tables as they are.
+    """Open the user's database, or start the embedded one; create no tables.
 
     Args:
-        settings: `database_url` names the user's database; without one the embedded is used.
+        settings: `database_url` is the user's database; without it the embedded one is used.
         name: the database within the embedded Postgres.
 
     Raises:
@@ -51,7 +51,7 @@ def open_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Datab
     """Open the user's database, or start the embedded one and create its tables.
 
     Raises:
-        DatabaseError: it cannot be reached or started.
+        DatabaseError: the database cannot be reached or started.
     """
     from shelfsight.storage import schema
 
@@ -62,7 +62,7 @@ def open_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Datab
 
 
 def is_back(settings: Settings) -> bool:
-    """Whether the database can be reached now; an embedded one is started if it is down."""
+    """Return whether the database can be reached; the embedded one is started if it is down."""
     try:
         with open_database(settings) as database:
             database.run(lambda connection: connection.execute("SELECT"))
@@ -72,7 +72,7 @@ def is_back(settings: Settings) -> bool:
 
 
 def postgres_catalog(settings: Settings, database: Database) -> Catalog:
-    """Make the catalogue over the shop's tables, for whatever models made the stored vectors."""
+    """Return the catalogue of the shop's tables, for the models that made the stored vectors."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
 
     return PostgresCatalog(database, images_per_product=settings.images_per_product)

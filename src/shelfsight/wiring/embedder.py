@@ -1,4 +1,4 @@
-"""Opens the embedder: models in this process, or an embedding server."""
+"""Opens the embedder: with models in this process, or with an embedding server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -19,7 +19,7 @@ Notify = Callable[[str], None]
 
 
 def models_name(settings: Settings) -> str:
-    """Name the embedder for people."""
+    """Return a name of the embedder for people."""
     if settings.embedding_server_url is not None:
         return without_password(settings.embedding_server_url)
     chosen = (settings.models, settings.backend, settings.device)
@@ -29,11 +29,11 @@ def models_name(settings: Settings) -> str:
 
 @contextmanager
 def open_embedder(settings: Settings, notify: Notify) -> Iterator[Embedder]:
-    """Open the two models, in this process or behind an embedding server; `notify` hears of waits.
+    """Open the two models, here or on an embedding server; `notify` is told when that takes long.
 
     Raises:
-        ModelError: they cannot be loaded.
-        ServerError: the server cannot be used.
+        ModelError: the models cannot be loaded.
+        ServerError: the embedding server cannot be used.
     """
     with closing(_embedder(settings, notify)) as embedder:
         yield embedder
@@ -61,7 +61,8 @@ def open_models(settings: Settings) -> "LocalEmbedder":
     """Load the two models into this process.
 
     Raises:
-        ModelError: they cannot be loaded or not on this device, or the backend is not installed.
+        ModelError: the models cannot be loaded, the device is not supported, or the backend is not
+            installed.
     """
     backend = _backend(settings)
     return backend.open_pair(
@@ -73,7 +74,7 @@ def open_models(settings: Settings) -> "LocalEmbedder":
 
 
 def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
-    """Load the image model alone, for a server that embeds only texts."""
+    """Load only the image model, for use with a server that embeds only texts."""
     from shelfsight.models.table import PAIRS
 
     image = PAIRS[settings.models].image
@@ -84,7 +85,7 @@ def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
 
 
 class _Backend(Protocol):
-    """A module that loads models."""
+    """The interface of a module that loads models, such as the one for ONNX Runtime."""
 
     def open_pair(
         self, name: str, *, model_dir: Path | None, device: "Device", threads: int
@@ -110,7 +111,9 @@ def _backend(settings: Settings) -> _Backend:
 
 
 def files_to_download(settings: Settings) -> list[str]:
-    """The model files that a run would download first; none with a server or a folder of models.
+    """Return the model files that a run would download first.
+
+    The list is empty with an embedding server, or if the models are in a local folder.
 
     Raises:
         ModelError: the backend does not run these models.
@@ -129,7 +132,7 @@ def files_to_download(settings: Settings) -> list[str]:
 
 
 def fusion(settings: Settings) -> Fusion:
-    """Make the fusion of image and text vectors."""
+    """Return the fusion of image and text vectors, with the weights from the settings."""
     from shelfsight.fusion import WeightedMean
 
     return WeightedMean(settings.weights)

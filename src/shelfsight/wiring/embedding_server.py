@@ -1,4 +1,4 @@
-"""Makes the embedding server."""
+"""Makes the embedding server from the settings, and runs it."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Where a server listens; `insecure` lets it serve other machines without a key."""
+    """The address of a server. `insecure` allows requests from other machines without a key."""
 
     host: str
     port: int
@@ -22,12 +22,12 @@ class Listen:
 
 
 def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
-    """Serve both models over HTTP until told to stop.
+    """Serve both models over HTTP until the process is told to stop.
 
     Raises:
-        SettingsError: it would serve other machines without a key.
+        SettingsError: the server would accept requests from other machines without a key.
         ModelError: the models cannot be loaded.
-        ServerError: the address cannot be listened on, or the extra is not installed.
+        ServerError: the address cannot be used, or the extra is not installed.
     """
     try:
         from shelfsight.serving import access
@@ -43,7 +43,7 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
 
 
 def embedding_app(settings: Settings) -> "FastAPI":
-    """Make the ASGI app of the embedding server, with its models loaded.
+    """Return the ASGI app of the embedding server, with its models loaded.
 
     Raises:
         ModelError: the models cannot be loaded.

@@ -22,7 +22,10 @@ from shelfsight.wiring.pipeline import run_context as run_context_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """`run` does a job to its end; `run_context` holds the store and what else it uses."""
+    """An engine of a backfill.
+
+    `run` processes a job to its end. `run_context` has the catalogue, the store and the ledger.
+    """
 
     run_context: RunContext
     run: Callable[[Job, Report, Progress], None]
@@ -37,9 +40,10 @@ def open_engine(
     joins: bool = True,
     cluster: ClusterOptions | None = None,
 ) -> Iterator[Engine]:
-    """Open this process as engine, with models of its own, or the workers of a cluster if given.
+    """Open the workers of a `cluster`, or without a cluster this process, with models of its own.
 
-    Unless it `joins` a run of the same job, it begins one of its own.
+    With `joins`, the engine joins an active run of the same job; otherwise it always begins a new
+    run.
 
     Raises:
         EngineError: Ray or its cluster cannot be used.
@@ -69,7 +73,7 @@ def open_engine(
 def worker_pipeline(
     settings: Settings, schema: str | None, progress: Progress, threads: int
 ) -> Iterator[Pipeline]:
-    """Open the pipeline of a worker elsewhere, with models and connections of its own.
+    """Open the pipeline of a worker on a cluster, with its own models and connections.
 
     Raises:
         ShelfsightError: the database or the models cannot be used.
@@ -83,7 +87,10 @@ def worker_pipeline(
 
 
 def sharing(settings: Settings, cores: int | None = None) -> Settings:
-    """Settings for models that embed several pages at once: they share `cores`, or all cores."""
+    """Return settings whose models share the cores when several pages are embedded at once.
+
+    `cores` is the number of cores to share; by default all cores of the machine.
+    """
     from shelfsight.embedding.embedding_cache import PAGES_IN_FLIGHT
 
     threads = max(1, (cores or os.cpu_count() or 1) // PAGES_IN_FLIGHT)

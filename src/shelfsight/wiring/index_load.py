@@ -1,4 +1,4 @@
-"""What a backfill does about the indexes while it loads many vectors."""
+"""Decides what happens to the vector indexes while a backfill stores many vectors."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,31 +11,34 @@ from shelfsight.postgres.connection import Database
 def indexes_during_load(
     run_context: RunContext, job: Job, database: Database, progress: Progress, *, defer: bool
 ) -> AbstractContextManager[None]:
-    """The context in which a load runs: a large one defers the indexes, or warns that they slow it.
+    """Return the context to run a backfill in: for a large one, indexes are dropped meanwhile.
+
+    Without `defer`, the indexes stay, and `progress` gets a warning that they slow the run.
 
     Args:
-        run_context: the store that is written to, and the catalogue that tells what is due.
-        job: what the run is asked to do.
+        run_context: the store to write to, and the catalogue that counts what is due.
+        job: the task of the run.
         database: where the vectors are stored.
-        progress: hears the warning, and the progress of rebuilding.
-        defer: whether to drop the indexes before the load and to build them again after it.
+        progress: receives the warning, and the progress of building the indexes.
+        defer: whether to drop the indexes before the run and to build them again after it.
 
     Raises:
-        ShelfsightError: the load will be refused; the indexes are left alone.
+        ShelfsightError: the new vectors would be refused; the indexes are not dropped.
     """
     from shelfsight.storage.index.build import BuildLogger
     from shelfsight.storage.index.deferred_indexes import LARGE, DeferredIndexes, is_large
     from shelfsight.storage.index.indexes import read
 
     if database.schema is not None:
-        return nullcontext()  # a staged set gets its indexes at the switch
+        return nullcontext()  # staged vectors get their indexes when they are put in use
     live = [one for one in read(database) if one.state != "missing"]
     limit = job.max_batches * job.batch_size
     if not live or 0 < limit <= LARGE:
         return nullcontext()
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
     due = run_context.catalog.due(job.selection)
-    products = job.products(due.products - due.with_image)  # most refetched images are unchanged
+    # most pictures that are requested again are unchanged
+    products = job.products(due.products - due.with_image)
     if not is_large(products, max(one.rows for one in live)):
         return nullcontext()
     if defer:

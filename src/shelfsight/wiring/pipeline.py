@@ -1,4 +1,4 @@
-"""Makes the pipeline of a backfill."""
+"""Makes the pipeline of a backfill from the settings."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,12 +22,13 @@ def open_pipeline(
     *,
     joins: bool = True,
 ) -> Iterator[Pipeline]:
-    """Open the pipeline of a worker; it reads on a connection of its own beside the writer's.
+    """Open the pipeline of a worker; reading and writing use separate connections.
 
-    Unless it `joins` a run of the same job, it begins one of its own.
+    With `joins`, the worker joins an active run of the same job; otherwise it always begins a new
+    run.
 
     Raises:
-        ModelError: the vectors are to be staged, and those of these models cannot be.
+        ModelError: vectors of these models cannot be staged, although `database` is the staged set.
     """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedding.page_embedder import PageEmbedder
@@ -66,7 +67,7 @@ def open_pipeline(
 def run_context(
     settings: Settings, database: Database, models: ModelPair, *, joins: bool = True
 ) -> RunContext:
-    """Make what a run needs here if the models and the work are elsewhere."""
+    """Return what this process needs for a run whose models and work are on other machines."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore

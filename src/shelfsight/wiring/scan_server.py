@@ -1,4 +1,4 @@
-"""Makes the server of scans, and checks who may use it."""
+"""Makes the scan server from the settings, checks who may use it, and runs it."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,17 +22,17 @@ CALLERS_AT_ONCE = 4
 HEALTH_AT_ONCE = 2
 
 PATIENCE = 3.0
-"""Seconds for which a lost database is retried: somebody waits for the answer."""
+"""Seconds for which a lost database is retried: few, because a client waits for the answer."""
 
 
 def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
-    """Answer scans over HTTP until told to stop.
+    """Answer scans over HTTP until the process is told to stop.
 
     Raises:
-        SettingsError: it would serve other machines without a key.
-        DatabaseError: the database cannot be used, or is not prepared.
+        SettingsError: the server would accept requests from other machines without a key.
+        DatabaseError: the database cannot be used, or lacks the tables.
         ModelError: the models cannot be loaded.
-        ServerError: the address cannot be listened on, or the extra is not installed.
+        ServerError: the address cannot be used, or the extra is not installed.
     """
     with open_database(settings) as database:
         serve_shop(settings, database, listen, notify)
@@ -53,7 +53,7 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         open_service(settings, database, embedder, open_to_all=listen.insecure) as service,
     ):
         app = create(service)
-        taken.listen()  # whoever asks from now on waits until the app has begun
+        taken.listen()  # from now on, requests wait until the app has started
         notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
         serve_app(app, taken)
 
@@ -62,7 +62,7 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
 def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
 ) -> "Iterator[ScanContext]":
-    """Open what the endpoints share; it uses connections of its own to the same database."""
+    """Open what the endpoints share, with a pool of connections to the same database."""
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
     from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder

@@ -1,4 +1,4 @@
-"""What a scan is made of: the scanner, and what reads a photo into the views that it compares."""
+"""Makes the scanner, and the function that turns a photo into the views that are embedded."""
 
 import os
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Raises `UnusablePictureError` if it is not a picture that can be read.
 def make_scanner(
     settings: Settings, database: Transactions, embedder: Embedder, later: Later = at_once
 ) -> Scanner:
-    """Make a scanner over the stored products; see `Scanner` for `later`."""
+    """Return a scanner of the stored products; see `Scanner` for `later`."""
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(database)
@@ -36,7 +36,7 @@ def make_scanner(
 
 
 def photo_reader(settings: Settings, embedder: Embedder) -> ReadPhoto:
-    """Make a function that reads photos for this embedder; several threads may call it."""
+    """Return a function that reads photos for this embedder; several threads may call it."""
     from PIL import ImageOps
 
     from shelfsight.images.photo_views import photo_views, views
@@ -55,10 +55,10 @@ def photo_reader(settings: Settings, embedder: Embedder) -> ReadPhoto:
 
 
 def read_photo(source: PhotoSource, read: ReadPhoto) -> Photo:
-    """Read a photo from wherever it is.
+    """Read a photo from a file, from bytes, or from a PIL image.
 
     Raises:
-        PictureError: it cannot be read, or is not a picture.
+        PictureError: the photo cannot be read, or is not a picture.
     """
     from shelfsight.images.unusable import UnusablePictureError
 

@@ -1,4 +1,4 @@
-"""The staged vectors: a second set, built by other models next to the set in use."""
+"""The staged vectors: a second set that other models make while the first set stays in use."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,7 +12,7 @@ from shelfsight.wiring.database import postgres_catalog
 
 @contextmanager
 def open_version(database: Database, *, staged: bool) -> Iterator[Database]:
-    """Yield the database itself or, if `staged`, one in which the staged vectors take the place."""
+    """Yield the database with the vectors in use or, if `staged`, with the staged vectors."""
     from shelfsight.storage.versions.vector_versions import STAGED_SCHEMA
 
     if not staged:
@@ -23,11 +23,11 @@ def open_version(database: Database, *, staged: bool) -> Iterator[Database]:
 
 
 def prepare_staged(database: Database, models: ModelPair) -> None:
-    """Create the staged tables if `database` writes to them and they are missing.
+    """Create missing tables for staged vectors, if `database` is the staged set.
 
     Raises:
-        ModelError: these models made the vectors in use, or others made the staged ones.
-        DatabaseError: the role lacks a right; the message says which.
+        ModelError: these models made the vectors in use, or other models made the staged ones.
+        DatabaseError: the role lacks a right; the message names it.
     """
     from shelfsight.storage.versions.vector_versions import prepare_staged as prepare
 
@@ -37,7 +37,7 @@ def prepare_staged(database: Database, models: ModelPair) -> None:
 
 
 def count_due(settings: Settings, database: Database, selection: Selection) -> Due:
-    """Count the products that a run would embed; all of them before a staged set exists."""
+    """Count the products that a run would embed; all products if no staged set exists yet."""
     from shelfsight.storage.versions.vector_versions import existing_schemas
 
     with closing(Database(database.url)) as in_use:

@@ -1,4 +1,4 @@
-"""Makes what a watch needs."""
+"""Makes the parts that a watch needs from the settings."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ from shelfsight.wiring.database import is_back
 from shelfsight.wiring.pipeline import open_pipeline
 
 PATIENCE = 5.0
-"""Seconds for which a lost database is retried before the watch says that it waits for it."""
+"""Seconds for which a lost database is retried before the watch reports that it is waiting."""
 
 _TAKES_AND_SWEEPS = 2
 
@@ -24,7 +24,7 @@ _TAKES_AND_SWEEPS = 2
 def open_watch(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress, every: float
 ) -> Iterator[WatchContext]:
-    """Open what a watch needs; it has up to four connections of its own."""
+    """Open the parts that a watch needs, with up to four database connections."""
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.changes.change_queue import PostgresQueue
     from shelfsight.storage.changes.listener import ChangeListener

@@ -18,7 +18,7 @@ from shelfsight.demo.shop.style import Style
 
 
 def tote_bag(canvas: Canvas, style: Style) -> None:
-    """A canvas bag with two long handles."""
+    """Draw a canvas bag with two long handles."""
     body = parse_symmetric_curve("50,36.5 22,36! 20,65 21,93! 50,94")
     handle = parse_curve("34,44 34.5,30 39,12 50,7 61,12 65.5,30 66,44", closed=False)
     canvas.shadow(body, (0.015, 0.03), blur=0.022, strength=0.45)
@@ -47,7 +47,7 @@ def tote_bag(canvas: Canvas, style: Style) -> None:
 
 
 def backpack(canvas: Canvas, style: Style) -> None:
-    """A rucksack from the front, with a zip, a front pocket and side pockets."""
+    """Draw a rucksack from the front, with a zip, a front pocket and side pockets."""
     dark = mix(style.base_colour, "#000000", 0.3)
     canvas.shadow(ellipse((0.5, 0.915), 0.32, 0.035), (0.01, 0.01), strength=0.5)
     canvas.fill_shaded(
@@ -75,7 +75,7 @@ def backpack(canvas: Canvas, style: Style) -> None:
 
 
 def pouch(canvas: Canvas, style: Style) -> None:
-    """A flat zip pouch for pencils or make-up, with a wrist loop."""
+    """Draw a flat zip pouch for pencils or make-up, with a wrist loop."""
     loop = difference(ellipse((0.88, 0.43), 0.085, 0.13), ellipse((0.88, 0.43), 0.06, 0.105))
     canvas.shadow(loop, (0.01, 0.02), blur=0.012, strength=0.4)
     canvas.fill_shaded(loop, style.base_colour, 0.01, 0.7)
@@ -102,7 +102,7 @@ def pouch(canvas: Canvas, style: Style) -> None:
 
 
 def umbrella(canvas: Canvas, style: Style) -> None:
-    """An open umbrella from the side, with ribs and a hooked handle."""
+    """Draw an open umbrella from the side, with ribs and a hooked handle."""
     canvas.shadow(ellipse((0.5, 0.955), 0.12, 0.014), (0, 0), blur=0.015, strength=0.4)
     canvas.line([(0.5, 0.06), (0.5, 0.86)], 0.014, "#7d8288")
     hook = parse_curve("50,78 50,88 47,94 42,93 40,88", closed=False)
@@ -129,7 +129,7 @@ def umbrella(canvas: Canvas, style: Style) -> None:
 
 
 def phone_case(canvas: Canvas, style: Style) -> None:
-    """The back of a phone in its case, with three lenses."""
+    """Draw the back of a phone in its case, with three lenses."""
     outline = rectangle((0.29, 0.05, 0.71, 0.95), 0.065)
     canvas.shadow(outline, (0.02, 0.04), blur=0.025, strength=0.5)
     for top in (0.24, 0.33):

@@ -1,8 +1,8 @@
-"""The picture while it is drawn: fill areas, then add light, shade and cast shadows.
+"""The canvas on which a product is drawn: fill areas, then add light, shade and cast shadows.
 
-Coordinates are in units of the picture's side. The canvas has twice the final width and height;
-soft light and shade are computed at a lower resolution and scaled up. Light comes from the upper
-left.
+Coordinates are in units of the picture's side. The canvas has twice the width and height of the
+final picture. Soft light and shade are computed at a lower resolution and scaled up. Light comes
+from the upper left.
 """
 
 import math
@@ -90,7 +90,7 @@ class TiledFill:
 
 
 def pack_pixels(image: Image.Image) -> NDArray[np.uint32]:
-    """Return the RGBA pixels packed into one number each, so that an index selects whole pixels.
+    """Return each RGBA pixel packed into one number, so that an index selects whole pixels.
 
     Shape: (height, width).
     """
@@ -103,7 +103,7 @@ def unpack_pixels(pixels: NDArray[np.uint32]) -> Image.Image:
 
 
 def shift_mask(mask: Image.Image, dx: int, dy: int) -> Image.Image:
-    """Return the mask moved by whole pixels."""
+    """Return the mask moved by `dx` and `dy` whole pixels."""
     shifted = Image.new("L", mask.size)
     shifted.paste(mask, (dx, dy))
     return shifted
@@ -142,7 +142,7 @@ def _affected_window(mask: Image.Image, limit: Image.Image | None) -> Window | N
 
 
 class Canvas:
-    """The picture in `image`, and in `coverage` the mask of the product without its shadow."""
+    """The picture in `image`, and the mask of the product without its shadow in `coverage`."""
 
     def __init__(self, random: np.random.Generator) -> None:
         wall = BACKDROPS[int(random.integers(len(BACKDROPS)))]
@@ -224,7 +224,7 @@ class Canvas:
         self._tint(Image.fromarray(lit.astype(np.uint8)), 1, WHITE, mask)
 
     def crease(self, area: Area, lines: list[Shape], strength: float = 0.3) -> None:
-        """Crease cloth softly: along each line a dark furrow beside a light ridge."""
+        """Draw soft creases in cloth: along each line, a dark furrow beside a light ridge."""
         mask, creases = _mask(area), Image.new("L", (SHADING_SIDE, SHADING_SIDE))
         brush = Brush(creases)
         for points in lines:
@@ -240,7 +240,7 @@ class Canvas:
         colour: tuple[int, int, int],
         within: Area | None = None,
     ) -> None:
-        """Blend a colour into the masked area; touches no pixel outside the area's window."""
+        """Blend a colour into the masked area; other pixels are not touched."""
         limit = None if within is None else _mask(within)
         box = _affected_window(mask, limit)
         if box is None:

@@ -1,4 +1,4 @@
-"""Describe a product's picture in a few words; they determine every pixel of it."""
+"""The design of a product's picture: a few words that determine every pixel of the picture."""
 
 from dataclasses import dataclass
 from typing import Literal

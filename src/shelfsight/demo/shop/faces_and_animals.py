@@ -10,7 +10,7 @@ from shelfsight.demo.shop.shapes import Shape, ellipse, leaf, mirrored, parse_cu
 
 
 def whale(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A whale with its blow."""
+    """Draw a whale with its blow."""
     body = parse_curve(
         "10,55 16,38 38,33 60,42 76,50 83,40 74,28! 86,32! 97,25! 92,42 86,60 66,74 40,77 18,70"
     )
@@ -24,13 +24,13 @@ def whale(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def big_cat(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """One large cat's face on a disc."""
+    """Draw one large cat's face on a disc."""
     brush.disc(0.5, 0.5, 0.46, palette.third)
     cat_face(brush, (0.5, 0.56), 0.33, (palette.main, palette.ink))
 
 
 def fox(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """The face of an origami fox."""
+    """Draw the face of an origami fox."""
     pale = mix(palette.paper, "#ffffff", 0.6)
     half: tuple[tuple[str, Shape], ...] = (
         (palette.main, [(0.5, 0.38), (0.2, 0.36), (0.14, 0.06)]),
@@ -47,7 +47,7 @@ def fox(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def smiley(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A smiling face."""
+    """Draw a smiling face."""
     brush.disc(0.5, 0.5, 0.43, palette.ink)
     brush.disc(0.5, 0.5, 0.405, palette.second)
     for x in (0.37, 0.63):
@@ -56,7 +56,7 @@ def smiley(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def spectacles(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """An abstract face of blocks, with round spectacles."""
+    """Draw an abstract face of blocks, with round spectacles."""
     brush.shape(rectangle((0, 0, 0.5, 1)), palette.main)
     brush.shape(rectangle((0.5, 0, 1, 1)), palette.second)
     brush.shape(ellipse((0.5, 0.5), 0.3, 0.4, 90, 270), palette.second)

@@ -18,7 +18,7 @@ LACE_COLOUR = "#fbfaf6"
 
 
 def sneaker(canvas: Canvas, style: Style) -> None:
-    """A low sneaker from the side: sole, toe cap, laces, tongue, heel tab."""
+    """Draw a low sneaker from the side: sole, toe cap, laces, tongue, heel tab."""
     canvas.shadow(ellipse((0.5, 0.78), 0.46, 0.035), (0.01, 0.012), strength=0.55)
     canvas.fill_shaded(parse_curve("40,36! 47,24! 53,27 60,44!"), style.base_colour, 0.018, 0.8)
     inside = parse_curve("16,32 30,31 43,34 40,42 28,42 17,37")
@@ -57,7 +57,7 @@ def _laces(canvas: Canvas, style: Style) -> None:
 
 
 def socks(canvas: Canvas, style: Style) -> None:
-    """A pair of socks, one behind the other."""
+    """Draw a pair of socks, one behind the other."""
     outline = parse_curve(
         "30,10! 52,10! 53,35 54,55 66,64 80,70 86,79 80,87 62,87 42,80 30,68 29,40"
     )
@@ -79,7 +79,7 @@ def socks(canvas: Canvas, style: Style) -> None:
 
 
 def sandals(canvas: Canvas, style: Style) -> None:
-    """A pair of flip-flops from above: printed soles with straps."""
+    """Draw a pair of flip-flops from above: printed soles with straps."""
     left = [
         rotated(shape, -4, (0.28, 0.5))
         for shape in (

@@ -72,7 +72,7 @@ def _body_folds(top: float, bottom: float) -> list[Shape]:
 
 
 def t_shirt(canvas: Canvas, style: Style) -> None:
-    """A T-shirt with short sleeves and a round neck."""
+    """Draw a T-shirt with short sleeves and a round neck."""
     body = parse_symmetric_curve("50,15 39,12 29,16 28,35 28.5,60 27.5,90! 50,91.5")
     left, right = _with_mirror_image(parse_curve("33,13.5! 20,20 9,37! 22,44! 29,34!"))
     colour = _draw_parts(
@@ -95,7 +95,7 @@ def t_shirt(canvas: Canvas, style: Style) -> None:
 
 
 def hoodie(canvas: Canvas, style: Style) -> None:
-    """A hooded sweatshirt with long sleeves, strings and a pouch."""
+    """Draw a hooded sweatshirt with long sleeves, strings and a pouch."""
     body = parse_symmetric_curve("50,22 38,20 29,26 28,50 27.5,84! 50,85")
     left, right = _with_mirror_image(parse_curve("34,21.5! 22,28 15,50 10,78! 20,80! 26,60 30,40!"))
     hood = parse_curve("35,24 36,12 43,5 50,4 57,5 64,12 65,24 57,32 50,36 43,32")
@@ -119,7 +119,7 @@ def hoodie(canvas: Canvas, style: Style) -> None:
 
 
 def dress(canvas: Canvas, style: Style) -> None:
-    """A sleeveless summer dress with a belt and a wide skirt."""
+    """Draw a sleeveless summer dress with a belt and a wide skirt."""
     bodice = parse_symmetric_curve("50,20 45,15 44.5,6! 41,6! 39,20 35.5,26 39,44!")
     skirt = parse_symmetric_curve("39,44! 30,62 18,90! 26,92 34,93.5 42,92.5 50,94")
     _wall_shadow(canvas, bodice, skirt)
@@ -139,7 +139,7 @@ def dress(canvas: Canvas, style: Style) -> None:
 
 
 def bodysuit(canvas: Canvas, style: Style) -> None:
-    """A baby's bodysuit with short sleeves and snaps."""
+    """Draw a baby's bodysuit with short sleeves and snaps."""
     body = parse_symmetric_curve("50,20 40,14 29,20 27,45 25,68! 36,75 43,88!")
     left, right = _with_mirror_image(parse_curve("35,16! 22,22 12,36! 22,43! 28.5,35!"))
     colour = _draw_parts(
@@ -164,7 +164,7 @@ def bodysuit(canvas: Canvas, style: Style) -> None:
 
 
 def apron(canvas: Canvas, style: Style) -> None:
-    """A kitchen apron with a bib, a pocket and strings."""
+    """Draw a kitchen apron with a bib, a pocket and strings."""
     canvas.line(parse_curve("39,17 39,8 50,3 61,8 61,17", closed=False), 0.026, style.palette.ink)
     for string in _with_mirror_image(parse_curve("23,43 12,46 8,60 12,72", closed=False)):
         canvas.line(string, 0.022, style.palette.ink)

@@ -16,7 +16,7 @@ from shelfsight.demo.shop.style import Style
 
 
 def cap(canvas: Canvas, style: Style) -> None:
-    """A baseball cap from the side: panels, a button, a brim to the left."""
+    """Draw a baseball cap from the side: panels, a button, a brim to the left."""
     canvas.shadow(ellipse((0.48, 0.74), 0.42, 0.05), (0.01, 0.015), blur=0.03, strength=0.5)
     hollow = parse_curve("55,64 72,62 89,60 88,68 75,71.5 55,70")
     canvas.fill(hollow, mix(style.base_colour, "#000000", 0.55))
@@ -51,7 +51,7 @@ def cap(canvas: Canvas, style: Style) -> None:
 
 
 def beanie(canvas: Canvas, style: Style) -> None:
-    """A knitted hat with a turned-up rim and a pompom."""
+    """Draw a knitted hat with a turned-up rim and a pompom."""
     canvas.shadow(ellipse((0.5, 0.87), 0.32, 0.04), (0.01, 0.01), blur=0.03, strength=0.45)
     body = parse_curve("20,70! 22,48 32,31 50,25 68,31 78,48 80,70!")
     mask = canvas.fill(body, TiledFill(style.artwork, (0.22, 0.22, 0.78, 0.78)))

@@ -9,7 +9,7 @@ from shelfsight.demo.shop.style import Style
 
 
 def poster(canvas: Canvas, style: Style) -> None:
-    """A framed poster on a wall."""
+    """Draw a framed poster on a wall."""
     frames = ("#2b2b2e", "#b88a57", "#f4f2ee", "#7b4f2c")
     wood = frames[int(style.random.integers(4))]
     outer, inner = rectangle((0.19, 0.06, 0.81, 0.93)), rectangle((0.215, 0.085, 0.785, 0.905))
@@ -41,7 +41,7 @@ def poster(canvas: Canvas, style: Style) -> None:
 
 
 def cushion(canvas: Canvas, style: Style) -> None:
-    """A square cushion, plump in the middle, with piping."""
+    """Draw a square cushion, plump in the middle, with piping."""
     outline = parse_curve(
         "10,12! 30,16 50,17 70,16 90,12! 86,30 85,50 86,70 90,90! 70,86.5 50,86 "
         "30,86.5 10,90! 14,70 15,50 14,30"
@@ -65,7 +65,7 @@ def cushion(canvas: Canvas, style: Style) -> None:
 
 
 def clock(canvas: Canvas, style: Style) -> None:
-    """A round wall clock: a frame, twelve marks, two hands."""
+    """Draw a round wall clock: a frame, twelve marks, two hands."""
     rim = disc(0.5, 0.5, 0.42)
     canvas.shadow(rim, (0.025, 0.045), blur=0.03, strength=0.5)
     canvas.fill(rim, style.palette.ink if style.random.random() < 0.5 else "#b88a57")
@@ -93,7 +93,7 @@ def clock(canvas: Canvas, style: Style) -> None:
 
 
 def plate(canvas: Canvas, style: Style) -> None:
-    """A dinner plate from above, with a fork and a knife."""
+    """Draw a dinner plate from above, with a fork and a knife."""
     rim = disc(0.5, 0.5, 0.335)
     canvas.shadow(rim, (0.02, 0.035), blur=0.025, strength=0.5)
     canvas.fill(rim, style.pale_colour)
@@ -119,7 +119,7 @@ def plate(canvas: Canvas, style: Style) -> None:
 
 
 def notebook(canvas: Canvas, style: Style) -> None:
-    """A spiral notebook with rounded corners, and an elastic band."""
+    """Draw a spiral notebook with rounded corners, and an elastic band."""
     lean = style.random.uniform(-4, 4)
     cover = rotated(rectangle((0.22, 0.08, 0.8, 0.92), 0.025), lean)
     pages = rotated(rectangle((0.23, 0.095, 0.812, 0.928), 0.015), lean)
@@ -148,7 +148,7 @@ def notebook(canvas: Canvas, style: Style) -> None:
 
 
 def skateboard(canvas: Canvas, style: Style) -> None:
-    """The underside of a skateboard with trucks and wheels, tilted."""
+    """Draw the underside of a skateboard with trucks and wheels, tilted."""
     lean = 14 if style.random.random() < 0.5 else -14
     deck = rotated(rectangle((0.365, 0.03, 0.635, 0.97), 0.134), lean)
     canvas.shadow(deck, (0.03, 0.045), blur=0.03, strength=0.45)
@@ -177,7 +177,7 @@ def skateboard(canvas: Canvas, style: Style) -> None:
 
 
 def kite(canvas: Canvas, style: Style) -> None:
-    """A kite with a cross of spars and a tail of bows."""
+    """Draw a kite with a cross of spars and a tail of bows."""
     tail = [(0.5 + 0.06 * math.sin(t * 0.9), 0.66 + t * 0.033) for t in range(10)]
     canvas.line(curve(*tail, closed=False), 0.006, style.palette.ink)
     for i, (x, y) in enumerate(tail[2::2]):

@@ -18,13 +18,13 @@ def _words(brush: Brush, palette: Palette, lines: tuple[str, ...]) -> None:
 
 
 def hello(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A greeting in four languages."""
+    """Draw a greeting in four languages."""
     brush.shape(rectangle((0, 0, 1, 1)), palette.paper)
     _words(brush, palette, ("HELLO", "HOLA", "SALUT", "CIAO"))
 
 
 def good_vibes(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Two words on a coloured block."""
+    """Draw two words on a coloured block."""
     brush.shape(rectangle((0, 0, 1, 0.5)), palette.main)
     brush.shape(rectangle((0, 0.5, 1, 1)), palette.ink)
     brush.text((0.5, 0.27), "GOOD", 0.82, palette.paper)
@@ -32,7 +32,7 @@ def good_vibes(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def coffee(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """COFFEE FIRST with a steaming cup."""
+    """Draw COFFEE FIRST with a steaming cup."""
     brush.shape(ellipse((0.66, 0.52), 0.13, 0.11), palette.main)
     brush.shape(ellipse((0.66, 0.52), 0.075, 0.06), palette.paper)
     brush.shape([(0.28, 0.4), (0.68, 0.4), *ellipse((0.48, 0.52), 0.2, 0.16, 0, 180)], palette.main)
@@ -45,7 +45,7 @@ def coffee(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def number(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A varsity number in a hexagon."""
+    """Draw a varsity number in a hexagon."""
     brush.shape(polygon((0.5, 0.5), 0.49, 6), palette.ink)
     brush.shape(polygon((0.5, 0.5), 0.45, 6), palette.second)
     brush.text((0.5, 0.48), str(random.integers(10, 99)), 0.55, palette.ink)

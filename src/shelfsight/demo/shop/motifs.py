@@ -9,7 +9,7 @@ from shelfsight.demo.shop.shapes import Point, curve, ellipse, heart, leaf, rota
 
 
 def leaves(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Sprigs with paired leaves."""
+    """Draw sprigs with paired leaves."""
     for x, y, i in staggered(3, 4):
         angle, colour = random.uniform(-120, -60), palette.prints[i % 2]
         stem = rotated([(x - 0.15, y), (x + 0.15, y)], angle, (x, y))
@@ -21,7 +21,7 @@ def leaves(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def cats(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Cats' faces."""
+    """Draw cats' faces."""
     for x, y, i in staggered(3, 3):
         cat_face(brush, (x, y), 0.11, (palette.prints[i % 3], palette.ink))
 
@@ -55,7 +55,7 @@ def cat_face(brush: Brush, at: Point, size: float, colours: tuple[str, str]) -> 
 
 
 def daisies(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Flowers with white or coloured petals."""
+    """Draw flowers with white or coloured petals."""
     for x, y, i in staggered(4, 4):
         turn, size = random.uniform(0, 45), 0.115 if i % 2 else 0.085
         colour = palette.main if i % 2 else palette.second
@@ -65,14 +65,14 @@ def daisies(brush: Brush, palette: Palette, random: np.random.Generator) -> None
 
 
 def hearts(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Hearts in rows."""
+    """Draw hearts in rows."""
     for x, y, i in staggered(5, 5):
         brush.shape(heart(x, y, 0.14), palette.prints[i % 3])
         brush.shape(heart(x, y, 0.065), palette.paper)
 
 
 def citrus(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Slices of lemon and orange."""
+    """Draw slices of lemon and orange."""
     for x, y, i in staggered(3, 3):
         rind = palette.main if i % 2 else palette.third
         turn = random.uniform(0, 60)
@@ -86,7 +86,7 @@ def citrus(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def fishes(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Fish that swim to the left."""
+    """Draw fish that swim to the left."""
     for x, y, i in staggered(3, 5):
         colour = palette.prints[i % 3]
         brush.shape([(x + 0.07, y), (x + 0.14, y - 0.05), (x + 0.14, y + 0.05)], colour)
@@ -97,7 +97,7 @@ def fishes(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def mushrooms(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Toadstools with spots."""
+    """Draw toadstools with spots."""
     for x, y, i in staggered(3, 3):
         stem = curve((x - 0.03, y), (x + 0.03, y), (x + 0.045, y + 0.13), (x - 0.045, y + 0.13))
         brush.shape(stem, mix("#fff6e4", palette.second, 0.2))
@@ -112,7 +112,7 @@ def mushrooms(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def paws(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Paw prints."""
+    """Draw paw prints."""
     for x, y, i in staggered(4, 4):
         turn, colour = random.uniform(-35, 35), (palette.main, palette.ink, palette.second)[i % 3]
         pad = curve(
@@ -130,7 +130,7 @@ def paws(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def cherries(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Pairs of cherries."""
+    """Draw pairs of cherries."""
     for x, y, i in staggered(3, 4):
         red = palette.main if i % 2 else mix(palette.main, palette.third, 0.6)
         for dx, dy in ((-0.06, 0.06), (0.05, 0.08)):
@@ -143,7 +143,7 @@ def cherries(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def cacti(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Cacti in pots."""
+    """Draw cacti in pots."""
     for x, y, i in staggered(3, 3):
         green = palette.second if i % 2 else palette.main
         brush.line([(x, y - 0.09), (x, y + 0.06)], 0.065, green)
@@ -166,7 +166,7 @@ def cacti(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def bolts(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Flashes of lightning."""
+    """Draw flashes of lightning."""
     flash = [
         (0.02, -0.12),
         (-0.06, 0.02),
@@ -182,7 +182,7 @@ def bolts(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def balloons(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Hot-air balloons with striped envelopes."""
+    """Draw hot-air balloons with striped envelopes."""
     for x, y, i in staggered(2, 3):
         one, other = palette.prints[i % 3], palette.prints[(i + 1) % 3]
         for share, colour in ((1.0, one), (0.62, other), (0.24, one)):

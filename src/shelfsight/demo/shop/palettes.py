@@ -1,4 +1,4 @@
-"""The colour schemes that products come in."""
+"""The colour schemes of the products."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Palette:
 
 
 def mix(one: str, other: str, share: float) -> str:
-    """Return the colour `share` (0 to 1) of the way from `one` to `other`, as #rrggbb."""
+    """Return a colour between two colours: `share` (0 to 1) of the way to `other`, as #rrggbb."""
     pairs = zip(ImageColor.getrgb(one)[:3], ImageColor.getrgb(other)[:3], strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 

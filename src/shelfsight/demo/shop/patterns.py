@@ -14,7 +14,7 @@ PaintArtwork = Callable[[Brush, Palette, np.random.Generator], None]
 
 
 def staggered(columns: int, rows: int) -> Iterator[tuple[float, float, int]]:
-    """Yield x, y and a number for each cell centre of a grid whose odd rows are half a cell off."""
+    """Yield x, y and a number for each cell of a grid whose odd rows are shifted by half a cell."""
     for row in range(rows + 1):
         for column in range(columns + 1):
             shift = 0.5 if row % 2 else 0.0
@@ -22,7 +22,7 @@ def staggered(columns: int, rows: int) -> Iterator[tuple[float, float, int]]:
 
 
 def stripes(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Horizontal bands of unequal height."""
+    """Draw horizontal bands of unequal height."""
     top, i = 0.0, 0
     while top < 1:
         height = float(random.choice([0.03, 0.06, 0.1]))
@@ -32,20 +32,20 @@ def stripes(brush: Brush, palette: Palette, random: np.random.Generator) -> None
 
 
 def candy(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Slanted bands in two colours."""
+    """Draw slanted bands in two colours."""
     for i in range(-8, 9):
         x, colour = i / 8, palette.main if i % 2 else palette.second
         brush.shape([(x, 1), (x + 1, 0), (x + 1.07, 0), (x + 0.07, 1)], colour)
 
 
 def dots(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Polka dots."""
+    """Draw polka dots."""
     for x, y, i in staggered(6, 7):
         brush.disc(x, y, 0.05, palette.main if i % 3 else palette.second)
 
 
 def gingham(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A woven check."""
+    """Draw a woven check."""
     half = mix(palette.paper, palette.main, 0.5)
     for i in range(0, 10, 2):
         brush.shape(rectangle((i / 10, 0, (i + 1) / 10, 1)), half)
@@ -57,7 +57,7 @@ def gingham(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def harlequin(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Argyle: tall diamonds with thin crossing lines."""
+    """Draw argyle: tall diamonds with thin crossing lines."""
     for row in range(5):
         for column in range(6):
             x, y = column / 5 + (0.1 if row % 2 else 0), row / 4
@@ -69,7 +69,7 @@ def harlequin(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def scales(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Japanese waves: overlapping fans of rings."""
+    """Draw Japanese waves: overlapping fans of rings."""
     rings = (palette.main, palette.paper, palette.second, palette.paper, palette.ink)
     for row in range(14):
         for column in range(7):
@@ -79,7 +79,7 @@ def scales(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def ripples(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Bold wavy bands."""
+    """Draw bold wavy bands."""
     xs = [i / 60 for i in range(61)]
     for i in range(-1, 10):
         upper = [(x, i / 9 + 0.05 * math.sin(2 * math.pi * x * 2)) for x in xs]
@@ -88,7 +88,7 @@ def ripples(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def terrazzo(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Chips of stone."""
+    """Draw chips of stone."""
     for x, y, i in staggered(9, 9):
         at = (x + random.uniform(-0.03, 0.03), y + random.uniform(-0.03, 0.03))
         size = random.uniform(0.025, 0.062)
@@ -98,14 +98,14 @@ def terrazzo(brush: Brush, palette: Palette, random: np.random.Generator) -> Non
 
 
 def chevrons(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Zigzag bands."""
+    """Draw zigzag bands."""
     for i in range(-1, 9):
         edge: list[Point] = [(j / 8, i / 7 + (0.09 if j % 2 else 0)) for j in range(9)]
         brush.shape(edge + [(x, y + 0.075) for x, y in reversed(edge)], palette.prints[i % 3])
 
 
 def triangles(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A mosaic of triangles."""
+    """Draw a mosaic of triangles."""
     colours = (palette.paper, *palette.prints, palette.ink, mix(palette.main, palette.paper, 0.5))
     for row in range(5):
         for column in range(5):
@@ -116,7 +116,7 @@ def triangles(brush: Brush, palette: Palette, random: np.random.Generator) -> No
 
 
 def bauhaus(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Squares with quarter circles."""
+    """Draw squares with quarter circles."""
     for row in range(4):
         for column in range(4):
             x, y, turn = column / 4, row / 4, int(random.integers(4))
@@ -129,7 +129,7 @@ def bauhaus(brush: Brush, palette: Palette, random: np.random.Generator) -> None
 
 
 def camouflage(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Overlapping blots."""
+    """Draw overlapping blots."""
     for i in range(42):
         x, y = random.uniform(0, 1, 2)
         for _ in range(5):
@@ -139,7 +139,7 @@ def camouflage(brush: Brush, palette: Palette, random: np.random.Generator) -> N
 
 
 def leopard(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Leopard spots."""
+    """Draw leopard spots."""
     for x, y, _ in staggered(7, 8):
         spot = (x + random.uniform(-0.02, 0.02), y + random.uniform(-0.02, 0.02))
         turn = random.uniform(0, 360)
@@ -149,7 +149,7 @@ def leopard(brush: Brush, palette: Palette, random: np.random.Generator) -> None
 
 
 def tartan(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Crossing bands, as on a kilt."""
+    """Draw crossing bands, as on a kilt."""
     ground = mix(palette.main, palette.ink, 0.25)
     brush.shape(rectangle((0, 0, 1, 1)), ground)
     bands = ((0.02, 0.1, palette.second), (0.15, 0.02, palette.paper), (0.22, 0.05, palette.ink))
@@ -165,7 +165,7 @@ def tartan(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def honeycomb(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Hexagons within hexagons."""
+    """Draw hexagons within hexagons."""
     for row in range(9):
         for column in range(7):
             x, y = column / 6 + (1 / 12 if row % 2 else 0), row * 0.144
@@ -175,7 +175,7 @@ def honeycomb(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def confetti(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Memphis style: scattered squiggles, rings, triangles and bars."""
+    """Draw in Memphis style: scattered squiggles, rings, triangles and bars."""
     for x, y, i in staggered(5, 6):
         turn, colour = random.uniform(0, 360), (*palette.prints, palette.ink)[i % 4]
         if i % 4 == 0:
@@ -191,7 +191,7 @@ def confetti(brush: Brush, palette: Palette, random: np.random.Generator) -> Non
 
 
 def stars(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Stars on a dark background."""
+    """Draw stars on a dark background."""
     brush.shape(rectangle((0, 0, 1, 1)), palette.ink)
     for x, y, i in staggered(5, 6):
         size = 0.07 if i % 2 else 0.042
@@ -200,7 +200,7 @@ def stars(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def herringbone(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Bricks slanted in alternating directions, like a herring's bones."""
+    """Draw bricks slanted in alternating directions, like a herring's bones."""
     for column in range(6):
         lean = 0.1 if column % 2 else -0.1
         for row in range(-2, 14):

@@ -46,18 +46,21 @@ def take_photographs(
 
 
 def _save(photo: Image.Image, path: Path) -> None:
-    """Save as a JPEG of a phone's quality, atomically: no partial file appears under `path`."""
+    """Save a photo as a JPEG with the quality of a phone, atomically.
+
+    No partial file appears under `path`.
+    """
     part = path.with_suffix(".part")
     photo.save(part, format="JPEG", quality=75)
     part.replace(path)
 
 
 def photograph(product: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Return a photo of a product lying on a table: 720 x 720, RGB.
+    """Return a photo of a product that lies on a table: 720 x 720, RGB.
 
-    The product is rotated by up to 15 degrees, seen in perspective, and so close that parts may
-    be cut off. The photo is darkened, tinted, blurred and noisy. The table shows wherever
-    `product` is transparent.
+    The product is rotated by up to 15 degrees and seen in perspective. It is so close that parts of
+    it may be cut off. The photo is darkened, tinted, blurred and noisy. The table is visible
+    wherever `product` is transparent.
     """
     seen = product.convert("RGBA").transform(
         (PHOTO_SIDE, PHOTO_SIDE),

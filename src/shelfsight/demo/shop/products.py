@@ -16,7 +16,7 @@ ODD_SHARE = 0.05
 OWNERS = ("atelier-nord", "atelier-sud")
 PACKS = ("Single", "Set of 2", "Set of 4")
 MISSING_PICTURE = "discontinued.jpg"
-"""The file name behind the broken link: it is never drawn."""
+"""The file name of the broken link; this file is never drawn."""
 
 USUAL_FORMATS: tuple[Format, ...] = ("jpeg", "jpeg", "jpeg", "jpeg", "png", "webp")
 ODD_FORMATS: tuple[Format, ...] = ("cutout", "gif", "cmyk", "sideways")
@@ -26,9 +26,9 @@ ODD_FORMATS: tuple[Format, ...] = ("cutout", "gif", "cmyk", "sideways")
 class DemoProduct:
     """A product of the shop.
 
-    `picture` is a file name, or None for a product without a picture; the broken link names a
-    file that does not exist. `design` says what to draw into the file; None if nothing is drawn.
-    Size variants of one product share both.
+    `picture` is a file name, or None for a product without a picture. The product with a broken
+    link names a file that does not exist. `design` says what to draw into the file, or is None if
+    nothing is drawn. Size variants of one product share `picture` and `design`.
     """
 
     sku: str
@@ -42,14 +42,14 @@ class DemoProduct:
 
 
 def make_shop(seed: int = 7, count: int = 300) -> list[DemoProduct]:
-    """Return `count` products, the same ones for the same seed; no two pictures look alike.
+    """Return `count` products; the same seed always gives the same products.
 
-    About 5% have no picture, 5% no text, and 5% share a picture with two others. One product has
-    neither text nor picture, one has a broken link, one a description of 50,000 characters.
+    No two pictures look alike. About 5% of the products have no picture, 5% have no text, and 5%
+    share a picture with two others. One product has neither text nor picture, one has a broken
+    link, and one has a description of 50,000 characters.
 
     Raises:
-        ValueError: if `count` is less than 40 or more than 1,000.
-
+        ValueError: `count` is less than 40 or more than 1,000.
     """
     if not SMALLEST <= count <= LARGEST:
         raise ValueError(f"a demo shop has {SMALLEST} to {LARGEST} products, not {count}")
@@ -71,7 +71,10 @@ Change = Callable[[DemoProduct], list[DemoProduct]]
 
 
 def _changes(count: int) -> list[Change]:
-    """Return the changes that make a shop of `count` products, one for each complete product."""
+    """Return the changes that turn complete products into a shop of `count` products.
+
+    There is one change for each complete product.
+    """
     share = round(count * ODD_SHARE)
     groups = round(share / len(PACKS))
     changes: list[Change] = [_without_both, _broken_link, _long_description]
@@ -114,9 +117,9 @@ def _as_size_variants(product: DemoProduct) -> list[DemoProduct]:
 
 
 def _designs(random: np.random.Generator) -> Iterator[Design]:
-    """Yield designs, each kind in turn.
+    """Yield designs, with the kinds of product in turn.
 
-    A kind uses each pattern once, and all palettes before it repeats one.
+    Each kind uses a pattern only once, and uses all palettes before it repeats a palette.
     """
     kinds = list(PRODUCT_KINDS)
     patterns = {kind: random.permutation(list(PATTERN_NAMES)) for kind in kinds}

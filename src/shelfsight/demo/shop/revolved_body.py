@@ -61,9 +61,9 @@ def _half_width(level: Plane, heights: tuple[float, ...], halves: tuple[float, .
 
 
 def _shade_and_gloss(part: Image.Image, t: Plane, gloss: float) -> None:
-    """Darken `part` towards its edges, the right one more, and add two bands of gloss.
+    """Darken the edges of `part`, the right edge more, and add two bands of gloss.
 
-    `t` is the horizontal position of each pixel, -1 at the left edge and 1 at the right one.
+    `t` is the horizontal position of each pixel, from -1 at the left edge to 1 at the right edge.
     """
     steps = np.linspace(-1, 1, 256)
     dark = 0.1 * (steps + 0.35) ** 2 + 0.42 * np.abs(steps) ** 5 + 0.1 * np.clip(steps, 0, 1)

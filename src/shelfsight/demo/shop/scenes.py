@@ -11,7 +11,7 @@ from shelfsight.demo.shop.shapes import curve, ellipse, leaf, parse_curve, recta
 
 
 def mountains(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """Layers of ridges below a sun."""
+    """Draw layers of ridges below a sun."""
     brush.shape(rectangle((0, 0, 1, 1)), mix(palette.paper, palette.second, 0.35))
     brush.disc(0.64, 0.3, 0.15, palette.third)
     layers = (palette.second, palette.main, mix(palette.main, palette.ink, 0.45), palette.ink)
@@ -24,7 +24,7 @@ def mountains(brush: Brush, palette: Palette, random: np.random.Generator) -> No
 
 
 def moons(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A crescent moon among stars, above the phases of the moon."""
+    """Draw a crescent moon among stars, above the phases of the moon."""
     night = mix(palette.ink, palette.main, 0.2)
     brush.shape(rectangle((0, 0, 1, 1)), night)
     brush.disc(0.5, 0.4, 0.25, palette.second)
@@ -39,7 +39,7 @@ def moons(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def rainbow(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Arches over two clouds."""
+    """Draw arches over two clouds."""
     bands = (palette.main, palette.third, palette.second, palette.ink, palette.paper)
     for i, colour in enumerate(bands):
         radius = 0.42 - 0.07 * i
@@ -50,7 +50,7 @@ def rainbow(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def sunburst(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Rays around a sun."""
+    """Draw rays around a sun."""
     for i in range(16):
         ray = ellipse((0.5, 0.5), 0.8, 0.8, i * 22.5, i * 22.5 + 11.25)
         brush.shape([(0.5, 0.5), *ray], palette.main if i % 2 else palette.second)
@@ -59,7 +59,7 @@ def sunburst(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def skyline(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A city of towers with lit windows."""
+    """Draw a city of towers with lit windows."""
     brush.shape(rectangle((0, 0, 1, 1)), mix(palette.second, palette.paper, 0.4))
     brush.disc(0.3, 0.26, 0.12, palette.third)
     x = 0.0
@@ -75,7 +75,7 @@ def skyline(brush: Brush, palette: Palette, random: np.random.Generator) -> None
 
 
 def sailing(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A sailing boat on waves."""
+    """Draw a sailing boat on waves."""
     brush.line([(0.5, 0.14), (0.5, 0.7)], 0.014, palette.ink)
     brush.shape([(0.52, 0.16), (0.52, 0.62), (0.82, 0.62)], palette.main)
     brush.shape([(0.48, 0.24), (0.48, 0.62), (0.24, 0.62)], palette.third)
@@ -90,7 +90,7 @@ def sailing(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def planet(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
-    """A planet with a ring."""
+    """Draw a planet with a ring."""
     brush.shape(rectangle((0, 0, 1, 1)), palette.ink)
     for _ in range(40):
         x, y = random.uniform(0, 1, 2)
@@ -113,7 +113,7 @@ def planet(brush: Brush, palette: Palette, random: np.random.Generator) -> None:
 
 
 def palms(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Palms in front of a sun with horizontal slits."""
+    """Draw palms in front of a sun with horizontal slits."""
     brush.disc(0.5, 0.46, 0.36, palette.third)
     for i in range(5):
         y = 0.5 + i * 0.075
@@ -130,7 +130,7 @@ def palms(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def lighthouse(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A striped lighthouse on a rock."""
+    """Draw a striped lighthouse on a rock."""
     for side in (-1, 1):
         beam = [(0.5, 0.22), (0.5 + side * 0.6, 0.08), (0.5 + side * 0.6, 0.36)]
         brush.shape(beam, mix(palette.third, palette.paper, 0.35))
@@ -155,7 +155,7 @@ def lighthouse(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def rocket(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """A rocket with a flame."""
+    """Draw a rocket with a flame."""
     for width, tip, colour in ((0.11, 0.98, palette.second), (0.06, 0.88, palette.third)):
         flame = curve(
             (0.5 - width, 0.7),
@@ -176,7 +176,7 @@ def rocket(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
 
 
 def target(brush: Brush, palette: Palette, _: np.random.Generator) -> None:
-    """Concentric rings."""
+    """Draw concentric rings."""
     for i in range(7):
         colour = (palette.main, palette.paper, palette.third, palette.ink)[i % 4]
         brush.disc(0.5, 0.5, 0.48 - 0.068 * i, colour)

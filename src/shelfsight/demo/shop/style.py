@@ -1,4 +1,4 @@
-"""The artwork and the colours that a product is drawn with."""
+"""The style of a product: the artwork and the colours that it is drawn with."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class Style:
 
     @property
     def pale_colour(self) -> str:
-        """Nearly white, with a hint of the palette."""
+        """A colour that is nearly white, with a hint of the palette."""
         return mix("#fbfaf7", self.palette.paper, 0.12)
 
 
 DrawProduct = Callable[[Canvas, Style], None]
-"""Draws one product on a canvas that has nothing but its backdrop."""
+"""Draws one product on a canvas that only has a backdrop."""

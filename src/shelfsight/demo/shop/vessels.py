@@ -23,7 +23,7 @@ def _table_shadow(canvas: Canvas, x: float, y: float, width: float) -> None:
 
 
 def mug(canvas: Canvas, style: Style) -> None:
-    """A mug with a handle, seen slightly from above."""
+    """Draw a mug with a handle, seen slightly from above."""
     side = 1 if style.random.random() < 0.7 else -1
     x, inside = 0.5 - side * 0.08, style.base_colour
     _table_shadow(canvas, x, 0.83, 0.25)
@@ -43,7 +43,7 @@ def mug(canvas: Canvas, style: Style) -> None:
 
 
 def bottle(canvas: Canvas, style: Style) -> None:
-    """A steel drinking bottle with a screw cap and a loop."""
+    """Draw a steel drinking bottle with a screw cap and a loop."""
     _table_shadow(canvas, 0.5, 0.925, 0.15)
     loop = difference(ellipse((0.5, 0.1), 0.062, 0.06), ellipse((0.5, 0.1), 0.036, 0.036))
     canvas.fill(loop, "#33363b")
@@ -78,7 +78,7 @@ def bottle(canvas: Canvas, style: Style) -> None:
 
 
 def tumbler(canvas: Canvas, style: Style) -> None:
-    """A tapered travel cup with a lid and a straw."""
+    """Draw a tapered travel cup with a lid and a straw."""
     _table_shadow(canvas, 0.5, 0.93, 0.15)
     straw = stroke(0.026, [(0.535, 0.3), (0.6, 0.03)])
     canvas.fill(straw, style.palette.third)
@@ -147,7 +147,7 @@ def _cactus(canvas: Canvas, style: Style) -> None:
 
 
 def plant_pot(canvas: Canvas, style: Style) -> None:
-    """A flower pot with a plant."""
+    """Draw a flower pot with a plant."""
     _table_shadow(canvas, 0.5, 0.91, 0.2)
     draw_revolved(
         canvas,
@@ -166,7 +166,7 @@ def plant_pot(canvas: Canvas, style: Style) -> None:
 
 
 def lamp(canvas: Canvas, style: Style) -> None:
-    """A table lamp with a printed shade on a wooden or metal base."""
+    """Draw a table lamp with a printed shade on a wooden or metal base."""
     _table_shadow(canvas, 0.5, 0.925, 0.16)
     wood = "#b98552" if style.random.random() < 0.5 else "#6d7278"
     outline = parse_curve("56,2.2 62,2.4 66,6 70,7.2 75,5.5 80,2.6 85,3 88,14 91,16", closed=False)
@@ -185,7 +185,7 @@ def lamp(canvas: Canvas, style: Style) -> None:
 
 
 def bauble(canvas: Canvas, style: Style) -> None:
-    """A ball for the Christmas tree, with a cap and a bow."""
+    """Draw a ball for the Christmas tree, with a cap and a bow."""
     canvas.shadow(disc(0.5, 0.6, 0.3), (0.03, 0.05), blur=0.05, strength=0.4)
     canvas.line([(0.5, 0.0), (0.5, 0.26)], 0.008, "#c9a227")
     ball = tuple(

@@ -8,7 +8,7 @@ from shelfsight.demo.shop.design import Design
 from shelfsight.demo.shop.product_kinds import PATTERN_NAMES, PRODUCT_KINDS
 
 LONG_TEXT = 50_000
-"""Characters of the one absurdly long description."""
+"""The number of characters of the very long description."""
 
 
 class Wording(NamedTuple):
@@ -23,17 +23,17 @@ def _name(design: Design) -> str:
 
 
 def one_line(design: Design) -> Wording:
-    """A one-line description, as in a small shop."""
+    """Write a one-line description, as in a small shop."""
     return Wording(f"{_name(design)} - {design.palette}", f"{PRODUCT_KINDS[design.kind].facts}.")
 
 
 def title_only(design: Design) -> Wording:
-    """A title without a description."""
+    """Write a title without a description."""
     return Wording(f"{_name(design)}, {design.palette}", "")
 
 
 def marketing(design: Design) -> Wording:
-    """Several sentences of advertising."""
+    """Write several sentences of advertising."""
     kind, print_ = PRODUCT_KINDS[design.kind].english.lower(), PATTERN_NAMES[design.pattern].lower()
     return Wording(
         f"{_name(design)} in {design.palette}",
@@ -46,7 +46,7 @@ def marketing(design: Design) -> Wording:
 
 
 def html_markup(design: Design) -> Wording:
-    """HTML with entities, as shop systems store it."""
+    """Write HTML with entities, as shop systems store it."""
     name = html.escape(_name(design))
     items = "".join(
         f"<li>{html.escape(part)}</li>" for part in PRODUCT_KINDS[design.kind].facts.split(", ")
@@ -60,7 +60,7 @@ def html_markup(design: Design) -> Wording:
 
 
 def multilingual(design: Design) -> Wording:
-    """Several languages, accents and emoji."""
+    """Write several languages, accents and emoji."""
     kind, print_ = PRODUCT_KINDS[design.kind], PATTERN_NAMES[design.pattern]
     return Wording(
         f"{_name(design)} / {kind.german} »{print_}« ✨ {design.palette}",
@@ -71,7 +71,7 @@ def multilingual(design: Design) -> Wording:
 
 
 def capitals(design: Design) -> Wording:
-    """Everything in capital letters."""
+    """Write everything in capital letters."""
     return Wording(
         f"{_name(design)} {design.palette} - NEW!!!".upper(),
         f"BEST PRICE!!! {PRODUCT_KINDS[design.kind].facts}."
@@ -80,7 +80,7 @@ def capitals(design: Design) -> Wording:
 
 
 def bullets(design: Design) -> Wording:
-    """A bulleted list of facts."""
+    """Write a bulleted list of facts."""
     facts = (
         *PRODUCT_KINDS[design.kind].facts.split(", "),
         f"Colour: {design.palette}",
@@ -105,4 +105,4 @@ WRITING_STYLES: tuple[Callable[[Design], Wording], ...] = (
     bullets,
     title_only,
 )
-"""Each product gets one of them at random."""
+"""The writing styles; each product gets a random one of these."""

@@ -1,1 +1,1 @@
-"""The embedding server: dynamic batching over both models, and the HTTP app in front of it."""
+"""The embedding server: an HTTP app that embeds pictures and texts in dynamic batches."""

@@ -47,12 +47,12 @@ Guard = Callable[[Request], Awaitable[None]]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _CHECKS_PER_STUCK_TIME = 20
-"""Checks of the workers within the time after which one counts as stuck."""
+"""How often workers are checked within the time after which a worker counts as stuck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppConfig:
-    """Options of the app. Without a `key` everyone is served; `/health` reports the `device`."""
+    """Options of the app. Without a `key`, everyone is served. `/health` reports the `device`."""
 
     key: ServerKey | None = None
     limits: ServerLimits = field(default_factory=ServerLimits)
@@ -60,7 +60,7 @@ class AppConfig:
 
 
 def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
-    """Create the app of two loaded models; it serves requests once its lifespan has started."""
+    """Create the app for two loaded models; it serves requests once its lifespan has started."""
     metrics = EmbeddingMetrics()
     batchers = ModelBatchers(image, text, config.limits, metrics)
     endpoints = EmbeddingEndpoints(batchers, config.limits, metrics, config.device)
@@ -70,7 +70,7 @@ def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
         lifespan=_lifespan(batchers, config.limits),
         docs_url=DOCS_PATH,
         redoc_url=None,
-        swagger_ui_parameters={"validatorUrl": None},  # which would be another host
+        swagger_ui_parameters={"validatorUrl": None},  # the validator is on another host
     )
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
     guard = _key_guard(config.key)
@@ -120,7 +120,7 @@ async def _watch_workers(batchers: ModelBatchers, seconds: float) -> None:
 
 
 class _DirectRoute(APIRoute):
-    """Passes the raw request to its endpoint; much faster than FastAPI for short requests."""
+    """Passes the raw request to its endpoint; for short requests much faster than FastAPI."""
 
     def get_route_handler(self) -> Handler:
         handler: Handler = self.endpoint
@@ -145,7 +145,7 @@ def _key_guard(key: ServerKey | None) -> Guard:
 
 
 def _add_error_handlers(app: FastAPI, metrics: EmbeddingMetrics) -> None:
-    """Register an error response for each class of error, and count the errors by kind."""
+    """Register an error response for each class of error, and count errors by kind."""
 
     def respond(kind: str, error: RequestRefusedError | None, status: int) -> Response:
         metrics.errors.labels(kind).inc()
@@ -167,6 +167,9 @@ def _add_error_handlers(app: FastAPI, metrics: EmbeddingMetrics) -> None:
 
 
 def _request_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Describe a body in OpenAPI: FastAPI does not see it, as limits apply before parsing."""
+    """Describe a request body for OpenAPI, because FastAPI does not parse the body itself.
+
+    The endpoint parses the body after it has checked the limits.
+    """
     schema = {"schema": model.model_json_schema()}
     return {"requestBody": {"required": True, "content": {"application/json": schema}}}

@@ -1,6 +1,6 @@
-"""Dynamic batching: one queue and one thread per model, which runs items of many requests together.
+"""Dynamic batching: runs the items of many requests together, with one queue and thread per model.
 
-The thread never waits for a batch to fill, so batches grow only while the model is busy.
+The thread never waits for a batch to become full, so batches grow only while the model is busy.
 """
 
 from collections import deque
@@ -33,9 +33,10 @@ def _ignore_batch(_size: int, _seconds: float) -> None:
 class BatcherConfig(Generic[Input]):
     """How a batcher forms its batches and runs them.
 
-    It takes up to `window` queued items at a time; `plan` divides them into batches, each a
-    sequence of indexes. `run` embeds one batch; when it raises, its items fail. After each batch
-    `on_batch` is called with the number of items and the seconds taken. `stage` names the worker.
+    The batcher takes up to `window` queued items at a time. `plan` divides them into batches; each
+    batch is a sequence of indexes of items. `run` embeds one batch; if it raises an error, the
+    items fail. After each batch, `on_batch` is called with the number of items and the seconds that
+    the batch took. `stage` is the name of the worker.
     """
 
     stage: Stage
@@ -55,7 +56,10 @@ class _Request(Generic[Input]):
         self._is_running: bool | None = None
 
     def start(self) -> bool:
-        """Mark the request as running, so that it can no longer be cancelled; False if it was."""
+        """Mark the request as running, unless it was cancelled; return whether it runs now.
+
+        A running request can no longer be cancelled.
+        """
         if self._is_running is None:
             self._is_running = self.future.set_running_or_notify_cancel()
         return self._is_running
@@ -75,10 +79,11 @@ _Item = tuple[_Request[Input], int]
 
 
 class DynamicBatcher(Generic[Input]):
-    """Runs queued items in batches, first come first served. Any thread may submit.
+    """Runs queued items in batches, in the order of their arrival. Any thread may submit items.
 
-    A batch that raises is bisected until the item at fault is alone, and fails with `model_error`.
-    A `ModelError` instead means that the model itself is unusable, and ends the worker thread.
+    A batch that raises an error is halved until the faulty item is alone, which then fails with
+    `model_error`. A `ModelError`, however, means that the model itself is unusable, and ends the
+    worker thread.
     """
 
     def __init__(self, config: BatcherConfig[Input], *, stuck_seconds: float) -> None:
@@ -95,10 +100,11 @@ class DynamicBatcher(Generic[Input]):
         self._thread.start()
 
     def submit(self, items: Sequence[Input]) -> Future[list[Result]]:
-        """Queue items; the future returns one result per item, in order.
+        """Queue items; the returned future has one result per item, in order.
 
         Raises:
-            WorkerDownError: the worker is down now; raised by the future if that happens later.
+            WorkerDownError: the worker is down now. If it goes down later, the future raises this
+                error.
         """
         request = _Request(items)
         if not items:
@@ -112,7 +118,7 @@ class DynamicBatcher(Generic[Input]):
         return request.future
 
     def queue_length(self) -> int:
-        """The number of queued items."""
+        """Return the number of queued items."""
         return len(self._queue)
 
     def estimated_wait(self) -> float:
@@ -120,7 +126,7 @@ class DynamicBatcher(Generic[Input]):
         return self.queue_length() * self._seconds_per_item
 
     def problem(self) -> str | None:
-        """Describe what is wrong with the worker thread; None if it is well."""
+        """Describe what is wrong with the worker thread; None if nothing is wrong."""
         started = self._batch_started
         if not self._thread.is_alive():
             return self._ended()
@@ -136,7 +142,7 @@ class DynamicBatcher(Generic[Input]):
                 self._fail_all(WorkerDownError(problem))
 
     def close(self) -> None:
-        """Finish the queued items, then end the thread; does not wait for one that hangs."""
+        """Finish the queued items and end the thread; does not wait for a thread that hangs."""
         with self._changed:
             self._is_closing = True
             self._changed.notify()
@@ -156,7 +162,7 @@ class DynamicBatcher(Generic[Input]):
                 self._fail_all(WorkerDownError(self._ended()))
 
     def _next_window(self) -> list[_Item[Input]]:
-        """Wait for items of requests that were not cancelled; [] once closed and empty."""
+        """Wait for queued items that were not cancelled; [] once closed and nothing is queued."""
         with self._changed:
             self._in_progress = []
             while not self._in_progress:
@@ -173,9 +179,9 @@ class DynamicBatcher(Generic[Input]):
         try:
             results = self._config.run([request.items[index] for request, index in batch])
             completed = list(zip(batch, results, strict=True))
-        except ModelError:  # the device is lost: no other item would fare better
+        except ModelError:  # the device is lost, so all other items would fail too
             raise
-        # Any other error is blamed on the items of the batch, and the worker goes on.
+        # Any other error is attributed to the items of the batch, and the worker continues.
         except Exception as error:
             self._batch_started = None
             self._bisect(batch, error)
@@ -187,7 +193,7 @@ class DynamicBatcher(Generic[Input]):
                 request.set_result(index, result)
 
     def _bisect(self, batch: Sequence[_Item[Input]], error: Exception) -> None:
-        """Run both halves of a failed batch; a single item fails with this error."""
+        """Run both halves of a failed batch; a single item fails with the given error."""
         if len(batch) > 1:
             half = len(batch) // 2
             self._run_batch(batch[:half])

@@ -15,7 +15,7 @@ EncodedVector = list[float] | str | None
 
 
 def item_errors(results: Sequence[Result]) -> list[ItemError]:
-    """The failures among the results, with the indexes of their items."""
+    """Return the failures among the results, with the indexes of their items."""
     return [
         ItemError(index=index, kind=result.kind, message=result.message)
         for index, result in enumerate(results)
@@ -24,17 +24,17 @@ def item_errors(results: Sequence[Result]) -> list[ItemError]:
 
 
 def status_of(results: Sequence[Result]) -> int:
-    """422 if the only item failed, else 200: a failed item of several does not fail the request."""
+    """Return 422 if the only item failed, else 200: a failed item among several is no failure."""
     return 422 if len(results) == 1 and isinstance(results[0], Failure) else 200
 
 
 def encode(results: Sequence[Result], encoding: Encoding) -> list[EncodedVector]:
-    """Vectors in the requested encoding, None for failures."""
+    """Return the vectors in the requested encoding, with None for each failure."""
     return [None if isinstance(r, Failure) else _encode(r, encoding) for r in results]
 
 
 def truncate(results: Sequence[Result], width: int) -> list[Result]:
-    """Truncate vectors to their first `width` numbers, and normalise them to unit length again."""
+    """Cut vectors to their first `width` numbers, and scale them to length 1 again."""
     return [
         r if isinstance(r, Failure) or len(r) == width else _truncate(r, width) for r in results
     ]
@@ -43,7 +43,7 @@ def truncate(results: Sequence[Result], width: int) -> list[Result]:
 def embed_response(
     results: Sequence[Result], encoding: Encoding, *, dimension: int, model: str
 ) -> EmbedResponse:
-    """A response without usage and time; for speed, pydantic does not validate it again."""
+    """Return a response without usage and time; for speed, pydantic does not validate it again."""
     return EmbedResponse.model_construct(
         embeddings=encode(results, encoding),
         dimension=dimension,
@@ -55,7 +55,7 @@ def embed_response(
 def openai_response(
     results: Sequence[Result], encoding: Encoding, *, model: str, tokens: int
 ) -> OpenAIResponse:
-    """A response in the format of OpenAI; for speed, pydantic does not validate it again."""
+    """Return a response in OpenAI's format; for speed, pydantic does not validate it again."""
     return OpenAIResponse.model_construct(
         data=[
             OpenAIVector.model_construct(index=index, embedding=vector)
@@ -68,7 +68,7 @@ def openai_response(
 
 
 def json_response(value: BaseModel, status: int = 200) -> Response:
-    """Serialise a model to a JSON response."""
+    """Return a JSON response of a pydantic model."""
     return Response(value.model_dump_json(), status, media_type="application/json")
 
 

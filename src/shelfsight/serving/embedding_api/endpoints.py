@@ -55,9 +55,9 @@ class EmbeddingEndpoints:
         self._started = monotonic()
 
     async def embed_image(self, request: Request) -> Response:
-        """Embed one picture (`image_data`) or several (`images`), files in base64.
+        """Embed one picture (`image_data`) or several (`images`), given as files in base64.
 
-        An `instruction` has no effect: no image model takes one.
+        An `instruction` has no effect, because no image model uses one.
         """
         async with self._read_body(request, ImageRequest) as body:
             if (body.image_data is None) == (body.images is None):
@@ -69,7 +69,7 @@ class EmbeddingEndpoints:
             return _embed_response(embedded, body, self._batchers.image, usage, started)
 
     async def embed_text(self, request: Request) -> Response:
-        """Embed texts: as queries with an `instruction`, as documents without one."""
+        """Embed texts: as search queries if there is an `instruction`, else as documents."""
         async with self._read_body(request, TextRequest) as body:
             if not body.normalize:
                 raise RequestRefusedError(
@@ -81,7 +81,7 @@ class EmbeddingEndpoints:
             return _embed_response(embedded, body, self._batchers.text, usage, started)
 
     async def openai(self, request: Request) -> Response:
-        """Embed as OpenAI's endpoint does; with `"modality": "image"`, pictures as data URIs."""
+        """Embed as OpenAI's endpoint does. With `"modality": "image"`, inputs are data URIs."""
         async with self._read_body(request, OpenAIRequest) as body:
             image = body.modality == "image"
             spec: ModelSpec = self._batchers.image if image else self._batchers.text
@@ -98,7 +98,7 @@ class EmbeddingEndpoints:
             return embed_responses.json_response(response, embed_responses.status_of(results))
 
     async def health(self) -> Response:
-        """Report the models, and whether their workers are well: 200, or 503."""
+        """Report the models, and whether their workers can be used: 200, or else 503."""
         problems = self._batchers.problems()
         health = Health(
             status="unhealthy" if problems else "healthy",
@@ -111,16 +111,16 @@ class EmbeddingEndpoints:
         return embed_responses.json_response(health, 503 if problems else 200)
 
     async def ready(self) -> Response:
-        """Report whether requests are served now: 200, or 503."""
+        """Report whether requests are served now: 200, or else 503."""
         problems = self._batchers.problems()
         return JSONResponse({"ready": not problems}, 503 if problems else 200)
 
     async def metrics(self) -> Response:
-        """Report all metrics in Prometheus' text format."""
+        """Report all metrics in the text format of Prometheus."""
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def root(self) -> Response:
-        """List the endpoints."""
+        """Return the list of endpoints."""
         endpoints = {
             f"POST {IMAGE_PATH}": "one picture (image_data) or several (images), in base64",
             f"POST {TEXT_PATH}": "texts",
@@ -135,7 +135,7 @@ class EmbeddingEndpoints:
 
     @asynccontextmanager
     async def _read_body(self, request: Request, model: type[Body]) -> AsyncIterator[Body]:
-        """Read a body, and reserve capacity for its bytes until the response is made."""
+        """Read a body, and reserve capacity for its bytes until the response was made."""
         size = request_body.declared_size(request, self._limits)
         try:
             with self._bodies.reserve(size):

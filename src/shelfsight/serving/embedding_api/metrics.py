@@ -9,7 +9,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class EmbeddingMetrics:
-    """The metrics of one app, in their own registry; the label `lane` is `image` or `text`."""
+    """The metrics of one app, in a separate registry; the label `lane` is `image` or `text`."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -44,7 +44,7 @@ class EmbeddingMetrics:
         )
 
     def batch_observer(self, model: str) -> Callable[[int, float], None]:
-        """A function that records the size and the seconds of each batch of a model."""
+        """Return a function that records the size and the seconds of each batch of a model."""
         sizes, seconds = self._batch_size.labels(model), self._batch_seconds.labels(model)
 
         def observe(size: int, duration: float) -> None:
@@ -54,9 +54,9 @@ class EmbeddingMetrics:
         return observe
 
     def watch_queue(self, model: str, queue_length: Callable[[], int]) -> None:
-        """Call `queue_length` for the length of a model's queue whenever the metrics are read."""
+        """Report the length of a model's queue; `queue_length` is called when metrics are read."""
         self._depth.labels(model).set_function(queue_length)
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

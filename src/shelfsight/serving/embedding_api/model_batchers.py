@@ -39,7 +39,10 @@ class EmbeddingResults:
 
 
 class ModelBatchers:
-    """Embeds pictures and texts; threads decode and tokenise them. For use from one event loop."""
+    """Embeds pictures and texts in batches. For use from one event loop.
+
+    Pictures are decoded and texts are tokenised in other threads.
+    """
 
     def __init__(
         self, image: ImageModel, text: TextModel, limits: ServerLimits, metrics: EmbeddingMetrics
@@ -47,7 +50,7 @@ class ModelBatchers:
         self.image, self.text = image.spec, text.spec
         self._text_model = text
         self._limits = limits
-        self._picture_window = image.batch  # a longer window would only delay the first results
+        self._picture_window = image.batch  # a larger window would only delay the first results
         self._pictures: DynamicBatcher[Pixels] = DynamicBatcher(
             BatcherConfig(
                 stage=Stage.IMAGE,
@@ -95,7 +98,7 @@ class ModelBatchers:
         """Embed pictures given in base64.
 
         Raises:
-            RequestTooLargeError: too many pictures.
+            RequestTooLargeError: there are too many pictures.
             BusyError: the pictures of other requests use the capacity now.
             WorkerDownError: the worker of the image model has ended or hangs.
         """
@@ -105,10 +108,10 @@ class ModelBatchers:
             return EmbeddingResults(results=[result for chunk in chunks for result in chunk])
 
     async def embed_texts(self, texts: Sequence[str], instruction: str | None) -> EmbeddingResults:
-        """Embed texts: as queries with an instruction, as documents without one.
+        """Embed texts: as search queries if there is an instruction, else as documents.
 
         Raises:
-            RequestTooLargeError: too many texts or tokens.
+            RequestTooLargeError: there are too many texts or tokens.
             BusyError: the texts of other requests use the capacity now.
             WorkerDownError: the worker of the text model has ended or hangs.
         """
@@ -132,7 +135,7 @@ class ModelBatchers:
         await asyncio.wrap_future(self._texts.submit(texts))
 
     def problems(self) -> list[str]:
-        """Describe what is wrong with the workers; empty if both are well."""
+        """Describe what is wrong with the workers; empty if nothing is wrong."""
         return [problem for batcher in self._batchers if (problem := batcher.problem())]
 
     def fail_if_down(self) -> None:
@@ -141,7 +144,7 @@ class ModelBatchers:
             batcher.fail_if_down()
 
     def close(self) -> None:
-        """Finish the queued items, then end the threads; does not wait for one that hangs."""
+        """Finish the queued items and end the threads, without waiting for a thread that hangs."""
         self._decoders.shutdown()
         self._tokenizers.shutdown()
         for batcher in self._batchers:
@@ -185,7 +188,7 @@ class ModelBatchers:
 
 @contextmanager
 def _reserved(capacity: CapacityLimit, size: int, batcher: DynamicBatcher[Any]) -> Iterator[None]:
-    """Reserve capacity; a refusal tells when the batcher's queue should be empty."""
+    """Reserve capacity; a refusal says when the queue of the batcher should be empty."""
     try:
         with capacity.reserve(size):
             yield
@@ -201,13 +204,16 @@ def _check_count(count: int, limit: int) -> None:
 
 
 def instruction_prefix(spec: TextSpec, instruction: str | None) -> str:
-    """The text to put before a query, as the model was trained; "" if it takes no instruction."""
+    """Return the text to put before a query for this model; "" if it uses no instruction."""
     if not instruction:
         return ""
     return spec.query.partition("{text}")[0].replace(QUERY_INSTRUCTION, instruction)
 
 
 def allowed_dimensions(spec: ImageSpec | TextSpec) -> range:
-    """The vector lengths that a client may ask for; only Matryoshka text models have several."""
+    """Return the vector lengths that a client may request.
+
+    Only Matryoshka text models have several lengths.
+    """
     shortest = spec.shortest if isinstance(spec, TextSpec) else None
     return range(shortest or spec.column, spec.column + 1)

@@ -1,4 +1,4 @@
-"""Decodes the pictures of a request, from base64 to pixels."""
+"""Decodes the pictures of a request from base64 to pixels."""
 
 import pybase64
 
@@ -9,9 +9,9 @@ from shelfsight.records import Failure, PictureFormat, Pixels, Stage
 
 
 def read_picture(encoded: str, picture_format: PictureFormat) -> Pixels | Failure:
-    """Decode base64 or a data URI into pixels, uint8 (side, side, 3).
+    """Decode a file in base64 or a data URI to pixels: uint8 of shape (side, side, 3).
 
-    A picture that cannot be used is returned as a failure; a URL is not fetched.
+    If the picture cannot be used, the failure is returned. A URL is not fetched.
     """
     if encoded[:8].lower().startswith(("http://", "https://")):
         return _failure("url_not_fetched", "nothing is fetched: send the picture itself in base64")
@@ -26,7 +26,7 @@ def read_picture(encoded: str, picture_format: PictureFormat) -> Pixels | Failur
 
 
 def _content(encoded: str) -> str:
-    """The base64 part of a data URI (RFC 2397), or the text itself."""
+    """Return the base64 part of a data URI (RFC 2397); any other text is returned unchanged."""
     return encoded.partition(",")[2] if encoded[:5].lower() == "data:" else encoded
 
 

@@ -1,1 +1,1 @@
-"""The scan server: quick scans over HTTP, and a web page to try them."""
+"""The scan server: finds products over HTTP, and has a web page to try that."""

@@ -33,7 +33,7 @@ def create(context: ScanContext) -> FastAPI:
     endpoints = ScanEndpoints(context, health)
     app = FastAPIOffline(
         title="shelfsight",
-        swagger_ui_parameters={"validatorUrl": None},  # which would be another host
+        swagger_ui_parameters={"validatorUrl": None},  # the validator is on another host
         version=__version__,
         lifespan=_lifespan(endpoints, health),
         docs_url=DOCS_PATH,

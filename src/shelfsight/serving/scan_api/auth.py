@@ -15,10 +15,10 @@ from shelfsight.storage.api_keys import ApiKeys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The client behind a request.
+    """The client that sent a request.
 
-    `owner` limits it to the products of one owner; None sees all products. `id` is what its rate
-    limit is counted under; None is not limited.
+    `owner` is the owner whose products the client may see; None means all products. `id` identifies
+    the client for its rate limit; a client without an id is not limited.
     """
 
     owner: str | None = None
@@ -26,14 +26,16 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether it may see the products of every owner, as with an admin's key."""
+        """Whether the client may see the products of every owner, as with an admin's key."""
         return self.owner is None
 
     def owner_to_search(self, requested: str | None) -> str | None:
-        """The owner whose products a search covers when `requested` is asked for; None for all.
+        """Return the owner whose products to search, or None for the products of all owners.
+
+        `requested` is the owner that the request names, if any.
 
         Raises:
-            ForbiddenError: the caller may not see the products of that owner.
+            ForbiddenError: the client may not see the products of the requested owner.
         """
         if self.sees_all:
             return requested
@@ -44,10 +46,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessRule:
-    """Who is served without a key, as long as no key was ever created.
+    """Which clients are served without a key, as long as no key was ever created.
 
-    Always clients on this machine; with `open_to_all` all clients. Web pages of other sites are
-    refused unless their origin is one of `origins`.
+    Clients on this machine are always served; with `open_to_all`, all clients are. Web pages of
+    other sites are refused, unless their origin is one of `origins`.
     """
 
     open_to_all: bool = False
@@ -55,7 +57,7 @@ class AccessRule:
 
 
 class Authenticator:
-    """Finds the caller of a request, and counts the request against its rate limit."""
+    """Finds out which client sent a request, and counts the request against its rate limit."""
 
     def __init__(
         self, keys: ApiKeys, threads: ThreadPool, rate_limiter: RateLimiter, rule: AccessRule
@@ -67,14 +69,14 @@ class Authenticator:
         self._has_keys = False
 
     async def authenticate(self, request: Request) -> Caller:
-        """Find the caller of a request, and count the request.
+        """Return the client that sent a request, and count the request.
 
-        The key is looked up in the database every time, so that revoking it takes effect at once.
+        The key is looked up in the database each time, so that a revoked key is refused at once.
 
         Raises:
             UnauthorizedError: the key is missing, wrong or revoked.
-            ForbiddenError: without any key, the request comes from another site or host.
-            RateLimitedError: too many requests within a minute.
+            ForbiddenError: no key exists, and the request comes from another site or host.
+            RateLimitedError: there were too many requests within a minute.
             DatabaseError: the keys cannot be read.
         """
         caller = await self._identify(request)
@@ -89,14 +91,14 @@ class Authenticator:
             if key is None:
                 raise UnauthorizedError("key_refused", "this key is wrong, or was revoked")
             return Caller(owner=key.owner, id=key.id)
-        # Keys are revoked, never deleted, so once one exists this stays true.
+        # Keys are revoked but never deleted, so this stays true once a key exists.
         self._has_keys = self._has_keys or await self._threads.run(self._keys.exist)
         if self._has_keys:
             raise UnauthorizedError("key_missing", "send a key as: Authorization: Bearer KEY")
         return self._without_key(request)
 
     async def authenticate_admin(self, request: Request) -> Caller:
-        """Find the caller, who must be allowed to see the products of every owner.
+        """Return the client that sent a request; it must be allowed to see all owners' products.
 
         Raises:
             ForbiddenError: the key belongs to one owner.
@@ -108,10 +110,11 @@ class Authenticator:
         return caller
 
     def _without_key(self, request: Request) -> Caller:
-        """The caller of a request without a key, when no key exists.
+        """Return the client of a request without a key, when no key exists.
 
-        It must be on this machine, and not a web page that attacks through a local browser. A page
-        of another site shows in `Origin`, a foreign name that resolves to 127.0.0.1 in `Host`.
+        The client must be on this machine, and must not be another site's web page that attacks
+        through a browser on this machine. Such a page is recognised by the header `Origin`. A
+        foreign name that resolves to 127.0.0.1 is recognised by the header `Host`.
         """
         origin = request.headers.get("origin")
         own = f"{request.url.scheme}://{request.url.netloc}"

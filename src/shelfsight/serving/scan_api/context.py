@@ -1,4 +1,4 @@
-"""The configuration and the parts that the endpoints of `shelfsight serve` share."""
+"""The options of `shelfsight serve`, and the parts that its endpoints share."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,17 +19,17 @@ from shelfsight.storage.search.feedback import FeedbackStore
 FETCH_LIMITS = FetchLimits(
     connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, concurrency=16
 )
-"""Shorter timeouts than in a backfill, and failing hosts are never paused: a client waits."""
+"""Timeouts are shorter than in a backfill, because a client waits. Hosts are never paused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanConfig:
     """The options of a scan server.
 
-    Photos may be fetched from `private_hosts` (`host` or `host:port`) although their addresses are
+    Photos may be fetched from `private_hosts` (`host` or `host:port`) even if their addresses are
     private. `cors_origins` are sites whose pages may send requests. A scan times out after
-    `seconds`. `image_root` and `images_per_product` are as in the backfill: the page shows
-    pictures of the catalogue, and counts the products that are due.
+    `seconds`. `image_root` and `images_per_product` are as in the backfill; the web page uses them
+    to show pictures of products and to count the products that are due.
     """
 
     image_root: Path | None = None
@@ -43,11 +43,11 @@ class ScanConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanContext:
-    """The parts of one server; blocking calls run in `threads`.
+    """The parts of one server. Blocking calls run in `threads`.
 
-    Every endpoint starts with `caller = await context.authenticator.authenticate(request)`, and
-    may then show only products of `caller.owner` (None: of all owners). `read_photo` decodes the
-    bytes of a picture.
+    Every endpoint starts with `caller = await context.authenticator.authenticate(request)`. It may
+    then show only products of `caller.owner`, or of all owners if that is None. `read_photo`
+    decodes the bytes of a picture.
     """
 
     scanner: Scanner

@@ -43,8 +43,8 @@ class ScanEndpoints:
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
 
-        Photos are sent as `imageUrl`, `imageBase64`, `images`, or files of a form. In a form,
-        `filters`, `weights` and `images` are JSON.
+        Photos are sent as `imageUrl`, as `imageBase64`, as `images`, or as files of a form. In a
+        form, the fields `filters`, `weights` and `images` contain JSON.
         """
         context = self._context
         caller = await context.authenticator.authenticate(request)
@@ -66,7 +66,7 @@ class ScanEndpoints:
         threshold: Annotated[float | None, Query(ge=-1, le=1, allow_inf_nan=False)] = None,
         group_by: Annotated[GroupBy, Query(alias="groupBy")] = "variant",
     ) -> Response:
-        """Find products similar to a stored one, which is left out."""
+        """Find products similar to a stored product, without that product itself."""
         caller = await self._context.authenticator.authenticate(request)
         options = ScanOptions(
             limit=limit,
@@ -82,7 +82,10 @@ class ScanEndpoints:
         return json_response(matches_response(found))
 
     async def feedback(self, request: Request) -> Response:
-        """Store a verdict (a match is right or wrong, or none is right) and the scores shown."""
+        """Store a verdict on a scan, with the scores that were shown.
+
+        The verdict is that a match is right, that a match is wrong, or that no match is right.
+        """
         caller = await self._context.authenticator.authenticate(request)
         body = await request_body.read(request, self._context.config.limits, FeedbackBody)
         scan = self._context.recent.get(body.scan_id, caller)
@@ -99,33 +102,36 @@ class ScanEndpoints:
         return json_response(response, 201)
 
     async def health(self) -> Response:
-        """Report the models, and whether they and the database can be used: 200, or 503."""
+        """Report the models, and whether models and database can be used: 200, or else 503."""
         health = await self._health.check()
         return json_response(health, 503 if health.problems else 200)
 
     async def ready(self) -> Response:
-        """Report whether scans are served now: 200, or 503."""
+        """Report whether scans are served now: 200, or else 503."""
         ready = not (await self._health.check()).problems
         return JSONResponse({"ready": ready}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Report all metrics in Prometheus' text format; once a key exists, needs an admin's."""
+        """Report all metrics in the text format of Prometheus.
+
+        Once a key exists, this needs the key of an admin.
+        """
         await self._context.authenticator.authenticate_admin(request)
         return Response(self._context.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 def json_response(value: BaseModel, status: int = 200) -> Response:
-    """Serialise a model to a JSON response that no cache may store."""
+    """Return a JSON response of a pydantic model that no cache may store."""
     content = value.model_dump_json(by_alias=True)
     headers = {"Cache-Control": "no-store"}
     return Response(content, status, headers, media_type="application/json")
 
 
 def _scan_task(body: ScanBody, files: tuple[bytes, ...], caller: Caller) -> ScanTask:
-    """Validate a request, and limit it to the products that its caller may see.
+    """Validate a request, and limit its search to the products that the client may see.
 
     Raises:
-        RequestRefusedError: it has no photo and no words, or asks for another owner's products.
+        RequestRefusedError: the request has no photo and no words, or names another owner.
     """
     text = (body.text_query or "").strip() or None
     photos = photo_sources(body, files)

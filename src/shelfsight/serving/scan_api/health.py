@@ -1,4 +1,4 @@
-"""The health check: queries the database and embeds a text, to see that both really work."""
+"""The health check: queries the database and embeds a text, to test that both work."""
 
 import asyncio
 from functools import partial
@@ -15,14 +15,14 @@ from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.serving.scan_api.thread_pool import ThreadPool
 
 CACHE_SECONDS = 5.0
-"""How long a result is cached, so that frequent checks cause no load, and wake no idle server."""
+"""Seconds for which a result is cached, so that frequent checks cause little load."""
 
 CHECK_SECONDS = 5.0
-"""Time after which a check that has not succeeded counts as failed."""
+"""Seconds after which a check that has not succeeded counts as failed."""
 
 
 class ServiceHealth(BaseModel):
-    """The response: `status` is healthy or unhealthy; `problems` lists the failed checks."""
+    """The response: `status` is healthy or unhealthy, and `problems` lists the failed checks."""
 
     status: str
     models: dict[str, str]
@@ -32,7 +32,7 @@ class ServiceHealth(BaseModel):
 
 
 class HealthCheck:
-    """Checks the database and the models, in its own threads."""
+    """Checks the database and the models, in separate threads."""
 
     def __init__(self, database: Transactions, embedder: Embedder) -> None:
         self._checks = {
@@ -45,7 +45,7 @@ class HealthCheck:
         self._problems: SingleFlightCache[None, list[str]] = SingleFlightCache(CACHE_SECONDS)
 
     async def check(self) -> ServiceHealth:
-        """Report the health as of the last few seconds."""
+        """Report the health; a result of the last few seconds is reused."""
         problems = await self._problems.get(None, self._find_problems)
         return ServiceHealth(
             status="unhealthy" if problems else "healthy",

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class ScanMetrics:
-    """The metrics of one server, in their own registry."""
+    """The metrics of one server, in a separate registry."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
@@ -46,7 +46,7 @@ class ScanMetrics:
         )
 
     def count_scan(self, query: str, confidence: str) -> None:
-        """Count a scan; `confidence` is `none` if nothing matched."""
+        """Count a scan; `confidence` is `none` if there was no match."""
         self._scans.labels(query, confidence).inc()
 
     def count_error(self, kind: str) -> None:
@@ -55,7 +55,7 @@ class ScanMetrics:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a step of a scan."""
+        """Record how long a step of a scan takes: the duration of the context."""
         started = perf_counter()
         try:
             yield
@@ -63,12 +63,12 @@ class ScanMetrics:
             self._steps.labels(name).observe(perf_counter() - started)
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 
 class TimedEmbedder:
-    """A `ports.Embedder` whose calls are timed as the step `model`."""
+    """A `ports.Embedder` that records the duration of its calls as the step `model`."""
 
     def __init__(self, embedder: Embedder, metrics: ScanMetrics) -> None:
         self._embedder = embedder
@@ -76,21 +76,21 @@ class TimedEmbedder:
 
     @property
     def models(self) -> ModelPair:
-        """The models of the embedder."""
+        """The identities of the two models."""
         return self._embedder.models
 
     @property
     def picture_format(self) -> PictureFormat:
-        """The size and the resampling filter that pictures need."""
+        """The size and the resampling filter of pictures for `embed_images`."""
         return self._embedder.picture_format
 
     def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-        """Unit vectors (768,) of pictures of shape (side, side, 3)."""
+        """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,)."""
         with self._metrics.step("model"):
             return self._embedder.embed_images(pictures)
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Unit vectors (1024,) of texts: as queries with `query`, else as documents."""
+        """Embed texts as unit vectors (1024,); `query` marks texts that are searched for."""
         with self._metrics.step("model"):
             return self._embedder.embed_texts(texts, query=query)
 
@@ -100,10 +100,11 @@ class TimedEmbedder:
 
 
 class TimedDatabase:
-    """A `postgres.connection.Transactions` that is timed: reads as step `sql`, writes as `learn`.
+    """A `postgres.connection.Transactions` that records how long its calls take.
 
-    Writes come from one thread at a time, and go through `learning`. So they do not take the pool's
-    most recently used connection, which answers fastest, from the next scan.
+    Reads are recorded as the step `sql`, and writes as the step `learn`. Writes come from one
+    thread at a time, and use the other database `learning`. So the next scan can use the connection
+    of the pool that was used last, which answers fastest.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Completes the OpenAPI document with what FastAPI cannot see: request bodies and errors."""
+"""Adds to the OpenAPI document what FastAPI does not know: request bodies and errors."""
 
 from http import HTTPStatus
 from typing import Any
@@ -46,7 +46,7 @@ FEEDBACK = _body({"application/json": {"schema": _reference("FeedbackBody")}})
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error responses of an endpoint: these statuses, and 401, 403, 429 and 503 as always."""
+    """Return the error responses of an endpoint: the given statuses, and 401, 403, 429 and 503."""
     content = {PROBLEM_JSON: {"schema": _reference("ProblemDetails")}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
@@ -57,7 +57,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def describe(app: FastAPI) -> None:
     """Add the schemas of bodies and errors to the app's document, and how to send a key.
 
-    Call it once all routes are registered.
+    Call it after all routes are registered.
     """
     components = app.openapi().setdefault("components", {})
     _, schemas = models_json_schema(

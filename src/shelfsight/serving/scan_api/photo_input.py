@@ -1,4 +1,4 @@
-"""Reads the photos of a scan, sent as a URL, in base64 or as a file, and decodes them."""
+"""Reads and decodes the photos of a scan, which are sent as a URL, in base64 or as a file."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -24,17 +24,17 @@ ReadPhoto = Callable[[bytes], Photo]
 
 @dataclass(frozen=True, slots=True)
 class PhotoSource:
-    """A photo as it was sent: a URL, base64 or a data URI, or the bytes of a file."""
+    """A photo in the form in which it was sent: a URL, base64, a data URI, or a file's bytes."""
 
     kind: SourceType
     content: str | bytes
 
 
 def photo_sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[PhotoSource, ...]:
-    """List the photos of a request, in order.
+    """Return the photos of a request, in order.
 
     Raises:
-        RequestRefusedError: they are sent in more than one way, or there are too many.
+        RequestRefusedError: photos are sent in more than one way, or there are too many.
     """
     given = [
         [PhotoSource("url", body.image_url)] if body.image_url is not None else [],
@@ -60,7 +60,7 @@ def _image_source(image: ImageBody) -> PhotoSource:
 
 
 class PhotoReader:
-    """Reads photos; its downloader must be open meanwhile."""
+    """Reads photos; its downloader must be open while it reads."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class PhotoReader:
         self._metrics = metrics
 
     def open(self) -> AbstractAsyncContextManager[object]:
-        """A context in which the downloader keeps its connections open."""
+        """Return a context in which the downloader's connections stay open."""
         return self._downloader
 
     async def read(self, source: PhotoSource) -> Photo:
-        """Fetch a photo if it is a URL, and decode it.
+        """Download a photo if it is a URL, and decode it.
 
         Raises:
-            UnusablePictureError: it cannot be fetched or decoded.
+            UnusablePictureError: the photo cannot be fetched or decoded.
         """
         content = source.content
         if isinstance(content, bytes):
@@ -106,7 +106,7 @@ class PhotoReader:
 
 
 def decode_base64(encoded: str) -> bytes:
-    """Decode strict base64, without line breaks, or a data URI with it (RFC 2397).
+    """Decode strict base64 without line breaks, or a data URI that contains it (RFC 2397).
 
     Raises:
         UnusablePictureError: `bad_base64` or `too_large`.

@@ -1,4 +1,4 @@
-"""Error responses as `application/problem+json` (RFC 9457): maps each class of error to one."""
+"""Turns each class of error into a response of `application/problem+json` (RFC 9457)."""
 
 import logging
 from collections.abc import Callable
@@ -41,14 +41,17 @@ _UNAVAILABLE = (
     (DatabaseError, "database_away", "the database cannot be used now"),
     (TimeoutError, "too_slow", "this takes too long; a model may be waking up"),
 )
-"""Errors that become a 503, with kind and text. Their own text may name hosts and users, so it goes
-to the log only."""
+"""Errors that become a 503, with kind and text. The error's own text may name hosts and users,
+so it is only written to the log."""
 
 _LOG = logging.getLogger("shelfsight.serving")
 
 
 class ProblemDetails(BaseModel):
-    """An error response. `type` ends in a stable word for programs; `detail` is for people."""
+    """The body of an error response.
+
+    `type` ends in a stable word for programs. `detail` is a text for people.
+    """
 
     type: str
     title: str
@@ -57,25 +60,25 @@ class ProblemDetails(BaseModel):
 
 
 class ForbiddenError(RequestRefusedError):
-    """The caller lacks the right to do this."""
+    """The client does not have the right to do this."""
 
     status = 403
 
 
 class NotFoundError(RequestRefusedError):
-    """What was asked for does not exist, or the caller may not see it."""
+    """The requested thing does not exist, or the client may not see it."""
 
     status = 404
 
 
 class ContentTypeError(RequestRefusedError):
-    """The body is neither JSON nor a form with files."""
+    """The body of the request is neither JSON nor a form with files."""
 
     status = 415
 
 
 class RateLimitedError(RequestRefusedError):
-    """The caller exceeded a rate limit."""
+    """The client has exceeded a rate limit."""
 
     status = 429
 
@@ -85,7 +88,7 @@ class RateLimitedError(RequestRefusedError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to retry."""
+        """The header that says when to retry."""
         return {"Retry-After": str(self._seconds)}
 
 
@@ -96,12 +99,12 @@ class UnavailableError(RequestRefusedError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """When to retry."""
+        """The header that says when to retry."""
         return {"Retry-After": str(RETRY_SECONDS)}
 
 
 def problem_details(kind: str, status: int, detail: str) -> ProblemDetails:
-    """Build an error response body."""
+    """Return the body of an error response."""
     return ProblemDetails(
         type=f"urn:shelfsight:problem:{kind}",
         title=HTTPStatus(status).phrase,
@@ -111,9 +114,9 @@ def problem_details(kind: str, status: int, detail: str) -> ProblemDetails:
 
 
 def picture_problem(failure: Failure) -> ProblemDetails:
-    """The error for a picture that could not be fetched (424) or decoded (mostly 415).
+    """Return the error for a picture that could not be fetched (424) or decoded (mostly 415).
 
-    It hides from the client what a private host name resolves to.
+    The error does not tell the client to which address a private host name resolves.
     """
     detail = failure.message
     if failure.kind == "forbidden_address":
@@ -124,7 +127,7 @@ def picture_problem(failure: Failure) -> ProblemDetails:
 
 
 def add_error_handlers(app: FastAPI, count: Callable[[str], None]) -> None:
-    """Register an error response for each class of error; call `count` with its kind."""
+    """Register an error response for each class of error; `count` is called with its kind."""
 
     def handle(_request: Request, error: Exception) -> Response:
         problem, headers = _details_of(error)
@@ -159,7 +162,7 @@ def _details_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
 
 
 def _refusal(error: Exception) -> RequestRefusedError | None:
-    """The refusal that an error of the application means to a client; None for a bug."""
+    """Return the refusal that the client gets for an error of the application; None for a bug."""
     if isinstance(error, FullError):
         return BusyError(RETRY_SECONDS)
     if isinstance(error, FilterError):

@@ -1,4 +1,4 @@
-"""Runs a scan request: reads the photos, searches for each, and combines the results."""
+"""Processes a scan request: reads the photos, searches for each, and combines the results."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -32,7 +32,8 @@ Result = TypeVar("Result")
 class ScanTask:
     """A validated scan request: photos, words or both.
 
-    With `combine` all photos show one item; otherwise each is searched separately.
+    With `combine`, all photos must show the same thing, and are searched for together. Otherwise
+    each photo is searched for separately.
     """
 
     photos: tuple[PhotoSource, ...]
@@ -42,7 +43,7 @@ class ScanTask:
 
     @property
     def kind(self) -> Modality:
-        """Whether it has photos, words or both."""
+        """Whether the request has photos ("image"), words ("text") or both ("combined")."""
         if not self.photos:
             return "text"
         return "combined" if self.text else "image"
@@ -50,9 +51,9 @@ class ScanTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoResult:
-    """The result of one photo, of several combined, or of words: matches, or an error.
+    """The result of one photo, of several photos together, or of words: matches or an error.
 
-    `index` is that of the photo in the request, or of the first of several.
+    `index` is the position of the photo in the request, or of the first of several photos.
     """
 
     index: int
@@ -63,20 +64,21 @@ class PhotoResult:
 
 
 class QuickScan:
-    """Runs scan requests."""
+    """Processes scan requests."""
 
     def __init__(self, context: ScanContext, photos: PhotoReader) -> None:
         self._context = context
         self._photos = photos
 
     async def run(self, task: ScanTask) -> ScanResponse:
-        """Search for all photos at the same time.
+        """Search for all photos at the same time, and return the combined response.
 
-        A photo that fails gets an error of its own, unless it is the only one.
+        A photo that fails gets its own error in the response. If it is the only photo, its error is
+        raised.
 
         Raises:
             UnusablePictureError: the only photo cannot be fetched or decoded.
-            ShelfsightError: as `Scanner.scan` does.
+            ShelfsightError: as in `Scanner.scan`.
         """
         started = perf_counter()
         separate = [(index, (source,)) for index, source in enumerate(task.photos)]
@@ -104,9 +106,9 @@ class QuickScan:
     async def _scan_group(
         self, task: ScanTask, first: int, sources: tuple[PhotoSource, ...]
     ) -> list[PhotoResult]:
-        """Search for photos together; return their result, then one per photo that failed.
+        """Search for several photos together; return their result, and one error per failed photo.
 
-        `first` is the index of the first photo in the request.
+        `first` is the position of the first photo in the request.
         """
         started = perf_counter()
         photos_read = await _gather(self._read(source) for source in sources)
@@ -165,7 +167,7 @@ def _milliseconds(seconds: float) -> float:
 
 
 async def _gather(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Run coroutines concurrently; the first error cancels the others, and is raised as it is."""
+    """Run coroutines concurrently; the first error cancels the others and is raised unchanged."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in work]

@@ -1,4 +1,4 @@
-"""Limits the requests and bytes that one caller may send per minute."""
+"""Limits the number of requests and bytes that a client may send per minute."""
 
 from math import ceil
 from time import time
@@ -11,7 +11,7 @@ from shelfsight.serving.scan_api.problems import RateLimitedError
 
 
 class RateLimiter:
-    """Counts each caller's requests and bytes per minute, in this process; 0 means no limit."""
+    """Counts each client's requests and bytes per minute, in this process; 0 means no limit."""
 
     def __init__(self, requests: int, size: int) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -22,15 +22,15 @@ class RateLimiter:
         """Count a request.
 
         Raises:
-            RateLimitedError: there were too many; it tells when to retry.
+            RateLimitedError: there were too many requests; the error says when to retry.
         """
         self._count(self._requests, caller, 1, "requests")
 
     def count_body(self, caller: str, size: int) -> None:
-        """Count the bytes of a body; one above the limit uses up a whole minute's bytes.
+        """Count the bytes of a body; a body above the limit uses all bytes of a minute.
 
         Raises:
-            RateLimitedError: there were too many; it tells when to retry.
+            RateLimitedError: there were too many bytes; the error says when to retry.
         """
         self._count(self._bytes, caller, min(size, self._bytes.amount), "bytes")
 

@@ -1,4 +1,4 @@
-"""Remembers recent scans, so that feedback refers to the matches that were really shown."""
+"""Remembers recent scans, so that feedback is stored with the matches that were shown."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.storage.search.feedback import ShownScan
 
 MAX_SCANS = 2000
-"""Scans that are remembered, with their matches: about 100 MB if each has 100 matches."""
+"""The number of scans that are remembered: about 100 MB if each has 100 matches."""
 
 
 class RecentScans:
-    """The last scans of this server; they are lost when it restarts. For use from one thread."""
+    """The most recent scans of this server, until it is restarted. For use from one thread."""
 
     def __init__(self, size: int = MAX_SCANS) -> None:
         self._scans: FIFOCache[str, ShownScan] = FIFOCache(size)
@@ -24,7 +24,7 @@ class RecentScans:
     def add(
         self, owner: str | None, kind: Modality, models: ModelPair, matches: Sequence[Match]
     ) -> str:
-        """Remember a scan of an owner's products; return its id, which cannot be guessed."""
+        """Remember a scan of an owner's products; return an id that cannot be guessed."""
         id_ = secrets.token_urlsafe(16)
         self._scans[id_] = ShownScan(
             id=id_, owner=owner, query_kind=kind, models=models, matches=tuple(matches)
@@ -32,10 +32,10 @@ class RecentScans:
         return id_
 
     def get(self, id_: str, caller: Caller) -> ShownScan:
-        """Return a scan that this caller may see.
+        """Return a scan that this client may see.
 
         Raises:
-            NotFoundError: it is unknown, too old, or of another owner.
+            NotFoundError: the scan is unknown, too old, or of another owner.
         """
         scan = self._scans.get(id_)
         if scan is None or not (caller.sees_all or scan.owner == caller.owner):

@@ -14,10 +14,10 @@ MAX_LIMIT = 100
 
 
 def without_nul(text: str) -> str:
-    """Return a text unchanged; Postgres cannot store one with a NUL character.
+    """Return a text unchanged unless it contains a NUL character, which Postgres cannot store.
 
     Raises:
-        ValueError: it has a NUL character.
+        ValueError: the text contains a NUL character.
     """
     if "\0" in text:
         raise ValueError("holds a NUL character")
@@ -31,7 +31,10 @@ Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class RequestModel(BaseModel):
-    """A body in camelCase; unknown fields are refused, since they are most likely typos."""
+    """A request body, with field names in camelCase.
+
+    Unknown fields are refused, because they are most likely typing errors.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, extra="forbid"
@@ -39,7 +42,7 @@ class RequestModel(BaseModel):
 
 
 class FilterBody(RequestModel):
-    """Which products may be found. Only callers who see all owners may set `owner`."""
+    """Which products may be found. Only clients that may see all owners may set `owner`."""
 
     category: Text | None = None
     options: dict[Text, Text] = Field(default_factory=dict, max_length=20)
@@ -64,7 +67,7 @@ class WeightBody(RequestModel):
 
 
 class OptionsBody(RequestModel):
-    """Options of a search: how many matches of which products, and how they are scored."""
+    """Options of a search: how many matches, of which products, and how they are scored."""
 
     limit: int = Field(10, ge=1, le=MAX_LIMIT)
     threshold: float | None = Field(None, ge=-1, le=1, allow_inf_nan=False)
@@ -73,7 +76,7 @@ class OptionsBody(RequestModel):
     weights: WeightBody | None = None
 
     def options(self, owner: str | None) -> ScanOptions:
-        """The options of a scan over the products of `owner`; None for all owners."""
+        """Return the options of a scan over the products of `owner`; None means all owners."""
         filters, weights = self.filters, self.weights
         return ScanOptions(
             limit=self.limit,
@@ -93,7 +96,7 @@ class OptionsBody(RequestModel):
 
 
 class ImageBody(RequestModel):
-    """A photo: a URL to fetch it from, or the file itself in base64 or as a data URI."""
+    """A photo: a URL to fetch, or the file itself in base64 or as a data URI."""
 
     url: str | None = None
     base64: str | None = None
@@ -106,9 +109,10 @@ class ImageBody(RequestModel):
 
 
 class ScanBody(OptionsBody):
-    """A scan: a photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
+    """A scan: one photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
 
-    With `combineImages` all photos show one item; otherwise each is searched separately.
+    With `combineImages`, all photos must show the same thing, and are searched for together.
+    Otherwise each photo is searched for separately.
     """
 
     image_url: str | None = None
@@ -119,7 +123,7 @@ class ScanBody(OptionsBody):
 
 
 class FeedbackBody(RequestModel):
-    """A verdict: a match was `right` or `wrong`, or `none` of a scan's matches was right."""
+    """A verdict on a scan: a match was `right`, a match was `wrong`, or `none` was right."""
 
     scan_id: Text
     verdict: Literal["right", "wrong", "none"]

@@ -1,4 +1,4 @@
-"""The bodies of the scan server's responses, and how several results become one."""
+"""The bodies of the scan server's responses, and how several results are combined into one."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -13,7 +13,7 @@ SourceType = Literal["url", "base64", "file", "text", "combined"]
 
 
 class ResponseModel(BaseModel):
-    """A body in camelCase."""
+    """A response body, with field names in camelCase."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
 
@@ -21,8 +21,8 @@ class ResponseModel(BaseModel):
 class MatchResponse(ResponseModel):
     """One matching product, with its scores.
 
-    `imageSimilarity` and `textSimilarity` are cosines, null if that kind was not compared.
-    `exactCode` is true if the words of the query are its SKU or barcode.
+    `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
+    `exactCode` is true if the words of the query are the product's SKU or barcode.
     """
 
     product_id: str | None
@@ -58,7 +58,7 @@ class PhotoResultResponse(MatchesResponse):
 
 
 class ScanResponse(MatchesResponse):
-    """The response to a scan: `matches` has the best of all `results`, each product once."""
+    """The response to a scan; `matches` has the best matches of all results, each product once."""
 
     scan_id: str
     results: list[PhotoResultResponse]
@@ -107,7 +107,11 @@ def matches_response(result: ScanResult) -> MatchesResponse:
 
 
 def merge_matches(results: Sequence[ScanResult], group_by: GroupBy) -> list[Match]:
-    """The matches of all results, best first; each variant or product once, by its best score."""
+    """Return the matches of all results, best first, without duplicates.
+
+    If several results have the same variant (or the same product, as `group_by` says), only the
+    match with the best score is kept.
+    """
     matches = [match for result in results for match in result.matches]
     best: dict[str, Match] = {}
     for match in sorted(matches, key=lambda match: match.score, reverse=True):
@@ -116,9 +120,9 @@ def merge_matches(results: Sequence[ScanResult], group_by: GroupBy) -> list[Matc
 
 
 def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy) -> ScanResult:
-    """Combine results into one with at most `limit` matches.
+    """Combine results into one result with at most `limit` matches.
 
-    A single match is recommended only if every result with matches recommends that same one.
+    A single match is recommended only if all results that have matches recommend the same one.
     """
     if len(results) == 1:
         return results[0]

@@ -17,19 +17,19 @@ from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ScanBody
 
 MAX_FIELDS = 20
 _JSON_FIELDS = ("filters", "weights", "images")
-"""Fields of a form that hold JSON."""
+"""Fields of a form that contain JSON."""
 
 _CHUNK = 65536
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}")
-"""The characters that RFC 2046, section 5.1.1, allows."""
+"""A boundary of a form: the characters that RFC 2046, section 5.1.1, allows."""
 
 
 async def read(request: Request, limits: ServerLimits) -> tuple[ScanBody, tuple[bytes, ...]]:
     """Read and validate the body of a request; return its fields, and the files of a form.
 
     Raises:
-        RequestRefusedError: it is too large, too slow, or not valid.
+        RequestRefusedError: the body is too large, too slow, or not valid.
     """
     header = Message()
     header["content-type"] = request.headers.get("content-type", "")
@@ -44,12 +44,12 @@ async def read(request: Request, limits: ServerLimits) -> tuple[ScanBody, tuple[
 
 
 async def _form(boundary: str | None, content: bytes) -> tuple[ScanBody, tuple[bytes, ...]]:
-    """Parse a form, in which any part may be a file, whatever its name."""
+    """Parse a form; any part of the form may be a file, whatever the part's name."""
     if not _BOUNDARY.fullmatch(boundary or ""):
         raise MalformedBodyError("bad_form", "the form has no boundary that makes sense")
     headers = Headers({"content-type": f'multipart/form-data; boundary="{boundary}"'})
     parser = MultiPartParser(headers, _chunks(content), max_files=MAX_PHOTOS, max_fields=MAX_FIELDS)
-    parser.spool_max_size = len(content) + 1  # it is in memory already
+    parser.spool_max_size = len(content) + 1  # the body is in memory already
     try:
         form = await parser.parse()
     except MultiPartException as error:

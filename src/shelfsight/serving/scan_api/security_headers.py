@@ -28,7 +28,7 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Sets the content security policy, and the other headers unless the response has them."""
+    """Sets the content security policy, and other headers unless the response already has them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,7 @@
-"""A cache for values that are slow to compute: TTL, LRU and single-flight."""
+"""A cache for values that are slow to compute: values expire (TTL), and few are kept (LRU).
+
+If several callers need the same value, it is computed only once (single-flight).
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -10,14 +13,15 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 MAX_KEYS = 64
-"""Values cached at a time, usually one per owner; the least recently used one is dropped."""
+"""The largest number of cached values, one per owner; the least recently used is dropped."""
 
 
 class SingleFlightCache(Generic[Key, Value]):
     """Caches values by key for `ttl` seconds. For use from one event loop.
 
-    Callers that ask for a key while its value is being computed share that computation. It goes on
-    when one of them is cancelled. A failure is raised to all of them, and not cached.
+    Callers that ask for a key while its value is being computed share the computation. The
+    computation continues if one of these callers is cancelled. If it fails, the error is raised to
+    all of them, and nothing is cached.
     """
 
     def __init__(self, ttl: float) -> None:
@@ -25,7 +29,7 @@ class SingleFlightCache(Generic[Key, Value]):
         self._computing: dict[Key, asyncio.Task[Value]] = {}
 
     async def get(self, key: Key, compute: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the cached value of a key; without one, compute and cache it."""
+        """Return the cached value of a key; if there is none, compute and cache the value."""
         try:
             return self._values[key]
         except KeyError:
@@ -35,7 +39,7 @@ class SingleFlightCache(Generic[Key, Value]):
         return await asyncio.shield(self._computing[key])
 
     def forget(self, key: Key) -> None:
-        """Drop the cached value of a key."""
+        """Remove the cached value of a key."""
         self._values.pop(key, None)
 
     async def _compute(self, key: Key, compute: Callable[[], Awaitable[Value]]) -> Value:

@@ -1,4 +1,4 @@
-"""Threads for blocking calls: models, the database, decoding of pictures."""
+"""Threads for blocking calls: to models, to the database, and to decode pictures."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,9 +9,10 @@ Result = TypeVar("Result")
 
 
 class ThreadPool:
-    """Runs blocking calls for an event loop, at most `size` at a time.
+    """Runs blocking calls for an event loop, at most `size` at the same time.
 
-    A call goes on when the task that awaits it is cancelled, and keeps its thread until it is done.
+    A call continues if the task that awaits it is cancelled; it occupies its thread until it is
+    done.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -26,10 +27,10 @@ class ThreadPool:
         self._threads.submit(work).add_done_callback(_log_error)
 
     def close(self) -> None:
-        """Start no more calls, without waiting for those in progress."""
+        """Start no more calls, without waiting for the calls in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _log_error(done: Future[None]) -> None:
     if not done.cancelled():
-        done.result()  # an exception in a callback is logged by concurrent.futures
+        done.result()  # concurrent.futures logs an exception that is raised in a callback

@@ -9,7 +9,7 @@ from shelfsight.storage.search.sample import CatalogueCounts, SampledProduct
 
 
 class FailureCountResponse(ResponseModel):
-    """The number of products with one kind of failure, and an example."""
+    """The number of products that have a failure of this kind, and an example."""
 
     kind: str
     products: int
@@ -17,7 +17,7 @@ class FailureCountResponse(ResponseModel):
 
 
 class CatalogueStateResponse(ResponseModel):
-    """Counts of products: all, those with vectors of each kind, those due for a backfill."""
+    """Counts of products: all, those with a vector of each kind, and those that are due."""
 
     products: int
     embedded: int
@@ -29,14 +29,14 @@ class CatalogueStateResponse(ResponseModel):
 
 
 class MapPoint(ResponseModel):
-    """A point on the map."""
+    """The coordinates of a point on the map."""
 
     x: float
     y: float
 
 
 class ProductOnMap(MapPoint):
-    """A product on the map."""
+    """A product and its coordinates on the map."""
 
     id: str
     title: str
@@ -44,11 +44,11 @@ class ProductOnMap(MapPoint):
 
 
 class MapResponse(ResponseModel):
-    """A map of the catalogue.
+    """A map of the catalogue in two dimensions.
 
-    `explained` is the share of the variance that its two dimensions show, in [0, 1]. `count`
-    products have an image vector; `products` is a sample of them. Points of another `version` do
-    not compare.
+    `explained` is the share of the variance that the map shows, in [0, 1]. `count` products have an
+    image vector; `products` is a sample of these. Points of maps with different `version` cannot be
+    compared.
     """
 
     version: str
@@ -82,7 +82,7 @@ def state_response(counts: CatalogueCounts, due: int) -> CatalogueStateResponse:
 
 
 def vectors_of(products: list[SampledProduct]) -> NDArray[np.float32]:
-    """The image vectors of products, (n, 768)."""
+    """Return the image vectors of products, in an array of shape (n, 768)."""
     return np.array([product.vector for product in products], np.float32)
 
 

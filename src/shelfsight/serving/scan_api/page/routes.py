@@ -40,7 +40,7 @@ MAP_TTL = 300.0
 """Seconds for which the state and the map are cached."""
 
 MAP_SAMPLE = 2_000
-"""Products on a map: 6 MB of vectors, and as many dots as an eye can tell apart."""
+"""The number of products on a map: as many dots as the eye can distinguish; 6 MB of vectors."""
 
 THUMBNAIL_SIDE = 320
 """Longest side of a picture, in pixels."""
@@ -50,7 +50,7 @@ ScanId = Annotated[str, Query(alias="scanId", max_length=200)]
 
 
 def router(context: ScanContext) -> APIRouter:
-    """The routes of the page; those under `/catalogue` need a key, as the API does."""
+    """Return the routes of the page; routes under `/catalogue` need a key, as the API does."""
     view = CatalogueView(context)
     routes = APIRouter()
     for path, asset in static_files.assets():
@@ -80,14 +80,14 @@ def router(context: ScanContext) -> APIRouter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FittedMap:
-    """A map, and the plane to project further vectors onto it."""
+    """A map, and the plane for projecting further vectors onto that map."""
 
     plane: map2d.Plane
     response: MapResponse
 
 
 class CatalogueView:
-    """Shows callers the catalogue, limited to the products of their owner."""
+    """Shows the catalogue to clients, limited to the products of their owner."""
 
     def __init__(self, context: ScanContext) -> None:
         self._context = context
@@ -101,18 +101,18 @@ class CatalogueView:
         self._maps: SingleFlightCache[str | None, _FittedMap] = SingleFlightCache(MAP_TTL)
 
     async def state(self, request: Request) -> Response:
-        """Count products, those with vectors, those that are due, and failures."""
+        """Count products, products with vectors, products that are due, and failures."""
         caller = await self._context.authenticator.authenticate(request)
         read = partial(self._context.threads.run, partial(self._count_state, caller.owner))
         return json_response(await self._states.get(caller.owner, read))
 
     async def map(self, request: Request) -> Response:
-        """Map the image vectors of a sample, in the plane of their largest variance."""
+        """Map a sample of image vectors, in the plane that shows most of their variance."""
         caller = await self._context.authenticator.authenticate(request)
         return json_response((await self._map(caller.owner)).response)
 
     async def places(self, request: Request, scan_id: ScanId) -> Response:
-        """Locate the photo and the matches of a scan on the map."""
+        """Find the places of a scan's photo and matches on the map."""
         caller = await self._context.authenticator.authenticate(request)
         scan = self._context.recent.get(scan_id, caller)
         fitted = await self._map(caller.owner)

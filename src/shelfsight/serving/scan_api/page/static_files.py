@@ -18,14 +18,14 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def assets() -> Iterator[tuple[str, Handler]]:
-    """Each file's URL path, and the handler that serves it."""
+    """Yield the URL path of each file, and the handler that serves the file."""
     for file in (files("shelfsight.serving.scan_api.page") / "static").iterdir():
         path = "/" if file.name == "index.html" else f"/page/{file.name}"
         yield path, _handler(file.read_bytes(), _MEDIA_TYPES[file.name.rpartition(".")[2]])
 
 
 def _handler(content: bytes, media_type: str) -> Handler:
-    """Serve a file with an ETag; browsers revalidate their copy on every use."""
+    """Return a handler that serves a file with an ETag; browsers check it on every use."""
     tag = f'"{sha256(content).hexdigest()[:16]}"'
     headers = {"Cache-Control": "no-cache", "ETag": tag}
 

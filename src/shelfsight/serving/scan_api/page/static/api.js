@@ -1,11 +1,11 @@
-// HTTP requests to this server, with the API key; errors carry the text of the server.
+// HTTP requests to this server, with the API key. Errors contain the message of the server.
 
 const KEY = "shelfsight-key";
 
-/** A request failed; `message` is for people. */
+/** The error of a failed request; `message` is for people. */
 export class ApiError extends Error {}
 
-/** Send GET, or POST if there is a body; return the parsed JSON. */
+/** Send a GET request, or a POST request if there is a body; return the parsed JSON. */
 export async function request(path, body) {
   const response = await send(path, body && {
     method: "POST",
@@ -15,7 +15,7 @@ export async function request(path, body) {
   return response.json();
 }
 
-/** Fetch a picture with the key, which an <img> cannot send; return an object URL for it. */
+/** Fetch a picture with the key, which an <img> cannot send; return an object URL of the picture. */
 export async function fetchPictureUrl(path) {
   return URL.createObjectURL(await (await send(path)).blob());
 }
@@ -24,7 +24,7 @@ export function hasKey() {
   return sessionStorage.getItem(KEY) !== null;
 }
 
-/** Show the key dialog, once for all who wait for it; an empty `why` keeps its explanation. */
+/** Show the key dialog with the text `why`; all callers that wait for a key share one dialog. */
 export function askForKey(why) {
   openKeyDialog ??= openDialog(why).finally(() => { openKeyDialog = undefined; });
   return openKeyDialog;

@@ -1,4 +1,4 @@
-// The main script of the page: takes a photo or words, and shows the matches.
+// The main script of the page: sends a photo or words to the server, and shows the matches.
 
 import { ApiError, askForKey, forgetKey, hasKey, request } from "./api.js";
 import * as catalogue from "./catalogue.js";
@@ -14,7 +14,7 @@ const [form, drop, selected, preview, words] =
 const keyButton = byId("key-button");
 
 let photo = null; // a File, a Blob, or the URL of a picture
-let latestScan = 0; // number of the latest scan: responses to earlier ones are dropped
+let latestScan = 0; // number of the latest scan; responses to earlier scans are ignored
 
 function selectPhoto(source) {
   photo = source;
@@ -62,7 +62,7 @@ async function scan() {
   matches.focusResults();
 }
 
-/** The picture in dropped or pasted data: a file or a URL; null if there is none. */
+/** Return the picture in dropped or pasted data: a file or a URL; null if there is none. */
 function pictureIn(data) {
   const file = [...data.files].find(({ type }) => type.startsWith("image/"));
   if (file) return file;
@@ -84,7 +84,7 @@ function updateKeyButton() {
 async function changeKey() {
   if (hasKey()) {
     forgetKey();
-    location.reload(); // remove what the key gave access to
+    location.reload(); // remove the data that the key gave access to
   } else {
     await askForKey("");
     start();

@@ -1,4 +1,4 @@
-// Shows the state of the catalogue in numbers.
+// Shows the numbers of products in the catalogue: all, embedded, due and failed.
 
 import { ApiError, request } from "./api.js";
 
@@ -7,7 +7,7 @@ const failures = document.getElementById("failures");
 const failed = document.getElementById("failed");
 const note = document.getElementById("state-note");
 
-/** Fetch the current state, and show it. */
+/** Fetch the current numbers, and show them. */
 export async function load() {
   try {
     showState(await request("catalogue/state"));

@@ -1,4 +1,4 @@
-// Draws the map: the image vectors of products in two dimensions, with a scan's photo and matches.
+// Draws the map: products by their image vectors in two dimensions, and a scan's photo and matches.
 
 import { ApiError, request } from "./api.js";
 import { showPicture } from "./pictures.js";
@@ -8,8 +8,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 320;
 const HEIGHT = 260;
 const MARGIN = 16;
-const TIP_DISTANCE = 12; // how near the pointer must be to a product to show its tip
-const NUMBERED = 3; // matches that are marked with their rank
+const TIP_DISTANCE = 12; // largest distance of the pointer from a product to show its tip
+const NUMBERED = 3; // number of matches that are marked with their rank
 
 const svg = document.getElementById("map");
 const plot = document.getElementById("plot");
@@ -24,7 +24,7 @@ const layers = {
 
 let map = { version: "", products: [], count: 0, explained: 0 };
 let scan = { photo: null, products: [] };
-let dots = []; // the products as drawn, each with its SVG coordinates `at`
+let dots = []; // the drawn products, each with its SVG coordinates `at`
 let tipProduct; // the product whose tip is shown
 
 /** Fetch the current map, and draw it. */
@@ -43,7 +43,7 @@ export async function showScan(scanId) {
   draw();
 }
 
-/** Highlight the match with this id; without an id, none. */
+/** Highlight the match with this id; without an id, remove the highlight. */
 export function highlight(id) {
   for (const mark of layers.matches.children) {
     mark.classList.toggle("pointed", mark.dataset.id === id);
@@ -68,7 +68,7 @@ function draw() {
   describe(matches);
 }
 
-/** A function from map to SVG coordinates; both axes share a scale, so that distances compare. */
+/** Return a function from map to SVG coordinates. Both axes have the same scale. */
 function projection(points) {
   const [left, right] = range(points.map(({ x }) => x));
   const [low, high] = range(points.map(({ y }) => y));
@@ -159,7 +159,7 @@ plot.addEventListener("pointermove", (event) => showTip(nearestTo(event)));
 plot.addEventListener("pointerdown", (event) => showTip(nearestTo(event)));
 plot.addEventListener("pointerleave", () => showTip());
 
-/** Run `work`; show an error of the API in the place of the map's note. */
+/** Run `work`; if the API returns an error, show it in the note below the map. */
 export async function showErrors(work) {
   try {
     await work();

@@ -23,7 +23,7 @@ export function showBusy() {
   status.textContent = "Looking …";
 }
 
-/** Show a response; `onPoint` is called with the id of the match under the mouse or focus. */
+/** Show a response; call `onPoint` with the id of the match that has the mouse or the focus. */
 export function showResponse(response, onPoint) {
   const { matches } = response;
   clearStatus();
@@ -127,7 +127,7 @@ function facts(match) {
   });
 }
 
-/** A bar for each similarity, and one for the total score unless it is the only similarity. */
+/** Return bars for the similarities, and for the total score if it differs from the only one. */
 function scoreRows({ score: total, imageSimilarity, textSimilarity }) {
   const parts = [["Photo", imageSimilarity, "image"], ["Words", textSimilarity, "text"]]
     .filter(([, value]) => value !== null);

@@ -1,10 +1,10 @@
-// Prepares a photo for upload: upright, and no larger than the models need.
+// Prepares a photo for upload: turns it upright, and shrinks it to the size that the models need.
 
 const LONGEST_SIDE = 1280;
 const QUALITY = 0.9;
 const MAX_BYTES_UNCHANGED = 1_000_000;
 
-/** Encode a photo in base64; one that this browser cannot decode stays as it is for the server. */
+/** Encode a photo in base64. If this browser cannot decode the photo, it is sent unchanged. */
 export async function toBase64(file) {
   const blob = await downscaled(file);
   return new Promise((resolve, reject) => {

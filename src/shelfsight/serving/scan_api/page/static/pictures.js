@@ -1,8 +1,8 @@
-// Loads pictures of products: web URLs directly, files of the shop through this server.
+// Loads pictures of products: from web addresses directly, from files through this server.
 
 import { fetchPictureUrl } from "./api.js";
 
-/** Show the picture of a product in `image`, or a placeholder if it has none or a broken one. */
+/** Show the picture of a product in `image`; show a placeholder if it is missing or broken. */
 export async function showPicture(image, { id, address, title }) {
   image.alt = title;
   const frame = image.parentElement;

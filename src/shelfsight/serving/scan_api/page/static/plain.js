@@ -1,4 +1,4 @@
-// Plain text from titles and descriptions, which shops may store with HTML.
+// Makes plain text from titles and descriptions, which shops may store as HTML.
 
 const SCRIPTS = /<(script|style)\b.*?<\/\1\s*>/gis;
 const INLINE_TAGS = /<\/?(a|b|em|font|i|small|span|strong|su[bp]|u)\b[^>]*>/gi;
@@ -6,7 +6,7 @@ const TAGS = /<\/?[a-z!][^>]*(>|$)/gi;
 
 const parser = new DOMParser();
 
-/** Remove HTML from a text. Tags go first, so the parser only decodes entities such as &amp;. */
+/** Remove HTML from a text: first the tags; then the parser decodes entities such as &amp;. */
 export function plainText(text) {
   const stripped = text.replace(SCRIPTS, " ").replace(INLINE_TAGS, "").replace(TAGS, " ");
   const { body } = parser.parseFromString(stripped, "text/html");
