@@ -102,11 +102,11 @@ def _configured(settings: Settings) -> ModelPair | None:
     )
 
 
-def _replaces(configured: str, stored: str) -> bool:
-    """Return whether the configured model differs from the stored model.
+def _may_be(stored: str, configured: str) -> bool:
+    """Return whether the configured model may be the one that made the stored vectors.
 
-    Before a model is downloaded, its commit is not known: then only the names are compared.
+    Before a model is downloaded its commit is not known: then only the names are compared.
     """
-    if configured == model_identity(model_name(configured), BRANCH):
-        return model_name(stored) != model_name(configured)
-    return stored not in stored_identities(configured)
+    if model_name(configured) == configured:
+        return model_name(stored) == configured
+    return stored in stored_identities(configured)
