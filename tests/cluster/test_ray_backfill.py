@@ -145,7 +145,10 @@ def test_ctrl_c_lets_every_worker_finish_its_page_and_the_next_run_does_the_rest
         said = run_.interrupt()
         run_.go_on()
         _, result = run_.result()
-    assert said == "\nStopping after the batch in hand; Ctrl-C again stops at once.\n"
+    assert said == (
+        "\nStopping when each worker has stored its products in progress: one batch at the most."
+        " Ctrl-C again stops at once.\n"
+    )
     assert (result["interrupted"], result["exit_status"]) == (True, 130)
     assert 0 < result["found"] < PRODUCTS
     assert run(url, WORKERS) == []

@@ -78,7 +78,7 @@ def work_until_done(
 ) -> None:
     """Work on a run until no range is left or `stop` is set; count the results in `report`."""
     max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
-    with pipeline.ledger.leases(run, stop, progress.notify) as leases:
+    with progress.working(), pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
         for page in process_pages(pipeline, read, per_page(pipeline.embed), stop, max_workers):
             if page.items:

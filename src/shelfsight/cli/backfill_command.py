@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from shelfsight.backfill.progress import Progress, choose
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.cli.options import (
@@ -177,13 +178,13 @@ def _run(
                 engine.run(job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
-            progress.finish(report, _command_for_all())
+            progress.finish(report, _command_for_all(), _next_step(job, report))
             os._exit(report.exit_status)  # end at once, because a thread may be busy in a model
         except ShelfsightError as error:
             report.broken = error.exit_status
             raise
         finally:
-            progress.finish(report, _command_for_all())
+            progress.finish(report, _command_for_all(), _next_step(job, report))
     return report
 
 
@@ -205,6 +206,29 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
         "Weights": f"image {weights.image:g}, text {weights.text:g}",
         "Database": database_name(settings),
     }
+
+
+def _next_step(job: Job, report: Report) -> str:
+    """Say what can be done with the vectors that the run stored; "" if it stored none."""
+    if job.staged:
+        return ""
+    if report.image:
+        return f"Your quick scans should now find matches. Try: {_scan_command('photo.jpg')}"
+    if report.text:
+        return f"Scans with words should now find matches. Try: {_scan_command('--text', 'WORDS')}"
+    return ""
+
+
+def _scan_command(*words: str) -> str:
+    """Return a scan command with the flags for database and models that were given here."""
+    shared = {f"--{name.replace('_', '-')}" for name in (*DATABASE, *MODELS, *WEIGHTS)}
+    given: list[str] = []
+    called = iter(shlex.split(_command_for_all()))
+    for word in called:
+        flag, joined, _ = word.partition("=")
+        if flag in shared:
+            given += [word] if joined else [word, next(called, "")]
+    return shlex.join(["shelfsight", "scan", *words, *given])
 
 
 def _command_for_all() -> str:

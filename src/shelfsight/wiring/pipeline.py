@@ -44,6 +44,7 @@ def open_pipeline(
         image_root=settings.image_root,
         private_hosts=settings.private_hosts,
         notify=progress.notify,
+        fetched=progress.fetched,
         known_result=pages.picture_result,
     )
     prepare_staged(database, embedder.models)
