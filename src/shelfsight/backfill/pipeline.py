@@ -116,9 +116,11 @@ def begin_run(
     Before that, combined vectors that were made with other weights are recomputed.
 
     Raises:
-        ShelfsightError: the new vectors would not be compatible with the stored vectors.
+        ShelfsightError: the new vectors would not be compatible with the stored vectors, or the
+            shop's tables cannot be read.
     """
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    run_context.catalog.check()
     report.recombined = run_context.store.recombine()
 
     def partition() -> Partitioning:

@@ -79,6 +79,7 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
             try:
                 with context.open_pipeline() as pipeline:
                     pipeline.store.require(pipeline.models)
+                    pipeline.catalog.check()
                     report.recombined += pipeline.store.recombine()
                     has_begun = True
                     _session(context, pipeline, report, observer, stop)

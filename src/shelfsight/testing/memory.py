@@ -127,6 +127,9 @@ class MemoryCatalog:
         self.products = list(products)
         self._store = store
 
+    def check(self) -> None:
+        """Do nothing, because nothing can be missing."""
+
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""
         due = self._due(selection)
