@@ -57,7 +57,7 @@ class PostgresVectorStore:
         self._table: int | None = None
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
-        """Check, before the first write, that the stored vectors are by these models.
+        """Check, before the first write, that these models made the stored vectors.
 
         With `replace`, vectors by other models are accepted, because they will be replaced.
 

@@ -27,7 +27,7 @@ STAGED_SCHEMA, PREVIOUS_SCHEMA = tables.STAGED_SCHEMA, tables.PREVIOUS_SCHEMA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCount:
-    """How many vectors of a kind a model has made; `model` is None if the model is not known."""
+    """The number of stored image or text vectors of one model; `model` is None if unknown."""
 
     kind: Literal["image", "text"]
     model: str | None
