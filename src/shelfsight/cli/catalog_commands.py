@@ -24,10 +24,10 @@ from shelfsight.wiring.database import database_name, open_database
 def init(settings: Settings, triggers: bool | None) -> None:
     """Create the tables and columns that are missing.
 
-    These are the extension vector, the tables Products, ProductVariants, ProductImages,
-    ProductEmbeddings, EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans,
-    ScanFeedback and ApiKeys, and missing columns of ProductEmbeddings, EmbeddingFailures and
-    BackfillLeases. Your other tables are left as they are. Run it as often as you like.
+    These are the extension vector, the tables Products, ProductVariants, ProductImages and
+    ProductEmbeddings, missing columns of ProductEmbeddings, and the schema shelfsight with the
+    tables EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans, ScanFeedback
+    and ApiKeys. Your other tables are left as they are. Run it as often as you like.
     """
     with Shop(settings) as shop:
         done = shop.init(triggers=triggers)
