@@ -56,7 +56,6 @@ def test_a_full_line_gives_a_full_product(read):
     assert product == ImportedProduct(
         line=2,
         sku="m1",
-        product_key="m1",
         title="Mug",
         description="A mug",
         price=Decimal("12.50"),
@@ -69,9 +68,7 @@ def test_a_full_line_gives_a_full_product(read):
 
 
 def test_a_sku_is_enough(read):
-    assert the_product(read("sku\nm1\n")) == ImportedProduct(
-        line=2, sku="m1", product_key="m1", options={}
-    )
+    assert the_product(read("sku\nm1\n")) == ImportedProduct(line=2, sku="m1", options={})
 
 
 def test_image_and_images_are_both_read_the_main_one_first(read):
@@ -219,7 +216,7 @@ def test_json_lines_have_the_same_fields(read):
     assert product.price == Decimal("12.1")
     assert product.barcode == "400"
     assert product.image_urls == ("a b.jpg", "c.jpg")
-    assert product.options == {"Colour": "red", "Size": "3"}
+    assert product.options == {"Colour": "red", "Size": "3", "None": ""}
     assert (product.owner_id, product.product_key) == ("shop", "mugs")
 
 
