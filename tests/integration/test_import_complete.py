@@ -97,8 +97,8 @@ def test_only_products_of_the_owners_in_the_file_are_archived(
 ) -> None:
     alice = [f"a{n},alice" for n in range(5)]
     lines = [*alice, "b0,bob", "a0,bob"]
-    for line in lines:
-        imported(shop, tmp_path, line, columns="sku,owner", options=ImportOptions())
+    all_ = imported(shop, tmp_path, *lines, columns="sku,owner", options=ImportOptions())
+    assert (all_.new, all_.bad_lines) == (7, 0)
     assert imported(shop, tmp_path, *alice[1:], columns="sku,owner").archived == 1
     archived = 'SELECT "Sku", "UserId" FROM "ProductVariants" WHERE "ArchivedAt" IS NOT NULL'
     assert rows(shop, archived) == [("a0", "alice")]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shelfsight.catalog.imports.imported import Column
 from shelfsight.catalog.imports.importers import BadLine, ImportedProduct, read_import
 from shelfsight.errors import ImportFileError
 
@@ -195,6 +196,24 @@ def test_the_first_products_come_before_the_file_is_read_to_its_end(tmp_path):
 
     assert skus([next(products)]) == ["m0"]
     products.close()
+
+
+def test_a_sku_may_be_given_once_for_each_owner_or_once_without(read):
+    items = read("sku,owner\na,alice\na,bob\na,alice\na,\nb,\nb,\nb,bob\n")
+
+    assert skus(items) == ["a", "a", "b"]
+    assert bad(items) == [
+        (4, "sku 'a' was given before, in line 2"),
+        (5, "sku 'a' was given before, in line 2"),
+        (7, "sku 'b' was given before, in line 6"),
+        (8, "sku 'b' was given before, in line 6"),
+    ]
+
+
+def test_an_empty_cell_is_told_from_a_column_that_is_not_there(read):
+    (product,) = read("sku,title,price,options,image\nm1, ,0,{},\n")
+
+    assert product.empty == {Column.TITLE, Column.OPTIONS, Column.IMAGES}
 
 
 # JSON lines

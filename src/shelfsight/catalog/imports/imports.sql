@@ -30,18 +30,21 @@ FROM jsonb_to_recordset(%(rows)s) AS x(id uuid, category text)
 WHERE p."Id" = x.id
 
 -- name: insert_variants
--- The id of a variant is derived from its owner and SKU. If a variant whose SKU was changed since
--- has this id, the new one gets another.
-INSERT INTO "ProductVariants"
-  ("Id", "ProductId", "UserId", "Sku", "Barcode", "Title", "Description", "Price", "Options")
-SELECT CASE WHEN EXISTS (SELECT FROM "ProductVariants" AS v
-                         WHERE v."Id" = x.id AND v."Sku" IS DISTINCT FROM x.sku)
-            THEN gen_random_uuid() ELSE x.id END,
-       product_id, owner, sku, barcode, title, description, price, options
-FROM jsonb_to_recordset(%(rows)s) AS x(
-  id uuid, product_id uuid, owner text, sku text, barcode text, title text, description text,
-  price numeric, options jsonb)
-RETURNING "Sku", "Id"
+-- Stores new variants and returns their ids. The id of a variant is derived from its owner and SKU.
+-- If a variant whose SKU was changed since has this id, the new one gets another.
+WITH incoming AS (
+  SELECT x.*, CASE WHEN EXISTS (SELECT FROM "ProductVariants" AS v
+                                WHERE v."Id" = x.id AND v."Sku" IS DISTINCT FROM x.sku)
+                   THEN gen_random_uuid() ELSE x.id END AS new_id
+  FROM jsonb_to_recordset(%(rows)s) AS x(
+    id uuid, product_id uuid, owner text, sku text, barcode text, title text, description text,
+    price numeric, options jsonb)
+), inserted AS (
+  INSERT INTO "ProductVariants"
+    ("Id", "ProductId", "UserId", "Sku", "Barcode", "Title", "Description", "Price", "Options")
+  SELECT new_id, product_id, owner, sku, barcode, title, description, price, options FROM incoming
+)
+SELECT id, new_id FROM incoming
 
 -- name: update_variants
 -- `patch` has the new values by column; a column that it lacks stays. Of the options, those in

@@ -86,7 +86,7 @@ class ProductWriter:
         return states | {id_: self._products[id_] for id_ in known if id_ in self._products}
 
     def _write(self, connection: Connection, page: PagePlan) -> None:
-        def run(name: str, rows: Sequence[object], **values: object) -> list[tuple[str, UUID]]:
+        def run(name: str, rows: Sequence[object], **values: object) -> list[tuple[UUID, UUID]]:
             if not rows:
                 return []
             cursor = connection.execute(QUERIES[name], {"rows": Jsonb(rows), **values})
@@ -158,9 +158,12 @@ def _changed_row(variant: ChangedVariant) -> dict[str, object]:
     }
 
 
-def _images(page: PagePlan, new_ids: dict[str, UUID]) -> dict[UUID, list[str]]:
-    """Return the pictures of each variant whose pictures change, by its id."""
-    images = {new_ids[line.product.sku]: list(line.product.image_urls) for line in page.new}
+def _images(page: PagePlan, new_ids: dict[UUID, UUID]) -> dict[UUID, list[str]]:
+    """Return the pictures of each variant whose pictures change, by its id.
+
+    `new_ids` has the stored id of each new variant by the id that it should have.
+    """
+    images = {new_ids[line.new_id]: list(line.product.image_urls) for line in page.new}
     images = {id_: urls for id_, urls in images.items() if urls}
     for variant in page.changed:
         if Column.IMAGES in variant.changes.values.keys() | variant.changes.emptied:
