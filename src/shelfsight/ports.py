@@ -43,7 +43,10 @@ class Embedder(Protocol):
     def embed_texts(
         self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
     ) -> list[Vector | Failure]:
-        """Embed texts as unit vectors (1024,); `query` marks texts that are searched for."""
+        """Embed texts as unit vectors of shape (1024,).
+
+        Set `query` if the texts are search queries instead of texts of products.
+        """
         ...
 
     def close(self) -> None:

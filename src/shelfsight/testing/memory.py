@@ -222,7 +222,7 @@ class MemoryCatalog:
     def _is_again(self, product: Product, modality: ContentModality, selection: Selection) -> bool:
         """Return whether this content failed and is to be tried again now.
 
-        It is tried again only on request, because no time passes in memory.
+        Only an explicit request causes a retry, because this fake has no clock.
         """
         is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
         return is_asked_for and self._store.has_failed(product, modality)
