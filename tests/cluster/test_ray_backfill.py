@@ -106,7 +106,7 @@ def completes(run_: BlockedRun, url: str) -> list[dict[str, Any]]:
     events, result = run_.result()
     assert (result["found"], result["skipped"], result["exit_status"]) == (PRODUCTS, 2, 0)
     assert result["embedded"] == PRODUCTS - 2
-    assert sum(event["found"] for event in events if event["event"] == "batch") == PRODUCTS
+    assert sum(event["products"] for event in events if event["event"] == "stored") == PRODUCTS
     assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
     return events
 
