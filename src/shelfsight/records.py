@@ -323,6 +323,7 @@ class Due:
     """How many products of a selection are due, and which content they have.
 
     `with_image` counts the products whose stored image vector only needs a check of its pictures.
+    `selected` counts all products of the selection, due or not.
     """
 
     products: int
@@ -330,3 +331,4 @@ class Due:
     with_text: int
     with_neither: int
     with_image: int = 0
+    selected: int = 0

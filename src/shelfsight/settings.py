@@ -5,7 +5,9 @@ command line. The flags and the settings page of the docs are generated from the
 """
 
 import math
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,6 +25,10 @@ from shelfsight.records import Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
+
+
+SECRET = frozenset({"database_url", "embedding_server_api_key"})
+"""Settings that may hold a password or a key, so their values are never shown."""
 
 
 def _for_http(url: str | None) -> str | None:
@@ -202,6 +208,16 @@ def load(flags: dict[str, object] | None = None) -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f".env cannot be read: {error}") from None
+
+
+def given_by_environment(names: Iterable[str]) -> dict[str, str]:
+    """Return the environment variables that give these settings, except those that hold secrets."""
+    given = {name.upper(): os.environ.get(name.upper(), "") for name in names}
+    return {
+        name: value
+        for name, value in given.items()
+        if value and name.lower() not in SECRET and "@" not in value
+    }
 
 
 def without_password(url: str) -> str:

@@ -78,6 +78,7 @@ class PostgresCatalog:
             with_text=sum(row.with_text for row in counts),
             with_neither=sum(row.with_neither for row in counts),
             with_image=sum(row.with_image for row in counts),
+            selected=sum(row.size for row in counts),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -103,7 +104,13 @@ class PostgresCatalog:
             bounds = [*bounds[: (due - 1) // size], None] if due else []
         starts = [None, *bounds][: len(bounds)]
         ranges = tuple(KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
-        return Partitioning(due=due, ranges=ranges, ids=tuple(ids) if are_few else None, last=last)
+        return Partitioning(
+            due=due,
+            selected=scanned,
+            ranges=ranges,
+            ids=tuple(ids) if are_few else None,
+            last=last,
+        )
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE

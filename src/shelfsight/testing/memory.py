@@ -129,10 +129,12 @@ class MemoryCatalog:
             with_text=sum(_has_text(product) for product in due),
             with_neither=sum(not product.image_urls and not _has_text(product) for product in due),
             with_image=sum(product.image_need is Need.CHECK for product in due),
+            selected=len(self._selected(selection)),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide the products that are due into ranges of `size` products, up to `limit` in all."""
+        selected = self._selected(selection)
         ids = [product.id for product in self._due(selection)]
         ends: list[str | None] = list(ids[: limit or None][size - 1 :: size])
         if limit is None or limit > len(ids):
@@ -141,7 +143,7 @@ class MemoryCatalog:
             ends.append(ids[limit - 1])
         starts = [None, *ends][: len(ends)]
         ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
-        return Partitioning(due=len(ids), ranges=tuple(ranges))
+        return Partitioning(due=len(ids), selected=len(selected), ranges=tuple(ranges))
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
@@ -156,16 +158,18 @@ class MemoryCatalog:
         for start in range(0, len(due), size):
             yield due[start : start + size]
 
-    def _due(self, selection: Selection) -> list[Product]:
-        selected = (
+    def _selected(self, selection: Selection) -> list[Product]:
+        return [
             product
             for product in self.products
             if selection.owner in (None, product.owner_id)
             and (not selection.products or product.id in selection.products)
             and (not selection.variants or product.id in selection.variants)
-        )
-        due = (self._with_needs(p, selection) for p in selected if self._is_due(p, selection))
-        return sorted(due, key=lambda p: p.id)
+        ]
+
+    def _due(self, selection: Selection) -> list[Product]:
+        due = [p for p in self._selected(selection) if self._is_due(p, selection)]
+        return sorted((self._with_needs(p, selection) for p in due), key=lambda p: p.id)
 
     def _is_due(self, product: Product, selection: Selection) -> bool:
         row = self._store.rows.get(product.id)
