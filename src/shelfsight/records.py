@@ -41,7 +41,8 @@ class Failure:
 
     `kind` is a stable word for programs (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
     and `message` is a line for people. `retryable` says whether another attempt soon may succeed.
-    `host` is the host of the picture's address, as `host` or `host:port`.
+    `host` is the host of the picture's address, as `host` or `host:port`. `settings` names the
+    settings that caused the failure, each with a hash of its value (see `Settings.fingerprints`).
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class Failure:
     message: str
     retryable: bool = False
     host: str | None = None
+    settings: str = ""
 
 
 IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})

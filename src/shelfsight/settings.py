@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -181,6 +182,23 @@ class Settings(BaseSettings):
     def private_hosts(self) -> frozenset[str]:
         """The hosts listed in `ALLOW_PRIVATE_IMAGES`, in lower case."""
         return frozenset(_listed(self.allow_private_images))
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The settings that can make pictures fail, each as `name=hash` of its value.
+
+        A failure is stored with the fingerprints of the settings that caused it. The hash is 12
+        hexadecimal digits of a SHA-256. A plain hash is enough: it only has to show that a setting
+        has changed, and none of these settings is a secret.
+        """
+        values = {
+            "image_root": str(self.image_root or ""),
+            "allow_private_images": ",".join(sorted(self.private_hosts)),
+        }
+        return {
+            name: f"{name}={sha256(value.encode()).hexdigest()[:12]}"
+            for name, value in values.items()
+        }
 
     @property
     def origins(self) -> tuple[str, ...]:

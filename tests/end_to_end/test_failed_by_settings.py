@@ -42,14 +42,18 @@ def test_all_pictures_failed_is_no_success(shop: Command) -> None:
     assert "embedded" not in run
 
 
-def test_the_command_that_is_named_embeds_them_once_the_setting_is_right(
+def test_the_same_command_embeds_them_once_the_setting_is_right_and_only_then(
     shop: Command, tmp_path: Path, url: str
 ) -> None:
-    first = shop.result(IMAGE_ROOT="")
+    first = shop.result()
     assert (first["exit_status"], first["success_rate"]) == (3, 0.0)
     assert first["cures"].keys() == first["failures"].keys() == {"bad_address"}
     assert first["retry"] == "MODELS=lite shelfsight retry --all"
-    assert shop("retry", "--all", IMAGE_ROOT=str(tmp_path)).returncode == 0
+    (kind,) = shop.json("failures")
+    assert (kind["kind"], kind["fault"]) == ("bad_address", "settings")
+    assert shop.result()["found"] == 0
+    again = shop.result(IMAGE_ROOT=str(tmp_path))
+    assert (again["found"], again["image"], again["exit_status"]) == (PRODUCTS, PRODUCTS, 0)
     assert {row["SourceType"] for row in stored(url).values()} == {"image_text"}
 
 

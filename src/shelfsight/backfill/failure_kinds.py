@@ -26,14 +26,23 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FailureKind:
-    """Whose fault a kind of failure is, and the cure in a few words."""
+    """Whose fault a kind of failure is, and the cure in a few words.
+
+    `settings` are the settings that may have caused it: the product is due again as soon as one of
+    them has another value.
+    """
 
     fault: Fault
     cure: str
+    settings: tuple[str, ...] = ()
 
 
 _BROKEN_FILE = FailureKind(Fault.CONTENT, "replace the picture")
-_IMAGE_ROOT = "set IMAGE_ROOT to the folder that has the file, or correct the path"
+_NO_FILE = FailureKind(
+    Fault.SETTINGS,
+    "set IMAGE_ROOT to the folder that has the file, or correct the path",
+    ("image_root",),
+)
 _HOST_DOWN = FailureKind(Fault.HOST, "see whether the host is up; it is tried again by itself")
 _REFUSED_ITEM = FailureKind(Fault.SERVER, "see the log of the embedding server")
 
@@ -48,14 +57,18 @@ KINDS: Mapping[str, FailureKind] = {
     "too_many_redirects": FailureKind(Fault.HOST, "correct the picture's address"),
     "host_paused": _HOST_DOWN,
     "forbidden_address": FailureKind(
-        Fault.SETTINGS, "name the host in ALLOW_PRIVATE_IMAGES, if you trust it"
+        Fault.SETTINGS,
+        "name the host in ALLOW_PRIVATE_IMAGES, if you trust it",
+        ("allow_private_images",),
     ),
     "bad_address": FailureKind(
-        Fault.SETTINGS, "correct the address; if it is a path, set IMAGE_ROOT"
+        Fault.SETTINGS, "correct the address; if it is a path, set IMAGE_ROOT", ("image_root",)
     ),
-    "forbidden_path": FailureKind(Fault.SETTINGS, _IMAGE_ROOT),
-    "file_not_found": FailureKind(Fault.SETTINGS, _IMAGE_ROOT),
-    "file_unreadable": FailureKind(Fault.SETTINGS, "give this user the right to read the file"),
+    "forbidden_path": _NO_FILE,
+    "file_not_found": _NO_FILE,
+    "file_unreadable": FailureKind(
+        Fault.SETTINGS, "give this user the right to read the file", ("image_root",)
+    ),
     "empty": _BROKEN_FILE,
     "not_an_image": _BROKEN_FILE,
     "unsupported_format": FailureKind(

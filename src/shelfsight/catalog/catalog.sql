@@ -80,9 +80,12 @@ coalesce(e."ImageFiles", (
 OR failed.image_again OR failed.text_again
 
 -- name: again_when_due
--- A failure is tried again when its next attempt is due. A failure without a next attempt waits for
--- changed content.
-coalesce(f."NextAttemptAt" <= now(), false)
+-- A failure is tried again when its next attempt is due, and when it was caused by settings and has
+-- not been tried yet with those in use. A failure without a next attempt waits for changed content.
+(coalesce(f."NextAttemptAt" <= now(), false)
+ OR cardinality(f."Settings") > 0 AND %(settings)s::text[] IS NOT NULL AND NOT EXISTS (
+   SELECT FROM unnest(f."Settings") AS tried
+   WHERE string_to_array(tried, ' ') <@ %(settings)s::text[]))
 
 -- name: again_now
 -- Every failure is tried again, except those of products that have no content at all.

@@ -55,7 +55,9 @@ class PostgresCatalog:
 
     Columns other than `"Id"` may be missing. `images_per_product` is the number of pictures that
     count as content: a change to further pictures does not make a product due. If a product is due,
-    its vectors by models other than `models` are replaced too.
+    its vectors by models other than `models` are replaced too. `settings` are the fingerprints of
+    the settings in use: a failure caused by a setting that has changed since is due again. Without
+    `settings` it waits for its next attempt.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class PostgresCatalog:
         *,
         images_per_product: int = 1,
         models: ModelPair | None = None,
+        settings: tuple[str, ...] | None = None,
     ) -> None:
         self._database = database
         self._images = images_per_product
         self._models = models
+        self._settings = None if settings is None else list(settings)
 
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""
@@ -172,6 +176,7 @@ class PostgresCatalog:
         return statement, {
             **values,
             "images": self._images,
+            "settings": self._settings,
             **model_parameters(models),
         }
 

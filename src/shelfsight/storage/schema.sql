@@ -45,7 +45,8 @@ CREATE TABLE "ProductEmbeddings" (
 
 -- name: EmbeddingFailures
 -- There is one row for each product and stage. "NextAttemptAt" is null if only changed content can
--- help. "Host" is null if no host was asked for a picture.
+-- help. "Host" is null if no host was asked for a picture. "Settings" has the settings that caused
+-- the failure as `name=hash`, the last ones first; several of one failure are divided by blanks.
 CREATE TABLE "EmbeddingFailures" (
   "ProductVariantId" {id_type} NOT NULL {reference},
   "Stage" text NOT NULL,
@@ -54,6 +55,7 @@ CREATE TABLE "EmbeddingFailures" (
   "Host" text,
   "Attempts" integer NOT NULL DEFAULT 1,
   "SourceHash" text NOT NULL,
+  "Settings" text[] NOT NULL DEFAULT '{{}}',
   "NextAttemptAt" timestamptz,
   "CreatedAt" timestamptz NOT NULL DEFAULT now(),
   "UpdatedAt" timestamptz NOT NULL DEFAULT now(),

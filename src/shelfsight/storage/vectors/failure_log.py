@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from psycopg import sql
 
+from shelfsight.backfill.failure_kinds import Fault, kind_of
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
 from shelfsight.postgres.need import HASH_PART
@@ -15,9 +16,13 @@ QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
 _FIRST_RETRY = timedelta(minutes=5)
 _DAILY_RETRY = timedelta(days=1)
 
-_RETRIED_DAILY = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
-"""Prefixes of the kinds of failures that may end without changed content, by themselves or by a
-setting."""
+_RETRIED_DAILY = frozenset({Fault.HOST, Fault.SETTINGS})
+"""Failures that may end without changed content. Those caused by settings are also due at once when
+a setting that caused them has changed."""
+
+MAX_SETTINGS = 8
+"""How many different settings a failure remembers. Workers that disagree on settings try a product
+once each, not in turn for ever, as long as there are no more than this."""
 
 
 def record_failures(
@@ -54,7 +59,7 @@ def record_failures(
         return
     with connection.cursor() as cursor:
         cursor.executemany(
-            QUERIES["record_failure"].format(id_type=id_type),
+            QUERIES["record_failure"].format(id_type=id_type, is_same=QUERIES["is_same"]),
             [_row(item, failure) for item, failure in failed.values()],
         )
 
@@ -70,6 +75,8 @@ def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
         "part": HASH_PART["text" if failure.stage in TEXT_STAGES else "image"],
         "wait": _wait(failure),
         "doubles": failure.retryable,
+        "settings": [failure.settings] if failure.settings else [],
+        "others": MAX_SETTINGS - 1,
     }
 
 
@@ -85,4 +92,4 @@ def _wait(failure: Failure) -> timedelta | None:
     """Return how long to wait before another attempt; None if only changed content can help."""
     if failure.retryable:
         return _FIRST_RETRY
-    return _DAILY_RETRY if failure.kind.startswith(_RETRIED_DAILY) else None
+    return _DAILY_RETRY if kind_of(failure.kind).fault in _RETRIED_DAILY else None
