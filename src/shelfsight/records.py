@@ -82,6 +82,10 @@ NO_CONTENT = Failure(
 )
 
 
+EMPTY_TEXT = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
+"""The title and the description have no words, for example only HTML."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
     """The file at the address of a picture.
@@ -103,9 +107,10 @@ class Product:
     """One row of `"ProductVariants"`, with the addresses of its pictures in order.
 
     `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
-    computed in SQL. `is_new` is true if no vectors were stored when the product was read. `files`
-    are the picture files that the stored image vector was made from. They are given only for an
-    image vector that is to be checked, and stay there after the check.
+    computed in SQL. `has_text` is true if title or description has more than blanks, even if no
+    words are left without HTML. `is_new` is true if no vectors were stored when the product was
+    read. `files` are the picture files that the stored image vector was made from. They are given
+    only for an image vector that is to be checked, and stay there after the check.
     """
 
     id: str
@@ -113,6 +118,7 @@ class Product:
     owner_id: str | None = None
     title: str = ""
     description: str = ""
+    has_text: bool = False
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
     is_new: bool = False

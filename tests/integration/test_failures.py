@@ -1,6 +1,7 @@
 """Recorded failures: when they are retried, how they are reported, how a success clears them."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -39,9 +40,9 @@ def products(database: Database) -> list[Product]:
 
 
 def fail(database: Database, *failures: Failure | None) -> None:
-    """Store the first products, each with its failure or, where that is None, as a success."""
+    """Store the first products with their texts, each with its failure or, for None, without."""
     page = [
-        embed(product) if one is None else EmbeddedProduct(product=product, failures=(one,))
+        embed(product) if one is None else replace(embed(product), failures=(one,))
         for product, one in zip(products(database), failures, strict=False)
     ]
     PostgresVectorStore(database, FUSION).save(page, MODELS)

@@ -52,6 +52,7 @@ def record_failures(
             {
                 "ids": [item.product.id for item, _ in untried],
                 "stages": [stage.value for _, stage in untried],
+                "parts": [_hash_part(stage) for _, stage in untried],
                 "hashes": [item.product.source_hash for item, _ in untried],
             },
         )
@@ -72,12 +73,16 @@ def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
         "message": failure.message.replace("\0", "").encode("utf-8", "replace").decode(),
         "host": failure.host,
         "source_hash": item.product.source_hash,
-        "part": HASH_PART["text" if failure.stage in TEXT_STAGES else "image"],
+        "part": _hash_part(failure.stage),
         "wait": _wait(failure),
         "doubles": failure.retryable,
         "settings": [failure.settings] if failure.settings else [],
         "others": MAX_SETTINGS - 1,
     }
+
+
+def _hash_part(stage: Stage) -> int:
+    return HASH_PART["text" if stage in TEXT_STAGES else "image"]
 
 
 def _wait_to_sort(failure: Failure) -> timedelta:

@@ -6,11 +6,13 @@ WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
   AND ("ProductVariantId"::text || ' ' || "Stage") <> ALL(%(stay)s)
 
 -- name: carry_failures
--- A failure whose stage was not tried again still applies, because its own part of the content hash
--- has not changed. So the failure gets the hash of the present content.
+-- A failure whose stage was not tried again still applies if its own part of the content hash has
+-- not changed. Then the failure gets the hash of the present content.
 UPDATE "EmbeddingFailures" AS f SET "SourceHash" = x.hash
-FROM unnest(%(ids)s::{id_type}[], %(stages)s::text[], %(hashes)s::text[]) AS x (id, stage, hash)
+FROM unnest(%(ids)s::{id_type}[], %(stages)s::text[], %(parts)s::int[], %(hashes)s::text[])
+  AS x (id, stage, part, hash)
 WHERE f."ProductVariantId" = x.id AND f."Stage" = x.stage AND f."SourceHash" <> x.hash
+  AND split_part(f."SourceHash", ':', x.part) = split_part(x.hash, ':', x.part)
 
 -- name: record_failure
 -- A transient failure is tried again after 5 minutes, then after 10, 20 and so on, up to a day. A
