@@ -110,7 +110,7 @@ def check_calls(database: Database, pipeline: Pipeline, settings: Settings) -> N
     """Call until every product is embedded, from an empty store or, to replace all, a full one."""
 
     def empty(connection: Connection) -> None:
-        connection.execute('TRUNCATE "ProductEmbeddings", "BackfillRuns" CASCADE')
+        connection.execute('TRUNCATE "ProductEmbeddings", shelfsight."BackfillRuns" CASCADE')
 
     database.run(empty)
     if not settings.skip_existing:
@@ -177,7 +177,7 @@ def test_failures_that_last_do_not_keep_a_bounded_retry_at_the_first_products(
     for found in (5, 5, 2):
         report, _ = call(database, broken, settings, selection)
         assert report.found == report.failed == found
-    attempts = rows(database, 'SELECT DISTINCT "Attempts" FROM "EmbeddingFailures"')
+    attempts = rows(database, 'SELECT DISTINCT "Attempts" FROM shelfsight."EmbeddingFailures"')
     assert attempts == [(2,)]
 
 

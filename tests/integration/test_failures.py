@@ -52,7 +52,8 @@ def waits(database: Database) -> list[timedelta | None]:
     """How long each failure waits, in the order of the products."""
     found = rows(
         database,
-        'SELECT "NextAttemptAt" - "UpdatedAt" FROM "EmbeddingFailures" ORDER BY "ProductVariantId"',
+        'SELECT "NextAttemptAt" - "UpdatedAt" FROM shelfsight."EmbeddingFailures"'
+        ' ORDER BY "ProductVariantId"',
     )
     return [wait for (wait,) in found]
 
@@ -83,7 +84,7 @@ def test_a_success_clears_its_own_failure_only(database: Database) -> None:
     fill(database, 2, pictures=True)
     fail(database, TIMEOUT, GONE)
     fail(database, None)
-    assert rows(database, 'SELECT "Kind", "Host" FROM "EmbeddingFailures"') == [
+    assert rows(database, 'SELECT "Kind", "Host" FROM shelfsight."EmbeddingFailures"') == [
         ("http_404", "cdn.test")
     ]
 
@@ -137,12 +138,12 @@ def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: D
     fail(database, GONE)
 
     def age(connection: Connection) -> None:
-        connection.execute('ALTER TABLE "EmbeddingFailures" DROP "Host"')
+        connection.execute('ALTER TABLE shelfsight."EmbeddingFailures" DROP "Host"')
 
     database.run(age)
     with pytest.raises(SchemaError, match=r'"EmbeddingFailures" lacks Host.*shelfsight init'):
         PostgresVectorStore(database, FUSION).require(MODELS)
-    assert schema.create(database) == ['column "EmbeddingFailures"."Host"']
+    assert schema.create(database) == ['column "shelfsight"."EmbeddingFailures"."Host"']
     assert [one.host for one in failure_report.one_by_one(database, "http_404", limit=1)] == [None]
 
 
@@ -207,6 +208,6 @@ def test_a_failure_remembers_a_bounded_number_of_settings(database: Database) ->
     fill(database, 1, pictures=True)
     for number in [*range(MAX_SETTINGS + 2), MAX_SETTINGS]:
         fail(database, no_file(f"image_root={number}"))
-    ((kept,),) = rows(database, 'SELECT "Settings" FROM "EmbeddingFailures"')
+    ((kept,),) = rows(database, 'SELECT "Settings" FROM shelfsight."EmbeddingFailures"')
     newest = [MAX_SETTINGS, MAX_SETTINGS + 1, *range(MAX_SETTINGS - 1, 1, -1)]
     assert kept == [f"image_root={number}" for number in newest]

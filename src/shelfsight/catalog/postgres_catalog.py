@@ -38,7 +38,7 @@ FEW = 10_000
 of runs."""
 
 SPARSE = 20
-"""A run remembers the ids of its products if at most one product in this many is due. Then the
+"""A run stores the ids of its due products if at most one product in this many is due. Then the
 workers need not scan all products again."""
 
 TEXT_LIMIT = 50_000
@@ -176,6 +176,7 @@ class PostgresCatalog:
         return statement, {
             **values,
             "images": self._images,
+            "vector_set": self._database.vector_set,
             "settings": self._settings,
             **model_parameters(models),
         }

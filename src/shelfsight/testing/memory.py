@@ -226,7 +226,7 @@ class MemoryCatalog:
     def _is_again(self, product: Product, modality: ContentModality, selection: Selection) -> bool:
         """Return whether this content failed and is to be tried again now.
 
-        It is tried again only on request, because no time passes in memory.
+        Only an explicit request causes a retry, because this fake has no clock.
         """
         is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
         failures = self._store.failures.get(product.id, {})
