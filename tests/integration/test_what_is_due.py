@@ -128,7 +128,8 @@ def put(connection: Connection, product: Product, state: State) -> None:
     for stage, (is_same, wait) in state.failures.items():
         connection.execute(
             'INSERT INTO shelfsight."EmbeddingFailures" ("ProductVariantId", "Stage", "Kind",'
-            ' "Message", "SourceHash", "NextAttemptAt") VALUES (%s, %s, %s, %s, %s, now() + %s::interval)',
+            ' "Message", "SourceHash", "NextAttemptAt")'
+            " VALUES (%s, %s, %s, %s, %s, now() + %s::interval)",
             [product.id, stage.value, "odd", "", hash_of((is_same, is_same)), wait],
         )
 
