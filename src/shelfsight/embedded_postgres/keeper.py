@@ -23,6 +23,9 @@ PORT = 5432
 SERVER_LOCK = "postmaster.lock"
 """The file in the data folder that a server and its processes hold locked while they live."""
 
+UPGRADE = "postgres.upgrade"
+"""The folder beside the data folder where an upgrade works. It is there only during an upgrade."""
+
 POLL = 0.02
 """Seconds between two checks of a server that is starting or stopping."""
 
@@ -212,6 +215,11 @@ def stop_server(data: Path) -> bool:
     return True
 
 
+def new_data(data: Path) -> Path:
+    """Return the data folder that an upgrade fills. Its server ends with the upgrade."""
+    return data.with_name(UPGRADE) / "new"
+
+
 def keeper_lock_file(folder: Path) -> Path:
     """Return the lock file of the keeper in this PID namespace: only it can stop a server there."""
     with suppress(OSError):
@@ -240,6 +248,7 @@ def main(folder: Path, data: Path, keeper_lock: int) -> None:
                 # if the folder was deleted and created again, its server is not ours
                 if _is_same_file(locks.gate, folder / "gate"):
                     stop_server(data)
+                    stop_server(new_data(data))
                 os.close(keeper_lock)
                 _remove_unused(folder.glob("keeper*"))
                 return

@@ -1,6 +1,7 @@
 """The settings of the embedded Postgres that depend on the machine."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,8 +20,8 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """The file that holds the memory limit of a container (Linux, cgroup v2)."""
 
 
-def arguments(sockets: Path) -> list[str]:
-    """Return the settings that depend on the machine, as arguments of `postgres`.
+def arguments(sockets: Path, others: Mapping[str, str]) -> list[str]:
+    """Return the settings that depend on the machine, and others, as arguments of `postgres`.
 
     No shell and no configuration file parses them, so only the folder's name needs quotes.
     """
@@ -33,7 +34,11 @@ def arguments(sockets: Path) -> list[str]:
     }
     if _is_shared_memory_small():
         settings["dynamic_shared_memory_type"] = "mmap"
-    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    return [
+        part
+        for name, value in (settings | dict(others)).items()
+        for part in ("-c", f"{name}={value}")
+    ]
 
 
 def shared_buffers() -> int:
