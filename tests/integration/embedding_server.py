@@ -22,7 +22,8 @@ from shelfsight.embedding.local.onnx_model import load_image, load_text
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.models.table import EFFICIENTNET_LITE0, WORDLLAMA
 from shelfsight.serving.embedding_api.app import AppConfig, create
-from shelfsight.serving.listen import bind, url_of
+from shelfsight.serving.limits import ConnectionLimits
+from shelfsight.serving.listen import bind, server_config, url_of
 
 
 @cache
@@ -35,14 +36,17 @@ def in_process() -> LocalEmbedder:
 
 
 @contextmanager
-def serving(image=None, text=None, **config) -> Iterator[str]:
+def serving(
+    image=None, text=None, connections: ConnectionLimits | None = None, **config
+) -> Iterator[str]:
     """Run a server of the lite models, or of those given; yield its URL."""
-    with running(create(image or lite()[0], text or lite()[1], AppConfig(**config))) as url:
+    app = create(image or lite()[0], text or lite()[1], AppConfig(**config))
+    with running(app, connections) as url:
         yield url
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
+def running(app: ASGIApp, connections: ConnectionLimits | None = None) -> Iterator[str]:
     taken = bind("127.0.0.1", 0)
     started = threading.Event()
 
@@ -51,7 +55,7 @@ def running(app: ASGIApp) -> Iterator[str]:
             await super().startup(sockets)
             started.set()
 
-    server = Server(uvicorn.Config(app, lifespan="on", log_level="error", access_log=False))
+    server = Server(server_config(app, limits=connections))
     url = url_of(taken)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     thread.start()

@@ -3,10 +3,8 @@
 import pytest
 
 from shelfsight.errors import SettingsError
+from shelfsight.serving.refusals import ForbiddenError
 from shelfsight.serving.scan_api.auth import Caller
-from shelfsight.serving.scan_api.problems import (
-    ForbiddenError,
-)
 from shelfsight.settings import load
 
 
