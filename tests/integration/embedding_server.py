@@ -5,7 +5,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_image, load_text
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.models.table import EFFICIENTNET_LITE0, WORDLLAMA
+from shelfsight.serving.connections import TrustedProxies
 from shelfsight.serving.embedding_api.app import AppConfig, create
 from shelfsight.serving.limits import ConnectionLimits
 from shelfsight.serving.listen import bind, server_config, url_of
@@ -46,7 +47,9 @@ def serving(
 
 
 @contextmanager
-def running(app: ASGIApp, connections: ConnectionLimits | None = None) -> Iterator[str]:
+def running(
+    app: ASGIApp, connections: ConnectionLimits | None = None, proxies: Sequence[str] = ()
+) -> Iterator[str]:
     taken = bind("127.0.0.1", 0)
     started = threading.Event()
 
@@ -55,7 +58,7 @@ def running(app: ASGIApp, connections: ConnectionLimits | None = None) -> Iterat
             await super().startup(sockets)
             started.set()
 
-    server = Server(server_config(app, limits=connections))
+    server = Server(server_config(app, TrustedProxies(proxies), connections))
     url = url_of(taken)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     thread.start()

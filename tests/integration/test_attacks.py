@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from shelfsight.embedding.wire import TEXT_PATH
 from shelfsight.postgres.connection import Database
+from shelfsight.serving.callers import address_of
 from shelfsight.serving.limits import ConnectionLimits, ServerLimits
 from shelfsight.storage.api_keys import ApiKeys
-from tests.integration.embedding_server import ask, serving
+from tests.integration.embedding_server import ask, running, serving
 from tests.integration.scan_server import (
     FEEDBACK,
     SCAN,
@@ -242,3 +246,30 @@ def test_without_a_key_the_models_are_for_this_machine_alone() -> None:
         assert send(url + TEXT_PATH, body).status == 200
     with serving(open_to_all=True) as url:
         assert send(url + TEXT_PATH, body, X_Forwarded_For="203.0.113.9").status == 200
+
+
+async def who(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that tells the caller its address."""
+    if scope["type"] == "lifespan":
+        for event in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{event}.complete"})
+        return
+    await PlainTextResponse(address_of(Request(scope)))(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        ((), "203.0.113.9", "127.0.0.1"),
+        (("10.0.0.0/8",), "203.0.113.9", "127.0.0.1"),
+        (("127.0.0.0/8",), "203.0.113.9", "203.0.113.9"),
+        (("127.0.0.1", "10.0.0.2"), "198.51.100.1, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        (("127.0.0.1",), "198.51.100.1, 10.0.0.2", "10.0.0.2"),
+    ],
+)
+def test_only_a_trusted_proxy_tells_the_address_and_only_the_last_hop_counts(
+    proxies: tuple[str, ...], forwarded: str, address: str
+) -> None:
+    with running(who, proxies=proxies) as url:
+        assert send(url, X_Forwarded_For=forwarded).content.decode() == address

@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol, with limits for headers, for slow clients, and for connections."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from starlette.types import Receive, Scope, Send
@@ -46,7 +47,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_complete = False
         self._is_refused = False
         if not self.table.admit(self):
-            self._refuse(b"503 Service Unavailable", b"too many connections: try again later\n")
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again later")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the connection's place to others."""
@@ -62,7 +63,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         too_large = max(self._unparsed, self._header_bytes) > self.limits.header_bytes
         too_large = too_large or self._header_count > self.limits.headers
         if too_large and not self._is_refused and not self.transport.is_closing():
-            self._refuse(b"431 Request Header Fields Too Large", b"the headers are too large\n")
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large")
 
     def on_message_begin(self) -> None:
         """Start to count the headers and the time of a request."""
@@ -146,21 +147,21 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         elif self.transport.is_closing() or self.activity is not Activity.IDLE:
             self.transport.abort()
         else:
-            self._refuse(b"408 Request Timeout", b"the request did not arrive in time\n")
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
 
-    def _refuse(self, status: bytes, message: bytes) -> None:
+    def _refuse(self, status: HTTPStatus, message: str) -> None:
         """Answer without the app, and close; a request in progress is broken off."""
         self._is_refused = True
         self._deadline = self.loop.time() + CLOSING_SECONDS
         if self.activity is not Activity.IDLE:
             self.transport.abort()
             return
-        length = str(len(message)).encode()
-        head = b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\ncontent-length: %s\r\n" % (
-            status,
-            length,
+        response = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+            f"content-type: text/plain\r\ncontent-length: {len(message) + 1}\r\n"
+            f"connection: close\r\n\r\n{message}\n"
         )
-        self.transport.write(head + b"connection: close\r\n\r\n" + message)
+        self.transport.write(response.encode())
         self.transport.close()
 
 

@@ -123,7 +123,7 @@ class ModelBatchers:
         results: list[Result] = [_EMPTY_TEXT] * len(texts)
         async with _reserved(self._text_capacity, len(prefixed), self._texts):
             tokens = await self._tokens(list(prefixed.values()))
-            vectors = await asyncio.wrap_future(self._texts.submit(tokens))
+            vectors = await asyncio.wrap_future(self._texts.submit(tokens, CALLER.get()))
         for index, vector in zip(prefixed, vectors, strict=True):
             results[index] = vector
         return EmbeddingResults(results=results, tokens=sum(map(len, tokens)))
@@ -166,7 +166,7 @@ class ModelBatchers:
         loop = asyncio.get_running_loop()
         decoded = await loop.run_in_executor(self._decoders, self._decode, encoded)
         pixels = [picture for picture in decoded if not isinstance(picture, Failure)]
-        results = await asyncio.wrap_future(self._pictures.submit(pixels))
+        results = await asyncio.wrap_future(self._pictures.submit(pixels, CALLER.get()))
         vectors = iter(results)
         return [picture if isinstance(picture, Failure) else next(vectors) for picture in decoded]
 
