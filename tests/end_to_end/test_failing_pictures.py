@@ -168,5 +168,7 @@ def test_failed_products_wait_for_a_retry_and_only_failures_exit_with_1(
     assert shop.result()["found"] == 0
     result = shop.result("--retry-failed", "--where", "\"Title\" = ''")
     assert (result["found"], result["failed"], result["exit_status"]) == (2, 2, 1)
-    attempts = run(copied_url, 'SELECT "Attempts", count(*) FROM "EmbeddingFailures" GROUP BY 1')
+    attempts = run(
+        copied_url, 'SELECT "Attempts", count(*) FROM shelfsight."EmbeddingFailures" GROUP BY 1'
+    )
     assert sorted(attempts) == [(1, len(KINDS)), (2, 2)]

@@ -115,7 +115,8 @@ def test_retry_tries_again_what_failed_at_one_host(shop: Command, copied_url: st
     assert (result["found"], result["failures"]) == (1, {"connection_failed": 1})
     attempts = run(
         copied_url,
-        'SELECT "Attempts" FROM "EmbeddingFailures" WHERE "Kind" = \'connection_failed\'',
+        'SELECT "Attempts" FROM shelfsight."EmbeddingFailures"'
+        " WHERE \"Kind\" = 'connection_failed'",
     )
     assert attempts == [(2,)]
 

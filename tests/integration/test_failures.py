@@ -50,7 +50,8 @@ def waits(database: Database) -> list[timedelta | None]:
     """How long each failure waits, in the order of the products."""
     found = rows(
         database,
-        'SELECT "NextAttemptAt" - "UpdatedAt" FROM "EmbeddingFailures" ORDER BY "ProductVariantId"',
+        'SELECT "NextAttemptAt" - "UpdatedAt" FROM shelfsight."EmbeddingFailures"'
+        ' ORDER BY "ProductVariantId"',
     )
     return [wait for (wait,) in found]
 
@@ -81,7 +82,7 @@ def test_a_success_clears_its_own_failure_only(database: Database) -> None:
     fill(database, 2, pictures=True)
     fail(database, TIMEOUT, GONE)
     fail(database, None)
-    assert rows(database, 'SELECT "Kind", "Host" FROM "EmbeddingFailures"') == [
+    assert rows(database, 'SELECT "Kind", "Host" FROM shelfsight."EmbeddingFailures"') == [
         ("http_404", "cdn.test")
     ]
 
@@ -135,12 +136,12 @@ def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: D
     fail(database, GONE)
 
     def age(connection: Connection) -> None:
-        connection.execute('ALTER TABLE "EmbeddingFailures" DROP "Host"')
+        connection.execute('ALTER TABLE shelfsight."EmbeddingFailures" DROP "Host"')
 
     database.run(age)
     with pytest.raises(SchemaError, match=r'"EmbeddingFailures" lacks Host.*shelfsight init'):
         PostgresVectorStore(database, FUSION).require(MODELS)
-    assert schema.create(database) == ['column "EmbeddingFailures"."Host"']
+    assert schema.create(database) == ['column "shelfsight"."EmbeddingFailures"."Host"']
     assert [one.host for one in failure_report.one_by_one(database, "http_404", limit=1)] == [None]
 
 

@@ -36,8 +36,8 @@ WITH span AS MATERIALIZED (
     SELECT source.id, f."SourceHash" = source.hash AS is_whole,
            {image_failed} AS is_image, {text_failed} AS is_text,
            {image_again} AS image_again, {text_again} AS text_again
-    FROM source JOIN "EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
-    WHERE f."ProductVariantId" {within}) AS f
+    FROM source JOIN shelfsight."EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
+    WHERE f."VectorSet" = %(vector_set)s AND f."ProductVariantId" {within}) AS f
   GROUP BY id
 ), due AS (
   SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
@@ -92,8 +92,8 @@ coalesce(f."NextAttemptAt" <= now(), false)
 -- The product has a recorded failure. If kinds or hosts are given, the failure has one of these
 -- kinds and is at one of these hosts. A host may be given without its port.
 "Id" IN (
-  SELECT f."ProductVariantId" FROM "EmbeddingFailures" AS f
-  WHERE f."Kind" <> 'no_content'
+  SELECT f."ProductVariantId" FROM shelfsight."EmbeddingFailures" AS f
+  WHERE f."VectorSet" = %(vector_set)s AND f."Kind" <> 'no_content'
     AND (cardinality(%(kinds)s::text[]) = 0 OR f."Kind" = ANY(%(kinds)s::text[]))
     AND (cardinality(%(hosts)s::text[]) = 0
          OR %(hosts)s::text[] && ARRAY[f."Host", regexp_replace(f."Host", ':\d+$', '')]))

@@ -165,6 +165,7 @@ class PostgresCatalog:
         return statement, {
             **values,
             "images": self._images,
+            "vector_set": self._database.vector_set,
             **model_parameters(models),
         }
 

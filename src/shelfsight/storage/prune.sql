@@ -27,10 +27,10 @@ DELETE FROM {table} AS t USING leftover WHERE t."ProductVariantId" = leftover.id
 SELECT FROM {table} AS t JOIN leftover ON t."ProductVariantId" = leftover.id
 
 -- name: scan_means
-{prune} FROM "ScanMeans" AS m WHERE m."UserId" <> '' AND {unknown}
+{prune} FROM shelfsight."ScanMeans" AS m WHERE m."UserId" <> '' AND {unknown}
 
 -- name: is_unknown
 NOT EXISTS (SELECT FROM {table} AS t WHERE t."UserId"::text = m."UserId")
 
 -- name: old_runs
-{prune} FROM "BackfillRuns" WHERE "ClosedAt" < now() - %(keep)s::interval
+{prune} FROM shelfsight."BackfillRuns" WHERE "ClosedAt" < now() - %(keep)s::interval

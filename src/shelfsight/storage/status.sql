@@ -8,6 +8,6 @@ SELECT "SourceType" AS source_type, count(*) AS rows FROM "ProductEmbeddings" GR
 
 -- name: failures
 SELECT "Kind" AS kind, count(DISTINCT "ProductVariantId") AS products, min("Message") AS example
-FROM "EmbeddingFailures"
+FROM shelfsight."EmbeddingFailures" WHERE "VectorSet" = 'in_use'
 GROUP BY "Kind"
 ORDER BY count(*) DESC, "Kind"

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from psycopg import sql
-
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
 from shelfsight.postgres.need import HASH_PART
 from shelfsight.records import TEXT_STAGES, EmbeddedProduct, Failure, Stage
+from shelfsight.storage.vectors.target_set import TargetSet
 
 QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
 
@@ -21,9 +20,9 @@ setting."""
 
 
 def record_failures(
-    connection: Connection, page: Sequence[EmbeddedProduct], id_type: sql.SQL
+    connection: Connection, page: Sequence[EmbeddedProduct], target: TargetSet
 ) -> None:
-    """Update the recorded failures of a page's products.
+    """Update the recorded failures of a page's products in one set of vectors.
 
     Failures of stages that succeeded are deleted, and attempts that failed again are counted.
     Failures of stages that were not tried stay, and wait for their next attempt.
@@ -35,16 +34,18 @@ def record_failures(
     untried = [(item, stage) for item in page for stage in item.untried_stages]
     stay = [*failed, *((item.product.id, stage) for item, stage in untried)]
     connection.execute(
-        QUERIES["clear_failures"].format(id_type=id_type),
+        QUERIES["clear_failures"].format(id_type=target.id_type),
         {
+            "vector_set": target.name,
             "ids": [item.product.id for item in page],
             "stay": [f"{product} {stage}" for product, stage in stay],
         },
     )
     if untried:
         connection.execute(
-            QUERIES["carry_failures"].format(id_type=id_type),
+            QUERIES["carry_failures"].format(id_type=target.id_type),
             {
+                "vector_set": target.name,
                 "ids": [item.product.id for item, _ in untried],
                 "stages": [stage.value for _, stage in untried],
                 "hashes": [item.product.source_hash for item, _ in untried],
@@ -54,8 +55,11 @@ def record_failures(
         return
     with connection.cursor() as cursor:
         cursor.executemany(
-            QUERIES["record_failure"].format(id_type=id_type),
-            [_row(item, failure) for item, failure in failed.values()],
+            QUERIES["record_failure"].format(id_type=target.id_type),
+            [
+                {"vector_set": target.name, **_row(item, failure)}
+                for item, failure in failed.values()
+            ],
         )
 
 

@@ -13,8 +13,8 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
 from shelfsight.storage.versions.queries import QUERIES
 
-TABLES = ("ProductEmbeddings", "EmbeddingFailures")
-"""The tables of a set of vectors: the vectors themselves, and the failures to embed."""
+TABLES = ("ProductEmbeddings",)
+"""The tables of a set of vectors."""
 
 
 class _TableInUse(NamedTuple):

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.connection import IN_USE, Connection, Database
 from shelfsight.storage.index.build import (
     OUT_OF_MEMORY,
     PARALLEL_WORKERS,
@@ -137,6 +137,10 @@ def _swap(database: Database, *, incoming: str, outgoing: str, timeout: float) -
             clone_table.execute_all(connection, "access", table, incoming)
             moves = ((schemas_in_use[table], outgoing), (incoming, schemas_in_use[table]))
             _move(connection, table, moves)
+        connection.execute(QUERIES["drop_failures"], {"set": outgoing})  # of a set dropped by hand
+        for source, target in ((IN_USE, outgoing), (incoming, IN_USE)):
+            values = {"source": source, "target": target}
+            connection.execute(QUERIES["move_failures"], values)
         clone_table.drop_schema(connection, incoming)
         if outgoing == PREVIOUS_SCHEMA:
             _comment_on_previous(connection)
