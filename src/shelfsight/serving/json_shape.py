@@ -18,6 +18,9 @@ from pydantic.fields import FieldInfo
 MAX_STRINGS = 5_000
 """Keys and strings in a document; the largest request has 2,048 texts."""
 
+_SMALL = 500_000
+"""Bytes of a document whose strings are not counted, since they cost little however many."""
+
 _SCALAR = Annotated[str, msgspec.Meta(max_length=200)] | int | float | bool | None
 
 
@@ -66,6 +69,8 @@ def embed(value: str) -> msgspec.Raw:
 
 
 def _has_many_strings(document: bytes) -> bool:
+    if len(document) < _SMALL:
+        return False
     quotes = document.count(b'"')
     if quotes <= 2 * MAX_STRINGS:
         return False
