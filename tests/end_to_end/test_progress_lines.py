@@ -80,7 +80,7 @@ def test_verbose_names_each_picture_without_secrets_and_says_that_scans_find_mat
         '    Processing text: "A mug. of fired clay, of fired clay, of fired clay, of fired..."\n'
     ) in out
     assert out.endswith(
-        "\nYour quick scans should now find matches. Try: shelfsight scan photo.jpg\n"
+        "\nYour quick scans should now find matches. Try: MODELS=lite shelfsight scan photo.jpg\n"
     )
 
 

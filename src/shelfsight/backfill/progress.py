@@ -60,10 +60,11 @@ class Progress:
     def dry_run(self, due: Due, products: int, batches: int) -> None:
         """Called with what a run would do, instead of running."""
 
-    def finish(self, report: Report, go_on: str = "", next_step: str = "") -> None:
-        """Called when the run has ended.
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
+        """Called when the run has ended, with the commands that continue it.
 
-        `go_on` is the command that does the remaining work. `next_step` says what else to do now.
+        `go_on` does the remaining work; `retry` tries again what failed. `next_step` says what can
+        be done with what is stored.
         """
 
 
@@ -162,7 +163,7 @@ class LineProgress(CountingProgress):
             " Dry run: nothing was embedded or stored.",
         )
 
-    def finish(self, report: Report, go_on: str = "", next_step: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
         """Print the results, unless the run failed before there were any."""
         with self._lock:
             self._is_over = True
@@ -170,6 +171,8 @@ class LineProgress(CountingProgress):
             self._print("", *self._end(report), *report.lines())
         if next_step:
             self._print(next_step)
+        if report.failures and retry:
+            self._print(f"Then try these again: {retry}")
         if report.remaining and go_on:
             self._print(f"{report.remaining} products remain. Go on with: {go_on}")
 

@@ -59,10 +59,10 @@ class BarProgress(LineProgress):
         """Print the message above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)
 
-    def finish(self, report: Report, go_on: str = "", next_step: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
         """Stop the bar, leave it on the screen, and print the results."""
         self._bar.stop()
-        super().finish(report, go_on, next_step)
+        super().finish(report, go_on, retry, next_step)
 
     def _still_working(self) -> None:
         """Show beside the bar how many pictures and texts were embedded since the start."""

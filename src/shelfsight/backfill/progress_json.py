@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import IO
 
+from shelfsight.backfill.failure_kinds import kind_of
 from shelfsight.backfill.heartbeat import QUIET_SECONDS
 from shelfsight.backfill.progress import CountingProgress
 from shelfsight.backfill.report import Report, product_fields
@@ -62,16 +63,19 @@ class JsonProgress(CountingProgress):
         """Print a `dry_run` object."""
         self._emit("dry_run", due=asdict(due), products=products, batches=batches)
 
-    def finish(self, report: Report, go_on: str = "", next_step: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
         """Print a `result` object, which is the last line."""
         del next_step
+        rate = report.success_rate
         seconds = self._throughput.seconds or 0.0
         self._emit(
             "result",
             **{field.name: getattr(report, field.name) for field in fields(report)},
             remaining=report.remaining,
             go_on=go_on if report.remaining else None,
-            success_rate=round(report.success_rate, 1),
+            cures={kind: kind_of(kind).cure for kind in report.failures},
+            retry=retry if report.failures else None,
+            success_rate=None if rate is None else round(rate, 1),
             seconds=round(seconds, 1),
             products_per_second=round(report.found / seconds, 2) if seconds else None,
             exit_status=report.exit_status,

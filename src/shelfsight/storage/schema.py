@@ -32,7 +32,7 @@ _OTHER_COLUMNS = {
 }
 
 _NEWER_COLUMNS = {
-    "EmbeddingFailures": {"Host": "text"},
+    "EmbeddingFailures": {"Host": "text", "Settings": "text[] NOT NULL DEFAULT '{}'"},
     "BackfillLeases": {
         "Ids": "jsonb",
         "Left": "jsonb",

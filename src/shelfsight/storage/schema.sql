@@ -46,7 +46,9 @@ CREATE TABLE {table} (
 -- name: EmbeddingFailures
 -- There is one row for each product, stage and set of vectors. "VectorSet" is 'in_use', or the name
 -- of the schema that holds the vectors of the staged or previous set. "NextAttemptAt" is null if
--- only changed content can help. "Host" is null if no host was asked for a picture.
+-- only changed content can help. "Host" is null if no host was asked for a picture. "Settings" has
+-- the settings that caused the failure as `name=hash`, the last ones first; several of one failure
+-- are divided by blanks.
 CREATE TABLE shelfsight."EmbeddingFailures" (
   "ProductVariantId" {id_type} NOT NULL {reference},
   "Stage" text NOT NULL,
@@ -56,6 +58,7 @@ CREATE TABLE shelfsight."EmbeddingFailures" (
   "Host" text,
   "Attempts" integer NOT NULL DEFAULT 1,
   "SourceHash" text NOT NULL,
+  "Settings" text[] NOT NULL DEFAULT '{{}}',
   "NextAttemptAt" timestamptz,
   "CreatedAt" timestamptz NOT NULL DEFAULT now(),
   "UpdatedAt" timestamptz NOT NULL DEFAULT now(),
