@@ -1,6 +1,6 @@
 -- name: is_current
--- Whether the stored vector in row e was made from this content by this model. The result is NULL
--- if the row does not say from which content: the shop may have stored that vector itself. A row
+-- Whether the stored vector in row e was made from this content by this model. A row of shelfsight
+-- says from which content, so e is no row of the shop. The result is NULL if there is no row. A row
 -- that names no model counts as made by this model. The parameter holds all identities under which
 -- vectors of this model may be stored.
 (e.{vector} IS NOT NULL

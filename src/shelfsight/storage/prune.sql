@@ -8,7 +8,7 @@ SET LOCAL row_security = off
 -- or archived.
 WITH span AS MATERIALIZED (
   SELECT "ProductVariantId" AS id FROM {table}
-  WHERE "ProductVariantId" IS NOT NULL
+  WHERE "ProductVariantId" IS NOT NULL AND "SourceHash" IS NOT NULL
     AND (%(after)s::{id_type} IS NULL OR "ProductVariantId" > %(after)s::{id_type})
   ORDER BY "ProductVariantId"
   LIMIT %(window)s
@@ -21,10 +21,12 @@ SELECT (SELECT count(*) FROM span) AS size,
        (SELECT count(*) FROM pruned) AS pruned
 
 -- name: delete
-DELETE FROM {table} AS t USING leftover WHERE t."ProductVariantId" = leftover.id RETURNING 1
+DELETE FROM {table} AS t USING leftover
+WHERE t."ProductVariantId" = leftover.id AND t."SourceHash" IS NOT NULL RETURNING 1
 
 -- name: count
-SELECT FROM {table} AS t JOIN leftover ON t."ProductVariantId" = leftover.id
+SELECT FROM {table} AS t JOIN leftover
+  ON t."ProductVariantId" = leftover.id AND t."SourceHash" IS NOT NULL
 
 -- name: scan_means
 {prune} FROM "ScanMeans" AS m WHERE m."UserId" <> '' AND {unknown}

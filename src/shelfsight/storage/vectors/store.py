@@ -14,7 +14,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 from shelfsight.postgres.need import is_current, model_parameters
 from shelfsight.records import EmbeddedProduct, ModelPair
-from shelfsight.storage import schema
+from shelfsight.storage.embeddings_table import needs_id
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes
 from shelfsight.storage.vectors.copy import bulk_copy, copy_types
 from shelfsight.storage.vectors.failure_log import record_failures
@@ -152,7 +152,7 @@ class PostgresVectorStore:
     @cached_property
     def _copy_types(self) -> dict[str, str] | None:
         """The columns and types for a COPY without staging; None if rows must be staged."""
-        if self._database.run(schema.needs_id, read_only=True):
+        if self._database.run(needs_id, read_only=True):
             return None
         return copy_types(self._columns("ProductEmbeddings"))
 
@@ -160,7 +160,7 @@ class PostgresVectorStore:
     def _upsert(self) -> sql.Composed:
         """The statement that stores a staged page, cast to the types of the existing columns."""
         variants, stored = self._columns("ProductVariants"), self._columns("ProductEmbeddings")
-        own_id = self._database.run(schema.needs_id, read_only=True)
+        own_id = self._database.run(needs_id, read_only=True)
         return QUERIES["upsert_vectors"].format(
             id_type=self._id_type(),
             product_id=_or_null(variants, "ProductId"),

@@ -11,10 +11,10 @@ WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: count_by_model
 SELECT 'image' AS kind, "ModelVersions" ->> 'image' AS model, count(*) AS count
-FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
+FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL AND "SourceHash" <> '' GROUP BY 2
 UNION ALL
 SELECT 'text', "ModelVersions" ->> 'text', count(*) FROM "ProductEmbeddings"
-WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
+WHERE "TextEmbedding" IS NOT NULL AND "SourceHash" <> '' GROUP BY 2
 ORDER BY 1, 3 DESC
 
 -- name: count_lost
@@ -22,8 +22,10 @@ ORDER BY 1, 3 DESC
 -- set does not have.
 SELECT count(DISTINCT f."ProductVariantId")
 FROM {staged}."EmbeddingFailures" AS f
-JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = f."ProductVariantId"
-LEFT JOIN {staged}."ProductEmbeddings" AS s ON s."ProductVariantId" = f."ProductVariantId"
+JOIN "ProductEmbeddings" AS e
+  ON e."ProductVariantId" = f."ProductVariantId" AND e."SourceHash" IS NOT NULL
+LEFT JOIN {staged}."ProductEmbeddings" AS s
+  ON s."ProductVariantId" = f."ProductVariantId" AND s."SourceHash" IS NOT NULL
 WHERE f."Kind" <> 'no_content'
   AND ((e."ImageEmbedding" IS NOT NULL AND s."ImageEmbedding" IS NULL)
        OR (e."TextEmbedding" IS NOT NULL AND s."TextEmbedding" IS NULL))
