@@ -14,6 +14,12 @@ from shelfsight.postgres.connection import Connection, Database, columns, fetch_
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
+from shelfsight.storage.shop_columns import (
+    emptied,
+    holds_values,
+    read_columns,
+    with_parameters,
+)
 
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 
@@ -89,11 +95,17 @@ def _prune_window(
 ) -> _Window:
     filter_sql = FilterSql(Filters(), partial(columns, connection))
     name = sql.Identifier(table)
+    columns_found = read_columns(connection) if table == "ProductEmbeddings" else []
+    verb = "delete_or_empty" if columns_found else "delete"
     statement = QUERIES["window"].format(
         table=name,
         id_type=statements.trusted(columns(connection, table)["ProductVariantId"]),
         in_shop=filter_sql.condition,
-        prune=QUERIES["count" if dry_run else "delete"].format(table=name),
+        prune=QUERIES["count" if dry_run else verb].format(
+            table=name,
+            holds_values=with_parameters(holds_values(columns_found, "t")),
+            emptied=emptied(columns_found),
+        ),
     )
     values = {"after": after, "window": WINDOW}
     (window,) = fetch_as(_Window, connection, statement, values)

@@ -90,7 +90,11 @@ WITH staged AS (
 ), deleted AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
   WHERE e."ProductVariantId" = page.variant_id AND e."SourceHash" IS NOT NULL
-    AND page.image IS NULL AND page.text IS NULL
+    AND page.image IS NULL AND page.text IS NULL AND NOT {holds_values}
+), emptied AS (
+  UPDATE "ProductEmbeddings" AS e SET {emptied} FROM page
+  WHERE e."ProductVariantId" = page.variant_id AND e."SourceHash" <> ''
+    AND page.image IS NULL AND page.text IS NULL AND {holds_values}
 )
 INSERT INTO "ProductEmbeddings" (
   {id_column} "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
