@@ -42,13 +42,20 @@ Postgres counts the rows of a table that was never analyzed as -1.
 """
 
 _MISSING_RIGHTS = """
-    SELECT "right", "table"::text
-    FROM (VALUES ('"ProductVariants"'), ('"ProductImages"'),
-                 ('"ProductEmbeddings"'), ('"EmbeddingFailures"'),
-                 ('"BackfillRuns"'), ('"BackfillLeases"')) AS t("table")
+    SELECT 'USAGE', 'SCHEMA shelfsight' WHERE NOT has_schema_privilege('shelfsight', 'USAGE')
+    UNION ALL
+    SELECT "right", "name"
+    FROM (
+      SELECT to_regclass("name"), "name", "is_read"
+      FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
+                   ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
+      UNION ALL
+      SELECT c.oid, format('%I.%I', nspname, relname), false
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+      WHERE nspname = 'shelfsight' AND relkind = 'r'
+    ) AS t("table", "name", "is_read")
     CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r("right")
-    WHERE ("right" = 'SELECT' OR "table" NOT IN ('"ProductVariants"', '"ProductImages"'))
-      AND NOT has_table_privilege("table"::regclass, "right")
+    WHERE ("right" = 'SELECT' OR NOT "is_read") AND NOT has_table_privilege("table", "right")
 """
 
 

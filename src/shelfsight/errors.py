@@ -67,6 +67,10 @@ class ImportFileError(ShelfsightError):
     exit_status = 2
 
 
+class UnconfirmedError(ShelfsightError):
+    """The command would archive a large part of the catalogue, and nobody confirmed it."""
+
+
 class PictureError(ShelfsightError):
     """The photo of a scan cannot be read as a picture."""
 

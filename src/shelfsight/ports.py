@@ -32,7 +32,10 @@ class Embedder(Protocol):
         ...
 
     def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        """Embed texts as unit vectors (1024,); `query` marks texts that are searched for."""
+        """Embed texts as unit vectors of shape (1024,).
+
+        Set `query` if the texts are search queries instead of texts of products.
+        """
         ...
 
     def close(self) -> None:

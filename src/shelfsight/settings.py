@@ -5,7 +5,10 @@ command line. The flags and the settings page of the docs are generated from the
 """
 
 import math
+import os
 import re
+from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,6 +26,10 @@ from shelfsight.records import Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
+
+
+SECRET = frozenset({"database_url", "embedding_server_api_key"})
+"""Settings that may hold a password or a key, so their values are never shown."""
 
 
 def _for_http(url: str | None) -> str | None:
@@ -177,6 +184,23 @@ class Settings(BaseSettings):
         return frozenset(_listed(self.allow_private_images))
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        """The settings that can make pictures fail, each as `name=hash` of its value.
+
+        A failure is stored with the fingerprints of the settings that caused it. The hash is 12
+        hexadecimal digits of a SHA-256. A plain hash is enough: it only has to show that a setting
+        has changed, and none of these settings is a secret.
+        """
+        values = {
+            "image_root": str(self.image_root or ""),
+            "allow_private_images": ",".join(sorted(self.private_hosts)),
+        }
+        return {
+            name: f"{name}={sha256(value.encode()).hexdigest()[:12]}"
+            for name, value in values.items()
+        }
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """The sites listed in `CORS_ORIGINS`, in lower case."""
         return _listed(self.cors_origins)
@@ -202,6 +226,16 @@ def load(flags: dict[str, object] | None = None) -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f".env cannot be read: {error}") from None
+
+
+def given_by_environment(names: Iterable[str]) -> dict[str, str]:
+    """Return the environment variables that give these settings, except those that hold secrets."""
+    given = {name.upper(): os.environ.get(name.upper(), "") for name in names}
+    return {
+        name: value
+        for name, value in given.items()
+        if value and name.lower() not in SECRET and "@" not in value
+    }
 
 
 def without_password(url: str) -> str:

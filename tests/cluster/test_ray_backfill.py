@@ -28,7 +28,8 @@ ALL = ("backfill", "--json", "--all", "--batch-size=5", "--engine=ray", "--worke
 LOST = {"event": "message", "text": "A worker was lost; another takes its place"}
 STORED = 'SELECT count(*), count(DISTINCT "ProductVariantId") FROM "ProductEmbeddings"'
 WORKERS = """
-    SELECT DISTINCT split_part("Worker", '/', 2)::int FROM "BackfillLeases" WHERE "DoneAt" IS NULL
+    SELECT DISTINCT split_part("Worker", '/', 2)::int FROM shelfsight."BackfillLeases"
+    WHERE "DoneAt" IS NULL
     AND "Worker" IS NOT NULL
 """
 
@@ -115,9 +116,9 @@ def test_workers_give_the_same_result_and_exit_status_as_one_process(
 ) -> None:
     by_workers = shop.result("--all", "--engine=ray", f"--address={address}")
     assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
-    ((outcome, counts),) = run(url, 'SELECT "Outcome", "Counts" FROM "BackfillRuns"')
+    ((outcome, counts),) = run(url, 'SELECT "Outcome", "Counts" FROM shelfsight."BackfillRuns"')
     assert (outcome, counts["found"], counts["skipped"]) == ("done", PRODUCTS, 2)
-    run(url, 'TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
+    run(url, 'TRUNCATE "ProductEmbeddings", shelfsight."EmbeddingFailures"')
     assert shop.result("--all") == by_workers
     assert by_workers["failures"]
 
@@ -198,7 +199,7 @@ def test_a_worker_that_does_not_fit_is_refused_before_the_run_begins(
     line = failed_plainly(done, 1)
     assert told in line
     assert "install the same version on every machine" in line
-    assert run(url, 'SELECT count(*) FROM "BackfillRuns"') == [(0,)]
+    assert run(url, 'SELECT count(*) FROM shelfsight."BackfillRuns"') == [(0,)]
 
 
 def test_too_few_gpus_are_an_error_that_says_so(shop: Command, address: str) -> None:

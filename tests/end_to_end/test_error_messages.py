@@ -29,7 +29,7 @@ def test_a_failed_model_download_names_the_alternatives_and_writes_nothing(
     for way in ("--models lite", "MODEL_DIR", "EMBEDDING_SERVER_URL"):
         assert way in error
     assert stored(url) == {}
-    assert run(url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
+    assert run(url, 'SELECT count(*) FROM shelfsight."EmbeddingFailures"') == [(0,)]
 
 
 def test_an_unreachable_server_is_named_with_what_to_do(shelfsight: Command, url: str) -> None:

@@ -1,11 +1,15 @@
 """Import products from files, embed them, and find the one that a photo shows."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.command import Command, Done, failed_plainly
+from tests.end_to_end.command import PATIENCE, Command, Done, failed_plainly
 from tests.end_to_end.conftest import command
 from tests.end_to_end.picture_host import draw
 from tests.end_to_end.shop_tables import create_tables, run
@@ -77,7 +81,9 @@ def test_good_lines_are_imported_and_each_bad_one_is_reported_with_number_and_re
 ) -> None:
     mugs = imports["mugs.csv"]
     assert mugs.returncode == 3
-    assert mugs.stdout == "Imported mugs.csv: 3 new, 0 changed, 0 unchanged, 3 bad lines\n"
+    assert (
+        mugs.stdout == "Imported mugs.csv: 3 new, 0 changed, 0 emptied, 0 untouched, 3 bad lines\n"
+    )
     assert [line.split(": ")[0] for line in mugs.stderr.splitlines()] == [
         "mugs.csv:4",
         "mugs.csv:5",
@@ -105,20 +111,99 @@ def test_the_same_file_again_changes_nothing_and_an_edited_one_only_what_was_edi
 ) -> None:
     assert imports
     again = shelfsight("import", "shopify.csv")
-    assert again.stdout == "Imported shopify.csv: 0 new, 0 changed, 3 unchanged, 0 bad lines\n"
+    counts = "0 new, 0 changed, 0 emptied, 3 untouched, 0 bad lines"
+    assert again.stdout == f"Imported shopify.csv: {counts}\n"
     edited = shelfsight.folder / "edited.csv"
     edited.write_text(SHOPIFY.replace("15,6.png", "16,6.png"))
     done = shelfsight("import", edited.name)
-    assert done.stdout == "Imported edited.csv: 0 new, 1 changed, 2 unchanged, 0 bad lines\n"
+    counts = "0 new, 1 changed (price 1), 0 emptied, 2 untouched, 0 bad lines"
+    assert done.stdout == f"Imported edited.csv: {counts}\n"
 
 
 def test_a_dry_run_reads_the_file_and_writes_nothing(shelfsight: Command, module_url: str) -> None:
     (shelfsight.folder / "new.jsonl").write_text('{"sku": "new-1"}\n{"title": "no sku"}\n')
     done = shelfsight("import", "--dry-run", "new.jsonl")
     assert done.returncode == 3
-    assert done.stdout == "1 products could be imported\n"
+    assert done.stdout == (
+        "Would import new.jsonl: 1 new, 0 changed, 0 emptied, 0 untouched, 1 bad lines"
+        " (dry run: nothing was written)\n"
+    )
     assert "new.jsonl:2: " in done.stderr
-    assert run(module_url, 'SELECT FROM "ProductVariants" WHERE "Sku" = \'new-1\'') == []
+    assert run(module_url, 'SELECT "Sku" FROM "ProductVariants" WHERE "Sku" = \'new-1\'') == []
+
+
+def test_json_has_the_same_counts(shelfsight: Command, imports: dict[str, Done]) -> None:
+    assert imports
+    (shelfsight.folder / "price.csv").write_text("sku,price,title\nmug-1,11,\nmug-9,1,x\n")
+    done = shelfsight("import", "--dry-run", "--clear-empty", "--json", "price.csv")
+    assert json.loads(done.stdout) == {
+        **{"new": 1, "changed": 1, "emptied": 1, "untouched": 0, "bad_lines": 0},
+        **{"changed_columns": {"price": 1}, "emptied_columns": {"title": 1}},
+        **{"archived": 0, "restored": 0, "dry_run": True},
+    }
+
+
+def test_a_complete_file_that_lacks_many_products_needs_yes_where_nobody_can_be_asked(
+    url: str, tmp_path: Path
+) -> None:
+    shelfsight = command(url, tmp_path)
+    create_tables(url)
+    (tmp_path / "five.csv").write_text("sku\na\nb\nc\nd\ne\n")
+    (tmp_path / "two.csv").write_text("sku,title\na,Mug\nb,Cup\n")
+    assert shelfsight("import", "five.csv").returncode == 0
+    error = failed_plainly(shelfsight("import", "--complete", "--yes", "two.csv"), 1)
+    run(url, error.rpartition(": ")[2])
+    error = failed_plainly(shelfsight("import", "--complete", "two.csv"), 1)
+    assert error == (
+        "shelfsight: two.csv lacks 3 of 5 products, which is too many to archive unconfirmed:"
+        " nothing was written. Check the file, then add --yes\n"
+    )
+    changed = (
+        'SELECT "Sku" FROM "ProductVariants" WHERE "ArchivedAt" IS NOT NULL OR "Title" <> \'\''
+    )
+    assert run(url, changed) == []
+    assert "--yes goes with --complete" in shelfsight("import", "--yes", "two.csv").stderr
+    done = shelfsight("import", "--complete", "--yes", "two.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "2 changed (title 2), 0 emptied, 0 untouched, 0 bad lines, 3 archived" in done.stdout
+    assert len(run(url, changed)) == 5
+    (tmp_path / "bad.csv").write_text("sku,price\na,cheap\nb,1\n")
+    done = shelfsight("import", "--complete", "bad.csv")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[1:] == [
+        "Nothing was archived because of the bad lines: mend them first"
+    ]
+
+
+@pytest.mark.parametrize(("answer", "status", "archived"), [("n", 1, 0), ("y", 0, 2)])
+def test_on_a_terminal_it_asks(
+    url: str, tmp_path: Path, answer: str, status: int, archived: int
+) -> None:
+    shelfsight = command(url, tmp_path)
+    create_tables(url)
+    run(url, 'ALTER TABLE "ProductVariants" ADD "ArchivedAt" timestamptz')
+    (tmp_path / "three.csv").write_text("sku\na\nb\nc\n")
+    (tmp_path / "one.csv").write_text("sku\na\n")
+    assert shelfsight("import", "three.csv").returncode == 0
+    keyboard, terminal = pty.openpty()
+    os.write(keyboard, f"{answer}\n".encode())
+    process = subprocess.run(
+        [sys.executable, "-m", "shelfsight", "import", "--complete", "one.csv"],
+        cwd=tmp_path,
+        env=shelfsight.environment(),
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    os.close(keyboard)
+    os.close(terminal)
+    error = process.stderr
+    assert process.returncode == status, error
+    assert "one.csv lacks 2 of 3 products. Archive them? [y/N]:" in error
+    found = run(url, 'SELECT "Sku" FROM "ProductVariants" WHERE "ArchivedAt" IS NOT NULL')
+    assert len(found) == archived
 
 
 def test_a_file_in_no_known_format_is_refused_as_a_whole(shelfsight: Command) -> None:

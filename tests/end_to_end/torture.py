@@ -310,7 +310,8 @@ def skew_lease(shop: Shop, chance: random.Random) -> None:
     """Shift the expiry of open leases by an hour, as a move to another machine's clock does."""
     with shop.open() as connection:
         connection.execute(
-            """UPDATE "BackfillLeases" SET "ExpiresAt" = "ExpiresAt" + %s * interval '1 hour'
+            """UPDATE shelfsight."BackfillLeases"
+            SET "ExpiresAt" = "ExpiresAt" + %s * interval '1 hour'
                WHERE "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL""",
             [chance.choice((-1, 1))],
         )

@@ -90,7 +90,7 @@ def test_vectors_stored_under_a_branch_are_kept_by_a_commit_of_the_same_model(
 def test_attempts_keep_counting_while_only_the_other_modality_changes(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures={})
-    attempts = 'SELECT "Kind", "Attempts" FROM "EmbeddingFailures"'
+    attempts = 'SELECT "Kind", "Attempts" FROM shelfsight."EmbeddingFailures"'
     for title in ("One", "Two"):
         change(database, f"""UPDATE "ProductVariants" SET "Title" = '{title}'""")
         backfill_all(database, pictures={}, selection=AT_ONCE)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shelfsight.catalog.imports.imported import Column
 from shelfsight.catalog.imports.importers import BadLine, ImportedProduct, read_import
 from shelfsight.errors import ImportFileError
 
@@ -56,7 +57,6 @@ def test_a_full_line_gives_a_full_product(read):
     assert product == ImportedProduct(
         line=2,
         sku="m1",
-        product_key="m1",
         title="Mug",
         description="A mug",
         price=Decimal("12.50"),
@@ -69,9 +69,7 @@ def test_a_full_line_gives_a_full_product(read):
 
 
 def test_a_sku_is_enough(read):
-    assert the_product(read("sku\nm1\n")) == ImportedProduct(
-        line=2, sku="m1", product_key="m1", options={}
-    )
+    assert the_product(read("sku\nm1\n")) == ImportedProduct(line=2, sku="m1", options={})
 
 
 def test_image_and_images_are_both_read_the_main_one_first(read):
@@ -200,6 +198,24 @@ def test_the_first_products_come_before_the_file_is_read_to_its_end(tmp_path):
     products.close()
 
 
+def test_a_sku_may_be_given_once_for_each_owner_or_once_without(read):
+    items = read("sku,owner\na,alice\na,bob\na,alice\na,\nb,\nb,\nb,bob\n")
+
+    assert skus(items) == ["a", "a", "b"]
+    assert bad(items) == [
+        (4, "sku 'a' was given before, in line 2"),
+        (5, "sku 'a' was given before, in line 2"),
+        (7, "sku 'b' was given before, in line 6"),
+        (8, "sku 'b' was given before, in line 6"),
+    ]
+
+
+def test_an_empty_cell_is_told_from_a_column_that_is_not_there(read):
+    (product,) = read("sku,title,price,options,image\nm1, ,0,{},\n")
+
+    assert product.empty == {Column.TITLE, Column.OPTIONS, Column.IMAGES}
+
+
 # JSON lines
 
 
@@ -219,7 +235,7 @@ def test_json_lines_have_the_same_fields(read):
     assert product.price == Decimal("12.1")
     assert product.barcode == "400"
     assert product.image_urls == ("a b.jpg", "c.jpg")
-    assert product.options == {"Colour": "red", "Size": "3"}
+    assert product.options == {"Colour": "red", "Size": "3", "None": ""}
     assert (product.owner_id, product.product_key) == ("shop", "mugs")
 
 

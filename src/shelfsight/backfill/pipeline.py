@@ -122,7 +122,10 @@ def begin_run(
     report.recombined = run_context.store.recombine()
 
     def partition() -> Partitioning:
-        return run_context.catalog.partition(job.selection, job.range_size, job.limit).merged(job)
+        found = run_context.catalog.partition(job.selection, job.range_size, job.limit)
+        if not found.selected:
+            progress.notify(no_product(job.selection))
+        return found.merged(job)
 
     run, is_joined = run_context.ledger.begin(
         job, run_context.models, partition, stop, progress.notify
@@ -136,6 +139,21 @@ def begin_run(
         )
     progress.start(run.remaining, job.batches(run.remaining))
     return run
+
+
+def no_product(selection: Selection) -> str:
+    """Return what to say if the selection has no product, whether due or not."""
+    by_state = replace(
+        selection, skip_existing=True, refetch=False, retry_failed=False, missing=None
+    )
+    if by_state == Selection():
+        return (
+            "The catalogue has no products. Is this the right database, with the right schema and"
+            " role? Check with: shelfsight doctor"
+        )
+    if selection.only_failed:
+        return "No failure matches. See what failed: shelfsight failures"
+    return "No product matches the selection. Check the flags, and the database: shelfsight doctor"
 
 
 def _read(

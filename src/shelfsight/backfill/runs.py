@@ -89,10 +89,12 @@ class Partitioning:
     """The number of products that are due, and the key ranges that together contain them.
 
     If only a small part of a large catalogue is due, `ids` lists all these products in order;
-    `last` is the last id of the catalogue that was examined.
+    `last` is the last id of the catalogue that was examined. `selected` counts the products that
+    were examined, whether they are due or not.
     """
 
     due: int
+    selected: int
     ranges: tuple[KeyRange, ...]
     ids: tuple[str, ...] | None = None
     last: str | None = None

@@ -200,7 +200,7 @@ def _fits_socket(folder: Path) -> bool:
 def _settings(sockets: Path) -> list[str]:
     """Return the settings that depend on the machine, as arguments of `postgres`.
 
-    Arguments need no quoting, as they would for a shell or in a configuration file.
+    No shell and no configuration file parses them, so only the folder's name needs quotes.
     """
     folder = str(sockets).replace('"', '""')
     settings = {

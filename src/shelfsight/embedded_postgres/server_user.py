@@ -169,9 +169,10 @@ def binaries(user: ServerUser, home: Path) -> Path:
 
 
 def _copy(packages: Path, copies: Path) -> Path:
-    """Copy the server to a folder where every user can run it; return the folder.
+    """Copy the programs of Postgres to a folder where every user can run them; return the folder.
 
-    The caller must hold the gate, and no server may be running.
+    The caller must hold the lock for starting and stopping (`gate` in `keeper.py`), and no server
+    may be running.
     """
     copy = copies / importlib.metadata.version(PACKAGE)
     if copy.exists():

@@ -20,7 +20,7 @@ _CONNECTION_BROKEN = (
 
 
 def status_error(response: aiohttp.ClientResponse) -> UnusablePictureError:
-    """Return the error for a response with another status than 200; 429 and 5xx are retryable."""
+    """Return the error for a response whose status is not 200; 429 and 5xx are retryable."""
     status = response.status
     kind = f"http_{status}"
     message = f"the server says {status} {responses.get(status, '')}".strip()

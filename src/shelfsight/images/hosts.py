@@ -35,7 +35,7 @@ _NOT_OF_THE_HOST = frozenset({"forbidden_address", "tls_failed"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPolicy:
-    """How hosts are treated; times in seconds.
+    """Limits on the requests to each picture host, and when to pause it; times in seconds.
 
     Attributes:
         concurrency: the largest number of requests at the same time to one host.

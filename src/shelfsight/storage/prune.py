@@ -23,8 +23,12 @@ from shelfsight.storage.shop_columns import (
 
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 
+VECTORS = sql.Identifier("ProductEmbeddings")
+
 WINDOW = 5_000
 """How many rows one transaction goes through."""
+
+FAILURES = sql.Identifier(schema.OWN_SCHEMA, "EmbeddingFailures")
 
 KEEP_RUNS = timedelta(days=90)
 """How long a run is kept after it was closed."""
@@ -61,8 +65,8 @@ def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
     """
     database.run(_check, read_only=True)
     return Leftovers(
-        embeddings=_of_products(database, "ProductEmbeddings", dry_run=dry_run),
-        failures=_of_products(database, "EmbeddingFailures", dry_run=dry_run),
+        embeddings=_of_products(database, VECTORS, dry_run=dry_run),
+        failures=_of_products(database, FAILURES, dry_run=dry_run),
         scan_means=_run(database, _scan_means, dry_run=dry_run),
         runs=_run(database, _old_runs, dry_run=dry_run),
     )
@@ -74,7 +78,7 @@ def _check(connection: Connection) -> None:
         raise SchemaError('there is no table "ProductVariants" with a column "Id"')
 
 
-def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
+def _of_products(database: Database, name: sql.Identifier, *, dry_run: bool) -> int:
     """Delete or count the unneeded rows of one table, window by window.
 
     Each window is a separate transaction.
@@ -82,7 +86,7 @@ def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
     after: str | None = None
     pruned = 0
     while True:
-        work = partial(_prune_window, table=table, after=after)
+        work = partial(_prune_window, name=name, after=after)
         window = _run(database, work, dry_run=dry_run)
         pruned += window.pruned
         after = window.last
@@ -91,15 +95,15 @@ def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
 
 
 def _prune_window(
-    connection: Connection, dry_run: bool, *, table: str, after: str | None
+    connection: Connection, dry_run: bool, *, name: sql.Identifier, after: str | None
 ) -> _Window:
     filter_sql = FilterSql(Filters(), partial(columns, connection))
-    name = sql.Identifier(table)
-    columns_found = read_columns(connection) if table == "ProductEmbeddings" else []
-    verb = "delete_or_empty" if columns_found else "delete"
+    is_vectors = name == VECTORS
+    columns_found = read_columns(connection) if is_vectors else []
+    verb = "delete_or_empty" if is_vectors else "delete"
     statement = QUERIES["window"].format(
         table=name,
-        id_type=statements.trusted(columns(connection, table)["ProductVariantId"]),
+        id_type=statements.trusted(columns(connection, "ProductVariants")["Id"]),
         in_shop=filter_sql.condition,
         prune=QUERIES["count" if dry_run else verb].format(
             table=name,

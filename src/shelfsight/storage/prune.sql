@@ -44,10 +44,10 @@ pruned AS (
   WHERE t."SourceHash" <> '' OR NOT {holds_values})
 
 -- name: scan_means
-{prune} FROM "ScanMeans" AS m WHERE m."UserId" <> '' AND {unknown}
+{prune} FROM shelfsight."ScanMeans" AS m WHERE m."UserId" <> '' AND {unknown}
 
 -- name: is_unknown
 NOT EXISTS (SELECT FROM {table} AS t WHERE t."UserId"::text = m."UserId")
 
 -- name: old_runs
-{prune} FROM "BackfillRuns" WHERE "ClosedAt" < now() - %(keep)s::interval
+{prune} FROM shelfsight."BackfillRuns" WHERE "ClosedAt" < now() - %(keep)s::interval

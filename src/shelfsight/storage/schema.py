@@ -14,7 +14,7 @@ from shelfsight.storage import embeddings_table
 TABLES = statements.load("shelfsight.storage", "schema.sql")
 
 _NEWER_COLUMNS = {
-    "EmbeddingFailures": {"Host": "text"},
+    "EmbeddingFailures": {"Host": "text", "Settings": "text[] NOT NULL DEFAULT '{}'"},
     "BackfillLeases": {
         "Ids": "jsonb",
         "Left": "jsonb",
@@ -42,6 +42,20 @@ _LACKING_COLUMNS = """
 """
 """An SQL query for the wanted columns that a table of shelfsight lacks in the staged or previous
 set of vectors."""
+
+OWN_SCHEMA = "shelfsight"
+"""The database schema that holds the tables of shelfsight, except the vectors."""
+
+OWN_TABLES = (
+    "EmbeddingFailures",
+    "BackfillRuns",
+    "BackfillLeases",
+    "EmbeddingQueue",
+    "ScanMeans",
+    "ApiKeys",
+    "ScanFeedback",
+)
+"""The tables in `OWN_SCHEMA`."""
 
 STAGED_SCHEMA = "shelfsight_next"
 """The database schema that holds the staged set of vectors."""
@@ -79,7 +93,7 @@ def check(connection: Connection) -> None:
 
 def _require_columns(connection: Connection, table: str, wanted: list[str]) -> None:
     """Require that one of shelfsight's tables has the wanted columns."""
-    found = columns(connection, table)
+    found = _columns(connection, table)
     missing = [name for name in wanted if name not in found]
     if missing:
         what = f'"{table}" lacks {", ".join(missing)}' if found else "there are no tables"
@@ -104,8 +118,10 @@ def _create(connection: Connection) -> list[str]:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [LockKey.INIT_SCHEMA])
     connection.execute("SET LOCAL client_min_messages = warning")
     done = _create_extension(connection)
+    place = _schema_of_new_tables(connection)
+    done += _create_own_schema(connection)
     for table, statement in TABLES.items():
-        if columns(connection, table):
+        if _columns(connection, table):
             continue
         id_type = columns(connection, "ProductVariants").get("Id", "uuid")
         # a foreign key needs a table (not a view) with a unique index on "Id" alone
@@ -113,13 +129,41 @@ def _create(connection: Connection) -> list[str]:
         reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
         connection.execute(
             statement.format(
-                id_type=statements.trusted(id_type), reference=statements.trusted(reference)
+                table=sql.Identifier(place, table),
+                id_type=statements.trusted(id_type),
+                reference=statements.trusted(reference),
             )
         )
-        done.append(f'table "{table}"')
+        done.append(f"table {_name(table).as_string()}")
     changes = _add_columns(connection)
     changes += embeddings_table.add_indexes(connection, [STAGED_SCHEMA, PREVIOUS_SCHEMA])
     return done if 'table "ProductEmbeddings"' in done else done + changes
+
+
+def _schema_of_new_tables(connection: Connection) -> str:
+    """Return the schema in which missing tables of the shop, and `"ProductEmbeddings"`, are made.
+
+    It is the first one of the search path that is not ours: for a role that is called as our
+    schema is, `"$user"` comes first.
+    """
+    ((names,),) = connection.execute("SELECT current_schemas(false)").fetchall()
+    return next((str(name) for name in names if name != OWN_SCHEMA), "public")
+
+
+def _create_own_schema(connection: Connection) -> list[str]:
+    if _exists(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [OWN_SCHEMA]):
+        return []
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(OWN_SCHEMA)))
+    return [f"schema {OWN_SCHEMA}"]
+
+
+def _columns(connection: Connection, table: str) -> dict[str, str]:
+    """Return the columns of one of the tables that `init` creates."""
+    return columns(connection, table, schema=OWN_SCHEMA if table in OWN_TABLES else None)
+
+
+def _name(table: str) -> sql.Identifier:
+    return sql.Identifier(OWN_SCHEMA, table) if table in OWN_TABLES else sql.Identifier(table)
 
 
 def _create_extension(connection: Connection) -> list[str]:
@@ -158,8 +202,8 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
 
     The sets are the one in use, the staged one and the previous one.
     """
-    found = columns(connection, table)
-    missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
+    found = _columns(connection, table)
+    missing = [(_name(table), name) for name in wanted if name not in found]
     schemas = [STAGED_SCHEMA, PREVIOUS_SCHEMA]
     lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, schemas])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]

@@ -10,6 +10,6 @@ GROUP BY "SourceType"
 
 -- name: failures
 SELECT "Kind" AS kind, count(DISTINCT "ProductVariantId") AS products, min("Message") AS example
-FROM "EmbeddingFailures"
+FROM shelfsight."EmbeddingFailures" WHERE "VectorSet" = 'in_use'
 GROUP BY "Kind"
 ORDER BY count(*) DESC, "Kind"

@@ -4,11 +4,15 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from shelfsight.backfill.ports import Catalog
 from shelfsight.errors import DatabaseError
-from shelfsight.postgres.connection import Database
+from shelfsight.postgres.connection import Database, Transactions
+from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
+
+if TYPE_CHECKING:
+    from shelfsight.catalog.postgres_catalog import PostgresCatalog
 
 EMBEDDED = "shelfsight"
 """Name of the database within the embedded Postgres."""
@@ -71,8 +75,18 @@ def is_back(settings: Settings) -> bool:
     return True
 
 
-def postgres_catalog(settings: Settings, database: Database) -> Catalog:
-    """Return the catalogue of the shop's tables, for the models that made the stored vectors."""
+def postgres_catalog(
+    settings: Settings, database: Transactions, models: ModelPair | None = None
+) -> "PostgresCatalog":
+    """Return the catalogue of the shop's tables, for `models`.
+
+    Without `models`, vectors of any model count as up to date.
+    """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
 
-    return PostgresCatalog(database, images_per_product=settings.images_per_product)
+    return PostgresCatalog(
+        database,
+        images_per_product=settings.images_per_product,
+        models=models,
+        settings=tuple(settings.fingerprints.values()),
+    )

@@ -1,4 +1,4 @@
-"""Opens the engine of a backfill: this process, or the workers of a Ray cluster."""
+"""Opens what carries out a backfill: a pipeline in this process, or workers on a Ray cluster."""
 
 import os
 from collections.abc import Callable, Iterator

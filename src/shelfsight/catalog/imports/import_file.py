@@ -1,38 +1,62 @@
 """Imports a file of products: reads it line by line and writes it page by page."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from shelfsight.catalog.imports import writer
+from shelfsight.catalog.imports.complete import CompleteFile, Confirm, MissingProducts, archive
+from shelfsight.catalog.imports.import_options import ImportOptions
+from shelfsight.catalog.imports.import_summary import ImportSummary
 from shelfsight.catalog.imports.imported import BadLine, ImportedProduct
 from shelfsight.catalog.imports.importers import read_import
+from shelfsight.catalog.imports.shop_tables import ShopTables, read_tables
+from shelfsight.catalog.imports.writer import PAGE, ProductWriter
+from shelfsight.errors import ImportFileError, UnconfirmedError
 from shelfsight.postgres.connection import Database
 
-OnBadLine = Callable[[int, str], None]
-"""A function that is called for each line that is not a product, with its number and the reason."""
+OnBadLine = Callable[[BadLine], None]
+"""A function that is called for each line that is not a product."""
 
 
-def import_file(database: Database, file: Path, on_bad_line: OnBadLine) -> writer.Imported:
-    """Write the products of a file into the shop's tables; return how many were new or changed.
+def import_file(
+    database: Database,
+    file: Path,
+    options: ImportOptions,
+    on_bad_line: OnBadLine,
+    confirm: Confirm,
+) -> ImportSummary:
+    """Write the products of a file into the shop's tables; return what was done.
+
+    Each page of the file is one transaction, so an interrupted import leaves whole products, and
+    the next one does the rest. A complete file is read twice: first to count, so that nothing is
+    written before `confirm` agrees. If one of its lines is bad, nothing is archived.
 
     Raises:
-        ImportFileError: the file cannot be read as products.
-        SchemaError: the tables are not those that `init` makes.
+        ImportFileError: the file cannot be read as products, or is complete and has none.
+        SchemaError: the tables are not those that `init` makes, or no column can mark archived
+            products of a complete file.
+        UnconfirmedError: the complete file lacks many products, and `confirm` does not agree.
     """
-    return write_products(database, _products(file, on_bad_line))
+    tables = read_tables(database)
+    if not options.complete:
+        return _write(database, tables, read_import(file), options, on_bad_line)
+    tables.needed_archive_column()
+    counts, missing = _count(database, tables, file, options, on_bad_line)
+    if options.dry_run:
+        counts.archived = len(missing.ids)
+        return counts
+    if missing.needs_confirmation and not confirm(len(missing.ids), missing.living):
+        raise UnconfirmedError(
+            f"{file} lacks {len(missing.ids)} of {missing.living} products, which is too many to"
+            " archive unconfirmed: nothing was written. Check the file, then add --yes"
+        )
+    summary = _write(database, tables, read_import(file), options, _ignore)
+    summary.archived = archive(database, tables, missing)
+    return summary
 
 
-def count_products(file: Path, on_bad_line: OnBadLine) -> int:
-    """Count the products of a file that could be imported.
-
-    Raises:
-        ImportFileError: the file cannot be read as products.
-    """
-    return sum(1 for _ in _products(file, on_bad_line))
-
-
-def write_products(database: Database, products: Iterator[ImportedProduct]) -> writer.Imported:
+def write_products(database: Database, products: Iterable[ImportedProduct]) -> ImportSummary:
     """Write products into the shop's tables, one page in each transaction.
 
     Products that are stored already are found again by SKU and owner, so writing twice changes
@@ -41,16 +65,61 @@ def write_products(database: Database, products: Iterator[ImportedProduct]) -> w
     Raises:
         SchemaError: the tables are not those that `init` makes.
     """
-    imported = writer.Imported()
-    writer.check(database)
-    while page := list(islice(products, writer.PAGE)):
-        writer.write(database, page, imported)
-    return imported
+    return _write(database, read_tables(database), products, ImportOptions(), _ignore)
 
 
-def _products(file: Path, on_bad_line: OnBadLine) -> Iterator[ImportedProduct]:
-    for row in read_import(file):
-        if isinstance(row, BadLine):
-            on_bad_line(row.line, row.reason)
-        else:
+def _count(
+    database: Database,
+    tables: ShopTables,
+    file: Path,
+    options: ImportOptions,
+    on_bad_line: OnBadLine,
+) -> tuple[ImportSummary, MissingProducts]:
+    """Count what an import of a complete file would do, and find the products that it lacks."""
+    complete = CompleteFile()
+
+    def noted() -> Iterator[ImportedProduct | BadLine]:
+        for row in read_import(file):
+            if isinstance(row, ImportedProduct):
+                complete.add(row)
             yield row
+
+    counts = _write(database, tables, noted(), replace(options, dry_run=True), on_bad_line)
+    if counts.bad_lines:
+        return counts, MissingProducts([], 0)
+    if not counts.products:
+        raise ImportFileError(
+            f"{file} has no products: as a complete file it would archive all; nothing was written"
+        )
+    return counts, complete.missing_in(database, tables)
+
+
+def _write(
+    database: Database,
+    tables: ShopTables,
+    rows: Iterable[ImportedProduct | BadLine],
+    options: ImportOptions,
+    on_bad_line: OnBadLine,
+) -> ImportSummary:
+    writer = ProductWriter(database, tables, options)
+
+    def refuse(bad: BadLine) -> None:
+        writer.summary.bad_lines += 1
+        on_bad_line(bad)
+
+    def products() -> Iterator[ImportedProduct]:
+        for row in rows:
+            if isinstance(row, BadLine):
+                refuse(row)
+            else:
+                yield row
+
+    good = products()
+    while page := list(islice(good, PAGE)):
+        for bad in writer.add(page):
+            refuse(bad)
+    return writer.summary
+
+
+def _ignore(_bad: BadLine) -> None:
+    """Say nothing about a bad line: it is reported already."""

@@ -2,15 +2,36 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from enum import StrEnum
+
+
+class Column(StrEnum):
+    """A value of a stored product that an import may change. SKU and owner only find the product.
+
+    The text is the name of the column in files and messages.
+    """
+
+    PRODUCT_KEY = "product_key"
+    TITLE = "title"
+    DESCRIPTION = "description"
+    PRICE = "price"
+    BARCODE = "barcode"
+    OPTIONS = "options"
+    CATEGORY = "category"
+    IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedProduct:
     """A product variant that was read from a file. Variants of a product share their `product_key`.
+
+    An empty value means that the file does not give this value. `empty` are the columns that the
+    file has, but with an empty cell for this product. In `options`, an option with an empty cell
+    has the value "".
 
     `title` and `description` are unchanged and may contain HTML. `line` is the number of the
     variant's first line in the file, counted from 1.
@@ -18,7 +39,7 @@ class ImportedProduct:
 
     line: int
     sku: str
-    product_key: str
+    product_key: str = ""
     title: str = ""
     description: str = ""
     price: Decimal | None = None
@@ -27,6 +48,11 @@ class ImportedProduct:
     image_urls: tuple[str, ...] = ()
     owner_id: str | None = None
     category: str | None = None
+    empty: frozenset[Column] = frozenset()
+
+    def value(self, column: Column) -> object:
+        """Return the value of a column; an empty one if the file does not give it."""
+        return self.image_urls if column is Column.IMAGES else getattr(self, column.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +78,10 @@ def product_from(line: int, fields: Mapping[str, object]) -> ImportedProduct | B
         if not sku:
             return BadLine(line=line, reason="has no sku")
         addresses = (*_addresses(fields, "image"), *_addresses(fields, "images"))
-        return ImportedProduct(
+        product = ImportedProduct(
             line=line,
             sku=sku,
-            product_key=text_of(fields, "product_key") or sku,
+            product_key=text_of(fields, "product_key"),
             title=text_of(fields, "title"),
             description=text_of(fields, "description"),
             price=_price(text_of(fields, "price")),
@@ -67,6 +93,19 @@ def product_from(line: int, fields: Mapping[str, object]) -> ImportedProduct | B
         )
     except BadFieldError as error:
         return BadLine(line=line, reason=str(error))
+    return replace(product, empty=_empty_columns(product, fields))
+
+
+def is_empty(value: object) -> bool:
+    """Return whether a value of a product is missing or empty. A price of 0 is not."""
+    return value is None or (isinstance(value, Sized) and len(value) == 0)
+
+
+def _empty_columns(product: ImportedProduct, fields: Mapping[str, object]) -> frozenset[Column]:
+    given = {Column.IMAGES if name == "image" else name for name in fields}
+    return frozenset(
+        column for column in Column if column in given and is_empty(product.value(column))
+    )
 
 
 def text_of(fields: Mapping[str, object], name: str) -> str:
@@ -99,15 +138,17 @@ def _price(text: str) -> Decimal | None:
 
 
 def _options(value: object) -> dict[str, str]:
-    if value is None or value == "":
-        return {}
     if isinstance(value, str):  # a cell of a table
+        value = value.strip() or None
+    if value is None:
+        return {}
+    if isinstance(value, str):
         with suppress(ValueError, RecursionError):
             value = json.loads(value, parse_float=Decimal)
     if not isinstance(value, dict):
         raise BadFieldError('options is not an object such as {"Colour": "red"}')
     texts = {_text("options", key): _text(f"option {key}", value[key]) for key in value}
-    return {key: text for key, text in texts.items() if key and text}
+    return {key: text for key, text in texts.items() if key}
 
 
 def _addresses(fields: Mapping[str, object], name: str) -> list[str]:

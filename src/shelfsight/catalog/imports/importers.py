@@ -56,18 +56,24 @@ def read_import(path: Path) -> Iterator[ImportedProduct | BadLine]:
 
     The file is UTF-8, or UTF-16 with a byte order mark. `.jsonl`, `.ndjson` and `.json` files hold
     one object in each line. All other files are tables with a header, separated by comma, semicolon
-    or tab.
+    or tab. A SKU may be given once for each owner, or once without an owner.
 
     Raises:
         ImportFileError: the file cannot be read, or has none of these formats.
     """
-    first_lines: dict[str, int] = {}
+    first_lines: dict[tuple[str, str | None], int] = {}
+    owned: dict[str, int] = {}
     for item in _read(path):
         if isinstance(item, BadLine):
             yield item
             continue
-        first = first_lines.setdefault(item.sku, item.line)
-        if first == item.line:
+        first = first_lines.get((item.sku, item.owner_id)) or (
+            owned.get(item.sku) if item.owner_id is None else first_lines.get((item.sku, None))
+        )
+        if first is None:
+            first_lines[item.sku, item.owner_id] = item.line
+            if item.owner_id is not None:
+                owned.setdefault(item.sku, item.line)
             yield item
         else:
             reason = f"sku {item.sku!r} was given before, in line {first}"

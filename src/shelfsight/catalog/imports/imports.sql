@@ -1,62 +1,109 @@
--- name: import_products
--- Stores each product once. The id of a product is derived from its owner and key, so a second
--- import finds the same row again.
-INSERT INTO "Products" AS p ("Id", "UserId", "Title", "Category")
-SELECT DISTINCT ON (product_id) product_id, owner, title, category
-FROM jsonb_to_recordset(%(rows)s) AS x(product_id uuid, owner text, title text, category text)
-ON CONFLICT ("Id") DO UPDATE
-SET "Category" = EXCLUDED."Category", "UpdatedAt" = now()
-WHERE p."Category" IS DISTINCT FROM EXCLUDED."Category"
+-- name: stored_variants
+-- The variants that may be those of the lines, oldest first. A line without an owner is found by
+-- its SKU alone. `given_price` is the line's price as the column would store it.
+SELECT v."Id" AS id, x.sku, v."UserId" AS owner_id, v."ProductId" AS product_id, v."Title" AS title,
+       v."Description" AS description, v."Price" AS price,
+       (jsonb_populate_record(v, jsonb_build_object('Price', x.price)))."Price" AS given_price,
+       v."Barcode" AS barcode, v."Options" AS options,
+       ARRAY(SELECT i."ImageUrl" FROM "ProductImages" AS i WHERE i."ProductVariantId" = v."Id"
+             ORDER BY i."Position", i."Id") AS images,
+       {is_living} AS is_living, {is_marked} AS is_marked
+FROM jsonb_to_recordset(%(rows)s) AS x(sku text, owner text, price text)
+JOIN "ProductVariants" AS v ON v."Sku" = x.sku AND (x.owner IS NULL OR v."UserId" = x.owner)
+ORDER BY v."CreatedAt", v."Id"
 
--- name: import_variants
--- Stores variants; existing variants are found by SKU and owner. Returns the id of each variant,
--- and whether it is new or has changed.
+-- name: lock_variants
+FOR NO KEY UPDATE OF v
+
+-- name: product_categories
+SELECT "Id", "Category" FROM "Products" WHERE "Id" = ANY(%(ids)s)
+
+-- name: create_products
+INSERT INTO "Products" ("Id", "UserId", "Title", "Category")
+SELECT id, owner, title, category
+FROM jsonb_to_recordset(%(rows)s) AS x(id uuid, owner text, title text, category text)
+ON CONFLICT ("Id") DO NOTHING
+
+-- name: set_categories
+UPDATE "Products" AS p SET "Category" = x.category, "UpdatedAt" = now()
+FROM jsonb_to_recordset(%(rows)s) AS x(id uuid, category text)
+WHERE p."Id" = x.id
+
+-- name: insert_variants
+-- Stores new variants and returns their ids. The id of a variant is derived from its owner and SKU.
+-- If a variant whose SKU was changed since has this id, the new one gets another.
 WITH incoming AS (
-  SELECT * FROM jsonb_to_recordset(%(rows)s) AS x(
-    variant_id uuid, product_id uuid, owner text, sku text, barcode text, title text,
-    description text, price numeric, options jsonb)
-), known AS (
-  SELECT DISTINCT ON (incoming.sku) incoming.*, v."Id" AS known_id
-  FROM incoming LEFT JOIN "ProductVariants" AS v
-    ON v."Sku" = incoming.sku AND v."UserId" IS NOT DISTINCT FROM incoming.owner
-  ORDER BY incoming.sku, v."CreatedAt"
+  SELECT x.*, CASE WHEN EXISTS (SELECT FROM "ProductVariants" AS v
+                                WHERE v."Id" = x.id AND v."Sku" IS DISTINCT FROM x.sku)
+                   THEN gen_random_uuid() ELSE x.id END AS new_id
+  FROM jsonb_to_recordset(%(rows)s) AS x(
+    id uuid, product_id uuid, owner text, sku text, barcode text, title text, description text,
+    price numeric, options jsonb)
 ), inserted AS (
   INSERT INTO "ProductVariants"
     ("Id", "ProductId", "UserId", "Sku", "Barcode", "Title", "Description", "Price", "Options")
-  SELECT variant_id, product_id, owner, sku, barcode, title, description, price, options
-  FROM known WHERE known_id IS NULL
-), updated AS (
-  UPDATE "ProductVariants" AS v
-  SET "ProductId" = known.product_id, "Barcode" = known.barcode, "Title" = known.title,
-      "Description" = known.description, "Price" = known.price, "Options" = known.options,
-      "UpdatedAt" = now()
-  FROM known
-  WHERE v."Id" = known.known_id
-    AND (v."ProductId", v."Barcode", v."Title", v."Description", v."Price", v."Options")
-        IS DISTINCT FROM (known.product_id, known.barcode, known.title, known.description,
-                          known.price, known.options)
-  RETURNING v."Id"
+  SELECT new_id, product_id, owner, sku, barcode, title, description, price, options FROM incoming
 )
-SELECT known.sku, coalesce(known_id, variant_id) AS id, known_id IS NULL AS is_new,
-       coalesce(known_id IN (SELECT "Id" FROM updated), false) AS is_changed
-FROM known
+SELECT id, new_id FROM incoming
 
--- name: import_images
--- Replaces the pictures of each variant whose picture addresses differ, and returns the ids of
--- these variants.
+-- name: update_variants
+-- `patch` has the new values by column; a column that it lacks stays. Of the options, those in
+-- `options` are set and those in `removed_options` are removed.
+UPDATE "ProductVariants" AS v
+SET ("ProductId", "Barcode", "Title", "Description", "Price") = (
+      SELECT new."ProductId", new."Barcode", new."Title", new."Description", new."Price"
+      FROM jsonb_populate_record(v, x.patch) AS new),
+    "Options" = CASE WHEN x.options IS NULL THEN v."Options" ELSE
+      (CASE jsonb_typeof(v."Options") WHEN 'object' THEN v."Options" ELSE '{}' END || x.options)
+      - x.removed_options END,
+    "UpdatedAt" = now()
+FROM jsonb_to_recordset(%(rows)s) AS x(
+  id uuid, patch jsonb, options jsonb, removed_options text[])
+WHERE v."Id" = x.id
+
+-- name: replace_images
+-- Gives each variant exactly these pictures, in this order. A row whose address stays is kept, with
+-- all its other columns.
 WITH incoming AS (
-  SELECT variant_id, urls
-  FROM jsonb_to_recordset(%(rows)s) AS x(variant_id uuid, urls text[])
-), different AS (
-  SELECT variant_id, urls FROM incoming
-  WHERE urls IS DISTINCT FROM coalesce(
-    (SELECT array_agg("ImageUrl" ORDER BY "Position", "Id") FROM "ProductImages"
-     WHERE "ProductVariantId" = variant_id), '{}')
+  SELECT x.variant_id, u.url, u.place - 1 AS position
+  FROM jsonb_to_recordset(%(rows)s) AS x(variant_id uuid, urls text[]),
+       unnest(x.urls) WITH ORDINALITY AS u(url, place)
+), stored AS (
+  SELECT i."Id" AS id, incoming.position, i."ProductVariantId" AS variant_id, i."ImageUrl" AS url,
+         row_number() OVER (PARTITION BY i."ProductVariantId", i."ImageUrl"
+                            ORDER BY i."Position", i."Id") AS copy
+  FROM "ProductImages" AS i LEFT JOIN incoming
+    ON incoming.variant_id = i."ProductVariantId" AND incoming.url = i."ImageUrl"
+  WHERE i."ProductVariantId" = ANY(%(variants)s)
 ), deleted AS (
-  DELETE FROM "ProductImages" USING different WHERE "ProductVariantId" = different.variant_id
-), inserted AS (
-  INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl", "Position")
-  SELECT variant_id, url, position - 1
-  FROM different, unnest(urls) WITH ORDINALITY AS u(url, position)
+  DELETE FROM "ProductImages" AS i USING stored
+  WHERE i."Id" = stored.id AND (stored.position IS NULL OR stored.copy > 1)
+), moved AS (
+  UPDATE "ProductImages" AS i SET "Position" = stored.position FROM stored
+  WHERE i."Id" = stored.id AND stored.copy = 1 AND i."Position" IS DISTINCT FROM stored.position
+    AND stored.position IS NOT NULL
 )
-SELECT variant_id FROM different
+INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl", "Position")
+SELECT variant_id, url, position FROM incoming
+WHERE NOT EXISTS (SELECT FROM stored
+                  WHERE stored.variant_id = incoming.variant_id AND stored.url = incoming.url)
+
+-- name: restore_variants
+UPDATE "ProductVariants" AS v SET {column} = {unmark}, "UpdatedAt" = now()
+WHERE v."Id" = ANY(%(ids)s)
+
+-- name: count_living
+SELECT count(*) FROM "ProductVariants" AS v
+WHERE {is_living} AND (%(owners)s::text[] IS NULL OR v."UserId" = ANY(%(owners)s))
+
+-- name: missing_variants
+-- The variants that are neither archived nor in the file.
+WITH file AS (SELECT * FROM unnest(%(skus)s::text[], %(sku_owners)s::text[]) AS f(sku, owner))
+SELECT v."Id" FROM "ProductVariants" AS v
+WHERE {is_living} AND (%(owners)s::text[] IS NULL OR v."UserId" = ANY(%(owners)s))
+  AND NOT EXISTS (SELECT FROM file WHERE file.sku = v."Sku"
+                  AND (file.owner IS NULL OR file.owner = v."UserId"))
+
+-- name: archive_variants
+UPDATE "ProductVariants" AS v SET {column} = {mark}, "UpdatedAt" = now()
+WHERE v."Id" = ANY(%(ids)s) AND NOT {is_marked}

@@ -88,22 +88,27 @@ def _variant(
     handle, title = product["handle"], product["title"]
     options = _options(fields, product)
     variant = " / ".join(options.values())
-    return product_from(
-        number,
-        {
-            # Spreadsheets put an apostrophe first to keep leading zeros; the SKU has none.
-            "sku": fields.get("sku", "").removeprefix("'")
-            or (f"{handle}:{variant}" if variant else handle),
-            "product_key": handle,
-            "title": f"{title} - {variant}" if variant else title,
-            "description": product.get("description"),
-            "price": fields.get("price"),
-            "barcode": fields.get("barcode", "").removeprefix("'"),
-            "options": options,
-            "images": [fields.get("variant image"), *pictures],
-            "category": product.get("category") or product.get("type"),
-        },
-    )
+    cells: dict[str, object] = {
+        # Spreadsheets put an apostrophe first to keep leading zeros; the SKU has none.
+        "sku": fields.get("sku", "").removeprefix("'")
+        or (f"{handle}:{variant}" if variant else handle),
+        "product_key": handle,
+        "title": f"{title} - {variant}" if variant else title,
+    }
+    # A column that the file lacks gives no cell, not an empty one.
+    if "description" in product:
+        cells["description"] = product["description"]
+    if "price" in fields:
+        cells["price"] = fields["price"]
+    if "barcode" in fields:
+        cells["barcode"] = fields["barcode"].removeprefix("'")
+    if "option1 value" in fields:
+        cells["options"] = options
+    if "image" in fields or "variant image" in fields:
+        cells["images"] = [fields.get("variant image"), *pictures]
+    if "category" in product or "type" in product:
+        cells["category"] = product.get("category") or product.get("type")
+    return product_from(number, cells)
 
 
 def _options(fields: Mapping[str, str], product: Mapping[str, str]) -> dict[str, str]:

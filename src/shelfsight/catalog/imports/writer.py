@@ -1,106 +1,175 @@
 """Writes imported products into the shop's tables. A second import of a file changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from shelfsight.catalog.imports.imported import ImportedProduct
-from shelfsight.errors import SchemaError
+from shelfsight.catalog.imports.changes import StoredVariant
+from shelfsight.catalog.imports.import_options import ImportOptions
+from shelfsight.catalog.imports.import_summary import ImportSummary
+from shelfsight.catalog.imports.imported import BadLine, Column, ImportedProduct
+from shelfsight.catalog.imports.page_plan import (
+    ChangedVariant,
+    Line,
+    PagePlan,
+    ProductState,
+    match,
+    plan,
+)
+from shelfsight.catalog.imports.shop_tables import ArchiveColumn, ShopTables
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
+from shelfsight.postgres.connection import Connection, Database, fetch_as
 
 QUERIES = statements.load("shelfsight.catalog.imports", "imports.sql")
 
 PAGE = 500
 """How many products one transaction writes."""
 
-_NAMESPACE = UUID("6f3b2c1e-8d5a-4f0b-9c37-2f6f5d0a7e41")
-"""The namespace of the ids that are derived from owner and SKU. It never changes, so that the ids
-are the same everywhere."""
-
-_NEEDED = {
-    "Products": ("Id", "UserId", "Title", "Category"),
-    "ProductVariants": (
-        *("Id", "ProductId", "UserId", "Sku", "Barcode", "Title"),
-        *("Description", "Price", "Options"),
-    ),
-    "ProductImages": ("ProductVariantId", "ImageUrl", "Position"),
+_PATCHED = {
+    Column.TITLE: "Title",
+    Column.DESCRIPTION: "Description",
+    Column.PRICE: "Price",
+    Column.BARCODE: "Barcode",
 }
+_EMPTY_TEXT = frozenset({Column.TITLE, Column.DESCRIPTION})
+"""The columns in which an empty value is "". In the others it is NULL."""
 
 
-class _Variant(NamedTuple):
-    """A variant that was written: its SKU and id, and whether it is new or was changed."""
+class ProductWriter:
+    """An import in progress: writes pages of products and counts them in `summary`.
 
-    sku: str
-    id: UUID
-    is_new: bool
-    is_changed: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class Imported:
-    """The numbers of imported products that were new, changed, and unchanged."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-
-def check(database: Database) -> None:
-    """Check that the shop's tables have the columns that an import needs.
-
-    Raises:
-        SchemaError: the tables are not those that `shelfsight init` makes.
+    In a dry run nothing is written, and the counts are the same.
     """
-    for table, names in _NEEDED.items():
-        found = database.run(partial(columns, table=table), read_only=True)
-        missing = [name for name in names if name not in found]
-        if missing or found.get("Id", "uuid") != "uuid":
-            what = f"lacks {', '.join(missing)}" if missing else "has ids that are not uuid"
-            raise SchemaError(
-                f'"{table}" {what}: products can be imported into the tables that'
-                " `shelfsight init` makes, not into these"
-            )
+
+    def __init__(self, database: Database, tables: ShopTables, options: ImportOptions) -> None:
+        self.summary = ImportSummary()
+        self._database = database
+        self._options = options
+        self._archive_column = tables.archive_column()
+        self._query = _stored_variants(tables, self._archive_column, lock=not options.dry_run)
+        self._products: dict[UUID, ProductState] = {}
+
+    def add(self, page: Sequence[ImportedProduct]) -> list[BadLine]:
+        """Write a page in one transaction, and count it; return the lines that were not imported.
+
+        Raises:
+            DatabaseError: the database stays unreachable, or the role lacks a right.
+        """
+        done, bad = self._database.run(partial(self._work, page), read_only=self._options.dry_run)
+        self._products.update(done.products)
+        self.summary.add(done.summary)
+        return bad
+
+    def _work(
+        self, page: Sequence[ImportedProduct], connection: Connection
+    ) -> tuple[PagePlan, list[BadLine]]:
+        rows = [{"sku": p.sku, "owner": p.owner_id, "price": _text(p.price)} for p in page]
+        stored = fetch_as(StoredVariant, connection, self._query, {"rows": Jsonb(rows)})
+        lines, bad = match(page, stored)
+        result = plan(lines, self._read_products(connection, lines), self._options)
+        if not self._options.dry_run:
+            self._write(connection, result)
+        return result, bad
+
+    def _read_products(
+        self, connection: Connection, lines: Sequence[Line]
+    ) -> dict[UUID, ProductState]:
+        """Read the rows of `"Products"` of the lines. What this import decided before counts."""
+        ids = {line.product_id for line in lines}
+        ids |= {line.stored.product_id for line in lines if line.stored is not None}
+        known = [id_ for id_ in ids if id_ is not None]
+        found = connection.execute(QUERIES["product_categories"], {"ids": known})
+        states = {id_: ProductState(category, False) for id_, category in found}
+        return states | {id_: self._products[id_] for id_ in known if id_ in self._products}
+
+    def _write(self, connection: Connection, page: PagePlan) -> None:
+        def run(name: str, rows: Sequence[object], **values: object) -> list[tuple[UUID, UUID]]:
+            if not rows:
+                return []
+            cursor = connection.execute(QUERIES[name], {"rows": Jsonb(rows), **values})
+            return cursor.fetchall() if cursor.description else []
+
+        created = page.new_products.items()
+        run("create_products", [_product_row(id_, line, page) for id_, line in created])
+        categories = page.categories.items()
+        run("set_categories", [{"id": str(id_), "category": name} for id_, name in categories])
+        new_ids = dict(run("insert_variants", [_new_row(line) for line in page.new]))
+        run("update_variants", [_changed_row(variant) for variant in page.changed])
+        images = _images(page, new_ids)
+        image_rows = [{"variant_id": str(id_), "urls": urls} for id_, urls in images.items()]
+        run("replace_images", image_rows, variants=list(images))
+        if page.restored and self._archive_column is not None:
+            column = self._archive_column
+            query = QUERIES["restore_variants"].format(column=column.name, unmark=column.unmark)
+            connection.execute(query, {"ids": page.restored})
 
 
-def write(database: Database, page: Sequence[ImportedProduct], imported: Imported) -> None:
-    """Store a page in one transaction, and count its products in `imported`."""
-    rows = [_row(product) for product in page]
-    pictures = {row["sku"]: list(p.image_urls) for row, p in zip(rows, page, strict=True)}
-
-    def work(connection: Connection) -> tuple[list[_Variant], set[UUID]]:
-        values = {"rows": Jsonb(rows)}
-        connection.execute(QUERIES["import_products"], values)
-        variants = fetch_as(_Variant, connection, QUERIES["import_variants"], values)
-        images = [{"variant_id": str(v.id), "urls": pictures[v.sku]} for v in variants]
-        changed = connection.execute(QUERIES["import_images"], {"rows": Jsonb(images)}).fetchall()
-        return variants, {id_ for (id_,) in changed}
-
-    variants, repictured = database.run(work)
-    for variant in variants:
-        if variant.is_new:
-            imported.new += 1
-        elif variant.is_changed or variant.id in repictured:
-            imported.changed += 1
-        else:
-            imported.unchanged += 1
+def _stored_variants(
+    tables: ShopTables, column: ArchiveColumn | None, *, lock: bool
+) -> sql.Composed:
+    query = QUERIES["stored_variants"].format(
+        is_living=tables.is_living,
+        is_marked=sql.SQL("false") if column is None else column.is_marked,
+    )
+    return query + sql.SQL("\n") + QUERIES["lock_variants"] if lock else query
 
 
-def _row(product: ImportedProduct) -> dict[str, Any]:
-    owner = product.owner_id or ""
+def _product_row(id_: UUID, line: Line, page: PagePlan) -> dict[str, object]:
+    title = line.product.title or (line.stored.title if line.stored is not None else "")
+    category = page.products[id_].category
+    return {"id": str(id_), "owner": line.owner_id, "title": title, "category": category}
+
+
+def _new_row(line: Line) -> dict[str, object]:
+    product = line.product
     return {
-        "variant_id": str(uuid5(_NAMESPACE, f"variant\n{owner}\n{product.sku}")),
-        "product_id": str(uuid5(_NAMESPACE, f"product\n{owner}\n{product.product_key}")),
+        "id": str(line.new_id),
+        "product_id": str(line.product_id),
         "owner": product.owner_id,
         "sku": product.sku,
         "barcode": product.barcode,
         "title": product.title,
         "description": product.description,
-        "price": None if product.price is None else str(product.price),
-        "options": product.options,
-        "category": product.category,
+        "price": _text(product.price),
+        "options": {name: text for name, text in product.options.items() if text},
     }
+
+
+def _changed_row(variant: ChangedVariant) -> dict[str, object]:
+    line, changes = variant.line, variant.changes
+    patch: dict[str, object] = {}
+    for column, name in _PATCHED.items():
+        if column in changes.values:
+            value = changes.values[column]
+            patch[name] = _text(value) if column is Column.PRICE else value
+        elif column in changes.emptied:
+            patch[name] = "" if column in _EMPTY_TEXT else None
+    if line.is_moved:
+        patch["ProductId"] = str(line.product_id)
+    has_options = changes.options or Column.OPTIONS in changes.emptied
+    return {
+        "id": str(variant.id),
+        "patch": patch,
+        "options": changes.options if has_options else None,
+        "removed_options": list(changes.removed_options),
+    }
+
+
+def _images(page: PagePlan, new_ids: dict[UUID, UUID]) -> dict[UUID, list[str]]:
+    """Return the pictures of each variant whose pictures change, by its id.
+
+    `new_ids` has the stored id of each new variant by the id that it should have.
+    """
+    images = {new_ids[line.new_id]: list(line.product.image_urls) for line in page.new}
+    images = {id_: urls for id_, urls in images.items() if urls}
+    for variant in page.changed:
+        if Column.IMAGES in variant.changes.values.keys() | variant.changes.emptied:
+            images[variant.id] = list(variant.line.product.image_urls)
+    return images
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -22,7 +22,7 @@ class ImageModel:
     `batch` is how many pictures the model embeds in a run, and `device` is what it runs on.
 
     Raises:
-        ModelError: the graph does not match the row of the table.
+        ModelError: the graph does not match the model's row in `models/table.py`.
 
     """
 

@@ -1,4 +1,4 @@
-"""Builds the lite pair as ONNX graphs from weights in installed packages: no download, no torch.
+"""Builds the models of the pair `lite` from weights in installed packages: no download, no torch.
 
 EfficientNet-Lite0 is by Tan & Le, "EfficientNet" (ICML 2019), in the Lite variant of TensorFlow's
 TPU repository: without squeeze-and-excite, with ReLU6 in place of swish, padding "SAME", and batch

@@ -15,7 +15,7 @@ from shelfsight.embedding.local.text_model import FEW_CHARACTERS, TextModel, Tok
 from shelfsight.embedding.wire import ModelInfo, ModelsInfo, PictureInfo
 from shelfsight.models.specs import ImageSpec, TextSpec
 from shelfsight.models.table import QUERY_INSTRUCTION
-from shelfsight.records import Failure, Pixels, Stage
+from shelfsight.records import EMPTY_TEXT, Failure, Pixels, Stage
 from shelfsight.serving.embedding_api.dynamic_batching import BatcherConfig, DynamicBatcher, Result
 from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
 from shelfsight.serving.embedding_api.picture_input import read_picture
@@ -26,8 +26,6 @@ _CORES = os.cpu_count() or 1
 
 _TEXT_WINDOW = 64
 """Texts that are sorted by length together, so that each batch has texts of similar length."""
-
-_EMPTY_TEXT = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +116,7 @@ class ModelBatchers:
         _check_count(len(texts), self._limits.texts)
         prefix = instruction_prefix(self.text, instruction)
         prefixed = {index: prefix + text for index, text in enumerate(texts) if text.strip()}
-        results: list[Result] = [_EMPTY_TEXT] * len(texts)
+        results: list[Result] = [EMPTY_TEXT] * len(texts)
         with _reserved(self._text_capacity, len(prefixed), self._texts):
             tokens = await self._tokens(list(prefixed.values()))
             vectors = await asyncio.wrap_future(self._texts.submit(tokens))

@@ -56,7 +56,7 @@ class HealthCheck:
         )
 
     def close(self) -> None:
-        """Start no more checks."""
+        """Stop the threads that run the checks."""
         self._threads.close()
 
     async def _find_problems(self) -> list[str]:

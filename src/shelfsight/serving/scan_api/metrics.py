@@ -114,6 +114,11 @@ class TimedDatabase:
         self._learning = learning
         self._metrics = metrics
 
+    @property
+    def vector_set(self) -> str:
+        """The set of vectors that is read; see `Database.vector_set`."""
+        return self._database.vector_set
+
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Call `work` in one transaction; see `Database.run`."""
         if read_only:

@@ -27,7 +27,7 @@ class ThreadPool:
         self._threads.submit(work).add_done_callback(_log_error)
 
     def close(self) -> None:
-        """Start no more calls, without waiting for the calls in progress."""
+        """Cancel the queued calls, and return without waiting for the calls in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -13,6 +13,7 @@ from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
+from shelfsight.storage.schema import OWN_SCHEMA
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
@@ -120,7 +121,7 @@ class PostgresProductSearch:
         None if the catalogue has no image vectors.
         """
         means = self._cache.get(("mean", owner), partial(self._catalogue_mean, owner))
-        if not means or not self._columns("ScanMeans"):
+        if not means or not self._has_scan_means:
             return None
         (catalogue,) = means
         values = {"owner": owner or "", "model": self._models.image}
@@ -132,7 +133,7 @@ class PostgresProductSearch:
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Add the image vector of a scanned photo to the mean of the owner's scans."""
-        if not self._columns("ScanMeans"):
+        if not self._has_scan_means:
             return
         values = {
             "owner": owner or "",
@@ -197,6 +198,11 @@ class PostgresProductSearch:
             return self._database.run(partial(columns, table=table), read_only=True)
 
         return self._cache.get(("columns", table), read)
+
+    @property
+    def _has_scan_means(self) -> bool:
+        read = partial(columns, table="ScanMeans", schema=OWN_SCHEMA)
+        return bool(self._cache.get("scan means", lambda: self._database.run(read, read_only=True)))
 
     def _run(
         self, name: str, values: Mapping[str, object], filter_sql: FilterSql | None = None

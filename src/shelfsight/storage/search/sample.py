@@ -1,4 +1,4 @@
-"""Reads what the web page shows of a catalogue: counts, a sample of image vectors, image URLs."""
+"""Reads what the page shows of a catalogue: counts, a sample of image vectors, pictures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -10,9 +10,9 @@ WHERE e."SourceHash" <> '' AND {condition}
 -- name: failed
 SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,
   left(min(f."Message"), 300) AS example
-FROM "EmbeddingFailures" AS f
+FROM shelfsight."EmbeddingFailures" AS f
 JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId" {join}
-WHERE {condition}
+WHERE f."VectorSet" = 'in_use' AND {condition}
 GROUP BY f."Kind"
 ORDER BY count(*) DESC, f."Kind"
 

@@ -117,11 +117,11 @@ SELECT avg(image) FROM (
   LIMIT %(limit)s) AS sampled
 
 -- name: scans_mean
-SELECT "Mean", "Count" FROM "ScanMeans" WHERE "UserId" = %(owner)s AND "Model" = %(model)s
+SELECT "Mean", "Count" FROM shelfsight."ScanMeans" WHERE "UserId" = %(owner)s AND "Model" = %(model)s
 
 -- name: learn
 -- Updates the running mean. After %(window)s scans it is an exponential moving average.
-INSERT INTO "ScanMeans" AS m ("UserId", "Model", "Mean", "Count")
+INSERT INTO shelfsight."ScanMeans" AS m ("UserId", "Model", "Mean", "Count")
 VALUES (%(owner)s, %(model)s, %(image)s, 1)
 ON CONFLICT ("UserId", "Model") DO UPDATE
 SET "Mean" = m."Mean" + (EXCLUDED."Mean" - m."Mean")

@@ -35,6 +35,7 @@ from shelfsight.storage.vectors.staging import (
     stage_products,
     staged_product,
 )
+from shelfsight.storage.vectors.target_set import TargetSet
 
 _CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
 """The columns whose types in the shop's table may differ from ours, such as a shorter text or an
@@ -64,7 +65,7 @@ class PostgresVectorStore:
         self._table: int | None = None
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
-        """Check, before the first write, that the stored vectors are by these models.
+        """Check, before the first write, that these models made the stored vectors.
 
         With `replace`, vectors by other models are accepted, because they will be replaced.
 
@@ -93,12 +94,12 @@ class PostgresVectorStore:
             ModelMismatchError: meanwhile, vectors of other models were switched into use.
         """
         types, upsert = self._copy_types, self._upsert
-        id_type = self._id_type()
+        target = self._target_set()
         values = model_parameters(models)
 
         def work(connection: Connection) -> list[EmbeddedProduct]:
             self._table = lock_table(connection, self._table)
-            merged = merge_stored(connection, page, models, self._fusion, id_type)
+            merged = merge_stored(connection, page, models, self._fusion, target)
             if checkpoint is not None and not advance(connection, checkpoint, merged):
                 return merged
             written = [item for item in merged if not item.is_untouched]
@@ -106,8 +107,8 @@ class PostgresVectorStore:
             if written and (types is None or not bulk_copy(connection, written, rows, types)):
                 stage_products(connection, rows)
                 connection.execute(upsert, values)
-            update_files(connection, merged, id_type)
-            record_failures(connection, merged, id_type)
+            update_files(connection, merged, target.id_type)
+            record_failures(connection, merged, target)
             if failed := [item.product.id for item in merged if item.failures]:
                 self._recombine(connection, after=None, only=failed)
             return merged
@@ -184,6 +185,9 @@ class PostgresVectorStore:
             text_is_current=is_current("text", _STAGED_HASH),
             **{name: statements.trusted(stored[name]) for name in _CAST},
         )
+
+    def _target_set(self) -> TargetSet:
+        return TargetSet(name=self._database.vector_set, id_type=self._id_type())
 
     def _id_type(self) -> sql.SQL:
         return statements.trusted(self._columns("ProductVariants")["Id"])

@@ -24,8 +24,8 @@ FOR UPDATE
 WITH page AS (
   SELECT id, source_hash FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[]) AS x (id, source_hash)
 ), failures AS MATERIALIZED (
-  SELECT "ProductVariantId", "Stage", "SourceHash" FROM "EmbeddingFailures"
-  WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+  SELECT "ProductVariantId", "Stage", "SourceHash" FROM shelfsight."EmbeddingFailures"
+  WHERE "VectorSet" = %(vector_set)s AND "ProductVariantId" = ANY(%(ids)s::{id_type}[])
   ORDER BY "ProductVariantId", "Stage"
   FOR UPDATE
 ), failed AS (

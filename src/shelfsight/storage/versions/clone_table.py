@@ -15,8 +15,8 @@ from shelfsight.storage.versions import carry
 from shelfsight.storage.versions.properties import copy_properties
 from shelfsight.storage.versions.queries import QUERIES
 
-TABLES = ("ProductEmbeddings", "EmbeddingFailures")
-"""The tables of a set of vectors: the vectors themselves, and the failures to embed."""
+TABLES = ("ProductEmbeddings",)
+"""The tables of a set of vectors."""
 
 
 class _TableInUse(NamedTuple):

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Database, Work
+from shelfsight.postgres.connection import IN_USE, Connection, Database, Work
 from shelfsight.storage.index.build import (
     OUT_OF_MEMORY,
     PARALLEL_WORKERS,
@@ -176,6 +176,10 @@ def _swap(
             _move(connection, table, moves)
         create_readers(connection, readers)
         dependents[:] = _dependents(connection, outgoing)
+        connection.execute(QUERIES["drop_failures"], {"set": outgoing})  # of a set dropped by hand
+        for source, target in ((IN_USE, outgoing), (incoming, IN_USE)):
+            values = {"source": source, "target": target}
+            connection.execute(QUERIES["move_failures"], values)
         clone_table.drop_schema(connection, incoming)
         if outgoing == PREVIOUS_SCHEMA:
             _comment_on_previous(connection)

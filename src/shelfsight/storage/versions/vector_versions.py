@@ -1,6 +1,7 @@
 """The sets of vectors: in use, staged (made by other models), and previous (before a switch).
 
-The staged and the previous set each have a schema with tables of the same names.
+The staged and the previous set each have a schema with a table of the same name. The failures of
+all sets are in one table, `"EmbeddingFailures"`.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ CARRIED = "with all of the shop carried over"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCount:
-    """How many vectors of a kind a model has made; `model` is None if the model is not known."""
+    """The number of stored image or text vectors of one model; `model` is None if unknown."""
 
     kind: Literal["image", "text"]
     model: str | None
@@ -93,12 +94,16 @@ def count_lost(database: Database) -> int:
     have.
     """
     query = QUERIES["count_lost"].format(staged=sql.Identifier(STAGED_SCHEMA))
-    rows = database.run(lambda connection: connection.execute(query).fetchall(), read_only=True)
-    return int(rows[0][0])
+    values = {"staged": STAGED_SCHEMA}
+
+    def work(connection: Connection) -> int:
+        return int(connection.execute(query, values).fetchall()[0][0])
+
+    return database.run(work, read_only=True)
 
 
 def open_staged(database: Database) -> Database:
-    """Open the staged set: return a `Database` whose table names refer to the staged tables.
+    """Open the staged set: return a `Database` whose table name refers to the staged table.
 
     Raises:
         SchemaError: there is no staged set.
@@ -212,11 +217,13 @@ def _create_staged(connection: Connection) -> None:
     if (STAGED_SCHEMA,) not in existing:
         clone_table.require_rights(connection)
         clone_table.create(connection, STAGED_SCHEMA)
+        connection.execute(QUERIES["drop_failures"], {"set": STAGED_SCHEMA})
 
 
 def _drop(database: Database, schema: str) -> None:
     def work(connection: Connection) -> None:
         clone_table.drop(connection, schema)
+        connection.execute(QUERIES["drop_failures"], {"set": schema})
         if schema == STAGED_SCHEMA:
             close_staged_runs(connection)
 

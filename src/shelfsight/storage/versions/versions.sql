@@ -21,12 +21,12 @@ ORDER BY 1, 3 DESC
 -- The number of products that failed in the staged set, and have a vector in use that the staged
 -- set does not have.
 SELECT count(DISTINCT f."ProductVariantId")
-FROM {staged}."EmbeddingFailures" AS f
+FROM shelfsight."EmbeddingFailures" AS f
 JOIN "ProductEmbeddings" AS e
   ON e."ProductVariantId" = f."ProductVariantId" AND e."SourceHash" IS NOT NULL
 LEFT JOIN {staged}."ProductEmbeddings" AS s
   ON s."ProductVariantId" = f."ProductVariantId" AND s."SourceHash" IS NOT NULL
-WHERE f."Kind" <> 'no_content'
+WHERE f."VectorSet" = %(staged)s AND f."Kind" NOT IN ('no_content', 'empty_text')
   AND ((e."ImageEmbedding" IS NOT NULL AND s."ImageEmbedding" IS NULL)
        OR (e."TextEmbedding" IS NOT NULL AND s."TextEmbedding" IS NULL))
 
@@ -221,7 +221,7 @@ SELECT a.pid, a.application_name AS name,
   date_trunc('second', now() - a.xact_start)::text AS age
 FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid
 WHERE l.relation = ANY(ARRAY[
-    to_regclass('"ProductEmbeddings"'), to_regclass('"EmbeddingFailures"'),
+    to_regclass('"ProductEmbeddings"'), to_regclass('shelfsight."EmbeddingFailures"'),
     to_regclass('"ProductVariants"')]::oid[])
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
   AND a.pid <> pg_backend_pid() AND l.granted
@@ -245,6 +245,12 @@ JOIN pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
   AND d.deptype = 'a' AND d.refobjid = to_regclass(quote_ident(%(table)s))
 
+-- name: move_failures
+UPDATE shelfsight."EmbeddingFailures" SET "VectorSet" = %(target)s WHERE "VectorSet" = %(source)s
+
+-- name: drop_failures
+DELETE FROM shelfsight."EmbeddingFailures" WHERE "VectorSet" = %(set)s
+
 -- name: disown_sequence
 ALTER SEQUENCE {sequence} OWNED BY NONE
 
@@ -262,7 +268,7 @@ DROP SCHEMA IF EXISTS {schema}
 
 -- name: staged_runs
 -- The open runs over the staged set. Older releases stored "beside" instead of "staged".
-SELECT "Id" FROM "BackfillRuns"
+SELECT "Id" FROM shelfsight."BackfillRuns"
 WHERE "ClosedAt" IS NULL AND ("Asked" @> '{"staged": true}' OR "Asked" @> '{"beside": true}')
 
 -- name: local_settings
