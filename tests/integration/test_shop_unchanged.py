@@ -296,3 +296,40 @@ def _values(connection: Connection) -> list[tuple[object, ...]]:
         'SELECT "Id", "ProductVariantId", "SourceUrl", "Number", "Slot", "SourceHash" IS NULL'
         ' FROM "ProductEmbeddings" ORDER BY "Id"'
     ).fetchall()
+
+
+def test_unique_values_that_two_rows_have_exchanged_are_carried(server: str, prepared: str) -> None:
+    with shop_with(server, prepared, ["Slot"], []) as shop:
+        shop.backfill()
+        do(shop.database, 'UPDATE "ProductEmbeddings" SET "Slot" = hashtext("Id"::text)')
+        shop.stage()
+        shop.switch()
+        do(
+            shop.database,
+            'ALTER TABLE "ProductEmbeddings" DROP CONSTRAINT "ProductEmbeddings_Slot_key";'
+            ' UPDATE "ProductEmbeddings" AS e SET "Slot" = (SELECT hashtext(max(o."Id"::text))'
+            ' FROM "ProductEmbeddings" AS o WHERE o."Id" <> e."Id")'
+            ' WHERE e."Id" IN (SELECT "Id" FROM "ProductEmbeddings" ORDER BY "Id"::text DESC'
+            " LIMIT 2);"
+            ' ALTER TABLE "ProductEmbeddings" ADD UNIQUE ("Slot")',
+        )
+        before = dump(shop.database)
+        shop.roll_back()
+        assert_unchanged(before, dump(shop.database), shop.defaults)
+
+
+def test_rows_of_the_shop_without_any_key_are_carried(server: str, prepared: str) -> None:
+    with shop_with(server, prepared, ["SourceUrl"], []) as shop:
+        do(shop.database, 'ALTER TABLE "ProductEmbeddings" DROP "Id"')
+        shop.backfill()
+        count = 'SELECT "SourceUrl", count(*) FROM "ProductEmbeddings" GROUP BY 1 ORDER BY 1'
+        shop.write()
+        shop.write()
+        before = rows(shop.database, count)
+        shop.stage()
+        shop.switch()
+        assert rows(shop.database, count) == before
+        shop.write()
+        before = rows(shop.database, count)
+        shop.roll_back()
+        assert rows(shop.database, count) == before

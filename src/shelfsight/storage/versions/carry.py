@@ -28,6 +28,8 @@ _DELETE = ("delete_gone", "delete_released", "delete_changed")
 _WRITE = ("clear_unique", "update_ours", "insert_held", "insert_theirs")
 """The statements of a pass, in order."""
 
+_NEVER = sql.SQL("false")
+
 _UNLIMITED = Jsonb({"statement_timeout": "0"})
 
 
@@ -49,7 +51,7 @@ class Carry:
     def _begin(self, connection: Connection) -> str:
         ((boundary,),) = connection.execute(QUERIES["boundary"]).fetchall()
         with self._suspended(connection):
-            self._carry(connection, sql.SQL("true"))
+            self._carry(connection, _parts(connection, self.source, self.target))
         return str(boundary)
 
     def finish(self, boundary: str, connection: Connection) -> None:
@@ -59,22 +61,35 @@ class Carry:
         """
         names = {"source": _name(self.source), "target": _name(self.target)}
         with self._suspended(connection):
-            self._carry(connection, QUERIES["changed"].format(boundary=sql.Literal(boundary)))
+            parts = _parts(connection, self.source, self.target)
+            values = {"source": parts["source"], "boundary": sql.Literal(boundary)}
+            connection.execute(QUERIES["create_changed"].format(**values))
+            connection.execute(QUERIES["analyze_changed"])
+            self._carry(connection, parts, written=sql.Identifier("shelfsight_changed"))
             _execute_all(connection, "renumber", names)
             _execute_all(connection, "count_on", names)
             _execute_all(connection, "last_numbers", names)
 
-    def _carry(self, connection: Connection, changed: sql.Composable) -> None:
-        parts = _parts(connection, self.source, self.target)
-        has_key = parts["same_row"].as_string() != "false"
-        parts |= {"changed": changed, "theirs_changed": changed if has_key else sql.SQL("true")}
+    def _carry(
+        self,
+        connection: Connection,
+        parts: Mapping[str, sql.Composable],
+        *,
+        written: sql.Composable | None = None,
+    ) -> None:
+        """Run the statements; `written` is the table of the rows that have changed, if known.
+
+        Deleted rows are found by comparing the tables. So are rows without a key.
+        """
         names = [*_WRITE] if self.add_only else [*_DELETE, *_WRITE]
-        if self.add_only:
-            parts["is_carried"] = parts["holds_values"]
         if not parts["cleared"].as_string():
             names.remove("clear_unique")
+        full = {"delete_gone"} | (set() if parts["same_row"] != _NEVER else {"insert_theirs"})
+        carried = parts["holds_values"] if self.add_only else sql.SQL("true")
         for name in names:
-            connection.execute(QUERIES[name].format(**parts))
+            source = parts["source"] if written is None or name in full else written
+            statement = QUERIES[name].format(**{**parts, "source": source, "is_carried": carried})
+            connection.execute(statement)
 
     @contextmanager
     def _suspended(self, connection: Connection) -> Iterator[None]:
@@ -139,14 +154,13 @@ def _parts(connection: Connection, source: str, target: str) -> dict[str, sql.Co
         "t_shops": _listed(shops, "t"),
         "holds_values": holds_values(found, "s"),
         "t_holds_values": holds_values(found, "t"),
-        "is_carried": sql.SQL("true"),
     }
 
 
 def _same_row(key: Sequence[str]) -> sql.Composable:
     """Return the condition that s and t are one row of the shop. Without a key, no two rows are."""
     if not key:
-        return sql.SQL("false")
+        return _NEVER
     return sql.SQL(" AND ").join(
         sql.SQL("{} = {}").format(sql.Identifier("s", name), sql.Identifier("t", name))
         for name in key

@@ -1,6 +1,6 @@
 -- The statements below make the rows of the shop and its columns in a target table equal to those in
--- a source table. `same_row` compares the key of two rows of the shop. `changed` limits the work to
--- the rows of the source that were written after a first pass.
+-- a source table. `same_row` compares the key of two rows of the shop. In a second pass the source is
+-- the table of what has changed.
 
 -- name: is_ours
 {alias}."ProductVariantId" IS NOT NULL AND {alias}."SourceHash" IS NOT NULL
@@ -9,9 +9,13 @@
 -- The shop allows one row a product: each such row may hold vectors.
 {alias}."ProductVariantId" IS NOT NULL
 
--- name: changed
--- Whether row s was written by a transaction that the snapshot of the first pass did not see.
-age(s.xmin) <= age({boundary}::text::xid)
+-- name: create_changed
+-- The rows that were written by transactions that the snapshot of the first pass did not see.
+CREATE TEMPORARY TABLE shelfsight_changed ON COMMIT DROP AS
+SELECT s.* FROM {source} AS s WHERE age(s.xmin) <= age({boundary}::text::xid)
+
+-- name: analyze_changed
+ANALYZE shelfsight_changed
 
 -- name: boundary
 SELECT (pg_snapshot_xmin(pg_current_snapshot()))::xid::text
@@ -24,38 +28,38 @@ WHERE NOT ({t_ours}) AND NOT EXISTS (
 -- name: delete_released
 -- Rows that were shelfsight's, until the shop took their "SourceHash" away.
 DELETE FROM {target} AS t USING {source} AS s
-WHERE {t_ours} AND NOT ({s_ours}) AND {same_row} AND {changed}
+WHERE {t_ours} AND NOT ({s_ours}) AND {same_row}
 
 -- name: delete_changed
 -- The operator compares the stored bytes, so it also works for types without an equality.
 DELETE FROM {target} AS t USING {source} AS s
-WHERE NOT ({t_ours}) AND NOT ({s_ours}) AND {same_row} AND {changed}
+WHERE NOT ({t_ours}) AND NOT ({s_ours}) AND {same_row}
   AND ROW({s_columns})::record *<> ROW({t_columns})::record
 
 -- name: clear_unique
 -- Two rows may have exchanged values that are unique. Postgres checks each row as it is updated.
 UPDATE {target} AS t SET {cleared}
 FROM {source} AS s
-WHERE {t_ours} AND {s_ours} AND s."ProductVariantId" = t."ProductVariantId" AND {changed}
+WHERE {t_ours} AND {s_ours} AND s."ProductVariantId" = t."ProductVariantId"
   AND {is_carried} AND ROW({s_unique})::record *<> ROW({t_unique})::record
 
 -- name: update_ours
 UPDATE {target} AS t SET {assignments}
 FROM {source} AS s
-WHERE {t_ours} AND {s_ours} AND s."ProductVariantId" = t."ProductVariantId" AND {changed}
+WHERE {t_ours} AND {s_ours} AND s."ProductVariantId" = t."ProductVariantId"
   AND {is_carried} AND ROW({s_carried})::record *<> ROW({t_carried})::record
 
 -- name: insert_held
 -- Rows of products that have no vectors in the target, but values of the shop.
 INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE
 SELECT {emptied_columns} FROM {source} AS s
-WHERE {s_ours} AND {changed} AND (s."SourceHash" IS NULL OR {holds_values}) AND NOT EXISTS (
+WHERE {s_ours} AND (s."SourceHash" IS NULL OR {holds_values}) AND NOT EXISTS (
   SELECT FROM {target} AS t WHERE {t_ours} AND t."ProductVariantId" = s."ProductVariantId")
 
 -- name: insert_theirs
 INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE
 SELECT {s_columns} FROM {source} AS s
-WHERE NOT ({s_ours}) AND {theirs_changed} AND NOT EXISTS (
+WHERE NOT ({s_ours}) AND NOT EXISTS (
   SELECT FROM {target} AS t WHERE {same_row})
 
 -- name: only_copies
