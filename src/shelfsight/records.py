@@ -322,8 +322,12 @@ class Selection:
 
     @property
     def stays_due(self) -> bool:
-        """Whether products still match once they are done; then only the ledger shows progress."""
-        return self.refetch or not self.skip_existing
+        """Whether products may still match once they are done; then only the ledger shows progress.
+
+        Products that failed again still match if failures are asked for.
+        """
+        asks_for_failures = self.retry_failed or self.only_failed or self.missing is not None
+        return self.refetch or asks_for_failures or not self.skip_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

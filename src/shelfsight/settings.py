@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -68,6 +69,15 @@ def _for_cors(sites: str) -> str:
         if not re.fullmatch(r"https?://[^/?#@\s*]+", site):
             raise ValueError("sites such as https://shop.example, divided by commas")
     return sites
+
+
+def _for_proxies(networks: str) -> str:
+    try:
+        for network in _listed(networks):
+            ip_network(network, strict=False)
+    except ValueError:
+        raise ValueError("addresses or networks, as 10.0.0.0/8, divided by commas") from None
+    return networks
 
 
 def _finite(weight: float) -> float:
@@ -149,6 +159,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[str, AfterValidator(_for_cors)] = Field(
         "", description="sites (comma-separated, https://...) whose pages may ask the server"
     )
+    trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
+        "",
+        description="proxies (comma-separated addresses or networks) whose X-Forwarded-For counts",
+    )
     images_per_product: int = Field(
         1, ge=1, le=50, description="pictures a product, first ones by position; their mean is used"
     )
@@ -204,6 +218,11 @@ class Settings(BaseSettings):
     def origins(self) -> tuple[str, ...]:
         """The sites listed in `CORS_ORIGINS`, in lower case."""
         return _listed(self.cors_origins)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The addresses and networks listed in `TRUSTED_PROXIES`."""
+        return _listed(self.trusted_proxies)
 
     def home(self, *, root: bool) -> Path:
         """Return the folder of the embedded database: `SHELFSIGHT_HOME`, or the default folder."""

@@ -42,7 +42,7 @@ def test_a_text_vector_is_made_again_where_only_the_picture_had_failed(database:
 def test_a_vector_whose_failure_is_gone_is_due(database: Database) -> None:
     fill(database, 2, pictures=True)
     backfill_all(database, pictures={})
-    execute(database, 'TRUNCATE "EmbeddingFailures"')
+    execute(database, 'TRUNCATE shelfsight."EmbeddingFailures"')
     assert len(due(database)) == 2
     backfill_all(database)
     execute(database, 'UPDATE "ProductEmbeddings" SET "TextEmbedding" = NULL')
@@ -127,8 +127,9 @@ def put(connection: Connection, product: Product, state: State) -> None:
         )
     for stage, (is_same, wait) in state.failures.items():
         connection.execute(
-            'INSERT INTO "EmbeddingFailures" ("ProductVariantId", "Stage", "Kind", "Message",'
-            ' "SourceHash", "NextAttemptAt") VALUES (%s, %s, %s, %s, %s, now() + %s::interval)',
+            'INSERT INTO shelfsight."EmbeddingFailures" ("ProductVariantId", "Stage", "Kind",'
+            ' "Message", "SourceHash", "NextAttemptAt")'
+            " VALUES (%s, %s, %s, %s, %s, now() + %s::interval)",
             [product.id, stage.value, "odd", "", hash_of((is_same, is_same)), wait],
         )
 

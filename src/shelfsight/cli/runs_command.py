@@ -66,7 +66,8 @@ def _asked(run: Run) -> str:
     words = ["staged"] if run.job.staged else []
     words += [f"{name}={value}" for name, value in asked.items()]
     if run.job.limit is not None:
-        words.append(f"up to {run.job.limit}")
+        a_call = " a call" if run.job.selection.stays_due else ""
+        words.append(f"up to {run.job.limit}{a_call}")
     return ", ".join(words) or "all that is due"
 
 

@@ -13,6 +13,7 @@ from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
+    from shelfsight.embedded_postgres.upgrade import Upgraded
 
 EMBEDDED = "shelfsight"
 """Name of the database within the embedded Postgres."""
@@ -73,6 +74,17 @@ def is_back(settings: Settings) -> bool:
     except DatabaseError:
         return False
     return True
+
+
+def upgrade_embedded(settings: Settings, old_binaries: Path | None) -> "Upgraded | None":
+    """Bring the embedded database to the installed Postgres; return None if it has that version.
+
+    Raises:
+        DatabaseError: this fails. The old data folder is in its place and works.
+    """
+    from shelfsight.embedded_postgres.upgrade import upgrade
+
+    return upgrade(home(settings), old_binaries=old_binaries)
 
 
 def postgres_catalog(
