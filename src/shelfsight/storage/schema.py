@@ -9,27 +9,9 @@ from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
-from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
+from shelfsight.storage import embeddings_table
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
-
-VECTOR_COLUMNS = {
-    "ImageEmbedding": f"vector({IMAGE_WIDTH})",
-    "TextEmbedding": f"vector({TEXT_WIDTH})",
-    "CombinedEmbedding": f"vector({COMBINED_WIDTH})",
-}
-
-_OTHER_COLUMNS = {
-    "ImageUrl": "text",
-    "ImageHash": "text",
-    "ProductText": "text",
-    "SourceType": "text",
-    "SourceHash": "text",
-    "ModelVersions": "jsonb",
-    "ImageFiles": "jsonb",
-    "CreatedAt": "timestamptz NOT NULL DEFAULT now()",
-    "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
-}
 
 _NEWER_COLUMNS = {
     "EmbeddingFailures": {"Host": "text", "Settings": "text[] NOT NULL DEFAULT '{}'"},
@@ -40,22 +22,6 @@ _NEWER_COLUMNS = {
     },
 }
 """Columns that were added to our tables after their first release."""
-
-_NULLABLE = {
-    *("ImageEmbedding", "TextEmbedding"),
-    *("ImageUrl", "ImageHash", "ImageFiles", "ProductText"),
-}
-"""Columns that must allow NULL: not every product has both an image and a text."""
-
-_WRITTEN = {
-    "Id",
-    "ProductVariantId",
-    "ProductId",
-    "UserId",
-    *VECTOR_COLUMNS,
-    *_OTHER_COLUMNS,
-}
-"""The columns of `"ProductEmbeddings"` that shelfsight fills with a value."""
 
 _UNIQUE_INDEX = """
     SELECT FROM pg_index AS i JOIN pg_attribute AS a
@@ -116,38 +82,22 @@ def check(connection: Connection) -> None:
     """Check that `"ProductEmbeddings"` and its columns can store the vectors.
 
     Raises:
-        SchemaError: the table or a column is missing, a vector column has other dimensions, or a
-            column is NOT NULL although some products have no value for it.
+        SchemaError: a table or a column is missing, or `"ProductEmbeddings"` has faults. The
+            message names all its faults, and for each the statement that mends it.
     """
     _require_vector(connection)
-    found = _require_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
+    embeddings_table.check(connection)
     for table, wanted in _NEWER_COLUMNS.items():
         _require_columns(connection, table, list(wanted))
-    for name, kind in VECTOR_COLUMNS.items():
-        if found[name] not in (kind, kind.replace("vector", "halfvec")):
-            raise SchemaError(
-                f'"ProductEmbeddings"."{name}" is {found[name]}, and these vectors need {kind};'
-                " rename or drop that column, then run: shelfsight init"
-            )
-    for name in ("ModelVersions", "ImageFiles"):
-        if found[name] != "jsonb":
-            raise SchemaError(f'"ProductEmbeddings"."{name}" is {found[name]}; it must be jsonb')
-    for name, has_default in _never_null(connection).items():
-        if name in _NULLABLE or not (has_default or name in _WRITTEN):
-            raise SchemaError(
-                f'"ProductEmbeddings"."{name}" is NOT NULL, and not every product fills it; run:'
-                f' ALTER TABLE "ProductEmbeddings" ALTER "{name}" DROP NOT NULL'
-            )
 
 
-def _require_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
-    """Require that one of shelfsight's tables has the wanted columns; return all its columns."""
+def _require_columns(connection: Connection, table: str, wanted: list[str]) -> None:
+    """Require that one of shelfsight's tables has the wanted columns."""
     found = _columns(connection, table)
     missing = [name for name in wanted if name not in found]
     if missing:
         what = f'"{table}" lacks {", ".join(missing)}' if found else "there are no tables"
         raise SchemaError(f"the database is not prepared ({what}); run: shelfsight init")
-    return found
 
 
 def _require_vector(connection: Connection) -> None:
@@ -162,24 +112,6 @@ def _require_vector(connection: Connection) -> None:
             f"the extension vector lies in the schema {unseen[0]}, which is not searched; run:"
             f' ALTER ROLE CURRENT_USER SET search_path = "$user", public, {unseen[0]}'
         )
-
-
-def needs_id(connection: Connection) -> bool:
-    """Return whether an INSERT into `"ProductEmbeddings"` must name an `"Id"`.
-
-    That is so if an ORM created the table: its column `"Id"` has no default.
-    """
-    return not _never_null(connection).get("Id", True)
-
-
-def _never_null(connection: Connection) -> dict[str, bool]:
-    """Return the NOT NULL columns of `"ProductEmbeddings"`, and whether each has a default."""
-    rows = connection.execute(
-        "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute"
-        " WHERE attrelid = to_regclass('\"ProductEmbeddings\"')"
-        " AND attnum > 0 AND NOT attisdropped AND attnotnull"
-    )
-    return {name: has_default for name, has_default in rows}
 
 
 def _create(connection: Connection) -> list[str]:
@@ -203,7 +135,8 @@ def _create(connection: Connection) -> list[str]:
             )
         )
         done.append(f"table {_name(table).as_string()}")
-    changes = _add_columns(connection) + _add_unique(connection)
+    changes = _add_columns(connection)
+    changes += embeddings_table.add_indexes(connection, [STAGED_SCHEMA, PREVIOUS_SCHEMA])
     return done if 'table "ProductEmbeddings"' in done else done + changes
 
 
@@ -248,19 +181,18 @@ def _create_extension(connection: Connection) -> list[str]:
 
 
 def _add_columns(connection: Connection) -> list[str]:
-    if "ProductVariantId" not in columns(connection, "ProductEmbeddings"):
-        raise SchemaError('"ProductEmbeddings" has no column "ProductVariantId": not our table')
     variants = columns(connection, "ProductVariants")
     wanted = {
         "ProductEmbeddings": {
             "ProductId": variants.get("ProductId", "text"),
             "UserId": variants.get("UserId", "text"),
-            **VECTOR_COLUMNS,
-            **_OTHER_COLUMNS,
+            **embeddings_table.VECTOR_COLUMNS,
+            **embeddings_table.OTHER_COLUMNS,
         },
         **_NEWER_COLUMNS,
     }
     done = [name for table, kinds in wanted.items() for name in _add(connection, table, kinds)]
+    embeddings_table.check(connection, doubles=True)
     check(connection)
     return done
 
@@ -282,19 +214,6 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
             )
         )
     return [f'column {place.as_string()}."{name}"' for place, name in missing]
-
-
-def _add_unique(connection: Connection) -> list[str]:
-    if _exists(connection, _UNIQUE_INDEX, ["ProductEmbeddings", "ProductVariantId"]):
-        return []
-    try:
-        connection.execute('CREATE UNIQUE INDEX ON "ProductEmbeddings" ("ProductVariantId")')
-    except psycopg.errors.UniqueViolation as error:
-        raise SchemaError(
-            '"ProductEmbeddings" holds several rows a "ProductVariantId": delete the doubles,'
-            " then run: shelfsight init"
-        ) from error
-    return ['unique index on "ProductEmbeddings" ("ProductVariantId")']
 
 
 def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:
