@@ -1,4 +1,5 @@
 -- name: totals
+-- Rows without a "SourceHash" or a product are not ours, for example those of the shop's own scans.
 SELECT count(*) AS total, count("ImageEmbedding") AS image, count("TextEmbedding") AS text,
        count("CombinedEmbedding") AS combined
 FROM "ProductEmbeddings" WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
