@@ -10,7 +10,7 @@ import pytest
 
 from shelfsight.backfill.leases import QueueClaim
 from shelfsight.backfill.pipeline import Pipeline, backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
@@ -58,7 +58,7 @@ def parts_for(
     with (
         closing(database.another()) as reading,
         closing(database.another()) as writing,
-        closing(PageEmbedder(embedder, FUSION, ignore)) as pages,
+        closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         yield (
             Pipeline(

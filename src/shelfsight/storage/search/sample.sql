@@ -5,7 +5,7 @@ SELECT
   count(e."CombinedEmbedding") AS combined
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE {condition}
+WHERE e."SourceHash" IS NOT NULL AND {condition}
 
 -- name: failed
 SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,

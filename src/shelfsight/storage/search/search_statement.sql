@@ -96,10 +96,23 @@ CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS image OFFSET 0) AS c
             ::int)
  FROM unnest(tsvector_to_array(to_tsvector('simple', %(words)s))) AS lexeme)::float8
 
--- name: any
-SELECT FROM "ProductEmbeddings" AS e
-JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE {condition} LIMIT 1
+-- name: coverage
+-- The columns are the fields of `Coverage`, in the same order.
+SELECT
+  EXISTS (SELECT FROM "ProductVariants" AS v {join} WHERE {condition}),
+  EXISTS (
+    SELECT FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
+    WHERE num_nonnulls(e."ImageEmbedding", e."TextEmbedding", e."CombinedEmbedding") > 0
+      AND {condition}),
+  EXISTS (
+    SELECT FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
+    WHERE e."ImageEmbedding" IS NOT NULL AND {condition}),
+  EXISTS (
+    SELECT FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
+    WHERE e."TextEmbedding" IS NOT NULL AND {condition})
 
 -- name: vectors
 SELECT e."ImageEmbedding"::vector, e."TextEmbedding"::vector, e."CombinedEmbedding"::vector

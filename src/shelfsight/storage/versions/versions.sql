@@ -11,10 +11,15 @@ WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: count_by_model
 SELECT 'image' AS kind, "ModelVersions" ->> 'image' AS model, count(*) AS count
-FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
+FROM "ProductEmbeddings"
+WHERE "ImageEmbedding" IS NOT NULL
+  AND "SourceHash" IS NOT NULL AND "ProductVariantId" IS NOT NULL
+GROUP BY 2
 UNION ALL
 SELECT 'text', "ModelVersions" ->> 'text', count(*) FROM "ProductEmbeddings"
-WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
+WHERE "TextEmbedding" IS NOT NULL
+  AND "SourceHash" IS NOT NULL AND "ProductVariantId" IS NOT NULL
+GROUP BY 2
 ORDER BY 1, 3 DESC
 
 -- name: count_lost
