@@ -1,4 +1,4 @@
-"""Creates shelfsight's missing tables, and adds missing columns to tables of older releases."""
+"""Creates the missing tables, adds missing columns to the vectors, and applies migrations."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,8 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
+from shelfsight.storage import rights
+from shelfsight.storage.migrations import apply as migrations
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
 
@@ -30,16 +32,6 @@ _OTHER_COLUMNS = {
     "CreatedAt": "timestamptz NOT NULL DEFAULT now()",
     "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
 }
-
-_NEWER_COLUMNS = {
-    "EmbeddingFailures": {"Host": "text"},
-    "BackfillLeases": {
-        "Ids": "jsonb",
-        "Left": "jsonb",
-        "Stored": "integer NOT NULL DEFAULT 0",
-    },
-}
-"""Columns that were added to our tables after their first release."""
 
 _NULLABLE = {
     *("ImageEmbedding", "TextEmbedding"),
@@ -80,16 +72,13 @@ set of vectors."""
 OWN_SCHEMA = "shelfsight"
 """The database schema that holds the tables of shelfsight, except the vectors."""
 
-OWN_TABLES = (
-    "EmbeddingFailures",
-    "BackfillRuns",
-    "BackfillLeases",
-    "EmbeddingQueue",
-    "ScanMeans",
-    "ApiKeys",
-    "ScanFeedback",
-)
-"""The tables in `OWN_SCHEMA`."""
+_SCHEMA_OWNER = """
+    SELECT coalesce(pg_get_userbyid(relowner), current_user), current_database(), current_user
+    FROM (SELECT to_regclass('"EmbeddingFailures"') AS found) AS older
+    LEFT JOIN pg_class ON oid = found
+"""
+"""An SQL query for the owner of our schema: the owner of the tables that an older release made, or
+this role. The names of the database and of this role follow."""
 
 STAGED_SCHEMA = "shelfsight_next"
 """The database schema that holds the staged set of vectors."""
@@ -98,16 +87,24 @@ PREVIOUS_SCHEMA = "shelfsight_previous"
 """The database schema that holds the previous set of vectors."""
 
 
-def create(database: Database) -> list[str]:
-    """Create the missing tables, columns and indexes; return their names.
+def create(database: Database, wait: migrations.Notify | None = None) -> list[str]:
+    """Create the missing tables, columns and indexes, and apply the missing migrations.
 
-    Returns `[]` if nothing was missing.
+    Args:
+        database: the database.
+        wait: called with a message if workers are at work that a migration would break; then this
+            waits until their work has ended. Without it that is an error.
+
+    Returns:
+        What was done, as lines for people; `[]` if nothing was missing.
 
     Raises:
         DatabaseError: the role lacks a right; the message says what to ask for.
-        SchemaError: an existing table cannot be used as it is.
+        SchemaError: an existing table cannot be used as it is, a newer release has made our schema,
+            or workers are at work.
     """
-    done = database.run(_create)
+    migrations.prepare(database, wait)
+    done = database.run(_create) + migrations.apply(database, _reference)
     database.close()  # the next connection registers the type `vector`
     return done
 
@@ -121,8 +118,6 @@ def check(connection: Connection) -> None:
     """
     _require_vector(connection)
     found = _require_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
-    for table, wanted in _NEWER_COLUMNS.items():
-        _require_columns(connection, table, list(wanted))
     for name, kind in VECTOR_COLUMNS.items():
         if found[name] not in (kind, kind.replace("vector", "halfvec")):
             raise SchemaError(
@@ -142,7 +137,7 @@ def check(connection: Connection) -> None:
 
 def _require_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
     """Require that one of shelfsight's tables has the wanted columns; return all its columns."""
-    found = _columns(connection, table)
+    found = columns(connection, table)
     missing = [name for name in wanted if name not in found]
     if missing:
         what = f'"{table}" lacks {", ".join(missing)}' if found else "there are no tables"
@@ -189,22 +184,26 @@ def _create(connection: Connection) -> list[str]:
     place = _schema_of_new_tables(connection)
     done += _create_own_schema(connection)
     for table, statement in TABLES.items():
-        if _columns(connection, table):
+        if columns(connection, table):
             continue
-        id_type = columns(connection, "ProductVariants").get("Id", "uuid")
-        # a foreign key needs a table (not a view) with a unique index on "Id" alone
-        may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
-        reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
-        connection.execute(
-            statement.format(
-                table=sql.Identifier(place, table),
-                id_type=statements.trusted(id_type),
-                reference=statements.trusted(reference),
-            )
-        )
-        done.append(f"table {_name(table).as_string()}")
+        name = sql.Identifier(place, table)
+        connection.execute(statement.format(table=name, **_reference(connection)))
+        done += [f'created table "{table}"', *rights.close_new_table(connection, table)]
     changes = _add_columns(connection) + _add_unique(connection)
-    return done if 'table "ProductEmbeddings"' in done else done + changes
+    return done if 'created table "ProductEmbeddings"' in done else done + changes
+
+
+def _reference(connection: Connection) -> dict[str, sql.SQL]:
+    """Return the type of a column for ids of `"ProductVariants"`, and its foreign key if possible.
+
+    A foreign key needs a table (not a view) with a unique index on `"Id"` alone.
+    """
+    may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
+    reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
+    return {
+        "id_type": statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid")),
+        "reference": statements.trusted(reference),
+    }
 
 
 def _schema_of_new_tables(connection: Connection) -> str:
@@ -220,17 +219,19 @@ def _schema_of_new_tables(connection: Connection) -> str:
 def _create_own_schema(connection: Connection) -> list[str]:
     if _exists(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [OWN_SCHEMA]):
         return []
-    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(OWN_SCHEMA)))
-    return [f"schema {OWN_SCHEMA}"]
-
-
-def _columns(connection: Connection, table: str) -> dict[str, str]:
-    """Return the columns of one of the tables that `init` creates."""
-    return columns(connection, table, schema=OWN_SCHEMA if table in OWN_TABLES else None)
-
-
-def _name(table: str) -> sql.Identifier:
-    return sql.Identifier(OWN_SCHEMA, table) if table in OWN_TABLES else sql.Identifier(table)
+    ((owner, database, role),) = connection.execute(_SCHEMA_OWNER).fetchall()
+    statement = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}")
+    create = statement.format(sql.Identifier(OWN_SCHEMA), sql.Identifier(owner))
+    try:
+        connection.execute(create)
+    except psycopg.errors.InsufficientPrivilege as error:
+        grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}")
+        grant_text = grant.format(sql.Identifier(database), sql.Identifier(role)).as_string()
+        raise DatabaseError(
+            f"this role may not create the schema {OWN_SCHEMA}; ask its administrator to run:"
+            f" {create.as_string()} (or: {grant_text})"
+        ) from error
+    return [f"created schema {OWN_SCHEMA}"]
 
 
 def _create_extension(connection: Connection) -> list[str]:
@@ -244,7 +245,7 @@ def _create_extension(connection: Connection) -> list[str]:
         raise DatabaseError(f"this role may not create the extension vector; {ask}") from error
     except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
         raise DatabaseError(f"the server has no pgvector; have it installed, then {ask}") from error
-    return ["extension vector"]
+    return ["created extension vector"]
 
 
 def _add_columns(connection: Connection) -> list[str]:
@@ -252,15 +253,12 @@ def _add_columns(connection: Connection) -> list[str]:
         raise SchemaError('"ProductEmbeddings" has no column "ProductVariantId": not our table')
     variants = columns(connection, "ProductVariants")
     wanted = {
-        "ProductEmbeddings": {
-            "ProductId": variants.get("ProductId", "text"),
-            "UserId": variants.get("UserId", "text"),
-            **VECTOR_COLUMNS,
-            **_OTHER_COLUMNS,
-        },
-        **_NEWER_COLUMNS,
+        "ProductId": variants.get("ProductId", "text"),
+        "UserId": variants.get("UserId", "text"),
+        **VECTOR_COLUMNS,
+        **_OTHER_COLUMNS,
     }
-    done = [name for table, kinds in wanted.items() for name in _add(connection, table, kinds)]
+    done = _add(connection, "ProductEmbeddings", wanted)
     check(connection)
     return done
 
@@ -270,8 +268,8 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
 
     The sets are the one in use, the staged one and the previous one.
     """
-    found = _columns(connection, table)
-    missing = [(_name(table), name) for name in wanted if name not in found]
+    found = columns(connection, table)
+    missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
     schemas = [STAGED_SCHEMA, PREVIOUS_SCHEMA]
     lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, schemas])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
@@ -281,7 +279,7 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
                 place, sql.Identifier(name), statements.trusted(wanted[name])
             )
         )
-    return [f'column {place.as_string()}."{name}"' for place, name in missing]
+    return [f'created column {place.as_string()}."{name}"' for place, name in missing]
 
 
 def _add_unique(connection: Connection) -> list[str]:
@@ -294,7 +292,7 @@ def _add_unique(connection: Connection) -> list[str]:
             '"ProductEmbeddings" holds several rows a "ProductVariantId": delete the doubles,'
             " then run: shelfsight init"
         ) from error
-    return ['unique index on "ProductEmbeddings" ("ProductVariantId")']
+    return ['created unique index on "ProductEmbeddings" ("ProductVariantId")']
 
 
 def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:
