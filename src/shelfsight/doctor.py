@@ -51,7 +51,7 @@ _MISSING_RIGHTS = """
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
                    ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
-      SELECT c.oid, format('%I.%I', nspname, relname), false
+      SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE nspname = 'shelfsight' AND relkind = 'r'
     ) AS t("table", "name", "is_read")
@@ -119,7 +119,8 @@ def _check_pgvector(connection: Connection) -> Finding:
 def _check_tables(connection: Connection) -> Finding:
     subject = "tables"
     try:
-        schema_version.check(connection)
+        if schema_version.is_readable(connection):  # otherwise `_check_rights` says so
+            schema_version.check(connection)
         schema.check(connection)
     except SchemaError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))

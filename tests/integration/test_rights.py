@@ -201,9 +201,9 @@ def test_a_role_that_may_not_create_the_schema_is_told_what_to_ask_for(clients: 
     execute(clients, "CREATE EXTENSION vector", "ALTER ROLE app LOGIN")
     execute(clients, "GRANT CREATE ON SCHEMA public TO app")
     with closing(Database(clients.replace("postgres@", "app@"))) as database:
-        with pytest.raises(DatabaseError, match='CREATE SCHEMA "shelfsight" AUTHORIZATION "app"'):
+        with pytest.raises(DatabaseError, match='CREATE SCHEMA shelfsight AUTHORIZATION "app"'):
             schema.create(database)
-        execute(clients, 'CREATE SCHEMA "shelfsight" AUTHORIZATION "app"')
+        execute(clients, 'CREATE SCHEMA shelfsight AUTHORIZATION "app"')
         assert "applied migration 0001 (own schema)" in schema.create(database)
         assert schema.create(database) == []
 

@@ -12,6 +12,7 @@ from shelfsight.postgres.connection import Connection, Database, columns
 from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
 from shelfsight.storage import rights
 from shelfsight.storage.migrations import apply as migrations
+from shelfsight.storage.migrations import own_schema
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
 
@@ -71,14 +72,6 @@ set of vectors."""
 
 OWN_SCHEMA = "shelfsight"
 """The database schema that holds the tables of shelfsight, except the vectors."""
-
-_SCHEMA_OWNER = """
-    SELECT coalesce(pg_get_userbyid(relowner), current_user), current_database(), current_user
-    FROM (SELECT to_regclass('"EmbeddingFailures"') AS found) AS older
-    LEFT JOIN pg_class ON oid = found
-"""
-"""An SQL query for the owner of our schema: the owner of the tables that an older release made, or
-this role. The names of the database and of this role follow."""
 
 STAGED_SCHEMA = "shelfsight_next"
 """The database schema that holds the staged set of vectors."""
@@ -182,7 +175,7 @@ def _create(connection: Connection) -> list[str]:
     connection.execute("SET LOCAL client_min_messages = warning")
     done = _create_extension(connection)
     place = _schema_of_new_tables(connection)
-    done += _create_own_schema(connection)
+    done += own_schema.create(connection)
     for table, statement in TABLES.items():
         if columns(connection, table):
             continue
@@ -214,24 +207,6 @@ def _schema_of_new_tables(connection: Connection) -> str:
     """
     ((names,),) = connection.execute("SELECT current_schemas(false)").fetchall()
     return next((str(name) for name in names if name != OWN_SCHEMA), "public")
-
-
-def _create_own_schema(connection: Connection) -> list[str]:
-    if _exists(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [OWN_SCHEMA]):
-        return []
-    ((owner, database, role),) = connection.execute(_SCHEMA_OWNER).fetchall()
-    statement = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}")
-    create = statement.format(sql.Identifier(OWN_SCHEMA), sql.Identifier(owner))
-    try:
-        connection.execute(create)
-    except psycopg.errors.InsufficientPrivilege as error:
-        grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}")
-        grant_text = grant.format(sql.Identifier(database), sql.Identifier(role)).as_string()
-        raise DatabaseError(
-            f"this role may not create the schema {OWN_SCHEMA}; ask its administrator to run:"
-            f" {create.as_string()} (or: {grant_text})"
-        ) from error
-    return [f"created schema {OWN_SCHEMA}"]
 
 
 def _create_extension(connection: Connection) -> list[str]:

@@ -1,8 +1,6 @@
 """The version of the schema `shelfsight`: what the database has, and what this program needs."""
 
-import psycopg
-
-from shelfsight.errors import SchemaError
+from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres.connection import Connection, columns
 from shelfsight.storage.migrations.files import migrations
 
@@ -16,19 +14,29 @@ def current(connection: Connection) -> int:
     """Return the version that the database has; 0 if no migration was applied.
 
     Raises:
-        SchemaError: the role may not read the version.
+        DatabaseError: the role may not read the version.
     """
     if not columns(connection, "SchemaVersion", schema="shelfsight"):
         return 0
-    try:
-        ((version,),) = connection.execute(
-            'SELECT coalesce(max("Version"), 0) FROM shelfsight."SchemaVersion"'
-        ).fetchall()
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise SchemaError(
+    if not is_readable(connection):
+        raise DatabaseError(
             'this role may not read shelfsight."SchemaVersion"; shelfsight doctor prints the GRANT'
-        ) from error
+        )
+    ((version,),) = connection.execute(
+        'SELECT coalesce(max("Version"), 0) FROM shelfsight."SchemaVersion"'
+    ).fetchall()
     return int(version)
+
+
+def is_readable(connection: Connection) -> bool:
+    """Return whether the role may read the version, if there is one."""
+    ((may_read,),) = connection.execute(
+        "SELECT coalesce(bool_and(has_schema_privilege(n.oid, 'USAGE')"
+        " AND has_table_privilege(t.oid, 'SELECT')), true)"
+        " FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace"
+        " WHERE nspname = 'shelfsight' AND relname = 'SchemaVersion'"
+    ).fetchall()
+    return bool(may_read)
 
 
 def refuse_newer(connection: Connection) -> int:
