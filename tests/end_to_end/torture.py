@@ -291,9 +291,9 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
 
 def kill_postgres(stack: ExitStack, home: Path) -> None:
     """Kill the Postgres server with SIGKILL and start it again."""
-    pid = keeper.server_pid(home.resolve() / "postgres")
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    server = keeper.find_server(home.resolve() / "postgres")
+    assert server is not None
+    os.kill(server.pid, signal.SIGKILL)
     stack.enter_context(EmbeddedPostgres(home, database="shop"))
 
 

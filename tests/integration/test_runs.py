@@ -429,7 +429,7 @@ def test_pages_are_stored_while_one_waits_for_a_picture_and_only_that_one_is_lef
     assert (first.interrupted, stored(database)) == (True, 80)
     with worker(database) as (pipeline, embedder):
         second = work(pipeline, job(selection, batch_size=10))
-    assert (second.embedded, embedder.texts_embedded, stored(database)) == (10, 10, 90)
+    assert (second.found, embedder.texts_embedded, stored(database)) == (10, 10, 90)
 
 
 @pytest.mark.usefixtures("small_ranges")

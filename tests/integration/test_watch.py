@@ -398,9 +398,9 @@ def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
         triggers.create(database)
         with Watch(database.url, is_back=partial(is_back, settings)) as watched:
             watched.wait_until(lambda: len(texts(database)) == 3)
-            killed = keeper.server_pid(home.resolve() / "postgres")
+            killed = keeper.find_server(home.resolve() / "postgres")
             assert killed is not None
-            os.kill(killed, signal.SIGKILL)
+            os.kill(killed.pid, signal.SIGKILL)
             watched.wait_until(lambda: len(watched.heard.said) == 2)
             run(database, 'UPDATE "ProductVariants" SET "Title" = \'After\'')
             watched.wait_until(lambda: set(texts(database).values()) == {"After"})

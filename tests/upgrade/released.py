@@ -56,6 +56,14 @@ def contents(url: str) -> Mapping[str, Rows]:
     return {name: sorted(rows, key=str) for name, rows in found.items()}
 
 
+def of_columns(rows: Mapping[str, Rows], before: Mapping[str, Rows]) -> Mapping[str, Rows]:
+    """Return the rows with only those columns that the tables had before."""
+    return {
+        name: sorted(({key: row[key] for key in before[name][0]} for row in found), key=str)
+        for name, found in rows.items()
+    }
+
+
 def _rows(connection: psycopg.Connection[Any], table: str) -> Rows:
     rows = connection.execute(f"SELECT to_jsonb(t) AS row FROM {table} AS t").fetchall()
     return [dict(sorted(row["row"].items())) for row in rows]

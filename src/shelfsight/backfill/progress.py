@@ -21,6 +21,7 @@ from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.text import Text
 
+from shelfsight.backfill.failure_kinds import kind_of
 from shelfsight.backfill.report import Report, product_fields, product_lines
 from shelfsight.records import Due, EmbeddedProduct
 
@@ -53,8 +54,11 @@ class Progress:
     def dry_run(self, due: Due, products: int, batches: int) -> None:
         """Called with what a run would do, instead of running."""
 
-    def finish(self, report: Report, go_on: str = "") -> None:
-        """Called when the run has ended; `go_on` is the command that does the remaining work."""
+    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
+        """Called when the run has ended, with the commands that continue it.
+
+        `go_on` does the remaining work; `retry` tries again what failed.
+        """
 
 
 class LineProgress(Progress):
@@ -110,12 +114,14 @@ class LineProgress(Progress):
             " Dry run: nothing was embedded or stored.",
         )
 
-    def finish(self, report: Report, go_on: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
         """Print the results, unless the run failed before there were any."""
         with self._lock:
             self._is_over = True
         if report.found or not report.broken:
             self._print("", *report.lines())
+        if report.failures and retry:
+            self._print(f"Then try these again: {retry}")
         if report.remaining and go_on:
             self._print(f"{report.remaining} products remain. Go on with: {go_on}")
 
@@ -172,10 +178,10 @@ class BarProgress(LineProgress):
         """Print the message above the bar."""
         self._bar.console.print(message, highlight=False, markup=False)
 
-    def finish(self, report: Report, go_on: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
         """Stop the bar, leave it on the screen, and print the results."""
         self._bar.stop()
-        super().finish(report, go_on)
+        super().finish(report, go_on, retry)
 
 
 class JsonProgress(Progress):
@@ -214,14 +220,17 @@ class JsonProgress(Progress):
         """Print a `dry_run` object."""
         self._emit("dry_run", due=asdict(due), products=products, batches=batches)
 
-    def finish(self, report: Report, go_on: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
         """Print a `result` object, which is the last line."""
+        rate = report.success_rate
         self._emit(
             "result",
             **{field.name: getattr(report, field.name) for field in fields(report)},
             remaining=report.remaining,
             go_on=go_on if report.remaining else None,
-            success_rate=round(report.success_rate, 1),
+            cures={kind: kind_of(kind).cure for kind in report.failures},
+            retry=retry if report.failures else None,
+            success_rate=None if rate is None else round(rate, 1),
             exit_status=report.exit_status,
         )
 

@@ -55,7 +55,9 @@ class PostgresCatalog:
 
     Columns other than `"Id"` may be missing. `images_per_product` is the number of pictures that
     count as content: a change to further pictures does not make a product due. If a product is due,
-    its vectors by models other than `models` are replaced too.
+    its vectors by models other than `models` are replaced too. `settings` are the fingerprints of
+    the settings in use: a failure caused by a setting that has changed since is due again. Without
+    `settings` it waits for its next attempt.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class PostgresCatalog:
         *,
         images_per_product: int = 1,
         models: ModelPair | None = None,
+        settings: tuple[str, ...] | None = None,
     ) -> None:
         self._database = database
         self._images = images_per_product
         self._models = models
+        self._settings = None if settings is None else list(settings)
 
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""
@@ -78,6 +82,7 @@ class PostgresCatalog:
             with_text=sum(row.with_text for row in counts),
             with_neither=sum(row.with_neither for row in counts),
             with_image=sum(row.with_image for row in counts),
+            selected=sum(row.size for row in counts),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -103,7 +108,13 @@ class PostgresCatalog:
             bounds = [*bounds[: (due - 1) // size], None] if due else []
         starts = [None, *bounds][: len(bounds)]
         ranges = tuple(KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
-        return Partitioning(due=due, ranges=ranges, ids=tuple(ids) if are_few else None, last=last)
+        return Partitioning(
+            due=due,
+            selected=scanned,
+            ranges=ranges,
+            ids=tuple(ids) if are_few else None,
+            last=last,
+        )
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
@@ -166,6 +177,7 @@ class PostgresCatalog:
             **values,
             "images": self._images,
             "vector_set": self._database.vector_set,
+            "settings": self._settings,
             **model_parameters(models),
         }
 

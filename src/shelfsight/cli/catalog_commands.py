@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from shelfsight.backfill.pipeline import no_product
 from shelfsight.catalog.imports.import_file import import_file as import_products
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
 from shelfsight.catalog.imports.imported import BadLine
 from shelfsight.cli.options import DATABASE, PICTURES, Command
+from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 from shelfsight.wiring.database import database_name, open_database
@@ -126,6 +128,8 @@ def status(settings: Settings, as_json: bool) -> None:
         return
     click.echo(f"Database: {database_name(settings)}")
     click.echo("\n".join(stored.lines()))
+    if not due.selected:
+        click.echo(no_product(Selection()))
     click.echo(
         f"Due: {due.products}" + (" (run: shelfsight backfill --all)" if due.products else "")
     )

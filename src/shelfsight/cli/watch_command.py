@@ -73,7 +73,7 @@ class _Lines(LineProgress):
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         """Print the number of products; with `verbose`, also the result of each product."""
         counts = _counts(page)
-        more = "".join(f", {counts[name]} {name}" for name in ("skipped", "failed") if counts[name])
+        more = "".join(f", {counts[name]} {name}" for name in _LESS if counts[name])
         self.stored(page)
         self.notify(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
 
@@ -101,20 +101,22 @@ class _Json(JsonProgress):
             self._emit("waiting", triggers=is_told)
         self._is_told = is_told
 
-    def finish(self, report: Report, go_on: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
         """Print a `result` object, which is the last line."""
-        del go_on
+        del go_on, retry
         self._emit("result", **{name: getattr(report, name) for name in _COUNTS})
 
 
 _COUNTS = (
-    *("found", "embedded", "skipped", "failed"),
+    *("found", "whole", "embedded", "incomplete", "lacking_picture", "lacking_text"),
+    *("skipped", "failed"),
     *("image", "text", "combined", "recombined", "failures"),
 )
+_LESS = ("incomplete", "skipped", "failed")
 _UNTOLD = "to hear of them at once, run: shelfsight init --triggers"
 
 
 def _counts(page: Sequence[EmbeddedProduct]) -> dict[str, int]:
     report = Report()
     report.add(page)
-    return {"embedded": report.embedded, "skipped": report.skipped, "failed": report.failed}
+    return {name: getattr(report, name) for name in ("embedded", *_LESS)}

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
+from shelfsight.backfill.failure_kinds import is_absence
 from shelfsight.embedding.embedding_cache import EmbeddingCache, Result, Results, wait_for
 from shelfsight.embedding.text import product_text
 from shelfsight.fusion import mean_of
 from shelfsight.ports import Embedder, Fusion
 from shelfsight.records import (
+    EMPTY_TEXT,
     NO_CONTENT,
     EmbeddedProduct,
     Failure,
@@ -87,8 +89,11 @@ class PageEmbedder:
             failures.append(text_result)
             text_result = None
         image = mean_of(vectors)
+        if item.product.has_text and not text and item.product.text_need is not Need.KEEP:
+            failures.append(EMPTY_TEXT)
         is_whole = not item.product.kept_stages
-        if image is None and text_result is None and not failures and is_whole:
+        is_empty = all(map(is_absence, failures))
+        if image is None and text_result is None and is_empty and is_whole:
             failures.append(NO_CONTENT)
         return EmbeddedProduct(
             product=item.product,

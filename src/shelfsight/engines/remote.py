@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from shelfsight.backfill.pipeline import RunContext, begin_run
+from shelfsight.backfill.pipeline import RunContext, begin_run, report_end
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Run
@@ -45,8 +45,18 @@ def run(
                     pool.note_progress()
                     progress.batch(job.batches(now.done - before.done), now.done - previous.done)
                     progress.embedded(now.done - previous.done)
+                if is_enough(before, now):  # each worker has a limit too, but all together more
+                    pool.stop()
         finally:
-            count_difference(report, before, run_context.ledger.close(before))
+            after = run_context.ledger.close(before)
+            count_difference(report, before, after)
+        report_end(before, after, report, progress)
+
+
+def is_enough(before: Run, now: Run) -> bool:
+    """Return whether the products that are done since `before` reach the `call_limit`."""
+    limit = before.job.call_limit
+    return limit is not None and now.done - before.done >= limit
 
 
 def count_difference(report: Report, before: Run, after: Run) -> None:

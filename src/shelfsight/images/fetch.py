@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from anyio.from_thread import start_blocking_portal
 from cachetools import LRUCache
 
+from shelfsight.backfill.failure_kinds import kind_of
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.images.addresses import host_of, shown
 from shelfsight.images.decode import pixels
@@ -54,6 +55,8 @@ class FetchConfig:
         image_root: the folder of pictures that are given as paths; without it no file is read.
         private_hosts: hosts that may have private addresses, as `host` or `host:port` in lower
             case.
+        fingerprints: the settings that can make pictures fail, each as `name=hash`, by name. A
+            failure names those that caused it.
         notify: called with a line when a host is paused, from another thread.
         known_result: returns the vector or the failure of a file that was embedded before, by its
             content hash; None for other files. Several threads call it.
@@ -62,6 +65,7 @@ class FetchConfig:
     images_per_product: int = 1
     image_root: Path | None = None
     private_hosts: frozenset[str] = frozenset()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     notify: Callable[[str], None] = lambda _: None
     known_result: Callable[[str], Vector | Failure | None] = lambda _: None
 
@@ -182,7 +186,12 @@ class PictureFetcher:
             outcome = await self._read(url, known)
         except UnusablePictureError as error:
             message = f"{shown(url)}: {error.failure.message}"
-            failure = replace(error.failure, message=message, host=host_of(url))
+            failure = replace(
+                error.failure,
+                message=message,
+                host=host_of(url),
+                settings=self._causes(error.failure.kind),
+            )
             if failure.kind != "host_paused":  # a paused host was not asked: no result
                 self._recent[url] = failure
             return failure
@@ -190,6 +199,12 @@ class PictureFetcher:
         if isinstance(outcome, Picture):
             self._waiting[url] = outcome
         return outcome
+
+    def _causes(self, kind: str) -> str:
+        """Return the fingerprints of the settings that may have caused this kind of failure."""
+        fingerprints = self._config.fingerprints
+        names = (name for name in kind_of(kind).settings if name in fingerprints)
+        return " ".join(fingerprints[name] for name in names)
 
     async def _read(self, url: str, known: PictureFile | None) -> _Content:
         loop = asyncio.get_running_loop()

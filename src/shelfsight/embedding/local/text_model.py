@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from shelfsight.embedding.local.graph import Graph, check, embed_bisecting
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, TextSpec
-from shelfsight.records import Failure, Stage, Vector
+from shelfsight.records import EMPTY_TEXT, Failure, Stage, Vector
 
 _TOKENS_PER_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
 """The most tokens in a run, including padding. A text with more tokens is run by itself. The number
@@ -31,7 +31,6 @@ other threads takes longer."""
 
 _INPUTS = ("input_ids", "attention_mask", "position_ids")
 
-_EMPTY = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
 Tokens = list[int]
 
@@ -60,7 +59,7 @@ class TextModel:
         A text may have any length and any characters. `query` is True for texts that are searched
         for.
         """
-        results: list[Vector | Failure] = [_EMPTY] * len(texts)
+        results: list[Vector | Failure] = [EMPTY_TEXT] * len(texts)
         not_empty = [number for number, text in enumerate(texts) if text.strip()]
         template = self.spec.query if query else "{text}"
         tokens = self.tokens([template.format(text=texts[number]) for number in not_empty])

@@ -43,7 +43,9 @@ CREATE TABLE shelfsight."SchemaVersion" (
 
 -- There is one row for each product, stage and set of vectors. "VectorSet" is 'in_use', or the name
 -- of the schema that holds the vectors of the staged or previous set. "NextAttemptAt" is null if
--- only changed content can help. "Host" is null if no host was asked for a picture.
+-- only changed content can help. "Host" is null if no host was asked for a picture. "Settings" has
+-- the settings that caused the failure as `name=hash`, the last ones first; several of one failure
+-- are divided by blanks.
 CREATE TABLE IF NOT EXISTS shelfsight."EmbeddingFailures" (
   "ProductVariantId" {id_type} NOT NULL {reference},
   "Stage" text NOT NULL,
@@ -53,6 +55,7 @@ CREATE TABLE IF NOT EXISTS shelfsight."EmbeddingFailures" (
   "Host" text,
   "Attempts" integer NOT NULL DEFAULT 1,
   "SourceHash" text NOT NULL,
+  "Settings" text[] NOT NULL DEFAULT '{{}}',
   "NextAttemptAt" timestamptz,
   "CreatedAt" timestamptz NOT NULL DEFAULT now(),
   "UpdatedAt" timestamptz NOT NULL DEFAULT now(),
@@ -157,7 +160,9 @@ CREATE UNIQUE INDEX IF NOT EXISTS "ScanFeedback_ScanId_coalesce_idx"
 ON shelfsight."ScanFeedback" ("ScanId", coalesce("ProductVariantId", ''));
 
 -- Columns that older releases did not have.
-ALTER TABLE shelfsight."EmbeddingFailures" ADD COLUMN IF NOT EXISTS "Host" text;
+ALTER TABLE shelfsight."EmbeddingFailures"
+  ADD COLUMN IF NOT EXISTS "Host" text,
+  ADD COLUMN IF NOT EXISTS "Settings" text[] NOT NULL DEFAULT '{{}}';
 ALTER TABLE shelfsight."BackfillLeases"
   ADD COLUMN IF NOT EXISTS "Ids" jsonb,
   ADD COLUMN IF NOT EXISTS "Left" jsonb,

@@ -6,12 +6,13 @@ SELECT pg_advisory_xact_lock(%(key)s),
   set_config('idle_in_transaction_session_timeout', '60s', true)
 
 -- name: open_runs
--- The open runs of this job, newest first. `is_new` is true if a run was just begun and none of its
--- ranges has been claimed yet.
+-- The open runs of this job, newest first. `ignored` are the parts of the job that may differ.
+-- `is_new` is true if a run was just begun and none of its ranges has been claimed yet.
 SELECT r."Id" AS id, r."CreatedAt" > now() - %(lease)s::interval AND NOT EXISTS (
     SELECT FROM shelfsight."BackfillLeases" AS l WHERE l."RunId" = r."Id" AND l."Fence" > 0) AS is_new
 FROM shelfsight."BackfillRuns" AS r
-WHERE r."ClosedAt" IS NULL AND r."Asked" = %(asked)s AND r."ModelVersions" = %(models)s
+WHERE r."ClosedAt" IS NULL AND r."ModelVersions" = %(models)s
+  AND r."Asked" - %(ignored)s::text[] = %(asked)s - %(ignored)s::text[]
 ORDER BY r."Id" DESC
 
 -- name: newest_open

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from shelfsight.backfill.failure_kinds import Fault, kind_of
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
 from shelfsight.postgres.need import HASH_PART
@@ -14,9 +15,13 @@ QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
 _FIRST_RETRY = timedelta(minutes=5)
 _DAILY_RETRY = timedelta(days=1)
 
-_RETRIED_DAILY = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
-"""Prefixes of the kinds of failures that may end without changed content, by themselves or by a
-setting."""
+_RETRIED_DAILY = frozenset({Fault.HOST, Fault.SETTINGS})
+"""Failures that may end without changed content. Those caused by settings are also due at once when
+a setting that caused them has changed."""
+
+MAX_SETTINGS = 8
+"""How many different settings a failure remembers. Workers that disagree on settings try a product
+once each, not in turn for ever, as long as there are no more than this."""
 
 
 def record_failures(
@@ -48,6 +53,7 @@ def record_failures(
                 "vector_set": target.name,
                 "ids": [item.product.id for item, _ in untried],
                 "stages": [stage.value for _, stage in untried],
+                "parts": [_hash_part(stage) for _, stage in untried],
                 "hashes": [item.product.source_hash for item, _ in untried],
             },
         )
@@ -55,7 +61,7 @@ def record_failures(
         return
     with connection.cursor() as cursor:
         cursor.executemany(
-            QUERIES["record_failure"].format(id_type=target.id_type),
+            QUERIES["record_failure"].format(id_type=target.id_type, is_same=QUERIES["is_same"]),
             [
                 {"vector_set": target.name, **_row(item, failure)}
                 for item, failure in failed.values()
@@ -71,10 +77,16 @@ def _row(item: EmbeddedProduct, failure: Failure) -> dict[str, object]:
         "message": failure.message.replace("\0", "").encode("utf-8", "replace").decode(),
         "host": failure.host,
         "source_hash": item.product.source_hash,
-        "part": HASH_PART["text" if failure.stage in TEXT_STAGES else "image"],
+        "part": _hash_part(failure.stage),
         "wait": _wait(failure),
         "doubles": failure.retryable,
+        "settings": [failure.settings] if failure.settings else [],
+        "others": MAX_SETTINGS - 1,
     }
+
+
+def _hash_part(stage: Stage) -> int:
+    return HASH_PART["text" if stage in TEXT_STAGES else "image"]
 
 
 def _wait_to_sort(failure: Failure) -> timedelta:
@@ -89,4 +101,4 @@ def _wait(failure: Failure) -> timedelta | None:
     """Return how long to wait before another attempt; None if only changed content can help."""
     if failure.retryable:
         return _FIRST_RETRY
-    return _DAILY_RETRY if failure.kind.startswith(_RETRIED_DAILY) else None
+    return _DAILY_RETRY if kind_of(failure.kind).fault in _RETRIED_DAILY else None

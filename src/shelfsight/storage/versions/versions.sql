@@ -24,7 +24,7 @@ SELECT count(DISTINCT f."ProductVariantId")
 FROM shelfsight."EmbeddingFailures" AS f
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = f."ProductVariantId"
 LEFT JOIN {staged}."ProductEmbeddings" AS s ON s."ProductVariantId" = f."ProductVariantId"
-WHERE f."VectorSet" = %(staged)s AND f."Kind" <> 'no_content'
+WHERE f."VectorSet" = %(staged)s AND f."Kind" NOT IN ('no_content', 'empty_text')
   AND ((e."ImageEmbedding" IS NOT NULL AND s."ImageEmbedding" IS NULL)
        OR (e."TextEmbedding" IS NOT NULL AND s."TextEmbedding" IS NULL))
 
