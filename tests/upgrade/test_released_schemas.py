@@ -218,6 +218,26 @@ def test_the_shop_writes_throughout_and_each_change_is_queued(older: Database) -
     assert queued == sum(written)
 
 
+@pytest.mark.parametrize(
+    "claim",
+    [
+        'UPDATE "BackfillLeases" SET "ExpiresAt" = now() + interval \'50 s\' WHERE "Number" = 1',
+        'UPDATE "EmbeddingQueue" SET "ExpiresAt" = now() + interval \'9 min\'',
+    ],
+    ids=["between_two_ranges", "watch"],
+)
+def test_a_worker_between_two_ranges_and_a_watch_are_at_work_too(
+    older: Database, claim: str
+) -> None:
+    before = contents(older.url)
+    execute(older, claim)
+    with pytest.raises(SchemaError, match=r"elsewhere/471.*shelfsight init --wait"):
+        schema.create(older)
+    execute(older, claim.replace("now() + ", "now() - "))
+    schema.create(older)
+    assert len(contents(older.url)["EmbeddingQueue"]) == len(before["EmbeddingQueue"])
+
+
 def test_columns_that_older_tables_lack_are_added(older: Database) -> None:
     execute(
         older,

@@ -97,7 +97,7 @@ def create(database: Database, wait: migrations.Notify | None = None) -> list[st
             or workers are at work.
     """
     migrations.prepare(database, wait)
-    done = database.run(_create) + migrations.apply(database, _reference)
+    done = database.run(_create) + migrations.apply(database, _reference, wait)
     database.close()  # the next connection registers the type `vector`
     return done
 

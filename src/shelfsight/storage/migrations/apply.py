@@ -29,6 +29,10 @@ POLL_SECONDS = 1.0
 """Seconds between two looks at whether workers are still at work."""
 
 
+class _AtWorkError(SchemaError):
+    """Workers are at work that a migration would break."""
+
+
 def prepare(database: Database, wait: Notify | None = None) -> None:
     """Check that the missing migrations can be applied now.
 
@@ -40,15 +44,15 @@ def prepare(database: Database, wait: Notify | None = None) -> None:
     has_notified = False
     while working := database.run(_workers_in_the_way, read_only=True):
         if wait is None:
-            raise SchemaError(_at_work(working))
+            raise _AtWorkError(_at_work(working))
         if not has_notified:
             wait(f"waiting until the work of {', '.join(working)} has ended")
             has_notified = True
         sleep(POLL_SECONDS)
 
 
-def apply(database: Database, parts: Parts) -> list[str]:
-    """Apply the missing migrations, and say which they were.
+def apply(database: Database, parts: Parts, wait: Notify | None = None) -> list[str]:
+    """Apply the missing migrations, and say which they were; `wait` is that of `prepare`.
 
     Raises:
         SchemaError: a newer release has made the schema, or workers are at work.
@@ -57,7 +61,13 @@ def apply(database: Database, parts: Parts) -> list[str]:
     done: dict[int, list[str]] = {}
     found = database.run(refuse_newer, read_only=True)
     for migration in migrations()[found:]:
-        lock_retry.run(database, partial(_apply, migration, parts, done))
+        while migration.version not in done:
+            try:
+                lock_retry.run(database, partial(_apply, migration, parts, done))
+            except _AtWorkError:
+                if wait is None:
+                    raise
+                prepare(database, wait)
     return [line for lines in done.values() for line in lines]
 
 
@@ -68,11 +78,12 @@ def _apply(
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [LockKey.INIT_SCHEMA])
     connection.execute("SET LOCAL client_min_messages = warning")
     if refuse_newer(connection) >= migration.version:
+        done[migration.version] = []
         return
     triggers.lock_tables(connection)
     workers.lock(connection)
     if working := workers.at_work(connection):
-        raise SchemaError(_at_work(working))
+        raise _AtWorkError(_at_work(working))
     connection.execute(migration.statements.format(**parts(connection)))
     connection.execute(
         'INSERT INTO shelfsight."SchemaVersion" ("Version", "Name", "Program") VALUES (%s, %s, %s)',

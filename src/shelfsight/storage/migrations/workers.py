@@ -6,8 +6,9 @@ from shelfsight.postgres.connection import Connection, columns
 from shelfsight.storage.worker_name import is_gone
 
 _TABLES = {
-    # a lease lasts 60 s; one that ends much later was set by a clock that differs
-    "BackfillLeases": '"DoneAt" IS NULL AND "ExpiresAt" < now() + interval \'2 minutes\'',
+    # a lease lasts 60 s; one that ends much later was set by a clock that differs. A range that was
+    # done a moment ago counts too: its worker is about to claim the next.
+    "BackfillLeases": "\"ExpiresAt\" < now() + interval '2 minutes'",
     "EmbeddingQueue": "true",
 }
 """The tables in which workers hold claims, each with a condition of a claim that counts."""
