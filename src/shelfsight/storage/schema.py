@@ -203,10 +203,11 @@ def _schema_of_new_tables(connection: Connection) -> str:
     """Return the schema in which missing tables of the shop, and `"ProductEmbeddings"`, are made.
 
     It is the first one of the search path that is not ours: for a role that is called as our
-    schema is, `"$user"` comes first.
+    schema is, `"$user"` comes first. If no other schema is searched, it is ours.
     """
     ((names,),) = connection.execute("SELECT current_schemas(false)").fetchall()
-    return next((str(name) for name in names if name != OWN_SCHEMA), "public")
+    others = [str(name) for name in names if name != OWN_SCHEMA]
+    return str([*others, *names, "public"][0])
 
 
 def _create_extension(connection: Connection) -> list[str]:
