@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight.errors import SchemaError, ShelfsightError
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
@@ -28,18 +29,21 @@ PGVECTOR_BUGS = (
 """Bugs of pgvector; each entry has the version that fixed the bug, and then the bug."""
 
 _MISSING_INDEXES = """
-    SELECT wanted.*
+    SELECT "table", "column", "reader",
+      CASE WHEN c.relkind = 'p' THEN 'CREATE INDEX' ELSE 'CREATE INDEX CONCURRENTLY' END
     FROM (VALUES ('"ProductImages"', 'ProductVariantId', -1, 'each page of a backfill'),
                  ('"ProductVariants"', 'UserId', 10000, 'each scan with the key of an owner'))
       AS wanted("table", "column", "min_rows", "reader")
     JOIN pg_class AS c ON c.oid = to_regclass("table") AND c.reltuples >= "min_rows"
+      AND c.relkind IN ('r', 'm', 'p')
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = "column" AND NOT a.attisdropped
     WHERE NOT EXISTS (
       SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
 """
 """Select lookup columns of the shop that have no index in a table of at least `min_rows` rows.
 
-Postgres counts the rows of a table that was never analyzed as -1.
+Postgres counts the rows of a table that was never analyzed as -1. Views are left out, because they
+can have no index.
 """
 
 _MISSING_RIGHTS = """
@@ -74,7 +78,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Check database, pgvector, tables, rights, models or embedding server, and disk."""
     try:
         with open_any_version(settings) as database:
-            yield from _check_database(database, settings)
+            yield from examine_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
     yield _check_models(settings)
@@ -82,7 +86,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _check_disk(home(settings))
 
 
-def _check_database(database: Database, settings: Settings) -> Iterator[Finding]:
+def examine_database(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Check the database, pgvector, the tables, and what this role may do with them."""
     version = database.run(partial(_fetch_text, query="SHOW server_version"), read_only=True)
     where = database_name(settings)
     yield Finding(subject="database", verdict="ok", what=f"PostgreSQL {version}, {where}")
@@ -91,8 +96,11 @@ def _check_database(database: Database, settings: Settings) -> Iterator[Finding]
     yield tables
     if tables.verdict == "wrong":
         return
-    yield database.run(_check_rights, read_only=True)
+    found = database.run(_check_rights, read_only=True)
+    yield found
     yield database.run(_check_access, read_only=True)
+    if found.verdict == "ok":
+        yield _check_catalog(database, settings)
     stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"
@@ -127,10 +135,10 @@ def _check_tables(connection: Connection) -> Finding:
     if unindexed := connection.execute(_MISSING_INDEXES).fetchall():
         what = "; ".join(
             f'{table} has no index on "{column}": {reader} reads all of it'
-            for table, column, _, reader in unindexed
+            for table, column, reader, _ in unindexed
         )
         advice = "; ".join(
-            f'CREATE INDEX CONCURRENTLY ON {table} ("{column}")' for table, column, *_ in unindexed
+            f'{create} ON {table} ("{column}")' for table, column, _, create in unindexed
         )
         return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     return Finding(subject=subject, verdict="ok", what="all there, vectors of the right dimensions")
@@ -161,6 +169,15 @@ def _check_access(connection: Connection) -> Finding:
         advice = "; ".join(cure for _, cure in found)
         return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     return Finding(subject=subject, verdict="ok", what="no other role may change our tables")
+
+
+def _check_catalog(database: Database, settings: Settings) -> Finding:
+    subject = "catalogue"
+    try:
+        PostgresCatalog(database, images_per_product=settings.images_per_product).check()
+    except (SchemaError, SelectionError) as error:
+        return Finding(subject=subject, verdict="wrong", what=str(error))
+    return Finding(subject=subject, verdict="ok", what="products can be read as a backfill does")
 
 
 def _check_models(settings: Settings) -> Finding:

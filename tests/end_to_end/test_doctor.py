@@ -21,7 +21,7 @@ def test_a_sound_installation_is_all_ok(shelfsight: Command, url: str) -> None:
     lines = done.stdout.splitlines()
     subjects = [line.removeprefix("ok    ").partition(":")[0] for line in lines]
     assert subjects == [
-        *("database", "pgvector", "tables", "rights", "access", "embeddings", "models")
+        *("database", "pgvector", "tables", "rights", "access", "catalogue", "embeddings", "models")
     ]
     assert "models in this process (lite)" in lines[-1]
 

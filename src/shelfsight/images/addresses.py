@@ -18,9 +18,6 @@ from shelfsight.images.unusable import UnusablePictureError
 
 ALLOWED_PORTS = frozenset({80, 443})
 
-MAX_SHOWN_LENGTH = 200
-"""The largest number of characters of an address in a message."""
-
 # Networks that are multicast, reserved, or not globally reachable by IANA's registry.
 # They are listed here because `is_global` differs between Python versions.
 _NOT_PUBLIC_V4 = tuple(
@@ -96,17 +93,6 @@ def is_public(address: str) -> bool:
         return _is_public(ipaddress.ip_address(address))
     except ValueError:
         return False
-
-
-def shown(address: str) -> str:
-    """Shorten an address for a message: one line, at most 200 characters, no login, no query."""
-    start = address[: 4 * MAX_SHOWN_LENGTH].lstrip()
-    if start[:5].lower() == "data:":
-        start = start.partition(",")[0]
-    bare = re.split(r"[?#]", start, maxsplit=1)[0]
-    bare = re.sub(r"^([^/]*//)[^/]*@", r"\1", bare)
-    line = "".join(char if char.isprintable() else "?" for char in bare.rstrip())
-    return line if len(line) <= MAX_SHOWN_LENGTH else f"{line[: MAX_SHOWN_LENGTH - 3]}..."
 
 
 def host_of(address: str) -> str | None:

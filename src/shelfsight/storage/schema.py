@@ -1,6 +1,7 @@
 """Creates the missing tables, adds missing columns to the vectors, and applies migrations."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -9,46 +10,11 @@ from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
-from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
-from shelfsight.storage import rights
+from shelfsight.storage import embeddings_table, rights
 from shelfsight.storage.migrations import apply as migrations
 from shelfsight.storage.migrations import own_schema
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
-
-VECTOR_COLUMNS = {
-    "ImageEmbedding": f"vector({IMAGE_WIDTH})",
-    "TextEmbedding": f"vector({TEXT_WIDTH})",
-    "CombinedEmbedding": f"vector({COMBINED_WIDTH})",
-}
-
-_OTHER_COLUMNS = {
-    "ImageUrl": "text",
-    "ImageHash": "text",
-    "ProductText": "text",
-    "SourceType": "text",
-    "SourceHash": "text",
-    "ModelVersions": "jsonb",
-    "ImageFiles": "jsonb",
-    "CreatedAt": "timestamptz NOT NULL DEFAULT now()",
-    "UpdatedAt": "timestamptz NOT NULL DEFAULT now()",
-}
-
-_NULLABLE = {
-    *("ImageEmbedding", "TextEmbedding"),
-    *("ImageUrl", "ImageHash", "ImageFiles", "ProductText"),
-}
-"""Columns that must allow NULL: not every product has both an image and a text."""
-
-_WRITTEN = {
-    "Id",
-    "ProductVariantId",
-    "ProductId",
-    "UserId",
-    *VECTOR_COLUMNS,
-    *_OTHER_COLUMNS,
-}
-"""The columns of `"ProductEmbeddings"` that shelfsight fills with a value."""
 
 _UNIQUE_INDEX = """
     SELECT FROM pg_index AS i JOIN pg_attribute AS a
@@ -96,8 +62,8 @@ def create(database: Database, wait: migrations.Notify | None = None) -> list[st
         SchemaError: an existing table cannot be used as it is, a newer release has made our schema,
             or workers are at work.
     """
-    migrations.prepare(database, wait)
-    done = database.run(_create) + migrations.apply(database, _reference, wait)
+    done = migrations.when_idle(database, partial(database.run, _create), wait)
+    done += migrations.apply(database, _reference, wait)
     database.close()  # the next connection registers the type `vector`
     return done
 
@@ -106,36 +72,11 @@ def check(connection: Connection) -> None:
     """Check that `"ProductEmbeddings"` and its columns can store the vectors.
 
     Raises:
-        SchemaError: the table or a column is missing, a vector column has other dimensions, or a
-            column is NOT NULL although some products have no value for it.
+        SchemaError: a table or a column is missing, or `"ProductEmbeddings"` has faults. The
+            message names all its faults, and for each the statement that mends it.
     """
     _require_vector(connection)
-    found = _require_columns(connection, "ProductEmbeddings", [*VECTOR_COLUMNS, *_OTHER_COLUMNS])
-    for name, kind in VECTOR_COLUMNS.items():
-        if found[name] not in (kind, kind.replace("vector", "halfvec")):
-            raise SchemaError(
-                f'"ProductEmbeddings"."{name}" is {found[name]}, and these vectors need {kind};'
-                " rename or drop that column, then run: shelfsight init"
-            )
-    for name in ("ModelVersions", "ImageFiles"):
-        if found[name] != "jsonb":
-            raise SchemaError(f'"ProductEmbeddings"."{name}" is {found[name]}; it must be jsonb')
-    for name, has_default in _never_null(connection).items():
-        if name in _NULLABLE or not (has_default or name in _WRITTEN):
-            raise SchemaError(
-                f'"ProductEmbeddings"."{name}" is NOT NULL, and not every product fills it; run:'
-                f' ALTER TABLE "ProductEmbeddings" ALTER "{name}" DROP NOT NULL'
-            )
-
-
-def _require_columns(connection: Connection, table: str, wanted: list[str]) -> dict[str, str]:
-    """Require that one of shelfsight's tables has the wanted columns; return all its columns."""
-    found = columns(connection, table)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        what = f'"{table}" lacks {", ".join(missing)}' if found else "there are no tables"
-        raise SchemaError(f"the database is not prepared ({what}); run: shelfsight init")
-    return found
+    embeddings_table.check(connection)
 
 
 def _require_vector(connection: Connection) -> None:
@@ -152,24 +93,6 @@ def _require_vector(connection: Connection) -> None:
         )
 
 
-def needs_id(connection: Connection) -> bool:
-    """Return whether an INSERT into `"ProductEmbeddings"` must name an `"Id"`.
-
-    That is so if an ORM created the table: its column `"Id"` has no default.
-    """
-    return not _never_null(connection).get("Id", True)
-
-
-def _never_null(connection: Connection) -> dict[str, bool]:
-    """Return the NOT NULL columns of `"ProductEmbeddings"`, and whether each has a default."""
-    rows = connection.execute(
-        "SELECT attname, atthasdef OR attidentity <> '' FROM pg_attribute"
-        " WHERE attrelid = to_regclass('\"ProductEmbeddings\"')"
-        " AND attnum > 0 AND NOT attisdropped AND attnotnull"
-    )
-    return {name: has_default for name, has_default in rows}
-
-
 def _create(connection: Connection) -> list[str]:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [LockKey.INIT_SCHEMA])
     connection.execute("SET LOCAL client_min_messages = warning")
@@ -182,7 +105,8 @@ def _create(connection: Connection) -> list[str]:
         name = sql.Identifier(place, table)
         connection.execute(statement.format(table=name, **_reference(connection)))
         done += [f'created table "{table}"', *rights.close_new_table(connection, table)]
-    changes = _add_columns(connection) + _add_unique(connection)
+    changes = _add_columns(connection)
+    changes += embeddings_table.add_indexes(connection, [STAGED_SCHEMA, PREVIOUS_SCHEMA])
     return done if 'created table "ProductEmbeddings"' in done else done + changes
 
 
@@ -225,16 +149,15 @@ def _create_extension(connection: Connection) -> list[str]:
 
 
 def _add_columns(connection: Connection) -> list[str]:
-    if "ProductVariantId" not in columns(connection, "ProductEmbeddings"):
-        raise SchemaError('"ProductEmbeddings" has no column "ProductVariantId": not our table')
     variants = columns(connection, "ProductVariants")
     wanted = {
         "ProductId": variants.get("ProductId", "text"),
         "UserId": variants.get("UserId", "text"),
-        **VECTOR_COLUMNS,
-        **_OTHER_COLUMNS,
+        **embeddings_table.VECTOR_COLUMNS,
+        **embeddings_table.OTHER_COLUMNS,
     }
     done = _add(connection, "ProductEmbeddings", wanted)
+    embeddings_table.check(connection, doubles=True)
     check(connection)
     return done
 
@@ -256,19 +179,6 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
             )
         )
     return [f'created column {place.as_string()}."{name}"' for place, name in missing]
-
-
-def _add_unique(connection: Connection) -> list[str]:
-    if _exists(connection, _UNIQUE_INDEX, ["ProductEmbeddings", "ProductVariantId"]):
-        return []
-    try:
-        connection.execute('CREATE UNIQUE INDEX ON "ProductEmbeddings" ("ProductVariantId")')
-    except psycopg.errors.UniqueViolation as error:
-        raise SchemaError(
-            '"ProductEmbeddings" holds several rows a "ProductVariantId": delete the doubles,'
-            " then run: shelfsight init"
-        ) from error
-    return ['created unique index on "ProductEmbeddings" ("ProductVariantId")']
 
 
 def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from time import sleep
+from typing import TypeVar
 
 from psycopg import sql
 
@@ -16,6 +17,8 @@ from shelfsight.storage.migrations import workers
 from shelfsight.storage.migrations.files import Migration, migrations
 from shelfsight.storage.migrations.version import refuse_newer
 from shelfsight.storage.versions import lock_retry
+
+Result = TypeVar("Result")
 
 Notify = Callable[[str], None]
 
@@ -33,14 +36,24 @@ class _AtWorkError(SchemaError):
     """Workers are at work that a migration would break."""
 
 
-def prepare(database: Database, wait: Notify | None = None) -> None:
-    """Check that the missing migrations can be applied now.
+def when_idle(database: Database, work: Callable[[], Result], wait: Notify | None = None) -> Result:
+    """Do `work` when the missing migrations can be applied.
 
-    With `wait`, wait until no worker is at work. `wait` is called once, with a message.
+    With `wait`, wait until no worker is at work. `wait` is called with a message.
 
     Raises:
         SchemaError: a newer release has made the schema, or workers are at work.
     """
+    while True:
+        _prepare(database, wait)
+        try:
+            return work()
+        except _AtWorkError:
+            if wait is None:
+                raise
+
+
+def _prepare(database: Database, wait: Notify | None) -> None:
     has_notified = False
     while working := database.run(_workers_in_the_way, read_only=True):
         if wait is None:
@@ -52,7 +65,7 @@ def prepare(database: Database, wait: Notify | None = None) -> None:
 
 
 def apply(database: Database, parts: Parts, wait: Notify | None = None) -> list[str]:
-    """Apply the missing migrations, and say which they were; `wait` is that of `prepare`.
+    """Apply the missing migrations, and say which they were; `wait` is that of `when_idle`.
 
     Raises:
         SchemaError: a newer release has made the schema, or workers are at work.
@@ -61,13 +74,8 @@ def apply(database: Database, parts: Parts, wait: Notify | None = None) -> list[
     done: dict[int, list[str]] = {}
     found = database.run(refuse_newer, read_only=True)
     for migration in migrations()[found:]:
-        while migration.version not in done:
-            try:
-                lock_retry.run(database, partial(_apply, migration, parts, done))
-            except _AtWorkError:
-                if wait is None:
-                    raise
-                prepare(database, wait)
+        work = partial(_apply, migration, parts, done)
+        when_idle(database, partial(lock_retry.run, database, work), wait)
     return [line for lines in done.values() for line in lines]
 
 

@@ -12,6 +12,8 @@ from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
 from shelfsight.storage import rights
+from shelfsight.storage.versions import carry
+from shelfsight.storage.versions.properties import copy_properties
 from shelfsight.storage.versions.queries import QUERIES
 
 TABLES = ("ProductEmbeddings",)
@@ -82,6 +84,8 @@ def create(connection: Connection, schema: str) -> None:
         new, old = sql.Identifier(schema, table), sql.Identifier(table)
         connection.execute(QUERIES["create_table"].format(new=new, old=old))
         execute_all(connection, "structure", table, schema)
+        copy_properties(connection, old, new)
+    carry.count_down(connection, schema)
     rights.protect(connection, schema)
 
 
