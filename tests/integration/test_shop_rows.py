@@ -72,7 +72,7 @@ def reports(database: Database) -> list[object]:
         [(one.index.name, one.rows) for one in indexes.read(database)],
         found(database, "Product 3"),
         found(database, "theirs Product 3"),
-        PostgresProductSearch(database).is_empty(Filters()),
+        PostgresProductSearch(database).coverage(Filters()),
         prune(database, dry_run=True),
     ]
 

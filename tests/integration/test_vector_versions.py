@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from io import StringIO
 from threading import Event, Thread
+from typing import Any
 
 import psycopg
 import pytest
@@ -38,8 +39,8 @@ THIRD = ModelPair(image="third-pixels@1", text="third-words@1")
 class ModelEmbedder(HashEmbedder):
     """Gives each model its own vectors for the same texts."""
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        return super().embed_texts([f"{self.models.text} {t}" for t in texts], query=query)
+    def embed_texts(self, texts: Sequence[str], **options: Any) -> list[Vector | Failure]:
+        return super().embed_texts([f"{self.models.text} {t}" for t in texts], **options)
 
 
 def ignore(_: object) -> None:

@@ -1,7 +1,7 @@
 """Decides which addresses may be fetched; prevents server-side request forgery (SSRF).
 
 The same parser (yarl) reads an address for the check and for the request. The IP addresses of a
-host are checked when aiohttp resolves the name, and again when aiohttp opens a connection. So a
+host are checked when aiohttp asks for them, and again when aiohttp connects to one of them. So a
 name that resolves to another address the second time (DNS rebinding) does not get past the checks.
 """
 
@@ -10,7 +10,7 @@ import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from aiohttp import AddrInfoType, ThreadedResolver
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -107,10 +107,10 @@ def host_of(address: str) -> str | None:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves host names; refuses a name if any of its addresses is not public."""
+    """Resolves host names by `names`; refuses a name if any of its addresses is not public."""
 
-    def __init__(self) -> None:
-        self._names = ThreadedResolver()
+    def __init__(self, names: AbstractResolver) -> None:
+        self._names = names
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -128,7 +128,7 @@ class PublicResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Do nothing, because there is nothing to release."""
+        """Do nothing: `names` belongs to the caller."""
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:

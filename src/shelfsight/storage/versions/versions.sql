@@ -68,8 +68,8 @@ CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATIST
 
 -- name: structure
 -- Returns statements that make a new table work like the table in use: its constraints, unique
--- indexes, triggers, extended statistics and owner. Indexes that only searches need are built at the
--- switch.
+-- indexes, triggers, extended statistics and owner. The index with which a deleted product's rows
+-- are found is needed at once; those that only searches need are built at the switch.
 WITH old AS (
   SELECT t.*, format('%%I.%%I', n.nspname, t.relname) AS name,
     format('%%I.%%I', %(schema)s::text, t.relname) AS new
@@ -84,7 +84,8 @@ SELECT ddl FROM (
   UNION ALL
   SELECT 2, replace(pg_get_indexdef(indexrelid), ' ON ' || name || ' ', ' ON ' || new || ' ')
   FROM old JOIN pg_index AS i ON i.indrelid = old.oid
-  WHERE indisunique AND indisvalid
+  JOIN pg_class AS x ON x.oid = indexrelid
+  WHERE (indisunique OR x.relname = 'ProductEmbeddings_variant_lookup') AND indisvalid
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND conrelid = old.oid)
   UNION ALL
   SELECT 3, replace(pg_get_triggerdef(g.oid), ' ON ' || name || ' ', ' ON ' || new || ' ')
