@@ -32,6 +32,7 @@ def open_pipeline(
     """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedding.page_embedder import PageEmbedder
+    from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.download import FetchLimits
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
     from shelfsight.storage.runs.run_store import PostgresLedger
@@ -50,7 +51,8 @@ def open_pipeline(
     with (
         closing(database.another()) as reading,
         closing(pages),
-        closing(PictureFetcher(embedder.picture_format, config, limits)) as fetcher,
+        closing(DecoderPool()) as decoders,
+        closing(PictureFetcher(embedder.picture_format, decoders, config, limits)) as fetcher,
     ):
         yield Pipeline(
             catalog=PostgresCatalog(

@@ -15,7 +15,10 @@ QUERIES = statements.load("shelfsight.storage.vectors", "failure_log.sql")
 _FIRST_RETRY = timedelta(minutes=5)
 _DAILY_RETRY = timedelta(days=1)
 
-_RETRIED_DAILY = ("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address")
+_RETRIED_DAILY = (
+    *("http_", "tls_failed", "too_many_redirects", "file_", "forbidden_", "bad_address"),
+    "decoder_crashed",
+)
 """Prefixes of the kinds of failures that may end without changed content, by themselves or by a
 setting."""
 
