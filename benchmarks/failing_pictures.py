@@ -175,7 +175,7 @@ def check(connection: Connection, items: list[Item]) -> Counter[str]:
     embedded = {row[0] for row in stored}
     failed = dict(
         connection.execute(
-            'SELECT "ProductVariantId"::text, "Kind" FROM "EmbeddingFailures"'
+            'SELECT "ProductVariantId"::text, "Kind" FROM shelfsight."EmbeddingFailures"'
         ).fetchall()
     )
     for item in items:

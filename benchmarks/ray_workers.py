@@ -121,7 +121,9 @@ def compare(database: Database, products: int, rounds: int) -> None:
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
     for number in range(rounds):
         for mode in MODES[number % 2 :] + MODES[: number % 2]:
-            database.run(lambda c: c.execute('TRUNCATE "ProductEmbeddings", "EmbeddingFailures"'))
+            database.run(
+                lambda c: c.execute('TRUNCATE "ProductEmbeddings", shelfsight."EmbeddingFailures"')
+            )
             seconds[mode].append(measured(mode))
             print(f"  {mode:<14} {products / seconds[mode][-1]:>6.1f} products/s", flush=True)
     for mode in MODES:
@@ -205,7 +207,7 @@ class Embed:
 
     def __init__(self) -> None:
         embedder = open_pair("lite", model_dir=None)
-        self._pages = PageEmbedder(embedder, FUSION, lambda _products: None)
+        self._pages = PageEmbedder(embedder, FUSION)
         self._loaded = time.time()
 
     def __call__(self, row: Row) -> Row:

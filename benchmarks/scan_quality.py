@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shelfsight.backfill.progress import choose
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import import_file
@@ -230,7 +230,9 @@ class Evaluation:
         self, queries: Sequence[LabelledQuery], options: ScanOptions, *, hidden: bool = False
     ) -> list[ScanResult]:
         """Scan all queries in order, from an empty running mean; `hidden` hides right products."""
-        self._database.run(lambda connection: connection.execute('DELETE FROM "ScanMeans"'))
+        self._database.run(
+            lambda connection: connection.execute('DELETE FROM shelfsight."ScanMeans"')
+        )
         everything = frozenset(self._skus)
         return [
             self._scanner.scan(

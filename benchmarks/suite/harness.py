@@ -38,7 +38,7 @@ def draw_pictures(folder: Path, count: int, *, side: int = 600) -> list[bytes]:
 
 def empty(connection: Connection) -> None:
     """Delete all vectors and recorded failures."""
-    connection.execute('TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
+    connection.execute('TRUNCATE "ProductEmbeddings", shelfsight."EmbeddingFailures"')
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight.errors import SchemaError, ShelfsightError
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
@@ -27,28 +28,38 @@ PGVECTOR_BUGS = (
 """Bugs of pgvector; each entry has the version that fixed the bug, and then the bug."""
 
 _MISSING_INDEXES = """
-    SELECT wanted.*
+    SELECT "table", "column", "reader",
+      CASE WHEN c.relkind = 'p' THEN 'CREATE INDEX' ELSE 'CREATE INDEX CONCURRENTLY' END
     FROM (VALUES ('"ProductImages"', 'ProductVariantId', -1, 'each page of a backfill'),
                  ('"ProductVariants"', 'UserId', 10000, 'each scan with the key of an owner'))
       AS wanted("table", "column", "min_rows", "reader")
     JOIN pg_class AS c ON c.oid = to_regclass("table") AND c.reltuples >= "min_rows"
+      AND c.relkind IN ('r', 'm', 'p')
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = "column" AND NOT a.attisdropped
     WHERE NOT EXISTS (
       SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
 """
 """Select lookup columns of the shop that have no index in a table of at least `min_rows` rows.
 
-Postgres counts the rows of a table that was never analyzed as -1.
+Postgres counts the rows of a table that was never analyzed as -1. Views are left out, because they
+can have no index.
 """
 
 _MISSING_RIGHTS = """
-    SELECT "right", "table"::text
-    FROM (VALUES ('"ProductVariants"'), ('"ProductImages"'),
-                 ('"ProductEmbeddings"'), ('"EmbeddingFailures"'),
-                 ('"BackfillRuns"'), ('"BackfillLeases"')) AS t("table")
+    SELECT 'USAGE', 'SCHEMA shelfsight' WHERE NOT has_schema_privilege('shelfsight', 'USAGE')
+    UNION ALL
+    SELECT "right", "name"
+    FROM (
+      SELECT to_regclass("name"), "name", "is_read"
+      FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
+                   ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
+      UNION ALL
+      SELECT c.oid, format('%I.%I', nspname, relname), false
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
+      WHERE nspname = 'shelfsight' AND relkind = 'r'
+    ) AS t("table", "name", "is_read")
     CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r("right")
-    WHERE ("right" = 'SELECT' OR "table" NOT IN ('"ProductVariants"', '"ProductImages"'))
-      AND NOT has_table_privilege("table"::regclass, "right")
+    WHERE ("right" = 'SELECT' OR NOT "is_read") AND NOT has_table_privilege("table", "right")
 """
 
 
@@ -66,7 +77,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Check database, pgvector, tables, rights, models or embedding server, and disk."""
     try:
         with open_database(settings) as database:
-            yield from _check_database(database, settings)
+            yield from examine_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
     yield _check_models(settings)
@@ -74,7 +85,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _check_disk(home(settings))
 
 
-def _check_database(database: Database, settings: Settings) -> Iterator[Finding]:
+def examine_database(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Check the database, pgvector, the tables, and what this role may do with them."""
     version = database.run(partial(_fetch_text, query="SHOW server_version"), read_only=True)
     where = database_name(settings)
     yield Finding(subject="database", verdict="ok", what=f"PostgreSQL {version}, {where}")
@@ -83,7 +95,10 @@ def _check_database(database: Database, settings: Settings) -> Iterator[Finding]
     yield tables
     if tables.verdict == "wrong":
         return
-    yield database.run(_check_rights, read_only=True)
+    rights = database.run(_check_rights, read_only=True)
+    yield rights
+    if rights.verdict == "ok":
+        yield _check_catalog(database, settings)
     stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"
@@ -116,10 +131,10 @@ def _check_tables(connection: Connection) -> Finding:
     if unindexed := connection.execute(_MISSING_INDEXES).fetchall():
         what = "; ".join(
             f'{table} has no index on "{column}": {reader} reads all of it'
-            for table, column, _, reader in unindexed
+            for table, column, reader, _ in unindexed
         )
         advice = "; ".join(
-            f'CREATE INDEX CONCURRENTLY ON {table} ("{column}")' for table, column, *_ in unindexed
+            f'{create} ON {table} ("{column}")' for table, column, _, create in unindexed
         )
         return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     return Finding(subject=subject, verdict="ok", what="all there, vectors of the right dimensions")
@@ -135,6 +150,15 @@ def _check_rights(connection: Connection) -> Finding:
     advice = "; ".join(f"GRANT {right} TO {role}" for right in missing)
     what = f"the role {role} lacks {', '.join(missing)}"
     return Finding(subject="rights", verdict="wrong", what=what, advice=advice)
+
+
+def _check_catalog(database: Database, settings: Settings) -> Finding:
+    subject = "catalogue"
+    try:
+        PostgresCatalog(database, images_per_product=settings.images_per_product).check()
+    except (SchemaError, SelectionError) as error:
+        return Finding(subject=subject, verdict="wrong", what=str(error))
+    return Finding(subject=subject, verdict="ok", what="products can be read as a backfill does")
 
 
 def _check_models(settings: Settings) -> Finding:

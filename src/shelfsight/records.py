@@ -41,7 +41,8 @@ class Failure:
 
     `kind` is a stable word for programs (`http_404`, `timeout`, `not_an_image`, `too_large`, ...),
     and `message` is a line for people. `retryable` says whether another attempt soon may succeed.
-    `host` is the host of the picture's address, as `host` or `host:port`.
+    `host` is the host of the picture's address, as `host` or `host:port`. `settings` names the
+    settings that caused the failure, each with a hash of its value (see `Settings.fingerprints`).
     """
 
     stage: Stage
@@ -49,6 +50,7 @@ class Failure:
     message: str
     retryable: bool = False
     host: str | None = None
+    settings: str = ""
 
 
 IMAGE_STAGES = frozenset({Stage.FETCH, Stage.DECODE, Stage.IMAGE})
@@ -80,6 +82,10 @@ NO_CONTENT = Failure(
 )
 
 
+EMPTY_TEXT = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
+"""The title and the description have no words, for example only HTML."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureFile:
     """The file at the address of a picture.
@@ -101,9 +107,10 @@ class Product:
     """One row of `"ProductVariants"`, with the addresses of its pictures in order.
 
     `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
-    computed in SQL. `is_new` is true if no vectors were stored when the product was read. `files`
-    are the picture files that the stored image vector was made from. They are given only for an
-    image vector that is to be checked, and stay there after the check.
+    computed in SQL. `has_text` is true if title or description has more than blanks, even if no
+    words are left without HTML. `is_new` is true if no vectors were stored when the product was
+    read. `files` are the picture files that the stored image vector was made from. They are given
+    only for an image vector that is to be checked, and stay there after the check.
     """
 
     id: str
@@ -111,6 +118,7 @@ class Product:
     owner_id: str | None = None
     title: str = ""
     description: str = ""
+    has_text: bool = False
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
     is_new: bool = False
@@ -314,8 +322,12 @@ class Selection:
 
     @property
     def stays_due(self) -> bool:
-        """Whether products still match once they are done; then only the ledger shows progress."""
-        return self.refetch or not self.skip_existing
+        """Whether products may still match once they are done; then only the ledger shows progress.
+
+        Products that failed again still match if failures are asked for.
+        """
+        asks_for_failures = self.retry_failed or self.only_failed or self.missing is not None
+        return self.refetch or asks_for_failures or not self.skip_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +335,7 @@ class Due:
     """How many products of a selection are due, and which content they have.
 
     `with_image` counts the products whose stored image vector only needs a check of its pictures.
+    `selected` counts all products of the selection, due or not.
     """
 
     products: int
@@ -330,3 +343,4 @@ class Due:
     with_text: int
     with_neither: int
     with_image: int = 0
+    selected: int = 0

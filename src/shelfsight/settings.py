@@ -5,7 +5,11 @@ command line. The flags and the settings page of the docs are generated from the
 """
 
 import math
+import os
 import re
+from collections.abc import Iterable
+from hashlib import sha256
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,6 +27,10 @@ from shelfsight.records import Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
+
+
+SECRET = frozenset({"database_url", "embedding_server_api_key"})
+"""Settings that may hold a password or a key, so their values are never shown."""
 
 
 def _for_http(url: str | None) -> str | None:
@@ -61,6 +69,15 @@ def _for_cors(sites: str) -> str:
         if not re.fullmatch(r"https?://[^/?#@\s*]+", site):
             raise ValueError("sites such as https://shop.example, divided by commas")
     return sites
+
+
+def _for_proxies(networks: str) -> str:
+    try:
+        for network in _listed(networks):
+            ip_network(network, strict=False)
+    except ValueError:
+        raise ValueError("addresses or networks, as 10.0.0.0/8, divided by commas") from None
+    return networks
 
 
 def _finite(weight: float) -> float:
@@ -142,6 +159,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[str, AfterValidator(_for_cors)] = Field(
         "", description="sites (comma-separated, https://...) whose pages may ask the server"
     )
+    trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
+        "",
+        description="proxies (comma-separated addresses or networks) whose X-Forwarded-For counts",
+    )
     images_per_product: int = Field(
         1, ge=1, le=50, description="pictures a product, first ones by position; their mean is used"
     )
@@ -177,9 +198,31 @@ class Settings(BaseSettings):
         return frozenset(_listed(self.allow_private_images))
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        """The settings that can make pictures fail, each as `name=hash` of its value.
+
+        A failure is stored with the fingerprints of the settings that caused it. The hash is 12
+        hexadecimal digits of a SHA-256. A plain hash is enough: it only has to show that a setting
+        has changed, and none of these settings is a secret.
+        """
+        values = {
+            "image_root": str(self.image_root or ""),
+            "allow_private_images": ",".join(sorted(self.private_hosts)),
+        }
+        return {
+            name: f"{name}={sha256(value.encode()).hexdigest()[:12]}"
+            for name, value in values.items()
+        }
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """The sites listed in `CORS_ORIGINS`, in lower case."""
         return _listed(self.cors_origins)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The addresses and networks listed in `TRUSTED_PROXIES`."""
+        return _listed(self.trusted_proxies)
 
     def home(self, *, root: bool) -> Path:
         """Return the folder of the embedded database: `SHELFSIGHT_HOME`, or the default folder."""
@@ -202,6 +245,16 @@ def load(flags: dict[str, object] | None = None) -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f".env cannot be read: {error}") from None
+
+
+def given_by_environment(names: Iterable[str]) -> dict[str, str]:
+    """Return the environment variables that give these settings, except those that hold secrets."""
+    given = {name.upper(): os.environ.get(name.upper(), "") for name in names}
+    return {
+        name: value
+        for name, value in given.items()
+        if value and name.lower() not in SECRET and "@" not in value
+    }
 
 
 def without_password(url: str) -> str:

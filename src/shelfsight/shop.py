@@ -18,7 +18,14 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.records import Due, Selection, Weights
-from shelfsight.scan.matching import Filters, GroupBy, ScanOptions, ScanQuery, ScanResult
+from shelfsight.scan.matching import (
+    Filters,
+    GroupBy,
+    ScanOptions,
+    ScanQuery,
+    ScanResult,
+    WhyNothing,
+)
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import (
@@ -310,6 +317,22 @@ class Shop:
         """
         scanner, _ = self._scanning()
         return scanner.is_empty(filters or Filters())
+
+    def why_nothing(
+        self, filters: Filters | None = None, *, photo: bool = True, text: bool = False
+    ) -> WhyNothing:
+        """Return why a scan found nothing.
+
+        Args:
+            filters: the filters of the scan.
+            photo: whether a photo was scanned.
+            text: whether words were scanned.
+
+        Raises:
+            FilterError: the shop's tables lack a column that `filters` needs.
+        """
+        scanner, _ = self._scanning()
+        return scanner.why_nothing(filters or Filters(), photo=photo, text=text)
 
     def status(self) -> "Status":
         """Count the stored vectors by kind, and the failures by kind.

@@ -21,7 +21,8 @@ def last_feedback(shop: Shop) -> list[tuple[object, ...]]:
     """The last stored feedback: SKU, verdict, rank, and whether it has an image score."""
     return rows(
         shop.database,
-        'SELECT v."Sku", "Verdict", "Rank", "ImageScore" IS NOT NULL FROM "ScanFeedback" AS f'
+        'SELECT v."Sku", "Verdict", "Rank", "ImageScore" IS NOT NULL'
+        ' FROM shelfsight."ScanFeedback" AS f'
         ' LEFT JOIN "ProductVariants" AS v ON v."Id"::text = f."ProductVariantId"'
         ' ORDER BY f."UpdatedAt" DESC LIMIT 1',
     )

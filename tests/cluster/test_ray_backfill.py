@@ -28,7 +28,8 @@ ALL = ("backfill", "--json", "--all", "--batch-size=5", "--engine=ray", "--worke
 LOST = {"event": "message", "text": "A worker was lost; another takes its place"}
 STORED = 'SELECT count(*), count(DISTINCT "ProductVariantId") FROM "ProductEmbeddings"'
 WORKERS = """
-    SELECT DISTINCT split_part("Worker", '/', 2)::int FROM "BackfillLeases" WHERE "DoneAt" IS NULL
+    SELECT DISTINCT split_part("Worker", '/', 2)::int FROM shelfsight."BackfillLeases"
+    WHERE "DoneAt" IS NULL
     AND "Worker" IS NOT NULL
 """
 
@@ -105,7 +106,7 @@ def completes(run_: BlockedRun, url: str) -> list[dict[str, Any]]:
     events, result = run_.result()
     assert (result["found"], result["skipped"], result["exit_status"]) == (PRODUCTS, 2, 0)
     assert result["embedded"] == PRODUCTS - 2
-    assert sum(event["found"] for event in events if event["event"] == "batch") == PRODUCTS
+    assert sum(event["products"] for event in events if event["event"] == "stored") == PRODUCTS
     assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
     return events
 
@@ -115,9 +116,9 @@ def test_workers_give_the_same_result_and_exit_status_as_one_process(
 ) -> None:
     by_workers = shop.result("--all", "--engine=ray", f"--address={address}")
     assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
-    ((outcome, counts),) = run(url, 'SELECT "Outcome", "Counts" FROM "BackfillRuns"')
+    ((outcome, counts),) = run(url, 'SELECT "Outcome", "Counts" FROM shelfsight."BackfillRuns"')
     assert (outcome, counts["found"], counts["skipped"]) == ("done", PRODUCTS, 2)
-    run(url, 'TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
+    run(url, 'TRUNCATE "ProductEmbeddings", shelfsight."EmbeddingFailures"')
     assert shop.result("--all") == by_workers
     assert by_workers["failures"]
 
@@ -145,7 +146,10 @@ def test_ctrl_c_lets_every_worker_finish_its_page_and_the_next_run_does_the_rest
         said = run_.interrupt()
         run_.go_on()
         _, result = run_.result()
-    assert said == "\nStopping after the batch in hand; Ctrl-C again stops at once.\n"
+    assert said == (
+        "\nStopping when each worker has stored its products in progress: one batch at the most."
+        " Ctrl-C again stops at once.\n"
+    )
     assert (result["interrupted"], result["exit_status"]) == (True, 130)
     assert 0 < result["found"] < PRODUCTS
     assert run(url, WORKERS) == []
@@ -198,7 +202,7 @@ def test_a_worker_that_does_not_fit_is_refused_before_the_run_begins(
     line = failed_plainly(done, 1)
     assert told in line
     assert "install the same version on every machine" in line
-    assert run(url, 'SELECT count(*) FROM "BackfillRuns"') == [(0,)]
+    assert run(url, 'SELECT count(*) FROM shelfsight."BackfillRuns"') == [(0,)]
 
 
 def test_too_few_gpus_are_an_error_that_says_so(shop: Command, address: str) -> None:

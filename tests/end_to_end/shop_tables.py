@@ -53,7 +53,8 @@ def failures(url: str) -> dict[str, tuple[str, str, str]]:
     """Return stage, kind and message of each failure, by product title."""
     rows = run(
         url,
-        'SELECT v."Title", f."Stage", f."Kind", f."Message" FROM "EmbeddingFailures" AS f'
+        'SELECT v."Title", f."Stage", f."Kind", f."Message"'
+        ' FROM shelfsight."EmbeddingFailures" AS f'
         ' JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"',
     )
     return {title: rest for title, *rest in rows}

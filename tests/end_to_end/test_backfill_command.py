@@ -49,7 +49,7 @@ def shop(
 def runs(shop: Command) -> list[Done]:
     """Run two batches of four with -v, then the command that this run suggests, then once more."""
     first = shop("backfill", "-v", "--max-batches=2", BATCH_SIZE="4")
-    (named,) = re.findall(r"Go on with: shelfsight (.*)", first.stdout)
+    (named,) = re.findall(r"Go on with: .* shelfsight (.*)", first.stdout)
     return [
         first,
         shop(*shlex.split(named), BATCH_SIZE="4"),
@@ -81,27 +81,34 @@ def test_the_header_says_how_it_will_run_and_where_without_the_password(runs: li
 
 def test_each_batch_is_named_with_how_many_products_were_found(runs: list[Done]) -> None:
     for batch in ("1/2\n  Found 4", "2/2\n  Found 4"):
-        assert f"Processing batch {batch} products\n" in runs[0].stdout
-    assert "Processing batch 1/1\n  Found 3 products\n" in runs[1].stdout
+        assert f"Processing batch {batch} products to process\n" in runs[0].stdout
+    assert "Processing batch 1/1\n  Found 3 products to process\n" in runs[1].stdout
 
 
-def test_verbose_shows_each_products_content_steps_and_dimensions(runs: list[Done]) -> None:
+def test_verbose_shows_each_products_content_steps_and_dimensions(
+    runs: list[Done], pictures: PictureHost
+) -> None:
     shown = runs[0].stdout + runs[1].stdout
     assert (
-        "  Mug 3: 1 picture(s) and text\n"
+        "Processing: Mug 3\n"
+        "    Content: Has text, Has image\n"
+        f"    Processing image: {pictures.url('/1.png')}\n"
         "    Image embedding: 768 dimensions\n"
+        '    Processing text: "Mug 3"\n'
         "    Text embedding: 1024 dimensions\n"
         "    Combined embedding: 768 dimensions\n"
         "    Stored embeddings (image, text, combined) for: Mug 3\n"
     ) in shown
     assert (
-        "  Плакат «Утро»: text\n"
+        "Processing: Плакат «Утро»\n"
+        "    Content: Has text, No image\n"
+        '    Processing text: "Плакат «Утро»"\n'
         "    Text embedding: 1024 dimensions\n"
         "    Using text embedding as combined\n"
         "    Stored embeddings (text, combined) for: Плакат «Утро»\n"
     ) in shown
     assert "    Using image embedding as combined\n    Stored embeddings (image, combined)" in shown
-    assert ": no content\n    source failed (no_content)" in shown
+    assert "    Content: No text, No image\n    source failed (no_content)" in shown
 
 
 def test_the_results_of_both_runs_add_up_to_the_shop(runs: list[Done]) -> None:
@@ -126,7 +133,7 @@ def test_the_results_of_both_runs_add_up_to_the_shop(runs: list[Done]) -> None:
 
 def test_it_names_the_command_that_embeds_the_remaining_products(runs: list[Done]) -> None:
     assert runs[0].stdout.endswith(
-        "\n3 products remain. Go on with: shelfsight backfill -v --max-batches=2 --all\n"
+        " BATCH_SIZE=4 MODELS=lite shelfsight backfill -v --max-batches=2 --all\n"
     )
     assert "remain" not in runs[1].stdout
 
@@ -140,7 +147,7 @@ def test_a_run_with_nothing_to_do_says_so_and_still_prints_the_results(
         "  - Successfully embedded: 0\n"
         "  - Skipped: 0\n"
         "  - Failed: 0\n"
-        "  - Success rate: 100.0%\n"
+        "  - Success rate: none, nothing was due\n"
         "Embedding breakdown:\n"
         "  - Image embeddings: 0\n"
         "  - Text embeddings: 0\n"
@@ -175,8 +182,8 @@ def test_json_prints_one_object_a_line_and_the_result_last(again: Command) -> No
     result = lines[-1]
     assert result["event"] == "result"
     assert (result["found"], result["remaining"], result["exit_status"]) == (8, 3, 0)
-    assert result["go_on"] == (
-        "shelfsight backfill -v --no-skip-existing --database-url ..."
+    assert result["go_on"].endswith(
+        " MODELS=lite shelfsight backfill -v --no-skip-existing --database-url ..."
         " --batch-size=4 --max-batches=2 --json --all"
     )
 

@@ -20,7 +20,9 @@ def test_a_sound_installation_is_all_ok(shelfsight: Command, url: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     subjects = [line.removeprefix("ok    ").partition(":")[0] for line in lines]
-    assert subjects == ["database", "pgvector", "tables", "rights", "embeddings", "models"]
+    assert subjects == [
+        *("database", "pgvector", "tables", "rights", "catalogue", "embeddings", "models")
+    ]
     assert "models in this process (lite)" in lines[-1]
 
 

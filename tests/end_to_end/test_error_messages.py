@@ -29,7 +29,7 @@ def test_a_failed_model_download_names_the_alternatives_and_writes_nothing(
     for way in ("--models lite", "MODEL_DIR", "EMBEDDING_SERVER_URL"):
         assert way in error
     assert stored(url) == {}
-    assert run(url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
+    assert run(url, 'SELECT count(*) FROM shelfsight."EmbeddingFailures"') == [(0,)]
 
 
 def test_an_unreachable_server_is_named_with_what_to_do(shelfsight: Command, url: str) -> None:
@@ -63,8 +63,9 @@ def test_vectors_of_other_models_are_not_mixed_with_those_that_are_stored(
     create_tables(url)
     run(
         url,
-        'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "TextEmbedding", "ModelVersions")'
-        ' VALUES (%s, array_fill(1, ARRAY[1024])::vector, \'{"text": "another@1"}\')',
+        'INSERT INTO "ProductEmbeddings"'
+        ' ("ProductVariantId", "TextEmbedding", "ModelVersions", "SourceHash")'
+        " VALUES (%s, array_fill(1, ARRAY[1024])::vector, '{\"text\": \"another@1\"}', 'old')",
         [add_product(url, "Mug")],
     )
     add_product(url, "Cup")

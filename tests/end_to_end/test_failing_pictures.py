@@ -139,9 +139,12 @@ def test_products_without_any_vector_count_as_failed_and_failures_are_counted_by
     done: Done,
 ) -> None:
     assert done.returncode == 3
-    assert f"  - Successfully embedded: {len(KINDS)}\n" in done.stdout
-    assert "  - Failed: 2\n" in done.stdout
-    assert "What went wrong, by kind:\n  - http_404: 3\n" in done.stdout
+    assert "  - Successfully embedded: 0\n" in done.stdout
+    assert f"  - Embedded, but lacking a picture: {len(KINDS)}\n" in done.stdout
+    assert "  - Failed: 2\n  - Success rate: 0.0%\n" in done.stdout
+    cure = "correct the picture's address, or put the file there"
+    assert f"What failed, by kind, and what to do:\n  - http_404 3: {cure}\n" in done.stdout
+    assert done.stdout.endswith("MODELS=lite shelfsight retry --all\n")
 
 
 def test_an_address_is_requested_once_in_a_run_however_many_products_share_it(
@@ -156,7 +159,7 @@ def test_the_status_counts_what_failed_with_an_example_of_each_kind(
 ) -> None:
     assert done.stdout
     shown = shop("status").stdout
-    assert "  http_404: 3, such as " in shown
+    assert "  http_404 3: correct the picture's address, or put the file there; such as " in shown
     assert "Due: 0\n" in shown
 
 
@@ -168,5 +171,7 @@ def test_failed_products_wait_for_a_retry_and_only_failures_exit_with_1(
     assert shop.result()["found"] == 0
     result = shop.result("--retry-failed", "--where", "\"Title\" = ''")
     assert (result["found"], result["failed"], result["exit_status"]) == (2, 2, 1)
-    attempts = run(copied_url, 'SELECT "Attempts", count(*) FROM "EmbeddingFailures" GROUP BY 1')
+    attempts = run(
+        copied_url, 'SELECT "Attempts", count(*) FROM shelfsight."EmbeddingFailures" GROUP BY 1'
+    )
     assert sorted(attempts) == [(1, len(KINDS)), (2, 2)]

@@ -115,7 +115,8 @@ def test_retry_tries_again_what_failed_at_one_host(shop: Command, copied_url: st
     assert (result["found"], result["failures"]) == (1, {"connection_failed": 1})
     attempts = run(
         copied_url,
-        'SELECT "Attempts" FROM "EmbeddingFailures" WHERE "Kind" = \'connection_failed\'',
+        'SELECT "Attempts" FROM shelfsight."EmbeddingFailures"'
+        " WHERE \"Kind\" = 'connection_failed'",
     )
     assert attempts == [(2,)]
 
@@ -126,7 +127,8 @@ def test_retry_says_how_to_go_on_where_its_batches_are_not_enough(
     heal(pictures)
     limits = "--batch-size=1 --max-batches=1 --kind=http_404"
     done = shop("retry", *limits.split())
-    assert f"1 products remain. Go on with: shelfsight retry {limits} --all" in done.stdout
+    assert "1 products remain. Go on with: " in done.stdout
+    assert f" MODELS=lite shelfsight retry {limits} --all\n" in done.stdout
 
 
 def test_retry_of_all_leaves_what_cannot_be_healed(

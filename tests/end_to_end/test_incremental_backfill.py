@@ -133,4 +133,4 @@ def test_missing_finds_the_products_that_could_have_a_vector_and_do_not(
     pictures.pictures["/late.png"] = pictures.pictures["/1.png"]
     result = shop.result("--missing=image", *late)
     assert (result["found"], result["image"]) == (1, 1)
-    assert run(copied_url, 'SELECT count(*) FROM "EmbeddingFailures"') == [(0,)]
+    assert run(copied_url, 'SELECT count(*) FROM shelfsight."EmbeddingFailures"') == [(0,)]

@@ -30,7 +30,7 @@ STORED = """
     FROM "ProductEmbeddings"
 """
 
-FAILED = 'SELECT "ProductVariantId", "Stage", "Kind", "Message" FROM "EmbeddingFailures"'
+FAILED = 'SELECT "ProductVariantId", "Stage", "Kind", "Message" FROM shelfsight."EmbeddingFailures"'
 
 
 class Shop:
@@ -112,7 +112,7 @@ def test_after_ten_kills_no_product_is_duplicated_missing_or_stale(
     assert last["remaining"] == 0
 
     survived, failed = read(url), set(run(url, FAILED))
-    run(url, 'TRUNCATE "ProductEmbeddings", "EmbeddingFailures"')
+    run(url, 'TRUNCATE "ProductEmbeddings", shelfsight."EmbeddingFailures"')
     fresh = shelfsight.result(*ARGUMENTS)
     assert fresh["found"] == PRODUCTS
     assert failed == set(run(url, FAILED))
@@ -135,6 +135,7 @@ def kill_within(shelfsight: Command, moments: random.Random) -> None:
                 "start",
                 "batch",
                 "stored",
+                "working",
             }
         time.sleep(moments.uniform(0, 0.02))
         process.kill()

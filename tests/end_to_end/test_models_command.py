@@ -91,7 +91,7 @@ def test_other_models_are_staged_switched_to_and_back(
     assert first_match(shelfsight) == "Mug 3"
     assert shelfsight("models", "--discard").stdout == "Dropped the staged vectors.\n"
     assert "no vectors are staged" in failed_plainly(shelfsight("models", "--discard"), 1)
-    assert run(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
+    assert run(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight\\_%'") == []
 
 
 @pytest.mark.usefixtures("shop")
@@ -118,7 +118,7 @@ def test_a_dry_run_of_a_staged_set_counts_and_creates_nothing(
     done = shelfsight("backfill", "--staged", "--all", "--dry-run", **other)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"{PRODUCTS} products" in done.stdout
-    assert run(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
+    assert run(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight\\_%'") == []
 
 
 @pytest.mark.usefixtures("shop")

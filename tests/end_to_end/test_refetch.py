@@ -136,7 +136,7 @@ def test_replaced_pictures_are_embedded_lost_ones_stay_and_unknown_ones_are_comp
         "changed": 1,
         "image": 1,
     }
-    assert (result["exit_status"], result["failures"]) == (0, {"http_404": 1})
+    assert (result["exit_status"], result["failures"]) == (3, {"http_404": 1})
     assert versions.statuses == {304: 3, 200: 2}
     after = stored(copied_url)
     changed = {title for title in titles if after[title] != before[title]}

@@ -53,6 +53,14 @@ def test_a_photo_finds_its_product_and_ctrl_c_ends_it_well(
         assert (process.returncode, out, err) == (0, "", "")
 
 
+def test_a_second_server_on_the_same_port_says_so_and_ends(shop: Command) -> None:
+    with shop.started("serve", "--port", "0") as process:
+        _, url = address_of(process)
+        second = shop("serve", "--port", url.rpartition(":")[2])
+        assert "cannot be listened on" in failed_plainly(second, 1)
+        assert skus(scan(url, textQuery="sku-1", limit=1)) == ["sku-1"]
+
+
 def test_keys_are_shown_once_and_stop_working_as_soon_as_they_are_revoked(shop: Command) -> None:
     assert "There is no key" in shop("keys", "list").stdout
     made = shop("keys", "create", "--owner", "nobody", "--name", "the phone in the shop")

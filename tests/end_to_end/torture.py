@@ -291,9 +291,9 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
 
 def kill_postgres(stack: ExitStack, home: Path) -> None:
     """Kill the Postgres server with SIGKILL and start it again."""
-    pid = keeper.server_pid(home.resolve() / "postgres")
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    server = keeper.find_server(home.resolve() / "postgres")
+    assert server is not None
+    os.kill(server.pid, signal.SIGKILL)
     stack.enter_context(EmbeddedPostgres(home, database="shop"))
 
 
@@ -310,7 +310,8 @@ def skew_lease(shop: Shop, chance: random.Random) -> None:
     """Shift the expiry of open leases by an hour, as a move to another machine's clock does."""
     with shop.open() as connection:
         connection.execute(
-            """UPDATE "BackfillLeases" SET "ExpiresAt" = "ExpiresAt" + %s * interval '1 hour'
+            """UPDATE shelfsight."BackfillLeases"
+            SET "ExpiresAt" = "ExpiresAt" + %s * interval '1 hour'
                WHERE "DoneAt" IS NULL AND "ExpiresAt" IS NOT NULL""",
             [chance.choice((-1, 1))],
         )

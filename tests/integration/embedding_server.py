@@ -5,7 +5,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,8 +21,10 @@ from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_image, load_text
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.models.table import EFFICIENTNET_LITE0, WORDLLAMA
+from shelfsight.serving.connections import TrustedProxies
 from shelfsight.serving.embedding_api.app import AppConfig, create
-from shelfsight.serving.listen import bind, url_of
+from shelfsight.serving.limits import ConnectionLimits
+from shelfsight.serving.listen import bind, server_config, url_of
 
 
 @cache
@@ -35,14 +37,19 @@ def in_process() -> LocalEmbedder:
 
 
 @contextmanager
-def serving(image=None, text=None, **config) -> Iterator[str]:
+def serving(
+    image=None, text=None, connections: ConnectionLimits | None = None, **config
+) -> Iterator[str]:
     """Run a server of the lite models, or of those given; yield its URL."""
-    with running(create(image or lite()[0], text or lite()[1], AppConfig(**config))) as url:
+    app = create(image or lite()[0], text or lite()[1], AppConfig(**config))
+    with running(app, connections) as url:
         yield url
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
+def running(
+    app: ASGIApp, connections: ConnectionLimits | None = None, proxies: Sequence[str] = ()
+) -> Iterator[str]:
     taken = bind("127.0.0.1", 0)
     started = threading.Event()
 
@@ -51,7 +58,7 @@ def running(app: ASGIApp) -> Iterator[str]:
             await super().startup(sockets)
             started.set()
 
-    server = Server(uvicorn.Config(app, lifespan="on", log_level="error", access_log=False))
+    server = Server(server_config(app, TrustedProxies(proxies), connections))
     url = url_of(taken)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     thread.start()

@@ -17,6 +17,7 @@ from PIL import Image
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Pixels
+from shelfsight.serving.limits import ConnectionLimits
 from shelfsight.serving.scan_api.app import create
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
@@ -47,6 +48,7 @@ def scan_server(
     *,
     open_to_all: bool = False,
     config: dict[str, Any] | None = None,
+    connections: ConnectionLimits | None = None,
     **settings: Any,
 ) -> Iterator[str]:
     """Run a server over this database; yield its URL. `config` changes fields of its ScanConfig."""
@@ -55,7 +57,7 @@ def scan_server(
         all_settings, database, embedder or HashEmbedder(), open_to_all=open_to_all
     ) as service:
         app = create(replace(service, config=replace(service.config, **config or {})))
-        with running(app) as url:
+        with running(app, connections) as url:
             yield url
 
 

@@ -97,7 +97,8 @@ def user() -> Iterator[Callable[..., User]]:
 
 
 def server(home: Path) -> int | None:
-    return keeper.server_pid(home.resolve() / "postgres")
+    found = keeper.find_server(home.resolve() / "postgres")
+    return None if found is None else found.pid
 
 
 @contextmanager
@@ -125,11 +126,8 @@ def keepers(home: Path) -> int:
 
 def quiet(home: Path) -> bool:
     """Return whether neither a server nor a keeper is running."""
-    lock = keeper.open_private(home / "postgres.locks" / "keeper")
-    try:
-        return server(home) is None and keeper.try_lock(lock)
-    finally:
-        os.close(lock)
+    locks = [home / "postgres" / keeper.SERVER_LOCK, *(home / "postgres.locks").glob("keeper*")]
+    return server(home) is None and not any(map(keeper.is_locked, locks))
 
 
 def fetch(url: str, query: str) -> object:

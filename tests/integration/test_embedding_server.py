@@ -24,6 +24,7 @@ from shelfsight.embedding.wire import decode_vector
 from shelfsight.records import Failure
 from shelfsight.serving.access import ServerKey
 from shelfsight.serving.limits import ServerLimits
+from tests.free_port import free_port
 from tests.integration.embedding_server import (
     Answer,
     ask,
@@ -362,7 +363,7 @@ def test_a_dead_worker_makes_health_503() -> None:
 
 
 @contextlib.contextmanager
-def command(*flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def command_started(*flags: str, **environment: str) -> Iterator[subprocess.Popen]:
     arguments = [sys.executable, "-m", "shelfsight", "serve-models", "--models=lite", *flags]
     with subprocess.Popen(
         arguments,
@@ -372,10 +373,16 @@ def command(*flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen,
         env={**os.environ, **environment},
     ) as process:
         try:
-            line = process.stdout.readline()
-            yield process, line.split(" at ")[-1].split(";")[0]
+            yield process
         finally:
             process.kill()
+
+
+@contextlib.contextmanager
+def command(*flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    with command_started(*flags, **environment) as process:
+        line = process.stdout.readline()
+        yield process, line.split(" at ")[-1].split(";")[0]
 
 
 def test_told_to_stop_the_server_finishes_what_was_asked_and_exits_well() -> None:
@@ -421,3 +428,14 @@ def test_an_address_that_is_taken_is_said_in_one_line() -> None:
     ):
         assert server.wait(60) == 1
         assert len(server.stderr.read().splitlines()) == 1
+
+
+def test_of_two_servers_that_start_together_on_one_port_the_loser_says_so() -> None:
+    port = f"--port={free_port()}"
+    with command_started(port) as one, command_started(port) as other:
+        until(lambda: one.poll() is not None or other.poll() is not None, 60)
+        loser, winner = (one, other) if other.poll() is None else (other, one)
+        assert loser.returncode == 1
+        assert "cannot be listened on" in loser.stderr.read()
+        line = winner.stdout.readline()
+        until(lambda: is_ready(line.split(" at ")[-1].split(";")[0]), 60)

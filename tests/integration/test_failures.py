@@ -1,6 +1,7 @@
 """Recorded failures: when they are retried, how they are reported, how a success clears them."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -11,6 +12,7 @@ from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import EmbeddedProduct, Failure, Product, Selection, Stage
 from shelfsight.storage import failure_report, schema
+from shelfsight.storage.vectors.failure_log import MAX_SETTINGS
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
 from tests.shop import FUSION, embed, fill, rows
@@ -38,9 +40,9 @@ def products(database: Database) -> list[Product]:
 
 
 def fail(database: Database, *failures: Failure | None) -> None:
-    """Store the first products, each with its failure or, where that is None, as a success."""
+    """Store the first products with their texts, each with its failure or, for None, without."""
     page = [
-        embed(product) if one is None else EmbeddedProduct(product=product, failures=(one,))
+        embed(product) if one is None else replace(embed(product), failures=(one,))
         for product, one in zip(products(database), failures, strict=False)
     ]
     PostgresVectorStore(database, FUSION).save(page, MODELS)
@@ -50,7 +52,8 @@ def waits(database: Database) -> list[timedelta | None]:
     """How long each failure waits, in the order of the products."""
     found = rows(
         database,
-        'SELECT "NextAttemptAt" - "UpdatedAt" FROM "EmbeddingFailures" ORDER BY "ProductVariantId"',
+        'SELECT "NextAttemptAt" - "UpdatedAt" FROM shelfsight."EmbeddingFailures"'
+        ' ORDER BY "ProductVariantId"',
     )
     return [wait for (wait,) in found]
 
@@ -81,7 +84,7 @@ def test_a_success_clears_its_own_failure_only(database: Database) -> None:
     fill(database, 2, pictures=True)
     fail(database, TIMEOUT, GONE)
     fail(database, None)
-    assert rows(database, 'SELECT "Kind", "Host" FROM "EmbeddingFailures"') == [
+    assert rows(database, 'SELECT "Kind", "Host" FROM shelfsight."EmbeddingFailures"') == [
         ("http_404", "cdn.test")
     ]
 
@@ -135,12 +138,12 @@ def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: D
     fail(database, GONE)
 
     def age(connection: Connection) -> None:
-        connection.execute('ALTER TABLE "EmbeddingFailures" DROP "Host"')
+        connection.execute('ALTER TABLE shelfsight."EmbeddingFailures" DROP "Host"')
 
     database.run(age)
     with pytest.raises(SchemaError, match=r'"EmbeddingFailures" lacks Host.*shelfsight init'):
         PostgresVectorStore(database, FUSION).require(MODELS)
-    assert schema.create(database) == ['column "EmbeddingFailures"."Host"']
+    assert schema.create(database) == ['column "shelfsight"."EmbeddingFailures"."Host"']
     assert [one.host for one in failure_report.one_by_one(database, "http_404", limit=1)] == [None]
 
 
@@ -155,3 +158,56 @@ def test_a_shop_without_titles_is_shown_by_its_ids(url: str) -> None:
         )
         (only,) = failure_report.by_kind(database)
         assert (only.id, only.title) == ("7", "")
+
+
+ROOT, OTHER_ROOT = "image_root=0123", "image_root=4567"
+
+
+def no_file(settings: str) -> Failure:
+    return Failure(stage=Stage.FETCH, kind="bad_address", message="a.png", settings=settings)
+
+
+def due_with(database: Database, *settings: str) -> int:
+    return PostgresCatalog(database, settings=settings).due(Selection()).products
+
+
+def test_a_failure_of_the_settings_is_due_again_once_they_are_others(database: Database) -> None:
+    fill(database, 2, pictures=True)
+    fail(database, no_file(ROOT), GONE)
+    unrelated = "allow_private_images=89ab"
+    assert due_with(database, ROOT, unrelated) == 0
+    assert due_with(database, OTHER_ROOT, unrelated) == 1
+    assert PostgresCatalog(database).due(Selection()).products == 0
+
+
+def test_a_failure_of_several_settings_is_due_again_once_one_of_them_is_another(
+    database: Database,
+) -> None:
+    fill(database, 1, pictures=True)
+    hosts = "allow_private_images=89ab"
+    fail(database, no_file(f"{ROOT} {hosts}"))
+    assert due_with(database, ROOT, hosts) == 0
+    assert due_with(database, ROOT, "allow_private_images=cdef") == 1
+
+
+def test_workers_that_disagree_on_a_setting_try_a_product_once_each(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    tried = []
+    for settings in (ROOT, OTHER_ROOT) * 3:
+        if due_with(database, settings):
+            tried.append(settings)
+            fail(database, no_file(settings))
+    assert tried == [ROOT, OTHER_ROOT]
+    address = 'UPDATE "ProductImages" SET "ImageUrl" = \'b.png\''
+    database.run(lambda connection: connection.execute(address))
+    fail(database, no_file(ROOT))
+    assert due_with(database, OTHER_ROOT) == 1
+
+
+def test_a_failure_remembers_a_bounded_number_of_settings(database: Database) -> None:
+    fill(database, 1, pictures=True)
+    for number in [*range(MAX_SETTINGS + 2), MAX_SETTINGS]:
+        fail(database, no_file(f"image_root={number}"))
+    ((kept,),) = rows(database, 'SELECT "Settings" FROM shelfsight."EmbeddingFailures"')
+    newest = [MAX_SETTINGS, MAX_SETTINGS + 1, *range(MAX_SETTINGS - 1, 1, -1)]
+    assert kept == [f"image_root={number}" for number in newest]

@@ -22,8 +22,8 @@ def run(database: Database, *statements: str) -> None:
 
 def stored(database: Database) -> tuple[list[object], list[object]]:
     """The ids of products with vectors, and of those with failures."""
-    tables = ("ProductEmbeddings", "EmbeddingFailures")
-    query = 'SELECT DISTINCT "ProductVariantId" FROM "{}" ORDER BY 1'
+    tables = ('"ProductEmbeddings"', 'shelfsight."EmbeddingFailures"')
+    query = 'SELECT DISTINCT "ProductVariantId" FROM {} ORDER BY 1'
     embedded, failed = ([id_ for (id_,) in rows(database, query.format(t))] for t in tables)
     return embedded, failed
 
@@ -61,7 +61,8 @@ def test_rows_of_deleted_products_are_pruned_window_by_window(
     run(
         view,
         # a second failure of each, so that a window ends within a product
-        'INSERT INTO "EmbeddingFailures" ("ProductVariantId", "Stage", "Kind", "Message",'
+        'INSERT INTO shelfsight."EmbeddingFailures" ("ProductVariantId", "Stage", "Kind",'
+        ' "Message",'
         " \"SourceHash\") SELECT \"Id\", 'decode', 'x', 'x', 'x' FROM shop",
         'DELETE FROM shop WHERE "Id" IN (1, 2, 3, 6)',
     )
@@ -96,27 +97,29 @@ def test_the_mean_of_scans_is_pruned_with_the_last_product_of_its_owner(database
     run(
         database,
         'INSERT INTO "Products" ("UserId") VALUES (\'carol\')',
-        'INSERT INTO "ScanMeans" ("UserId", "Model", "Mean", "Count") SELECT owner, model,'
+        'INSERT INTO shelfsight."ScanMeans" ("UserId", "Model", "Mean", "Count")'
+        " SELECT owner, model,"
         " array_fill(0, ARRAY[768])::vector, 1"
         " FROM unnest(ARRAY['', 'alice', 'bob', 'carol']) owner, unnest(ARRAY['a', 'b']) model",
     )
     assert prune(database, dry_run=True).scan_means == 2
     assert prune(database).scan_means == 2
-    owners = rows(database, 'SELECT DISTINCT "UserId" FROM "ScanMeans" ORDER BY 1')
+    owners = rows(database, 'SELECT DISTINCT "UserId" FROM shelfsight."ScanMeans" ORDER BY 1')
     assert owners == [("",), ("alice",), ("carol",)]
 
 
 def test_only_runs_closed_long_ago_are_pruned(database: Database) -> None:
     run(
         database,
-        'INSERT INTO "BackfillRuns" ("Asked", "ModelVersions", "Due", "CreatedAt", "ClosedAt")'
+        'INSERT INTO shelfsight."BackfillRuns" ("Asked", "ModelVersions", "Due",'
+        ' "CreatedAt", "ClosedAt")'
         " SELECT '{}', '{}', n, now() - interval '1 year', closed"
         " FROM (VALUES (1, now() - interval '91 days'), (2, now() - interval '89 days'),"
         " (3, NULL)) AS run(n, closed)",
     )
     assert prune(database, dry_run=True).runs == 1
     assert prune(database).runs == 1
-    assert rows(database, 'SELECT "Due" FROM "BackfillRuns" ORDER BY 1') == [(2,), (3,)]
+    assert rows(database, 'SELECT "Due" FROM shelfsight."BackfillRuns" ORDER BY 1') == [(2,), (3,)]
 
 
 def test_rows_of_no_product_in_a_table_of_the_shops_own_stay(url: str) -> None:
@@ -140,7 +143,8 @@ def test_products_hidden_by_row_level_security_are_not_pruned(view: Database) ->
         'DROP VIEW "ProductVariants"',
         'ALTER TABLE shop RENAME TO "ProductVariants"',
         'ALTER TABLE "ProductVariants" ENABLE ROW LEVEL SECURITY',
-        f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{name}"',
+        f'GRANT ALL ON ALL TABLES IN SCHEMA public, shelfsight TO "{name}"',
+        f'GRANT USAGE ON SCHEMA shelfsight TO "{name}"',
     )
     limited = Database(view.url.replace("postgres@", f"{name}@"))
     with closing(limited), pytest.raises(DatabaseError, match="row-level security"):

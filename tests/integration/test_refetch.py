@@ -65,9 +65,9 @@ def test_only_the_row_of_a_replaced_picture_is_written(
     assert report.failures == {"http_404": 1}
     after = versions(database)
     assert [old == new for old, new in zip(before, after, strict=True)] == [1, 0, 1, 1]
-    assert rows(database, 'SELECT "Kind", "NextAttemptAt" > now() FROM "EmbeddingFailures"') == [
-        ("http_404", True)
-    ]
+    assert rows(
+        database, 'SELECT "Kind", "NextAttemptAt" > now() FROM shelfsight."EmbeddingFailures"'
+    ) == [("http_404", True)]
 
 
 def test_rows_of_older_versions_are_checked_by_their_one_hash(database: Database) -> None:
@@ -205,8 +205,8 @@ def test_ids_that_are_numbers_and_addresses_with_quotes_are_asked_for_again(
 ) -> None:
     execute(
         database,
-        'DROP TABLE "EmbeddingFailures", "ProductEmbeddings", "ProductImages", "ProductVariants",'
-        ' "BackfillLeases", "BackfillRuns", "EmbeddingQueue";'
+        "DROP SCHEMA shelfsight CASCADE;"
+        'DROP TABLE "ProductEmbeddings", "ProductImages", "ProductVariants";'
         'CREATE TABLE "ProductVariants" ("Id" integer PRIMARY KEY, "Title" text, "UserId" text)',
     )
     schema.create(database)

@@ -15,7 +15,7 @@ import pytest
 
 from shelfsight.backfill.leases import Checkpoint
 from shelfsight.backfill.pipeline import Pipeline, backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
@@ -64,7 +64,7 @@ def worker(
     with (
         closing(Database(database.url)) as reading,
         closing(Database(database.url)) as writing,
-        closing(PageEmbedder(embedder, FUSION, lambda _: None)) as pages,
+        closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         yield (
             Pipeline(
@@ -102,7 +102,7 @@ def skew(database: Database, hours: int) -> None:
     """Shift the expiry of all leases, as if the database had moved to another clock."""
     database.run(
         lambda c: c.execute(
-            'UPDATE "BackfillLeases" SET "ExpiresAt" = now() + %s * interval \'1 hour\''
+            'UPDATE shelfsight."BackfillLeases" SET "ExpiresAt" = now() + %s * interval \'1 hour\''
             ' WHERE "ExpiresAt" IS NOT NULL',
             [hours],
         )
@@ -134,7 +134,7 @@ def test_a_finished_run_stays_with_its_job_and_counts(database: Database) -> Non
     assert (run.outcome, run.due, run.done, run.counts["embedded"]) == ("done", 25, 10, 10)
     assert run.job == job(max_batches=1)
     assert run.ended is not None
-    assert rows(database, 'SELECT count(*) FROM "BackfillLeases"') == [(0,)]
+    assert rows(database, 'SELECT count(*) FROM shelfsight."BackfillLeases"') == [(0,)]
 
 
 @pytest.mark.usefixtures("small_ranges")
@@ -197,7 +197,7 @@ def test_a_run_whose_range_is_being_written_is_joined_at_once(
             next(leases)
         database.run(
             lambda c: c.execute(
-                'UPDATE "BackfillLeases" SET "Worker" = %s,'
+                'UPDATE shelfsight."BackfillLeases" SET "Worker" = %s,'
                 ' "ExpiresAt" = now() + %s * interval \'1 minute\' WHERE "Number" = 2',
                 [holder, holder and 1],
             )
@@ -208,7 +208,9 @@ def test_a_run_whose_range_is_being_written_is_joined_at_once(
                 return begin(other, job())
 
         with closing(psycopg.connect(database.url)) as storing:
-            storing.execute('UPDATE "BackfillLeases" SET "Stored" = 1 WHERE "Number" = 2')
+            storing.execute(
+                'UPDATE shelfsight."BackfillLeases" SET "Stored" = 1 WHERE "Number" = 2'
+            )
             found = [threads.submit(one) for _ in range(2)]
             joined = [future.result(timeout=60) for future in found]
     assert [(one.id, is_joined) for one, is_joined in joined] == 2 * [(run.id, True)]
@@ -264,7 +266,10 @@ def test_a_live_worker_keeps_its_leases_whatever_the_clock_says(
             skew(database, hours)
             others.append(Thread(target=help_out))
             others[0].start()
-            free = 'SELECT FROM "BackfillLeases" WHERE "DoneAt" IS NULL AND "Worker" IS NULL'
+            free = (
+                'SELECT FROM shelfsight."BackfillLeases"'
+                ' WHERE "DoneAt" IS NULL AND "Worker" IS NULL'
+            )
             while rows(database, free):
                 sleep(0.01)
             skew(database, hours)
@@ -290,7 +295,7 @@ def test_a_page_stored_too_late_is_refused(database: Database) -> None:
             taken.append(None)
             database.run(
                 lambda c: c.execute(
-                    'UPDATE "BackfillLeases" SET "Fence" = "Fence" + 1,'
+                    'UPDATE shelfsight."BackfillLeases" SET "Fence" = "Fence" + 1,'
                     ' "ExpiresAt" = now() - interval \'1 second\' WHERE "Number" = 1'
                 )
             )
@@ -313,7 +318,7 @@ def test_a_page_whose_commit_a_crash_undid_is_embedded_again(database: Database)
             database.run(
                 lambda c: c.execute(
                     'WITH gone AS (DELETE FROM "ProductEmbeddings")'
-                    ' UPDATE "BackfillLeases" SET "Left" = NULL, "Stored" = 0'
+                    ' UPDATE shelfsight."BackfillLeases" SET "Left" = NULL, "Stored" = 0'
                 )
             )
 
@@ -335,7 +340,8 @@ def test_pages_of_a_claim_that_a_crash_undid_do_not_count_for_the_next_claim(
         if len(pages) == 1:
             database.run(
                 lambda c: c.execute(
-                    'UPDATE "BackfillLeases" SET "Fence" = 0, "Worker" = NULL, "ExpiresAt" = NULL'
+                    'UPDATE shelfsight."BackfillLeases" SET "Fence" = 0,'
+                    ' "Worker" = NULL, "ExpiresAt" = NULL'
                 )
             )
 
@@ -360,9 +366,9 @@ def test_a_claim_whose_answer_was_lost_expires(
             claimed.append(None)
             database.run(
                 lambda c: c.execute(
-                    """UPDATE "BackfillLeases" SET "Fence" = "Fence" + 1,
+                    """UPDATE shelfsight."BackfillLeases" SET "Fence" = "Fence" + 1,
                          "ExpiresAt" = now() + interval '1 second',
-                         "Worker" = (SELECT min("Worker") FROM "BackfillLeases")
+                         "Worker" = (SELECT min("Worker") FROM shelfsight."BackfillLeases")
                        WHERE "Number" = 4"""
                 )
             )
@@ -423,7 +429,7 @@ def test_pages_are_stored_while_one_waits_for_a_picture_and_only_that_one_is_lef
     assert (first.interrupted, stored(database)) == (True, 80)
     with worker(database) as (pipeline, embedder):
         second = work(pipeline, job(selection, batch_size=10))
-    assert (second.embedded, embedder.texts_embedded, stored(database)) == (10, 10, 90)
+    assert (second.found, embedder.texts_embedded, stored(database)) == (10, 10, 90)
 
 
 @pytest.mark.usefixtures("small_ranges")
@@ -442,7 +448,9 @@ def test_a_run_of_few_due_products_lists_them_and_includes_later_ones(
 
     def look_and_add() -> None:
         if not known:
-            of_ranges = rows(database, 'SELECT "Ids" FROM "BackfillLeases" ORDER BY "Number"')
+            of_ranges = rows(
+                database, 'SELECT "Ids" FROM shelfsight."BackfillLeases" ORDER BY "Number"'
+            )
             known.extend(ids for (ids,) in of_ranges)
             fill(database, 3, first=1000)
 

@@ -265,7 +265,8 @@ def test_feedback_is_kept_with_the_scores_that_were_shown(
         shop,
         'SELECT "Verdict", "ProductVariantId", "UserId", "Rank", "Score", "ImageScore",'
         ' "TextScore", "Confidence", "QueryKind", jsonb_array_length("Shown")'
-        f' FROM "ScanFeedback" WHERE "ScanId" = \'{shown["scanId"]}\' ORDER BY "Verdict" DESC',
+        f' FROM shelfsight."ScanFeedback" WHERE "ScanId" = \'{shown["scanId"]}\''
+        ' ORDER BY "Verdict" DESC',
     )
     wrong, none_right = kept
     assert wrong[:4] == ("wrong", second["ProductVariantId"], "bob", 2)

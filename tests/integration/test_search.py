@@ -62,13 +62,14 @@ def fill(database: Database, count: int) -> None:
         )
         vectors = np.random.default_rng(1).standard_normal((count, 768), np.float32)
         with connection.cursor().copy(
-            'COPY "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding", "ProductText")'
+            'COPY "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding", "ProductText",'
+            ' "SourceHash")'
             " FROM STDIN (FORMAT BINARY)"
         ) as copy:
-            copy.set_types(("uuid", "vector", "text"))
+            copy.set_types(("uuid", "vector", "text", "text"))
             for number, vector in enumerate(vectors, start=1):
                 unit = vector / np.linalg.norm(vector)
-                copy.write_row((UUID(int=number), unit, f"Product {number}"))
+                copy.write_row((UUID(int=number), unit, f"Product {number}", "given"))
         connection.execute('ANALYZE "ProductEmbeddings"')
 
     database.run(work)
@@ -165,6 +166,7 @@ class CountingDatabase:
         self.asked = 0
         self._database = database
         self.run = database.run
+        self.vector_set = database.vector_set
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         self.asked += 1
@@ -240,7 +242,7 @@ def test_the_mean_of_many_scans_forgets_the_oldest(database: Database) -> None:
     search = PostgresProductSearch(database)
     old, new = direction(b"old", 768), direction(b"new", 768)
     search.learn(None, old)
-    database.run(lambda c: c.execute('UPDATE "ScanMeans" SET "Count" = 5000'))
+    database.run(lambda c: c.execute('UPDATE shelfsight."ScanMeans" SET "Count" = 5000'))
     for _ in range(3):
         search.learn(None, new)
     means = search.means(None)
@@ -252,7 +254,7 @@ def test_the_mean_of_many_scans_forgets_the_oldest(database: Database) -> None:
 
 def test_a_database_without_scan_means_is_searched_without_centring(database: Database) -> None:
     fill(database, 3)
-    database.run(lambda c: c.execute('DROP TABLE "ScanMeans"'))
+    database.run(lambda c: c.execute('DROP TABLE shelfsight."ScanMeans"'))
     search = PostgresProductSearch(database)
     search.learn(None, direction(b"photo", 768))
     assert search.means(None) is None

@@ -48,14 +48,14 @@ def queue_of(database: Database) -> Iterator[PostgresQueue]:
 
 
 def queued(database: Database) -> list[str]:
-    query = 'SELECT "ProductVariantId"::text FROM "EmbeddingQueue" ORDER BY "Number"'
+    query = 'SELECT "ProductVariantId"::text FROM shelfsight."EmbeddingQueue" ORDER BY "Number"'
     return [id_ for (id_,) in rows(database, query)]
 
 
 def test_each_kind_of_change_is_queued(shop: Database) -> None:
     def after(statement: str) -> list[str]:
         with client(shop) as connection:
-            connection.execute('DELETE FROM "EmbeddingQueue"')
+            connection.execute('DELETE FROM shelfsight."EmbeddingQueue"')
             connection.execute(statement)
         return queued(shop)
 
@@ -156,7 +156,7 @@ def test_a_role_without_rights_on_the_queue_can_still_write_to_the_shop(shop: Da
 
 def test_the_shop_can_write_after_the_queue_was_dropped(shop: Database) -> None:
     with client(shop) as connection:
-        connection.execute('DROP TABLE "EmbeddingQueue"')
+        connection.execute('DROP TABLE shelfsight."EmbeddingQueue"')
         connection.execute(EDIT, ["New", ONE])
     assert rows(shop, f'SELECT "Title" FROM "ProductVariants" WHERE "Id" = \'{ONE}\'') == [("New",)]
 
@@ -172,7 +172,7 @@ def test_creating_again_creates_only_missing_triggers(shop: Database) -> None:
 def test_dropping_leaves_nothing_behind(shop: Database) -> None:
     assert len(triggers.drop(shop)) == 5
     assert triggers.drop(shop) == []
-    assert rows(shop, "SELECT FROM pg_proc WHERE proname LIKE 'shelfsight%'") == []
+    assert rows(shop, "SELECT FROM pg_proc WHERE proname = 'queue_changed'") == []
     with client(shop) as connection:
         connection.execute(EDIT, ["New", ONE])
     assert queued(shop) == []

@@ -10,7 +10,7 @@ import pytest
 
 from shelfsight.backfill.leases import QueueClaim
 from shelfsight.backfill.pipeline import Pipeline, backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
@@ -58,7 +58,7 @@ def parts_for(
     with (
         closing(database.another()) as reading,
         closing(database.another()) as writing,
-        closing(PageEmbedder(embedder, FUSION, ignore)) as pages,
+        closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         yield (
             Pipeline(
@@ -216,7 +216,36 @@ def test_the_staged_and_the_previous_set_can_be_dropped(shop: Database) -> None:
     vector_versions.drop_previous(shop)
     assert vector_versions.existing_schemas(shop) == set()
     assert models_in_use(shop) == [(OTHERS.text, 30)]
-    assert rows(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight%'") == []
+    assert rows(shop, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'shelfsight\\_%'") == []
+
+
+def test_each_set_keeps_its_own_failures(shop: Database) -> None:
+    def failed() -> list[tuple[object, ...]]:
+        return rows(
+            shop, 'SELECT "VectorSet", "Kind" FROM shelfsight."EmbeddingFailures" ORDER BY 1'
+        )
+
+    def fail(kind: str, vector_set: str) -> None:
+        do(
+            shop,
+            'INSERT INTO shelfsight."EmbeddingFailures" ("ProductVariantId", "Stage", "Kind",'
+            ' "Message", "SourceHash", "VectorSet")'
+            f" SELECT \"Id\", 'fetch', '{kind}', '', '', '{vector_set}'"
+            ' FROM "ProductVariants" WHERE "Sku" = \'sku-1\'',
+        )
+
+    fail("of_a_staged_set_dropped_by_hand", STAGED_SCHEMA)
+    build(shop)
+    fail("old", "in_use")
+    fail("new", STAGED_SCHEMA)
+    fail("of_a_previous_set_dropped_by_hand", PREVIOUS_SCHEMA)
+    change(shop)
+    assert failed() == [("in_use", "new"), (PREVIOUS_SCHEMA, "old")]
+    roll_back(shop)
+    assert failed() == [("in_use", "old"), (STAGED_SCHEMA, "new")]
+    change(shop)
+    vector_versions.drop_previous(shop)
+    assert failed() == [("in_use", "new")]
 
 
 @pytest.mark.parametrize(
@@ -351,35 +380,34 @@ def test_the_new_table_has_the_indexes_grants_and_comments_of_the_old(shop: Data
 
 
 def shape(database: Database) -> list[object]:
-    """Describe both tables, as psql would."""
+    """Describe the table of vectors, as psql would."""
     found: list[object] = []
-    for table in ("ProductEmbeddings", "EmbeddingFailures"):
-        name = f"'\"{table}\"'::regclass"
-        found += rows(
-            database,
-            f"SELECT relacl::text, reloptions, relrowsecurity, relowner, relnamespace,"
-            f" obj_description(oid, 'pg_class') FROM pg_class WHERE oid = {name}",
-        )
-        found += rows(
-            database,
-            f"SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
-            f" WHERE indrelid = {name} ORDER BY 1",
-        )
-        found += rows(
-            database,
-            f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
-            f" WHERE conrelid = {name} ORDER BY 1",
-        )
-        found += rows(
-            database,
-            f"SELECT attname, format_type(atttypid, atttypmod), attnotnull, attacl::text"
-            f" FROM pg_attribute WHERE attrelid = {name} AND attnum > 0 ORDER BY attnum",
-        )
-        found += rows(
-            database,
-            "SELECT policyname, roles, cmd, qual, with_check FROM pg_policies"
-            f" WHERE tablename = '{table}' AND schemaname = 'public'",
-        )
+    name = "'\"ProductEmbeddings\"'::regclass"
+    found += rows(
+        database,
+        f"SELECT relacl::text, reloptions, relrowsecurity, relowner, relnamespace,"
+        f" obj_description(oid, 'pg_class') FROM pg_class WHERE oid = {name}",
+    )
+    found += rows(
+        database,
+        f"SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index"
+        f" WHERE indrelid = {name} ORDER BY 1",
+    )
+    found += rows(
+        database,
+        f"SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        f" WHERE conrelid = {name} ORDER BY 1",
+    )
+    found += rows(
+        database,
+        f"SELECT attname, format_type(atttypid, atttypmod), attnotnull, attacl::text"
+        f" FROM pg_attribute WHERE attrelid = {name} AND attnum > 0 ORDER BY attnum",
+    )
+    found += rows(
+        database,
+        "SELECT policyname, roles, cmd, qual, with_check FROM pg_policies"
+        " WHERE tablename = 'ProductEmbeddings' AND schemaname = 'public'",
+    )
     return found
 
 
@@ -397,14 +425,26 @@ def test_a_sequence_of_ids_continues_after_the_previous_set_is_dropped(shop: Dat
     fill(shop, 1, first=31)
     assert embed(shop, OTHERS) == 1
     numbers = [id_ for (id_,) in rows(shop, 'SELECT "Id" FROM "ProductEmbeddings" ORDER BY 1')]
-    assert numbers == list(range(31, 62))
+    assert numbers == [*range(1, 31), 61]
 
 
-def test_a_view_that_still_reads_the_old_table_is_named(shop: Database) -> None:
-    do(shop, 'CREATE VIEW "Shown" AS SELECT "ImageUrl" FROM "ProductEmbeddings"')
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ('MATERIALIZED VIEW "Shown" AS SELECT "Id" FROM "ProductEmbeddings"', 'view "Shown"'),
+        ('VIEW "Shown" AS SELECT e FROM "ProductEmbeddings" AS e', 'view "Shown"'),
+        (
+            'FUNCTION shown() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM "ProductEmbeddings";'
+            " END",
+            "function shown()",
+        ),
+    ],
+)
+def test_what_still_reads_the_old_table_is_named(shop: Database, statement: str, name: str) -> None:
+    do(shop, f"CREATE {statement}")
     build(shop)
-    assert change(shop) == ['view "Shown"']
-    with pytest.raises(SchemaError, match='view "Shown" depends on'):
+    assert [one.removeprefix("materialized ") for one in change(shop)] == [name]
+    with pytest.raises(SchemaError, match="depends on"):
         vector_versions.drop_previous(shop)
     assert vector_versions.existing_schemas(shop) == {PREVIOUS_SCHEMA}
 
@@ -432,9 +472,10 @@ def test_a_role_without_a_privilege_is_told_which_to_ask_for(shop: Database) -> 
     name = rows(shop, "SELECT current_database()")[0][0]
     do(shop, "CREATE ROLE keeper LOGIN")
     try:
-        for table in ("ProductEmbeddings", "EmbeddingFailures"):
-            do(shop, f'ALTER TABLE "{table}" OWNER TO keeper')
-        do(shop, "GRANT ALL ON ALL TABLES IN SCHEMA public TO keeper")
+        do(shop, 'ALTER TABLE "ProductEmbeddings" OWNER TO keeper')
+        do(shop, "GRANT USAGE ON SCHEMA shelfsight TO keeper")
+        for schema in ("public", "shelfsight"):
+            do(shop, f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO keeper")
         url = shop.url.replace("postgres@", "keeper@")
         with closing(Database(url)) as theirs:
             with pytest.raises(DatabaseError, match=f'GRANT CREATE ON DATABASE "{name}" TO "keep'):

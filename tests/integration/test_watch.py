@@ -47,6 +47,9 @@ class WatchObserver:
         self.said: list[str] = []
         self.idle = Event()
 
+    def in_progress(self, products: int) -> None:
+        """Ignore how many products are in progress."""
+
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         del seconds
         self.pages.append(list(page))
@@ -138,7 +141,7 @@ class Watch:
         def opened() -> Iterator[Pipeline]:
             with (
                 closing(Database(self._url, reconnect_seconds=0.5)) as writing,
-                closing(PageEmbedder(self.embedder, FUSION, lambda _: None)) as pages,
+                closing(PageEmbedder(self.embedder, FUSION)) as pages,
             ):
 
                 def embed(page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
@@ -175,7 +178,7 @@ def texts(database: Database) -> dict[str, str]:
 
 def queued(database: Database) -> list[str]:
     """Return the waiting products, oldest first."""
-    query = 'SELECT "ProductVariantId"::text FROM "EmbeddingQueue" ORDER BY "Number"'
+    query = 'SELECT "ProductVariantId"::text FROM shelfsight."EmbeddingQueue" ORDER BY "Number"'
     return [id_ for (id_,) in rows(database, query)]
 
 
@@ -232,7 +235,7 @@ def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
 
 def test_a_change_of_other_columns_is_ignored(told: Database) -> None:
     fill(told, 3, pictures=True)
-    run(told, 'TRUNCATE "EmbeddingQueue"')
+    run(told, 'TRUNCATE shelfsight."EmbeddingQueue"')
     run(told, 'UPDATE "ProductVariants" SET "Price" = 1, "Title" = "Title"')
     run(told, 'UPDATE "ProductImages" SET "AltText" = \'seen\'')
     assert is_empty(told)
@@ -284,7 +287,7 @@ def test_a_flood_of_changes_does_not_delay_a_later_change(told: Database) -> Non
     """Not even if that product was in the flood."""
     fill(told, 20 * PAGE_SIZE)
     backfill_all(told)
-    run(told, 'TRUNCATE "EmbeddingQueue"')
+    run(told, 'TRUNCATE shelfsight."EmbeddingQueue"')
     run(told, 'UPDATE "ProductVariants" SET "Title" = \'Flood \' || "Sku"')
     later = rows(told, 'SELECT "Id"::text FROM "ProductVariants" ORDER BY "Id" OFFSET 300')[0][0]
     gate, reached = Event(), Event()
@@ -312,7 +315,10 @@ def test_claims_of_a_lost_watch_are_claimed_again(told: Database) -> None:
         claim = other.claim(PAGE_SIZE, newest=True)
         assert claim is not None
         assert PostgresQueue(pool).claim(PAGE_SIZE, newest=True) is None
-        run(told, 'UPDATE "EmbeddingQueue" SET "ExpiresAt" = now() - interval \'1 second\'')
+        run(
+            told,
+            'UPDATE shelfsight."EmbeddingQueue" SET "ExpiresAt" = now() - interval \'1 second\'',
+        )
         with Watch(told.url) as watched:
             watched.wait_until(lambda: len(texts(told)) == 1)
             watched.wait_until(lambda: is_empty(told))
@@ -324,7 +330,7 @@ def test_a_page_stored_too_late_is_refused(told: Database) -> None:
     fill(told, 1)
 
     def steal(_page: Sequence[FetchedProduct]) -> None:
-        run(told, 'UPDATE "EmbeddingQueue" SET "Worker" = \'another\'')
+        run(told, 'UPDATE shelfsight."EmbeddingQueue" SET "Worker" = \'another\'')
 
     with Watch(told.url, before_embed=steal) as watched:
         watched.wait_until(lambda: watched.embedder.texts_embedded == 1)
@@ -336,10 +342,12 @@ def test_a_page_stored_too_late_is_refused(told: Database) -> None:
 def test_a_failed_product_is_retried_when_its_next_attempt_is_due(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database, pictures={})
-    assert rows(database, 'SELECT "Kind" FROM "EmbeddingFailures"') == [("http_404",)]
-    run(database, 'UPDATE "EmbeddingFailures" SET "NextAttemptAt" = now()')
+    assert rows(database, 'SELECT "Kind" FROM shelfsight."EmbeddingFailures"') == [("http_404",)]
+    run(database, 'UPDATE shelfsight."EmbeddingFailures" SET "NextAttemptAt" = now()')
     with Watch(database.url) as watched:
-        watched.wait_until(lambda: rows(database, 'SELECT FROM "EmbeddingFailures"') == [])
+        watched.wait_until(
+            lambda: rows(database, 'SELECT FROM shelfsight."EmbeddingFailures"') == []
+        )
     assert watched.report.image == 1
 
 
@@ -377,7 +385,7 @@ def test_during_a_backfill_due_products_are_left_to_it(database: Database) -> No
 
 
 def test_a_database_without_the_queue_is_reported(database: Database) -> None:
-    run(database, 'DROP TABLE "EmbeddingQueue"')
+    run(database, 'DROP TABLE shelfsight."EmbeddingQueue"')
     missing = pytest.raises(SchemaError, match=r"EmbeddingQueue.*shelfsight init")
     with missing, Watch(database.url) as watched:
         watched.wait_until_ended()
@@ -393,9 +401,9 @@ def test_a_killed_server_is_started_again_and_nothing_is_missed() -> None:
         triggers.create(database)
         with Watch(database.url, is_back=partial(is_back, settings)) as watched:
             watched.wait_until(lambda: len(texts(database)) == 3)
-            killed = keeper.server_pid(home.resolve() / "postgres")
+            killed = keeper.find_server(home.resolve() / "postgres")
             assert killed is not None
-            os.kill(killed, signal.SIGKILL)
+            os.kill(killed.pid, signal.SIGKILL)
             watched.wait_until(lambda: len(watched.heard.said) == 2)
             run(database, 'UPDATE "ProductVariants" SET "Title" = \'After\'')
             watched.wait_until(lambda: set(texts(database).values()) == {"After"})

@@ -3,10 +3,8 @@
 import pytest
 
 from shelfsight.errors import SettingsError
+from shelfsight.serving.refusals import ForbiddenError
 from shelfsight.serving.scan_api.auth import Caller
-from shelfsight.serving.scan_api.problems import (
-    ForbiddenError,
-)
 from shelfsight.settings import load
 
 
@@ -25,3 +23,11 @@ def test_sites_are_read_from_one_setting_and_a_star_is_none() -> None:
     for odd in ("*", "a.example", "https://a.example/", "https://user@a.example"):
         with pytest.raises(SettingsError, match="CORS_ORIGINS"):
             load({"cors_origins": odd})
+
+
+def test_trusted_proxies_are_addresses_or_networks() -> None:
+    proxies = load({"trusted_proxies": " 10.0.0.1, 192.168.0.0/16, ::1"}).proxies
+    assert proxies == ("10.0.0.1", "192.168.0.0/16", "::1")
+    for odd in ("proxy.example", "10.0.0.0/99", "*"):
+        with pytest.raises(SettingsError, match="TRUSTED_PROXIES"):
+            load({"trusted_proxies": odd})

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+from shelfsight.backfill.failure_kinds import KINDS, kind_of
 from shelfsight.cli.main import shelfsight
 from shelfsight.settings import Settings
 
@@ -81,6 +82,21 @@ def test_every_setting_is_on_its_page_once() -> None:
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_has_a_description(name: str) -> None:
     assert Settings.model_fields[name].description
+
+
+def test_each_kind_of_failure_is_documented_with_its_fault() -> None:
+    page = text_of(ROOT / "docs" / "failures.md")
+    rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `")]
+    documented = {
+        kind: fault.strip() for names, fault in rows for kind in re.findall(r"`(\w+)`", names)
+    }
+    assert documented == {kind: str(kind_of(kind).fault) for kind in documented}
+    assert KINDS.keys() - documented.keys() == {"http_429"}  # it is one of `http_404`, ...
+
+
+def test_the_settings_that_cause_failures_have_fingerprints() -> None:
+    named = {name for kind in KINDS.values() for name in kind.settings}
+    assert named == Settings().fingerprints.keys()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)

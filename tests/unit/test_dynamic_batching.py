@@ -90,6 +90,24 @@ def test_items_of_many_requests_run_together_while_the_model_is_busy() -> None:
     assert model.batches == [[0], [1, 2, 3, 4, 5, 6, 7, 8], [9, 10]]
 
 
+def test_callers_take_turns_in_the_queue() -> None:
+    model = Model()
+    model.open.clear()
+    with batcher(model, window=4) as running:
+        first = running.submit([0])
+        model.entered.wait(10)
+        greedy = [running.submit(list(range(n, n + 10)), "greedy") for n in (10, 20)]
+        modest = running.submit([1, 2], "modest")
+        model.open.set()
+        assert numbers(modest.result(10)) == [1, 2]
+        assert [numbers(one.result(10)) for one in greedy] == [
+            list(range(10, 20)),
+            list(range(20, 30)),
+        ]
+        assert numbers(first.result(10)) == [0]
+    assert model.batches[:2] == [[0], [10, 1, 11, 2]]
+
+
 def test_items_are_batched_as_planned_and_come_back_in_their_order() -> None:
     def by_size(items: Sequence[int]) -> list[list[int]]:
         places = sorted(range(len(items)), key=lambda place: items[place])

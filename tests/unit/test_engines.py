@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 
 from shelfsight import __version__
-from shelfsight.backfill.progress import choose
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Run
 from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.engines.compatibility import cannot_start, own_release, require_compatible
 from shelfsight.engines.ray_worker import Worker
-from shelfsight.engines.remote import count_difference
+from shelfsight.engines.remote import count_difference, is_enough
 from shelfsight.errors import EngineError, ModelMismatchError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import (
@@ -87,6 +88,15 @@ def test_counts_of_workers_of_another_version_are_ignored_or_count_nothing() -> 
     assert report == Report(
         found=4, text=4, due=100, recombined=3, failures=Counter(of_a_later_version=2)
     )
+
+
+def test_a_cluster_is_stopped_once_its_workers_have_reached_the_bound_of_this_call() -> None:
+    job = Job(selection=Selection(skip_existing=False), batch_size=50, max_batches=10)
+    before = replace(run_with(counts={"found": 500}), job=job)
+    assert not is_enough(before, run_with(counts={"found": 999}))
+    assert is_enough(before, run_with(counts={"found": 1000}))
+    plain = replace(before, job=replace(job, selection=Selection()))
+    assert not is_enough(plain, run_with(counts={"found": 1000}))
 
 
 def test_all_that_a_worker_of_this_version_counts_is_counted() -> None:

@@ -18,12 +18,15 @@ def test_limits_are_each_callers_own() -> None:
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
 
 
-def test_a_refused_body_does_not_count_and_a_huge_one_takes_all() -> None:
+def test_an_announced_body_does_not_count_and_a_huge_one_takes_all() -> None:
     rate_limiter = RateLimiter(0, 100)
+    rate_limiter.check_body("a", 1_000_000)
     rate_limiter.count_body("a", 60)
     with pytest.raises(RateLimitedError):
-        rate_limiter.count_body("a", 50)
+        rate_limiter.check_body("a", 50)
     rate_limiter.count_body("a", 40)
+    with pytest.raises(RateLimitedError):
+        rate_limiter.count_body("a", 1)
     rate_limiter.count_body("b", 1_000_000)
     with pytest.raises(RateLimitedError):
         rate_limiter.count_body("b", 1)

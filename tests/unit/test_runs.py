@@ -20,7 +20,7 @@ def partition(due: int, range_size: int) -> Partitioning:
     ends = [str(UUID(int=number)) for number in range(range_size, due, range_size)]
     starts = [None, *ends]
     ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, [*ends, None], strict=True))
-    return Partitioning(due=due, ranges=tuple(ranges) if due else ())
+    return Partitioning(due=due, selected=due, ranges=tuple(ranges) if due else ())
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_ids_of_few_are_shared_out_among_their_ranges(
         ]
         starts = [None, *ends[:-1]]
         ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
-        whole = Partitioning(due=due, ranges=tuple(ranges))
+        whole = Partitioning(due=due, selected=due, ranges=tuple(ranges))
     few = replace(whole, ids=tuple(ids), last=last).merged(asked)
     parts = list(few.ranges_with_ids())
     if whole.ranges[-1].last is None:

@@ -1,9 +1,10 @@
-"""The thread pool of the scan server."""
+"""The thread pool of the servers: so many calls at once, and every caller in turn."""
 
 import asyncio
 import threading
 
-from shelfsight.serving.scan_api.thread_pool import ThreadPool
+from shelfsight.serving.callers import CALLER
+from shelfsight.serving.thread_pool import ThreadPool
 
 
 def test_no_more_calls_run_at_once_than_there_are_workers() -> None:
@@ -28,3 +29,42 @@ def test_no_more_calls_run_at_once_than_there_are_workers() -> None:
     asyncio.run(all_of_them())
     workers.close()
     assert most == 2
+
+
+def test_a_callers_first_call_comes_before_the_rest_of_anothers() -> None:
+    pool, gate, order = ThreadPool(1, "test"), threading.Event(), list[str]()
+
+    async def ask(caller: str, count: int) -> list[asyncio.Task[None]]:
+        CALLER.set(caller)
+        calls = [asyncio.create_task(pool.run(lambda: order.append(caller))) for _ in range(count)]
+        await asyncio.sleep(0)
+        return calls
+
+    async def all_of_them() -> None:
+        busy = asyncio.create_task(pool.run(lambda: gate.wait(10)))
+        await asyncio.sleep(0)
+        calls = await ask("greedy", 50) + await ask("modest", 1) + await ask("third", 2)
+        calls[10].cancel()
+        gate.set()
+        await asyncio.gather(busy, *calls, return_exceptions=True)
+
+    asyncio.run(all_of_them())
+    pool.close()
+    assert order[:5] == ["greedy", "modest", "third", "greedy", "third"]
+    assert len(order) == 52
+
+
+def test_one_caller_does_not_occupy_all_threads() -> None:
+    pool, gate = ThreadPool(4, "test"), threading.Event()
+
+    async def all_of_them() -> None:
+        CALLER.set("greedy")
+        stuck = [asyncio.create_task(pool.run(lambda: gate.wait(10))) for _ in range(8)]
+        await asyncio.sleep(0)
+        CALLER.set("modest")
+        assert await asyncio.wait_for(pool.run(lambda: "answered"), 5) == "answered"
+        gate.set()
+        await asyncio.gather(*stuck)
+
+    asyncio.run(all_of_them())
+    pool.close()

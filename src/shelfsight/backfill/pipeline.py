@@ -7,7 +7,7 @@ see `concurrency`.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from operator import attrgetter
 from threading import Event
 
@@ -70,15 +70,18 @@ def backfill(pipeline: Pipeline, job: Job, report: Report, progress: Progress, s
     """
     run = begin_run(pipeline, job, report, progress, stop)
     work_until_done(pipeline, run, report, progress, stop)
-    pipeline.ledger.close(run)
+    report_end(run, pipeline.ledger.close(run), report, progress)
 
 
 def work_until_done(
     pipeline: Pipeline, run: Run, report: Report, progress: Progress, stop: Event
 ) -> None:
-    """Work on a run until no range is left or `stop` is set; count the results in `report`."""
+    """Work on a run until no range is left, its job's `call_limit` is reached or `stop` is set.
+
+    The results are counted in `report`.
+    """
     max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
-    with pipeline.ledger.leases(run, stop, progress.notify) as leases:
+    with progress.working(), pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
         for page in process_pages(pipeline, read, per_page(pipeline.embed), stop, max_workers):
             if page.items:
@@ -116,20 +119,26 @@ def begin_run(
     Before that, combined vectors that were made with other weights are recomputed.
 
     Raises:
-        ShelfsightError: the new vectors would not be compatible with the stored vectors.
+        ShelfsightError: the new vectors would not be compatible with the stored vectors, or the
+            shop's tables cannot be read.
     """
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    run_context.catalog.check()
     report.recombined = run_context.store.recombine()
 
     def partition() -> Partitioning:
-        return run_context.catalog.partition(job.selection, job.range_size, job.limit).merged(job)
+        found = run_context.catalog.partition(job.selection, job.range_size, job.run_limit)
+        if not found.selected:
+            progress.notify(no_product(job.selection))
+        return found.merged(job)
 
     run, is_joined = run_context.ledger.begin(
         job, run_context.models, partition, stop, progress.notify
     )
+    run = replace(run, job=job)
     report.due = run.due - run.done
     if is_joined:
-        progress.notify(f"Joined run {run.id}: {run.done} of {run.due} products done by others")
+        progress.notify(_joined(run))
     if job.selection.refetch:
         progress.notify(
             "Stored images: their pictures are asked for again, and embedded if changed"
@@ -138,17 +147,81 @@ def begin_run(
     return run
 
 
+def _joined(run: Run) -> str:
+    done = f"{run.done} of {run.due} products"
+    if run.workers:
+        return f"Joined run {run.id}: {done} done by others"
+    return f"Going on with run {run.id}: {done} are done. To begin anew, add --new"
+
+
+def report_end(begun: Run, ended: Run, report: Report, progress: Progress) -> None:
+    """Say that a run which took several calls is done. No product of it remains then.
+
+    `begun` is the run as this call found it, `ended` as this call leaves it.
+    """
+    job = begun.job
+    if ended.outcome != "done" or not job.selection.stays_due:
+        return
+    report.due = report.found
+    if begun.done or job.limit is not None:
+        progress.notify(
+            f"Run {ended.id} is done: {ended.done} products in all. The same command starts anew."
+        )
+
+
+def no_product(selection: Selection) -> str:
+    """Return what to say if the selection has no product, whether due or not."""
+    by_state = replace(
+        selection, skip_existing=True, refetch=False, retry_failed=False, missing=None
+    )
+    if by_state == Selection():
+        return (
+            "The catalogue has no products. Is this the right database, with the right schema and"
+            " role? Check with: shelfsight doctor"
+        )
+    if selection.only_failed:
+        return "No failure matches. See what failed: shelfsight failures"
+    return "No product matches the selection. Check the flags, and the database: shelfsight doctor"
+
+
+@dataclass(slots=True)
+class _CallLimit:
+    """How many products this call may still read, or None; and whether it has left some unread."""
+
+    room: int | None
+    is_cut: bool = False
+
+    def take(self, batch: list[Product]) -> list[Product]:
+        """Return the first products of a batch, as many as there is room for."""
+        taken = batch[: self.room]
+        if self.room is not None:
+            self.room -= len(taken)
+        return taken
+
+
 def _read(
     catalog: Catalog, job: Job, leases: Iterator[Lease], progress: Progress
 ) -> Iterator[Page[Product]]:
-    """Read the pages of each lease, and report each batch that was read to `progress`."""
-    numbers = count(1)
+    """Read the pages of each lease, and report each batch that was read to `progress`.
+
+    Once the job's `call_limit` is reached, the rest of the lease is left to the next call.
+    """
+    numbers, limit = count(1), _CallLimit(job.call_limit)
 
     def batches(chosen: Selection, within: KeyRange) -> Iterator[Sequence[Product]]:
         for batch in catalog.pages(chosen, job.batch_size, within):
-            progress.batch(next(numbers), len(batch))
-            yield batch
+            if taken := limit.take(batch):
+                progress.batch(next(numbers), len(taken))
+                yield taken
+            if len(taken) < len(batch):
+                limit.is_cut = True
+                return
 
     for lease in leases:
         chosen = job.selection if lease.ids is None else replace(job.selection, variants=lease.ids)
-        yield from lease_pages(lease, partial(batches, chosen), job.page_size, attrgetter("id"))
+        read = partial(batches, chosen)
+        pages = lease_pages(lease, read, job.page_size, attrgetter("id"))
+        # after a cut, the next page would count the rest of the lease as done
+        yield from takewhile(lambda _: not limit.is_cut, pages)
+        if limit.room == 0:
+            return

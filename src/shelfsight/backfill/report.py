@@ -4,18 +4,32 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shelfsight.records import EmbeddedProduct, Failure, Need
+from shelfsight.backfill.failure_kinds import cures, is_absence
+from shelfsight.backfill.picture_address import shown
+from shelfsight.records import STAGES, ContentModality, EmbeddedProduct, Failure, Need, Vector
+
+SHOWN_CHARACTERS = 60
+"""How many characters of a product's text are shown with `--verbose`."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Report:
     """Counts of products, and of the vectors that were made for them.
 
+    A product is whole if every vector that its content allows is stored. Each processed product is
+    counted once: as `whole`, `incomplete`, `failed` or `skipped`.
+
     Attributes:
         found: products that were processed.
-        embedded: processed products that have a combined vector now.
-        skipped: products without title, description and picture.
+        whole: processed products that are whole now.
+        embedded: those of `whole` for which a vector was made or combined; the others were only
+            checked.
+        incomplete: products that have a vector, but not all that they should have.
+        lacking_picture: those of `incomplete` with a picture that could not be used. An image
+            vector that was stored earlier stays.
+        lacking_text: those of `incomplete` with a text that could not be embedded.
         failed: products that have no vector after the run tried to make one.
+        skipped: products without title, description and picture.
         image: image vectors that were made.
         text: text vectors that were made.
         combined: combined vectors of the processed products, made now or kept.
@@ -33,9 +47,13 @@ class Report:
     """
 
     found: int = 0
+    whole: int = 0
     embedded: int = 0
-    skipped: int = 0
+    incomplete: int = 0
+    lacking_picture: int = 0
+    lacking_text: int = 0
     failed: int = 0
+    skipped: int = 0
     image: int = 0
     text: int = 0
     combined: int = 0
@@ -60,17 +78,31 @@ class Report:
             self.unchanged += item.refetched == "unchanged"
             self.changed += item.refetched == "changed"
             self._add_vectors(item)
-            self.failures.update(failure.kind for failure in item.failures)
+            self._add_outcome(item)
+            failures = [failure for failure in item.failures if not is_absence(failure)]
+            self.failures.update(failure.kind for failure in failures)
             self.paused_hosts.update(
-                failure.host or "" for failure in item.failures if failure.kind == "host_paused"
+                failure.host or "" for failure in failures if failure.kind == "host_paused"
             )
 
     def _add_vectors(self, item: EmbeddedProduct) -> None:
         self.image += item.image is not None and item.product.image_need is not Need.KEEP
         self.text += item.text is not None and item.product.text_need is not Need.KEEP
         self.combined += item.combined is not None
-        self.embedded += item.combined is not None
-        self.failed += item.combined is None and not item.is_untouched
+
+    def _add_outcome(self, item: EmbeddedProduct) -> None:
+        if item.is_untouched:
+            self.whole += 1
+        elif item.combined is None:
+            self.failed += 1
+        else:
+            lacks_picture, lacks_text = _lacks(item, "image"), _lacks(item, "text")
+            is_whole = not lacks_picture and not lacks_text
+            self.whole += is_whole
+            self.embedded += is_whole
+            self.incomplete += not is_whole
+            self.lacking_picture += lacks_picture
+            self.lacking_text += lacks_text
 
     @property
     def remaining(self) -> int:
@@ -78,39 +110,40 @@ class Report:
         return max(self.due - self.found, 0)
 
     @property
-    def success_rate(self) -> float:
-        """Percentage of processed products that were not skipped and did not fail; 100 if none."""
-        return 100 * self._well / self.found if self.found else 100.0
-
-    @property
-    def _well(self) -> int:
-        """The number of products that neither failed nor were skipped."""
-        return self.found - self.skipped - self.failed
+    def success_rate(self) -> float | None:
+        """Percentage of processed products that are whole now; None if none was processed."""
+        return 100 * self.whole / self.found if self.found else None
 
     @property
     def exit_status(self) -> int:
         """The exit status of the command.
 
-        0: done. 1: nothing could be embedded. 3: some products failed. 130: the run was
-        interrupted.
+        0: done. 1: nothing could be embedded. 3: something that was due failed; pictures count.
+        130: the run was interrupted.
         """
         if self.interrupted:
             return 130
         if self.broken:
             return self.broken
-        if not self.failed:
+        if not self.failures and not self.failed:
             return 0
-        return 3 if self._well else 1
+        return 3 if self.whole or self.incomplete else 1
 
     def lines(self) -> list[str]:
         """Return the results as lines for people."""
+        rate = self.success_rate
+        lacking = {
+            "  - Embedded, but lacking a picture": self.lacking_picture,
+            "  - Embedded, but lacking their text": self.lacking_text,
+        }
         lines = [
             "Results:",
             f"  - Total products found: {self.found}",
             f"  - Successfully embedded: {self.embedded}",
+            *(f"{name}: {count}" for name, count in lacking.items() if count),
             f"  - Skipped: {self.skipped}",
             f"  - Failed: {self.failed}",
-            f"  - Success rate: {self.success_rate:.1f}%",
+            f"  - Success rate: {'none, nothing was due' if rate is None else f'{rate:.1f}%'}",
             "Embedding breakdown:",
             f"  - Image embeddings: {self.image}",
             f"  - Text embeddings: {self.text}",
@@ -126,31 +159,49 @@ class Report:
             ]
         if self.recombined:
             lines.append(f"  - Combined anew from stored vectors: {self.recombined}")
-        if self.failures:
-            lines.append("What went wrong, by kind:")
-            lines += [f"  - {kind}: {count}" for kind, count in self.failures.most_common()]
         if self.paused_hosts:
             lines.append("Paused hosts, whose pictures are tried again later:")
             lines += [f"  - {host}: {count}" for host, count in self.paused_hosts.most_common()]
+        if self.failures:
+            lines.append("What failed, by kind, and what to do:")
+            lines += [f"  - {line}" for line in cures(self.failures)]
         return lines
+
+
+def _lacks(item: EmbeddedProduct, modality: ContentModality) -> bool:
+    """Return whether a stored product lacks content of this modality that it should have.
+
+    A vector that was to be kept and is not there is explained by a failure that waits for its next
+    attempt.
+    """
+    needs = {"image": item.product.image_need, "text": item.product.text_need}
+    if needs[modality] is Need.KEEP:
+        return {"image": item.image, "text": item.text}[modality] is None
+    return any(
+        failure.stage in STAGES[modality] and not is_absence(failure) for failure in item.failures
+    )
 
 
 def product_lines(item: EmbeddedProduct) -> list[str]:
     """Return the result of one product as lines for people."""
     product = item.product
-    content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
-    content += ["text"] if item.text_used or item.text is not None else []
+    has_text = bool(item.text_used) or item.text is not None
     title = one_line(product.title) or product.id
-    lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
+    lines = [
+        f"Processing: {title}",
+        f"    Content: {'Has' if has_text else 'No'} text,"
+        f" {'Has' if product.image_urls else 'No'} image",
+    ]
+    if product.image_need is not Need.KEEP or item.refetched is not None:
+        used = [file.url for file in item.files] or product.image_urls[:1]
+        lines += [f"    Processing image: {shown(url)}" for url in used]
     lines += [f"    {_failure(failure)}" for failure in item.failures]
     if item.refetched == "unchanged":
         lines.append("    The pictures of its image are as they were")
-    vectors = (("Image", item.image, product.image_need), ("Text", item.text, product.text_need))
-    lines += [
-        f"    {kind} embedding: {len(vector)} dimensions{', kept' if need is Need.KEEP else ''}"
-        for kind, vector, need in vectors
-        if vector is not None
-    ]
+    lines += _dimensions("Image", item.image, product.image_need)
+    if item.text_used:
+        lines.append(f'    Processing text: "{_beginning(item.text_used)}"')
+    lines += _dimensions("Text", item.text, product.text_need)
     if item.combined is None:
         return lines
     if item.image is None:
@@ -160,6 +211,16 @@ def product_lines(item: EmbeddedProduct) -> list[str]:
     else:
         lines.append(f"    Combined embedding: {len(item.combined)} dimensions")
     return [*lines, f"    Stored embeddings ({', '.join(_kinds(item))}) for: {title}"]
+
+
+def _dimensions(kind: str, vector: Vector | None, need: Need) -> list[str]:
+    kept = ", kept" if need is Need.KEEP else ""
+    return [] if vector is None else [f"    {kind} embedding: {len(vector)} dimensions{kept}"]
+
+
+def _beginning(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."
 
 
 def one_line(text: str) -> str:

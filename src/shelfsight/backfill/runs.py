@@ -26,6 +26,9 @@ _MANY_RANGES = 64
 class Job:
     """The task of a run: which products, in batches of which size. `max_batches` 0 means no limit.
 
+    If products stay due when they are done (`Selection.stays_due`), the limit is one of each call:
+    the run stays open, and the next call of the same job goes on with it, in batches of any size.
+
     The vectors of a `staged` job are stored in a second set. Scans do not search that set until the
     user switches to it.
     """
@@ -38,8 +41,18 @@ class Job:
 
     @property
     def limit(self) -> int | None:
-        """The largest number of products that a run of this job processes; None means no limit."""
+        """The largest number of products that a call processes; None means no limit."""
         return self.max_batches * self.batch_size or None
+
+    @property
+    def run_limit(self) -> int | None:
+        """The largest number of products that all calls of a run process; None means no limit."""
+        return None if self.selection.stays_due else self.limit
+
+    @property
+    def call_limit(self) -> int | None:
+        """The number of products after which a call leaves the rest to the next one, or None."""
+        return self.limit if self.selection.stays_due else None
 
     @property
     def range_size(self) -> int:
@@ -52,7 +65,7 @@ class Job:
         return max(1, self.batch_size // PAGES_IN_FLIGHT)
 
     def products(self, due: int) -> int:
-        """Return how many products a run processes if `due` products are due."""
+        """Return how many products a call processes if `due` products are due."""
         return due if self.limit is None else min(due, self.limit)
 
     def batches(self, products: int) -> int:
@@ -89,10 +102,12 @@ class Partitioning:
     """The number of products that are due, and the key ranges that together contain them.
 
     If only a small part of a large catalogue is due, `ids` lists all these products in order;
-    `last` is the last id of the catalogue that was examined.
+    `last` is the last id of the catalogue that was examined. `selected` counts the products that
+    were examined, whether they are due or not.
     """
 
     due: int
+    selected: int
     ranges: tuple[KeyRange, ...]
     ids: tuple[str, ...] | None = None
     last: str | None = None
@@ -155,5 +170,7 @@ class Run:
 
     @property
     def remaining(self) -> int:
-        """The number of products that are still to be processed."""
+        """The number of products that a call of its job still processes."""
+        if self.job.selection.stays_due:
+            return self.job.products(max(self.due - self.done, 0))
         return max(self.job.products(self.due) - self.done, 0)

@@ -24,6 +24,7 @@ WITH span AS MATERIALIZED (
   GROUP BY i."ProductVariantId"
 ), source AS MATERIALIZED (
   SELECT span."Id" AS id, product_id, owner, title, description, coalesce(urls, '{{}}') AS urls,
+         btrim(title || description, E' \t\r\n') <> '' AS has_text,
          left(encode(sha256(convert_to(length(title) || ' ' || title || description, 'UTF8')), 'hex'), 32)
          || ':' ||
          left(encode(sha256(convert_to(coalesce(array_to_json(urls)::text, ''), 'UTF8')), 'hex'), 32) AS hash
@@ -36,8 +37,8 @@ WITH span AS MATERIALIZED (
     SELECT source.id, f."SourceHash" = source.hash AS is_whole,
            {image_failed} AS is_image, {text_failed} AS is_text,
            {image_again} AS image_again, {text_again} AS text_again
-    FROM source JOIN "EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
-    WHERE f."ProductVariantId" {within}) AS f
+    FROM source JOIN shelfsight."EmbeddingFailures" AS f ON f."ProductVariantId" = source.id
+    WHERE f."VectorSet" = %(vector_set)s AND f."ProductVariantId" {within}) AS f
   GROUP BY id
 ), due AS (
   SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
@@ -46,6 +47,7 @@ WITH span AS MATERIALIZED (
   FROM source
   LEFT JOIN "ProductEmbeddings" AS e
     ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
+    AND e."SourceHash" IS NOT NULL
   LEFT JOIN failed ON failed.id = source.id
   CROSS JOIN LATERAL (SELECT {image_need} AS image, {text_need} AS text) AS need
   WHERE {due}
@@ -74,26 +76,33 @@ coalesce(e."ImageFiles", (
 (cardinality(source.urls) > 0 AND {is_current})
 
 -- name: due_changed
--- The product is new, or has changed since it was last tried, or its present content has failed and
--- may be tried again now.
-(e."SourceHash" IS DISTINCT FROM source.hash AND failed.tried IS NOT TRUE)
+-- The product is new, or what is stored was made from other content; or its present content has
+-- failed and may be tried again now; or it has content without a vector, and no failure of this
+-- content explains why.
+CASE WHEN e."ProductVariantId" IS NULL THEN failed.tried IS NOT TRUE
+     ELSE e."SourceHash" IS DISTINCT FROM source.hash END
 OR failed.image_again OR failed.text_again
+OR (cardinality(source.urls) > 0 AND failed.image IS NOT TRUE AND {image_is_made} IS NOT TRUE)
+OR (source.has_text AND failed.text IS NOT TRUE AND {text_is_made} IS NOT TRUE)
 
 -- name: again_when_due
--- A failure is tried again when its next attempt is due. A failure without a next attempt waits for
--- changed content.
-coalesce(f."NextAttemptAt" <= now(), false)
+-- A failure is tried again when its next attempt is due, and when it was caused by settings and has
+-- not been tried yet with those in use. A failure without a next attempt waits for changed content.
+(coalesce(f."NextAttemptAt" <= now(), false)
+ OR cardinality(f."Settings") > 0 AND %(settings)s::text[] IS NOT NULL AND NOT EXISTS (
+   SELECT FROM unnest(f."Settings") AS tried
+   WHERE string_to_array(tried, ' ') <@ %(settings)s::text[]))
 
 -- name: again_now
--- Every failure is tried again, except those of products that have no content at all.
-(f."Kind" <> 'no_content')
+-- Every failure is tried again, except where there is nothing to embed.
+(f."Kind" NOT IN ('no_content', 'empty_text'))
 
 -- name: has_failed
 -- The product has a recorded failure. If kinds or hosts are given, the failure has one of these
 -- kinds and is at one of these hosts. A host may be given without its port.
 "Id" IN (
-  SELECT f."ProductVariantId" FROM "EmbeddingFailures" AS f
-  WHERE f."Kind" <> 'no_content'
+  SELECT f."ProductVariantId" FROM shelfsight."EmbeddingFailures" AS f
+  WHERE f."VectorSet" = %(vector_set)s AND f."Kind" NOT IN ('no_content', 'empty_text')
     AND (cardinality(%(kinds)s::text[]) = 0 OR f."Kind" = ANY(%(kinds)s::text[]))
     AND (cardinality(%(hosts)s::text[]) = 0
          OR %(hosts)s::text[] && ARRAY[f."Host", regexp_replace(f."Host", ':\d+$', '')]))
@@ -102,11 +111,10 @@ coalesce(f."NextAttemptAt" <= now(), false)
 (e."ImageEmbedding" IS NULL AND cardinality(source.urls) > 0)
 
 -- name: due_missing_text
-(e."TextEmbedding" IS NULL AND btrim(title || description, E' \t\r\n') <> '')
+(e."TextEmbedding" IS NULL AND source.has_text)
 
 -- name: due_missing_combined
-(e."CombinedEmbedding" IS NULL
- AND (cardinality(source.urls) > 0 OR btrim(title || description, E' \t\r\n') <> ''))
+(e."CombinedEmbedding" IS NULL AND (cardinality(source.urls) > 0 OR source.has_text))
 
 -- name: window
 -- The products of a window that are due. If a description is too long, pictures inside it (data
@@ -118,7 +126,7 @@ SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
                       {text_limit}) END AS description,
-       due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
+       due.has_text, due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
@@ -127,11 +135,8 @@ ORDER BY due.id
 {source}
 SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
-       count(due.id) FILTER (WHERE btrim(due.title || due.description, E' \t\r\n') <> '')
-         AS with_text,
-       count(due.id) FILTER (WHERE cardinality(due.urls) = 0
-                             AND btrim(due.title || due.description, E' \t\r\n') = '')
-         AS with_neither,
+       count(due.id) FILTER (WHERE due.has_text) AS with_text,
+       count(due.id) FILTER (WHERE cardinality(due.urls) = 0 AND NOT due.has_text) AS with_neither,
        count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last

@@ -47,6 +47,9 @@ TEXT_LIMIT = 50_000
 
 _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
+_NEEDED = {"ProductVariants": ("Id",), "ProductImages": ("Id", "ProductVariantId", "ImageUrl")}
+"""The columns of the shop that a backfill cannot do without."""
+
 _NO_VALUES: Mapping[str, Any] = {}
 
 
@@ -55,7 +58,9 @@ class PostgresCatalog:
 
     Columns other than `"Id"` may be missing. `images_per_product` is the number of pictures that
     count as content: a change to further pictures does not make a product due. If a product is due,
-    its vectors by models other than `models` are replaced too.
+    its vectors by models other than `models` are replaced too. `settings` are the fingerprints of
+    the settings in use: a failure caused by a setting that has changed since is due again. Without
+    `settings` it waits for its next attempt.
     """
 
     def __init__(
@@ -64,10 +69,12 @@ class PostgresCatalog:
         *,
         images_per_product: int = 1,
         models: ModelPair | None = None,
+        settings: tuple[str, ...] | None = None,
     ) -> None:
         self._database = database
         self._images = images_per_product
         self._models = models
+        self._settings = None if settings is None else list(settings)
 
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""
@@ -78,6 +85,7 @@ class PostgresCatalog:
             with_text=sum(row.with_text for row in counts),
             with_neither=sum(row.with_neither for row in counts),
             with_image=sum(row.with_image for row in counts),
+            selected=sum(row.size for row in counts),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -103,7 +111,13 @@ class PostgresCatalog:
             bounds = [*bounds[: (due - 1) // size], None] if due else []
         starts = [None, *bounds][: len(bounds)]
         ranges = tuple(KeyRange(after=a, last=b) for a, b in zip(starts, bounds, strict=True))
-        return Partitioning(due=due, ranges=ranges, ids=tuple(ids) if are_few else None, last=last)
+        return Partitioning(
+            due=due,
+            selected=scanned,
+            ranges=ranges,
+            ids=tuple(ids) if are_few else None,
+            last=last,
+        )
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
@@ -117,6 +131,17 @@ class PostgresCatalog:
                 yield page
         if waiting:
             yield waiting
+
+    def check(self) -> None:
+        """Read one product with the statement of `pages`, to see whether a backfill could.
+
+        Raises:
+            SchemaError: a table or a column is missing, or cannot be read; the message says what to
+                do.
+        """
+        statement, values = self._statement(PRODUCTS.name, Selection())
+        bounds = {"after": None, "last": None, "window": 1}
+        self._read(PRODUCTS.row, statement, {**values, **bounds}, Selection())
 
     def _windows(
         self,
@@ -165,6 +190,8 @@ class PostgresCatalog:
         return statement, {
             **values,
             "images": self._images,
+            "vector_set": self._database.vector_set,
+            "settings": self._settings,
             **model_parameters(models),
         }
 
@@ -196,13 +223,18 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
 
     The columns of the products are empty if there is no table `"Products"`.
     """
-    variants, images = columns(connection, "ProductVariants"), columns(connection, "ProductImages")
-    for table, found in (("ProductVariants", variants), ("ProductImages", images)):
-        if "Id" not in found:
+    found = {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+    for table, needed in _NEEDED.items():
+        if not found[table]:
+            raise SchemaError(f'there is no table "{table}"; run: shelfsight init')
+        missing = [f'"{name}"' for name in needed if name not in found[table]]
+        if missing:
             raise SchemaError(
-                f'there is no table "{table}" with a column "Id"; run: shelfsight init'
+                f'"{table}" lacks {", ".join(missing)}, and a backfill cannot do without;'
+                f" shelfsight does not change that table: add what is missing, or put a view named"
+                f' "{table}" in its place'
             )
-    return variants, images, columns(connection, "Products")
+    return found["ProductVariants"], found["ProductImages"], found["Products"]
 
 
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:

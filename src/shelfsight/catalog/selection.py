@@ -7,7 +7,7 @@ from psycopg import sql
 
 from shelfsight.errors import SelectionError
 from shelfsight.postgres import archived, statements
-from shelfsight.postgres.need import failed_now, is_current, need
+from shelfsight.postgres.need import failed_now, is_current, is_made, need
 from shelfsight.records import ContentModality, Need, Selection
 
 QUERIES = statements.load("shelfsight.catalog", "catalog.sql")
@@ -76,7 +76,10 @@ def due_condition(selection: Selection) -> sql.Composable:
         return QUERIES[f"due_missing_{selection.missing}"]
     if selection.only_failed or not selection.skip_existing:
         return _TRUE
-    changed = QUERIES["due_changed"]
+    changed = QUERIES["due_changed"].format(
+        image_is_made=is_made("image", _SOURCE_HASH),
+        text_is_made=is_made("text", _SOURCE_HASH),
+    )
     if not selection.refetch:
         return changed
     check = QUERIES["due_check"].format(is_current=is_current("image", _SOURCE_HASH))

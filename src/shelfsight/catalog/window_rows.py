@@ -53,6 +53,7 @@ class ProductRow(NamedTuple):
     owner: str | None
     title: str
     description: str
+    has_text: bool
     urls: list[str]
     hash: str
     is_new: bool
@@ -85,6 +86,7 @@ def product_of(row: ProductRow, id_: str) -> Product:
         owner_id=row.owner,
         title=row.title,
         description=row.description,
+        has_text=row.has_text,
         image_urls=tuple(row.urls),
         source_hash=row.hash,
         is_new=row.is_new,

@@ -1,16 +1,17 @@
 """The command `shelfsight backfill`, which embeds the products that are due."""
 
 import os
-import shlex
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from shelfsight.backfill.progress import Progress, choose
+from shelfsight.backfill.pipeline import no_product
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.cli.next_command import command_for_all, command_for_failed, command_for_scan
 from shelfsight.cli.options import (
     BATCHES,
     DATABASE,
@@ -80,7 +81,7 @@ def backfill(settings: Settings, **arguments: Any) -> int:
     continue. If the same command runs on a second machine, both share the work.
 
     Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage; 3
-    done, but some products failed; 130 interrupted.
+    done, but something that was due failed, pictures included; 130 interrupted.
     """
     chosen = selection_of(settings, arguments)
     cluster = _cluster(settings, arguments)
@@ -166,7 +167,7 @@ def _joined(database: Database, job: Job) -> Job:
 def _run(
     settings: Settings, database: Database, job: Job, progress: Progress, options: RunOptions
 ) -> Report:
-    report = Report()
+    report, commands = Report(), (command_for_all(), command_for_failed())
     with open_engine(
         settings, database, progress, joins=not options.new, cluster=options.cluster
     ) as engine:
@@ -177,19 +178,21 @@ def _run(
                 engine.run(job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
-            progress.finish(report, _command_for_all())
+            progress.finish(report, *commands, _next_step(job, report))
             os._exit(report.exit_status)  # end at once, because a thread may be busy in a model
         except ShelfsightError as error:
             report.broken = error.exit_status
             raise
         finally:
-            progress.finish(report, _command_for_all())
+            progress.finish(report, *commands, _next_step(job, report))
     return report
 
 
 def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:
     due = count_due(settings, database, job.selection)
     products = job.products(due.products)
+    if not due.selected:
+        progress.notify(no_product(job.selection))
     progress.dry_run(due, products, job.batches(products))
     return 0
 
@@ -207,12 +210,14 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
     }
 
 
-def _command_for_all() -> str:
-    """Return the command that was called, with --all and without its secrets."""
-    words, hidden = ["shelfsight"], False
-    for word in sys.argv[1:]:
-        flag, joined, _ = word.partition("=")
-        secret = flag in {"--database-url", "--embedding-server-api-key"}
-        words.append("..." if hidden else f"{flag}=..." if secret and joined else word)
-        hidden = secret and not joined
-    return shlex.join(words if "--all" in words else [*words, "--all"])
+def _next_step(job: Job, report: Report) -> str:
+    """Say what can be done with the vectors that the run stored; "" if it stored none."""
+    if job.staged:
+        return ""
+    if report.image:
+        return f"Your quick scans should now find matches. Try: {command_for_scan('photo.jpg')}"
+    if report.text:
+        return (
+            f"Scans with words should now find matches. Try: {command_for_scan('--text', 'WORDS')}"
+        )
+    return ""

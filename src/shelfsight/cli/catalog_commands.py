@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from shelfsight.backfill.pipeline import no_product
 from shelfsight.catalog.imports.import_file import import_file as import_products
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
 from shelfsight.catalog.imports.imported import BadLine
 from shelfsight.cli.options import DATABASE, PICTURES, Command
+from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 from shelfsight.wiring.database import database_name, open_database
@@ -27,10 +29,10 @@ from shelfsight.wiring.database import database_name, open_database
 def init(settings: Settings, triggers: bool | None) -> None:
     """Create the tables and columns that are missing.
 
-    These are the extension vector, the tables Products, ProductVariants, ProductImages,
-    ProductEmbeddings, EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans,
-    ScanFeedback and ApiKeys, and missing columns of ProductEmbeddings, EmbeddingFailures and
-    BackfillLeases. Your other tables are left as they are. Run it as often as you like.
+    These are the extension vector, the tables Products, ProductVariants, ProductImages and
+    ProductEmbeddings, missing columns of ProductEmbeddings, and the schema shelfsight with the
+    tables EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans, ScanFeedback
+    and ApiKeys. Your other tables are left as they are. Run it as often as you like.
     """
     with Shop(settings) as shop:
         done = shop.init(triggers=triggers)
@@ -120,6 +122,8 @@ def status(settings: Settings, as_json: bool) -> None:
         return
     click.echo(f"Database: {database_name(settings)}")
     click.echo("\n".join(stored.lines()))
+    if not due.selected:
+        click.echo(no_product(Selection()))
     click.echo(
         f"Due: {due.products}" + (" (run: shelfsight backfill --all)" if due.products else "")
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shelfsight.backfill.failure_kinds import kind_of
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.settings import Settings
@@ -34,9 +35,10 @@ def failures(
 ) -> None:
     """Show what failed, by kind.
 
-    Each kind is shown with the number of products, the time of the next attempt, and an example.
-    From that time on, a backfill tries again by itself; `shelfsight retry` tries again at once. If
-    a file is broken or is not a picture, it is tried again when the product's content changes.
+    Each kind is shown with the number of products, the time of the next attempt, whose fault it is
+    (content, host, settings or server), what to do, and an example. From that time on, a backfill
+    tries again by itself; `shelfsight retry` tries again at once. If the content is at fault, it is
+    tried again when it changes. If the settings are, it is also tried again once they are changed.
     """
     host = host and host.lower()
     with open_database(settings) as database:
@@ -55,8 +57,10 @@ def failures(
 
 
 def _kind_lines(one: "FailedKind") -> tuple[str, ...]:
+    known = kind_of(one.kind)
     return (
         f"{one.kind}: {_counted(one.products, 'product')}, {_tried(one)}",
+        f"  {known.fault}: {known.cure}",
         f"  such as {_name(one)}",
         f"    {one_line(one.message)}",
     )
@@ -88,8 +92,11 @@ def _when(moment: datetime | None) -> str:
 
 
 def _kind_fields(one: "FailedKind") -> dict[str, object]:
+    known = kind_of(one.kind)
     return {
         "kind": one.kind,
+        "fault": known.fault,
+        "cure": known.cure,
         "products": one.products,
         "attempts": one.attempts,
         "next_attempt": one.next_attempt and one.next_attempt.isoformat(),

@@ -36,6 +36,7 @@ SECTIONS = {
         "index": "index_command:index",
         "models": "models_command:models",
         "prune": "prune_command:prune",
+        "upgrade-embedded": "upgrade_embedded_command:upgrade_embedded",
     },
 }
 """The sections of `shelfsight --help`; each command has its module and its name in that module."""

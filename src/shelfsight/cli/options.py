@@ -24,7 +24,7 @@ PICTURES = ("images_per_product", "image_root", "allow_private_images")
 FETCHING = (*PICTURES, "host_concurrency")
 SERVING = (
     *("scan_views", "scan_timeout", *PICTURES),
-    *("rate_limit", "byte_limit", "cors_origins"),
+    *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
@@ -43,7 +43,7 @@ _GROUPS = {
     "Database": DATABASE,
     "Server": (
         *("host", "port", "insecure", "scan_timeout"),
-        *("rate_limit", "byte_limit", "cors_origins"),
+        *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
     ),
     "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
     "Output": ("verbose", "as_json", "help"),
@@ -112,6 +112,7 @@ def _flag(name: str) -> click.Option:
 _METAVARS = {
     "allow_private_images": "HOSTS",
     "cors_origins": "SITES",
+    "trusted_proxies": "ADDRESSES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
     "embedding_server_url": "URL",

@@ -12,8 +12,8 @@ from shelfsight.wiring.database import open_database
 
 _NAMES = {
     "embeddings": '"ProductEmbeddings": rows of products that are gone or archived',
-    "failures": '"EmbeddingFailures": rows of products that are gone or archived',
-    "scan_means": '"ScanMeans": rows of owners without any product',
+    "failures": 'shelfsight."EmbeddingFailures": rows of products that are gone or archived',
+    "scan_means": 'shelfsight."ScanMeans": rows of owners without any product',
     "runs": '"BackfillRuns": runs that were closed more than 90 days ago',
 }
 

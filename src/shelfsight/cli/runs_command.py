@@ -22,9 +22,10 @@ from shelfsight.wiring.database import open_database
 def runs(settings: Settings, limit: int, as_json: bool) -> None:
     """List the runs of the backfill.
 
-    Each run is shown with its selection, its workers and its results. `running`: a worker is
-    active. `stopped`: no worker is active, and work is left; the same command continues the run.
-    `replaced`: a later run took over the remaining work. `done`: no work is left.
+    Each run is shown with its selection, its workers and its results. Incomplete products have a
+    vector, but lack a picture or their text. `running`: a worker is active. `stopped`: no worker is
+    active, and work is left; the same command continues the run. `replaced`: a later run took over
+    the remaining work. `done`: no work is left.
     """
     with open_database(settings) as database:
         found = PostgresLedger(database).runs(limit)
@@ -41,10 +42,11 @@ def _table(found: list[Run]) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("Run", "Began", "State", "Asked"):
         table.add_column(name)
-    for name in ("Due", "Done", "Embedded", "Failed"):
+    for name in ("Due", "Done", "Embedded", "Incomplete", "Failed"):
         table.add_column(name, justify="right")
     for run in found:
-        counts = (run.due, run.done, run.counts.get("embedded", 0), run.counts.get("failed", 0))
+        outcomes = (run.counts.get(name, 0) for name in ("embedded", "incomplete", "failed"))
+        counts = (run.due, run.done, *outcomes)
         table.add_row(
             str(run.id), _local(run.began), _state(run), _asked(run), *(str(n) for n in counts)
         )
@@ -64,7 +66,8 @@ def _asked(run: Run) -> str:
     words = ["staged"] if run.job.staged else []
     words += [f"{name}={value}" for name, value in asked.items()]
     if run.job.limit is not None:
-        words.append(f"up to {run.job.limit}")
+        a_call = " a call" if run.job.selection.stays_due else ""
+        words.append(f"up to {run.job.limit}{a_call}")
     return ", ".join(words) or "all that is due"
 
 

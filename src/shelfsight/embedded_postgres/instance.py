@@ -8,6 +8,7 @@ If the last process was killed, the keeper stops the server instead.
 import atexit
 import os
 import sys
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from subprocess import DEVNULL
@@ -16,15 +17,19 @@ from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import PGconn, Ping
 
 from shelfsight.errors import EmbeddedDatabaseError
 
 if sys.platform == "win32":
     raise EmbeddedDatabaseError("the embedded Postgres does not run on Windows: set DATABASE_URL")
 
-from shelfsight.embedded_postgres import keeper, server_user
-from shelfsight.embedded_postgres.data_cluster import PORT, DataCluster, data_folder
+from shelfsight.embedded_postgres import file_locks, interrupted_upgrade, keeper, server_user
+from shelfsight.embedded_postgres.data_cluster import DataCluster, data_folder
 from shelfsight.embedded_postgres.server_user import ServerUser
+
+_TRIES = 5
+"""How often a server may fail in the moment after its start."""
 
 
 class EmbeddedPostgres:
@@ -75,7 +80,7 @@ class EmbeddedPostgres:
             return
         self._locks = None
         atexit.unregister(self.stop)
-        with closing(locks), locks.gated():
+        with closing(locks), file_locks.refused_in_words(self._lock_folder), locks.gated():
             locks.leave()
             if locks.has_no_users() and not keeper.stop_server(data_folder(self._home)):
                 raise EmbeddedDatabaseError(f"the embedded Postgres in {self._home} does not stop")
@@ -96,28 +101,33 @@ class EmbeddedPostgres:
         _create_home(self._home, user)
         locks = self._own_locks()
         try:
-            with locks.gated():
+            with file_locks.refused_in_words(self._lock_folder), locks.gated():
+                file_locks.check(self._lock_folder / "gate")
                 locks.join()
+                interrupted_upgrade.recover(data_folder(self._home))
                 # the keeper starts first, so that it watches the server from the beginning
-                _ensure_keeper(self._lock_folder, data_folder(self._home))
+                ensure_keeper(self._lock_folder, data_folder(self._home))
                 sockets = self._ensure_server(DataCluster(self._home, user), locks.gate)
         except BaseException:  # Ctrl-C too must leave no server behind
             self.stop()
             raise
-        return _url(sockets, self._database)
+        return url(sockets, self._database)
 
     def _ensure_server(self, cluster: DataCluster, gate: int) -> Path:
         """Start the server, create the database if needed, and return the socket's folder."""
-        sockets = cluster.start(gate)
-        try:
-            _ensure_database(sockets, self._database)
-        except psycopg.OperationalError:
-            if keeper.server_pid(data_folder(self._home)) is not None:
-                raise
-            # the server was killed just after it seemed ready
+        tries = _TRIES
+        while True:
             sockets = cluster.start(gate)
-            _ensure_database(sockets, self._database)
-        return sockets
+            try:
+                _ensure_database(sockets, self._database)
+            except psycopg.OperationalError:
+                # it was killed just after it seemed ready, or recovers since a part of it was
+                tries -= PGconn.ping(url(sockets, "postgres").encode()) != Ping.REJECT
+                if tries == 0:
+                    raise
+                time.sleep(keeper.POLL)
+            else:
+                return sockets
 
     def _own_locks(self) -> keeper.ServerLocks:
         if self._locks is None or self._process != os.getpid():
@@ -144,12 +154,12 @@ def _create_home(home: Path, user: ServerUser) -> None:
             folder.chmod(0o755)
 
 
-def _ensure_keeper(locks: Path, data: Path) -> None:
-    """Start a keeper, unless a keeper is running.
+def ensure_keeper(locks: Path, data: Path) -> None:
+    """Start a keeper, unless a keeper is running in this PID namespace.
 
-    The keeper inherits a lock that marks it as the only keeper.
+    The keeper inherits a lock that marks it as the only keeper there.
     """
-    keeper_lock = keeper.open_private(locks / "keeper")
+    keeper_lock = keeper.open_private(keeper.keeper_lock_file(locks))
     try:
         if keeper.try_lock(keeper_lock):
             command = [
@@ -170,15 +180,16 @@ def _ensure_keeper(locks: Path, data: Path) -> None:
 
 
 def _ensure_database(sockets: Path, name: str) -> None:
-    with psycopg.connect(_url(sockets, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(url(sockets, "postgres"), autocommit=True) as connection:
         existing = connection.execute("SELECT FROM pg_database WHERE datname = %s", [name])
         if existing.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    with psycopg.connect(_url(sockets, name), autocommit=True) as connection:
+    with psycopg.connect(url(sockets, name), autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
 
 
-def _url(sockets: Path, database: str) -> str:
+def url(sockets: Path, database: str) -> str:
+    """Return the address of a database of the server whose socket is in this folder."""
     # the URL states the port, so that PGPORT has no effect
     folder = quote(os.fsencode(sockets), safe="")
-    return f"postgresql://postgres@/{quote(database, safe='')}?host={folder}&port={PORT}"
+    return f"postgresql://postgres@/{quote(database, safe='')}?host={folder}&port={keeper.PORT}"

@@ -8,12 +8,23 @@ the locks, and functions that find and stop a server.
 import fcntl
 import os
 import signal
-import subprocess
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+
+PORT = 5432
+"""The port. It is only part of the socket's name, because the server does not listen on TCP."""
+
+SERVER_LOCK = "postmaster.lock"
+"""The file in the data folder that a server and its processes hold locked while they live."""
+
+UPGRADE = "postgres.upgrade"
+"""The folder beside the data folder where an upgrade works. It is there only during an upgrade."""
 
 POLL = 0.02
 """Seconds between two checks of a server that is starting or stopping."""
@@ -21,6 +32,12 @@ POLL = 0.02
 STOP_PATIENCE = 120
 """How many seconds a server may take to stop. Its final checkpoint writes at most its shared
 buffers."""
+
+START_PATIENCE = 10
+"""How many seconds a server may take from its start until it listens."""
+
+_CREDENTIALS = Struct("3i")
+"""The `struct ucred` of Linux: process id, user, group."""
 
 
 class ServerLocks:
@@ -92,51 +109,128 @@ def try_lock(lock: int) -> bool:
     return True
 
 
-def pid_in_lock_file(lock_file: Path) -> int | None:
-    """Return the process id in a lock file of Postgres. The process may have ended."""
-    try:
-        pid = int(lock_file.read_bytes().split(b"\n", 1)[0])
-    except (OSError, ValueError):
-        return None
-    return pid if pid > 0 else None
+class Server(NamedTuple):
+    """A server that accepts connections."""
+
+    sockets: Path
+    """The folder of its socket, as this process sees it."""
+
+    pid: int
+    """The id of its process, as this process sees it; 0 if this PID namespace cannot see it."""
+
+    is_ready: bool
+    """False while it recovers from a crash."""
 
 
-def server_pid(data: Path) -> int | None:
-    """Return the process id of the server that runs on this cluster; None if no server runs.
+def find_server(data: Path) -> Server | None:
+    """Return the server of this cluster that answers on its socket; None if none does.
 
-    None also if the id of an old server now belongs to another process.
+    A connection is the proof, because only a live server listens. A process id proves nothing: in
+    another container the same id is another process, or none.
     """
-    pid = pid_in_lock_file(data / "postmaster.pid")
-    return pid if pid is not None and _is_server(pid, data) else None
+    try:
+        # lines of the file: pid, data, time, port, socket folder, host, shared memory, state
+        lines = os.fsdecode((data / "postmaster.pid").read_bytes()).split("\n")
+        pid, (its_data, _, port, sockets) = int(lines[0]), lines[1:5]
+    except (FileNotFoundError, ValueError):
+        return None
+    if port != str(PORT):
+        return None
+    # another container may see the same data folder under another path
+    folder = data if sockets == its_data else Path(sockets)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
+        try:
+            connection.connect(str(folder / f".s.PGSQL.{PORT}"))
+            if sys.platform == "linux":
+                pid = _peer(connection)
+        except BlockingIOError:  # it listens, but too many others are waiting
+            pid = 0
+        except OSError:
+            return None
+    return Server(folder, pid, is_ready="".join(lines[7:8]).strip() == "ready")
+
+
+def lock_server(data: Path) -> int | None:
+    """Lock the cluster for a new server; return the lock, or None if a server holds it.
+
+    The new server and all its processes must inherit the lock. So the kernel releases it when the
+    last of them has ended, and not before. A process of a killed server can still write.
+    """
+    lock = open_private(data / SERVER_LOCK)
+    if not try_lock(lock):
+        os.close(lock)
+        return None
+    owner = data.stat()
+    if os.geteuid() == 0:
+        os.fchown(lock, owner.st_uid, owner.st_gid)
+    return lock
+
+
+def write_host(lock: int) -> None:
+    """Write into the lock of the server on which host it runs; in a container, in which one."""
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{socket.gethostname()}\n".encode())
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds an exclusive lock on this file, this process included."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        if not try_lock(lock):
+            return True
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        return False
+    finally:
+        os.close(lock)
 
 
 def stop_server(data: Path) -> bool:
-    """Stop the server like `pg_ctl stop -m fast`, and wait for its end; return whether it ended."""
-    pid = server_pid(data)
-    if pid is None:
+    """Stop the server like `pg_ctl stop -m fast`, and wait for its end.
+
+    A server in another PID namespace is left to the keeper there.
+
+    Returns:
+        False if the server does not stop.
+
+    """
+    give_up = time.monotonic() + START_PATIENCE
+    # a server whose starter was killed may not listen yet
+    while (server := find_server(data)) is None and is_locked(data / SERVER_LOCK):
+        if time.monotonic() > give_up:
+            return True
+        time.sleep(POLL)
+    if server is None or server.pid == 0:
         return True
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
-    deadline = time.monotonic() + STOP_PATIENCE
-    while server_pid(data) == pid:
-        if time.monotonic() > deadline:
+        os.kill(server.pid, signal.SIGINT)
+    give_up = time.monotonic() + STOP_PATIENCE
+    while is_locked(data / SERVER_LOCK) or find_server(data) is not None:
+        if time.monotonic() > give_up:
             return False
         time.sleep(POLL)
     return True
 
 
-def _is_server(pid: int, data: Path) -> bool:
-    if Path("/proc/self/cmdline").exists():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return False
-        return b"/postgres\0-D\0" + os.fsencode(data) + b"\0" in command
-    # ps escapes unusual characters of a path, so here any process named postgres counts as ours
-    shown = subprocess.run(
-        ["ps", "-ww", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.strip().endswith("postgres")
+def new_data(data: Path) -> Path:
+    """Return the data folder that an upgrade fills. Its server ends with the upgrade."""
+    return data.with_name(UPGRADE) / "new"
+
+
+def keeper_lock_file(folder: Path) -> Path:
+    """Return the lock file of the keeper in this PID namespace: only it can stop a server there."""
+    with suppress(OSError):
+        return folder / f"keeper.{Path('/proc/self/ns/pid').stat().st_ino}"
+    return folder / "keeper"
+
+
+def _peer(connection: socket.socket) -> int:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid: int = _CREDENTIALS.unpack(credentials)[0]
+    return pid
 
 
 def main(folder: Path, data: Path, keeper_lock: int) -> None:
@@ -154,8 +248,17 @@ def main(folder: Path, data: Path, keeper_lock: int) -> None:
                 # if the folder was deleted and created again, its server is not ours
                 if _is_same_file(locks.gate, folder / "gate"):
                     stop_server(data)
+                    stop_server(new_data(data))
                 os.close(keeper_lock)
+                _remove_unused(folder.glob("keeper*"))
                 return
+
+
+def _remove_unused(lock_files: Iterable[Path]) -> None:
+    """Remove lock files that nobody holds, such as those of ended containers."""
+    for file in lock_files:
+        if not is_locked(file):
+            file.unlink(missing_ok=True)
 
 
 def _is_same_file(opened: int, path: Path) -> bool:

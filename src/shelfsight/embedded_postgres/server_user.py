@@ -183,12 +183,13 @@ def _copy(packages: Path, copies: Path) -> Path:
     for part in (BINARIES / "bin", BINARIES / "lib", BINARIES / "share", LIBRARIES):
         if (packages / part).exists():
             shutil.copytree(packages / part, unfinished / part, symlinks=True)
-    for path in (copies, unfinished, *unfinished.rglob("*")):
-        _allow_all_users(path)
+    allow_all_users(copies)
     return unfinished.rename(copy)
 
 
-def _allow_all_users(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if not stat.S_ISLNK(mode):
-        path.chmod(0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
+def allow_all_users(folder: Path) -> None:
+    """Let every user read and run what is in a folder that was just created."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            path.chmod(0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)

@@ -1,8 +1,8 @@
 """The JSON of `POST /v1/embeddings` as OpenAI defined it, with an extension for pictures."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, PositiveInt
+from pydantic import BaseModel, Field, PositiveInt
 
 from shelfsight.embedding.wire import Encoding, ItemError
 
@@ -12,19 +12,6 @@ OPENAI_PATHS = (OPENAI_PATH, "/embeddings")
 """The paths at which servers may have this endpoint. Infinity has no prefix by default."""
 
 
-def _strings_only(sent: object) -> object:
-    """Refuse the other forms of input that OpenAI accepts, and say what to send instead."""
-    kinds = {type(item) for item in (sent if isinstance(sent, list) else [sent])}
-    if kinds & {int, list}:
-        raise ValueError("lists of tokens are not taken, for they are one tokenizer's: send text")
-    if dict in kinds:
-        raise ValueError(
-            "objects such as image_url are not taken, and nothing is fetched: send pictures as"
-            ' data URIs (strings), with "modality": "image"'
-        )
-    return sent
-
-
 class OpenAIRequest(BaseModel):
     """A request to embed a text or several texts.
 
@@ -32,7 +19,10 @@ class OpenAIRequest(BaseModel):
     optional. `dimensions` shortens text vectors, if the model was trained for that.
     """
 
-    input: Annotated[str | list[str], BeforeValidator(_strings_only)]
+    input: str | list[str] = Field(
+        description="lists of tokens are not taken, for they are one tokenizer's, and nothing is"
+        ' fetched: send text, or pictures as data URIs (strings) with "modality": "image"'
+    )
     model: str | None = None
     modality: Literal["text", "image"] = "text"
     dimensions: PositiveInt | None = None

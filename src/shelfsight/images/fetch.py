@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -16,8 +16,10 @@ from weakref import WeakValueDictionary
 from anyio.from_thread import start_blocking_portal
 from cachetools import LRUCache
 
+from shelfsight.backfill.failure_kinds import kind_of
+from shelfsight.backfill.picture_address import shown
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
-from shelfsight.images.addresses import host_of, shown
+from shelfsight.images.addresses import host_of
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import reduced
 from shelfsight.images.download import LIMITS, Downloader, FetchLimits
@@ -58,7 +60,10 @@ class FetchConfig:
         image_root: the folder of pictures that are given as paths; without it no file is read.
         private_hosts: hosts that may have private addresses, as `host` or `host:port` in lower
             case.
+        fingerprints: the settings that can make pictures fail, each as `name=hash`, by name. A
+            failure names those that caused it.
         notify: called with a line when a host is paused, from another thread.
+        fetched: called when a picture was fetched or could not be, from another thread.
         known_result: returns the vector or the failure of a file that was embedded before, by its
             content hash; None for other files. Several threads call it.
     """
@@ -66,7 +71,9 @@ class FetchConfig:
     images_per_product: int = 1
     image_root: Path | None = None
     private_hosts: frozenset[str] = frozenset()
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     notify: Callable[[str], None] = lambda _: None
+    fetched: Callable[[], None] = lambda: None
     known_result: Callable[[str], Vector | Failure | None] = lambda _: None
 
 
@@ -190,15 +197,28 @@ class PictureFetcher:
         try:
             outcome = await self._read(url, known)
         except UnusablePictureError as error:
+            self._config.fetched()
             message = f"{shown(url)}: {error.failure.message}"
-            failure = replace(error.failure, message=message, host=host_of(url))
+            failure = replace(
+                error.failure,
+                message=message,
+                host=host_of(url),
+                settings=self._causes(error.failure.kind),
+            )
             if failure.kind != "host_paused":  # a paused host was not asked: no result
                 self._recent[url] = failure
             return failure
+        self._config.fetched()
         self._recent[url] = outcome if isinstance(outcome, PictureFile) else outcome.file
         if isinstance(outcome, Picture):
             self._waiting[url] = outcome
         return outcome
+
+    def _causes(self, kind: str) -> str:
+        """Return the fingerprints of the settings that may have caused this kind of failure."""
+        fingerprints = self._config.fingerprints
+        names = (name for name in kind_of(kind).settings if name in fingerprints)
+        return " ".join(fingerprints[name] for name in names)
 
     async def _read(self, url: str, known: PictureFile | None) -> _Content:
         if is_path(url):

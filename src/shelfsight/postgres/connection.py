@@ -31,6 +31,7 @@ from shelfsight.postgres.session import (
 from shelfsight.settings import without_password
 
 __all__ = [
+    "IN_USE",
     "RECONNECT_SECONDS",
     "Connection",
     "Database",
@@ -56,6 +57,9 @@ Query = tuple[sql.SQL | sql.Composed, Mapping[str, object]]
 
 Rows = list[tuple[Any, ...]]
 
+IN_USE = "in_use"
+"""The name of the set of vectors that scans search. Other sets are named by their schema."""
+
 RECONNECT_SECONDS = 60.0
 """Seconds for which a lost database is tried again; then the run ends."""
 
@@ -80,6 +84,11 @@ _PREPARED_ELSEWHERE = (
 class Transactions(Protocol):
     """An object that runs transactions: a `Database` or a pool of them."""
 
+    @property
+    def vector_set(self) -> str:
+        """The set of vectors that its transactions find; see `Database.vector_set`."""
+        ...
+
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; see `Database.run`."""
         ...
@@ -92,8 +101,8 @@ class Transactions(Protocol):
 class Database:
     """A connection that is opened at its first use. Only one thread may use it at a time.
 
-    With a `schema`, each transaction finds the tables of that schema before tables of the same
-    names in other schemas.
+    With a `schema`, each transaction finds the `"ProductEmbeddings"` of that schema before the one
+    in use.
     """
 
     def __init__(
@@ -114,6 +123,11 @@ class Database:
     def host(self) -> str:
         """The address of the database without the password, as it is shown to people."""
         return without_password(self.url)
+
+    @property
+    def vector_set(self) -> str:
+        """The set of vectors that its transactions find, as `"EmbeddingFailures"` names it."""
+        return self.schema or IN_USE
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction. After a lost connection or a deadlock, do all of it again.

@@ -39,11 +39,16 @@ def is_current(modality: ContentModality, source_hash: sql.Composable) -> sql.Co
     The SQL is NULL where that is not known.
     """
     return _QUERIES["is_current"].format(
-        vector=_vector(modality),
-        part=sql.Literal(HASH_PART[modality]),
-        source_hash=source_hash,
+        is_made=is_made(modality, source_hash),
         modality=sql.Literal(modality),
         models=sql.Placeholder(f"{modality}_models"),
+    )
+
+
+def is_made(modality: ContentModality, source_hash: sql.Composable) -> sql.Composed:
+    """Return SQL: was the stored vector made from this content? NULL where that is not known."""
+    return _QUERIES["is_made"].format(
+        vector=_vector(modality), part=sql.Literal(HASH_PART[modality]), source_hash=source_hash
     )
 
 

@@ -1,11 +1,15 @@
--- name: is_current
--- Whether the stored vector in row e was made from this content by this model. The result is NULL
--- if the row does not say from which content: the shop may have stored that vector itself. A row
--- that names no model counts as made by this model. The parameter holds all identities under which
--- vectors of this model may be stored.
+-- name: is_made
+-- Whether the stored vector in row e was made from this content, by whichever model. A row of
+-- shelfsight says from which content, so e is no row of the shop. The result is NULL if there is no
+-- row.
 (e.{vector} IS NOT NULL
- AND split_part(e."SourceHash", ':', {part}) = split_part({source_hash}, ':', {part})
- AND (e."ModelVersions" ->> {modality} <> ALL({models}::text[])) IS NOT TRUE)
+ AND split_part(e."SourceHash", ':', {part}) = split_part({source_hash}, ':', {part}))
+
+-- name: is_current
+-- Whether the stored vector in row e was made from this content by this model; NULL as in is_made.
+-- A row that names no model counts as made by this model. The parameter holds all identities under
+-- which vectors of this model may be stored.
+({is_made} AND (e."ModelVersions" ->> {modality} <> ALL({models}::text[])) IS NOT TRUE)
 
 -- name: failed_now
 -- Whether row f of "EmbeddingFailures" records a failure of exactly this content.

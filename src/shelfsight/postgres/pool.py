@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import LifoQueue
 
-from shelfsight.postgres.connection import RECONNECT_SECONDS, Database, Query, Result, Rows, Work
+from shelfsight.postgres.connection import (
+    IN_USE,
+    RECONNECT_SECONDS,
+    Database,
+    Query,
+    Result,
+    Rows,
+    Work,
+)
 
 
 class DatabasePool:
@@ -24,6 +32,11 @@ class DatabasePool:
         self._free: LifoQueue[Database] = LifoQueue()
         for database in self._databases:
             self._free.put(database)
+
+    @property
+    def vector_set(self) -> str:
+        """The set of vectors in use; see `Database.vector_set`."""
+        return IN_USE
 
     def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
         """Do `work` in one transaction; see `Database.run`. Do not call this within other work."""

@@ -11,14 +11,28 @@ from shelfsight.postgres.session import Connection
 
 Row = TypeVar("Row")
 
+_COLUMNS = sql.SQL(
+    "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+    " WHERE attrelid = {table} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
 
-def columns(connection: Connection, table: str) -> dict[str, str]:
-    """Read the column names of a table with their SQL types; `{}` if there is no such table."""
-    rows = connection.execute(
-        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        [f'"{table}"'],
-    )
+_FOUND = sql.SQL("to_regclass(quote_ident(%s))")
+
+_IN_SCHEMA = sql.SQL(
+    "(SELECT t.oid FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace"
+    " WHERE n.nspname = %s AND t.relname = %s)"
+)
+
+
+def columns(connection: Connection, table: str, *, schema: str | None = None) -> dict[str, str]:
+    """Read the column names of a table with their SQL types; `{}` if there is no such table.
+
+    Without `schema`, the table is found through the search path.
+    """
+    if schema is None:
+        rows = connection.execute(_COLUMNS.format(table=_FOUND), [table])
+    else:  # not to_regclass, which raises an error if the role lacks USAGE on the schema
+        rows = connection.execute(_COLUMNS.format(table=_IN_SCHEMA), [schema, table])
     return dict(rows)
 
 

@@ -14,7 +14,7 @@ from shelfsight.errors import SchemaError
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _ENTER = sql.SQL(
-    'LOCK TABLE {schema}."ProductEmbeddings", {schema}."EmbeddingFailures" IN ACCESS SHARE MODE;'
+    'LOCK TABLE {schema}."ProductEmbeddings" IN ACCESS SHARE MODE;'
     " SELECT set_config('search_path',"
     " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
 )
@@ -52,13 +52,13 @@ def connect_with(url: str, settings: Mapping[str, str]) -> Connection:
 
 
 def enter_schema(connection: Connection, schema: str) -> None:
-    """Make this transaction find the tables of a schema first, and lock these tables until it ends.
+    """Make this transaction find the vectors of a schema first, and lock them until it ends.
 
-    Without the lock, the tables could be dropped meanwhile. Writes meant for them would then reach
-    the tables of the same names in another schema.
+    Without the lock, the table could be dropped meanwhile. Writes meant for it would then reach
+    the table of the same name in another schema.
 
     Raises:
-        SchemaError: the schema or its tables are gone.
+        SchemaError: the schema or its table is gone.
     """
     try:
         connection.execute(_ENTER.format(schema=sql.Identifier(schema), name=sql.Literal(schema)))

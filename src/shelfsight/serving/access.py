@@ -1,10 +1,23 @@
 """Decides who may use a server: clients with the API key, or only clients on this machine."""
 
 import hmac
+from collections.abc import Collection
 from hashlib import sha256
 from ipaddress import ip_address
 
+from starlette.requests import Request
+
 from shelfsight.errors import SettingsError
+from shelfsight.serving.refusals import ForbiddenError
+
+_FORWARDING_HEADERS = frozenset(
+    {
+        *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip"),
+        *("x-original-forwarded-for", "x-original-host", "x-envoy-external-address"),
+        *("client-ip", "true-client-ip", "cf-connecting-ip", "cf-ray", "fastly-client-ip"),
+    }
+)
+_FORWARDING_PREFIX = "x-forwarded"
 
 
 class ServerKey:
@@ -32,6 +45,38 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
         f"--host {host} lets other machines use the models: set EMBEDDING_SERVER_API_KEY,"
         " or say --insecure"
     )
+
+
+def check_origin(request: Request, origins: Collection[str] = ()) -> None:
+    """Refuse a request without a key that comes from a web page of another site.
+
+    Raises:
+        ForbiddenError: the page is neither the server's own nor of one of the `origins`.
+    """
+    origin = request.headers.get("origin")
+    own = f"{request.url.scheme}://{request.url.netloc}"
+    if origin is not None and origin != own and origin not in origins:
+        raise ForbiddenError("foreign_origin", "pages of other sites may not ask without a key")
+
+
+def check_local(request: Request) -> None:
+    """Refuse a request without a key unless it was sent on this machine, to this machine.
+
+    A proxy on this machine passes on the requests of others, which its headers show. A foreign name
+    that resolves to 127.0.0.1 lets a web page in (DNS rebinding), which the header `Host` shows.
+
+    Raises:
+        ForbiddenError: the request was forwarded, or names another host.
+    """
+    for name in request.headers:
+        if name in _FORWARDING_HEADERS or name.startswith(_FORWARDING_PREFIX):
+            raise ForbiddenError(
+                "forwarded", f"a proxy forwarded this ({name}): behind a proxy, a key is needed"
+            )
+    if not is_loopback(request.url.hostname or ""):
+        raise ForbiddenError(
+            "foreign_host", "without a key ask by 127.0.0.1 or localhost, or make a key"
+        )
 
 
 def is_loopback(host: str) -> bool:

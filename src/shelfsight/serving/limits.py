@@ -1,7 +1,5 @@
-"""Limits of a single request, and of all requests in progress together."""
+"""Limits of a single request, of all requests in progress together, and of connections."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -9,10 +7,10 @@ from dataclasses import dataclass
 class ServerLimits:
     """Limits of a server: counts, bytes and seconds.
 
-    The `waiting_*` limits apply to all unanswered requests together. All other limits apply to one
-    request. `tokens` counts the tokens of a request after each text was cut to the maximum of the
-    model. A worker counts as stuck after `stuck_seconds` in the same batch. Limits of a single
-    picture are in `images.decode`.
+    The `waiting_*` limits apply to all unanswered requests together, and callers share them fairly
+    (`fair_capacity`). All other limits apply to one request. `tokens` counts its tokens after each
+    text was cut to the maximum of the model. A worker counts as stuck after `stuck_seconds` in the
+    same batch. Limits of a single picture are in `images.decode`.
     """
 
     body_bytes: int = 32_000_000
@@ -26,30 +24,23 @@ class ServerLimits:
     stuck_seconds: float = 120
 
 
-class FullError(Exception):
-    """The capacity is in use by other requests now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """Limits of connections: counts, bytes and seconds.
 
+    `connections` is lowered to half of the file descriptors that the process may open.
+    `header_bytes` and `headers` apply to one request; the URL counts as a header. `pipelined`
+    requests of a connection may wait for the response to an earlier one. The headers must arrive
+    within `header_seconds`, then the body within `body_seconds`. An idle connection is closed after
+    `idle_seconds`. A client has `response_seconds` to read its response.
+    """
 
-class CapacityLimit:
-    """A capacity that all requests share. For use from one thread."""
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._reserved = 0
-
-    @contextmanager
-    def reserve(self, size: int) -> Iterator[None]:
-        """Reserve a part of the capacity for the duration of the context.
-
-        A request larger than the whole capacity is accepted only if nothing else is reserved.
-
-        Raises:
-            FullError: the free part of the capacity is too small.
-        """
-        if self._reserved and self._reserved + size > self._capacity:
-            raise FullError
-        self._reserved += size
-        try:
-            yield
-        finally:
-            self._reserved -= size
+    connections: int = 512
+    per_address: int = 128
+    header_bytes: int = 32_768
+    headers: int = 100
+    pipelined: int = 32
+    header_seconds: float = 10
+    body_seconds: float = 40
+    idle_seconds: int = 75
+    response_seconds: float = 60

@@ -8,13 +8,22 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shelfsight.errors import ServerError
+from shelfsight.serving.connections import TrustedProxies
+from shelfsight.serving.http_protocol import limited_protocol
+from shelfsight.serving.limits import ConnectionLimits
 
 STOP_SECONDS = 150
 """Seconds that requests in progress have to finish after the server is told to stop."""
 
+BACKLOG = 1024
+"""Connections that wait to be accepted."""
+
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a socket to an address without listening yet; port 0 chooses a free port.
+    """Bind a socket to an address and listen; port 0 chooses a free port.
+
+    Connections wait until the app serves them. Two processes can bind the same address, because of
+    SO_REUSEADDR, which a quick restart needs. But only one can listen, so that is done here.
 
     Raises:
         ServerError: the address cannot be used.
@@ -24,8 +33,13 @@ def bind(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(BACKLOG)
+        except BaseException:
+            bound.close()
+            raise
     except (OSError, OverflowError) as error:
         raise ServerError(
             f"{host}:{port} cannot be listened on ({error}): choose --host and --port"
@@ -39,21 +53,39 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(app: ASGIApp, bound: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in progress and return."""
-    config = uvicorn.Config(
+def server_config(
+    app: ASGIApp,
+    proxies: TrustedProxies | None = None,
+    limits: ConnectionLimits | None = None,
+) -> uvicorn.Config:
+    """Return uvicorn's configuration for an app.
+
+    The client address of a request that comes from one of the `proxies` is the last one in
+    `X-Forwarded-For` that is not itself a proxy's. Without them the header is ignored.
+    """
+    proxies, limits = proxies or TrustedProxies(), limits or ConnectionLimits()
+    return uvicorn.Config(
         app,
+        http=limited_protocol(limits, proxies),
+        ws="none",
         lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_keep_alive=75,
+        proxy_headers=bool(proxies.names),
+        forwarded_allow_ips=list(proxies.names),
+        backlog=BACKLOG,
+        timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+
+
+def serve(app: ASGIApp, bound: socket.socket, proxies: TrustedProxies) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress and return."""
     # uvicorn sends the signal again after it stopped; it is ignored, because stopping is no failure
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    uvicorn.Server(config).run(sockets=[bound])
+    uvicorn.Server(server_config(app, proxies)).run(sockets=[bound])
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

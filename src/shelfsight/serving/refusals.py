@@ -38,6 +38,12 @@ class UnauthorizedError(RequestRefusedError):
         return {"WWW-Authenticate": "Bearer"}
 
 
+class ForbiddenError(RequestRefusedError):
+    """The client does not have the right to do this."""
+
+    status = 403
+
+
 class UnknownModelError(RequestRefusedError):
     """The request names a model that this server does not have."""
 

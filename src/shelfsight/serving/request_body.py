@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
+from shelfsight.serving import json_shape
+from shelfsight.serving.fair_capacity import Reservation
 from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.refusals import (
     MalformedBodyError,
@@ -15,54 +18,66 @@ from shelfsight.serving.refusals import (
     RequestTooLargeError,
 )
 
+LARGE_BODY = 1_000_000
+"""Bytes of a body that is parsed in a thread, so that the event loop goes on meanwhile."""
+
 Body = TypeVar("Body", bound=BaseModel)
 
-# An unpaired surrogate is not a character, but Python and JavaScript can send one.
-_ESCAPE = re.compile(
-    rb"""\\(?: u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}
-             | (?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})
-             | . )""",
+# An unpaired surrogate is not a character, but Python and JavaScript can send one. This matches all
+# that comes before the next one; possessive quantifiers keep the time linear.
+_BEFORE_SURROGATE = re.compile(
+    rb"""(?: [^\\]++ | \\[^u]
+           | \\u(?! [dD][89a-fA-F][0-9a-fA-F]{2} )
+           | \\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2} )*+""",
     re.VERBOSE | re.DOTALL,
 )
+_SURROGATE_LENGTH = 6
+_MAX_SURROGATES = 10_000
+"""Unpaired surrogates that are repaired in a body; with more it is refused."""
 
 
-def declared_size(request: Request, limits: ServerLimits) -> int:
-    """Return the `Content-Length` of a request, or the largest allowed size if it has none.
-
-    Raises:
-        RequestTooLargeError: the size is above the limit.
-    """
-    declared = request.headers.get("content-length", "")
-    size = int(declared) if declared.isdecimal() else limits.body_bytes
-    if size > limits.body_bytes:
-        raise _too_large(limits)
-    return size
+def announced_size(request: Request) -> int:
+    """Return the `Content-Length` of a request, which may be a lie; 0 if unknown."""
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isdecimal() else 0
 
 
-async def read(request: Request, limits: ServerLimits, model: type[Body]) -> Body:
+async def read(
+    request: Request, limits: ServerLimits, room: Reservation, model: type[Body]
+) -> Body:
     """Read the body of a request, and parse it as JSON of the given pydantic model.
 
     Raises:
         RequestRefusedError: the body is too large, too slow, not JSON, or does not fit the model.
+        FullError: as in `read_bytes`.
     """
-    return parse(await read_bytes(request, limits), model)
+    body = await read_bytes(request, limits, room)
+    if len(body) < LARGE_BODY:
+        return parse(body, model)
+    return await asyncio.to_thread(partial(parse, body, model))
 
 
-async def read_bytes(request: Request, limits: ServerLimits) -> bytes:
-    """Read the body of a request.
+async def read_bytes(request: Request, limits: ServerLimits, room: Reservation) -> bytes:
+    """Read the body of a request; `room` grows by the bytes that arrive.
+
+    A `Content-Length` above the limit is refused at once.
 
     Raises:
         RequestRefusedError: the body is too large or too slow.
+        FullError: the bodies of other requests use the memory for bodies now.
     """
+    if announced_size(request) > limits.body_bytes:
+        raise _too_large(limits)
     chunks: list[bytes] = []
     size = 0
     try:
         async with asyncio.timeout(limits.body_seconds):
             async for chunk in request.stream():
-                chunks.append(chunk)
                 size += len(chunk)
                 if size > limits.body_bytes:
                     raise _too_large(limits)
+                room.grow(len(chunk))
+                chunks.append(chunk)
     except TimeoutError:
         raise RequestTimeoutError(
             "body_timeout", f"the body did not arrive within {limits.body_seconds:g} s"
@@ -83,22 +98,37 @@ def parse(body: bytes, model: type[Body]) -> Body:
     except MalformedBodyError:
         if b"\\u" not in body:
             raise
-        repaired = _ESCAPE.sub(lambda match: b"?" if match["lone"] else match[0], body)
-        return _parse(repaired, model)
+        return _parse(_without_unpaired_surrogates(body), model)
+
+
+def _without_unpaired_surrogates(body: bytes) -> bytes:
+    parts: list[bytes] = []
+    start = 0
+    while len(parts) < 2 * _MAX_SURROGATES:
+        end = _BEFORE_SURROGATE.match(body, start).end()  # type: ignore[union-attr] # may be empty
+        parts.append(body[start:end])
+        start = end + _SURROGATE_LENGTH
+        if start > len(body):
+            return b"".join(parts)
+        parts.append(b"?")
+    return body
 
 
 def _parse(body: bytes, model: type[Body]) -> Body:
     try:
-        return model.model_validate_json(body)
+        return model.model_validate(json_shape.decode(body, model))
+    except json_shape.NotJsonError as error:
+        raise MalformedBodyError("bad_json", str(error)) from None
+    except json_shape.ShapeError as error:
+        raise _unfit(error.path, str(error)) from None
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "json_invalid":
-            raise MalformedBodyError("bad_json", message) from None
         where = ".".join(str(part) for part in detail["loc"])
-        raise RequestRefusedError(
-            "bad_request", f"{where}: {message}" if where else message
-        ) from None
+        raise _unfit(where, detail["msg"].removeprefix("Value error, ")) from None
+
+
+def _unfit(where: str, message: str) -> RequestRefusedError:
+    return RequestRefusedError("bad_request", f"{where}: {message}" if where else message)
 
 
 def _too_large(limits: ServerLimits) -> RequestTooLargeError:

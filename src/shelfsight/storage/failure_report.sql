@@ -1,7 +1,7 @@
 -- name: failures_in_shop
--- Failures of products that the shop still has. The parameter `host` may include the port or not.
-FROM "EmbeddingFailures" AS f JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"
-WHERE (%(kind)s::text IS NULL OR f."Kind" = %(kind)s)
+-- Failures, in the set of vectors in use, of products that the shop still has. The parameter `host` may include the port or not.
+FROM shelfsight."EmbeddingFailures" AS f JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"
+WHERE f."VectorSet" = 'in_use' AND (%(kind)s::text IS NULL OR f."Kind" = %(kind)s)
   AND (%(host)s::text IS NULL OR %(host)s IN (f."Host", regexp_replace(f."Host", ':\d+$', '')))
   AND {condition}
 

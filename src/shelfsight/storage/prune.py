@@ -14,11 +14,21 @@ from shelfsight.postgres.connection import Connection, Database, columns, fetch_
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
+from shelfsight.storage.shop_columns import (
+    emptied,
+    holds_values,
+    read_columns,
+    with_parameters,
+)
 
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
 
+VECTORS = sql.Identifier("ProductEmbeddings")
+
 WINDOW = 5_000
 """How many rows one transaction goes through."""
+
+FAILURES = sql.Identifier(schema.OWN_SCHEMA, "EmbeddingFailures")
 
 KEEP_RUNS = timedelta(days=90)
 """How long a run is kept after it was closed."""
@@ -55,8 +65,8 @@ def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
     """
     database.run(_check, read_only=True)
     return Leftovers(
-        embeddings=_of_products(database, "ProductEmbeddings", dry_run=dry_run),
-        failures=_of_products(database, "EmbeddingFailures", dry_run=dry_run),
+        embeddings=_of_products(database, VECTORS, dry_run=dry_run),
+        failures=_of_products(database, FAILURES, dry_run=dry_run),
         scan_means=_run(database, _scan_means, dry_run=dry_run),
         runs=_run(database, _old_runs, dry_run=dry_run),
     )
@@ -68,7 +78,7 @@ def _check(connection: Connection) -> None:
         raise SchemaError('there is no table "ProductVariants" with a column "Id"')
 
 
-def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
+def _of_products(database: Database, name: sql.Identifier, *, dry_run: bool) -> int:
     """Delete or count the unneeded rows of one table, window by window.
 
     Each window is a separate transaction.
@@ -76,7 +86,7 @@ def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
     after: str | None = None
     pruned = 0
     while True:
-        work = partial(_prune_window, table=table, after=after)
+        work = partial(_prune_window, name=name, after=after)
         window = _run(database, work, dry_run=dry_run)
         pruned += window.pruned
         after = window.last
@@ -85,15 +95,21 @@ def _of_products(database: Database, table: str, *, dry_run: bool) -> int:
 
 
 def _prune_window(
-    connection: Connection, dry_run: bool, *, table: str, after: str | None
+    connection: Connection, dry_run: bool, *, name: sql.Identifier, after: str | None
 ) -> _Window:
     filter_sql = FilterSql(Filters(), partial(columns, connection))
-    name = sql.Identifier(table)
+    is_vectors = name == VECTORS
+    columns_found = read_columns(connection) if is_vectors else []
+    verb = "delete_or_empty" if is_vectors else "delete"
     statement = QUERIES["window"].format(
         table=name,
-        id_type=statements.trusted(columns(connection, table)["ProductVariantId"]),
+        id_type=statements.trusted(columns(connection, "ProductVariants")["Id"]),
         in_shop=filter_sql.condition,
-        prune=QUERIES["count" if dry_run else "delete"].format(table=name),
+        prune=QUERIES["count" if dry_run else verb].format(
+            table=name,
+            holds_values=with_parameters(holds_values(columns_found, "t")),
+            emptied=emptied(columns_found),
+        ),
     )
     values = {"after": after, "window": WINDOW}
     (window,) = fetch_as(_Window, connection, statement, values)

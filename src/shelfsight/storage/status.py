@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from shelfsight.backfill.failure_kinds import kind_of
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, fetch_as
 from shelfsight.storage import schema
@@ -67,7 +68,8 @@ class Status:
         if self.failures:
             lines += ["", "Failures, by kind:"]
             lines += [
-                f"  {row.kind}: {row.products}, such as {row.example}" for row in self.failures
+                f"  {row.kind} {row.products}: {kind_of(row.kind).cure}; such as {row.example}"
+                for row in self.failures
             ]
         if self.index_advice:
             lines += ["", f"Indexes: {self.index_advice}"]

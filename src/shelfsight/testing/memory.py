@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from shelfsight.backfill.failure_kinds import is_absence
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import (
     IMAGE_WIDTH,
-    NO_CONTENT,
     STAGES,
     TEXT_WIDTH,
     ContentModality,
@@ -53,15 +54,21 @@ class HashEmbedder:
         self.texts_embedded = 0
         self._broken = broken
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Return a unit vector of shape (768,) for each picture, made from its bytes."""
         self.images_embedded += len(pictures)
+        advanced(len(pictures))
         return [direction(pixels.tobytes(), IMAGE_WIDTH) for pixels in pictures]
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Return a unit vector of shape (1024,) for each text; `query` makes no difference."""
         del query
         self.texts_embedded += len(texts)
+        advanced(len(texts))
         return [self._embed_text(text) for text in texts]
 
     def close(self) -> None:
@@ -120,6 +127,9 @@ class MemoryCatalog:
         self.products = list(products)
         self._store = store
 
+    def check(self) -> None:
+        """Do nothing, because nothing can be missing."""
+
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""
         due = self._due(selection)
@@ -129,10 +139,12 @@ class MemoryCatalog:
             with_text=sum(_has_text(product) for product in due),
             with_neither=sum(not product.image_urls and not _has_text(product) for product in due),
             with_image=sum(product.image_need is Need.CHECK for product in due),
+            selected=len(self._selected(selection)),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide the products that are due into ranges of `size` products, up to `limit` in all."""
+        selected = self._selected(selection)
         ids = [product.id for product in self._due(selection)]
         ends: list[str | None] = list(ids[: limit or None][size - 1 :: size])
         if limit is None or limit > len(ids):
@@ -141,7 +153,7 @@ class MemoryCatalog:
             ends.append(ids[limit - 1])
         starts = [None, *ends][: len(ends)]
         ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
-        return Partitioning(due=len(ids), ranges=tuple(ranges))
+        return Partitioning(due=len(ids), selected=len(selected), ranges=tuple(ranges))
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
@@ -156,16 +168,18 @@ class MemoryCatalog:
         for start in range(0, len(due), size):
             yield due[start : start + size]
 
-    def _due(self, selection: Selection) -> list[Product]:
-        selected = (
+    def _selected(self, selection: Selection) -> list[Product]:
+        return [
             product
             for product in self.products
             if selection.owner in (None, product.owner_id)
             and (not selection.products or product.id in selection.products)
             and (not selection.variants or product.id in selection.variants)
-        )
-        due = (self._with_needs(p, selection) for p in selected if self._is_due(p, selection))
-        return sorted(due, key=lambda p: p.id)
+        ]
+
+    def _due(self, selection: Selection) -> list[Product]:
+        due = [p for p in self._selected(selection) if self._is_due(p, selection)]
+        return sorted((self._with_needs(p, selection) for p in due), key=lambda p: p.id)
 
     def _is_due(self, product: Product, selection: Selection) -> bool:
         row = self._store.rows.get(product.id)
@@ -178,15 +192,25 @@ class MemoryCatalog:
         failures = self._store.failures.get(product.id, {}).values()
         if selection.only_failed:
             return any(_is_selected(failed.failure, selection) for failed in failures)
-        tried = {failed.source_hash for failed in failures}
+        if any(self._lacks(product, modality) for modality in STAGES):
+            return True
+        is_tried = product.source_hash in {failed.source_hash for failed in failures}
         if row is not None:
-            tried.add(row.product.source_hash)
+            is_tried = product.source_hash == row.product.source_hash
         if selection.refetch and self._files(product):
             return True
         is_again = any(self._is_again(product, modality, selection) for modality in STAGES)
-        return is_again or product.source_hash not in tried
+        return is_again or not is_tried
+
+    def _lacks(self, product: Product, modality: ContentModality) -> bool:
+        """Return whether content has no current vector, and no failure explains why."""
+        has_content = bool(product.image_urls) if modality == "image" else _has_text(product)
+        return has_content and not (
+            self._store.is_current(product, modality) or self._store.has_failed(product, modality)
+        )
 
     def _with_needs(self, product: Product, selection: Selection) -> Product:
+        product = replace(product, has_text=_has_text(product))
         is_new = product.id not in self._store.rows
         if not selection.skip_existing:
             return replace(product, is_new=is_new)
@@ -215,7 +239,12 @@ class MemoryCatalog:
         Only an explicit request causes a retry, because this fake has no clock.
         """
         is_asked_for = selection.retry_failed or selection.missing in (modality, "combined")
-        return is_asked_for and self._store.has_failed(product, modality)
+        failures = self._store.failures.get(product.id, {})
+        can_help = any(
+            stage in STAGES[modality] and not is_absence(failed.failure)
+            for stage, failed in failures.items()
+        )
+        return is_asked_for and can_help and self._store.has_failed(product, modality)
 
 
 def _unless_known(found: Picture | Failure, files: Sequence[PictureFile]) -> Outcome:
@@ -226,7 +255,7 @@ def _unless_known(found: Picture | Failure, files: Sequence[PictureFile]) -> Out
 
 def _is_selected(failure: Failure, selection: Selection) -> bool:
     return (
-        failure != NO_CONTENT
+        not is_absence(failure)
         and (not selection.kinds or failure.kind in selection.kinds)
         and (not selection.hosts or failure.host in selection.hosts)
     )

@@ -4,11 +4,16 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from shelfsight.backfill.ports import Catalog
 from shelfsight.errors import DatabaseError
-from shelfsight.postgres.connection import Database
+from shelfsight.postgres.connection import Database, Transactions
+from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
+
+if TYPE_CHECKING:
+    from shelfsight.catalog.postgres_catalog import PostgresCatalog
+    from shelfsight.embedded_postgres.upgrade import Upgraded
 
 EMBEDDED = "shelfsight"
 """Name of the database within the embedded Postgres."""
@@ -71,8 +76,29 @@ def is_back(settings: Settings) -> bool:
     return True
 
 
-def postgres_catalog(settings: Settings, database: Database) -> Catalog:
-    """Return the catalogue of the shop's tables, for the models that made the stored vectors."""
+def upgrade_embedded(settings: Settings, old_binaries: Path | None) -> "Upgraded | None":
+    """Bring the embedded database to the installed Postgres; return None if it has that version.
+
+    Raises:
+        DatabaseError: this fails. The old data folder is in its place and works.
+    """
+    from shelfsight.embedded_postgres.upgrade import upgrade
+
+    return upgrade(home(settings), old_binaries=old_binaries)
+
+
+def postgres_catalog(
+    settings: Settings, database: Transactions, models: ModelPair | None = None
+) -> "PostgresCatalog":
+    """Return the catalogue of the shop's tables, for `models`.
+
+    Without `models`, vectors of any model count as up to date.
+    """
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
 
-    return PostgresCatalog(database, images_per_product=settings.images_per_product)
+    return PostgresCatalog(
+        database,
+        images_per_product=settings.images_per_product,
+        models=models,
+        settings=tuple(settings.fingerprints.values()),
+    )

@@ -31,19 +31,22 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     """
     try:
         from shelfsight.serving import access
+        from shelfsight.serving.connections import TrustedProxies
         from shelfsight.serving.listen import bind, serve, url_of
     except ModuleNotFoundError as error:
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     has_key = settings.embedding_server_api_key is not None
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:
-        app = embedding_app(settings)
+        app = embedding_app(settings, open_to_all=listen.insecure)
         notify(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
-        serve(app, taken)
+        serve(app, taken, TrustedProxies(settings.proxies))
 
 
-def embedding_app(settings: Settings) -> "FastAPI":
+def embedding_app(settings: Settings, *, open_to_all: bool = False) -> "FastAPI":
     """Return the ASGI app of the embedding server, with its models loaded.
+
+    Without a key, only clients on this machine are served, unless it is `open_to_all`.
 
     Raises:
         ModelError: the models cannot be loaded.
@@ -54,6 +57,8 @@ def embedding_app(settings: Settings) -> "FastAPI":
     models = open_models(settings)
     key = settings.embedding_server_api_key
     config = AppConfig(
-        key=None if key is None else ServerKey(key.get_secret_value()), device=models.image.device
+        key=None if key is None else ServerKey(key.get_secret_value()),
+        open_to_all=open_to_all,
+        device=models.image.device,
     )
     return create(models.image, models.text, config)

@@ -9,6 +9,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
+from shelfsight.wiring.database import postgres_catalog
 from shelfsight.wiring.embedder import fusion
 from shelfsight.wiring.staging import prepare_staged
 
@@ -30,7 +31,6 @@ def open_pipeline(
     Raises:
         ModelError: vectors of these models cannot be staged, although `database` is the staged set.
     """
-    from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedding.page_embedder import PageEmbedder
     from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.download import FetchLimits
@@ -44,7 +44,9 @@ def open_pipeline(
         images_per_product=settings.images_per_product,
         image_root=settings.image_root,
         private_hosts=settings.private_hosts,
+        fingerprints=settings.fingerprints,
         notify=progress.notify,
+        fetched=progress.fetched,
         known_result=pages.picture_result,
     )
     prepare_staged(database, embedder.models)
@@ -55,9 +57,7 @@ def open_pipeline(
         closing(PictureFetcher(embedder.picture_format, decoders, config, limits)) as fetcher,
     ):
         yield Pipeline(
-            catalog=PostgresCatalog(
-                reading, images_per_product=settings.images_per_product, models=embedder.models
-            ),
+            catalog=postgres_catalog(settings, reading, embedder.models),
             fetcher=fetcher,
             embed=pages.embed,
             models=embedder.models,
@@ -70,15 +70,12 @@ def run_context(
     settings: Settings, database: Database, models: ModelPair, *, joins: bool = True
 ) -> RunContext:
     """Return what this process needs for a run whose models and work are on other machines."""
-    from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
 
     prepare_staged(database, models)
     return RunContext(
-        catalog=PostgresCatalog(
-            database, images_per_product=settings.images_per_product, models=models
-        ),
+        catalog=postgres_catalog(settings, database, models),
         models=models,
         store=PostgresVectorStore(database, fusion(settings)),
         ledger=PostgresLedger(database, joins=joins),

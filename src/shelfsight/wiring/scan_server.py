@@ -42,6 +42,7 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
 def serve_shop(settings: Settings, database: Database, listen: Listen, notify: Notify) -> None:
     """Answer scans of the products in this database; see `serve_scans`."""
     try:
+        from shelfsight.serving.connections import TrustedProxies
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
         from shelfsight.serving.scan_api.app import create
@@ -54,9 +55,8 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         open_service(settings, database, embedder, open_to_all=listen.insecure) as service,
     ):
         app = create(service)
-        taken.listen()  # from now on, requests wait until the app has started
         notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
-        serve_app(app, taken)
+        serve_app(app, taken, TrustedProxies(settings.proxies))
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def open_service(
     from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
-    from shelfsight.serving.scan_api.thread_pool import ThreadPool
+    from shelfsight.serving.thread_pool import ThreadPool
     from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
 

@@ -11,7 +11,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
-from shelfsight.wiring.database import is_back
+from shelfsight.wiring.database import is_back, postgres_catalog
 from shelfsight.wiring.pipeline import open_pipeline
 
 PATIENCE = 5.0
@@ -25,7 +25,6 @@ def open_watch(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress, every: float
 ) -> Iterator[WatchContext]:
     """Open the parts that a watch needs, with up to four database connections."""
-    from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.storage.changes.change_queue import PostgresQueue
     from shelfsight.storage.changes.listener import ChangeListener
 
@@ -35,9 +34,7 @@ def open_watch(
         closing(Database(url, reconnect_seconds=PATIENCE)) as writing,
         closing(ChangeListener(url)) as listener,
     ):
-        catalog = PostgresCatalog(
-            pool, images_per_product=settings.images_per_product, models=embedder.models
-        )
+        catalog = postgres_catalog(settings, pool, embedder.models)
         queue = PostgresQueue(pool)
         with closing(ChangePoller(catalog, queue, every)) as poller:
             yield WatchContext(

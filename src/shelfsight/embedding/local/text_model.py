@@ -11,7 +11,8 @@ from tokenizers import Tokenizer
 from shelfsight.embedding.local.graph import Graph, check, embed_bisecting
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, TextSpec
-from shelfsight.records import Failure, Stage, Vector
+from shelfsight.ports import Advanced, ignore
+from shelfsight.records import EMPTY_TEXT, Failure, Stage, Vector
 
 _TOKENS_PER_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
 """The most tokens in a run, including padding. A text with more tokens is run by itself. The number
@@ -31,7 +32,6 @@ other threads takes longer."""
 
 _INPUTS = ("input_ids", "attention_mask", "position_ids")
 
-_EMPTY = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
 Tokens = list[int]
 
@@ -54,13 +54,15 @@ class TextModel:
                 raise ModelError(f"{spec.name}: the graph asks for {name}, which is not known")
         check(graph, lambda: self._run(self.tokens(["a"])), spec.width)
 
-    def embed(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed texts as unit vectors (spec.column,), in the same order.
 
         A text may have any length and any characters. `query` is True for texts that are searched
         for.
         """
-        results: list[Vector | Failure] = [_EMPTY] * len(texts)
+        results: list[Vector | Failure] = [EMPTY_TEXT] * len(texts)
         not_empty = [number for number, text in enumerate(texts) if text.strip()]
         template = self.spec.query if query else "{text}"
         tokens = self.tokens([template.format(text=texts[number]) for number in not_empty])
@@ -68,6 +70,7 @@ class TextModel:
             vectors = self.embed_tokens([tokens[place] for place in batch])
             for place, vector in zip(batch, vectors, strict=True):
                 results[not_empty[place]] = vector
+            advanced(len(batch))
         return results
 
     def embed_tokens(self, batch: Sequence[Tokens]) -> list[Vector | Failure]:

@@ -156,9 +156,8 @@ class DecoderProcess:
                 "decoding the picture takes more than"
                 f" {self._limits.cpu_seconds} s of processor time",
             )
-        return _failure(
-            "decoder_crashed", f"the decoder crashed at this picture (exit status {status})"
-        )
+        message = f"the decoder crashed at this picture (exit status {status})"
+        return _failure("decoder_crashed", message, retryable=True)
 
     def _timed_out(self) -> Failure:
         self.is_usable = False

@@ -28,7 +28,8 @@ from shelfsight.embedding.wire import (
     ImageRequest,
     TextRequest,
 )
-from shelfsight.serving.access import ServerKey
+from shelfsight.serving.access import ServerKey, check_local, check_origin
+from shelfsight.serving.callers import CALLER, address_of
 from shelfsight.serving.embedding_api.dynamic_batching import WorkerDownError
 from shelfsight.serving.embedding_api.endpoints import EmbeddingEndpoints
 from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
@@ -52,9 +53,13 @@ _CHECKS_PER_STUCK_TIME = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppConfig:
-    """Options of the app. Without a `key`, everyone is served. `/health` reports the `device`."""
+    """Options of the app. `/health` reports the `device`.
+
+    Without a `key`, clients on this machine are served; with `open_to_all`, all clients are.
+    """
 
     key: ServerKey | None = None
+    open_to_all: bool = False
     limits: ServerLimits = field(default_factory=ServerLimits)
     device: str = "cpu"
 
@@ -73,7 +78,7 @@ def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
         swagger_ui_parameters={"validatorUrl": None},  # the validator is on another host
     )
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
-    guard = _key_guard(config.key)
+    guard = _guard(config)
     for path, handler, request_model, response_model in (
         (IMAGE_PATH, endpoints.embed_image, ImageRequest, EmbedResponse),
         (TEXT_PATH, endpoints.embed_text, TextRequest, EmbedResponse),
@@ -136,10 +141,18 @@ def _with_guard(guard: Guard, handler: Handler) -> Handler:
     return handle_guarded
 
 
-def _key_guard(key: ServerKey | None) -> Guard:
+def _guard(config: AppConfig) -> Guard:
+    """Return a check that refuses who may not ask; it sets `CALLER`, since all share one key."""
+
     async def guard(request: Request) -> None:
-        if key is not None and not key.matches(request.headers.get("authorization", "")):
-            raise UnauthorizedError("unauthorized", "send the key as: Authorization: Bearer KEY")
+        CALLER.set(address_of(request))
+        if config.key is not None:
+            if not config.key.matches(request.headers.get("authorization", "")):
+                message = "send the key as: Authorization: Bearer KEY"
+                raise UnauthorizedError("unauthorized", message)
+        elif not config.open_to_all:
+            check_origin(request)
+            check_local(request)
 
     return guard
 

@@ -3,7 +3,6 @@
 The thread never waits for a batch to become full, so batches grow only while the model is busy.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Generic, TypeVar
 
 from shelfsight.errors import ModelError
 from shelfsight.records import Failure, Stage, Vector
+from shelfsight.serving.embedding_api.fair_queue import FairQueue
 
 Input = TypeVar("Input")
 Result = Vector | Failure
@@ -79,7 +79,7 @@ _Item = tuple[_Request[Input], int]
 
 
 class DynamicBatcher(Generic[Input]):
-    """Runs queued items in batches, in the order of their arrival. Any thread may submit items.
+    """Runs queued items in batches, of all callers in turn. Any thread may submit items.
 
     A batch that raises an error is halved until the faulty item is alone, which then fails with
     `model_error`. A `ModelError`, however, means that the model itself is unusable, and ends the
@@ -89,7 +89,7 @@ class DynamicBatcher(Generic[Input]):
     def __init__(self, config: BatcherConfig[Input], *, stuck_seconds: float) -> None:
         self._config = config
         self._stuck_seconds = stuck_seconds
-        self._queue: deque[_Item[Input]] = deque()
+        self._queue: FairQueue[_Item[Input]] = FairQueue()
         self._in_progress: list[_Item[Input]] = []
         self._batch_started: float | None = None
         self._seconds_per_item = 0.0
@@ -99,8 +99,8 @@ class DynamicBatcher(Generic[Input]):
         self._thread = Thread(target=self._loop, name=config.stage.value, daemon=True)
         self._thread.start()
 
-    def submit(self, items: Sequence[Input]) -> Future[list[Result]]:
-        """Queue items; the returned future has one result per item, in order.
+    def submit(self, items: Sequence[Input], caller: str = "") -> Future[list[Result]]:
+        """Queue items of a caller; the returned future has one result per item, in order.
 
         Raises:
             WorkerDownError: the worker is down now. If it goes down later, the future raises this
@@ -113,7 +113,7 @@ class DynamicBatcher(Generic[Input]):
         with self._changed:
             if problem := self.problem():
                 raise WorkerDownError(problem)
-            self._queue.extend((request, index) for index in range(len(items)))
+            self._queue.extend(caller, ((request, index) for index in range(len(items))))
             self._changed.notify()
         return request.future
 
@@ -170,7 +170,7 @@ class DynamicBatcher(Generic[Input]):
                 if not self._queue:
                     break
                 count = min(self._config.window, len(self._queue))
-                items = [self._queue.popleft() for _ in range(count)]
+                items = [self._queue.pop() for _ in range(count)]
                 self._in_progress = [item for item in items if item[0].start()]
             return self._in_progress
 

@@ -22,6 +22,7 @@ from shelfsight.embedding.wire import (
 from shelfsight.models.specs import ModelSpec
 from shelfsight.records import stored_identities
 from shelfsight.serving import request_body
+from shelfsight.serving.callers import CALLER
 from shelfsight.serving.embedding_api import embed_responses
 from shelfsight.serving.embedding_api.dynamic_batching import Result
 from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
@@ -30,7 +31,8 @@ from shelfsight.serving.embedding_api.model_batchers import (
     ModelBatchers,
     allowed_dimensions,
 )
-from shelfsight.serving.limits import CapacityLimit, FullError, ServerLimits
+from shelfsight.serving.fair_capacity import FairCapacity, FullError
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
 from shelfsight.serving.refusals import BusyError, RequestRefusedError, UnknownModelError
 
@@ -51,7 +53,7 @@ class EmbeddingEndpoints:
         self._limits = limits
         self._metrics = metrics
         self._device = device
-        self._bodies = CapacityLimit(limits.waiting_bytes)
+        self._bodies = FairCapacity(limits.waiting_bytes)
         self._started = monotonic()
 
     async def embed_image(self, request: Request) -> Response:
@@ -136,10 +138,9 @@ class EmbeddingEndpoints:
     @asynccontextmanager
     async def _read_body(self, request: Request, model: type[Body]) -> AsyncIterator[Body]:
         """Read a body, and reserve capacity for its bytes until the response was made."""
-        size = request_body.declared_size(request, self._limits)
         try:
-            with self._bodies.reserve(size):
-                yield await request_body.read(request, self._limits, model)
+            async with self._bodies.reserve(CALLER.get()) as room:
+                yield await request_body.read(request, self._limits, room, model)
         except FullError:
             raise BusyError(1) from None
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,19 +19,19 @@ from shelfsight.images.decoder.protocol import whole
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.models.specs import ImageSpec, TextSpec
 from shelfsight.models.table import QUERY_INSTRUCTION
-from shelfsight.records import Failure, Pixels, Stage
+from shelfsight.records import EMPTY_TEXT, Failure, Pixels, Stage
+from shelfsight.serving.callers import CALLER
 from shelfsight.serving.embedding_api.dynamic_batching import BatcherConfig, DynamicBatcher, Result
 from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
 from shelfsight.serving.embedding_api.picture_input import read_picture
-from shelfsight.serving.limits import CapacityLimit, FullError, ServerLimits
+from shelfsight.serving.fair_capacity import FairCapacity, FullError
+from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.refusals import BusyError, RequestTooLargeError
 
 _CORES = os.cpu_count() or 1
 
 _TEXT_WINDOW = 64
 """Texts that are sorted by length together, so that each batch has texts of similar length."""
-
-_EMPTY_TEXT = Failure(stage=Stage.TEXT, kind="empty_text", message="there is no text to embed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,8 @@ class ModelBatchers:
         )
         metrics.watch_queue("image", self._pictures.queue_length)
         metrics.watch_queue("text", self._texts.queue_length)
-        self._picture_capacity = CapacityLimit(limits.waiting_pictures)
-        self._text_capacity = CapacityLimit(limits.waiting_texts)
+        self._picture_capacity = FairCapacity(limits.waiting_pictures)
+        self._text_capacity = FairCapacity(limits.waiting_texts)
         self._readers = ThreadPoolExecutor(_CORES, thread_name_prefix="base64")
         self._decoders = DecoderPool(SERVER)
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
@@ -108,7 +108,7 @@ class ModelBatchers:
             WorkerDownError: the worker of the image model has ended or hangs.
         """
         _check_count(len(encoded), self._limits.pictures)
-        with _reserved(self._picture_capacity, len(encoded), self._pictures):
+        async with _reserved(self._picture_capacity, len(encoded), self._pictures):
             chunks = await asyncio.gather(*map(self._embed_chunk, self._chunks(encoded)))
             return EmbeddingResults(results=[result for chunk in chunks for result in chunk])
 
@@ -123,10 +123,10 @@ class ModelBatchers:
         _check_count(len(texts), self._limits.texts)
         prefix = instruction_prefix(self.text, instruction)
         prefixed = {index: prefix + text for index, text in enumerate(texts) if text.strip()}
-        results: list[Result] = [_EMPTY_TEXT] * len(texts)
-        with _reserved(self._text_capacity, len(prefixed), self._texts):
+        results: list[Result] = [EMPTY_TEXT] * len(texts)
+        async with _reserved(self._text_capacity, len(prefixed), self._texts):
             tokens = await self._tokens(list(prefixed.values()))
-            vectors = await asyncio.wrap_future(self._texts.submit(tokens))
+            vectors = await asyncio.wrap_future(self._texts.submit(tokens, CALLER.get()))
         for index, vector in zip(prefixed, vectors, strict=True):
             results[index] = vector
         return EmbeddingResults(results=results, tokens=sum(map(len, tokens)))
@@ -171,7 +171,7 @@ class ModelBatchers:
         files = await loop.run_in_executor(self._readers, _read, encoded)
         decoded = await asyncio.gather(*map(self._decode, files))
         pixels = [picture for picture in decoded if not isinstance(picture, Failure)]
-        results = await asyncio.wrap_future(self._pictures.submit(pixels))
+        results = await asyncio.wrap_future(self._pictures.submit(pixels, CALLER.get()))
         vectors = iter(results)
         return [picture if isinstance(picture, Failure) else next(vectors) for picture in decoded]
 
@@ -204,11 +204,13 @@ def _read(encoded: Sequence[str]) -> list[bytes | Failure]:
     return [read_picture(picture) for picture in encoded]
 
 
-@contextmanager
-def _reserved(capacity: CapacityLimit, size: int, batcher: DynamicBatcher[Any]) -> Iterator[None]:
+@asynccontextmanager
+async def _reserved(
+    capacity: FairCapacity, size: int, batcher: DynamicBatcher[Any]
+) -> AsyncIterator[None]:
     """Reserve capacity; a refusal says when the queue of the batcher should be empty."""
     try:
-        with capacity.reserve(size):
+        async with capacity.reserve(CALLER.get(), size):
             yield
     except FullError:
         raise BusyError(batcher.estimated_wait()) from None

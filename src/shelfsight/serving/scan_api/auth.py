@@ -5,11 +5,11 @@ from functools import partial
 
 from fastapi import Request
 
-from shelfsight.serving.access import is_loopback
-from shelfsight.serving.refusals import UnauthorizedError
-from shelfsight.serving.scan_api.problems import ForbiddenError
+from shelfsight.serving.access import check_local, check_origin
+from shelfsight.serving.callers import CALLER, address_of
+from shelfsight.serving.refusals import ForbiddenError, UnauthorizedError
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
-from shelfsight.serving.scan_api.thread_pool import ThreadPool
+from shelfsight.serving.thread_pool import ThreadPool
 from shelfsight.storage.api_keys import ApiKeys
 
 
@@ -69,16 +69,18 @@ class Authenticator:
         self._has_keys = False
 
     async def authenticate(self, request: Request) -> Caller:
-        """Return the client that sent a request, and count the request.
+        """Return the client that sent a request, count the request, and set `CALLER`.
 
         The key is looked up in the database each time, so that a revoked key is refused at once.
 
         Raises:
             UnauthorizedError: the key is missing, wrong or revoked.
-            ForbiddenError: no key exists, and the request comes from another site or host.
+            ForbiddenError: no key exists, and the request comes from another site or host, or was
+                forwarded by a proxy.
             RateLimitedError: there were too many requests within a minute.
             DatabaseError: the keys cannot be read.
         """
+        CALLER.set(address_of(request))
         caller = await self._identify(request)
         if caller.id is not None:
             self._rate_limiter.count_request(caller.id)
@@ -90,6 +92,7 @@ class Authenticator:
             key = await self._threads.run(partial(self._keys.find, sent.strip()))
             if key is None:
                 raise UnauthorizedError("key_refused", "this key is wrong, or was revoked")
+            CALLER.set(f"key {key.id}")
             return Caller(owner=key.owner, id=key.id)
         # Keys are revoked but never deleted, so this stays true once a key exists.
         self._has_keys = self._has_keys or await self._threads.run(self._keys.exist)
@@ -113,17 +116,10 @@ class Authenticator:
         """Return the client of a request without a key, when no key exists.
 
         The client must be on this machine, and must not be another site's web page that attacks
-        through a browser on this machine. Such a page is recognised by the header `Origin`. A
-        foreign name that resolves to 127.0.0.1 is recognised by the header `Host`.
+        through a browser on this machine.
         """
-        origin = request.headers.get("origin")
-        own = f"{request.url.scheme}://{request.url.netloc}"
-        if origin is not None and origin != own and origin not in self._rule.origins:
-            raise ForbiddenError("foreign_origin", "pages of other sites may not ask without a key")
+        check_origin(request, self._rule.origins)
         if self._rule.open_to_all:
-            return Caller(id=request.client.host if request.client else "unknown")
-        if not is_loopback(request.url.hostname or ""):
-            raise ForbiddenError(
-                "foreign_host", "without a key ask by 127.0.0.1 or localhost, or make a key"
-            )
+            return Caller(id=address_of(request))
+        check_local(request)
         return Caller()

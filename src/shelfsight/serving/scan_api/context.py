@@ -14,7 +14,7 @@ from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.photo_input import ReadPhoto
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.recent_scans import RecentScans
-from shelfsight.serving.scan_api.thread_pool import ThreadPool
+from shelfsight.serving.thread_pool import ThreadPool
 from shelfsight.storage.search.feedback import FeedbackStore
 
 FETCH_LIMITS = FetchLimits(

@@ -1,6 +1,7 @@
 """The endpoints of `shelfsight serve`."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -12,7 +13,8 @@ from shelfsight.embedding.text import product_text
 from shelfsight.images.download import Downloader
 from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 from shelfsight.serving import request_body
-from shelfsight.serving.limits import CapacityLimit
+from shelfsight.serving.callers import CALLER
+from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api import scan_body
 from shelfsight.serving.scan_api.auth import Caller
@@ -23,6 +25,9 @@ from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.quick_scan import QuickScan, ScanTask
 from shelfsight.serving.scan_api.requests import MAX_LIMIT, FeedbackBody, ScanBody, without_nul
 from shelfsight.serving.scan_api.responses import FeedbackResponse, matches_response
+
+FEEDBACK_BYTES = 10_000
+"""The largest body of a verdict: two texts of 500 characters, each escaped as six bytes."""
 
 ProductId = Annotated[str, Path(max_length=200), AfterValidator(without_nul)]
 
@@ -37,8 +42,8 @@ class ScanEndpoints:
         downloader = Downloader(config.private_hosts, config.fetch_limits)
         self.photos = PhotoReader(downloader, context.read_photo, context.threads, context.metrics)
         self._quick_scan = QuickScan(context, self.photos)
-        self._bodies = CapacityLimit(config.limits.waiting_bytes)
-        self._waiting = CapacityLimit(config.limits.waiting_pictures)
+        self._bodies = FairCapacity(config.limits.waiting_bytes)
+        self._waiting = FairCapacity(config.limits.waiting_pictures)
 
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
@@ -48,13 +53,15 @@ class ScanEndpoints:
         """
         context = self._context
         caller = await context.authenticator.authenticate(request)
-        size = request_body.declared_size(request, context.config.limits)
-        if caller.id is not None:
-            context.rate_limiter.count_body(caller.id, size)
-        with self._bodies.reserve(size):
-            body, files = await scan_body.read(request, context.config.limits)
+        async with self._bodies.reserve(CALLER.get()) as room:
+            if caller.id is not None:
+                announced = request_body.announced_size(request)
+                context.rate_limiter.check_body(caller.id, announced)
+            body, files = await scan_body.read(request, context.config.limits, room)
+            if caller.id is not None:
+                context.rate_limiter.count_body(caller.id, room.size)
             task = _scan_task(body, files, caller)
-            with self._waiting.reserve(max(1, len(task.photos))):
+            async with self._waiting.reserve(CALLER.get(), max(1, len(task.photos))):
                 async with asyncio.timeout(context.config.seconds):
                     return json_response(await self._quick_scan.run(task))
 
@@ -87,7 +94,9 @@ class ScanEndpoints:
         The verdict is that a match is right, that a match is wrong, or that no match is right.
         """
         caller = await self._context.authenticator.authenticate(request)
-        body = await request_body.read(request, self._context.config.limits, FeedbackBody)
+        limits = replace(self._context.config.limits, body_bytes=FEEDBACK_BYTES)
+        async with self._bodies.reserve(CALLER.get()) as room:
+            body = await request_body.read(request, limits, room, FeedbackBody)
         scan = self._context.recent.get(body.scan_id, caller)
         product = body.product_variant_id
         if product is not None and product not in {match.product.id for match in scan.matches}:

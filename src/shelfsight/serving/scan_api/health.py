@@ -12,7 +12,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Connection, Transactions
 from shelfsight.records import Failure
 from shelfsight.serving.scan_api.single_flight import SingleFlightCache
-from shelfsight.serving.scan_api.thread_pool import ThreadPool
+from shelfsight.serving.thread_pool import ThreadPool
 
 CACHE_SECONDS = 5.0
 """Seconds for which a result is cached, so that frequent checks cause little load."""

@@ -19,7 +19,7 @@ from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import SourceType
-from shelfsight.serving.scan_api.thread_pool import ThreadPool
+from shelfsight.serving.thread_pool import ThreadPool
 
 ReadPhoto = Callable[[bytes], Future[Pictures]]
 """Decodes the bytes of a picture into the views to embed. The future raises

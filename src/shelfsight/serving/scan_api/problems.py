@@ -21,7 +21,7 @@ from shelfsight.errors import (
 )
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure, Stage
-from shelfsight.serving.limits import FullError
+from shelfsight.serving.fair_capacity import FullError
 from shelfsight.serving.refusals import BusyError, RequestRefusedError
 
 PROBLEM_JSON = "application/problem+json"
@@ -66,12 +66,6 @@ class ProblemDetails(BaseModel):
     title: str
     status: int
     detail: str
-
-
-class ForbiddenError(RequestRefusedError):
-    """The client does not have the right to do this."""
-
-    status = 403
 
 
 class NotFoundError(RequestRefusedError):

@@ -24,20 +24,30 @@ class RateLimiter:
         Raises:
             RateLimitedError: there were too many requests; the error says when to retry.
         """
-        self._count(self._requests, caller, 1, "requests")
+        limit = self._requests
+        if limit.amount and not self._limiter.hit(limit, caller):
+            raise self._exceeded(limit, caller, "requests")
+
+    def check_body(self, caller: str, announced: int) -> None:
+        """Refuse a body whose announced bytes would be too many; nothing is counted.
+
+        Raises:
+            RateLimitedError: there would be too many bytes; the error says when to retry.
+        """
+        limit, cost = self._bytes, min(announced, self._bytes.amount)
+        if limit.amount and not self._limiter.test(limit, caller, cost=cost):
+            raise self._exceeded(limit, caller, "bytes")
 
     def count_body(self, caller: str, size: int) -> None:
-        """Count the bytes of a body; a body above the limit uses all bytes of a minute.
+        """Count the bytes of a body that came; a body above the limit uses all bytes of a minute.
 
         Raises:
             RateLimitedError: there were too many bytes; the error says when to retry.
         """
-        self._count(self._bytes, caller, min(size, self._bytes.amount), "bytes")
+        limit, cost = self._bytes, min(size, self._bytes.amount)
+        if cost and not self._limiter.hit(limit, caller, cost=cost):
+            raise self._exceeded(limit, caller, "bytes")
 
-    def _count(self, limit: RateLimitItemPerMinute, caller: str, cost: int, unit: str) -> None:
-        if not limit.amount:
-            return
-        if not self._limiter.test(limit, caller, cost=cost):
-            seconds = self._limiter.get_window_stats(limit, caller).reset_time - time()
-            raise RateLimitedError(f"{limit.amount:,} {unit} a minute", max(1, ceil(seconds)))
-        self._limiter.hit(limit, caller, cost=cost)
+    def _exceeded(self, limit: RateLimitItemPerMinute, caller: str, unit: str) -> RateLimitedError:
+        seconds = self._limiter.get_window_stats(limit, caller).reset_time - time()
+        return RateLimitedError(f"{limit.amount:,} {unit} a minute", max(1, ceil(seconds)))

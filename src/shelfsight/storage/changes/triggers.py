@@ -28,7 +28,7 @@ _TRIGGERS: Mapping[str, tuple[str, str]] = {
 }
 """The table and the event of each trigger, by name."""
 
-_FUNCTION = "shelfsight_queue_changed"
+_FUNCTION = sql.Identifier("shelfsight", "queue_changed")
 
 
 def create(database: Database) -> list[str]:
@@ -39,9 +39,9 @@ def create(database: Database) -> list[str]:
         DatabaseError: the role lacks a privilege, or another transaction keeps a table locked.
     """
     database.run(_require_tables, read_only=True)
-    function = database.run(_create_function)
+    database.run(_create_function)
     missing = set(_TRIGGERS) - set(database.run(_existing, read_only=True))
-    return _for_each(database, missing, partial(_create, function=function))
+    return _for_each(database, missing, _create)
 
 
 def drop(database: Database) -> list[str]:
@@ -103,12 +103,12 @@ def _require_tables(connection: Connection) -> None:
             )
 
 
-def _create(connection: Connection, name: str, *, function: sql.Identifier) -> None:
+def _create(connection: Connection, name: str) -> None:
     table, event = _TRIGGERS[name]
     common = {
         "name": sql.Identifier(name),
         "table": sql.Identifier(table),
-        "function": function,
+        "function": _FUNCTION,
     }
     if event != "UPDATE":
         rows = statements.trusted("OLD" if event == "DELETE" else "NEW")
@@ -135,28 +135,20 @@ def _drop(connection: Connection, name: str) -> None:
     connection.execute(statement)
 
 
-def _create_function(connection: Connection) -> sql.Identifier:
-    row = connection.execute(QUERIES["schema"]).fetchone()
+def _create_function(connection: Connection) -> None:
+    connection.execute(QUERIES["empty_search_path"])
+    row = connection.execute(QUERIES["id_type"]).fetchone()
     if row is None:
         raise SchemaError('there is no table "EmbeddingQueue"; run: shelfsight init')
-    function, queue = sql.Identifier(row[0], _FUNCTION), sql.Identifier(row[0], "EmbeddingQueue")
-    queue_name = queue.as_string(connection)
-    connection.execute(QUERIES["empty_search_path"])
-    id_type = connection.execute(QUERIES["id_type"], {"queue": queue_name}).fetchall()[0][0]
     create_function = QUERIES["function"].format(
-        function=function,
-        id_type=statements.trusted(id_type),
-        queue=queue,
-        queue_name=sql.Literal(queue_name),
+        function=_FUNCTION,
+        id_type=statements.trusted(row[0]),
         channel=sql.Literal(CHANNEL),
     )
     connection.execute(create_function)
-    connection.execute(QUERIES["revoke_execute"].format(function=function))
-    return function
+    connection.execute(QUERIES["revoke_execute"].format(function=_FUNCTION))
 
 
 def _drop_function(connection: Connection) -> None:
-    row = connection.execute(QUERIES["schema"]).fetchone()
-    if row is not None:
-        function = sql.Identifier(row[0], _FUNCTION)
-        connection.execute(QUERIES["drop_function"].format(function=function))
+    if connection.execute(QUERIES["has_schema"]).fetchone() is not None:
+        connection.execute(QUERIES["drop_function"].format(function=_FUNCTION))

@@ -15,7 +15,7 @@ DECLARE
   changed {id_type}[];
   variant {id_type};
 BEGIN
-  IF to_regclass({queue_name}) IS NULL THEN
+  IF to_regclass('shelfsight."EmbeddingQueue"') IS NULL THEN
     RETURN NULL;
   ELSIF TG_TABLE_NAME = 'ProductImages' AND TG_OP = 'UPDATE' THEN
     changed := ARRAY[OLD."ProductVariantId", NEW."ProductVariantId"];
@@ -31,14 +31,14 @@ BEGIN
   END IF;
   FOREACH variant IN ARRAY changed LOOP
     IF current_setting('transaction_isolation') = 'read committed' THEN
-      UPDATE {queue} SET "Number" = DEFAULT, "ChangedAt" = clock_timestamp()
+      UPDATE shelfsight."EmbeddingQueue" SET "Number" = DEFAULT, "ChangedAt" = clock_timestamp()
       WHERE ctid = (
-        SELECT q.ctid FROM {queue} AS q
+        SELECT q.ctid FROM shelfsight."EmbeddingQueue" AS q
         WHERE q."ProductVariantId" = variant AND q."Worker" IS NULL
         LIMIT 1 FOR UPDATE SKIP LOCKED);
       CONTINUE WHEN FOUND;
     END IF;
-    INSERT INTO {queue} ("ProductVariantId") SELECT variant WHERE variant IS NOT NULL;
+    INSERT INTO shelfsight."EmbeddingQueue" ("ProductVariantId") SELECT variant WHERE variant IS NOT NULL;
   END LOOP;
   IF current_setting('max_prepared_transactions') = '0' AND pg_notification_queue_usage() < 0.5 THEN
     PERFORM pg_notify({channel}, '');
@@ -73,9 +73,8 @@ SELECT tgname, tgenabled IN ('O', 'A') FROM pg_trigger
 WHERE NOT tgisinternal AND tgname = ANY(%(names)s)
   AND tgrelid IN (to_regclass('"ProductVariants"'), to_regclass('"ProductImages"'))
 
--- name: schema
-SELECT n.nspname FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
-WHERE t.oid = to_regclass('"EmbeddingQueue"')
+-- name: has_schema
+SELECT FROM pg_namespace WHERE nspname = 'shelfsight'
 
 -- name: empty_search_path
 -- With an empty search path, the statement `id_type` returns type names that include their schema.
@@ -83,7 +82,7 @@ SET LOCAL search_path = ''
 
 -- name: id_type
 SELECT format_type(atttypid, atttypmod) FROM pg_attribute
-WHERE attrelid = to_regclass(%(queue)s) AND attname = 'ProductVariantId'
+WHERE attrelid = to_regclass('shelfsight."EmbeddingQueue"') AND attname = 'ProductVariantId'
 
 -- name: drop_function
 DROP FUNCTION IF EXISTS {function}()

@@ -21,6 +21,9 @@ from shelfsight.storage.runs.lease_keeper import LeaseKeeper, is_left
 from shelfsight.storage.runs.liveness import LEASE, POLL_SECONDS, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
 
+_OF_A_CALL = ["batch_size", "max_batches"]
+"""Parts of a job that belong to a call, not to the run, if products stay due when they are done."""
+
 
 class PostgresLedger:
     """Implements `backfill.ports.Ledger` on the tables `"BackfillRuns"` and `"BackfillLeases"`.
@@ -42,11 +45,11 @@ class PostgresLedger:
     ) -> tuple[Run, bool]:
         """Join the open run of this job, or begin a new run with the ranges of `partition`.
 
-        Returns the run, and True if it was joined. A run without live workers is joined only if its
-        job selects every product again: then only this run knows which products are done. Otherwise
-        a new run replaces it, and the products that the old run stored are no longer due. If it is
-        not clear whether the workers of an open run are alive, this waits to find out, until `stop`
-        is set.
+        Returns the run, and True if it was joined. A run without live workers is joined only if
+        products stay due when they are done (`Selection.stays_due`): then only this run knows which
+        ones are done. Otherwise a new run replaces it, and the products that the old run stored are
+        no longer due. If it is not clear whether the workers of an open run are alive, this waits
+        to find out, until `stop` is set.
         """
         find = partial(self._find_joinable, job, models, {})
         if self._joins and (run := self._wait_for_joinable(find, stop, notify)):
@@ -139,7 +142,12 @@ class PostgresLedger:
         to a range.
         """
         connection.execute(QUERIES["lock"], {"key": LockKey.BEGIN_RUN})
-        values = {"asked": Jsonb(job.to_json()), "models": Jsonb(_versions(models)), "lease": LEASE}
+        values = {
+            "asked": Jsonb(job.to_json()),
+            "models": Jsonb(_versions(models)),
+            "ignored": _OF_A_CALL if job.selection.stays_due else [],
+            "lease": LEASE,
+        }
         for id_, is_new in connection.execute(QUERIES["open_runs"], values).fetchall():
             ((is_idle,),) = connection.execute(QUERIES["lock_ranges"], {"run": id_}).fetchall()
             if not is_idle:

@@ -12,7 +12,8 @@ from pgvector import Vector as PgVector
 from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.records import ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
+from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
+from shelfsight.storage.schema import OWN_SCHEMA
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
@@ -86,13 +87,16 @@ class PostgresProductSearch:
         self.require(self._models)
         return self.candidates(search_query, filters, limit)
 
-    def is_empty(self, filters: Filters) -> bool:
-        """Return whether no stored product passes the filters.
+    def coverage(self, filters: Filters) -> Coverage:
+        """Return what there is to find among the products that pass the filters.
 
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        return not self._run("any", {}, FilterSql(filters, self._columns))
+        ((products, embedded, image, text),) = self._run(
+            "coverage", {}, FilterSql(filters, self._columns)
+        )
+        return Coverage(products=products, embedded=embedded, image=image, text=text)
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
         """Return a query that finds products similar to the product `id_`.
@@ -120,7 +124,7 @@ class PostgresProductSearch:
         None if the catalogue has no image vectors.
         """
         means = self._cache.get(("mean", owner), partial(self._catalogue_mean, owner))
-        if not means or not self._columns("ScanMeans"):
+        if not means or not self._has_scan_means:
             return None
         (catalogue,) = means
         values = {"owner": owner or "", "model": self._models.image}
@@ -132,7 +136,7 @@ class PostgresProductSearch:
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Add the image vector of a scanned photo to the mean of the owner's scans."""
-        if not self._columns("ScanMeans"):
+        if not self._has_scan_means:
             return
         values = {
             "owner": owner or "",
@@ -197,6 +201,11 @@ class PostgresProductSearch:
             return self._database.run(partial(columns, table=table), read_only=True)
 
         return self._cache.get(("columns", table), read)
+
+    @property
+    def _has_scan_means(self) -> bool:
+        read = partial(columns, table="ScanMeans", schema=OWN_SCHEMA)
+        return bool(self._cache.get("scan means", lambda: self._database.run(read, read_only=True)))
 
     def _run(
         self, name: str, values: Mapping[str, object], filter_sql: FilterSql | None = None

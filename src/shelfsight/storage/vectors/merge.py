@@ -14,6 +14,7 @@ from shelfsight.postgres.connection import Connection, fetch_as
 from shelfsight.postgres.need import failed_now, model_parameters, need
 from shelfsight.records import EmbeddedProduct, ModelPair, Need, Vector
 from shelfsight.storage.vectors.queries import QUERIES
+from shelfsight.storage.vectors.target_set import TargetSet
 
 _HASH = sql.SQL("page.source_hash")
 
@@ -33,7 +34,7 @@ def merge_stored(
     page: list[EmbeddedProduct],
     models: ModelPair,
     fusion: Fusion,
-    id_type: sql.SQL,
+    target: TargetSet,
 ) -> list[EmbeddedProduct]:
     """Add the stored vectors that are kept to the products of a page, and combine them again.
 
@@ -44,7 +45,7 @@ def merge_stored(
     keeping = [item for item in page if item.product.kept_stages and not item.is_untouched]
     if not keeping:
         return page
-    stored = _stored(connection, keeping, models, id_type)
+    stored = _stored(connection, keeping, models, target)
     merged = (_merged(item, stored.get(item.product.id), fusion) for item in page)
     return [item for item in merged if item is not None]
 
@@ -68,16 +69,17 @@ def _merged(
 
 
 def _stored(
-    connection: Connection, items: list[EmbeddedProduct], models: ModelPair, id_type: sql.SQL
+    connection: Connection, items: list[EmbeddedProduct], models: ModelPair, target: TargetSet
 ) -> dict[str, _Stored]:
     """Lock and read the stored vectors of these products; return them by product id."""
     values = {
         "ids": [item.product.id for item in items],
+        "vector_set": target.name,
         "hashes": [item.product.source_hash for item in items],
         **model_parameters(models),
     }
-    connection.execute(QUERIES["lock_stored"].format(id_type=id_type), values)
-    query = _needs_statement(id_type.as_string())
+    connection.execute(QUERIES["lock_stored"].format(id_type=target.id_type), values)
+    query = _needs_statement(target.id_type.as_string())
     rows = fetch_as(_Stored, connection, query, values, binary=True)
     return {row.id: row for row in rows}
 

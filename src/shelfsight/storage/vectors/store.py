@@ -14,8 +14,15 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 from shelfsight.postgres.need import is_current, model_parameters
 from shelfsight.records import EmbeddedProduct, ModelPair
-from shelfsight.storage import schema
+from shelfsight.storage.embeddings_table import needs_id
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes
+from shelfsight.storage.shop_columns import (
+    Column,
+    emptied,
+    holds_values,
+    read_columns,
+    with_parameters,
+)
 from shelfsight.storage.vectors.copy import bulk_copy, copy_types
 from shelfsight.storage.vectors.failure_log import record_failures
 from shelfsight.storage.vectors.image_files import update_files
@@ -28,6 +35,7 @@ from shelfsight.storage.vectors.staging import (
     stage_products,
     staged_product,
 )
+from shelfsight.storage.vectors.target_set import TargetSet
 
 _CAST = ("ProductId", "UserId", "ImageUrl", "ImageHash", "ProductText", "SourceType")
 """The columns whose types in the shop's table may differ from ours, such as a shorter text or an
@@ -86,12 +94,12 @@ class PostgresVectorStore:
             ModelMismatchError: meanwhile, vectors of other models were switched into use.
         """
         types, upsert = self._copy_types, self._upsert
-        id_type = self._id_type()
+        target = self._target_set()
         values = model_parameters(models)
 
         def work(connection: Connection) -> list[EmbeddedProduct]:
             self._table = lock_table(connection, self._table)
-            merged = merge_stored(connection, page, models, self._fusion, id_type)
+            merged = merge_stored(connection, page, models, self._fusion, target)
             if checkpoint is not None and not advance(connection, checkpoint, merged):
                 return merged
             written = [item for item in merged if not item.is_untouched]
@@ -99,8 +107,8 @@ class PostgresVectorStore:
             if written and (types is None or not bulk_copy(connection, written, rows, types)):
                 stage_products(connection, rows)
                 connection.execute(upsert, values)
-            update_files(connection, merged, id_type)
-            record_failures(connection, merged, id_type)
+            update_files(connection, merged, target.id_type)
+            record_failures(connection, merged, target)
             if failed := [item.product.id for item in merged if item.failures]:
                 self._recombine(connection, after=None, only=failed)
             return merged
@@ -152,17 +160,23 @@ class PostgresVectorStore:
     @cached_property
     def _copy_types(self) -> dict[str, str] | None:
         """The columns and types for a COPY without staging; None if rows must be staged."""
-        if self._database.run(schema.needs_id, read_only=True):
+        if self._database.run(needs_id, read_only=True):
             return None
         return copy_types(self._columns("ProductEmbeddings"))
+
+    @cached_property
+    def _stored_columns(self) -> list[Column]:
+        return self._database.run(read_columns, read_only=True)
 
     @cached_property
     def _upsert(self) -> sql.Composed:
         """The statement that stores a staged page, cast to the types of the existing columns."""
         variants, stored = self._columns("ProductVariants"), self._columns("ProductEmbeddings")
-        own_id = self._database.run(schema.needs_id, read_only=True)
+        own_id = self._database.run(needs_id, read_only=True)
         return QUERIES["upsert_vectors"].format(
             id_type=self._id_type(),
+            holds_values=with_parameters(holds_values(self._stored_columns, "e")),
+            emptied=emptied(self._stored_columns),
             product_id=_or_null(variants, "ProductId"),
             owner=_or_null(variants, "UserId"),
             id_column=sql.SQL('"Id",' if own_id else ""),
@@ -171,6 +185,9 @@ class PostgresVectorStore:
             text_is_current=is_current("text", _STAGED_HASH),
             **{name: statements.trusted(stored[name]) for name in _CAST},
         )
+
+    def _target_set(self) -> TargetSet:
+        return TargetSet(name=self._database.vector_set, id_type=self._id_type())
 
     def _id_type(self) -> sql.SQL:
         return statements.trusted(self._columns("ProductVariants")["Id"])

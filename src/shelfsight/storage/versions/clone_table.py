@@ -11,10 +11,12 @@ from psycopg.rows import class_row
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
+from shelfsight.storage.versions import carry
+from shelfsight.storage.versions.properties import copy_properties
 from shelfsight.storage.versions.queries import QUERIES
 
-TABLES = ("ProductEmbeddings", "EmbeddingFailures")
-"""The tables of a set of vectors: the vectors themselves, and the failures to embed."""
+TABLES = ("ProductEmbeddings",)
+"""The tables of a set of vectors."""
 
 
 class _TableInUse(NamedTuple):
@@ -81,6 +83,8 @@ def create(connection: Connection, schema: str) -> None:
         new, old = sql.Identifier(schema, table), sql.Identifier(table)
         connection.execute(QUERIES["create_table"].format(new=new, old=old))
         execute_all(connection, "structure", table, schema)
+        copy_properties(connection, old, new)
+    carry.count_down(connection, schema)
 
 
 def create_schema(connection: Connection, schema: str) -> None:

@@ -1,6 +1,7 @@
 """The sets of vectors: in use, staged (made by other models), and previous (before a switch).
 
-The staged and the previous set each have a schema with tables of the same names.
+The staged and the previous set each have a schema with a table of the same name. The failures of
+all sets are in one table, `"EmbeddingFailures"`.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,13 @@ from shelfsight.records import ModelPair
 from shelfsight.storage import schema as tables
 from shelfsight.storage.runs.queries import QUERIES as RUNS
 from shelfsight.storage.vectors.model_check import StoredModels, stored_models
-from shelfsight.storage.versions import clone_table, lock_retry
+from shelfsight.storage.versions import carry, clone_table, lock_retry
 from shelfsight.storage.versions.queries import QUERIES
 
 STAGED_SCHEMA, PREVIOUS_SCHEMA = tables.STAGED_SCHEMA, tables.PREVIOUS_SCHEMA
+
+CARRIED = "with all of the shop carried over"
+"""Words in the comment of the previous set's schema, for `has_carried`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,20 @@ def switched_at(database: Database) -> datetime | None:
     return database.run(work, read_only=True)
 
 
+def has_carried(database: Database) -> bool:
+    """Return whether the last switch carried the shop's rows and columns over.
+
+    The switch of an older release did not. It is not known either if somebody has changed the
+    comment of the previous set's schema.
+    """
+    values = {"schema": PREVIOUS_SCHEMA, "carried": f"%{CARRIED}%"}
+
+    def work(connection: Connection) -> bool:
+        return connection.execute(QUERIES["has_carried"], values).fetchone() is not None
+
+    return database.run(work, read_only=True)
+
+
 def count_lost(database: Database) -> int:
     """Count the products that would lose a vector if the staged set were switched into use.
 
@@ -76,12 +94,16 @@ def count_lost(database: Database) -> int:
     have.
     """
     query = QUERIES["count_lost"].format(staged=sql.Identifier(STAGED_SCHEMA))
-    rows = database.run(lambda connection: connection.execute(query).fetchall(), read_only=True)
-    return int(rows[0][0])
+    values = {"staged": STAGED_SCHEMA}
+
+    def work(connection: Connection) -> int:
+        return int(connection.execute(query, values).fetchall()[0][0])
+
+    return database.run(work, read_only=True)
 
 
 def open_staged(database: Database) -> Database:
-    """Open the staged set: return a `Database` whose table names refer to the staged tables.
+    """Open the staged set: return a `Database` whose table name refers to the staged table.
 
     Raises:
         SchemaError: there is no staged set.
@@ -146,9 +168,16 @@ def drop_previous(database: Database) -> None:
     """Drop the previous set.
 
     Raises:
-        SchemaError: there is no previous set, or something else depends on its tables.
+        SchemaError: there is no previous set, something else depends on its tables, or it has the
+            only copy of something of the shop, because an older release made the switch.
     """
     open_previous(database)
+    if not has_carried(database) and database.run(_has_only_copies, read_only=True):
+        raise SchemaError(
+            "only the set before the switch has some rows or values of the shop, because an older"
+            " release made that switch; carry them over first: shelfsight models --rollback, then"
+            " shelfsight models --switch"
+        )
     _drop(database, PREVIOUS_SCHEMA)
 
 
@@ -176,6 +205,11 @@ def _parse_time(text: str | None) -> datetime | None:
         return None
 
 
+def _has_only_copies(connection: Connection) -> bool:
+    in_use = clone_table.require_rights(connection)[clone_table.TABLES[0]]
+    return carry.has_only_copies(connection, in_use, PREVIOUS_SCHEMA)
+
+
 def _create_staged(connection: Connection) -> None:
     connection.execute(QUERIES["lock"], {"key": LockKey.CREATE_STAGED})
     values = {"schemas": [STAGED_SCHEMA]}
@@ -183,11 +217,13 @@ def _create_staged(connection: Connection) -> None:
     if (STAGED_SCHEMA,) not in existing:
         clone_table.require_rights(connection)
         clone_table.create(connection, STAGED_SCHEMA)
+        connection.execute(QUERIES["drop_failures"], {"set": STAGED_SCHEMA})
 
 
 def _drop(database: Database, schema: str) -> None:
     def work(connection: Connection) -> None:
         clone_table.drop(connection, schema)
+        connection.execute(QUERIES["drop_failures"], {"set": schema})
         if schema == STAGED_SCHEMA:
             close_staged_runs(connection)
 
