@@ -38,7 +38,7 @@ def test_eight_hostile_uploads_do_not_stop_the_scans_of_others(
 ) -> None:
     monkeypatch.setattr(limits, "SERVER", SHORT)
     with (
-        scan_server(shop, scan_timeout=60) as url,
+        scan_server(shop, scan_timeout=30) as url,
         ThreadPoolExecutor(UPLOADS) as callers,
     ):
         uploads = [callers.submit(scan, url, imageBase64=hostile) for _ in range(UPLOADS)]

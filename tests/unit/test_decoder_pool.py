@@ -15,11 +15,13 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from shelfsight.errors import DecoderError
 from shelfsight.images import photo_views
 from shelfsight.images.decode import decode, pixels
+from shelfsight.images.decoder.fair_queue import FairQueue
 from shelfsight.images.decoder.limits import DecoderLimits
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import DecodeJob, reduced, thumbnail, whole
@@ -170,6 +172,34 @@ def test_slow_files_of_one_caller_do_not_hold_up_the_files_of_others() -> None:
         assert hostile[0].exception(60).failure.kind == "too_slow_to_decode"
 
 
+def test_a_caller_with_many_files_leaves_others_their_turn() -> None:
+    done: list[str] = []
+    with closing(DecoderPool(size=1)) as pool:
+        assert_decodes(pool)
+        futures = []
+        for caller in ("many",) * 50 + ("one",):
+            future = pool.submit(whole(FORMAT), attack("tiff_of_a_huge_strip"), caller)
+            future.add_done_callback(lambda _, caller=caller: done.append(caller))
+            futures.append(future)
+        futures[-1].result(60)
+        assert done.index("one") < 5
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30))
+def test_a_fair_queue_gives_every_caller_its_turn(callers: list[str]) -> None:
+    queue: FairQueue[tuple[str, int]] = FairQueue()
+    for number, caller in enumerate(callers):
+        queue.put(caller, (caller, number))
+    queue.close()
+    taken = list(iter(queue.get, None))
+    assert sorted(number for _, number in taken) == list(range(len(callers)))
+    for caller in set(callers):
+        numbers = [number for one, number in taken if one == caller]
+        assert numbers == sorted(numbers)
+    first_round = [caller for caller, _ in taken[: len(set(callers))]]
+    assert sorted(first_round) == sorted(set(callers))
+
+
 def test_a_file_that_nobody_waits_for_any_more_gives_its_place_back() -> None:
     for quick_seconds in (None, 0.1):
         limits = DecoderLimits(cpu_seconds=600, wall_seconds=600, quick_seconds=quick_seconds)
@@ -234,6 +264,7 @@ def test_a_bug_in_a_decoder_process_is_raised_here(decoders: DecoderPool) -> Non
 PARENT = """
 import sys
 from pathlib import Path
+from shelfsight.images.decoder.fair_queue import FairQueue
 from shelfsight.images.decoder.limits import DecoderLimits
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import thumbnail

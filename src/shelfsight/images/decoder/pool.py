@@ -4,9 +4,9 @@ import os
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from threading import Lock, Thread
 
+from shelfsight.images.decoder.fair_queue import FairQueue
 from shelfsight.images.decoder.limits import BACKFILL, DecoderLimits
 from shelfsight.images.decoder.process import DecoderProcess, Outcome
 from shelfsight.images.decoder.protocol import DecodeJob, Pictures
@@ -20,6 +20,7 @@ class _Task:
 
     job: DecodeJob
     data: bytes
+    caller: str
     future: "Future[Pictures]" = field(default_factory=Future)
 
 
@@ -36,29 +37,31 @@ class DecoderPool:
         self._limits = limits
         self._size = size or os.cpu_count() or 1
         self._slow_places = max(1, self._size // 2)
-        self._quick: SimpleQueue[_Task | None] = SimpleQueue()
-        self._slow: SimpleQueue[tuple[_Task, DecoderProcess | None] | None] = SimpleQueue()
+        self._quick: FairQueue[_Task] = FairQueue()
+        self._slow: FairQueue[tuple[_Task, DecoderProcess | None]] = FairQueue()
         self._lock = Lock()  # guards what follows
         self._threads: list[Thread] = []
         self._idle: list[DecoderProcess] = []
         self._slow_load = 0
         self._is_closed = False
 
-    def submit(self, job: DecodeJob, data: bytes) -> "Future[Pictures]":
+    def submit(self, job: DecodeJob, data: bytes, caller: str = "") -> "Future[Pictures]":
         """Decode a file; the future has uint8 pixels of shape (count, height, width, 3).
+
+        The files of each caller have their turn, however many another caller has submitted.
 
         It raises `UnusablePictureError` as `images.decode` does, or with the kind
         `too_slow_to_decode`, `too_much_memory`, `decode_timeout` or `decoder_crashed`. It raises
         `DecoderError` if no process can be started. Cancelling it frees its place.
         """
-        task = _Task(job, data)
+        task = _Task(job, data, caller)
         with self._lock:
             if self._is_closed:
                 task.future.cancel()
                 return task.future
             if not self._threads:
                 self._start_threads()
-            self._quick.put(task)
+            self._quick.put(caller, task)
         return task.future
 
     def decode(self, job: DecodeJob, data: bytes) -> Pictures:
@@ -73,9 +76,8 @@ class DecoderPool:
             threads, self._threads = self._threads, []
         for process in idle:
             process.end()
-        for _ in threads:
-            self._quick.put(None)
-            self._slow.put(None)
+        self._quick.close()
+        self._slow.close()
         for thread in threads:
             thread.join()
 
@@ -116,7 +118,7 @@ class DecoderPool:
             self._slow_load += 1
         if not is_free:
             process.end()
-        self._slow.put((task, process if is_free else None))
+        self._slow.put(task.caller, (task, process if is_free else None))
 
     def _decode_slow(self) -> None:
         while (handed_over := self._slow.get()) is not None:

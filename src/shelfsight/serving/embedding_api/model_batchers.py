@@ -178,7 +178,7 @@ class ModelBatchers:
     async def _decode(self, file: bytes | Failure) -> Pixels | Failure:
         if isinstance(file, Failure):
             return file
-        decoding = self._decoders.submit(whole(self.image.picture), file)
+        decoding = self._decoders.submit(whole(self.image.picture), file, CALLER.get())
         try:
             pixels: Pixels = (await asyncio.wrap_future(decoding))[0]
         except UnusablePictureError as error:

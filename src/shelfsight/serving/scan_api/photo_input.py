@@ -15,14 +15,15 @@ from shelfsight.images.download import Downloader
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Stage
 from shelfsight.scan.matching import Photo
+from shelfsight.serving.callers import CALLER
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
-ReadPhoto = Callable[[bytes], Future[Pictures]]
-"""Decodes the bytes of a picture into the views to embed. The future raises
+ReadPhoto = Callable[[bytes, str], Future[Pictures]]
+"""Decodes the bytes of a picture, sent by a caller, into the views to embed. The future raises
 `UnusablePictureError`."""
 
 
@@ -100,7 +101,7 @@ class PhotoReader:
 
     async def _decode(self, data: bytes) -> Photo:
         with self._metrics.step("decode"):
-            pictures = await asyncio.wrap_future(self._read_photo(data))
+            pictures = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
             return list(pictures)
 
 

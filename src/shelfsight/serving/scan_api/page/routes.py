@@ -17,6 +17,7 @@ from shelfsight.images.decoder.protocol import thumbnail
 from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import IMAGE_WIDTH, Pixels, Selection
+from shelfsight.serving.callers import CALLER
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.endpoints import json_response
 from shelfsight.serving.scan_api.openapi import error_responses
@@ -127,7 +128,7 @@ class CatalogueView:
         threads = self._context.threads
         try:
             data = await threads.run(partial(self._picture_file, caller.owner, id))
-            decoding = self._context.decoders.submit(thumbnail(THUMBNAIL_SIDE), data)
+            decoding = self._context.decoders.submit(thumbnail(THUMBNAIL_SIDE), data, CALLER.get())
             pixels = (await asyncio.wrap_future(decoding))[0]
         except UnusablePictureError as error:
             raise NotFoundError("picture_unusable", error.failure.message) from None
