@@ -37,6 +37,7 @@ from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
@@ -194,7 +195,10 @@ def read(row: Row) -> Row:
 
 def fetch(row: Row) -> Row:
     config = FetchConfig(private_hosts=load().private_hosts)
-    with closing(PictureFetcher(PAIRS["lite"].image.picture, config)) as fetcher:
+    with (
+        closing(DecoderPool()) as decoders,
+        closing(PictureFetcher(PAIRS["lite"].image.picture, decoders, config)) as fetcher,
+    ):
         return {"page": [pickle.dumps(fetcher.fetch(pickle.loads(page))) for page in row["page"]]}
 
 

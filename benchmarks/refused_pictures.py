@@ -18,6 +18,7 @@ from PIL import Image
 
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.ports import Advanced, ignore
 from shelfsight.records import Failure, PictureFormat, Pixels, Product, Stage, Vector, Weights
@@ -61,7 +62,10 @@ def draw(folder: Path, count: int) -> None:
 def measure(folder: Path, count: int, embedder: HashEmbedder) -> None:
     with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
         config = FetchConfig(image_root=folder, known_result=pages.picture_result)
-        with closing(PictureFetcher(FORMAT, config)) as fetcher:
+        with (
+            closing(DecoderPool()) as decoders,
+            closing(PictureFetcher(FORMAT, decoders, config)) as fetcher,
+        ):
             names = [f"{number}.jpg" for number in range(count)]
             before, began = resident(), time.perf_counter()
             for start in range(0, count, PAGE):

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 from tests.open_folder import open_folder
@@ -34,6 +35,13 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session")
+def decoders() -> Iterator[DecoderPool]:
+    """Decoder processes that run for the whole session."""
+    with closing(DecoderPool()) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="session")

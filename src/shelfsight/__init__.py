@@ -5,7 +5,6 @@ Each name is imported when it is first used, so that `import shelfsight` is fast
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from shelfsight.scan.matching import Candidate, Filters, Match, ScanResult
     from shelfsight.shop import Shop, open_shop
     from shelfsight.storage.status import Status
+
+    __version__: str
 
 __all__ = [
     "Candidate",
@@ -29,8 +30,6 @@ __all__ = [
     "Weights",
     "open_shop",
 ]
-
-__version__ = version("shelfsight")
 
 _MODULES = {
     "Candidate": "shelfsight.scan.matching",
@@ -48,7 +47,9 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name of the API when it is first used (PEP 562)."""
+    """Import a name of the API, or look up the version, when it is first used (PEP 562)."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("shelfsight")
     if name not in _MODULES:
         raise AttributeError(f"module 'shelfsight' has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

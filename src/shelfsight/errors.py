@@ -57,6 +57,10 @@ class ServerError(ShelfsightError):
     """A server cannot be started, does not answer, or is not an embedding server."""
 
 
+class DecoderError(ShelfsightError):
+    """No process that decodes pictures can be started."""
+
+
 class EngineError(ShelfsightError):
     """Workers cannot be started or used: Ray, its cluster or a compatible shelfsight is missing."""
 

@@ -39,7 +39,7 @@ from shelfsight.wiring.scanning import (
     PhotoSource,
     ReadPhoto,
     make_scanner,
-    photo_reader,
+    open_photo_reader,
     read_photo,
 )
 
@@ -377,7 +377,8 @@ class Shop:
                 pool = DatabasePool(self.database.url, SCAN_CONNECTIONS)
                 self._resources.enter_context(closing(pool))
                 scanner = make_scanner(self.settings, pool, self.embedder)
-                self._scanner = scanner, photo_reader(self.settings, self.embedder)
+                reader = open_photo_reader(self.settings, self.embedder)
+                self._scanner = scanner, self._resources.enter_context(reader)
             return self._scanner
 
 

@@ -1,6 +1,9 @@
 """`shelfsight serve` and `shelfsight keys`: the real commands, queried over HTTP."""
 
+import base64
 import signal
+from concurrent.futures import ThreadPoolExecutor, wait
+from time import monotonic
 
 import pytest
 
@@ -9,6 +12,7 @@ from tests.end_to_end.conftest import command
 from tests.end_to_end.picture_host import PictureHost, draw, png
 from tests.end_to_end.shop_tables import add_product, create_tables, run
 from tests.integration.scan_server import problem, scan, scan_form, skus
+from tests.siege.attacks_pictures import jpeg_of_hidden_scans
 
 PRODUCTS = 6
 
@@ -81,6 +85,20 @@ def test_keys_are_shown_once_and_stop_working_as_soon_as_they_are_revoked(shop: 
         out, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, out, err) == (0, "", "")
     assert shop("keys", "revoke", "nothing").returncode == 2
+
+
+def test_hostile_pictures_do_not_keep_a_server_from_its_end(shop: Command) -> None:
+    hostile = base64.b64encode(jpeg_of_hidden_scans()).decode()
+    with shop.started("serve", "--port", "0", "--scan-timeout", "10") as process:
+        _, url = address_of(process)
+        with ThreadPoolExecutor(8) as callers:
+            uploads = [callers.submit(scan, url, imageBase64=hostile) for _ in range(8)]
+            assert skus(scan(url, textQuery="sku-1", limit=1)) == ["sku-1"]
+            process.send_signal(signal.SIGTERM)
+            began = monotonic()
+            assert process.wait(PATIENCE) == 0
+            assert monotonic() - began < 30
+            wait(uploads)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--owner", "a", "--admin"], ["--owner", ""]])

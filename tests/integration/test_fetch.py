@@ -26,6 +26,7 @@ from PIL import Image
 from shelfsight import __version__
 from shelfsight.images import fetch as fetch_module
 from shelfsight.images.decode import decode
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.download import FetchLimits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.images.resize import resize
@@ -148,10 +149,10 @@ def site(portal, closing: ExitStack) -> Site:
 
 
 @pytest.fixture
-def make_fetcher(closing: ExitStack) -> Callable[..., PictureFetcher]:
+def make_fetcher(closing: ExitStack, decoders: DecoderPool) -> Callable[..., PictureFetcher]:
     def make(limits: FetchLimits = PATIENT, **config) -> PictureFetcher:
         config.setdefault("private_hosts", frozenset({"127.0.0.1"}))
-        fetcher = PictureFetcher(FORMAT, FetchConfig(**config), limits)
+        fetcher = PictureFetcher(FORMAT, decoders, FetchConfig(**config), limits)
         closing.callback(fetcher.close)
         return fetcher
 
@@ -630,10 +631,10 @@ def test_closing_breaks_off_a_page_whose_thread_has_only_just_begun_it(
 
 
 def test_a_bug_is_raised_as_it_is(fetcher, site, monkeypatch) -> None:
-    def decode_badly(*_: object) -> None:
+    def hash_badly(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(fetch_module, "pixels", decode_badly)
+    monkeypatch.setattr(fetch_module, "sha256", hash_badly)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         get(fetcher, site.page("/mug.png", body=PNG))
 

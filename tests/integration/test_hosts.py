@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.download import FetchLimits
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.records import FetchedProduct, Product
@@ -46,10 +47,12 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def make_fetcher(closing: ExitStack, said: list[str]) -> Callable[..., PictureFetcher]:
+def make_fetcher(
+    closing: ExitStack, said: list[str], decoders: DecoderPool
+) -> Callable[..., PictureFetcher]:
     def make(limits: FetchLimits = PATIENT) -> PictureFetcher:
         config = FetchConfig(private_hosts=frozenset({"127.0.0.1"}), notify=said.append)
-        fetcher = PictureFetcher(FORMAT, config, limits)
+        fetcher = PictureFetcher(FORMAT, decoders, config, limits)
         closing.callback(fetcher.close)
         return fetcher
 

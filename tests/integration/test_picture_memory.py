@@ -11,6 +11,7 @@ from PIL import Image
 
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.ports import Advanced, ignore
 from shelfsight.records import (
@@ -49,12 +50,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("make", [RefusingEmbedder, HashEmbedder])
 def test_no_picture_leaves_its_pixels_whether_it_is_refused_or_embedded(
-    folder: Path, make: Callable[[], HashEmbedder]
+    folder: Path, make: Callable[[], HashEmbedder], decoders: DecoderPool
 ) -> None:
     embedder = make()
     with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
         config = FetchConfig(image_root=folder, known_result=pages.picture_result)
-        with closing(PictureFetcher(FORMAT, config)) as fetcher:
+        with closing(PictureFetcher(FORMAT, decoders, config)) as fetcher:
 
             def embed(number: int) -> None:
                 pages.embed(fetcher.fetch(page(number)))

@@ -63,7 +63,7 @@ def png(depth: int, colour: int, row: bytes, *, size: tuple[int, int] = (2, 1), 
 
 
 def test_all_usual_formats_are_read() -> None:
-    assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"}
+    assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"}
     for name in FORMATS:
         red, green, blue = first_pixel(encoded(Image.new("RGB", (32, 32), (250, 120, 5)), name))
         assert abs(red - 250) < 6
@@ -72,7 +72,7 @@ def test_all_usual_formats_are_read() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_a_turned_photo_comes_out_upright(name: str, orientation: int) -> None:
     upright = Image.new("RGB", (48, 32), "white")
     upright.paste("red", (0, 0, 24, 16))
@@ -194,7 +194,7 @@ def test_lab_becomes_rgb() -> None:
     assert np.abs(np.subtract(first_pixel(encoded(lab, "TIFF")), (200, 30, 30))).max() < 4
 
 
-@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF"])
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_of_an_animation_the_first_frame_is_taken(name: str) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
     red, _, blue = first_pixel(
@@ -203,7 +203,7 @@ def test_of_an_animation_the_first_frame_is_taken(name: str) -> None:
     assert (red > 240, blue < 15) == (True, True)
 
 
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_a_picture_that_breaks_off_is_broken(name: str) -> None:
     data = encoded(noise(), name)
     for length in (len(data) // 2, len(data) * 9 // 10, 40):
@@ -218,7 +218,6 @@ def test_a_picture_that_breaks_off_is_broken(name: str) -> None:
         (b"\n<!DOCTYPE html><title>404</title>", "not_an_image", "web page"),
         (b"\x89PNG\r\n\x1a\nnothing more", "broken_image", "header"),
         (b"\xff\xd8\xff\xe0", "broken_image", "header"),
-        (encoded(noise(), "AVIF"), "unsupported_format", "AVIF is not read"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format", "SVG"),
         (b"<?xml version='1.0'?><svg/>", "unsupported_format", "SVG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "unsupported_format", "HEIC"),
@@ -244,45 +243,16 @@ def test_too_many_pixels_are_refused_before_they_are_unpacked(size: tuple[int, i
     assert failure(data).kind == "too_many_pixels"
 
 
+def test_a_jpeg_of_more_pixels_is_read_at_a_reduced_size() -> None:
+    data = encoded(Image.new("L", (8000, 6000)), "JPEG")
+    assert decode(data).size == (4000, 3000)
+    assert decode(data, min_side=6000).size == (4000, 3000)
+    assert decode(data, min_side=700).size == (1000, 750)
+    assert decode(encoded(Image.new("L", (5000, 5000)), "JPEG")).size == (5000, 5000)
+
+
 def test_as_many_pixels_as_are_allowed_are_read() -> None:
     assert decode(encoded(Image.new("1", (5000, 5000)), "PNG")).size == (5000, 5000)
-
-
-def tiff(tiles: list[tuple[int, int]], tag_types: tuple[int, ...] = (4,)) -> bytes:
-    """Write a grey TIFF of 16 x 16 pixels in one deflated tile; size tags may be repeated."""
-    body = zlib.compress(bytes(max(width * length for width, length in tiles)))
-    tags = [(256, 4, 16), (257, 4, 16), (258, 3, 8), (259, 3, 8), (262, 3, 1), (277, 3, 1)]
-    for width, length in tiles:
-        tags += [
-            (tag, kind, side) for kind in tag_types for tag, side in ((322, width), (323, length))
-        ]
-    start = 8 + 2 + 12 * (len(tags) + 2) + 4
-    tags += [(324, 4, start), (325, 4, len(body))]
-    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + body
-
-
-def test_a_small_tiff_of_huge_tiles_is_refused_before_they_are_unpacked() -> None:
-    assert decode(tiff([(64, 64)])).size == (16, 16)
-    assert failure(tiff([(6400, 6400)])).kind == "too_many_pixels"
-
-
-@pytest.mark.parametrize("tiles", [[(16, 16), (6400, 6400)], [(6400, 6400), (16, 16)]])
-def test_a_tiff_that_tells_its_tiles_twice_is_broken(tiles: list[tuple[int, int]]) -> None:
-    assert failure(tiff(tiles)).kind == "broken_image"
-    assert failure(tiff([(16, 16)], tag_types=(17, 4))).kind == "broken_image"
-    assert failure(tiff([(16, 16)], tag_types=(17,))).kind == "broken_image"
-
-
-def test_a_jpeg_made_of_endless_scans_is_refused() -> None:
-    data = encoded(Image.new("L", (64, 64), 128), "JPEG", progressive=True)
-    last_scan = data[data.rfind(b"\xff\xda") : -2]
-    assert decode(data[:-2] + last_scan * 20 + data[-2:]).size == (64, 64)
-    assert failure(data[:-2] + last_scan * 120 + data[-2:]).kind == "broken_image"
-
-
-def test_what_follows_a_jpeg_in_its_file_does_not_matter() -> None:
-    assert decode(encoded(noise(), "JPEG") + b"\xff\xda" * 1000).size == (60, 40)
 
 
 SEEDS = [
@@ -294,29 +264,36 @@ SEEDS = [
     encoded(noise(), "GIF", save_all=True, append_images=[noise("L").convert("RGB")]),
     encoded(noise("P"), "BMP"),
     encoded(noise(), "TIFF"),
+    encoded(noise(), "AVIF", speed=10),
     png(4, 0, b"\x73", tRNS=b"\0\7"),
     png(16, 2, bytes(12), tRNS=bytes(6)),
 ]
 
 
-@given(st.data())
-def test_no_damage_to_a_file_does_more_than_fail_it(data: st.DataObject) -> None:
-    content = bytearray(data.draw(st.sampled_from(SEEDS)))
-    for _ in range(data.draw(st.integers(1, 8))):
-        at = data.draw(st.integers(0, len(content) - 1))
-        match data.draw(st.sampled_from(["set", "drop", "insert", "cut"])):
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A file of `SEEDS` with a few bytes changed, left out, put in or cut off."""
+    content = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(1, 8))):
+        at = draw(st.integers(0, len(content) - 1))
+        match draw(st.sampled_from(["set", "drop", "insert", "cut"])):
             case "set":
-                content[at] = data.draw(st.integers(0, 255))
+                content[at] = draw(st.integers(0, 255))
             case "drop":
                 del content[at : at + 3]
             case "insert":
-                content[at:at] = data.draw(st.binary(min_size=1, max_size=4))
+                content[at:at] = draw(st.binary(min_size=1, max_size=4))
             case _:
                 del content[at:]
         if not content:
             break
+    return bytes(content)
+
+
+@given(damaged())
+def test_no_damage_to_a_file_does_more_than_fail_it(data: bytes) -> None:
     try:
-        assert decode(bytes(content)).mode == "RGB"
+        assert decode(data).mode == "RGB"
     except UnusablePictureError as error:
         assert error.failure.stage is Stage.DECODE
 

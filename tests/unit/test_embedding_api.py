@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from shelfsight.embedding.remote.remote_embedder import encode_picture
+from shelfsight.images.decoder.pool import DecoderPool
+from shelfsight.images.decoder.protocol import whole
 from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.serving.embedding_api.model_batchers import allowed_dimensions, instruction_prefix
 from shelfsight.serving.embedding_api.picture_input import read_picture
@@ -12,13 +14,13 @@ from shelfsight.serving.embedding_api.picture_input import read_picture
 @pytest.mark.parametrize("compressed", [True, False])
 @pytest.mark.parametrize("colours", [1, 8, 256])
 def test_the_server_sees_the_very_pixels_that_our_client_sends(
-    colours: int, compressed: bool
+    colours: int, compressed: bool, decoders: DecoderPool
 ) -> None:
     side = SIGLIP.picture.side
     pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
-    assert np.array_equal(
-        read_picture(encode_picture(pixels, compressed=compressed), SIGLIP.picture), pixels
-    )
+    file = read_picture(encode_picture(pixels, compressed=compressed))
+    assert isinstance(file, bytes)
+    assert np.array_equal(decoders.decode(whole(SIGLIP.picture), file)[0], pixels)
 
 
 def test_the_usual_instruction_reads_as_the_model_does_in_process() -> None:

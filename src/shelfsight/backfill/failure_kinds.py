@@ -72,11 +72,19 @@ KINDS: Mapping[str, FailureKind] = {
     "empty": _BROKEN_FILE,
     "not_an_image": _BROKEN_FILE,
     "unsupported_format": FailureKind(
-        Fault.CONTENT, "convert the picture to JPEG, PNG, WebP, GIF, BMP or TIFF"
+        Fault.CONTENT, "convert the picture to JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
     ),
     "broken_image": _BROKEN_FILE,
     "too_large": FailureKind(Fault.CONTENT, "make the picture's file smaller"),
     "too_many_pixels": FailureKind(Fault.CONTENT, "make the picture smaller"),
+    "too_slow_to_decode": _BROKEN_FILE,
+    "too_much_memory": FailureKind(Fault.CONTENT, "make the picture smaller"),
+    "decode_timeout": FailureKind(
+        Fault.CONTENT, "replace the picture, unless the machine was busy; it is tried again"
+    ),
+    "decoder_crashed": FailureKind(
+        Fault.CONTENT, "replace the picture, unless memory was short; it is tried again"
+    ),
     "no_content": FailureKind(Fault.CONTENT, "give the product a title or a picture"),
     "empty_text": FailureKind(Fault.CONTENT, "give the product a title"),
     "model_error": FailureKind(Fault.SERVER, "change this picture or text; the model refuses it"),

@@ -30,7 +30,7 @@ from shelfsight.wiring.embedder import models_name, open_embedder
 from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.pipeline import open_pipeline
 from shelfsight.wiring.scan_server import serve_shop
-from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
+from shelfsight.wiring.scanning import make_scanner, open_photo_reader, read_photo
 
 DATABASE = "shelfsight_demo"
 PORT = 8797
@@ -89,13 +89,13 @@ def run(user_settings: Settings, demo: Demo, progress: Progress, out: Out) -> in
         with (
             open_database(settings, name=database_of(seed, server)) as database,
             open_embedder(settings, out) as embedder,
+            open_photo_reader(settings, embedder) as read,
         ):
             write_products(database, (_imported(product, address) for product in shop))
             status = _backfill(settings, database, embedder, progress)
             out("")
             out("\n".join(read_status(database).lines()))
             scanner = make_scanner(settings, database, embedder)
-            read = photo_reader(settings, embedder)
 
             def scan(photo: Path) -> ScanResult:
                 views = read_photo(photo, read)

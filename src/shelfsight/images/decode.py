@@ -4,13 +4,13 @@ Colour profiles are ignored, because the preprocessors of the models ignore them
 changes global state of Pillow or Python, so any thread may decode.
 """
 
-import re
 import struct
 import warnings
 import zlib
 from io import BytesIO
 
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     ExifTags,
     GifImagePlugin,
@@ -24,15 +24,12 @@ from PIL import (
 
 from shelfsight.images.resize import resize
 from shelfsight.images.rgb import rgb, scale_png_key
-from shelfsight.images.tiff import tile_pixels
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import PictureFormat, Pixels, Stage
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 25_000_000
-MAX_SCANS = 100
-"""The largest number of scans in a JPEG, as in libtiff. A scan can take a pass over all pixels, and
-needs only 40 bytes of the file."""
+"""The most pixels that are decoded. A JPEG that has more is decoded at a reduced size."""
 
 FORMATS = tuple(
     plugin.format
@@ -43,11 +40,11 @@ FORMATS = tuple(
         GifImagePlugin.GifImageFile,
         BmpImagePlugin.BmpImageFile,
         TiffImagePlugin.TiffImageFile,
+        AvifImagePlugin.AvifImageFile,
     )
     if plugin.format in Image.OPEN
 )
-"""The formats that are read, if this Pillow was built with them. AVIF is left out: a kilobyte that
-claims to be 16 x 16 can hold a frame of a gigabyte, and Pillow offers no way to limit libavif."""
+"""The formats that are read, if this Pillow was built with them."""
 
 DRAFT_RATIO = 3
 """A JPEG that is decoded at a reduced size still has this many times the pixels per side that the
@@ -65,7 +62,6 @@ _PILLOW_ERRORS = (
     AttributeError,
     EOFError,
     LookupError,
-    MemoryError,
     OSError,
     RuntimeError,
     SyntaxError,
@@ -93,9 +89,6 @@ _OTHER_FORMATS = (
 )
 """Offset, signature and name of formats that are not supported, for the error message."""
 
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""A JPEG marker that is not stuffing, restart or fill (ITU T.81, B.1.1)."""
-
 _UNDO_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -113,23 +106,26 @@ def decode(data: bytes, *, min_side: int | None = None) -> Image.Image:
 
     With `min_side`, a JPEG may be decoded at a half, a quarter or an eighth of its size, if each
     side keeps at least that many pixels. This saves most of the time, because libjpeg does not
-    compute pixels that resizing would average.
+    compute pixels that resizing would average. A JPEG with more than `MAX_PIXELS` is always decoded
+    at such a size.
+
+    This has no limit on time and memory: `images.decoder` has.
 
     Raises:
         UnusablePictureError: `empty`, `too_large`, `too_many_pixels`, `not_an_image`,
             `unsupported_format` or `broken_image`.
+        MemoryError: there is not enough memory.
     """
     if not data:
         raise _unusable("empty", "the picture is empty")
     if len(data) > MAX_BYTES:
         raise _unusable("too_large", f"the picture is larger than {MAX_BYTES:,} bytes")
-    _check_scans(data)
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
-            _check_size(image, data)
+            _reduce(image, min_side)
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_many_pixels()
             scale_png_key(image)
-            if min_side is not None:
-                image.draft(None, (min_side, min_side))
             image.load()
             return _upright(image, rgb(image))
     except _BOMB_ERRORS:
@@ -151,24 +147,14 @@ def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
     return resize(decode(data, min_side=DRAFT_RATIO * picture_format.side), picture_format)
 
 
-def _check_scans(data: bytes) -> None:
-    scans, position = 0, 2
-    while data.startswith(b"\xff\xd8") and (marker := _MARKER.search(data, position)):
-        kind, after = marker.group()[1], marker.end()
-        if kind == 0xD9:
-            return
-        scans += kind == 0xDA
-        if scans > MAX_SCANS:
-            raise _broken(f"a JPEG with more than {MAX_SCANS} scans")
-        position = after + int.from_bytes(data[after : after + 2])
-
-
-def _check_size(image: Image.Image, data: bytes) -> None:
-    pixels = image.width * image.height
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        pixels = max(pixels, tile_pixels(image, data))
-    if pixels > MAX_PIXELS:
-        raise _too_many_pixels()
+def _reduce(image: Image.Image, min_side: int | None) -> None:
+    """Prepare a JPEG to be decoded at a reduced size; other formats stay as they are."""
+    factors = (f for f in (1, 2, 4) if image.width * image.height <= MAX_PIXELS * f**2)
+    factor = next(factors, 8)
+    sides = (image.width // factor, image.height // factor)
+    if min_side is not None or factor > 1:
+        width, height = (max(1, min(side, min_side or side)) for side in sides)
+        image.draft(None, (width, height))
 
 
 def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:

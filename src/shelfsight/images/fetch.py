@@ -10,6 +10,7 @@ from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from anyio.from_thread import start_blocking_portal
@@ -19,7 +20,8 @@ from shelfsight.backfill.failure_kinds import kind_of
 from shelfsight.backfill.picture_address import shown
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.images.addresses import host_of
-from shelfsight.images.decode import pixels
+from shelfsight.images.decoder.pool import DecoderPool
+from shelfsight.images.decoder.protocol import reduced
 from shelfsight.images.download import LIMITS, Downloader, FetchLimits
 from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
@@ -35,6 +37,8 @@ from shelfsight.records import (
     Product,
     Vector,
 )
+
+Result = TypeVar("Result")
 
 CACHED_ADDRESSES = 8192
 """Number of addresses whose result (a failure or file, without pixels) is cached: about 8 MB."""
@@ -76,15 +80,18 @@ class FetchConfig:
 class PictureFetcher:
     """Implements `ImageFetcher` for web addresses and a folder, with its own threads.
 
-    One thread runs an event loop; the others decode. An address is not fetched again while its
-    result is cached. Cached results are failures, pictures that still wait to be embedded, and
-    files whose vector or failure is known.
+    One thread runs an event loop, others read and hash files, which `decoders` decode. An address
+    is not fetched again while its result is cached. Cached results are failures, pictures that
+    still wait to be embedded, and files whose vector or failure is known.
     """
 
     def __init__(
-        self, picture_format: PictureFormat, config: FetchConfig, limits: FetchLimits = LIMITS
+        self,
+        picture_format: PictureFormat,
+        decoders: DecoderPool,
+        config: FetchConfig,
+        limits: FetchLimits = LIMITS,
     ) -> None:
-        self._format = picture_format
         self._config = config
         self._recent: LRUCache[str, PictureFile | Failure] = LRUCache(CACHED_ADDRESSES)
         self._waiting: WeakValueDictionary[str, Picture] = WeakValueDictionary()
@@ -92,11 +99,13 @@ class PictureFetcher:
         self._pages: set[Future[list[FetchedProduct]]] = set()
         self._is_closing = False
         self._start_lock = Lock()
-        decoders = os.cpu_count() or 1
-        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
-        self._decoding = asyncio.Semaphore(2 * decoders)
+        cores = os.cpu_count() or 1
+        self._job = reduced(picture_format)
+        self._decoders = decoders
+        self._readers = ThreadPoolExecutor(cores, thread_name_prefix="read")
+        self._decoding = asyncio.Semaphore(2 * cores)
         self._open = ExitStack()
-        self._open.callback(self._decoders.shutdown, wait=False, cancel_futures=True)
+        self._open.callback(self._readers.shutdown, wait=False, cancel_futures=True)
         self._portal = self._open.enter_context(start_blocking_portal(name="pictures"))
         downloader = Downloader(config.private_hosts, limits, config.notify)
         self._downloader = self._open.enter_context(
@@ -212,24 +221,33 @@ class PictureFetcher:
         return " ".join(fingerprints[name] for name in names)
 
     async def _read(self, url: str, known: PictureFile | None) -> _Content:
-        loop = asyncio.get_running_loop()
         if is_path(url):
             async with self._decoding:
-                return await loop.run_in_executor(self._decoders, self._from_file, url, known)
+                data = await self._in_thread(read_below, self._config.image_root, url)
+                return await self._decode(url, Download(data=data), known)
         async with self._downloader.download_if_changed(url, known) as download:
             if download.data is None and known is not None:
                 return known
             await self._decoding.acquire()
         try:
-            return await loop.run_in_executor(self._decoders, self._decode, url, download, known)
+            return await self._decode(url, download, known)
         finally:
             self._decoding.release()
 
-    def _from_file(self, path: str, known: PictureFile | None) -> _Content:
-        data = read_below(self._config.image_root, path)
-        return self._decode(path, Download(data=data), known)
+    async def _decode(self, url: str, download: Download, known: PictureFile | None) -> _Content:
+        content = await self._in_thread(self._known_content, url, download, known)
+        if not isinstance(content, _NewFile):
+            return content
+        decoded = await asyncio.wrap_future(self._decoders.submit(self._job, content.data))
+        return Picture(file=content.file, pixels=decoded[0])
 
-    def _decode(self, url: str, download: Download, known: PictureFile | None) -> _Content:
+    async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+
+    def _known_content(
+        self, url: str, download: Download, known: PictureFile | None
+    ) -> "_Content | _NewFile":
+        """Hash a file; return it as it is to be decoded, or the result that it has already."""
         data = download.data or b""
         file = PictureFile(
             url=url,
@@ -243,7 +261,15 @@ class PictureFetcher:
         result = self._config.known_result(file.content_hash)
         if result is not None:
             return KnownPicture(file=file, result=result)
-        return Picture(file=file, pixels=pixels(data, self._format))
+        return _NewFile(file, data)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewFile:
+    """A file that has to be decoded."""
+
+    file: PictureFile
+    data: bytes
 
 
 def _final_outcomes(

@@ -58,8 +58,11 @@ def _from_open_range(image: Image.Image) -> Image.Image:
     White is the smallest usual maximum that no pixel exceeds. If there is none, white is the
     brightest pixel.
     """
-    grey = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    grey = np.array(image, dtype=np.float32)
+    np.nan_to_num(grey, copy=False, posinf=0, neginf=0)
     peak = float(grey.max())
     usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
     white = next((top for top in usual if peak <= top), peak)
-    return Image.fromarray(np.rint(grey.clip(0, white) * (255 / white)).astype(np.uint8))
+    grey.clip(0, white, out=grey)
+    grey *= 255 / white
+    return Image.fromarray(np.rint(grey, out=grey).astype(np.uint8))

@@ -11,3 +11,8 @@ class UnusablePictureError(Exception):
     ) -> None:
         super().__init__(message)
         self.failure = Failure(stage=stage, kind=kind, message=message, retryable=retryable)
+
+    @classmethod
+    def of(cls, failure: Failure) -> "UnusablePictureError":
+        """Return the error of a failure."""
+        return cls(failure.kind, failure.message, stage=failure.stage, retryable=failure.retryable)

@@ -1,4 +1,4 @@
-"""Threads for blocking calls: to models, to the database, and to decode pictures."""
+"""Threads for blocking calls, to models and to the database."""
 
 import asyncio
 from collections import Counter, deque

@@ -32,6 +32,7 @@ def open_pipeline(
         ModelError: vectors of these models cannot be staged, although `database` is the staged set.
     """
     from shelfsight.embedding.page_embedder import PageEmbedder
+    from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.download import FetchLimits
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
     from shelfsight.storage.runs.run_store import PostgresLedger
@@ -52,7 +53,8 @@ def open_pipeline(
     with (
         closing(database.another()) as reading,
         closing(pages),
-        closing(PictureFetcher(embedder.picture_format, config, limits)) as fetcher,
+        closing(DecoderPool()) as decoders,
+        closing(PictureFetcher(embedder.picture_format, decoders, config, limits)) as fetcher,
     ):
         yield Pipeline(
             catalog=postgres_catalog(settings, reading, embedder.models),

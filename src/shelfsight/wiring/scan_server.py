@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, SettingsError, install_command
@@ -12,7 +13,7 @@ from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_any_version
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
-from shelfsight.wiring.scanning import make_scanner, photo_reader
+from shelfsight.wiring.scanning import make_scanner
 
 if TYPE_CHECKING:
     from shelfsight.serving.scan_api.context import ScanContext
@@ -64,6 +65,9 @@ def open_service(
     settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
 ) -> "Iterator[ScanContext]":
     """Open what the endpoints share, with a pool of connections to the same database."""
+    from shelfsight.images.decoder.limits import SERVER
+    from shelfsight.images.decoder.pool import DecoderPool
+    from shelfsight.images.decoder.protocol import photo_views
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
     from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
@@ -75,6 +79,7 @@ def open_service(
     size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
+    job = photo_views(settings.scan_views, embedder.picture_format)
     timed = TimedEmbedder(embedder, metrics)
     with (
         closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
@@ -82,12 +87,14 @@ def open_service(
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
+        closing(DecoderPool(SERVER)) as decoders,
     ):
         timed_database = TimedDatabase(pool, learner, metrics)
         yield ScanContext(
             scanner=make_scanner(settings, timed_database, timed, learning.submit),
             embedder=embedder,
-            read_photo=photo_reader(settings, embedder),
+            decoders=decoders,
+            read_photo=partial(decoders.submit, job),
             database=pool,
             feedback=FeedbackStore(pool),
             authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),

@@ -1,8 +1,7 @@
 """Makes the scanner, and the function that turns a photo into the views that are embedded."""
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -35,23 +34,27 @@ def make_scanner(
     return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
-def photo_reader(settings: Settings, embedder: Embedder) -> ReadPhoto:
-    """Return a function that reads photos for this embedder; several threads may call it."""
+@contextmanager
+def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPhoto]:
+    """Yield a function that reads photos for this embedder; several threads may call it."""
     from PIL import ImageOps
 
-    from shelfsight.images.photo_views import photo_views, views
+    from shelfsight.images.decoder.pool import DecoderPool
+    from shelfsight.images.decoder.protocol import photo_views
+    from shelfsight.images.photo_views import views
     from shelfsight.images.rgb import rgb
 
-    threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="photo view")
     picture_format, count = embedder.picture_format, settings.scan_views
+    job = photo_views(count, picture_format)
 
-    def read(photo: bytes | Image.Image) -> Photo:
-        if isinstance(photo, bytes):
-            return photo_views(photo, count, picture_format, threads.map)
-        upright = rgb(ImageOps.exif_transpose(photo))
-        return views(upright, count, picture_format, threads.map)
+    with closing(DecoderPool()) as decoders:
 
-    return read
+        def read(photo: bytes | Image.Image) -> Photo:
+            if isinstance(photo, bytes):
+                return list(decoders.decode(job, photo))
+            return views(rgb(ImageOps.exif_transpose(photo)), count, picture_format)
+
+        yield read
 
 
 def read_photo(source: PhotoSource, read: ReadPhoto) -> Photo:

@@ -13,6 +13,10 @@ import numpy as np
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.text_model import FEW_CHARACTERS, TextModel, Tokens
 from shelfsight.embedding.wire import ModelInfo, ModelsInfo, PictureInfo
+from shelfsight.images.decoder.limits import SERVER
+from shelfsight.images.decoder.pool import DecoderPool
+from shelfsight.images.decoder.protocol import whole
+from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.models.specs import ImageSpec, TextSpec
 from shelfsight.models.table import QUERY_INSTRUCTION
 from shelfsight.records import EMPTY_TEXT, Failure, Pixels, Stage
@@ -41,7 +45,7 @@ class EmbeddingResults:
 class ModelBatchers:
     """Embeds pictures and texts in batches. For use from one event loop.
 
-    Pictures are decoded and texts are tokenised in other threads.
+    Pictures are decoded in other processes, and texts are tokenised in another thread.
     """
 
     def __init__(
@@ -75,7 +79,8 @@ class ModelBatchers:
         metrics.watch_queue("text", self._texts.queue_length)
         self._picture_capacity = FairCapacity(limits.waiting_pictures)
         self._text_capacity = FairCapacity(limits.waiting_texts)
-        self._decoders = ThreadPoolExecutor(_CORES, thread_name_prefix="decode")
+        self._readers = ThreadPoolExecutor(_CORES, thread_name_prefix="base64")
+        self._decoders = DecoderPool(SERVER)
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
 
     @property
@@ -145,7 +150,8 @@ class ModelBatchers:
 
     def close(self) -> None:
         """Finish the queued items and end the threads, without waiting for a thread that hangs."""
-        self._decoders.shutdown()
+        self._readers.shutdown()
+        self._decoders.close()
         self._tokenizers.shutdown()
         for batcher in self._batchers:
             batcher.close()
@@ -160,16 +166,24 @@ class ModelBatchers:
         return (encoded[start : start + size] for start in range(0, len(encoded), size))
 
     async def _embed_chunk(self, encoded: Sequence[str]) -> list[Result]:
-        """Decode pictures in one thread, and embed those that could be decoded."""
+        """Decode pictures, and embed those that could be decoded."""
         loop = asyncio.get_running_loop()
-        decoded = await loop.run_in_executor(self._decoders, self._decode, encoded)
+        files = await loop.run_in_executor(self._readers, _read, encoded)
+        decoded = await asyncio.gather(*map(self._decode, files))
         pixels = [picture for picture in decoded if not isinstance(picture, Failure)]
         results = await asyncio.wrap_future(self._pictures.submit(pixels, CALLER.get()))
         vectors = iter(results)
         return [picture if isinstance(picture, Failure) else next(vectors) for picture in decoded]
 
-    def _decode(self, encoded: Sequence[str]) -> list[Pixels | Failure]:
-        return [read_picture(picture, self.image.picture) for picture in encoded]
+    async def _decode(self, file: bytes | Failure) -> Pixels | Failure:
+        if isinstance(file, Failure):
+            return file
+        decoding = self._decoders.submit(whole(self.image.picture), file, CALLER.get())
+        try:
+            pixels: Pixels = (await asyncio.wrap_future(decoding))[0]
+        except UnusablePictureError as error:
+            return error.failure
+        return pixels
 
     async def _tokens(self, texts: list[str]) -> list[Tokens]:
         if sum(map(len, texts)) < FEW_CHARACTERS:
@@ -184,6 +198,10 @@ class ModelBatchers:
                 f"{count:,} tokens in one request, at most {self._limits.tokens:,}: divide it",
             )
         return tokens
+
+
+def _read(encoded: Sequence[str]) -> list[bytes | Failure]:
+    return [read_picture(picture) for picture in encoded]
 
 
 @asynccontextmanager

@@ -1,28 +1,18 @@
-"""Decodes the pictures of a request from base64 to pixels."""
+"""Reads the pictures of a request, which are sent in base64."""
 
 import pybase64
 
-from shelfsight.images.decode import decode
-from shelfsight.images.resize import resize
-from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import Failure, PictureFormat, Pixels, Stage
+from shelfsight.records import Failure, Stage
 
 
-def read_picture(encoded: str, picture_format: PictureFormat) -> Pixels | Failure:
-    """Decode a file in base64 or a data URI to pixels: uint8 of shape (side, side, 3).
-
-    If the picture cannot be used, the failure is returned. A URL is not fetched.
-    """
+def read_picture(encoded: str) -> bytes | Failure:
+    """Return the file that is given in base64 or as a data URI; a URL is a failure."""
     if encoded[:8].lower().startswith(("http://", "https://")):
         return _failure("url_not_fetched", "nothing is fetched: send the picture itself in base64")
     try:
-        data = pybase64.b64decode(_content(encoded), validate=True)
+        return pybase64.b64decode(_content(encoded), validate=True)
     except ValueError:
         return _failure("bad_base64", "this is not base64")
-    try:
-        return resize(decode(data), picture_format)
-    except UnusablePictureError as error:
-        return error.failure
 
 
 def _content(encoded: str) -> str:

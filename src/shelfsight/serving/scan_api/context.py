@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.download import FetchLimits
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
@@ -47,11 +48,12 @@ class ScanContext:
 
     Every endpoint starts with `caller = await context.authenticator.authenticate(request)`. It may
     then show only products of `caller.owner`, or of all owners if that is None. `read_photo`
-    decodes the bytes of a picture.
+    decodes the bytes of a photo in `decoders`.
     """
 
     scanner: Scanner
     embedder: Embedder
+    decoders: DecoderPool
     read_photo: ReadPhoto
     database: Transactions
     feedback: FeedbackStore

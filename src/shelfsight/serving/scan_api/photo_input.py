@@ -1,6 +1,8 @@
 """Reads and decodes the photos of a scan, which are sent as a URL, in base64 or as a file."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -8,18 +10,21 @@ from functools import partial
 import pybase64
 
 from shelfsight.images.decode import MAX_BYTES
+from shelfsight.images.decoder.protocol import Pictures
 from shelfsight.images.download import Downloader
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Stage
 from shelfsight.scan.matching import Photo
+from shelfsight.serving.callers import CALLER
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
-ReadPhoto = Callable[[bytes], Photo]
-"""Decodes the bytes of a picture into the views to embed; raises `UnusablePictureError`."""
+ReadPhoto = Callable[[bytes, str], Future[Pictures]]
+"""Decodes the bytes of a picture, sent by a caller, into the views to embed. The future raises
+`UnusablePictureError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +91,18 @@ class PhotoReader:
         """
         content = source.content
         if isinstance(content, bytes):
-            return await self._decode_in_thread(content)
+            return await self._decode(content)
         if source.kind == "base64":
-            return await self._threads.run(partial(self._decode_base64, content))
+            return await self._decode(await self._threads.run(partial(decode_base64, content)))
         async with AsyncExitStack() as download:
             with self._metrics.step("fetch"):
                 data = await download.enter_async_context(self._downloader.download(content))
-            return await self._decode_in_thread(data)
+            return await self._decode(data)
 
-    async def _decode_in_thread(self, data: bytes) -> Photo:
-        return await self._threads.run(partial(self._decode, data))
-
-    def _decode_base64(self, encoded: str) -> Photo:
-        return self._decode(decode_base64(encoded))
-
-    def _decode(self, data: bytes) -> Photo:
+    async def _decode(self, data: bytes) -> Photo:
         with self._metrics.step("decode"):
-            return self._read_photo(data)
+            pictures = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
+            return list(pictures)
 
 
 def decode_base64(encoded: str) -> bytes:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from shelfsight.errors import (
     DatabaseError,
+    DecoderError,
     FilterError,
     ModelError,
     ModelMismatchError,
@@ -27,7 +28,14 @@ PROBLEM_JSON = "application/problem+json"
 RETRY_SECONDS = 5
 """Suggested retry delay when the server is at capacity, or the database or a model is down."""
 
-_DECODE_STATUS = {"too_large": 413, "too_many_pixels": 413, "bad_base64": 422}
+_DECODE_STATUS = {
+    "too_large": 413,
+    "too_many_pixels": 413,
+    "too_much_memory": 413,
+    "too_slow_to_decode": 413,
+    "decode_timeout": 503,
+    "bad_base64": 422,
+}
 
 _UNAVAILABLE = (
     (
@@ -36,6 +44,7 @@ _UNAVAILABLE = (
         "the stored vectors come from other models than this server's: see shelfsight models",
     ),
     (SchemaError, "not_prepared", "the database is not prepared: run shelfsight init"),
+    (DecoderError, "decoder_away", "pictures cannot be decoded now"),
     (ServerError, "model_away", "the models cannot be used now"),
     (ModelError, "model_away", "the models cannot be used now"),
     (DatabaseError, "database_away", "the database cannot be used now"),
@@ -133,7 +142,7 @@ def add_error_handlers(app: FastAPI, count: Callable[[str], None]) -> None:
 
     for kind in (
         *(RequestRefusedError, UnusablePictureError, FullError, TimeoutError),
-        *(FilterError, ServerError, ModelError, DatabaseError),
+        *(FilterError, ServerError, ModelError, DatabaseError, DecoderError),
         *(RequestValidationError, HTTPException, Exception),
     ):
         app.add_exception_handler(kind, handle)

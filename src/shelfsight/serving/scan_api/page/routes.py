@@ -1,5 +1,6 @@
 """The routes of the page: its files, and the state, the map and the pictures of the catalogue."""
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -12,10 +13,11 @@ from pydantic import AfterValidator
 from starlette.responses import Response
 
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
-from shelfsight.images.decode import decode
+from shelfsight.images.decoder.protocol import thumbnail
 from shelfsight.images.local_files import is_path, read_below
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import IMAGE_WIDTH, Selection
+from shelfsight.records import IMAGE_WIDTH, Pixels, Selection
+from shelfsight.serving.callers import CALLER
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.endpoints import json_response
 from shelfsight.serving.scan_api.openapi import error_responses
@@ -122,9 +124,15 @@ class CatalogueView:
     async def picture(self, request: Request, id: ProductId) -> Response:
         """Return a small JPEG of a product's picture, which must be a file in `IMAGE_ROOT`."""
         caller = await self._context.authenticator.authenticate(request)
-        work = partial(self._thumbnail, caller.owner, id)
         headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
-        jpeg = await self._context.threads.run(work)
+        threads = self._context.threads
+        try:
+            data = await threads.run(partial(self._picture_file, caller.owner, id))
+            decoding = self._context.decoders.submit(thumbnail(THUMBNAIL_SIDE), data, CALLER.get())
+            pixels = (await asyncio.wrap_future(decoding))[0]
+        except UnusablePictureError as error:
+            raise NotFoundError("picture_unusable", error.failure.message) from None
+        jpeg = await threads.run(partial(_jpeg, pixels))
         return Response(jpeg, headers=headers, media_type="image/jpeg")
 
     async def _map(self, owner: str | None) -> _FittedMap:
@@ -170,18 +178,17 @@ class CatalogueView:
             ),
         )
 
-    def _thumbnail(self, owner: str | None, id_: str) -> bytes:
+    def _picture_file(self, owner: str | None, id_: str) -> bytes:
         address = self._sample.picture(owner, id_)
         if address is None or not is_path(address):
             raise NotFoundError("picture_unknown", "there is no such picture in IMAGE_ROOT")
-        try:
-            picture = decode(read_below(self._context.config.image_root, address))
-        except UnusablePictureError as error:
-            raise NotFoundError("picture_unusable", error.failure.message) from None
-        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-        jpeg = BytesIO()
-        picture.save(jpeg, "JPEG", quality=85)
-        return jpeg.getvalue()
+        return read_below(self._context.config.image_root, address)
+
+
+def _jpeg(pixels: Pixels) -> bytes:
+    jpeg = BytesIO()
+    Image.fromarray(pixels).save(jpeg, "JPEG", quality=85)
+    return jpeg.getvalue()
 
 
 def _photo_point(

@@ -1,0 +1,180 @@
+"""A pool of decoder processes, in which no picture holds up the others for long."""
+
+import os
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+
+from shelfsight.images.decoder.fair_queue import FairQueue
+from shelfsight.images.decoder.limits import BACKFILL, DecoderLimits
+from shelfsight.images.decoder.process import DecoderProcess, Outcome
+from shelfsight.images.decoder.protocol import DecodeJob, Pictures
+from shelfsight.images.unusable import UnusablePictureError
+from shelfsight.records import Failure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """A file to decode, and the future of its pixels."""
+
+    job: DecodeJob
+    data: bytes
+    caller: str
+    future: "Future[Pictures]" = field(default_factory=Future)
+
+
+class DecoderPool:
+    """Decodes files in up to `size` processes at once; by default one per core.
+
+    Threads and processes are started when they are first needed. A process that a picture has ended
+    is replaced. A picture that takes more than its `quick_seconds` leaves its place to the next:
+    half as many such pictures as `size` go on beside the others, with a lower priority, and each
+    further one is stopped and waits to begin again.
+    """
+
+    def __init__(self, limits: DecoderLimits = BACKFILL, size: int | None = None) -> None:
+        self._limits = limits
+        self._size = size or os.cpu_count() or 1
+        self._slow_places = max(1, self._size // 2)
+        self._quick: FairQueue[_Task] = FairQueue()
+        self._slow: FairQueue[tuple[_Task, DecoderProcess | None]] = FairQueue()
+        self._lock = Lock()  # guards what follows
+        self._threads: list[Thread] = []
+        self._idle: list[DecoderProcess] = []
+        self._slow_load = 0
+        self._is_closed = False
+
+    def submit(self, job: DecodeJob, data: bytes, caller: str = "") -> "Future[Pictures]":
+        """Decode a file; the future has uint8 pixels of shape (count, height, width, 3).
+
+        The files of each caller have their turn, however many another caller has submitted.
+
+        It raises `UnusablePictureError` as `images.decode` does, or with the kind
+        `too_slow_to_decode`, `too_much_memory`, `decode_timeout` or `decoder_crashed`. It raises
+        `DecoderError` if no process can be started. Cancelling it frees its place.
+        """
+        task = _Task(job, data, caller)
+        with self._lock:
+            if self._is_closed:
+                task.future.cancel()
+                return task.future
+            if not self._threads:
+                self._start_threads()
+            self._quick.put(caller, task)
+        return task.future
+
+    def decode(self, job: DecodeJob, data: bytes) -> Pictures:
+        """Decode a file and wait for its pixels; see `submit`."""
+        return self.submit(job, data).result()
+
+    def close(self) -> None:
+        """Cancel all files, end the processes and wait for that; a second call does nothing."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            threads, self._threads = self._threads, []
+        for process in idle:
+            process.end()
+        self._quick.close()
+        self._slow.close()
+        for thread in threads:
+            thread.join()
+
+    def _start_threads(self) -> None:
+        loops = [self._decode_quick] * self._size + [self._decode_slow] * self._slow_places
+        self._threads = [
+            Thread(target=loop, name=f"decode {number}", daemon=True)
+            for number, loop in enumerate(loops)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _decode_quick(self) -> None:
+        while (task := self._quick.get()) is not None:
+            try:
+                self._try(task)
+            except BaseException as error:  # whoever waits for the file raises it
+                _finish(task, error)
+
+    def _try(self, task: _Task) -> None:
+        """Decode a file, or hand it over to the slow ones if it takes long."""
+        if self._is_over(task):
+            return
+        process = self._take()
+        process.begin(task.job, task.data)
+        outcome = self._wait(process, task, patient=self._limits.quick_seconds is None)
+        if outcome is not None:
+            self._give_back(process)
+            _finish(task, outcome)
+        elif self._is_over(task):
+            process.end()
+        else:
+            self._set_aside(task, process)
+
+    def _set_aside(self, task: _Task, process: DecoderProcess) -> None:
+        with self._lock:
+            is_free = self._slow_load < self._slow_places
+            self._slow_load += 1
+        if not is_free:
+            process.end()
+        self._slow.put(task.caller, (task, process if is_free else None))
+
+    def _decode_slow(self) -> None:
+        while (handed_over := self._slow.get()) is not None:
+            task, process = handed_over
+            try:
+                self._continue(task, process)
+            except BaseException as error:  # whoever waits for the file raises it
+                _finish(task, error)
+            finally:
+                with self._lock:
+                    self._slow_load -= 1
+
+    def _continue(self, task: _Task, process: DecoderProcess | None) -> None:
+        """Decode a file that takes long, with a lower priority."""
+        if process is None:
+            if self._is_over(task):
+                return
+            process = DecoderProcess(self._limits)
+            process.begin(task.job, task.data)
+        process.lower_priority()
+        outcome = self._wait(process, task, patient=True)
+        process.end()
+        if outcome is not None:
+            _finish(task, outcome)
+
+    def _wait(self, process: DecoderProcess, task: _Task, *, patient: bool) -> Outcome | None:
+        return process.wait(lambda: self._is_over(task), patient=patient)
+
+    def _is_over(self, task: _Task) -> bool:
+        """Return whether nobody needs this file any more."""
+        return task.future.cancelled() or (self._is_closed and task.future.cancel())
+
+    def _take(self) -> DecoderProcess:
+        """Return the idle process that was used last, or a new one."""
+        while True:
+            with self._lock:
+                process = self._idle.pop() if self._idle else None
+            if process is None:
+                return DecoderProcess(self._limits)
+            if process.is_alive():
+                return process
+            process.end()
+
+    def _give_back(self, process: DecoderProcess) -> None:
+        with self._lock:
+            if process.is_usable and not self._is_closed:
+                self._idle.append(process)
+                return
+        process.end()
+
+
+def _finish(task: _Task, outcome: Outcome | BaseException) -> None:
+    with suppress(InvalidStateError):  # it was cancelled meanwhile
+        if isinstance(outcome, BaseException):
+            task.future.set_exception(outcome)
+        elif isinstance(outcome, Failure):
+            task.future.set_exception(UnusablePictureError.of(outcome))
+        else:
+            task.future.set_result(outcome)
