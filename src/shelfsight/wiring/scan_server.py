@@ -1,5 +1,6 @@
 """Makes the scan server from the settings, checks who may use it, and runs it."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from shelfsight.errors import ServerError, SettingsError, install_command
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
+from shelfsight.postgres.heartbeat import Heartbeat
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_database
@@ -21,8 +23,12 @@ SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
 HEALTH_AT_ONCE = 2
 
-PATIENCE = 3.0
-"""Seconds for which a lost database is retried: few, because a client waits for the answer."""
+RECONNECTS = 0.0
+"""Seconds for which a lost database is retried after the first retry, which is immediate: none,
+because a client waits for the answer. The heartbeat notices when the database is back."""
+
+CALL_SECONDS = 30.0
+"""Seconds beyond the time limit of a scan after which a call to the database is given up."""
 
 
 def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
@@ -45,17 +51,26 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
         from shelfsight.serving.scan_api.app import create
+        from shelfsight.serving.scan_api.health import HealthCheck
     except ModuleNotFoundError as error:
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
-    _check_access(database, listen, notify)
+    _check_access(database.url, listen, notify)
     with (
         closing(bind(listen.host, listen.port)) as taken,
-        open_embedder(settings, notify) as embedder,
+        open_embedder(_with_less_patience(settings), notify) as embedder,
         open_service(settings, database, embedder, open_to_all=listen.insecure) as service,
     ):
         app = create(service)
+        for problem in asyncio.run(HealthCheck(service).ready()).problems:
+            notify(f"not ready ({problem.kind}): {problem.detail}")
         notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
-        serve_app(app, taken, TrustedProxies(settings.proxies))
+        serve_app(app, taken, TrustedProxies(settings.proxies), settings.stop_timeout)
+
+
+def _with_less_patience(settings: Settings) -> Settings:
+    """Return settings with which a thread waits no longer for an embedding server than a scan."""
+    patience = min(settings.server_down_timeout, settings.scan_timeout)
+    return settings.model_copy(update={"server_down_timeout": patience})
 
 
 @contextmanager
@@ -76,8 +91,15 @@ def open_service(
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
     timed = TimedEmbedder(embedder, metrics)
     with (
-        closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
-        closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
+        closing(
+            Heartbeat(database.url, call_seconds=settings.scan_timeout + CALL_SECONDS)
+        ) as heartbeat,
+        closing(
+            DatabasePool(database.url, size, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)
+        ) as pool,
+        closing(
+            DatabasePool(database.url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)
+        ) as learner,
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
@@ -103,11 +125,16 @@ def open_service(
         )
 
 
-def _check_access(database: Database, listen: Listen, notify: Notify) -> None:
+def _check_access(url: str, listen: Listen, notify: Notify) -> None:
     from shelfsight.serving.access import is_loopback
     from shelfsight.storage.api_keys import ApiKeys
 
-    if ApiKeys(database).exist():
+    with (
+        closing(Heartbeat(url)) as heartbeat,
+        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)) as pool,
+    ):
+        has_keys = ApiKeys(pool).exist()
+    if has_keys:
         notify("every request needs an API key (shelfsight keys list)")
     elif is_loopback(listen.host):
         notify("there is no API key: whoever is on this machine may ask (shelfsight keys create)")

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,9 @@ from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.refusals import BusyError, RequestTooLargeError
 
 _CORES = os.cpu_count() or 1
+
+FREE_SECONDS = 4.0
+"""Seconds within which a thread must become free, or else the server is not ready."""
 
 _TEXT_WINDOW = 64
 """Texts that are sorted by length together, so that each batch has texts of similar length."""
@@ -138,6 +141,19 @@ class ModelBatchers:
         """Describe what is wrong with the workers; empty if nothing is wrong."""
         return [problem for batcher in self._batchers if (problem := batcher.problem())]
 
+    async def readiness_problems(self) -> list[str]:
+        """Describe what keeps requests from being answered now; empty if nothing does.
+
+        Besides the workers of the models, this checks that decoding and tokenizing go on.
+        """
+        pools = {"decode pictures": self._decoders, "tokenize texts": self._tokenizers}
+        are_free = await asyncio.gather(*map(_has_free_thread, pools.values()))
+        return self.problems() + [
+            f"no thread to {work} became free within {FREE_SECONDS:g} s"
+            for work, is_free in zip(pools, are_free, strict=True)
+            if not is_free
+        ]
+
     def fail_if_down(self) -> None:
         """Fail the requests that wait for a worker that is down; call it regularly."""
         for batcher in self._batchers:
@@ -196,6 +212,20 @@ async def _reserved(
             yield
     except FullError:
         raise BusyError(batcher.estimated_wait()) from None
+
+
+async def _has_free_thread(threads: Executor) -> bool:
+    """Return whether a call that does nothing is soon done; it is then cancelled."""
+    try:
+        async with asyncio.timeout(FREE_SECONDS):
+            await asyncio.wrap_future(threads.submit(_do_nothing))
+    except TimeoutError:
+        return False
+    return True
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _check_count(count: int, limit: int) -> None:
