@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.end_to_end.command import PATIENCE, Command, address_of
+from tests.end_to_end.command import Command, address_of
 from tests.end_to_end.picture_host import PictureHost
 from tests.end_to_end.shop_tables import add_product, create_tables, run
 from tests.end_to_end.stoppable_postgres import Network, StoppablePostgres, stoppable_postgres
@@ -24,6 +24,9 @@ REQUESTS = 200
 
 TOLD_SECONDS = 60
 """Seconds for all requests together: at the 3 s of each former retry they took several minutes."""
+
+STOP_SECONDS = 90
+"""Seconds to end: it takes up to 30, and a busy machine takes longer."""
 
 READY_SECONDS = 15
 """Seconds for `/ready`: it takes up to 5, and a busy machine takes longer."""
@@ -129,7 +132,7 @@ def test_sigterm_ends_it_well_while_the_database_hangs(
         running.freeze()
         waiting = [clients.submit(scan, url, textQuery="mug") for _ in range(CLIENTS)]
         process.send_signal(signal.SIGTERM)
-        _, error = process.communicate(timeout=PATIENCE)
+        _, error = process.communicate(timeout=STOP_SECONDS)
         assert process.returncode == 0, error
         for request in waiting:
             request.exception()  # told, or not yet accepted

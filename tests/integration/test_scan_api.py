@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -340,6 +341,8 @@ def test_health_ready_and_metrics_tell_what_is(site: str) -> None:
     told = send(site + "/metrics").content.decode()
     assert 'shelfsight_scans_total{confidence="medium",query="image"}' in told
     assert 'shelfsight_errors_total{kind="not_an_image"}' in told
+    assert re.search(r'shelfsight_store_bytes{store="recent_scans"} [1-9]', told)
+    assert 'shelfsight_store_bytes{store="bodies"} 0.0' in told
     for step in ("fetch", "decode", "model", "sql"):
         assert f'shelfsight_scan_step_seconds_count{{step="{step}"}}' in told
     assert f'shelfsight_requests_total{{path="{SCAN}",status="200"}}' in told

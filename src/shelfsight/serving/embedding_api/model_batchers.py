@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,9 @@ _CORES = os.cpu_count() or 1
 
 FREE_SECONDS = 4.0
 """Seconds within which a thread must become free, or else the server is not ready."""
+
+FREE_FOR_SECONDS = 1.0
+"""Seconds for which threads that were free count as free, so that frequent checks cost little."""
 
 _TEXT_WINDOW = 64
 """Texts that are sorted by length together, so that each batch has texts of similar length."""
@@ -80,6 +84,7 @@ class ModelBatchers:
         self._text_capacity = FairCapacity(limits.waiting_texts)
         self._decoders = ThreadPoolExecutor(_CORES, thread_name_prefix="decode")
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+        self._free_at = float("-inf")
 
     @property
     def models(self) -> ModelsInfo:
@@ -146,8 +151,12 @@ class ModelBatchers:
 
         Besides the workers of the models, this checks that decoding and tokenizing go on.
         """
+        if monotonic() - self._free_at < FREE_FOR_SECONDS:
+            return self.problems()
         pools = {"decode pictures": self._decoders, "tokenize texts": self._tokenizers}
         are_free = await asyncio.gather(*map(_has_free_thread, pools.values()))
+        if all(are_free):
+            self._free_at = monotonic()
         return self.problems() + [
             f"no thread to {work} became free within {FREE_SECONDS:g} s"
             for work, is_free in zip(pools, are_free, strict=True)

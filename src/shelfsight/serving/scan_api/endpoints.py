@@ -44,6 +44,8 @@ class ScanEndpoints:
         self._quick_scan = QuickScan(context, self.photos)
         self._bodies = FairCapacity(config.limits.waiting_bytes)
         self._waiting = FairCapacity(config.limits.waiting_pictures)
+        context.metrics.watch_store("bodies", lambda: self._bodies.held)
+        context.metrics.watch_store("recent_scans", lambda: context.recent.bytes)
 
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
