@@ -30,6 +30,7 @@ from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
+from shelfsight.ports import Advanced, ignore
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import (
     Failure,
@@ -62,11 +63,17 @@ class InstantEmbedder:
         self._images = unit_rows(512, 768)
         self._texts = unit_rows(512, 1024)
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
+        advanced(len(pictures))
         return [self._images[n % 512] for n in range(len(pictures))]
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         del query
+        advanced(len(texts))
         return [self._texts[n % 512] for n in range(len(texts))]
 
     def close(self) -> None:
@@ -168,7 +175,7 @@ def run(url: str, batch_size: int) -> None:
     with (
         closing(Database(url)) as reading,
         closing(Database(url)) as writing,
-        closing(PageEmbedder(embedder, fusion, progress.embedded)) as pages,
+        closing(PageEmbedder(embedder, fusion)) as pages,
     ):
         pipeline = Pipeline(
             catalog=PostgresCatalog(reading),

@@ -16,7 +16,7 @@ import numpy as np
 from pgvector import Vector
 from psycopg import Connection
 
-from shelfsight.backfill.progress import choose
+from shelfsight.backfill.progress_output import choose
 from shelfsight.demo import run
 from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import open_database

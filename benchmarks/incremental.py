@@ -31,6 +31,7 @@ from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
+from shelfsight.ports import Advanced, ignore
 from shelfsight.postgres.connection import Connection, Database, copy_rows
 from shelfsight.records import (
     Failure,
@@ -77,13 +78,17 @@ class CountingEmbedder(InstantEmbedder):
         self.images = 0
         self.texts = 0
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         self.images += len(pictures)
-        return super().embed_images(pictures)
+        return super().embed_images(pictures, advanced=advanced)
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         self.texts += len(texts)
-        return super().embed_texts(texts, query=query)
+        return super().embed_texts(texts, query=query, advanced=advanced)
 
 
 class NeededPictures(OwnPictures):
@@ -213,7 +218,7 @@ def run(database: Database, batch_size: int, weights: Weights | None = None) -> 
     with (
         closing(Database(database.url)) as reading,
         closing(Database(database.url)) as writing,
-        closing(PageEmbedder(embedder, fusion, progress.embedded)) as pages,
+        closing(PageEmbedder(embedder, fusion)) as pages,
     ):
         pipeline = Pipeline(
             catalog=PostgresCatalog(reading, models=embedder.models),

@@ -203,7 +203,7 @@ class Embed:
 
     def __init__(self) -> None:
         embedder = open_pair("lite", model_dir=None)
-        self._pages = PageEmbedder(embedder, FUSION, lambda _products: None)
+        self._pages = PageEmbedder(embedder, FUSION)
         self._loaded = time.time()
 
     def __call__(self, row: Row) -> Row:

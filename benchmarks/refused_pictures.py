@@ -19,6 +19,7 @@ from PIL import Image
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import Failure, PictureFormat, Pixels, Product, Stage, Vector, Weights
 from shelfsight.testing import HashEmbedder
 
@@ -30,7 +31,10 @@ REFUSED = Failure(stage=Stage.IMAGE, kind="server_422", message="unsupported")
 class RefusingEmbedder(HashEmbedder):
     """Answers every picture as a server does that answers 422."""
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
+        advanced(len(pictures))
         return [REFUSED] * len(pictures)
 
 
@@ -55,7 +59,7 @@ def draw(folder: Path, count: int) -> None:
 
 
 def measure(folder: Path, count: int, embedder: HashEmbedder) -> None:
-    with closing(PageEmbedder(embedder, WeightedMean(Weights()), lambda _: None)) as pages:
+    with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
         config = FetchConfig(image_root=folder, known_result=pages.picture_result)
         with closing(PictureFetcher(FORMAT, config)) as fetcher:
             names = [f"{number}.jpg" for number in range(count)]

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shelfsight.backfill.progress import choose
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import import_file

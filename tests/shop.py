@@ -10,7 +10,7 @@ import numpy as np
 
 from shelfsight.backfill.leases import Checkpoint
 from shelfsight.backfill.pipeline import Pipeline, backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
@@ -107,7 +107,7 @@ def backfill_all(
     report = Report()
     with (
         closing(Database(database.url)) as reading,
-        closing(PageEmbedder(embedder, FUSION, _ignore)) as pages,
+        closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         pipeline = Pipeline(
             catalog=PostgresCatalog(reading),
@@ -124,5 +124,5 @@ def backfill_all(
 
 def embed(product: Product) -> EmbeddedProduct:
     """Embed a product without pictures with the fake models."""
-    with closing(PageEmbedder(HashEmbedder(), FUSION, _ignore)) as pages:
+    with closing(PageEmbedder(HashEmbedder(), FUSION)) as pages:
         return pages.embed([FetchedProduct(product=product)])[0]

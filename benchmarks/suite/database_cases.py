@@ -10,7 +10,7 @@ from psycopg import sql
 
 from shelfsight.postgres.connection import Connection
 from shelfsight.postgres.statements import trusted
-from shelfsight.storage import schema
+from shelfsight.storage import embeddings_table
 
 
 def database_bound(bench: BenchContext) -> Iterator[Figure]:
@@ -85,7 +85,7 @@ def _half_precision(bench: BenchContext, products: int, seconds: float) -> Figur
 
 
 def _set_columns(connection: Connection, kind: str) -> None:
-    for column, name in schema.VECTOR_COLUMNS.items():
+    for column, name in embeddings_table.VECTOR_COLUMNS.items():
         wanted = trusted(name.replace("vector", kind))
         connection.execute(
             sql.SQL('ALTER TABLE "ProductEmbeddings" ALTER COLUMN {} TYPE {}').format(

@@ -34,8 +34,9 @@ def naive_backfill(database: str, server: str, products: int) -> int:
             combined = 0.7 * image + 0.3 * unit(text[:768])
             connection.execute(
                 """INSERT INTO "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding",
-                     "TextEmbedding", "CombinedEmbedding", "ImageUrl", "ProductText", "SourceType")
-                   VALUES (%s, %s, %s, %s, %s, %s, 'image_text')""",
+                     "TextEmbedding", "CombinedEmbedding", "ImageUrl", "ProductText", "SourceType",
+                     "SourceHash")
+                   VALUES (%s, %s, %s, %s, %s, %s, 'image_text', 'naive')""",
                 [id_, image, text, unit(combined), url, title],
             )
             stored += 1

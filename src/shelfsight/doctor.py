@@ -7,13 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight.errors import SchemaError, ShelfsightError
+from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
-from shelfsight.storage import schema
+from shelfsight.storage import rights, schema
+from shelfsight.storage.migrations import version as schema_version
 from shelfsight.storage.status import read as read_status
-from shelfsight.wiring.database import database_name, home, open_database
+from shelfsight.wiring.database import database_name, home, open_any_version
 from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
 
 LOW_DISK = 1_000_000_000
@@ -27,18 +29,21 @@ PGVECTOR_BUGS = (
 """Bugs of pgvector; each entry has the version that fixed the bug, and then the bug."""
 
 _MISSING_INDEXES = """
-    SELECT wanted.*
+    SELECT "table", "column", "reader",
+      CASE WHEN c.relkind = 'p' THEN 'CREATE INDEX' ELSE 'CREATE INDEX CONCURRENTLY' END
     FROM (VALUES ('"ProductImages"', 'ProductVariantId', -1, 'each page of a backfill'),
                  ('"ProductVariants"', 'UserId', 10000, 'each scan with the key of an owner'))
       AS wanted("table", "column", "min_rows", "reader")
     JOIN pg_class AS c ON c.oid = to_regclass("table") AND c.reltuples >= "min_rows"
+      AND c.relkind IN ('r', 'm', 'p')
     JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = "column" AND NOT a.attisdropped
     WHERE NOT EXISTS (
       SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
 """
 """Select lookup columns of the shop that have no index in a table of at least `min_rows` rows.
 
-Postgres counts the rows of a table that was never analyzed as -1.
+Postgres counts the rows of a table that was never analyzed as -1. Views are left out, because they
+can have no index.
 """
 
 _MISSING_RIGHTS = """
@@ -50,7 +55,7 @@ _MISSING_RIGHTS = """
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
                    ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
-      SELECT c.oid, format('%I.%I', nspname, relname), false
+      SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE nspname = 'shelfsight' AND relkind = 'r'
     ) AS t("table", "name", "is_read")
@@ -72,8 +77,8 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check database, pgvector, tables, rights, models or embedding server, and disk."""
     try:
-        with open_database(settings) as database:
-            yield from _check_database(database, settings)
+        with open_any_version(settings) as database:
+            yield from examine_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
     yield _check_models(settings)
@@ -81,7 +86,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _check_disk(home(settings))
 
 
-def _check_database(database: Database, settings: Settings) -> Iterator[Finding]:
+def examine_database(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Check the database, pgvector, the tables, and what this role may do with them."""
     version = database.run(partial(_fetch_text, query="SHOW server_version"), read_only=True)
     where = database_name(settings)
     yield Finding(subject="database", verdict="ok", what=f"PostgreSQL {version}, {where}")
@@ -90,7 +96,11 @@ def _check_database(database: Database, settings: Settings) -> Iterator[Finding]
     yield tables
     if tables.verdict == "wrong":
         return
-    yield database.run(_check_rights, read_only=True)
+    found = database.run(_check_rights, read_only=True)
+    yield found
+    yield database.run(_check_access, read_only=True)
+    if found.verdict == "ok":
+        yield _check_catalog(database, settings)
     stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"
@@ -117,16 +127,18 @@ def _check_pgvector(connection: Connection) -> Finding:
 def _check_tables(connection: Connection) -> Finding:
     subject = "tables"
     try:
+        if schema_version.is_readable(connection):  # otherwise `_check_rights` says so
+            schema_version.check(connection)
         schema.check(connection)
     except SchemaError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
     if unindexed := connection.execute(_MISSING_INDEXES).fetchall():
         what = "; ".join(
             f'{table} has no index on "{column}": {reader} reads all of it'
-            for table, column, _, reader in unindexed
+            for table, column, reader, _ in unindexed
         )
         advice = "; ".join(
-            f'CREATE INDEX CONCURRENTLY ON {table} ("{column}")' for table, column, *_ in unindexed
+            f'{create} ON {table} ("{column}")' for table, column, _, create in unindexed
         )
         return Finding(subject=subject, verdict="warning", what=what, advice=advice)
     return Finding(subject=subject, verdict="ok", what="all there, vectors of the right dimensions")
@@ -142,6 +154,30 @@ def _check_rights(connection: Connection) -> Finding:
     advice = "; ".join(f"GRANT {right} TO {role}" for right in missing)
     what = f"the role {role} lacks {', '.join(missing)}"
     return Finding(subject="rights", verdict="wrong", what=what, advice=advice)
+
+
+def _check_access(connection: Connection) -> Finding:
+    """Check that other roles cannot use our tables, and that this role sees the vectors."""
+    subject = "access"
+    if rights.are_vectors_hidden(connection):
+        role = _fetch_text(connection, "SELECT current_user")
+        what = f'row-level security hides all of "ProductEmbeddings" from the role {role}'
+        advice = f'CREATE POLICY shelfsight ON "ProductEmbeddings" TO {role} USING (true)'
+        return Finding(subject=subject, verdict="wrong", what=what, advice=advice)
+    if found := rights.open_tables(connection):
+        what = "; ".join(what for what, _ in found)
+        advice = "; ".join(cure for _, cure in found)
+        return Finding(subject=subject, verdict="warning", what=what, advice=advice)
+    return Finding(subject=subject, verdict="ok", what="no other role may change our tables")
+
+
+def _check_catalog(database: Database, settings: Settings) -> Finding:
+    subject = "catalogue"
+    try:
+        PostgresCatalog(database, images_per_product=settings.images_per_product).check()
+    except (SchemaError, SelectionError) as error:
+        return Finding(subject=subject, verdict="wrong", what=str(error))
+    return Finding(subject=subject, verdict="ok", what="products can be read as a backfill does")
 
 
 def _check_models(settings: Settings) -> Finding:

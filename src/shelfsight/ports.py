@@ -4,17 +4,24 @@
 memory. `tests/contract` runs the same tests on all implementations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+
+Advanced = Callable[[int], None]
+"""Called with how many more items of a call are embedded, from any thread."""
+
+
+def ignore(_count: int) -> None:
+    """Do nothing: the `Advanced` of callers that show no progress."""
 
 
 class Embedder(Protocol):
     """Embeds pictures and texts with two models.
 
     Results are in the order of the items. The result of an item that cannot be embedded is a
-    `Failure`.
+    `Failure`. `advanced` is called while a call is in progress, since a page may take minutes.
     """
 
     @property
@@ -27,11 +34,15 @@ class Embedder(Protocol):
         """The size and filter with which pictures must be resized before `embed_images`."""
         ...
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,)."""
         ...
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed texts as unit vectors of shape (1024,).
 
         Set `query` if the texts are search queries instead of texts of products.

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from shelfsight.backfill.pipeline import backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import write_products

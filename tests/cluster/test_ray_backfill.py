@@ -106,7 +106,7 @@ def completes(run_: BlockedRun, url: str) -> list[dict[str, Any]]:
     events, result = run_.result()
     assert (result["found"], result["skipped"], result["exit_status"]) == (PRODUCTS, 2, 0)
     assert result["embedded"] == PRODUCTS - 2
-    assert sum(event["found"] for event in events if event["event"] == "batch") == PRODUCTS
+    assert sum(event["products"] for event in events if event["event"] == "stored") == PRODUCTS
     assert run(url, STORED) == [(PRODUCTS - 2, PRODUCTS - 2)]
     return events
 
@@ -146,7 +146,10 @@ def test_ctrl_c_lets_every_worker_finish_its_page_and_the_next_run_does_the_rest
         said = run_.interrupt()
         run_.go_on()
         _, result = run_.result()
-    assert said == "\nStopping after the batch in hand; Ctrl-C again stops at once.\n"
+    assert said == (
+        "\nStopping when each worker has stored its products in progress: one batch at the most."
+        " Ctrl-C again stops at once.\n"
+    )
     assert (result["interrupted"], result["exit_status"]) == (True, 130)
     assert 0 < result["found"] < PRODUCTS
     assert run(url, WORKERS) == []

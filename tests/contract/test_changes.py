@@ -55,7 +55,7 @@ class Runs:
         embedder = HashEmbedder(broken=self.unspeakable)
         fusion = WeightedMean(Weights())
         self.stored = []
-        with closing(PageEmbedder(embedder, fusion, lambda _: None)) as pages:
+        with closing(PageEmbedder(embedder, fusion)) as pages:
             for page in self.shop.catalog.pages(selection, 10):
                 addresses = {url for product in page for url in product.image_urls}
                 fetcher = MemoryFetcher({url: self._pixels(url) for url in addresses - self.lost})

@@ -6,7 +6,7 @@ import pytest
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import combine
 from shelfsight.records import Modality, ModelPair, Vector, Weights
-from shelfsight.scan.matching import Candidate, Centre, Filters, SearchQuery
+from shelfsight.scan.matching import Candidate, Centre, Coverage, Filters, SearchQuery
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 from tests.contract.test_shop import embed_all
@@ -127,13 +127,17 @@ def test_the_mean_of_the_scans_is_learnt_scan_by_scan_for_each_owner(shop: Shop)
 
 
 def test_without_a_catalogue_there_is_nothing_to_find(shop: Shop) -> None:
-    assert shop.search.is_empty(ALL)
+    assert not shop.search.coverage(ALL).embedded
     assert shop.search.means(None) is None
     assert shop.search.candidates(by_image(image_of("a.png")), ALL, 5) == []
     assert shop.search.vectors(product_id(1), ALL) is None
     fill(shop, 1)
-    assert not shop.search.is_empty(ALL)
-    assert shop.search.is_empty(Filters(owner="nobody"))
+    assert shop.search.coverage(ALL) == Coverage(
+        products=True, embedded=True, image=True, text=True
+    )
+    assert shop.search.coverage(Filters(owner="nobody")) == Coverage(
+        products=False, embedded=False, image=False, text=False
+    )
 
 
 def test_an_owner_sees_no_product_of_another(shop: Shop) -> None:

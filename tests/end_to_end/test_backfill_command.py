@@ -81,27 +81,34 @@ def test_the_header_says_how_it_will_run_and_where_without_the_password(runs: li
 
 def test_each_batch_is_named_with_how_many_products_were_found(runs: list[Done]) -> None:
     for batch in ("1/2\n  Found 4", "2/2\n  Found 4"):
-        assert f"Processing batch {batch} products\n" in runs[0].stdout
-    assert "Processing batch 1/1\n  Found 3 products\n" in runs[1].stdout
+        assert f"Processing batch {batch} products to process\n" in runs[0].stdout
+    assert "Processing batch 1/1\n  Found 3 products to process\n" in runs[1].stdout
 
 
-def test_verbose_shows_each_products_content_steps_and_dimensions(runs: list[Done]) -> None:
+def test_verbose_shows_each_products_content_steps_and_dimensions(
+    runs: list[Done], pictures: PictureHost
+) -> None:
     shown = runs[0].stdout + runs[1].stdout
     assert (
-        "  Mug 3: 1 picture(s) and text\n"
+        "Processing: Mug 3\n"
+        "    Content: Has text, Has image\n"
+        f"    Processing image: {pictures.url('/1.png')}\n"
         "    Image embedding: 768 dimensions\n"
+        '    Processing text: "Mug 3"\n'
         "    Text embedding: 1024 dimensions\n"
         "    Combined embedding: 768 dimensions\n"
         "    Stored embeddings (image, text, combined) for: Mug 3\n"
     ) in shown
     assert (
-        "  Плакат «Утро»: text\n"
+        "Processing: Плакат «Утро»\n"
+        "    Content: Has text, No image\n"
+        '    Processing text: "Плакат «Утро»"\n'
         "    Text embedding: 1024 dimensions\n"
         "    Using text embedding as combined\n"
         "    Stored embeddings (text, combined) for: Плакат «Утро»\n"
     ) in shown
     assert "    Using image embedding as combined\n    Stored embeddings (image, combined)" in shown
-    assert ": no content\n    source failed (no_content)" in shown
+    assert "    Content: No text, No image\n    source failed (no_content)" in shown
 
 
 def test_the_results_of_both_runs_add_up_to_the_shop(runs: list[Done]) -> None:

@@ -120,7 +120,7 @@ def test_columns_of_another_width_are_refused_before_anything_is_written(
     run(shop, 'ALTER TABLE "ProductEmbeddings" ALTER "TextEmbedding" TYPE vector(512)')
     error = failed_plainly(shelfsight("backfill", **server_settings(models)), 1)
 
-    assert '"TextEmbedding" is vector(512), and these vectors need vector(1024)' in error
+    assert '"TextEmbedding" is vector(512); it must be vector(1024)' in error
     assert stored(shop) == {}
     assert failures(shop) == {}
 

@@ -63,8 +63,9 @@ def test_vectors_of_other_models_are_not_mixed_with_those_that_are_stored(
     create_tables(url)
     run(
         url,
-        'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "TextEmbedding", "ModelVersions")'
-        ' VALUES (%s, array_fill(1, ARRAY[1024])::vector, \'{"text": "another@1"}\')',
+        'INSERT INTO "ProductEmbeddings"'
+        ' ("ProductVariantId", "TextEmbedding", "ModelVersions", "SourceHash")'
+        " VALUES (%s, array_fill(1, ARRAY[1024])::vector, '{\"text\": \"another@1\"}', 'old')",
         [add_product(url, "Mug")],
     )
     add_product(url, "Cup")

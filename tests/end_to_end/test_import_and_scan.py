@@ -12,7 +12,7 @@ import pytest
 from tests.end_to_end.command import PATIENCE, Command, Done, failed_plainly
 from tests.end_to_end.conftest import command
 from tests.end_to_end.picture_host import draw
-from tests.end_to_end.shop_tables import create_tables, run
+from tests.end_to_end.shop_tables import add_product, create_tables, run
 
 PRODUCTS = 8
 
@@ -284,4 +284,6 @@ def test_before_anything_is_embedded_a_scan_says_what_to_do(url: str, tmp_path: 
     create_tables(url)
     done = empty("scan", "--text=mug")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Run: shelfsight backfill" in done.stderr
+    assert "there are no products" in done.stderr
+    add_product(url, "Mug")
+    assert "Run: shelfsight backfill" in empty("scan", "--text=mug").stderr

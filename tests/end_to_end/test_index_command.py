@@ -74,8 +74,8 @@ def test_a_large_shop_without_indexes_is_advised_to_build_them(
     add_products(url, 5_001)
     run(
         url,
-        'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "ProductText")'
-        ' SELECT "Id", "Title" FROM "ProductVariants"',
+        'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "ProductText", "SourceHash")'
+        ' SELECT "Id", "Title", "Title" FROM "ProductVariants"',
     )
     for words in (["status"], ["index", "status"]):
         assert "run: shelfsight index build\n" in shelfsight(*words).stdout

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +20,10 @@ from tests.end_to_end.picture_host import PictureHost, draw, png, send
 from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
 from tests.integration.remote.scripted_server import Server, serving
 
-STOPPING = "Stopping after the batch in hand; Ctrl-C again stops at once.\n"
+STOPPING = re.compile(
+    r"Stopping when the products in progress are stored: 2 at the most"
+    r"(, which takes about [\d.]+ s at this speed)?\. Ctrl-C again stops at once\.\n"
+)
 PRODUCTS = 12
 
 
@@ -67,7 +71,9 @@ def test_the_first_finishes_the_batch_and_reports_it_and_the_next_run_does_the_r
         before = read_until(process, lambda events: count(events, "batch") == 3)
         assert gate.reached.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
-        assert read_stopping(process) == STOPPING
+        stopping = read_stopping(process)
+        assert STOPPING.fullmatch(stopping)
+        assert " s at this speed" in stopping  # 4 products are stored, so the speed is known
         gate.open.set()
         events = before + read_until(process, lambda events: events[-1]["event"] == "result")
         assert process.wait(PATIENCE) == 130
@@ -111,20 +117,22 @@ def test_the_second_stops_at_once_and_still_reports_what_is_stored(shop: Command
     ):
         assert reached.wait(PATIENCE)
         process.send_signal(signal.SIGINT)
-        assert read_stopping(process) == STOPPING
+        assert STOPPING.fullmatch(read_stopping(process))
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert not go_on.is_set()
         go_on.set()
         events = read_until(process, lambda events: events[-1]["event"] == "result")
-    assert events[-1]["found"] == len(stored(url)) < PRODUCTS
+    # a page of one product whose COMMIT the signal cut short may be stored and not counted
+    assert len(stored(url)) - events[-1]["found"] in (0, 1)
+    assert len(stored(url)) < PRODUCTS
 
 
 def test_sigterm_acts_like_the_first_ctrl_c(shop: Command, gate: Gate, url: str) -> None:
     with shop.started("backfill", "--all", "--batch-size=2") as process:
         assert gate.reached.wait(PATIENCE)
         process.send_signal(signal.SIGTERM)
-        assert read_stopping(process) == STOPPING
+        assert STOPPING.fullmatch(read_stopping(process))
         gate.open.set()
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, "")

@@ -135,6 +135,7 @@ def kill_within(shelfsight: Command, moments: random.Random) -> None:
                 "start",
                 "batch",
                 "stored",
+                "working",
             }
         time.sleep(moments.uniform(0, 0.02))
         process.kill()

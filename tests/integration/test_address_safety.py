@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from random import randrange
+from threading import current_thread
 
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -21,6 +22,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from shelfsight.images import addresses
 from shelfsight.images.download import Downloader, FetchLimits
 from shelfsight.images.unusable import UnusablePictureError
+from tests.integration.name_server import THREAD, downloads_ask
 
 PATIENT = FetchLimits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
 """For hosts that answer: a busy machine may take its time."""
@@ -197,7 +199,7 @@ _watchers: list[list[tuple]] = []
 
 
 def _watch(event: str, arguments: tuple) -> None:
-    if event in _SENDING:
+    if event in _SENDING and current_thread().name != THREAD:
         for seen in _watchers:
             seen.append(arguments[1])
 
@@ -307,28 +309,9 @@ def test_nothing_is_sent_on_the_usual_ports_either(fetch, wire) -> None:
     assert wire.targets == []
 
 
-class NameServer:
-    """What the network's name server would say: each time it is asked, the next answer."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.asked = 0
-
-    def __call__(self, _host: str, port: int, *_: object, **__: object) -> list[tuple]:
-        self.asked += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [self.info(address, port) for address in answer]
-
-    @staticmethod
-    def info(address: str, port: int) -> tuple:
-        if ":" in address:
-            return (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
-        return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-
-
 @pytest.fixture
 def plain() -> Iterator[BlockingPortal]:
-    """An event loop that asks Python for names, and so the name server of a test."""
+    """An event loop of asyncio."""
     with start_blocking_portal() as portal:
         yield portal
 
@@ -337,12 +320,9 @@ def plain() -> Iterator[BlockingPortal]:
 def test_nothing_is_sent_where_a_name_leads_to_what_is_not_public(
     plain, wire, monkeypatch, name: str
 ) -> None:
-    names = NameServer(NAMES[name])
-    monkeypatch.setattr(socket, "getaddrinfo", names)
-    with downloading(plain) as fetch:
+    with downloads_ask(monkeypatch, NAMES[name]), downloading(plain) as fetch:
         for address in (f"http://{name}/", f"http://{name}:{wire.port}/", f"https://{name}:443/"):
             assert fetch(address) == "forbidden_address"
-    assert names.asked == 3
     assert wire.targets == []
 
 
@@ -355,14 +335,13 @@ def test_localhost_by_the_real_names_of_this_machine_is_not_fetched(fetch, wire)
 def test_a_name_that_answers_otherwise_the_second_time_gains_nothing(
     plain, wire, monkeypatch, second: str
 ) -> None:
-    names = NameServer([UNUSED], [second])
-    monkeypatch.setattr(socket, "getaddrinfo", names)
     address = f"http://rebinding.example:{wire.port}/"
-    with downloading(plain) as fetch:
-        assert fetch(address) in {"connection_failed", "timeout"}
-    assert names.asked == 1
-    with downloading(plain) as fetch:
-        assert fetch(address) == "forbidden_address"
+    with downloads_ask(monkeypatch, [UNUSED], [second]) as names:
+        with downloading(plain) as fetch:
+            assert fetch(address) in {"connection_failed", "timeout"}
+        assert sorted(names.asked) == ["rebinding.example", "rebinding.example/6"]
+        with downloading(plain) as fetch:
+            assert fetch(address) == "forbidden_address"
     assert {target[0] for target in wire.targets} == {UNUSED}
 
 
@@ -371,8 +350,7 @@ def test_proxies_of_the_environment_are_not_asked(plain, wire, monkeypatch) -> N
         for variable in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY"):
             monkeypatch.setenv(variable, f"http://127.0.0.1:{wire.port}")
     monkeypatch.setenv("NO_PROXY", "")
-    monkeypatch.setattr(socket, "getaddrinfo", NameServer([UNUSED]))
-    with downloading(plain) as fetch:
+    with downloads_ask(monkeypatch, [UNUSED]), downloading(plain) as fetch:
         for address in ("http://shop.example/", "https://shop.example/"):
             assert fetch(address) in {"connection_failed", "timeout"}
     assert {target[0] for target in wire.targets} == {UNUSED}
@@ -457,11 +435,15 @@ def test_no_chain_of_redirects_leads_there_either(
 
 
 def test_a_name_that_turns_between_redirects_gains_nothing(
-    server, fetch_listed, wire, monkeypatch
+    plain, server, wire, monkeypatch
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", NameServer(["127.0.0.1"]))
+    listed = f"127.0.0.1:{server.port}"
     address = server.redirect("/mug.png", f"http://rebinding.example:{wire.port}/")
-    assert fetch_listed(address) == "forbidden_address"
+    with (
+        downloads_ask(monkeypatch, ["127.0.0.1"]),
+        downloading(plain, listed, limits=PATIENT) as fetch,
+    ):
+        assert fetch(address) == "forbidden_address"
     assert set(wire.targets) == {("127.0.0.1", server.port)}
 
 

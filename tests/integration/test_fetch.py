@@ -39,6 +39,7 @@ from shelfsight.records import (
     Product,
     Stage,
 )
+from tests.integration.name_server import downloads_ask
 
 FORMAT = PictureFormat(side=16, resample="bicubic")
 PATIENT = FetchLimits(connect=60, read=60, total=120, probe=60, retry_pause=0, max_bytes=100_000)
@@ -358,12 +359,9 @@ def test_a_server_that_does_not_speak_http_is_a_failure(fetcher) -> None:
     assert "secret" not in found.message
 
 
-def test_a_name_that_nobody_has_is_unresolvable(fetcher, monkeypatch) -> None:
-    def nobody(*_: object, **__: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", nobody)
-    found = failure(fetcher, "http://shop.invalid/mug.png")
+def test_a_name_that_nobody_has_is_unresolvable(make_fetcher, monkeypatch) -> None:
+    with downloads_ask(monkeypatch, []):
+        found = failure(make_fetcher(), "http://shop.example/mug.png")
     assert (found.kind, found.retryable) == ("unresolvable", True)
 
 
@@ -476,32 +474,17 @@ def test_loopback_is_refused_unless_allowed_and_nothing_is_connected(
     assert connects == []
 
 
-class Names:
-    """Replaces DNS: each query gets the next answer; IP addresses pass through."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.asked = 0
-        self.real = socket.getaddrinfo
-
-    def __call__(self, _host, port, *_, **__) -> list:
-        self.asked += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        numeric = [self.real(name, port, type=socket.SOCK_STREAM) for name in answer]
-        return [info for found in numeric for info in found]
-
-
 UNUSED = "2e00::1"  # global unicast by its number, but given to nobody
 
 
 def test_a_name_that_turns_from_public_to_loopback_gains_nothing(
     make_fetcher, connects, monkeypatch
 ) -> None:
-    names = Names([UNUSED], ["127.0.0.1"])
-    monkeypatch.setattr(socket, "getaddrinfo", names)
-    fetcher = make_fetcher(replace(PATIENT, connect=0.5), private_hosts=frozenset())
-    assert kind(fetcher, "http://rebinding.example/mug.png") in {"connection_failed", "timeout"}
-    assert names.asked == 1
+    with downloads_ask(monkeypatch, [UNUSED], ["127.0.0.1"]) as names:
+        fetcher = make_fetcher(replace(PATIENT, connect=0.5), private_hosts=frozenset())
+        found = kind(fetcher, "http://rebinding.example/mug.png")
+    assert found in {"connection_failed", "timeout"}
+    assert sorted(names.asked) == ["rebinding.example", "rebinding.example/6"]
     assert {address[0] for address in connects} == {UNUSED}
 
 
@@ -509,10 +492,10 @@ def test_a_name_that_turns_from_public_to_loopback_gains_nothing(
 def test_a_name_with_any_private_address_is_refused(
     make_fetcher, connects, monkeypatch, answer: list[str]
 ) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", Names(answer))
-    fetcher = make_fetcher(private_hosts=frozenset())
     urls = [f"http://shop.example/{n}.png" for n in range(5)]
-    found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
+    with downloads_ask(monkeypatch, answer):
+        fetcher = make_fetcher(private_hosts=frozenset())
+        found = fetcher.fetch([Product(id=url, image_urls=(url,)) for url in urls])
     assert [fetched.failures[0].kind for fetched in found] == ["forbidden_address"] * 5
     assert connects == []
 

@@ -74,9 +74,9 @@ def fill(database: Database, count: int, *, copies: int = 1) -> None:
         connection.execute('INSERT INTO "ProductVariants" ("Id") SELECT id::uuid FROM given')
         connection.execute(
             'INSERT INTO "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding",'
-            ' "TextEmbedding", "CombinedEmbedding", "ProductText")'
+            ' "TextEmbedding", "CombinedEmbedding", "ProductText", "SourceHash")'
             " SELECT id::uuid, image, text, coalesce(image, subvector(text, 1, 768)),"
-            " 'product ' || id FROM given"
+            " 'product ' || id, 'given' FROM given"
         )
 
     database.run(work)

@@ -52,27 +52,6 @@ def test_a_deleted_vector_leaves_no_model_version_behind(database: Database) -> 
     assert kind == "text"
 
 
-def test_a_vector_of_unknown_content_is_made_anew(database: Database) -> None:
-    fill(database, 1, pictures=True)
-    backfill_all(database)
-    change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
-    (product,) = due(database)
-    assert (product.image_need, product.text_need) == (Need.MAKE, Need.MAKE)
-
-
-def test_a_vector_of_unknown_content_stays_while_a_new_one_cannot_be_made(
-    database: Database,
-) -> None:
-    fill(database, 1, pictures=True)
-    backfill_all(database)
-    image = 'SELECT "ImageEmbedding", "ImageUrl" FROM "ProductEmbeddings"'
-    before = rows(database, image)
-    change(database, 'UPDATE "ProductEmbeddings" SET "SourceHash" = NULL')
-    backfill_all(database, pictures={})
-    assert rows(database, image) == before
-    assert before[0][0] is not None
-
-
 def test_a_vector_of_another_model_is_replaced(database: Database) -> None:
     fill(database, 1, pictures=True)
     backfill_all(database)

@@ -12,6 +12,7 @@ from PIL import Image
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import (
     Failure,
     PictureFormat,
@@ -31,8 +32,11 @@ REFUSED = Failure(stage=Stage.IMAGE, kind="server_422", message="unsupported")
 
 
 class RefusingEmbedder(HashEmbedder):
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         self.images_embedded += len(pictures)
+        advanced(len(pictures))
         return [REFUSED] * len(pictures)
 
 
@@ -48,7 +52,7 @@ def test_no_picture_leaves_its_pixels_whether_it_is_refused_or_embedded(
     folder: Path, make: Callable[[], HashEmbedder]
 ) -> None:
     embedder = make()
-    with closing(PageEmbedder(embedder, WeightedMean(Weights()), lambda _: None)) as pages:
+    with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
         config = FetchConfig(image_root=folder, known_result=pages.picture_result)
         with closing(PictureFetcher(FORMAT, config)) as fetcher:
 

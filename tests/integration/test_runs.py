@@ -15,7 +15,7 @@ import pytest
 
 from shelfsight.backfill.leases import Checkpoint
 from shelfsight.backfill.pipeline import Pipeline, backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Partitioning, Run
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
@@ -64,7 +64,7 @@ def worker(
     with (
         closing(Database(database.url)) as reading,
         closing(Database(database.url)) as writing,
-        closing(PageEmbedder(embedder, FUSION, lambda _: None)) as pages,
+        closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         yield (
             Pipeline(

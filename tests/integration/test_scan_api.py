@@ -20,8 +20,10 @@ from psycopg import sql
 from shelfsight.errors import ModelError, ServerError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
+from shelfsight.scan.matching import WhyNothing
 from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase
+from shelfsight.serving.scan_api.quick_scan import HINTS
 from shelfsight.testing import HashEmbedder
 from tests.integration.scan_server import (
     SCAN,
@@ -398,9 +400,9 @@ def test_a_scan_that_takes_too_long_times_out(shop: Database) -> None:
     gate = threading.Event()
 
     class Slow(HashEmbedder):
-        def embed_images(self, pictures):
+        def embed_images(self, pictures, **how):
             gate.wait(30)
-            return super().embed_images(pictures)
+            return super().embed_images(pictures, **how)
 
     with scan_server(shop, Slow(), scan_timeout=0.2) as url:
         try:
@@ -426,6 +428,14 @@ def test_an_empty_catalogue_says_to_run_the_backfill(database: Database) -> None
             assert "shelfsight backfill" in answer.json["hint"]
             assert answer.json["recommendedAction"] == "fallback_to_manual"
         assert rows(database, 'SELECT count(*) FROM "ProductEmbeddings"') == [(0,)]
+
+
+def test_a_catalogue_without_image_vectors_says_so_to_a_photo(database: Database) -> None:
+    fill(database, 1)
+    backfill_all(database)
+    with scan_server(database) as url:
+        answer = scan(url, imageBase64=photo(1))
+        assert answer.json["hint"] == HINTS[WhyNothing.NO_IMAGES]
 
 
 def test_a_database_that_was_not_prepared_is_told_so(server: str) -> None:

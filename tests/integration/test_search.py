@@ -62,13 +62,14 @@ def fill(database: Database, count: int) -> None:
         )
         vectors = np.random.default_rng(1).standard_normal((count, 768), np.float32)
         with connection.cursor().copy(
-            'COPY "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding", "ProductText")'
+            'COPY "ProductEmbeddings" ("ProductVariantId", "ImageEmbedding", "ProductText",'
+            ' "SourceHash")'
             " FROM STDIN (FORMAT BINARY)"
         ) as copy:
-            copy.set_types(("uuid", "vector", "text"))
+            copy.set_types(("uuid", "vector", "text", "text"))
             for number, vector in enumerate(vectors, start=1):
                 unit = vector / np.linalg.norm(vector)
-                copy.write_row((UUID(int=number), unit, f"Product {number}"))
+                copy.write_row((UUID(int=number), unit, f"Product {number}", "given"))
         connection.execute('ANALYZE "ProductEmbeddings"')
 
     database.run(work)

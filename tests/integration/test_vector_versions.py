@@ -10,12 +10,14 @@ import pytest
 
 from shelfsight.backfill.leases import QueueClaim
 from shelfsight.backfill.pipeline import Pipeline, backfill
-from shelfsight.backfill.progress import JsonProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import DatabaseError, ModelError, ModelMismatchError, SchemaError
+from shelfsight.ports import Advanced
+from shelfsight.ports import ignore as nothing_new
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Failure, ModelPair, Selection, Vector
 from shelfsight.scan.matching import Filters, SearchQuery
@@ -38,8 +40,11 @@ THIRD = ModelPair(image="third-pixels@1", text="third-words@1")
 class ModelEmbedder(HashEmbedder):
     """Gives each model its own vectors for the same texts."""
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        return super().embed_texts([f"{self.models.text} {t}" for t in texts], query=query)
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = nothing_new
+    ) -> list[Vector | Failure]:
+        named = [f"{self.models.text} {text}" for text in texts]
+        return super().embed_texts(named, query=query, advanced=advanced)
 
 
 def ignore(_: object) -> None:
@@ -58,7 +63,7 @@ def parts_for(
     with (
         closing(database.another()) as reading,
         closing(database.another()) as writing,
-        closing(PageEmbedder(embedder, FUSION, ignore)) as pages,
+        closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         yield (
             Pipeline(
@@ -425,14 +430,26 @@ def test_a_sequence_of_ids_continues_after_the_previous_set_is_dropped(shop: Dat
     fill(shop, 1, first=31)
     assert embed(shop, OTHERS) == 1
     numbers = [id_ for (id_,) in rows(shop, 'SELECT "Id" FROM "ProductEmbeddings" ORDER BY 1')]
-    assert numbers == list(range(31, 62))
+    assert numbers == [*range(1, 31), 61]
 
 
-def test_a_view_that_still_reads_the_old_table_is_named(shop: Database) -> None:
-    do(shop, 'CREATE VIEW "Shown" AS SELECT "ImageUrl" FROM "ProductEmbeddings"')
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ('MATERIALIZED VIEW "Shown" AS SELECT "Id" FROM "ProductEmbeddings"', 'view "Shown"'),
+        ('VIEW "Shown" AS SELECT e FROM "ProductEmbeddings" AS e', 'view "Shown"'),
+        (
+            'FUNCTION shown() RETURNS bigint BEGIN ATOMIC SELECT count(*) FROM "ProductEmbeddings";'
+            " END",
+            "function shown()",
+        ),
+    ],
+)
+def test_what_still_reads_the_old_table_is_named(shop: Database, statement: str, name: str) -> None:
+    do(shop, f"CREATE {statement}")
     build(shop)
-    assert change(shop) == ['view "Shown"']
-    with pytest.raises(SchemaError, match='view "Shown" depends on'):
+    assert [one.removeprefix("materialized ") for one in change(shop)] == [name]
+    with pytest.raises(SchemaError, match="depends on"):
         vector_versions.drop_previous(shop)
     assert vector_versions.existing_schemas(shop) == {PREVIOUS_SCHEMA}
 

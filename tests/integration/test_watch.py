@@ -47,6 +47,9 @@ class WatchObserver:
         self.said: list[str] = []
         self.idle = Event()
 
+    def in_progress(self, products: int) -> None:
+        """Ignore how many products are in progress."""
+
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         del seconds
         self.pages.append(list(page))
@@ -138,7 +141,7 @@ class Watch:
         def opened() -> Iterator[Pipeline]:
             with (
                 closing(Database(self._url, reconnect_seconds=0.5)) as writing,
-                closing(PageEmbedder(self.embedder, FUSION, lambda _: None)) as pages,
+                closing(PageEmbedder(self.embedder, FUSION)) as pages,
             ):
 
                 def embed(page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
+from shelfsight.backfill.picture_address import shown
 from shelfsight.images.addresses import (
     check_url,
     host_of,
     is_public,
     public_socket,
-    shown,
 )
 from shelfsight.images.unusable import UnusablePictureError
 

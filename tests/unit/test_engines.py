@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from shelfsight import __version__
-from shelfsight.backfill.progress import choose
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job, Run
 from shelfsight.engines.cluster_options import ClusterOptions

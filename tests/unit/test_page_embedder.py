@@ -2,6 +2,7 @@
 
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,6 +14,7 @@ import pytest
 from shelfsight.embedding import page_embedder as page_module
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean, combine, mean_of
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import (
     NO_CONTENT,
     Failure,
@@ -37,11 +39,13 @@ class FussyEmbedder(HashEmbedder):
 
     retryable = False
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         refused = Failure(
             stage=Stage.IMAGE, kind="server_422", message="too dark", retryable=self.retryable
         )
-        vectors = super().embed_images(pictures)
+        vectors = super().embed_images(pictures, advanced=advanced)
         return [v if p.any() else refused for p, v in zip(pictures, vectors, strict=True)]
 
 
@@ -52,7 +56,7 @@ def embedder() -> FussyEmbedder:
 
 @pytest.fixture
 def pages(embedder: HashEmbedder) -> Iterator[PageEmbedder]:
-    with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
+    with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
         yield pages
 
 
@@ -83,10 +87,6 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> Begun:
 
     monkeypatch.setattr(page_module, "wait_for", noted)
     return begun
-
-
-def _ignore(_products: int) -> None:
-    """Ignore progress."""
 
 
 def picture(colour: int, url: str = "") -> Picture:
@@ -242,7 +242,7 @@ def test_results_are_kept_for_so_many_files_and_texts_only(
     embedder: HashEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shelfsight.embedding.page_embedder.CACHED_TEXTS", 2)
-    with closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages:
+    with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
         for title in ("Mug", "Cap", "Bag", "Cap", "Mug"):
             pages.embed([product(title)])
     assert embedder.texts_embedded == 4
@@ -265,11 +265,16 @@ def test_a_product_with_an_image_that_is_not_needed_is_not_taken_for_empty(
     assert not item.skipped
 
 
-def test_progress_hears_of_every_product() -> None:
-    heard: list[int] = []
-    with closing(PageEmbedder(HashEmbedder(), WeightedMean(Weights()), heard.append)) as pages:
+def test_progress_hears_of_every_picture_and_text() -> None:
+    heard: Counter[str] = Counter()
+
+    def hear(modality: str, count: int) -> None:
+        heard[modality] += count
+
+    with closing(PageEmbedder(HashEmbedder(), WeightedMean(Weights()), hear)) as pages:
         items = pages.embed([product(f"Mug {n}") for n in range(50)])
-    assert heard == [50]
+        pages.embed([product("Cup", picture(1))])
+    assert heard == {"text": 51, "image": 1}
     assert [item.product.title for item in items] == [f"Mug {n}" for n in range(50)]
 
 
@@ -277,22 +282,24 @@ def test_what_pages_that_are_embedded_at_the_same_time_share_is_embedded_once(be
     class Meeting(HashEmbedder):
         """Holds back the first picture and text until all pages wait for them."""
 
-        def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
-            assert all_there.wait(30)
-            return super().embed_images(pictures)
-
-        def embed_texts(
-            self, texts: Sequence[str], *, query: bool = False
+        def embed_images(
+            self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
         ) -> list[Vector | Failure]:
             assert all_there.wait(30)
-            return super().embed_texts(texts, query=query)
+            return super().embed_images(pictures, advanced=advanced)
+
+        def embed_texts(
+            self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+        ) -> list[Vector | Failure]:
+            assert all_there.wait(30)
+            return super().embed_texts(texts, query=query, advanced=advanced)
 
     all_there = Event()
     embedder = Meeting()
     same, copies = picture(1), [picture(1, f"copy {n}.png") for n in range(2)]
     asked = [[product("Mug", same)], [product("Mug", same)], *([product("Mug", c)] for c in copies)]
     with (
-        closing(PageEmbedder(embedder, WeightedMean(Weights()), _ignore)) as pages,
+        closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages,
         ThreadPoolExecutor(len(asked)) as threads,
     ):
         futures = [threads.submit(pages.embed, page) for page in asked]

@@ -81,7 +81,7 @@ def work_until_done(
     The results are counted in `report`.
     """
     max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
-    with pipeline.ledger.leases(run, stop, progress.notify) as leases:
+    with progress.working(), pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
         for page in process_pages(pipeline, read, per_page(pipeline.embed), stop, max_workers):
             if page.items:
@@ -119,9 +119,11 @@ def begin_run(
     Before that, combined vectors that were made with other weights are recomputed.
 
     Raises:
-        ShelfsightError: the new vectors would not be compatible with the stored vectors.
+        ShelfsightError: the new vectors would not be compatible with the stored vectors, or the
+            shop's tables cannot be read.
     """
     run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    run_context.catalog.check()
     report.recombined = run_context.store.recombine()
 
     def partition() -> Partitioning:

@@ -17,6 +17,14 @@ from shelfsight.records import Due, EmbeddedProduct, FetchedProduct, ModelPair, 
 class Catalog(Protocol):
     """The shop's products, as a backfill reads them."""
 
+    def check(self) -> None:
+        """Read one product as `pages` does, whether it is due or not.
+
+        Raises:
+            SchemaError: a table or a column is missing; the message says what to do.
+        """
+        ...
+
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would yield."""
         ...

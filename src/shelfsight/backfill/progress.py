@@ -1,36 +1,21 @@
-"""Shows the progress of a run: as plain lines, as a live bar, or as JSON for programs."""
+"""Shows the progress of a run as plain lines, and counts what a run has stored."""
 
-import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 from typing import IO
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bar
-from rich.table import Column
-from rich.text import Text
-
-from shelfsight.backfill.failure_kinds import kind_of
-from shelfsight.backfill.report import Report, product_fields, product_lines
-from shelfsight.records import Due, EmbeddedProduct
+from shelfsight.backfill.heartbeat import QUIET_SECONDS, Heartbeat
+from shelfsight.backfill.report import Report, product_lines
+from shelfsight.backfill.throughput import Throughput, duration
+from shelfsight.records import ContentModality, Due, EmbeddedProduct
 
 
 class Progress:
     """Receives the events of a run; this base class shows nothing.
 
-    `batch`, `embedded` and `notify` may be called from any thread, the other methods from one
-    thread.
+    `batch`, `fetched`, `embedded` and `notify` may be called from any thread, the other methods
+    from one thread.
     """
 
     def configured(self, settings: Mapping[str, str]) -> None:
@@ -39,14 +24,35 @@ class Progress:
     def start(self, products: int, batches: int) -> None:
         """Called when the run begins, with how many products and batches it will process."""
 
-    def batch(self, number: int, found: int) -> None:
-        """Called when a batch was read; earlier batches may not be embedded yet."""
+    def working(self) -> AbstractContextManager[None]:
+        """Return a context for the time in which products are embedded.
 
-    def embedded(self, products: int) -> None:
-        """Called when this many more products were embedded. They are not stored yet."""
+        Within the context, the run may show that it is still working.
+        """
+        return nullcontext()
+
+    def batch(self, number: int, found: int) -> None:
+        """Called when a batch was read; earlier batches may not be stored yet."""
+
+    def fetched(self) -> None:
+        """Called when a picture was fetched, or could not be fetched."""
+
+    def embedded(self, modality: ContentModality, count: int) -> None:
+        """Called when this many more pictures or texts were embedded. They are not stored yet."""
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
         """Called when these products were stored; they are at most half a batch."""
+
+    def stored_by_others(self, products: int) -> None:
+        """Called when workers in other processes stored this many more products of the run."""
+
+    def seconds_for(self, products: int) -> float | None:
+        """Return the seconds that this many products will take; None if unknown.
+
+        A signal handler calls this method, so it takes no lock.
+        """
+        del products
+        return None
 
     def notify(self, message: str) -> None:
         """Called with a message for the user, for example when something takes long."""
@@ -54,22 +60,55 @@ class Progress:
     def dry_run(self, due: Due, products: int, batches: int) -> None:
         """Called with what a run would do, instead of running."""
 
-    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
         """Called when the run has ended, with the commands that continue it.
 
-        `go_on` does the remaining work; `retry` tries again what failed.
+        `go_on` does the remaining work; `retry` tries again what failed. `next_step` says what can
+        be done with what is stored.
         """
 
 
-class LineProgress(Progress):
-    """Shows plain lines for logs and pipes; with `verbose`, also the result of each product."""
+class CountingProgress(Progress):
+    """Counts what is stored, and shows at least every `quiet_seconds` how far the run is."""
 
-    def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
-        self._out = out
-        self._verbose = verbose
-        self._batches = 0
+    def __init__(self, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._throughput = Throughput()
+        self._heartbeat = Heartbeat(self._still_working, quiet_seconds)
         self._is_over = False
         self._lock = Lock()
+
+    def working(self) -> AbstractContextManager[None]:
+        """Return a context in which a thread shows how far the run is when nothing else does."""
+        return self._heartbeat.running()
+
+    def fetched(self) -> None:
+        """Count a picture that was fetched, or could not be."""
+        self._throughput.add_fetched()
+
+    def embedded(self, modality: ContentModality, count: int) -> None:
+        """Count pictures or texts that were embedded."""
+        self._throughput.add_embedded(modality, count)
+
+    def seconds_for(self, products: int) -> float | None:
+        """Return the seconds that this many products take at the present rate."""
+        return self._throughput.seconds_for(products)
+
+    def _still_working(self) -> None:
+        """Show how far the run is, because nothing was shown for a while."""
+
+
+class LineProgress(CountingProgress):
+    """Shows plain lines for logs and pipes; with `verbose`, also the result of each product.
+
+    A batch is shown when the batches before it are stored.
+    """
+
+    def __init__(
+        self, out: IO[str], *, verbose: bool = False, quiet_seconds: float = QUIET_SECONDS
+    ) -> None:
+        super().__init__(quiet_seconds)
+        self._out = out
+        self._verbose = verbose
 
     def configured(self, settings: Mapping[str, str]) -> None:
         """Print the header with the settings."""
@@ -80,21 +119,31 @@ class LineProgress(Progress):
 
     def start(self, products: int, batches: int) -> None:
         """Print how many products there are to process."""
-        self._batches = batches
+        self._throughput.start(products, batches)
         count = f"{products} products to embed, in {batches} batches"
         self._print(count if products else "Nothing is due.")
 
     def batch(self, number: int, found: int) -> None:
-        """Print the batch, unless the run has ended: the reading thread may lag behind."""
-        lines = f"Processing batch {number}/{self._batches}", f"  Found {found} products"
+        """Print the batch if it is the next one to store, unless the run has ended."""
+        del number
+        self._throughput.add_read(found)
         with self._lock:
             if not self._is_over:
-                self._write(lines)
+                self._show_batches()
 
     def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """With `verbose`, print the result of each product."""
+        """Count the products, as `stored_by_others`; with `verbose`, print each one's result."""
         if self._verbose:
             self._print(*(line for item in page for line in product_lines(item)))
+        self.stored_by_others(len(page))
+
+    def stored_by_others(self, products: int) -> None:
+        """Count the products; at the end of a batch, print how far the run is."""
+        self._throughput.add_stored(products)
+        with self._lock:
+            if self._throughput.is_batch_stored:
+                self._show_stored()
+            self._show_batches()
 
     def notify(self, message: str) -> None:
         """Print the message."""
@@ -114,16 +163,47 @@ class LineProgress(Progress):
             " Dry run: nothing was embedded or stored.",
         )
 
-    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
         """Print the results, unless the run failed before there were any."""
         with self._lock:
             self._is_over = True
         if report.found or not report.broken:
-            self._print("", *report.lines())
+            self._print("", *self._end(report), *report.lines())
+        if next_step:
+            self._print(next_step)
         if report.failures and retry:
             self._print(f"Then try these again: {retry}")
         if report.remaining and go_on:
             self._print(f"{report.remaining} products remain. Go on with: {go_on}")
+
+    def _end(self, report: Report) -> list[str]:
+        seconds = self._throughput.seconds
+        if seconds is None or not report.found:
+            return []
+        how = "interrupted after" if report.interrupted else "completed in"
+        how = "ended by an error after" if report.broken else how
+        rate = f", {report.found / seconds:.3g} products/s" if seconds else ""
+        return [f"Backfill {how} {duration(seconds)}{rate}"]
+
+    def _still_working(self) -> None:
+        with self._lock:
+            if not self._is_over:
+                run = self._throughput
+                told = "; ".join(filter(None, (run.describe(), run.describe_on_its_way())))
+                self._write([f"Still working on batch {run.batch}: {told}"])
+
+    def _show_stored(self) -> None:
+        self._write([f"  {self._throughput.describe()}"])
+        self._heartbeat.beat()
+
+    def _show_batches(self) -> None:
+        while (found := self._throughput.next_batch()) is not None:
+            self._show_batch(found)
+
+    def _show_batch(self, found: int) -> None:
+        name = f"Processing batch {self._throughput.batch}"
+        self._write([name, f"  Found {found} products to process"])
+        self._heartbeat.beat()
 
     def _print(self, *lines: str) -> None:
         with self._lock:
@@ -132,122 +212,3 @@ class LineProgress(Progress):
     def _write(self, lines: Iterable[str]) -> None:
         self._out.write("".join(f"{line}\n" for line in lines))
         self._out.flush()
-
-
-class _Speed(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f} products/s")
-
-
-class BarProgress(LineProgress):
-    """Shows a live bar with the speed and the remaining time, for a terminal."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console.file)
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            _Speed(table_column=Column(no_wrap=True)),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            expand=True,
-        )
-        self._task: TaskID | None = None
-
-    def start(self, products: int, batches: int) -> None:
-        """Show the bar."""
-        super().start(products, batches)
-        if products:
-            self._task = self._bar.add_task("Starting", total=products)
-            self._bar.start()
-
-    def batch(self, number: int, found: int) -> None:
-        """Show the batch's number beside the bar."""
-        if self._task is not None:
-            name = f"Processing batch {number}/{self._batches} ({found})"
-            self._bar.update(self._task, description=name)
-
-    def embedded(self, products: int) -> None:
-        """Move the bar by this number of products."""
-        if self._task is not None:
-            self._bar.advance(self._task, products)
-
-    def notify(self, message: str) -> None:
-        """Print the message above the bar."""
-        self._bar.console.print(message, highlight=False, markup=False)
-
-    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
-        """Stop the bar, leave it on the screen, and print the results."""
-        self._bar.stop()
-        super().finish(report, go_on, retry)
-
-
-class JsonProgress(Progress):
-    """Prints one JSON object per line; with `verbose`, also one object for each product."""
-
-    def __init__(self, out: IO[str], *, verbose: bool = False) -> None:
-        self._out = out
-        self._verbose = verbose
-        self._is_over = False
-        self._lock = Lock()
-
-    def configured(self, settings: Mapping[str, str]) -> None:
-        """Print a `configuration` object."""
-        self._emit("configuration", **{k.lower().replace(" ", "_"): v for k, v in settings.items()})
-
-    def start(self, products: int, batches: int) -> None:
-        """Print a `start` object."""
-        self._emit("start", products=products, batches=batches)
-
-    def batch(self, number: int, found: int) -> None:
-        """Print a `batch` object."""
-        self._emit("batch", number=number, found=found)
-
-    def stored(self, page: Sequence[EmbeddedProduct]) -> None:
-        """Print a `stored` object; with `verbose`, also a `product` object for each product."""
-        if self._verbose:
-            for item in page:
-                self._emit("product", **product_fields(item))
-        self._emit("stored", products=len(page))
-
-    def notify(self, message: str) -> None:
-        """Print a `message` object."""
-        self._emit("message", text=message)
-
-    def dry_run(self, due: Due, products: int, batches: int) -> None:
-        """Print a `dry_run` object."""
-        self._emit("dry_run", due=asdict(due), products=products, batches=batches)
-
-    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
-        """Print a `result` object, which is the last line."""
-        rate = report.success_rate
-        self._emit(
-            "result",
-            **{field.name: getattr(report, field.name) for field in fields(report)},
-            remaining=report.remaining,
-            go_on=go_on if report.remaining else None,
-            cures={kind: kind_of(kind).cure for kind in report.failures},
-            retry=retry if report.failures else None,
-            success_rate=None if rate is None else round(rate, 1),
-            exit_status=report.exit_status,
-        )
-
-    def _emit(self, event: str, **values: object) -> None:
-        with self._lock:
-            if self._is_over:  # the thread that reads batches may still call
-                return
-            self._is_over = event == "result"
-            self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
-            self._out.flush()
-
-
-def choose(*, as_json: bool, verbose: bool) -> Progress:
-    """Return JSON progress if `as_json`, a bar if the output is a terminal, and lines otherwise."""
-    if as_json:
-        return JsonProgress(sys.stdout, verbose=verbose)
-    console = Console(file=sys.stdout)
-    if console.is_terminal and not verbose:
-        return BarProgress(console)
-    return LineProgress(sys.stdout, verbose=verbose)

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shelfsight.backfill.failure_kinds import cures, is_absence
-from shelfsight.records import STAGES, ContentModality, EmbeddedProduct, Failure, Need
+from shelfsight.backfill.picture_address import shown
+from shelfsight.records import STAGES, ContentModality, EmbeddedProduct, Failure, Need, Vector
+
+SHOWN_CHARACTERS = 60
+"""How many characters of a product's text are shown with `--verbose`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,19 +185,23 @@ def _lacks(item: EmbeddedProduct, modality: ContentModality) -> bool:
 def product_lines(item: EmbeddedProduct) -> list[str]:
     """Return the result of one product as lines for people."""
     product = item.product
-    content = [f"{len(product.image_urls)} picture(s)"] if product.image_urls else []
-    content += ["text"] if item.text_used or item.text is not None else []
+    has_text = bool(item.text_used) or item.text is not None
     title = one_line(product.title) or product.id
-    lines = [f"  {title}: {' and '.join(content) or 'no content'}"]
+    lines = [
+        f"Processing: {title}",
+        f"    Content: {'Has' if has_text else 'No'} text,"
+        f" {'Has' if product.image_urls else 'No'} image",
+    ]
+    if product.image_need is not Need.KEEP or item.refetched is not None:
+        used = [file.url for file in item.files] or product.image_urls[:1]
+        lines += [f"    Processing image: {shown(url)}" for url in used]
     lines += [f"    {_failure(failure)}" for failure in item.failures]
     if item.refetched == "unchanged":
         lines.append("    The pictures of its image are as they were")
-    vectors = (("Image", item.image, product.image_need), ("Text", item.text, product.text_need))
-    lines += [
-        f"    {kind} embedding: {len(vector)} dimensions{', kept' if need is Need.KEEP else ''}"
-        for kind, vector, need in vectors
-        if vector is not None
-    ]
+    lines += _dimensions("Image", item.image, product.image_need)
+    if item.text_used:
+        lines.append(f'    Processing text: "{_beginning(item.text_used)}"')
+    lines += _dimensions("Text", item.text, product.text_need)
     if item.combined is None:
         return lines
     if item.image is None:
@@ -203,6 +211,16 @@ def product_lines(item: EmbeddedProduct) -> list[str]:
     else:
         lines.append(f"    Combined embedding: {len(item.combined)} dimensions")
     return [*lines, f"    Stored embeddings ({', '.join(_kinds(item))}) for: {title}"]
+
+
+def _dimensions(kind: str, vector: Vector | None, need: Need) -> list[str]:
+    kept = ", kept" if need is Need.KEEP else ""
+    return [] if vector is None else [f"    {kind} embedding: {len(vector)} dimensions{kept}"]
+
+
+def _beginning(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}..."
 
 
 def one_line(text: str) -> str:

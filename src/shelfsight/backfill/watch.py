@@ -36,6 +36,10 @@ class WatchObserver(Protocol):
         """Called when changed products were stored, `seconds` after they were claimed."""
         ...
 
+    def in_progress(self, products: int) -> None:
+        """Called with how many claimed products are not stored yet, whenever that changes."""
+        ...
+
     def waiting(self, *, is_told: bool) -> None:
         """Called when no product is due; `is_told` means that triggers report changes."""
         ...
@@ -75,6 +79,7 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
             try:
                 with context.open_pipeline() as pipeline:
                     pipeline.store.require(pipeline.models)
+                    pipeline.catalog.check()
                     report.recombined += pipeline.store.recombine()
                     has_begun = True
                     _session(context, pipeline, report, observer, stop)
@@ -94,7 +99,7 @@ def _session(
     changes = _Changes(context, observer, stop)
     try:
         for page in process_pages(pipeline, changes.pages(), per_page(pipeline.embed), stop):
-            products, began = changes.begun.pop(page.checkpoint.claim)
+            products, began = changes.end(page.checkpoint.claim)
             if page.items:
                 report.add(page.items)
                 observer.changed(page.items, monotonic() - began)
@@ -143,9 +148,20 @@ class _Changes:
         products = [p for page in self._context.catalog.pages(chosen, PAGE_SIZE) for p in page]
         if products:
             self.begun[claim] = products, began
+            self._show_in_progress()
             yield Page(items=products, checkpoint=Checkpoint(claim=claim))
         else:
             self._context.queue.drop(claim)
+
+    def end(self, claim: Claim) -> tuple[list[Product], float]:
+        """Return the products of a claim that is stored or lost, and when it began."""
+        ended = self.begun.pop(claim)
+        self._show_in_progress()
+        return ended
+
+    def _show_in_progress(self) -> None:
+        begun = tuple(self.begun.values())
+        self._observer.in_progress(sum(len(products) for products, _ in begun))
 
     def _wait(self) -> None:
         if not (self._is_told and self._context.listen(POLL_SECONDS)):

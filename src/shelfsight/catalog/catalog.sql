@@ -47,6 +47,7 @@ WITH span AS MATERIALIZED (
   FROM source
   LEFT JOIN "ProductEmbeddings" AS e
     ON e."ProductVariantId" = source.id AND e."ProductVariantId" {within}
+    AND e."SourceHash" IS NOT NULL
   LEFT JOIN failed ON failed.id = source.id
   CROSS JOIN LATERAL (SELECT {image_need} AS image, {text_need} AS text) AS need
   WHERE {due}

@@ -47,6 +47,9 @@ TEXT_LIMIT = 50_000
 
 _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
+_NEEDED = {"ProductVariants": ("Id",), "ProductImages": ("Id", "ProductVariantId", "ImageUrl")}
+"""The columns of the shop that a backfill cannot do without."""
+
 _NO_VALUES: Mapping[str, Any] = {}
 
 
@@ -129,6 +132,17 @@ class PostgresCatalog:
         if waiting:
             yield waiting
 
+    def check(self) -> None:
+        """Read one product with the statement of `pages`, to see whether a backfill could.
+
+        Raises:
+            SchemaError: a table or a column is missing, or cannot be read; the message says what to
+                do.
+        """
+        statement, values = self._statement(PRODUCTS.name, Selection())
+        bounds = {"after": None, "last": None, "window": 1}
+        self._read(PRODUCTS.row, statement, {**values, **bounds}, Selection())
+
     def _windows(
         self,
         query: WindowQuery[Row],
@@ -209,13 +223,18 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
 
     The columns of the products are empty if there is no table `"Products"`.
     """
-    variants, images = columns(connection, "ProductVariants"), columns(connection, "ProductImages")
-    for table, found in (("ProductVariants", variants), ("ProductImages", images)):
-        if "Id" not in found:
+    found = {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+    for table, needed in _NEEDED.items():
+        if not found[table]:
+            raise SchemaError(f'there is no table "{table}"; run: shelfsight init')
+        missing = [f'"{name}"' for name in needed if name not in found[table]]
+        if missing:
             raise SchemaError(
-                f'there is no table "{table}" with a column "Id"; run: shelfsight init'
+                f'"{table}" lacks {", ".join(missing)}, and a backfill cannot do without;'
+                f" shelfsight does not change that table: add what is missing, or put a view named"
+                f' "{table}" in its place'
             )
-    return variants, images, columns(connection, "Products")
+    return found["ProductVariants"], found["ProductImages"], found["Products"]
 
 
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:

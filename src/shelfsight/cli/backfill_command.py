@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from shelfsight.backfill.pipeline import no_product
-from shelfsight.backfill.progress import Progress, choose
+from shelfsight.backfill.progress import Progress
+from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
-from shelfsight.cli.next_command import command_for_all, command_for_failed
+from shelfsight.cli.next_command import command_for_all, command_for_failed, command_for_scan
 from shelfsight.cli.options import (
     BATCHES,
     DATABASE,
@@ -177,13 +178,13 @@ def _run(
                 engine.run(job, report, progress)
         except KeyboardInterrupt:
             report.interrupted = True
-            progress.finish(report, *commands)
+            progress.finish(report, *commands, _next_step(job, report))
             os._exit(report.exit_status)  # end at once, because a thread may be busy in a model
         except ShelfsightError as error:
             report.broken = error.exit_status
             raise
         finally:
-            progress.finish(report, *commands)
+            progress.finish(report, *commands, _next_step(job, report))
     return report
 
 
@@ -207,3 +208,16 @@ def _configuration(settings: Settings, job: Job) -> dict[str, str]:
         "Weights": f"image {weights.image:g}, text {weights.text:g}",
         "Database": database_name(settings),
     }
+
+
+def _next_step(job: Job, report: Report) -> str:
+    """Say what can be done with the vectors that the run stored; "" if it stored none."""
+    if job.staged:
+        return ""
+    if report.image:
+        return f"Your quick scans should now find matches. Try: {command_for_scan('photo.jpg')}"
+    if report.text:
+        return (
+            f"Scans with words should now find matches. Try: {command_for_scan('--text', 'WORDS')}"
+        )
+    return ""

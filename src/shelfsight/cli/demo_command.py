@@ -2,7 +2,7 @@
 
 import click
 
-from shelfsight.backfill.progress import choose
+from shelfsight.backfill.progress_output import choose
 from shelfsight.cli.options import Command
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedding_server import Listen

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 
+from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS
 from shelfsight.settings import SECRET, Settings, given_by_environment
 
 _ELSEWHERE = {"max_batches"}
@@ -36,6 +37,16 @@ def command_for_failed() -> str:
     return _pasteable(["retry", *words], without=_ELSEWHERE | _NOT_FOR_RETRY)
 
 
+def command_for_scan(*words: str) -> str:
+    """Return a scan command with the same database and models; `words` say what is searched for."""
+    shared = {*DATABASE, *MODELS, *WEIGHTS}
+    kept = [option for option in _options(sys.argv[2:]) if _setting(option[0]) in shared]
+    options = [word for option in kept for word in option]
+    given = given_by_environment(shared - _flags(options))
+    variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(given.items())]
+    return " ".join([*variables, shlex.join(["shelfsight", "scan", *words, *options])])
+
+
 def _pasteable(words: Sequence[str], *, without: set[str]) -> str:
     """Return a command line: the settings from the environment, then the words and `--all`."""
     given = given_by_environment(Settings.model_fields.keys() - without - _flags(words))
@@ -65,5 +76,5 @@ def _flags(words: Sequence[str]) -> set[str]:
 
 def _setting(flag: str) -> str | None:
     """Return the name of the setting that a flag gives; None if it gives none."""
-    name = flag.removeprefix("--").removeprefix("no-").replace("-", "_")
+    name = flag.partition("=")[0].removeprefix("--").removeprefix("no-").replace("-", "_")
     return name if flag.startswith("--") and name in Settings.model_fields else None

@@ -27,9 +27,10 @@ def retry(
 ) -> int:
     """Try again what failed, and nothing else.
 
-    Failed products are tried at once, and a failure is cleared when its product succeeds.
-    `shelfsight failures` shows what failed, by kind. A backfill also tries again by itself: minutes
-    after a timeout, a day after a 404, and after a broken picture once its address changes.
+    Failed products are tried at once, and a failure is cleared when its product succeeds. All are
+    tried unless MAX_BATCHES is set. `shelfsight failures` shows what failed, by kind. A backfill
+    also tries again by itself: minutes after a timeout, a day after a 404, and after a broken
+    picture once its address changes.
 
     Exit status: as for `shelfsight backfill`.
     """
@@ -39,6 +40,7 @@ def retry(
         kinds=tuple(sorted(set(kinds))),
         hosts=tuple(sorted({host.lower() for host in hosts})),
     )
+    arguments["everything"] |= "max_batches" not in settings.model_fields_set
     return run_command(settings, chosen, RunOptions(**arguments))
 
 

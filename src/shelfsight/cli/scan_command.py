@@ -14,12 +14,26 @@ from rich.text import Text
 
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
-from shelfsight.scan.matching import Filters, Match, ScanResult
+from shelfsight.scan.matching import Filters, Match, ScanResult, WhyNothing
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 
-EMPTY = "Nothing to find: no product has vectors yet. Run: shelfsight backfill"
-UNLIKE = "No match: no product is like it. See the nearest ones with: --threshold -1"
+_HINTS = {
+    WhyNothing.NOT_EMBEDDED: (
+        "Nothing to find: {which} has vectors yet. Run: shelfsight backfill --all"
+    ),
+    WhyNothing.NO_IMAGES: (
+        "Nothing to find: {which} has an image vector, so no photo can match. See which images"
+        " failed: shelfsight failures. Products with a text are found by words: --text"
+    ),
+    WhyNothing.NO_TEXTS: (
+        "Nothing to find: {which} has a text vector, so no words can match. See which texts failed:"
+        " shelfsight failures. Products with an image are found by a photo"
+    ),
+    WhyNothing.UNLIKE: (
+        "No match: no product is like it. See the nearest ones with: --threshold -1"
+    ),
+}
 
 
 @click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views"))
@@ -42,8 +56,8 @@ def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments:
 
     The best match comes first. Several photos must show the same thing.
 
-    Exit status: 0 something was found; 1 nothing is embedded yet, or no product is similar; 2 the
-    file is not a picture.
+    Exit status: 0 something was found; 1 nothing was found, and a line says why; 2 the file is not
+    a picture.
     """
     text = (arguments.pop("text") or "").strip() or None
     if not photos and text is None:
@@ -51,9 +65,28 @@ def scan(settings: Settings, photos: Sequence[Path], as_json: bool, **arguments:
     filters = Filters(owner=arguments.pop("owner"), category=arguments.pop("category"))
     with Shop(settings, notify=_silent if as_json else _to_stderr) as shop:
         found = shop.scan(photos, text=text, filters=filters, **arguments)
-        hint = EMPTY if shop.is_empty(filters) else UNLIKE
-    _show(found, "" if found.matches else hint, as_json=as_json)
+        hint = "" if found.matches else _hint(shop, filters, photo=bool(photos), text=bool(text))
+    _show(found, hint, as_json=as_json)
     return 0 if found.matches else 1
+
+
+def _hint(shop: Shop, filters: Filters, *, photo: bool, text: bool) -> str:
+    """Say why nothing was found, and what to do about it."""
+    given = [
+        f"--{name} {value}"
+        for name, value in (("owner", filters.owner), ("category", filters.category))
+        if value is not None
+    ]
+    why = shop.why_nothing(filters, photo=photo, text=text)
+    if why is WhyNothing.NO_PRODUCTS:
+        if given:
+            return f"Nothing to find: no product has {' and '.join(given)}; leave that out"
+        return (
+            "Nothing to find: there are no products. Check DATABASE_URL, or read in a file with:"
+            " shelfsight import FILE"
+        )
+    which = f"no product of {' and '.join(given)}" if given else "no product"
+    return _HINTS[why].format(which=which)
 
 
 def _show(found: ScanResult, hint: str, *, as_json: bool) -> None:

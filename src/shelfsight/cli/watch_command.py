@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from shelfsight.backfill.progress import JsonProgress, LineProgress
+from shelfsight.backfill.progress import LineProgress
+from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import PAGES_IN_FLIGHT
+from shelfsight.backfill.watch import PAGE_SIZE
 from shelfsight.backfill.watch import watch as keep_embedded
 from shelfsight.cli.options import DATABASE, FETCHING, MODELS, WEIGHTS, Command
-from shelfsight.engines.local import interruptible
+from shelfsight.engines.local import interruptible, stopping
 from shelfsight.records import EmbeddedProduct
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import database_name, open_database
@@ -46,7 +49,11 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
     """
     shown = _Json(sys.stdout, verbose=verbose) if as_json else _Lines(sys.stdout, verbose=verbose)
     report = Report()
-    with interruptible() as stop, open_database(settings) as database:
+
+    def waits_for() -> str:
+        return stopping(PAGES_IN_FLIGHT * PAGE_SIZE, shown.seconds_per_page)
+
+    with interruptible(waits_for) as stop, open_database(settings) as database:
         shown.configured(
             {
                 "Embedding": models_name(settings),
@@ -57,6 +64,7 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
             with (
                 open_embedder(settings, shown.notify) as embedder,
                 open_watch(settings, database, embedder, shown, every) as context,
+                shown.working(),
             ):
                 keep_embedded(context, report, shown, stop)
         except KeyboardInterrupt:
@@ -69,13 +77,24 @@ class _Lines(LineProgress):
     """Prints one line for each page of changes."""
 
     _is_told: bool | None = None
+    _in_progress = 0
+    seconds_per_page: float | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         """Print the number of products; with `verbose`, also the result of each product."""
         counts = _counts(page)
         more = "".join(f", {counts[name]} {name}" for name in _LESS if counts[name])
+        self.seconds_per_page = seconds
         self.stored(page)
+        self._heartbeat.beat()
         self.notify(f"{len(page)} changed, {counts['embedded']} embedded{more}, in {seconds:.1f} s")
+
+    def stored_by_others(self, products: int) -> None:
+        """Show nothing: the line of `changed` follows."""
+
+    def in_progress(self, products: int) -> None:
+        """Remember the number of products, for the line that says that they take long."""
+        self._in_progress = products
 
     def waiting(self, *, is_told: bool) -> None:
         """Print once that nothing is due, and again when triggers are added or removed."""
@@ -83,17 +102,30 @@ class _Lines(LineProgress):
             self.notify("Waiting for changes" + ("" if is_told else f"; {_UNTOLD}"))
         self._is_told = is_told
 
+    def _still_working(self) -> None:
+        if self._in_progress:
+            on_its_way = self._throughput.describe_on_its_way() or "nothing is embedded yet"
+            self.notify(f"Still working on {self._in_progress} changed products: {on_its_way}")
+
 
 class _Json(JsonProgress):
     """Prints `changed` for each page, `waiting` when nothing is left, and `result` at the end."""
 
     _is_told: bool | None = None
+    _in_progress = 0
+    seconds_per_page: float | None = None
 
     def changed(self, page: Sequence[EmbeddedProduct], seconds: float) -> None:
         """Print a `changed` object; with `verbose`, also a `product` object for each product."""
+        self.seconds_per_page = seconds
         if self._verbose:
             self.stored(page)
+        self._heartbeat.beat()
         self._emit("changed", products=len(page), **_counts(page), seconds=round(seconds, 3))
+
+    def in_progress(self, products: int) -> None:
+        """Remember the number of products, for the objects that say that they take long."""
+        self._in_progress = products
 
     def waiting(self, *, is_told: bool) -> None:
         """Print a `waiting` object once, and again when triggers are added or removed."""
@@ -101,10 +133,14 @@ class _Json(JsonProgress):
             self._emit("waiting", triggers=is_told)
         self._is_told = is_told
 
-    def finish(self, report: Report, go_on: str = "", retry: str = "") -> None:
+    def finish(self, report: Report, go_on: str = "", retry: str = "", next_step: str = "") -> None:
         """Print a `result` object, which is the last line."""
-        del go_on, retry
+        del go_on, retry, next_step
         self._emit("result", **{name: getattr(report, name) for name in _COUNTS})
+
+    def _still_working(self) -> None:
+        if self._in_progress:
+            super()._still_working()
 
 
 _COUNTS = (

@@ -1,6 +1,7 @@
 """Turns a page of products with pictures into a page of products with vectors."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 
 from shelfsight.backfill.failure_kinds import is_absence
@@ -11,6 +12,7 @@ from shelfsight.ports import Embedder, Fusion
 from shelfsight.records import (
     EMPTY_TEXT,
     NO_CONTENT,
+    ContentModality,
     EmbeddedProduct,
     Failure,
     FetchedProduct,
@@ -30,20 +32,29 @@ addresses."""
 CACHED_TEXTS = 2_000
 """How many results of texts are kept for later pages: 8 MB."""
 
+Embedded = Callable[[ContentModality, int], None]
+"""Called with how many more pictures or texts are embedded, from any thread."""
+
 
 class PageEmbedder:
     """Embeds each picture and each text once, then combines them. Several threads may use it.
 
     The results (vectors and failures) are kept by content hash. So pixels are needed only for the
-    first page that has a picture, and are freed after it. `advanced` is called for every page that
-    is done, with its number of products.
+    first page that has a picture, and are freed after it. `embedded` is called with the number of
+    pictures and texts as they are embedded.
     """
 
-    def __init__(self, embedder: Embedder, fusion: Fusion, advanced: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        fusion: Fusion,
+        embedded: Embedded = lambda *_: None,
+    ) -> None:
         self._fusion = fusion
-        self._advanced = advanced
-        self._pictures = EmbeddingCache[Pixels]("pictures", embedder.embed_images, CACHED_PICTURES)
-        self._texts = EmbeddingCache[str]("texts", embedder.embed_texts, CACHED_TEXTS)
+        embed_images = partial(embedder.embed_images, advanced=partial(embedded, "image"))
+        embed_texts = partial(embedder.embed_texts, advanced=partial(embedded, "text"))
+        self._pictures = EmbeddingCache[Pixels]("pictures", embed_images, CACHED_PICTURES)
+        self._texts = EmbeddingCache[str]("texts", embed_texts, CACHED_TEXTS)
 
     def embed(self, page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
         """Return the products with up to three vectors each: image, text and combined.
@@ -56,12 +67,10 @@ class PageEmbedder:
         pictures = self._pictures.start(_unknown_pixels(page, known))
         text_results = wait_for(self._texts.start({_key(text): text for text in texts if text}))
         picture_results = known | wait_for(pictures)
-        embedded = [
+        return [
             self._fuse(item, text, text_results.get(_key(text)), picture_results)
             for item, text in zip(page, texts, strict=True)
         ]
-        self._advanced(len(page))
-        return embedded
 
     def picture_result(self, content_hash: str) -> Vector | Failure | None:
         """Return the result of a picture file that an earlier page embedded; None if unknown."""

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
@@ -11,6 +11,7 @@ from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
+from shelfsight.backfill.throughput import duration
 
 STDERR = 2
 """File descriptor to write to: a signal handler must not wait for a lock that `print` holds."""
@@ -23,13 +24,33 @@ def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> Non
         KeyboardInterrupt: at the second Ctrl-C or SIGTERM.
         ShelfsightError: the run cannot continue.
     """
-    with interruptible() as stop:
+
+    def waits_for() -> str:
+        return stopping(job.batch_size, progress.seconds_for(job.batch_size))
+
+    with interruptible(waits_for) as stop:
         backfill(pipeline, job, report, progress, stop)
 
 
+def stopping(products: int, seconds: float | None) -> str:
+    """Say what a stopping run waits for, how long that may take, and how to stop at once.
+
+    `products` is how many products are being embedded at the most. `seconds` is how long they take,
+    or None if that is not known.
+    """
+    how_long = "" if seconds is None else f", which takes about {duration(seconds)} at this speed"
+    return (
+        f"Stopping when the products in progress are stored: {products} at the most{how_long}."
+        " Ctrl-C again stops at once."
+    )
+
+
 @contextmanager
-def interruptible() -> Iterator[Event]:
+def interruptible(message: Callable[[], str]) -> Iterator[Event]:
     """Yield an event that the first Ctrl-C or SIGTERM sets; the second raises KeyboardInterrupt.
+
+    The first prints what `message` returns. It is called in a signal handler, so it must not take
+    a lock.
 
     Use it in the main thread only, because Python allows signal handlers only there.
     """
@@ -39,7 +60,7 @@ def interruptible() -> Iterator[Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        os.write(STDERR, b"\nStopping after the batch in hand; Ctrl-C again stops at once.\n")
+        os.write(STDERR, f"\n{message()}\n".encode())
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, interrupt) for number in signals}

@@ -19,6 +19,12 @@ _COUNTED_HERE = {"due", "recombined", "broken"}
 _COUNTED_BY_WORKERS = {field.name for field in fields(Report) if field.type is int} - _COUNTED_HERE
 
 
+_STOPPING = (
+    "Stopping when each worker has stored its products in progress: one batch at the most."
+    " Ctrl-C again stops at once."
+)
+
+
 def run(
     pool: "WorkerPool", run_context: RunContext, job: Job, report: Report, progress: Progress
 ) -> None:
@@ -31,8 +37,9 @@ def run(
         KeyboardInterrupt: at the second Ctrl-C.
         ShelfsightError: the run cannot continue.
     """
-    with interruptible() as stop:
+    with interruptible(lambda: _STOPPING) as stop, progress.working():
         before = now = begin_run(run_context, job, report, progress, stop)
+        _name_batches(job, before, progress)
         pool.start_run(before)
         try:
             while not pool.is_over:
@@ -43,8 +50,7 @@ def run(
                 previous, now = now, run_context.ledger.run(before.id)
                 if now.done > previous.done:
                     pool.note_progress()
-                    progress.batch(job.batches(now.done - before.done), now.done - previous.done)
-                    progress.embedded(now.done - previous.done)
+                    progress.stored_by_others(now.done - previous.done)
                 if is_enough(before, now):  # each worker has a limit too, but all together more
                     pool.stop()
         finally:
@@ -57,6 +63,13 @@ def is_enough(before: Run, now: Run) -> bool:
     """Return whether the products that are done since `before` reach the `call_limit`."""
     limit = before.job.call_limit
     return limit is not None and now.done - before.done >= limit
+
+
+def _name_batches(job: Job, run: Run, progress: Progress) -> None:
+    """Tell `progress` the batches of the run, because the workers read them elsewhere."""
+    for number in range(1, job.batches(run.remaining) + 1):
+        before = (number - 1) * job.batch_size
+        progress.batch(number, min(job.batch_size, run.remaining - before))
 
 
 def count_difference(report: Report, before: Run, after: Run) -> None:

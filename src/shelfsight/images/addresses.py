@@ -1,7 +1,7 @@
 """Decides which addresses may be fetched; prevents server-side request forgery (SSRF).
 
 The same parser (yarl) reads an address for the check and for the request. The IP addresses of a
-host are checked when aiohttp resolves the name, and again when aiohttp opens a connection. So a
+host are checked when aiohttp asks for them, and again when aiohttp connects to one of them. So a
 name that resolves to another address the second time (DNS rebinding) does not get past the checks.
 """
 
@@ -10,16 +10,13 @@ import re
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from aiohttp import AddrInfoType, ThreadedResolver
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from shelfsight.images.unusable import UnusablePictureError
 
 ALLOWED_PORTS = frozenset({80, 443})
-
-MAX_SHOWN_LENGTH = 200
-"""The largest number of characters of an address in a message."""
 
 # Networks that are multicast, reserved, or not globally reachable by IANA's registry.
 # They are listed here because `is_global` differs between Python versions.
@@ -98,17 +95,6 @@ def is_public(address: str) -> bool:
         return False
 
 
-def shown(address: str) -> str:
-    """Shorten an address for a message: one line, at most 200 characters, no login, no query."""
-    start = address[: 4 * MAX_SHOWN_LENGTH].lstrip()
-    if start[:5].lower() == "data:":
-        start = start.partition(",")[0]
-    bare = re.split(r"[?#]", start, maxsplit=1)[0]
-    bare = re.sub(r"^([^/]*//)[^/]*@", r"\1", bare)
-    line = "".join(char if char.isprintable() else "?" for char in bare.rstrip())
-    return line if len(line) <= MAX_SHOWN_LENGTH else f"{line[: MAX_SHOWN_LENGTH - 3]}..."
-
-
 def host_of(address: str) -> str | None:
     """Return `host` or `host:port` of an HTTP address, in lower case; None for other addresses."""
     try:
@@ -121,10 +107,10 @@ def host_of(address: str) -> str | None:
 
 
 class PublicResolver(AbstractResolver):
-    """Resolves host names; refuses a name if any of its addresses is not public."""
+    """Resolves host names by `names`; refuses a name if any of its addresses is not public."""
 
-    def __init__(self) -> None:
-        self._names = ThreadedResolver()
+    def __init__(self, names: AbstractResolver) -> None:
+        self._names = names
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -142,7 +128,7 @@ class PublicResolver(AbstractResolver):
         return found
 
     async def close(self) -> None:
-        """Do nothing, because there is nothing to release."""
+        """Do nothing: `names` belongs to the caller."""
 
 
 def public_socket(info: AddrInfoType) -> socket.socket:

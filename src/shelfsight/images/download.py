@@ -16,6 +16,7 @@ from shelfsight.images.addresses import PublicResolver, check_url, is_listed, pu
 from shelfsight.images.decode import MAX_BYTES
 from shelfsight.images.download_errors import download_error, is_transient, status_error
 from shelfsight.images.hosts import Host, HostPolicy, Hosts, RetryAfterError
+from shelfsight.images.names import NameResolver
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import ConditionalRequest, Download, whole_file
 from shelfsight.records import PictureFile
@@ -87,15 +88,22 @@ class Downloader:
     async def __aenter__(self) -> Self:
         tls = ssl.create_default_context()
         per_host = self._limits.per_host
+        self._names = NameResolver()
+        # The connectors keep no names of their own: the resolver remembers failures, too.
         self._public = self._session(
             aiohttp.TCPConnector(
-                resolver=PublicResolver(),
+                resolver=PublicResolver(self._names),
+                use_dns_cache=False,
                 socket_factory=public_socket,
                 ssl=tls,
                 limit_per_host=per_host,
             )
         )
-        self._private = self._session(aiohttp.TCPConnector(ssl=tls, limit_per_host=per_host))
+        self._private = self._session(
+            aiohttp.TCPConnector(
+                resolver=self._names, use_dns_cache=False, ssl=tls, limit_per_host=per_host
+            )
+        )
         return self
 
     async def __aexit__(
@@ -106,6 +114,7 @@ class Downloader:
     ) -> None:
         await self._public.close()
         await self._private.close()
+        await self._names.close()
 
     @asynccontextmanager
     async def download(self, address: str) -> AsyncIterator[bytes]:
@@ -148,6 +157,8 @@ class Downloader:
         host, patience = self._hosts.of(request.url.raw_authority), self._limits.patience
         while True:
             async with host.slot():
+                # Names that get no answer would occupy all slots.
+                await self._names.prefetch(request.url.raw_host or "")
                 await slot.enter_async_context(self._slots)
                 try:
                     return await self._with_one_retry(request, host)

@@ -16,8 +16,9 @@ from anyio.from_thread import start_blocking_portal
 from cachetools import LRUCache
 
 from shelfsight.backfill.failure_kinds import kind_of
+from shelfsight.backfill.picture_address import shown
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
-from shelfsight.images.addresses import host_of, shown
+from shelfsight.images.addresses import host_of
 from shelfsight.images.decode import pixels
 from shelfsight.images.download import LIMITS, Downloader, FetchLimits
 from shelfsight.images.local_files import is_path, read_below
@@ -58,6 +59,7 @@ class FetchConfig:
         fingerprints: the settings that can make pictures fail, each as `name=hash`, by name. A
             failure names those that caused it.
         notify: called with a line when a host is paused, from another thread.
+        fetched: called when a picture was fetched or could not be, from another thread.
         known_result: returns the vector or the failure of a file that was embedded before, by its
             content hash; None for other files. Several threads call it.
     """
@@ -67,6 +69,7 @@ class FetchConfig:
     private_hosts: frozenset[str] = frozenset()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     notify: Callable[[str], None] = lambda _: None
+    fetched: Callable[[], None] = lambda: None
     known_result: Callable[[str], Vector | Failure | None] = lambda _: None
 
 
@@ -185,6 +188,7 @@ class PictureFetcher:
         try:
             outcome = await self._read(url, known)
         except UnusablePictureError as error:
+            self._config.fetched()
             message = f"{shown(url)}: {error.failure.message}"
             failure = replace(
                 error.failure,
@@ -195,6 +199,7 @@ class PictureFetcher:
             if failure.kind != "host_paused":  # a paused host was not asked: no result
                 self._recent[url] = failure
             return failure
+        self._config.fetched()
         self._recent[url] = outcome if isinstance(outcome, PictureFile) else outcome.file
         if isinstance(outcome, Picture):
             self._waiting[url] = outcome

@@ -1,6 +1,7 @@
 -- name: is_made
--- Whether the stored vector in row e was made from this content, by whichever model. The result is
--- NULL if the row does not say from which content: the shop may have stored that vector itself.
+-- Whether the stored vector in row e was made from this content, by whichever model. A row of
+-- shelfsight says from which content, so e is no row of the shop. The result is NULL if there is no
+-- row.
 (e.{vector} IS NOT NULL
  AND split_part(e."SourceHash", ':', {part}) = split_part({source_hash}, ':', {part}))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from shelfsight.records import Modality, Pixels, Vector, Weights
@@ -59,6 +60,55 @@ class ScanOptions:
     weights: Weights | None = None
     threshold: float | None = None
     group_by: GroupBy = "variant"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What there is to find among the products that pass some filters.
+
+    Attributes:
+        products: whether any product passes.
+        embedded: whether any of them has vectors.
+        image: whether any of them has an image vector.
+        text: whether any of them has a text vector.
+    """
+
+    products: bool
+    embedded: bool
+    image: bool
+    text: bool
+
+
+class WhyNothing(StrEnum):
+    """The reason why a scan found nothing."""
+
+    NO_PRODUCTS = "no_products"
+    """No product passes the filters."""
+
+    NOT_EMBEDDED = "not_embedded"
+    """The products that pass the filters have no vectors."""
+
+    NO_IMAGES = "no_images"
+    """A photo was scanned, and none of these products has an image vector."""
+
+    NO_TEXTS = "no_texts"
+    """Words were scanned, and none of these products has a text vector."""
+
+    UNLIKE = "unlike"
+    """No product is similar enough."""
+
+
+def why_nothing(coverage: Coverage, *, photo: bool, text: bool) -> WhyNothing:
+    """Return the reason why a scan of a photo, of text or of both found nothing."""
+    if not coverage.products:
+        return WhyNothing.NO_PRODUCTS
+    if not coverage.embedded:
+        return WhyNothing.NOT_EMBEDDED
+    if photo and not coverage.image:
+        return WhyNothing.NO_IMAGES
+    if text and not photo and not coverage.text:
+        return WhyNothing.NO_TEXTS
+    return WhyNothing.UNLIKE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

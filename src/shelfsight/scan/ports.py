@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shelfsight.records import ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
+from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 
 
 class ProductSearch(Protocol):
@@ -33,8 +33,8 @@ class ProductSearch(Protocol):
         """
         ...
 
-    def is_empty(self, filters: Filters) -> bool:
-        """Return whether none of the products that pass the filters has vectors.
+    def coverage(self, filters: Filters) -> Coverage:
+        """Return what there is to find among the products that pass the filters.
 
         Raises:
             FilterError: a filter needs a column that the shop's tables lack.

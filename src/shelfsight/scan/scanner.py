@@ -22,6 +22,8 @@ from shelfsight.scan.matching import (
     ScanQuery,
     ScanResult,
     SearchQuery,
+    WhyNothing,
+    why_nothing,
 )
 from shelfsight.scan.ports import ProductSearch
 from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
@@ -95,7 +97,15 @@ class Scanner:
         Raises:
             FilterError: a filter needs a column that the shop's tables lack.
         """
-        return self._search.is_empty(filters)
+        return not self._search.coverage(filters).embedded
+
+    def why_nothing(self, filters: Filters, *, photo: bool, text: bool) -> WhyNothing:
+        """Return why a scan with these filters, of a photo, of text or of both, found nothing.
+
+        Raises:
+            FilterError: a filter needs a column that the shop's tables lack.
+        """
+        return why_nothing(self._search.coverage(filters), photo=photo, text=text)
 
     def similar(self, id_: str, options: ScanOptions) -> ScanResult | None:
         """Find products similar to a stored product, without that product itself.

@@ -14,8 +14,16 @@ from shelfsight.postgres.connection import Connection, Database, columns, fetch_
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
+from shelfsight.storage.shop_columns import (
+    emptied,
+    holds_values,
+    read_columns,
+    with_parameters,
+)
 
 QUERIES = statements.load("shelfsight.storage", "prune.sql")
+
+VECTORS = sql.Identifier("ProductEmbeddings")
 
 WINDOW = 5_000
 """How many rows one transaction goes through."""
@@ -57,7 +65,7 @@ def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
     """
     database.run(_check, read_only=True)
     return Leftovers(
-        embeddings=_of_products(database, sql.Identifier("ProductEmbeddings"), dry_run=dry_run),
+        embeddings=_of_products(database, VECTORS, dry_run=dry_run),
         failures=_of_products(database, FAILURES, dry_run=dry_run),
         scan_means=_run(database, _scan_means, dry_run=dry_run),
         runs=_run(database, _old_runs, dry_run=dry_run),
@@ -90,11 +98,18 @@ def _prune_window(
     connection: Connection, dry_run: bool, *, name: sql.Identifier, after: str | None
 ) -> _Window:
     filter_sql = FilterSql(Filters(), partial(columns, connection))
+    is_vectors = name == VECTORS
+    columns_found = read_columns(connection) if is_vectors else []
+    verb = "delete_or_empty" if is_vectors else "delete"
     statement = QUERIES["window"].format(
         table=name,
         id_type=statements.trusted(columns(connection, "ProductVariants")["Id"]),
         in_shop=filter_sql.condition,
-        prune=QUERIES["count" if dry_run else "delete"].format(table=name),
+        prune=QUERIES["count" if dry_run else verb].format(
+            table=name,
+            holds_values=with_parameters(holds_values(columns_found, "t")),
+            emptied=emptied(columns_found),
+        ),
     )
     values = {"after": after, "window": WINDOW}
     (window,) = fetch_as(_Window, connection, statement, values)

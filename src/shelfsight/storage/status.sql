@@ -1,10 +1,13 @@
 -- name: totals
+-- Rows without a "SourceHash" or a product are not ours, for example those of the shop's own scans.
 SELECT count(*) AS total, count("ImageEmbedding") AS image, count("TextEmbedding") AS text,
        count("CombinedEmbedding") AS combined
-FROM "ProductEmbeddings"
+FROM "ProductEmbeddings" WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
 
 -- name: by_source
-SELECT "SourceType" AS source_type, count(*) AS rows FROM "ProductEmbeddings" GROUP BY "SourceType"
+SELECT "SourceType" AS source_type, count(*) AS rows FROM "ProductEmbeddings"
+WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
+GROUP BY "SourceType"
 
 -- name: failures
 SELECT "Kind" AS kind, count(DISTINCT "ProductVariantId") AS products, min("Message") AS example

@@ -9,6 +9,7 @@ import numpy as np
 from shelfsight.backfill.failure_kinds import is_absence
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import (
     IMAGE_WIDTH,
     STAGES,
@@ -53,15 +54,21 @@ class HashEmbedder:
         self.texts_embedded = 0
         self._broken = broken
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Return a unit vector of shape (768,) for each picture, made from its bytes."""
         self.images_embedded += len(pictures)
+        advanced(len(pictures))
         return [direction(pixels.tobytes(), IMAGE_WIDTH) for pixels in pictures]
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Return a unit vector of shape (1024,) for each text; `query` makes no difference."""
         del query
         self.texts_embedded += len(texts)
+        advanced(len(texts))
         return [self._embed_text(text) for text in texts]
 
     def close(self) -> None:
@@ -119,6 +126,9 @@ class MemoryCatalog:
     def __init__(self, products: Sequence[Product], store: MemoryStore) -> None:
         self.products = list(products)
         self._store = store
+
+    def check(self) -> None:
+        """Do nothing, because nothing can be missing."""
 
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""

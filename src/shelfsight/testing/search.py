@@ -4,7 +4,7 @@ import numpy as np
 
 from shelfsight.errors import FilterError
 from shelfsight.records import EmbeddedProduct, ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
+from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.testing.store import MemoryStore
 
 _MIN_NORM = 1e-6
@@ -45,9 +45,15 @@ class MemorySearch:
             ids += [id_ for id_, row in rows.items() if _share(search_query.words, row) == 1]
         return [_candidate(rows[id_], search_query) for id_ in dict.fromkeys(ids)]
 
-    def is_empty(self, filters: Filters) -> bool:
-        """Return whether no stored product passes the filters."""
-        return not self._visible(filters)
+    def coverage(self, filters: Filters) -> Coverage:
+        """Return what there is to find among the stored products that pass the filters."""
+        rows = self._visible(filters).values()
+        return Coverage(
+            products=bool(rows),
+            embedded=any(row.combined is not None for row in rows),
+            image=any(row.image is not None for row in rows),
+            text=any(row.text is not None for row in rows),
+        )
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
         """Build a query for products similar to the product `id_`.

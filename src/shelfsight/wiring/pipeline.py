@@ -45,6 +45,7 @@ def open_pipeline(
         private_hosts=settings.private_hosts,
         fingerprints=settings.fingerprints,
         notify=progress.notify,
+        fetched=progress.fetched,
         known_result=pages.picture_result,
     )
     prepare_staged(database, embedder.models)

@@ -11,7 +11,7 @@ from shelfsight.postgres.connection import Database
 from shelfsight.postgres.heartbeat import Heartbeat
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
-from shelfsight.wiring.database import open_database
+from shelfsight.wiring.database import open_any_version
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.scanning import make_scanner, photo_reader
@@ -40,7 +40,8 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
         ModelError: the models cannot be loaded.
         ServerError: the address cannot be used, or the extra is not installed.
     """
-    with open_database(settings) as database:
+    with open_any_version(settings) as database:
+        _check_version(database.url, notify)
         serve_shop(settings, database, listen, notify)
 
 
@@ -125,15 +126,32 @@ def open_service(
         )
 
 
-def _check_access(url: str, listen: Listen, notify: Notify) -> None:
-    from shelfsight.serving.access import is_loopback
-    from shelfsight.storage.api_keys import ApiKeys
-
+@contextmanager
+def _open_impatient(url: str) -> Iterator[DatabasePool]:
+    """Open a connection whose calls fail soon if the database does not answer."""
     with (
         closing(Heartbeat(url)) as heartbeat,
         closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)) as pool,
     ):
-        has_keys = ApiKeys(pool).exist()
+        yield pool
+
+
+def _check_version(url: str, notify: Notify) -> None:
+    """Refuse a newer schema; serve with an older one, so that scans go on while it is upgraded."""
+    from shelfsight.storage.migrations import version
+
+    with _open_impatient(url) as database:
+        found = database.run(version.refuse_newer, read_only=True)
+    if found < version.latest():
+        notify("the tables are of an older release: only scans are served; run: shelfsight init")
+
+
+def _check_access(url: str, listen: Listen, notify: Notify) -> None:
+    from shelfsight.serving.access import is_loopback
+    from shelfsight.storage.api_keys import ApiKeys
+
+    with _open_impatient(url) as database:
+        has_keys = ApiKeys(database).exist()
     if has_keys:
         notify("every request needs an API key (shelfsight keys list)")
     elif is_loopback(listen.host):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from shelfsight.embedding.local.graph import Graph, check, embed_bisecting
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, ImageSpec
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import Failure, Pixels, Stage, Vector
 
 _BATCH_SIZES: dict[Device, int] = {"cpu": 8, "cuda": 64}
@@ -37,18 +38,16 @@ class ImageModel:
         side = spec.picture.side
         check(graph, lambda: self._run([np.zeros((side, side, 3), np.uint8)]), spec.width)
 
-    def embed(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed pictures (side, side, 3) as unit vectors (spec.column,), in the same order."""
-        return [
-            result
-            for start in range(0, len(pictures), self.batch)
-            for result in embed_bisecting(
-                pictures[start : start + self.batch],
-                self._run,
-                stage=Stage.IMAGE,
-                column=self.spec.column,
-            )
-        ]
+        results: list[Vector | Failure] = []
+        for start in range(0, len(pictures), self.batch):
+            batch = pictures[start : start + self.batch]
+            results += embed_bisecting(batch, self._run, stage=Stage.IMAGE, column=self.spec.column)
+            advanced(len(batch))
+        return results
 
     def _run(self, pictures: Sequence[Pixels]) -> NDArray[Any]:
         pixels = np.stack(pictures).transpose(0, 3, 1, 2).astype(np.float32, order="C")

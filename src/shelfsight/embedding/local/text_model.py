@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from shelfsight.embedding.local.graph import Graph, check, embed_bisecting
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, TextSpec
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import EMPTY_TEXT, Failure, Stage, Vector
 
 _TOKENS_PER_RUN: dict[Device, int] = {"cpu": 2048, "cuda": 16_384}
@@ -53,7 +54,9 @@ class TextModel:
                 raise ModelError(f"{spec.name}: the graph asks for {name}, which is not known")
         check(graph, lambda: self._run(self.tokens(["a"])), spec.width)
 
-    def embed(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed texts as unit vectors (spec.column,), in the same order.
 
         A text may have any length and any characters. `query` is True for texts that are searched
@@ -67,6 +70,7 @@ class TextModel:
             vectors = self.embed_tokens([tokens[place] for place in batch])
             for place, vector in zip(batch, vectors, strict=True):
                 results[not_empty[place]] = vector
+            advanced(len(batch))
         return results
 
     def embed_tokens(self, batch: Sequence[Tokens]) -> list[Vector | Failure]:

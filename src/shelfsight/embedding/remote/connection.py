@@ -34,7 +34,8 @@ class ServerConnection:
         key = self._api_key
         self._session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {key}"} if key else {},
-            connector=aiohttp.TCPConnector(limit=0),
+            # The operator's own server: the system may know its name from other sources than DNS.
+            connector=aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver()),
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 sock_connect=self._retry_policy.connect,

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import pybase64
@@ -21,6 +21,7 @@ from shelfsight.embedding.remote.model_client import ModelClient
 from shelfsight.embedding.remote.server_protocol import BATCH, image_protocol
 from shelfsight.embedding.wire import IMAGE_PATH
 from shelfsight.errors import ServerError
+from shelfsight.ports import Advanced, ignore
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ Results = list[Vector | Failure]
 EmbedBatch = Callable[[Sequence[str]], Awaitable[Results]]
 LoadImageModel = Callable[[], "ImageModel"]
 Item = TypeVar("Item")
+
+
+class EmbedImages(Protocol):
+    """Embeds pictures, on the server or in this process."""
+
+    def __call__(self, pictures: Sequence[Pixels], *, advanced: Advanced) -> Results:
+        """Embed pictures (side, side, 3) as unit vectors (768,)."""
+        ...
 
 
 class RemoteEmbedder:
@@ -54,7 +63,7 @@ class RemoteEmbedder:
     ) -> None:
         self._concurrency = config.concurrency
         self._encode = partial(encode_picture, compressed=not _is_local(config.url))
-        self._embed_images: Callable[[Sequence[Pixels]], Results]
+        self._embed_images: EmbedImages
         self._batches: set[Future[Results]] = set()
         with ExitStack() as opening:
             self._portal = opening.enter_context(start_blocking_portal(name="embedding server"))
@@ -71,14 +80,17 @@ class RemoteEmbedder:
             self._open = opening.pop_all()
         self.models = ModelPair(image=image, text=server.texts.model.identity)
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> Results:
+    def embed_images(self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore) -> Results:
         """Embed pictures (side, side, 3) as unit vectors (768,). Pictures are sent without loss."""
-        return self._embed_images(pictures)
+        return self._embed_images(pictures, advanced=advanced)
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> Results:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> Results:
         """Embed texts as unit vectors (1024,). `query` is True for texts that are searched for."""
         encodable = [text.encode("utf-8", "replace").decode() for text in texts]
-        return self._embed(partial(self._texts.embed, query=query), self._split(encodable))
+        embed = partial(self._texts.embed, query=query)
+        return self._embed(embed, self._split(encodable), advanced)
 
     def close(self) -> None:
         """Cancel the open requests and close the connections. A second call does nothing."""
@@ -99,22 +111,27 @@ class RemoteEmbedder:
         self._embed_images = model.embed
         return model.spec.identity
 
-    def _send_images(self, client: ModelClient, pictures: Sequence[Pixels]) -> Results:
+    def _send_images(
+        self, client: ModelClient, pictures: Sequence[Pixels], *, advanced: Advanced
+    ) -> Results:
         batches = (list(map(self._encode, batch)) for batch in self._split(pictures))
-        return self._embed(client.embed, batches)
+        return self._embed(client.embed, batches, advanced)
 
     def _split(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         """Split items into batches, so that all concurrent requests are used but none is small."""
         size = min(BATCH, max(MIN_BATCH, -(-len(items) // self._concurrency)))
         return (items[start : start + size] for start in range(0, len(items), size))
 
-    def _embed(self, embed: EmbedBatch, batches: Iterable[Sequence[str]]) -> Results:
+    def _embed(
+        self, embed: EmbedBatch, batches: Iterable[Sequence[str]], advanced: Advanced
+    ) -> Results:
         """Send each batch as soon as it is ready. The client limits how many are sent at a time."""
         futures: list[Future[Results]] = []
         try:
             for batch in batches:
                 futures.append(self._portal.start_task_soon(embed, batch))
                 self._batches.add(futures[-1])
+                futures[-1].add_done_callback(partial(_advance, advanced, len(batch)))
             return [result for future in futures for result in future.result()]
         finally:
             for future in futures:
@@ -124,6 +141,11 @@ class RemoteEmbedder:
     def _cancel(self) -> None:
         for batch in tuple(self._batches):
             batch.cancel()
+
+
+def _advance(advanced: Advanced, count: int, future: Future[Results]) -> None:
+    if not future.cancelled():
+        advanced(count)
 
 
 def encode_picture(pixels: Pixels, *, compressed: bool) -> str:

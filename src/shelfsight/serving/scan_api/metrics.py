@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from shelfsight.ports import Embedder
+from shelfsight.ports import Advanced, Embedder, ignore
 from shelfsight.postgres.connection import Query, Rows, Transactions, Work
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
@@ -95,15 +95,19 @@ class TimedEmbedder:
         """The size and the resampling filter of pictures for `embed_images`."""
         return self._embedder.picture_format
 
-    def embed_images(self, pictures: Sequence[Pixels]) -> list[Vector | Failure]:
+    def embed_images(
+        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,)."""
         with self._metrics.step("model"):
-            return self._embedder.embed_images(pictures)
+            return self._embedder.embed_images(pictures, advanced=advanced)
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore
+    ) -> list[Vector | Failure]:
         """Embed texts as unit vectors (1024,); `query` marks texts that are searched for."""
         with self._metrics.step("model"):
-            return self._embedder.embed_texts(texts, query=query)
+            return self._embedder.embed_texts(texts, query=query, advanced=advanced)
 
     def close(self) -> None:
         """Close the embedder."""

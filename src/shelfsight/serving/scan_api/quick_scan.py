@@ -1,7 +1,7 @@
 """Processes a scan request: reads the photos, searches for each, and combines the results."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Modality
-from shelfsight.scan.matching import Filters, Photo, ScanOptions, ScanQuery, ScanResult
+from shelfsight.scan.matching import (
+    Filters,
+    Photo,
+    ScanOptions,
+    ScanQuery,
+    ScanResult,
+    WhyNothing,
+)
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.photo_input import PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
@@ -23,7 +30,15 @@ from shelfsight.serving.scan_api.responses import (
     merge_matches,
 )
 
-EMPTY_CATALOGUE_HINT = "no product has vectors yet; run: shelfsight backfill"
+_EMPTY_CATALOGUE = "no product has vectors yet; run: shelfsight backfill"
+
+HINTS: Mapping[WhyNothing, str] = {
+    WhyNothing.NO_PRODUCTS: _EMPTY_CATALOGUE,
+    WhyNothing.NOT_EMBEDDED: _EMPTY_CATALOGUE,
+    WhyNothing.NO_IMAGES: "no product has an image vector; see why: shelfsight failures",
+    WhyNothing.NO_TEXTS: "no product has a text vector, so words find nothing; scan a photo",
+}
+"""What the response says about an empty result, unless no product is similar enough."""
 
 Result = TypeVar("Result")
 
@@ -95,7 +110,7 @@ class QuickScan:
         shown = merge_matches(scan_results, "variant")
         owner, models = options.filters.owner, self._context.embedder.models
         response = matches_response(combined)
-        response.hint = None if combined.matches else await self._hint(owner)
+        response.hint = None if combined.matches else await self._hint(task)
         return ScanResponse(
             **dict(response),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
@@ -139,9 +154,14 @@ class QuickScan:
         except UnusablePictureError as error:
             return error
 
-    async def _hint(self, owner: str | None) -> str | None:
-        work = partial(self._context.scanner.is_empty, Filters(owner=owner))
-        return EMPTY_CATALOGUE_HINT if await self._context.threads.run(work) else None
+    async def _hint(self, task: ScanTask) -> str | None:
+        why_nothing = partial(
+            self._context.scanner.why_nothing,
+            Filters(owner=task.options.filters.owner),
+            photo=bool(task.photos),
+            text=task.text is not None,
+        )
+        return HINTS.get(await self._context.threads.run(why_nothing))
 
     def _count(self, task: ScanTask, result: PhotoResult) -> None:
         metrics, scan_result = self._context.metrics, result.scan_result

@@ -1,11 +1,15 @@
 -- name: create_vectors
+-- The indexes leave the shop's own rows out. Older releases built them over all rows; such an index
+-- serves the same searches.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
 USING hnsw (({column}::halfvec({width})) halfvec_cosine_ops)
 WITH (m = 16, ef_construction = {ef_construction})
+WHERE "SourceHash" IS NOT NULL
 
 -- name: create_words
 CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
 USING gin (to_tsvector('simple', coalesce({column}, '')))
+WHERE "SourceHash" IS NOT NULL
 
 -- name: drop
 DROP INDEX CONCURRENTLY IF EXISTS {name}
@@ -20,7 +24,7 @@ WHERE i.indrelid = to_regclass('"ProductEmbeddings"')
 -- name: counts
 SELECT count("ImageEmbedding") AS "ImageEmbedding", count("TextEmbedding") AS "TextEmbedding",
   count("CombinedEmbedding") AS "CombinedEmbedding", count("ProductText") AS "ProductText"
-FROM "ProductEmbeddings"
+FROM "ProductEmbeddings" WHERE "SourceHash" IS NOT NULL
 
 -- name: table
 SELECT relkind = 'r' AS is_table, pg_has_role(relowner, 'USAGE') AS is_owner,
@@ -46,7 +50,8 @@ WHERE relid = to_regclass('"ProductEmbeddings"')
 -- An HNSW index for cosine distance does not contain zero vectors, so the sample leaves them out
 -- too.
 SELECT ctid::text, {column}::vector::text
-FROM (SELECT ctid, {column} FROM "ProductEmbeddings" WHERE {column} IS NOT NULL
+FROM (SELECT ctid, {column} FROM "ProductEmbeddings"
+      WHERE {column} IS NOT NULL AND "SourceHash" IS NOT NULL
       ORDER BY random() LIMIT %(queries)s) AS sampled
 WHERE vector_norm({column}::vector) > 0
 
@@ -60,7 +65,7 @@ SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
 -- name: nearest_by_index
 SELECT {column}::vector <=> %(vector)s::vector
 FROM "ProductEmbeddings"
-WHERE ctid <> %(ctid)s::tid
+WHERE ctid <> %(ctid)s::tid AND "SourceHash" IS NOT NULL
 ORDER BY {column}::halfvec({width}) <=> %(vector)s::halfvec({width})
 LIMIT %(limit)s
 
@@ -70,7 +75,8 @@ LIMIT %(limit)s
 -- queries.
 SELECT q.number, e.vector <=> q.vector
 FROM (SELECT ctid AS place, subvector({column}::vector, 1, {width}) AS vector
-      FROM "ProductEmbeddings" WHERE {column} IS NOT NULL OFFSET 0) AS e
+      FROM "ProductEmbeddings"
+      WHERE {column} IS NOT NULL AND "SourceHash" IS NOT NULL OFFSET 0) AS e
 CROSS JOIN (
   SELECT place::tid, vector::vector, bound, number
   FROM unnest(%(ctids)s::text[], %(vectors)s::text[], %(bounds)s::float8[])

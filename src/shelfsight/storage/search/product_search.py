@@ -12,7 +12,7 @@ from pgvector import Vector as PgVector
 from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.records import ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Filters, Means, SearchQuery
+from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.storage.schema import OWN_SCHEMA
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
@@ -87,13 +87,16 @@ class PostgresProductSearch:
         self.require(self._models)
         return self.candidates(search_query, filters, limit)
 
-    def is_empty(self, filters: Filters) -> bool:
-        """Return whether no stored product passes the filters.
+    def coverage(self, filters: Filters) -> Coverage:
+        """Return what there is to find among the products that pass the filters.
 
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        return not self._run("any", {}, FilterSql(filters, self._columns))
+        ((products, embedded, image, text),) = self._run(
+            "coverage", {}, FilterSql(filters, self._columns)
+        )
+        return Coverage(products=products, embedded=embedded, image=image, text=text)
 
     def vectors(self, id_: str, filters: Filters) -> SearchQuery | None:
         """Return a query that finds products similar to the product `id_`.

@@ -5,7 +5,7 @@ SELECT
   count(e."CombinedEmbedding") AS combined
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE {condition}
+WHERE e."SourceHash" <> '' AND {condition}
 
 -- name: failed
 SELECT f."Kind" AS kind, count(DISTINCT f."ProductVariantId") AS products,
@@ -24,17 +24,19 @@ FROM (
   SELECT e."ProductVariantId" AS id
   FROM "ProductEmbeddings" AS e
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-  WHERE e."ImageEmbedding" IS NOT NULL AND {condition}
+  WHERE e."ImageEmbedding" IS NOT NULL AND e."SourceHash" <> '' AND {condition}
   ORDER BY hashtext(e."ProductVariantId"::text), e."ProductVariantId"
   LIMIT %(limit)s) AS sampled
-JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = sampled.id
+JOIN "ProductEmbeddings" AS e
+  ON e."ProductVariantId" = sampled.id AND e."SourceHash" IS NOT NULL
 JOIN "ProductVariants" AS v ON v."Id" = sampled.id
 
 -- name: by_ids
 SELECT {columns}
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND e."ImageEmbedding" IS NOT NULL AND {condition}
+WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND e."ImageEmbedding" IS NOT NULL
+  AND e."SourceHash" <> '' AND {condition}
 
 -- name: columns
 v."Id"::text AS id, left({title}::text, 200) AS title, e."ImageUrl"::text AS image_url,
@@ -44,4 +46,4 @@ v."Id"::text AS id, left({title}::text, 200) AS title, e."ImageUrl"::text AS ima
 SELECT e."ImageUrl"::text AS image_url
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND {condition}
+WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND e."SourceHash" <> '' AND {condition}

@@ -23,7 +23,7 @@ e.{column}::halfvec({width}) <=> (
 SELECT count(*) FROM (
   SELECT FROM "ProductEmbeddings" AS e
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-  WHERE {condition} LIMIT %(count_limit)s) AS passing
+  WHERE e."SourceHash" <> '' AND {condition} LIMIT %(count_limit)s) AS passing
 
 -- name: search
 -- The columns are the fields of `SearchRow`, in the same order. Scores are computed outside the
@@ -52,7 +52,7 @@ CASE WHEN {price}::text ~ '^\s*[0-9]{{1,15}}(\.[0-9]{{1,15}})?\s*$' THEN {price}
 (SELECT true AS is_near, {columns}
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE e.{column} IS NOT NULL AND {condition}
+WHERE e.{column} IS NOT NULL AND e."SourceHash" <> '' AND {condition}
 ORDER BY {distance}
 LIMIT {limit})
 
@@ -61,14 +61,14 @@ LIMIT {limit})
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE to_tsvector('simple', coalesce(e."ProductText", '')) @@ plainto_tsquery('simple', %(words)s)
-  AND {condition}
+  AND e."SourceHash" <> '' AND {condition}
 LIMIT %(word_matches)s)
 
 -- name: with_code
 (SELECT false AS is_near, {columns}
 FROM "ProductVariants" AS v
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id" {join}
-WHERE {is_code} AND {condition}
+WHERE {is_code} AND e."SourceHash" <> '' AND {condition}
 LIMIT %(word_matches)s)
 
 -- name: no_score
@@ -96,16 +96,29 @@ CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS image OFFSET 0) AS c
             ::int)
  FROM unnest(tsvector_to_array(to_tsvector('simple', %(words)s))) AS lexeme)::float8
 
--- name: any
-SELECT FROM "ProductEmbeddings" AS e
-JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE {condition} LIMIT 1
+-- name: coverage
+-- The columns are the fields of `Coverage`, in the same order.
+SELECT
+  EXISTS (SELECT FROM "ProductVariants" AS v {join} WHERE {condition}),
+  EXISTS (
+    SELECT FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
+    WHERE num_nonnulls(e."ImageEmbedding", e."TextEmbedding", e."CombinedEmbedding") > 0
+      AND e."SourceHash" <> '' AND {condition}),
+  EXISTS (
+    SELECT FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
+    WHERE e."ImageEmbedding" IS NOT NULL AND e."SourceHash" <> '' AND {condition}),
+  EXISTS (
+    SELECT FROM "ProductEmbeddings" AS e
+    JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
+    WHERE e."TextEmbedding" IS NOT NULL AND e."SourceHash" <> '' AND {condition})
 
 -- name: vectors
 SELECT e."ImageEmbedding"::vector, e."TextEmbedding"::vector, e."CombinedEmbedding"::vector
 FROM "ProductEmbeddings" AS e
 JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-WHERE v."Id"::text = %(id)s AND {condition}
+WHERE v."Id"::text = %(id)s AND e."SourceHash" <> '' AND {condition}
 LIMIT 1
 
 -- name: catalogue_mean
@@ -113,7 +126,7 @@ SELECT avg(image) FROM (
   SELECT e."ImageEmbedding"::vector AS image
   FROM "ProductEmbeddings" AS e
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-  WHERE e."ImageEmbedding" IS NOT NULL AND {condition}
+  WHERE e."ImageEmbedding" IS NOT NULL AND e."SourceHash" <> '' AND {condition}
   LIMIT %(limit)s) AS sampled
 
 -- name: scans_mean

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from shelfsight.postgres.connection import Connection, copy_rows
 from shelfsight.records import EmbeddedProduct, Vector
-from shelfsight.storage.schema import VECTOR_COLUMNS
+from shelfsight.storage.embeddings_table import VECTOR_COLUMNS
 from shelfsight.storage.vectors.queries import QUERIES
 from shelfsight.storage.vectors.staging import StagedProduct
 

@@ -14,8 +14,15 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 from shelfsight.postgres.need import is_current, model_parameters
 from shelfsight.records import EmbeddedProduct, ModelPair
-from shelfsight.storage import schema
+from shelfsight.storage.embeddings_table import needs_id
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes
+from shelfsight.storage.shop_columns import (
+    Column,
+    emptied,
+    holds_values,
+    read_columns,
+    with_parameters,
+)
 from shelfsight.storage.vectors.copy import bulk_copy, copy_types
 from shelfsight.storage.vectors.failure_log import record_failures
 from shelfsight.storage.vectors.image_files import update_files
@@ -153,17 +160,23 @@ class PostgresVectorStore:
     @cached_property
     def _copy_types(self) -> dict[str, str] | None:
         """The columns and types for a COPY without staging; None if rows must be staged."""
-        if self._database.run(schema.needs_id, read_only=True):
+        if self._database.run(needs_id, read_only=True):
             return None
         return copy_types(self._columns("ProductEmbeddings"))
+
+    @cached_property
+    def _stored_columns(self) -> list[Column]:
+        return self._database.run(read_columns, read_only=True)
 
     @cached_property
     def _upsert(self) -> sql.Composed:
         """The statement that stores a staged page, cast to the types of the existing columns."""
         variants, stored = self._columns("ProductVariants"), self._columns("ProductEmbeddings")
-        own_id = self._database.run(schema.needs_id, read_only=True)
+        own_id = self._database.run(needs_id, read_only=True)
         return QUERIES["upsert_vectors"].format(
             id_type=self._id_type(),
+            holds_values=with_parameters(holds_values(self._stored_columns, "e")),
+            emptied=emptied(self._stored_columns),
             product_id=_or_null(variants, "ProductId"),
             owner=_or_null(variants, "UserId"),
             id_column=sql.SQL('"Id",' if own_id else ""),

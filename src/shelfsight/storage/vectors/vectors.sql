@@ -13,7 +13,7 @@ COPY "ProductEmbeddings" ({columns}) FROM STDIN (FORMAT BINARY)
 -- name: lock_stored
 -- Rows are locked in the order of their ids, so that two pages cannot deadlock.
 SELECT FROM "ProductEmbeddings"
-WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[])
+WHERE "ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND "SourceHash" IS NOT NULL
 ORDER BY "ProductVariantId"
 FOR UPDATE
 
@@ -38,6 +38,7 @@ SELECT page.id::text AS id, {image_need} AS image_need, {text_need} AS text_need
 FROM page
 LEFT JOIN "ProductEmbeddings" AS e
   ON e."ProductVariantId" = page.id AND e."ProductVariantId" = ANY(%(ids)s::{id_type}[])
+  AND e."SourceHash" IS NOT NULL
 LEFT JOIN failed ON failed.id = page.id
 
 -- name: create_staging
@@ -54,7 +55,8 @@ ANALYZE shelfsight_page (id)
 -- name: upsert_vectors
 -- If a new vector could not be made, the stored vector stays, unless it is known to be of other
 -- content or of another model. The combined vector is then out of date. This is recorded by leaving
--- "fusion" out of the model versions.
+-- "fusion" out of the model versions. The conflict is also found by a unique index over all rows, if
+-- the table has one: then the shop allows one row a product, and its own row is filled.
 WITH staged AS (
   SELECT s.*, v."Id" AS variant_id, {product_id} AS product_id, {owner} AS owner,
     e."ImageEmbedding" IS NOT NULL AND CASE s.image_need
@@ -68,7 +70,8 @@ WITH staged AS (
     e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
   FROM shelfsight_page AS s
   JOIN "ProductVariants" AS v ON v."Id" = s.id::{id_type}
-  LEFT JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id"
+  LEFT JOIN "ProductEmbeddings" AS e
+    ON e."ProductVariantId" = v."Id" AND e."SourceHash" IS NOT NULL
 ), page AS (
   SELECT variant_id, product_id, owner, source_hash,
     CASE WHEN keep_image THEN old_image ELSE image END AS image,
@@ -86,7 +89,12 @@ WITH staged AS (
   FROM staged
 ), deleted AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
-  WHERE e."ProductVariantId" = page.variant_id AND page.image IS NULL AND page.text IS NULL
+  WHERE e."ProductVariantId" = page.variant_id AND e."SourceHash" IS NOT NULL
+    AND page.image IS NULL AND page.text IS NULL AND NOT {holds_values}
+), emptied AS (
+  UPDATE "ProductEmbeddings" AS e SET {emptied} FROM page
+  WHERE e."ProductVariantId" = page.variant_id AND e."SourceHash" <> ''
+    AND page.image IS NULL AND page.text IS NULL AND {holds_values}
 )
 INSERT INTO "ProductEmbeddings" (
   {id_column} "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
@@ -99,7 +107,7 @@ SELECT {id_value} variant_id, product_id::{ProductId}, owner::{UserId}, image, t
   source_hash, versions, image_files, now(), now()
 FROM page
 WHERE image IS NOT NULL OR text IS NOT NULL
-ON CONFLICT ("ProductVariantId") DO UPDATE SET
+ON CONFLICT ("ProductVariantId") WHERE "SourceHash" IS NOT NULL DO UPDATE SET
   "ProductId" = EXCLUDED."ProductId", "UserId" = EXCLUDED."UserId",
   "ImageEmbedding" = EXCLUDED."ImageEmbedding", "TextEmbedding" = EXCLUDED."TextEmbedding",
   "CombinedEmbedding" = EXCLUDED."CombinedEmbedding", "ImageUrl" = EXCLUDED."ImageUrl",
@@ -112,11 +120,13 @@ ON CONFLICT ("ProductVariantId") DO UPDATE SET
 UPDATE "ProductEmbeddings" AS e SET "ImageFiles" = x.files
 FROM unnest(%(ids)s::{id_type}[], %(hashes)s::text[], %(files)s::jsonb[]) AS x (id, hash, files)
 WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
+  AND e."SourceHash" IS NOT NULL
   AND split_part(e."SourceHash", ':', %(part)s) = split_part(x.hash, ':', %(part)s)
 
 -- name: stored_models
 SELECT "ModelVersions" ->> 'image' AS image, "ModelVersions" ->> 'text' AS text, count(*) AS rows
 FROM "ProductEmbeddings"
+WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
 GROUP BY 1, 2
 
 -- name: out_of_date
@@ -124,7 +134,7 @@ GROUP BY 1, 2
 SELECT "ProductVariantId" AS id, "ImageEmbedding"::vector AS image, "TextEmbedding"::vector AS text
 FROM "ProductEmbeddings"
 WHERE "ModelVersions" ->> 'fusion' IS DISTINCT FROM %(fusion)s
-  AND "ModelVersions" IS NOT NULL AND "ProductVariantId" IS NOT NULL
+  AND "ModelVersions" IS NOT NULL AND "ProductVariantId" IS NOT NULL AND "SourceHash" <> ''
   AND num_nonnulls("ImageEmbedding", "TextEmbedding") > 0
   AND (%(after)s::{id_type} IS NULL OR "ProductVariantId" > %(after)s::{id_type})
   AND (%(only)s::{id_type}[] IS NULL OR "ProductVariantId" = ANY(%(only)s::{id_type}[]))
@@ -137,4 +147,4 @@ UPDATE "ProductEmbeddings" AS e
 SET "CombinedEmbedding" = s.combined, "UpdatedAt" = now(),
     "ModelVersions" = e."ModelVersions" || jsonb_build_object('fusion', %(fusion)s::text)
 FROM shelfsight_combined AS s
-WHERE e."ProductVariantId" = s.id::{id_type}
+WHERE e."ProductVariantId" = s.id::{id_type} AND e."SourceHash" IS NOT NULL

@@ -38,9 +38,13 @@ def run(
     work: Work[None],
     tables: list[sql.Identifier] | None = None,
     *,
+    prepare: Work[None] | None = None,
     timeout: float = TIMEOUT,
 ) -> None:
     """Do `work` in one transaction that first locks `tables` exclusively; retry on lock timeouts.
+
+    If `prepare` is given, it is done before, in the same transaction, while the tables are locked
+    against writes and can still be read.
 
     Raises:
         DatabaseError: after `timeout` seconds another transaction still holds a table. The message
@@ -52,18 +56,26 @@ def run(
         stop=stop_after_delay(timeout),
     )
     try:
-        retrying(database.run, partial(_attempt, work, tables or []))
+        retrying(database.run, partial(_attempt, prepare, work, tables or []))
     except RetryError:
         raise DatabaseError(database.run(_describe_holder, read_only=True)) from None
 
 
-def _attempt(work: Work[None], tables: list[sql.Identifier], connection: Connection) -> bool:
+def _attempt(
+    prepare: Work[None] | None,
+    work: Work[None],
+    tables: list[sql.Identifier],
+    connection: Connection,
+) -> bool:
     """Try once; return False if a lock was not available in time."""
     try:
         with connection.transaction():
             connection.execute(QUERIES["lock_timeout"], {"timeout": LOCK_TIMEOUT})
             if tables:
                 names = sql.SQL(", ").join(tables)
+                if prepare is not None:
+                    connection.execute(QUERIES["lock_against_writes"].format(tables=names))
+                    prepare(connection)
                 connection.execute(QUERIES["lock_tables"].format(tables=names))
             work(connection)
     except psycopg.errors.LockNotAvailable:

@@ -10,7 +10,8 @@ from psycopg.types.json import Jsonb
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import IN_USE, Connection, Database
+from shelfsight.postgres.connection import IN_USE, Connection, Database, Work
+from shelfsight.storage import rights
 from shelfsight.storage.index.build import (
     OUT_OF_MEMORY,
     PARALLEL_WORKERS,
@@ -20,14 +21,23 @@ from shelfsight.storage.index.build import (
 )
 from shelfsight.storage.index.indexes import UNLIMITED, read
 from shelfsight.storage.versions import clone_table, lock_retry
+from shelfsight.storage.versions.carry import Carry, count_down
 from shelfsight.storage.versions.clone_table import TABLES
 from shelfsight.storage.versions.lock_retry import TIMEOUT
+from shelfsight.storage.versions.properties import (
+    copy_properties,
+    create_readers,
+    invalid_indexes,
+    read_readers,
+)
 from shelfsight.storage.versions.queries import QUERIES
 from shelfsight.storage.versions.vector_versions import (
+    CARRIED,
     PREVIOUS_SCHEMA,
     STAGED_SCHEMA,
     close_staged_runs,
     existing_schemas,
+    has_carried,
     open_previous,
     open_staged,
 )
@@ -44,8 +54,8 @@ meanwhile."""
 def switch(database: Database, observer: BuildObserver, *, timeout: float = TIMEOUT) -> list[str]:
     """Build the indexes of the staged set, then swap it with the set in use in one transaction.
 
-    The set in use becomes the previous set. Returns the names of views and publications that still
-    read the old tables.
+    The set in use becomes the previous set. The shop's rows and columns are carried over. Returns
+    the names of what still reads the old tables, such as publications.
 
     Raises:
         SchemaError: there is no staged set, there is a previous set, or columns differ.
@@ -59,16 +69,19 @@ def switch(database: Database, observer: BuildObserver, *, timeout: float = TIME
             " shelfsight models --forget"
         )
     database.run(_require_switchable, read_only=True)
+    carried = Carry(source=_schema_in_use(database), target=STAGED_SCHEMA)
     with closing(staged), _explain_concurrent_changes(STAGED_SCHEMA):
+        boundary = carried.begin(database)
         _build_indexes(database, staged, observer)
-    return _swap(database, incoming=STAGED_SCHEMA, outgoing=PREVIOUS_SCHEMA, timeout=timeout)
+    carry_rest = partial(carried.finish, boundary)
+    return _swap(database, carry_rest, STAGED_SCHEMA, PREVIOUS_SCHEMA, timeout=timeout)
 
 
 def roll_back(database: Database, *, timeout: float = TIMEOUT) -> list[str]:
     """Swap the previous set with the set in use, which becomes the staged set.
 
-    Returns the names of the views and publications that still read the tables that were in use
-    before.
+    What the shop has written since the switch is carried back. Returns the names of what still
+    reads the tables that were in use before, such as publications.
 
     Raises:
         SchemaError: there is no previous set, there is a staged set, or columns differ.
@@ -78,12 +91,29 @@ def roll_back(database: Database, *, timeout: float = TIMEOUT) -> list[str]:
     open_previous(database)
     if STAGED_SCHEMA in existing_schemas(database):
         raise SchemaError("other vectors are staged; drop them first: shelfsight models --discard")
-    return _swap(database, incoming=PREVIOUS_SCHEMA, outgoing=STAGED_SCHEMA, timeout=timeout)
+    database.run(partial(_require_same_structure, PREVIOUS_SCHEMA), read_only=True)
+    carried = Carry(
+        source=_schema_in_use(database),
+        target=PREVIOUS_SCHEMA,
+        add_only=not has_carried(database),
+    )
+    with _explain_concurrent_changes(PREVIOUS_SCHEMA):
+        boundary = carried.begin(database)
+    carry_rest = partial(carried.finish, boundary)
+    return _swap(database, carry_rest, PREVIOUS_SCHEMA, STAGED_SCHEMA, timeout=timeout)
+
+
+def _schema_in_use(database: Database) -> str:
+    return database.run(clone_table.require_rights, read_only=True)[TABLES[0]]
 
 
 def _require_switchable(connection: Connection) -> None:
+    _require_same_structure(STAGED_SCHEMA, connection)
+
+
+def _require_same_structure(schema: str, connection: Connection) -> None:
     clone_table.require_rights(connection)
-    clone_table.require_same_structure(connection, STAGED_SCHEMA)
+    clone_table.require_same_structure(connection, schema)
 
 
 def _build_indexes(database: Database, staged: Database, observer: BuildObserver) -> None:
@@ -102,6 +132,9 @@ def _build_indexes(database: Database, staged: Database, observer: BuildObserver
             with report_progress(staged, name, observer):
                 staged.run(partial(_build, ddl, {**UNLIMITED, **settings.get(name, {})}))
             observer.notify(f"Built {name} in the staged set")
+        find = partial(invalid_indexes, table=sql.Identifier(table))
+        for name in database.run(find, read_only=True):
+            observer.notify(f"{name} is invalid in the set in use, so it is not built")
     staged.run(lambda connection: connection.execute(QUERIES["analyze"]))
 
 
@@ -124,7 +157,9 @@ def _build_with(ddl: str, settings: dict[str, str], connection: Connection) -> N
     connection.execute(statements.trusted(ddl))
 
 
-def _swap(database: Database, *, incoming: str, outgoing: str, timeout: float) -> list[str]:
+def _swap(
+    database: Database, carry_rest: Work[None], incoming: str, outgoing: str, *, timeout: float
+) -> list[str]:
     """Move the tables in use to the schema `outgoing`, and those in `incoming` to their place."""
     dependents: list[str] = []
 
@@ -132,24 +167,32 @@ def _swap(database: Database, *, incoming: str, outgoing: str, timeout: float) -
         schemas_in_use = clone_table.require_rights(connection)
         clone_table.require_same_structure(connection, incoming)
         clone_table.create_schema(connection, outgoing)
-        dependents[:] = _dependents(connection)
+        readers = []
         for table in TABLES:
+            in_use = sql.Identifier(schemas_in_use[table], table)
+            readers += read_readers(connection, in_use)
             clone_table.execute_all(connection, "access", table, incoming)
+            copy_properties(connection, in_use, sql.Identifier(incoming, table))
             moves = ((schemas_in_use[table], outgoing), (incoming, schemas_in_use[table]))
             _move(connection, table, moves)
+        create_readers(connection, readers)
+        dependents[:] = _dependents(connection, outgoing)
         connection.execute(QUERIES["drop_failures"], {"set": outgoing})  # of a set dropped by hand
         for source, target in ((IN_USE, outgoing), (incoming, IN_USE)):
             values = {"source": source, "target": target}
             connection.execute(QUERIES["move_failures"], values)
+        rights.protect(connection, outgoing)
         clone_table.drop_schema(connection, incoming)
         if outgoing == PREVIOUS_SCHEMA:
             _comment_on_previous(connection)
+        else:
+            count_down(connection, outgoing)
         close_staged_runs(connection)
 
     locked = [sql.Identifier(table) for table in TABLES]
     locked += [sql.Identifier(incoming, table) for table in TABLES]
     with _explain_concurrent_changes(incoming):
-        lock_retry.run(database, work, locked, timeout=timeout)
+        lock_retry.run(database, work, locked, prepare=carry_rest, timeout=timeout)
     return dependents
 
 
@@ -196,9 +239,10 @@ def _move(connection: Connection, table: str, moves: tuple[tuple[str, str], ...]
         )
 
 
-def _dependents(connection: Connection) -> list[str]:
-    """Return the views and publications that will still read the old tables after the move."""
-    found = (connection.execute(QUERIES["dependents"], {"table": table}) for table in TABLES)
+def _dependents(connection: Connection, schema: str) -> list[str]:
+    """Return what still reads the tables that were moved to the schema."""
+    names = (sql.Identifier(schema, table).as_string() for table in TABLES)
+    found = (connection.execute(QUERIES["dependents"], {"table": name}) for name in names)
     return [name for rows in found for (name,) in rows]
 
 
@@ -210,7 +254,7 @@ def _comment_on_previous(connection: Connection) -> None:
     ((time,),) = connection.execute(
         "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'"
     ).fetchall()
-    text = sql.Literal(f"Vectors that shelfsight kept at the switch of {time}")
+    text = sql.Literal(f"Vectors that shelfsight kept, {CARRIED}, at the switch of {time}")
     connection.execute(
         QUERIES["comment_on_schema"].format(schema=sql.Identifier(PREVIOUS_SCHEMA), text=text)
     )

@@ -20,10 +20,13 @@ from shelfsight.records import ModelPair
 from shelfsight.storage import schema as tables
 from shelfsight.storage.runs.queries import QUERIES as RUNS
 from shelfsight.storage.vectors.model_check import StoredModels, stored_models
-from shelfsight.storage.versions import clone_table, lock_retry
+from shelfsight.storage.versions import carry, clone_table, lock_retry
 from shelfsight.storage.versions.queries import QUERIES
 
 STAGED_SCHEMA, PREVIOUS_SCHEMA = tables.STAGED_SCHEMA, tables.PREVIOUS_SCHEMA
+
+CARRIED = "with all of the shop carried over"
+"""Words in the comment of the previous set's schema, for `has_carried`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,20 @@ def switched_at(database: Database) -> datetime | None:
     def work(connection: Connection) -> datetime | None:
         row = connection.execute(QUERIES["switched_at"], {"schema": PREVIOUS_SCHEMA}).fetchone()
         return None if row is None else _parse_time(row[0])
+
+    return database.run(work, read_only=True)
+
+
+def has_carried(database: Database) -> bool:
+    """Return whether the last switch carried the shop's rows and columns over.
+
+    The switch of an older release did not. It is not known either if somebody has changed the
+    comment of the previous set's schema.
+    """
+    values = {"schema": PREVIOUS_SCHEMA, "carried": f"%{CARRIED}%"}
+
+    def work(connection: Connection) -> bool:
+        return connection.execute(QUERIES["has_carried"], values).fetchone() is not None
 
     return database.run(work, read_only=True)
 
@@ -151,9 +168,16 @@ def drop_previous(database: Database) -> None:
     """Drop the previous set.
 
     Raises:
-        SchemaError: there is no previous set, or something else depends on its tables.
+        SchemaError: there is no previous set, something else depends on its tables, or it has the
+            only copy of something of the shop, because an older release made the switch.
     """
     open_previous(database)
+    if not has_carried(database) and database.run(_has_only_copies, read_only=True):
+        raise SchemaError(
+            "only the set before the switch has some rows or values of the shop, because an older"
+            " release made that switch; carry them over first: shelfsight models --rollback, then"
+            " shelfsight models --switch"
+        )
     _drop(database, PREVIOUS_SCHEMA)
 
 
@@ -179,6 +203,11 @@ def _parse_time(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text or "")
     except ValueError:
         return None
+
+
+def _has_only_copies(connection: Connection) -> bool:
+    in_use = clone_table.require_rights(connection)[clone_table.TABLES[0]]
+    return carry.has_only_copies(connection, in_use, PREVIOUS_SCHEMA)
 
 
 def _create_staged(connection: Connection) -> None:

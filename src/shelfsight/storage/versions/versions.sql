@@ -11,10 +11,10 @@ WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: count_by_model
 SELECT 'image' AS kind, "ModelVersions" ->> 'image' AS model, count(*) AS count
-FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL GROUP BY 2
+FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL AND "SourceHash" <> '' GROUP BY 2
 UNION ALL
 SELECT 'text', "ModelVersions" ->> 'text', count(*) FROM "ProductEmbeddings"
-WHERE "TextEmbedding" IS NOT NULL GROUP BY 2
+WHERE "TextEmbedding" IS NOT NULL AND "SourceHash" <> '' GROUP BY 2
 ORDER BY 1, 3 DESC
 
 -- name: count_lost
@@ -22,8 +22,10 @@ ORDER BY 1, 3 DESC
 -- set does not have.
 SELECT count(DISTINCT f."ProductVariantId")
 FROM shelfsight."EmbeddingFailures" AS f
-JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = f."ProductVariantId"
-LEFT JOIN {staged}."ProductEmbeddings" AS s ON s."ProductVariantId" = f."ProductVariantId"
+JOIN "ProductEmbeddings" AS e
+  ON e."ProductVariantId" = f."ProductVariantId" AND e."SourceHash" IS NOT NULL
+LEFT JOIN {staged}."ProductEmbeddings" AS s
+  ON s."ProductVariantId" = f."ProductVariantId" AND s."SourceHash" IS NOT NULL
 WHERE f."VectorSet" = %(staged)s AND f."Kind" NOT IN ('no_content', 'empty_text')
   AND ((e."ImageEmbedding" IS NOT NULL AND s."ImageEmbedding" IS NULL)
        OR (e."TextEmbedding" IS NOT NULL AND s."TextEmbedding" IS NULL))
@@ -33,6 +35,11 @@ WHERE f."VectorSet" = %(staged)s AND f."Kind" NOT IN ('no_content', 'empty_text'
 SELECT substring(obj_description(oid, 'pg_namespace')
   FROM '[0-9-]+ [0-9:]+[+-][0-9:]+$')
 FROM pg_namespace WHERE nspname = %(schema)s
+
+-- name: has_carried
+-- Whether the switch carried the shop's rows and columns over. Those of older releases did not.
+SELECT FROM pg_namespace
+WHERE nspname = %(schema)s AND obj_description(oid, 'pg_namespace') LIKE %(carried)s
 
 -- name: comment_on_schema
 -- Records the time of the switch, for `switched_at` and for people who list the schemas.
@@ -57,12 +64,12 @@ WHERE contype = 'f' AND confrelid = to_regclass(quote_ident(%(table)s)) AND conr
 CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}
 
 -- name: create_table
-CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES)
+CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS)
 
 -- name: structure
 -- Returns statements that make a new table work like the table in use: its constraints, unique
--- indexes, triggers, storage options and owner. Indexes that only searches need are built at the
--- switch.
+-- indexes, triggers, extended statistics and owner. The index with which a deleted product's rows
+-- are found is needed at once; those that only searches need are built at the switch.
 WITH old AS (
   SELECT t.*, format('%%I.%%I', n.nspname, t.relname) AS name,
     format('%%I.%%I', %(schema)s::text, t.relname) AS new
@@ -77,15 +84,20 @@ SELECT ddl FROM (
   UNION ALL
   SELECT 2, replace(pg_get_indexdef(indexrelid), ' ON ' || name || ' ', ' ON ' || new || ' ')
   FROM old JOIN pg_index AS i ON i.indrelid = old.oid
-  WHERE indisunique AND indisvalid
+  JOIN pg_class AS x ON x.oid = indexrelid
+  WHERE (indisunique OR x.relname = 'ProductEmbeddings_variant_lookup') AND indisvalid
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND conrelid = old.oid)
   UNION ALL
   SELECT 3, replace(pg_get_triggerdef(g.oid), ' ON ' || name || ' ', ' ON ' || new || ' ')
   FROM old JOIN pg_trigger AS g ON g.tgrelid = old.oid
-  WHERE NOT tgisinternal AND tgenabled <> 'D'
+  WHERE NOT tgisinternal
   UNION ALL
-  SELECT 4, format('ALTER TABLE %%s SET (%%s)', new, array_to_string(reloptions, ', '))
-  FROM old WHERE reloptions IS NOT NULL
+  SELECT 4, regexp_replace(replace(pg_get_statisticsobjdef(x.oid),
+      format('CREATE STATISTICS %%I.%%I ', n.nspname, stxname),
+      format('CREATE STATISTICS %%I.%%I ', %(schema)s::text, stxname)),
+    ' FROM \S+$', ' FROM ' || new)
+  FROM old JOIN pg_statistic_ext AS x ON stxrelid = old.oid
+  JOIN pg_namespace AS n ON n.oid = stxnamespace
   UNION ALL
   SELECT 5, format('ALTER TABLE %%s OWNER TO %%I', new, pg_get_userbyid(relowner)) FROM old
 ) AS s (part, ddl)
@@ -103,8 +115,8 @@ WHERE t.oid = to_regclass(quote_ident(%(table)s)) AND i.indisvalid AND NOT i.ind
 ORDER BY x.oid
 
 -- name: access
--- Returns statements that give the incoming table the grants, policies and comment of the table in
--- use. First they revoke all grants that the incoming table has, so that a privilege that was
+-- Returns statements that give the incoming table the grants and the comment of the table in use.
+-- First they revoke all grants that the incoming table has, so that a privilege that was
 -- revoked meanwhile does not come back.
 WITH old AS (
   SELECT t.*, n.nspname, format('%%I.%%I', %(schema)s::text, t.relname) AS new
@@ -138,17 +150,7 @@ SELECT ddl FROM (
     CASE WHEN relforcerowsecurity THEN 'FORCE' ELSE 'NO FORCE' END)
   FROM old
   UNION ALL
-  SELECT 3, format('DROP POLICY %%I ON %%s', policyname, new)
-  FROM old JOIN pg_policies ON schemaname = %(schema)s AND tablename = relname
-  UNION ALL
-  SELECT 4, format('CREATE POLICY %%I ON %%s AS %%s FOR %%s TO %%s%%s%%s', policyname, new,
-    permissive, cmd,
-    (SELECT string_agg(CASE role WHEN 'public' THEN 'PUBLIC' ELSE quote_ident(role) END, ', ')
-     FROM unnest(roles) AS role),
-    ' USING (' || qual || ')', ' WITH CHECK (' || with_check || ')')
-  FROM old JOIN pg_policies ON schemaname = nspname AND tablename = relname
-  UNION ALL
-  SELECT 5, format('COMMENT ON TABLE %%s IS %%L', new, obj_description(old.oid, 'pg_class'))
+  SELECT 3, format('COMMENT ON TABLE %%s IS %%L', new, obj_description(old.oid, 'pg_class'))
   FROM old
 ) AS s (part, ddl)
 ORDER BY part, ddl
@@ -161,7 +163,8 @@ WITH both_tables AS (
     to_regclass(format('%%I.%%I', %(schema)s::text, %(table)s::text))]) AS oid
 )
 SELECT DISTINCT name FROM (
-  SELECT attname, 'column', format_type(atttypid, atttypmod), attnotnull
+  SELECT attname, 'column', format_type(atttypid, atttypmod) || attidentity::text || attgenerated::text,
+    attnotnull
   FROM both_tables JOIN pg_attribute ON attrelid = oid
   WHERE attnum > 0 AND NOT attisdropped
   UNION ALL
@@ -176,22 +179,32 @@ SELECT DISTINCT name FROM (
   UNION ALL
   SELECT tgname, 'trigger', '', false
   FROM both_tables JOIN pg_trigger ON tgrelid = both_tables.oid
-  WHERE NOT tgisinternal AND tgenabled <> 'D'
+  WHERE NOT tgisinternal
 ) AS c (name, what, kind, is_never_null)
 GROUP BY name, what, kind, is_never_null
 HAVING count(*) <> 2
 ORDER BY name
 
 -- name: dependents
--- The views and publications that keep reading this table after it is moved to another schema.
-SELECT 'view ' || v.oid::regclass
+-- What keeps reading this table after it was moved to another schema.
+SELECT CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::regclass
 FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
 WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid = to_regclass(quote_ident(%(table)s)) AND v.oid <> d.refobjid
+  AND d.refobjid = to_regclass(%(table)s) AND v.oid <> d.refobjid
+UNION
+SELECT 'policy of ' || polrelid::regclass
+FROM pg_depend AS d JOIN pg_policy AS p ON p.oid = d.objid
+WHERE d.classid = 'pg_policy'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid = to_regclass(%(table)s) AND polrelid <> d.refobjid
+UNION
+SELECT 'function ' || d.objid::regprocedure
+FROM pg_depend AS d
+WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass
+  AND d.refobjid = to_regclass(%(table)s)
 UNION
 SELECT 'publication ' || quote_ident(p.pubname)
 FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid
-WHERE r.prrelid = to_regclass(quote_ident(%(table)s))
+WHERE r.prrelid = to_regclass(%(table)s)
 ORDER BY 1
 
 -- name: lock_timeout
@@ -199,6 +212,9 @@ SELECT set_config('lock_timeout', %(timeout)s, true)
 
 -- name: lock_tables
 LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE
+
+-- name: lock_against_writes
+LOCK TABLE {tables} IN EXCLUSIVE MODE
 
 -- name: oldest_lock_holder
 -- The server process that holds a lock on one of these tables and has the oldest transaction.
