@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
     )
+    stop_timeout: float = Field(
+        30, gt=0, description="seconds that a server has to stop; then it cuts what still works"
+    )
     rate_limit: int = Field(
         600, ge=0, description="requests a minute of each API key; 0 means no limit"
     )

@@ -5,10 +5,11 @@ import json
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -101,6 +102,14 @@ def problem(answer: Answer) -> tuple[int, str]:
     assert set(answer.json) == {"type", "title", "status", "detail"}
     assert answer.json["status"] == answer.status
     return answer.status, answer.json["type"].removeprefix("urn:shelfsight:problem:")
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until something is true."""
+    deadline = monotonic() + seconds
+    while not true():
+        assert monotonic() < deadline
+        sleep(0.05)
 
 
 def in_png(pixels: Pixels) -> bytes:

@@ -197,7 +197,7 @@ def test_the_server_says_what_it_has(url: str) -> None:
     assert health["device"] == "cpu"
     assert health["uptime"] >= 0
     assert health["version"]
-    assert ask(url, "/ready").json == {"ready": True}
+    assert ask(url, "/ready").json == {"ready": True, "problems": []}
     endpoints = ask(url, "/").json["endpoints"]
     described = ask(url, "/openapi.json").json["paths"]
     assert {path.split(" ")[1] for path in endpoints} - {"/docs"} <= set(described)

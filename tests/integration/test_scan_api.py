@@ -3,18 +3,21 @@
 import base64
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
+import psycopg
 import pytest
 from PIL import Image
 from psycopg import sql
 
-from shelfsight.errors import ServerError
+from shelfsight.errors import ModelError, ServerError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.scan.matching import WhyNothing
@@ -33,6 +36,7 @@ from tests.integration.scan_server import (
     scan_server,
     send,
     skus,
+    until,
 )
 from tests.shop import backfill_all, fill, picture, rows
 
@@ -333,12 +337,14 @@ def test_health_ready_and_metrics_tell_what_is(site: str) -> None:
     health = send(site + "/health")
     assert (health.status, health.json["status"], health.json["problems"]) == (200, "healthy", [])
     assert health.json["models"]["image"] == HashEmbedder().models.image
-    assert send(site + "/ready").json == {"ready": True}
+    assert send(site + "/ready").json == {"ready": True, "problems": []}
     scan(site, imageBase64=photo(1))
     scan(site, imageBase64="AAAA")
     told = send(site + "/metrics").content.decode()
     assert 'shelfsight_scans_total{confidence="medium",query="image"}' in told
     assert 'shelfsight_errors_total{kind="not_an_image"}' in told
+    assert re.search(r'shelfsight_store_bytes{store="recent_scans"} [1-9]', told)
+    assert 'shelfsight_store_bytes{store="bodies"} 0.0' in told
     for step in ("fetch", "decode", "model", "sql"):
         assert f'shelfsight_scan_step_seconds_count{{step="{step}"}}' in told
     assert f'shelfsight_requests_total{{path="{SCAN}",status="200"}}' in told
@@ -364,11 +370,13 @@ def test_a_database_that_goes_away_is_a_503_and_comes_back(database: Database) -
             assert problem(answer) == (503, "database_away")
             assert "retry-after" in answer.headers
             assert "postgres" not in answer.json["detail"]
-            assert send(url + "/health").status == 503
-            assert send(url + "/ready").json == {"ready": False}
+            assert send(url + "/health").status == 200  # a restart would not help
+            ready = send(url + "/ready")
+            assert ready.status == 503
+            assert [one["kind"] for one in ready.json["problems"]] == ["database_away"]
         finally:
             allow(True)
-        assert scan(url, textQuery="a").status == 200
+        until(lambda: scan(url, textQuery="a").status == 200)
     other.close()
 
 
@@ -381,8 +389,11 @@ def test_models_that_go_away_are_a_503(shop: Database) -> None:
         answer = scan(url, textQuery="a")
         assert problem(answer) == (503, "model_away")
         assert "internal" not in answer.json["detail"]
-        health = send(url + "/health")
-        assert (health.status, health.json["problems"]) == (503, ["the models cannot be used"])
+        ready = send(url + "/ready")
+        assert (ready.status, ready.json["ready"]) == (503, False)
+        assert [one["kind"] for one in ready.json["problems"]] == ["model_away"]
+        assert "internal" not in ready.content.decode()
+        assert send(url + "/health").status == 200  # the models are not in this process
 
 
 def test_a_scan_that_takes_too_long_times_out(shop: Database) -> None:
@@ -461,3 +472,61 @@ def test_a_filter_that_does_not_fit_the_shops_columns_is_a_422(database: Databas
         ):
             assert problem(scan(url, textQuery="a", filters=filters)) == (422, "bad_filter")
         assert scan(url, textQuery="a").status == 200
+
+
+def test_threads_that_all_hang_are_told_by_ready(shop: Database) -> None:
+    gate = threading.Event()
+
+    class Hanging(HashEmbedder):
+        def embed_images(self, pictures):
+            gate.wait(60)
+            return super().embed_images(pictures)
+
+    def ask_from(number: int) -> None:
+        body = json.dumps({"imageBase64": photo(1)})
+        host, port = url.removeprefix("http://").split(":")
+        with closing(
+            http.client.HTTPConnection(host, int(port), source_address=(f"127.0.0.{number}", 0))
+        ) as client:
+            client.request("POST", SCAN, body, {"Content-Type": "application/json"})
+            client.getresponse().read()
+
+    with scan_server(shop, Hanging(), scan_timeout=2) as url, ThreadPoolExecutor(24) as clients:
+        try:
+            asked = [clients.submit(ask_from, number) for number in (2, 3, 4) for _ in range(8)]
+            until(lambda: send(url + "/ready").status == 503)
+            told = send(url + "/ready").json["problems"]
+            assert [one["kind"] for one in told] == ["threads_busy"]
+            assert send(url + "/health").status == 200  # not for so long that they never end
+        finally:
+            gate.set()
+        for request in asked:
+            request.result(60)
+        until(lambda: send(url + "/ready").status == 200)
+
+
+def test_vectors_that_are_locked_are_told_by_ready_and_the_database_is_not_blamed(
+    shop: Database,
+) -> None:
+    with (
+        scan_server(shop, HashEmbedder()) as url,
+        psycopg.connect(shop.url) as other,
+    ):
+        other.execute('LOCK TABLE "ProductEmbeddings" IN ACCESS EXCLUSIVE MODE')
+        told = send(url + "/ready").json["problems"]
+        assert [one["kind"] for one in told] == ["too_slow"]
+        other.rollback()
+        until(lambda: send(url + "/ready").status == 200)
+
+
+def test_models_in_this_process_that_fail_make_health_503(shop: Database) -> None:
+    class Broken(HashEmbedder):
+        def embed_texts(self, *_texts, **_how):
+            raise ModelError("the device is lost")
+
+    with scan_server(shop, Broken()) as url:
+        told = send(url + "/ready").json["problems"]
+        assert [one["kind"] for one in told] == ["model_away"]
+        health = send(url + "/health")
+        problems = ["the models in this process have failed"]
+        assert (health.status, health.json["problems"]) == (503, problems)

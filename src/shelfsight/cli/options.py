@@ -23,7 +23,7 @@ WEIGHTS = ("image_weight", "text_weight")
 PICTURES = ("images_per_product", "image_root", "allow_private_images")
 FETCHING = (*PICTURES, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", *PICTURES),
+    *("scan_views", "scan_timeout", "stop_timeout", *PICTURES),
     *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
@@ -42,7 +42,7 @@ _GROUPS = {
     "Pictures": FETCHING,
     "Database": DATABASE,
     "Server": (
-        *("host", "port", "insecure", "scan_timeout"),
+        *("host", "port", "insecure", "scan_timeout", "stop_timeout"),
         *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
     ),
     "Several machines": ("engine", "address", "workers", "gpus_per_worker"),

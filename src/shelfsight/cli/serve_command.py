@@ -19,6 +19,7 @@ def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
 
     As long as no API key exists, only requests from this machine are answered, and they need no
     key. Other machines are served once a key exists (shelfsight keys create). The server stops at
-    Ctrl-C or SIGTERM, after answering the requests in progress.
+    Ctrl-C or SIGTERM, after answering the requests in progress, and at the latest after
+    STOP_TIMEOUT; the exit status is 1 if something had to be cut.
     """
     serve_scans(settings, Listen(host, port, insecure), click.echo)

@@ -11,7 +11,7 @@ from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 @click.command(
     "serve-models",
     cls=Command,
-    settings=(*IN_PROCESS, "embedding_server_api_key", "trusted_proxies"),
+    settings=(*IN_PROCESS, "embedding_server_api_key", "stop_timeout", "trusted_proxies"),
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
@@ -22,7 +22,8 @@ def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> No
     """Serve both models over HTTP.
 
     Use the server with EMBEDDING_SERVER_URL, or with clients of OpenAI. It stops at Ctrl-C or
-    SIGTERM, after answering the requests in progress. Other machines are served only with
-    EMBEDDING_SERVER_API_KEY; clients must send this key as a bearer token.
+    SIGTERM, after answering the requests in progress, and at the latest after STOP_TIMEOUT. Other
+    machines are served only with EMBEDDING_SERVER_API_KEY; clients must send this key as a bearer
+    token.
     """
     serve_embeddings(settings, Listen(host, port, insecure), click.echo)

@@ -27,6 +27,7 @@ from shelfsight.postgres.session import (
     connect_with,
     enter_schema,
     is_direct,
+    sever,
 )
 from shelfsight.settings import without_password
 
@@ -102,7 +103,7 @@ class Database:
     """A connection that is opened at its first use. Only one thread may use it at a time.
 
     With a `schema`, each transaction finds the `"ProductEmbeddings"` of that schema before the one
-    in use.
+    in use. `parameters` are parameters of libpq that apply unless the URL gives them.
     """
 
     def __init__(
@@ -111,11 +112,15 @@ class Database:
         *,
         schema: str | None = None,
         reconnect_seconds: float = RECONNECT_SECONDS,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
         self.schema = schema
         self._reconnect_seconds = reconnect_seconds
+        self._parameters = parameters
         self._connection: Connection | None = None
+        self._opened: Connection | None = None
+        self._is_severed = False
         self._may_prepare: bool | None = None
         self._was_connected = False
 
@@ -181,16 +186,28 @@ class Database:
 
     def another(self) -> "Database":
         """Return a new `Database` for the same database and schema."""
-        return Database(self.url, schema=self.schema, reconnect_seconds=self._reconnect_seconds)
+        return Database(
+            self.url,
+            schema=self.schema,
+            reconnect_seconds=self._reconnect_seconds,
+            parameters=self._parameters,
+        )
+
+    def sever(self) -> None:
+        """Make the call that another thread has in progress fail, without another attempt."""
+        connection, self._is_severed = self._opened, True
+        if connection is not None:
+            sever(connection)
 
     def close(self) -> None:
         """Close the connection. The next call of `run` opens a new connection."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._opened = None
 
     def _retry(self, once: Callable[[], Result]) -> Result:
         """Call `once`. While its errors are transient, call it again after growing pauses."""
+        self._is_severed = False
         with explained(self.host):
             try:
                 return once()  # nearly always succeeds, and `Retrying` costs each scan 0.1 ms
@@ -245,11 +262,11 @@ class Database:
                 yield connection
         finally:
             if connection.broken or connection.closed:
-                self._connection = None
+                self._connection = self._opened = None
 
     def _open(self) -> Connection:
         if self._connection is None:
-            connection = connect(self.url)
+            connection = self._opened = connect(self.url, self._parameters)
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)
             self._connection = connection
@@ -266,7 +283,7 @@ class Database:
         if isinstance(error, _RETRYABLE):
             return True
         is_lost = isinstance(error, psycopg.OperationalError) and self._connection is None
-        return is_lost and self._was_connected
+        return is_lost and self._was_connected and not self._is_severed
 
 
 def _rows(query: Query, connection: Connection, *, prepare: bool = False) -> Rows:

@@ -8,8 +8,10 @@ still have to retry ourselves.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import LifoQueue
+from queue import Empty, LifoQueue
+from time import monotonic
 
+from shelfsight.errors import DatabaseAwayError
 from shelfsight.postgres.connection import (
     IN_USE,
     RECONNECT_SECONDS,
@@ -19,19 +21,39 @@ from shelfsight.postgres.connection import (
     Rows,
     Work,
 )
+from shelfsight.postgres.heartbeat import CONNECT, Heartbeat
+
+CLOSE_SECONDS = 5.0
+"""Seconds for which closing a pool waits for the threads whose calls were made to fail."""
 
 
 class DatabasePool:
-    """A fixed number of connections. Each serves one thread at a time; further threads wait."""
+    """A fixed number of connections. Each serves one thread at a time; further threads wait.
+
+    With a `heartbeat`, calls fail soon while the database does not answer.
+    """
 
     def __init__(
-        self, url: str, size: int, *, reconnect_seconds: float = RECONNECT_SECONDS
+        self,
+        url: str,
+        size: int,
+        *,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
-        self._databases = [Database(url, reconnect_seconds=reconnect_seconds) for _ in range(size)]
+        parameters = None if heartbeat is None else CONNECT
+        self._databases = [
+            Database(url, reconnect_seconds=reconnect_seconds, parameters=parameters)
+            for _ in range(size)
+        ]
         # the connection used last is used next: at quiet times only few are in use
         self._free: LifoQueue[Database] = LifoQueue()
         for database in self._databases:
             self._free.put(database)
+        self._in_use: dict[Database, float] = {}
+        self._heartbeat = heartbeat
+        if heartbeat is not None:
+            heartbeat.watch(self)
 
     @property
     def vector_set(self) -> str:
@@ -48,15 +70,44 @@ class DatabasePool:
         with self._borrowed() as database:
             return database.ask(query, prepare=prepare)
 
+    def longest_call(self) -> float:
+        """Return how many seconds the longest call in progress has taken; 0 if there is none."""
+        return monotonic() - min(self._in_use.copy().values(), default=monotonic())
+
+    def sever(self, *, longer_than: float = 0) -> None:
+        """Make the calls in progress that have taken longer than these seconds fail."""
+        now = monotonic()
+        for database, since in self._in_use.copy().items():
+            if now - since > longer_than:
+                database.sever()
+
     def close(self) -> None:
-        """Close all connections. No thread may use the pool any more."""
-        for database in self._databases:
-            database.close()
+        """Close all connections. A call still in progress fails."""
+        self.sever()
+        deadline = monotonic() + CLOSE_SECONDS
+        for _ in self._databases:
+            try:
+                self._free.get(timeout=max(0, deadline - monotonic())).close()
+            except Empty:
+                return
 
     @contextmanager
     def _borrowed(self) -> Iterator[Database]:
+        """Lend a connection that is free.
+
+        Raises:
+            DatabaseAwayError: the heartbeat says that the database does not answer.
+        """
+        if self._heartbeat is not None:
+            self._heartbeat.check()
         database = self._free.get()
+        self._in_use[database] = monotonic()
         try:
             yield database
+        except DatabaseAwayError:
+            if self._heartbeat is not None:
+                self._heartbeat.suspect()
+            raise
         finally:
+            del self._in_use[database]
             self._free.put(database)

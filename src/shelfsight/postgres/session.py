@@ -1,8 +1,10 @@
 """Opens connections to Postgres, and does what concerns a single session."""
 
 import logging
+import os
+import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -24,13 +26,16 @@ _ENTER = sql.SQL(
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, parameters: Mapping[str, str] | None = None) -> Connection:
     """Open a connection in autocommit mode, with dates in the ISO 8601 style.
 
-    psycopg cannot read dates in another style. Poolers keep this setting for each client.
+    psycopg cannot read dates in another style. Poolers keep this setting for each client. The
+    `parameters` are those of libpq that the URL does not give.
     """
+    given = conninfo_to_dict(url)
+    missing = {name: value for name, value in (parameters or {}).items() if name not in given}
     connection = psycopg.connect(
-        url,
+        make_conninfo(url, **missing),
         autocommit=True,
         prepare_threshold=None,
         client_encoding="utf8",
@@ -49,6 +54,15 @@ def connect_with(url: str, settings: Mapping[str, str]) -> Connection:
         return connect(make_conninfo(url, options=options))
     except psycopg.OperationalError:
         return connect(url)
+
+
+def sever(connection: Connection) -> None:
+    """Shut the socket down, so that a call in another thread that waits for the server fails."""
+    with (
+        suppress(OSError, psycopg.Error),
+        socket.socket(fileno=os.dup(connection.fileno())) as shared,
+    ):
+        shared.shutdown(socket.SHUT_RDWR)
 
 
 def enter_schema(connection: Connection, schema: str) -> None:

@@ -11,9 +11,7 @@ from shelfsight.errors import ServerError
 from shelfsight.serving.connections import TrustedProxies
 from shelfsight.serving.http_protocol import limited_protocol
 from shelfsight.serving.limits import ConnectionLimits
-
-STOP_SECONDS = 150
-"""Seconds that requests in progress have to finish after the server is told to stop."""
+from shelfsight.serving.stopping import StoppingServer, seconds_for_requests
 
 BACKLOG = 1024
 """Connections that wait to be accepted."""
@@ -57,11 +55,13 @@ def server_config(
     app: ASGIApp,
     proxies: TrustedProxies | None = None,
     limits: ConnectionLimits | None = None,
+    stop_seconds: float = 30,
 ) -> uvicorn.Config:
     """Return uvicorn's configuration for an app.
 
     The client address of a request that comes from one of the `proxies` is the last one in
-    `X-Forwarded-For` that is not itself a proxy's. Without them the header is ignored.
+    `X-Forwarded-For` that is not itself a proxy's. Without them the header is ignored. Requests in
+    progress have `stop_seconds` to finish after the server is told to stop.
     """
     proxies, limits = proxies or TrustedProxies(), limits or ConnectionLimits()
     return uvicorn.Config(
@@ -76,16 +76,27 @@ def server_config(
         forwarded_allow_ips=list(proxies.names),
         backlog=BACKLOG,
         timeout_keep_alive=limits.idle_seconds,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=stop_seconds,  # type: ignore[arg-type]  # floats work
     )
 
 
-def serve(app: ASGIApp, bound: socket.socket, proxies: TrustedProxies) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests in progress and return."""
+def serve(app: ASGIApp, bound: socket.socket, proxies: TrustedProxies, seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT, then finish the requests in progress and return.
+
+    The process ends within `seconds` after the signal, whatever is stuck. It then says what it cut,
+    and its exit status is 1.
+
+    Raises:
+        ServerError: requests were cut.
+    """
     # uvicorn sends the signal again after it stopped; it is ignored, because stopping is no failure
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    uvicorn.Server(server_config(app, proxies)).run(sockets=[bound])
+    config = server_config(app, proxies, stop_seconds=seconds_for_requests(seconds))
+    server = StoppingServer(config, seconds)
+    server.run(sockets=[bound])
+    if server.cut:
+        raise ServerError(f"{server.cut} requests in progress were cut when the server stopped")
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 from shelfsight.serving.callers import CALLER
 
@@ -23,7 +24,9 @@ class ThreadPool:
 
     def __init__(self, size: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self.size = size
         self._free = size
+        self._started: dict[Future[Any], float] = {}
         self._per_caller = size - size // 4
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
@@ -40,12 +43,18 @@ class ThreadPool:
         except RuntimeError:  # the pool is closed
             self._finish(caller)
             raise
+        self._started[call] = monotonic()
         call.add_done_callback(partial(self._finish_in, loop, caller))
         return await asyncio.wrap_future(call)
 
     def submit(self, work: Callable[[], None]) -> None:
         """Call `work` when a thread is free, without waiting for it; an error is logged."""
         self._threads.submit(work).add_done_callback(_log_error)
+
+    def blocked_seconds(self) -> float:
+        """Return for how many seconds all threads have been busy with the same calls; else 0."""
+        started = self._started.copy().values()
+        return monotonic() - max(started) if len(started) >= self.size else 0.0
 
     def close(self) -> None:
         """Cancel the queued calls, and return without waiting for the calls in progress."""
@@ -68,7 +77,8 @@ class ThreadPool:
         self._free -= 1
         self._running[caller] += 1
 
-    def _finish_in(self, loop: asyncio.AbstractEventLoop, caller: str, _call: object) -> None:
+    def _finish_in(self, loop: asyncio.AbstractEventLoop, caller: str, call: Future[Any]) -> None:
+        self._started.pop(call, None)
         with suppress(RuntimeError):  # the loop has ended before the call
             loop.call_soon_threadsafe(self._finish, caller)
 

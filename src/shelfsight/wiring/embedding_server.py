@@ -40,7 +40,7 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     with closing(bind(listen.host, listen.port)) as taken:
         app = embedding_app(settings, open_to_all=listen.insecure)
         notify(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
-        serve(app, taken, TrustedProxies(settings.proxies))
+        serve(app, taken, TrustedProxies(settings.proxies), settings.stop_timeout)
 
 
 def embedding_app(settings: Settings, *, open_to_all: bool = False) -> "FastAPI":

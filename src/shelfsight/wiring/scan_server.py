@@ -1,5 +1,6 @@
 """Makes the scan server from the settings, checks who may use it, and runs it."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 from shelfsight.errors import ServerError, SettingsError, install_command
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
+from shelfsight.postgres.heartbeat import Heartbeat
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_any_version
@@ -22,8 +24,12 @@ SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
 HEALTH_AT_ONCE = 2
 
-PATIENCE = 3.0
-"""Seconds for which a lost database is retried: few, because a client waits for the answer."""
+RECONNECTS = 0.0
+"""Seconds for which a lost database is retried after the first retry, which is immediate: none,
+because a client waits for the answer. The heartbeat notices when the database is back."""
+
+CALL_SECONDS = 30.0
+"""Seconds beyond the time limit of a scan after which a call to the database is given up."""
 
 
 def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
@@ -36,7 +42,7 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
         ServerError: the address cannot be used, or the extra is not installed.
     """
     with open_any_version(settings) as database:
-        _check_version(database, notify)
+        _check_version(database.url, notify)
         serve_shop(settings, database, listen, notify)
 
 
@@ -47,17 +53,26 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
         from shelfsight.serving.scan_api.app import create
+        from shelfsight.serving.scan_api.health import HealthCheck
     except ModuleNotFoundError as error:
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
-    _check_access(database, listen, notify)
+    _check_access(database.url, listen, notify)
     with (
         closing(bind(listen.host, listen.port)) as taken,
-        open_embedder(settings, notify) as embedder,
+        open_embedder(_with_less_patience(settings), notify) as embedder,
         open_service(settings, database, embedder, open_to_all=listen.insecure) as service,
     ):
         app = create(service)
+        for problem in asyncio.run(HealthCheck(service).ready()).problems:
+            notify(f"not ready ({problem.kind}): {problem.detail}")
         notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
-        serve_app(app, taken, TrustedProxies(settings.proxies))
+        serve_app(app, taken, TrustedProxies(settings.proxies), settings.stop_timeout)
+
+
+def _with_less_patience(settings: Settings) -> Settings:
+    """Return settings with which a thread waits no longer for an embedding server than a scan."""
+    patience = min(settings.server_down_timeout, settings.scan_timeout)
+    return settings.model_copy(update={"server_down_timeout": patience})
 
 
 @contextmanager
@@ -82,8 +97,15 @@ def open_service(
     job = photo_views(settings.scan_views, embedder.picture_format)
     timed = TimedEmbedder(embedder, metrics)
     with (
-        closing(DatabasePool(database.url, size, reconnect_seconds=PATIENCE)) as pool,
-        closing(Database(database.url, reconnect_seconds=PATIENCE)) as learner,
+        closing(
+            Heartbeat(database.url, call_seconds=settings.scan_timeout + CALL_SECONDS)
+        ) as heartbeat,
+        closing(
+            DatabasePool(database.url, size, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)
+        ) as pool,
+        closing(
+            DatabasePool(database.url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)
+        ) as learner,
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
@@ -111,19 +133,33 @@ def open_service(
         )
 
 
-def _check_version(database: Database, notify: Notify) -> None:
+@contextmanager
+def _open_impatient(url: str) -> Iterator[DatabasePool]:
+    """Open a connection whose calls fail soon if the database does not answer."""
+    with (
+        closing(Heartbeat(url)) as heartbeat,
+        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)) as pool,
+    ):
+        yield pool
+
+
+def _check_version(url: str, notify: Notify) -> None:
     """Refuse a newer schema; serve with an older one, so that scans go on while it is upgraded."""
     from shelfsight.storage.migrations import version
 
-    if database.run(version.refuse_newer, read_only=True) < version.latest():
+    with _open_impatient(url) as database:
+        found = database.run(version.refuse_newer, read_only=True)
+    if found < version.latest():
         notify("the tables are of an older release: only scans are served; run: shelfsight init")
 
 
-def _check_access(database: Database, listen: Listen, notify: Notify) -> None:
+def _check_access(url: str, listen: Listen, notify: Notify) -> None:
     from shelfsight.serving.access import is_loopback
     from shelfsight.storage.api_keys import ApiKeys
 
-    if ApiKeys(database).exist():
+    with _open_impatient(url) as database:
+        has_keys = ApiKeys(database).exist()
+    if has_keys:
         notify("every request needs an API key (shelfsight keys list)")
     elif is_loopback(listen.host):
         notify("there is no API key: whoever is on this machine may ask (shelfsight keys create)")

@@ -113,9 +113,10 @@ class EmbeddingEndpoints:
         return embed_responses.json_response(health, 503 if problems else 200)
 
     async def ready(self) -> Response:
-        """Report whether requests are served now: 200, or else 503."""
-        problems = self._batchers.problems()
-        return JSONResponse({"ready": not problems}, 503 if problems else 200)
+        """Report whether requests are served now: 200, or else 503 and what is wrong."""
+        problems = await self._batchers.readiness_problems()
+        content = {"ready": not problems, "problems": problems}
+        return JSONResponse(content, 503 if problems else 200)
 
     async def metrics(self) -> Response:
         """Report all metrics in the text format of Prometheus."""

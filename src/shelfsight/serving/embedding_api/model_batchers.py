@@ -3,9 +3,10 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,12 @@ from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.refusals import BusyError, RequestTooLargeError
 
 _CORES = os.cpu_count() or 1
+
+FREE_SECONDS = 4.0
+"""Seconds within which a thread must become free, or else the server is not ready."""
+
+FREE_FOR_SECONDS = 1.0
+"""Seconds for which threads that were free count as free, so that frequent checks cost little."""
 
 _TEXT_WINDOW = 64
 """Texts that are sorted by length together, so that each batch has texts of similar length."""
@@ -82,6 +89,7 @@ class ModelBatchers:
         self._readers = ThreadPoolExecutor(_CORES, thread_name_prefix="base64")
         self._decoders = DecoderPool(SERVER)
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+        self._free_at = float("-inf")
 
     @property
     def models(self) -> ModelsInfo:
@@ -142,6 +150,23 @@ class ModelBatchers:
     def problems(self) -> list[str]:
         """Describe what is wrong with the workers; empty if nothing is wrong."""
         return [problem for batcher in self._batchers if (problem := batcher.problem())]
+
+    async def readiness_problems(self) -> list[str]:
+        """Describe what keeps requests from being answered now; empty if nothing does.
+
+        Besides the workers of the models, this checks that decoding and tokenizing go on.
+        """
+        if monotonic() - self._free_at < FREE_FOR_SECONDS:
+            return self.problems()
+        pools = {"decode pictures": self._decoders, "tokenize texts": self._tokenizers}
+        are_free = await asyncio.gather(*map(_has_free_thread, pools.values()))
+        if all(are_free):
+            self._free_at = monotonic()
+        return self.problems() + [
+            f"no thread to {work} became free within {FREE_SECONDS:g} s"
+            for work, is_free in zip(pools, are_free, strict=True)
+            if not is_free
+        ]
 
     def fail_if_down(self) -> None:
         """Fail the requests that wait for a worker that is down; call it regularly."""
@@ -214,6 +239,20 @@ async def _reserved(
             yield
     except FullError:
         raise BusyError(batcher.estimated_wait()) from None
+
+
+async def _has_free_thread(threads: Executor) -> bool:
+    """Return whether a call that does nothing is soon done; it is then cancelled."""
+    try:
+        async with asyncio.timeout(FREE_SECONDS):
+            await asyncio.wrap_future(threads.submit(_do_nothing))
+    except TimeoutError:
+        return False
+    return True
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _check_count(count: int, limit: int) -> None:

@@ -15,7 +15,7 @@ from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
 from shelfsight.serving.request_metrics import RequestMetricsMiddleware
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.endpoints import ScanEndpoints
-from shelfsight.serving.scan_api.health import HealthCheck, ServiceHealth
+from shelfsight.serving.scan_api.health import HealthCheck, Readiness, ServiceHealth
 from shelfsight.serving.scan_api.openapi import FEEDBACK, SCAN, describe, error_responses
 from shelfsight.serving.scan_api.page import routes
 from shelfsight.serving.scan_api.problems import add_error_handlers
@@ -29,13 +29,13 @@ SIMILAR_PATH = "/products/{id}/similar"
 
 def create(context: ScanContext) -> FastAPI:
     """Create the app; it serves requests once its lifespan has started."""
-    health = HealthCheck(context.database, context.embedder)
+    health = HealthCheck(context)
     endpoints = ScanEndpoints(context, health)
     app = FastAPIOffline(
         title="shelfsight",
         swagger_ui_parameters={"validatorUrl": None},  # the validator is on another host
         version=__version__,
-        lifespan=_lifespan(endpoints, health),
+        lifespan=_lifespan(endpoints),
         docs_url=DOCS_PATH,
         redoc_url=None,
     )
@@ -82,7 +82,11 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
         endpoints.health,
         responses={200: {"model": ServiceHealth}, 503: {"model": ServiceHealth}},
     )
-    app.add_api_route(READY_PATH, endpoints.ready, responses={503: {"description": "Not ready"}})
+    app.add_api_route(
+        READY_PATH,
+        endpoints.ready,
+        responses={200: {"model": Readiness}, 503: {"model": Readiness}},
+    )
     app.add_api_route(
         METRICS_PATH,
         endpoints.metrics,
@@ -91,13 +95,10 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
     )
 
 
-def _lifespan(endpoints: ScanEndpoints, health: HealthCheck) -> Callable[[FastAPI], Any]:
+def _lifespan(endpoints: ScanEndpoints) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with endpoints.photos.open():
-            try:
-                yield
-            finally:
-                health.close()
+            yield
 
     return lifespan

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Path, Query, Request
 from pydantic import AfterValidator, BaseModel
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from shelfsight.embedding.text import product_text
 from shelfsight.images.download import Downloader
@@ -44,6 +44,8 @@ class ScanEndpoints:
         self._quick_scan = QuickScan(context, self.photos)
         self._bodies = FairCapacity(config.limits.waiting_bytes)
         self._waiting = FairCapacity(config.limits.waiting_pictures)
+        context.metrics.watch_store("bodies", lambda: self._bodies.held)
+        context.metrics.watch_store("recent_scans", lambda: context.recent.bytes)
 
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
@@ -111,14 +113,14 @@ class ScanEndpoints:
         return json_response(response, 201)
 
     async def health(self) -> Response:
-        """Report the models, and whether models and database can be used: 200, or else 503."""
-        health = await self._health.check()
+        """Report whether a restart would help: 503 if so, else 200."""
+        health = await self._health.health()
         return json_response(health, 503 if health.problems else 200)
 
     async def ready(self) -> Response:
-        """Report whether scans are served now: 200, or else 503."""
-        ready = not (await self._health.check()).problems
-        return JSONResponse({"ready": ready}, 200 if ready else 503)
+        """Report whether scans can be answered now: 200, or else 503 and what is wrong."""
+        readiness = await self._health.ready()
+        return json_response(readiness, 200 if readiness.ready else 503)
 
     async def metrics(self, request: Request) -> Response:
         """Report all metrics in the text format of Prometheus.

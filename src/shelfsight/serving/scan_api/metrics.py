@@ -1,11 +1,11 @@
 """Prometheus metrics of `shelfsight serve`: scans, their steps, requests, errors by kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from shelfsight.ports import Advanced, Embedder, ignore
 from shelfsight.postgres.connection import Query, Rows, Transactions, Work
@@ -44,6 +44,17 @@ class ScanMetrics:
         self._errors = Counter(
             "shelfsight_errors", "Requests and photos refused", ("kind",), registry=registry
         )
+
+        self._stores = Gauge(
+            "shelfsight_store_bytes",
+            "Memory of a store: recent_scans, bodies",
+            ("store",),
+            registry=registry,
+        )
+
+    def watch_store(self, name: str, size: Callable[[], int]) -> None:
+        """Report the bytes of a store, as `size` gives them at each request of the metrics."""
+        self._stores.labels(name).set_function(size)
 
     def count_scan(self, query: str, confidence: str) -> None:
         """Count a scan; `confidence` is `none` if there was no match."""

@@ -170,6 +170,11 @@ def _refusal(error: Exception) -> RequestRefusedError | None:
         return BusyError(RETRY_SECONDS)
     if isinstance(error, FilterError):
         return RequestRefusedError("bad_filter", str(error))
+    return unavailable(error)
+
+
+def unavailable(error: Exception) -> UnavailableError | None:
+    """Return the refusal for an error of the database or a model; None for any other error."""
     for kind, word, detail in _UNAVAILABLE:
         if isinstance(error, kind):
             return UnavailableError(word, detail)

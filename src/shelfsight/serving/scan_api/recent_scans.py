@@ -2,44 +2,111 @@
 
 import secrets
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import msgspec
 from cachetools import FIFOCache
 
 from shelfsight.records import Modality, ModelPair
-from shelfsight.scan.matching import Match
+from shelfsight.scan.matching import Candidate, Confidence, Match
 from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.storage.search.feedback import ShownScan
 
-MAX_SCANS = 2000
-"""The number of scans that are remembered: about 100 MB if each has 100 matches."""
+MAX_BYTES = 32_000_000
+"""The bytes that remembered scans may take: about 3,000 scans with 100 matches each."""
+
+ENTRY_BYTES = 400
+"""The bytes of an entry besides its encoded scan: its id, and its place in the cache."""
+
+
+class _Shown(NamedTuple):
+    """What is kept of a match: its variant and its scores, but neither words nor addresses."""
+
+    id: str
+    score: float
+    confidence: Confidence
+    image_score: float | None
+    text_score: float | None
+    word_score: float | None
+
+    def match(self) -> Match:
+        product = Candidate(
+            id=self.id,
+            image_score=self.image_score,
+            text_score=self.text_score,
+            word_score=self.word_score,
+        )
+        return Match(product=product, score=self.score, confidence=self.confidence)
+
+
+class _Scan(NamedTuple):
+    owner: str | None
+    kind: Modality
+    image_model: str
+    text_model: str
+    shown: list[_Shown]
+
+
+_DECODER = msgspec.msgpack.Decoder(_Scan)
 
 
 class RecentScans:
-    """The most recent scans of this server, until it is restarted. For use from one thread."""
+    """The most recent scans of this server, until it is restarted. For use from one thread.
 
-    def __init__(self, size: int = MAX_SCANS) -> None:
-        self._scans: FIFOCache[str, ShownScan] = FIFOCache(size)
+    They are kept encoded, and the oldest are forgotten when they would take more than `max_bytes`.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._scans: FIFOCache[str, bytes] = FIFOCache(max_bytes, getsizeof=_size)
+
+    @property
+    def bytes(self) -> int:
+        """The bytes that the remembered scans take."""
+        return int(self._scans.currsize)
 
     def add(
         self, owner: str | None, kind: Modality, models: ModelPair, matches: Sequence[Match]
     ) -> str:
         """Remember a scan of an owner's products; return an id that cannot be guessed."""
         id_ = secrets.token_urlsafe(16)
-        self._scans[id_] = ShownScan(
-            id=id_, owner=owner, query_kind=kind, models=models, matches=tuple(matches)
-        )
+        scan = _Scan(owner, kind, models.image, models.text, [_shown(match) for match in matches])
+        # a copy, because msgspec leaves up to half of what it returns allocated but unused
+        self._scans[id_] = bytes(memoryview(msgspec.msgpack.encode(scan)))
         return id_
 
     def get(self, id_: str, caller: Caller) -> ShownScan:
-        """Return a scan that this client may see.
+        """Return a scan that this client may see. Its matches have ids and scores only.
 
         Raises:
             NotFoundError: the scan is unknown, too old, or of another owner.
         """
-        scan = self._scans.get(id_)
+        encoded = self._scans.get(id_)
+        scan = None if encoded is None else _DECODER.decode(encoded)
         if scan is None or not (caller.sees_all or scan.owner == caller.owner):
             raise NotFoundError(
                 "scan_unknown", "no such scan: feedback is taken for this server's last scans only"
             )
-        return scan
+        return ShownScan(
+            id=id_,
+            owner=scan.owner,
+            query_kind=scan.kind,
+            models=ModelPair(image=scan.image_model, text=scan.text_model),
+            matches=tuple(shown.match() for shown in scan.shown),
+        )
+
+
+def _size(encoded: bytes) -> int:
+    return len(encoded) + ENTRY_BYTES
+
+
+def _shown(match: Match) -> _Shown:
+    product = match.product
+    return _Shown(
+        product.id,
+        match.score,
+        match.confidence,
+        product.image_score,
+        product.text_score,
+        product.word_score,
+    )
