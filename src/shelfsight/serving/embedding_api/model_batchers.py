@@ -154,11 +154,12 @@ class ModelBatchers:
     async def readiness_problems(self) -> list[str]:
         """Describe what keeps requests from being answered now; empty if nothing does.
 
-        Besides the workers of the models, this checks that decoding and tokenizing go on.
+        Besides the workers of the models, this checks that reading and tokenizing go on. Decoders
+        are not checked: a picture that holds one up is given up after some seconds.
         """
         if monotonic() - self._free_at < FREE_FOR_SECONDS:
             return self.problems()
-        pools = {"decode pictures": self._decoders, "tokenize texts": self._tokenizers}
+        pools = {"read pictures": self._readers, "tokenize texts": self._tokenizers}
         are_free = await asyncio.gather(*map(_has_free_thread, pools.values()))
         if all(are_free):
             self._free_at = monotonic()
