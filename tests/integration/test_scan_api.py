@@ -478,9 +478,9 @@ def test_threads_that_all_hang_are_told_by_ready(shop: Database) -> None:
     gate = threading.Event()
 
     class Hanging(HashEmbedder):
-        def embed_images(self, pictures):
+        def embed_images(self, pictures, **told):
             gate.wait(60)
-            return super().embed_images(pictures)
+            return super().embed_images(pictures, **told)
 
     def ask_from(number: int) -> None:
         body = json.dumps({"imageBase64": photo(1)})
