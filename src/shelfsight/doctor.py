@@ -12,9 +12,10 @@ from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
-from shelfsight.storage import schema
+from shelfsight.storage import rights, schema
+from shelfsight.storage.migrations import version as schema_version
 from shelfsight.storage.status import read as read_status
-from shelfsight.wiring.database import database_name, home, open_database
+from shelfsight.wiring.database import database_name, home, open_any_version
 from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
 
 LOW_DISK = 1_000_000_000
@@ -54,7 +55,7 @@ _MISSING_RIGHTS = """
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
                    ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
-      SELECT c.oid, format('%I.%I', nspname, relname), false
+      SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE nspname = 'shelfsight' AND relkind = 'r'
     ) AS t("table", "name", "is_read")
@@ -76,7 +77,7 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Check database, pgvector, tables, rights, models or embedding server, and disk."""
     try:
-        with open_database(settings) as database:
+        with open_any_version(settings) as database:
             yield from examine_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
@@ -95,9 +96,10 @@ def examine_database(database: Database, settings: Settings) -> Iterator[Finding
     yield tables
     if tables.verdict == "wrong":
         return
-    rights = database.run(_check_rights, read_only=True)
-    yield rights
-    if rights.verdict == "ok":
+    found = database.run(_check_rights, read_only=True)
+    yield found
+    yield database.run(_check_access, read_only=True)
+    if found.verdict == "ok":
         yield _check_catalog(database, settings)
     stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
@@ -125,6 +127,8 @@ def _check_pgvector(connection: Connection) -> Finding:
 def _check_tables(connection: Connection) -> Finding:
     subject = "tables"
     try:
+        if schema_version.is_readable(connection):  # otherwise `_check_rights` says so
+            schema_version.check(connection)
         schema.check(connection)
     except SchemaError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
@@ -150,6 +154,21 @@ def _check_rights(connection: Connection) -> Finding:
     advice = "; ".join(f"GRANT {right} TO {role}" for right in missing)
     what = f"the role {role} lacks {', '.join(missing)}"
     return Finding(subject="rights", verdict="wrong", what=what, advice=advice)
+
+
+def _check_access(connection: Connection) -> Finding:
+    """Check that other roles cannot use our tables, and that this role sees the vectors."""
+    subject = "access"
+    if rights.are_vectors_hidden(connection):
+        role = _fetch_text(connection, "SELECT current_user")
+        what = f'row-level security hides all of "ProductEmbeddings" from the role {role}'
+        advice = f'CREATE POLICY shelfsight ON "ProductEmbeddings" TO {role} USING (true)'
+        return Finding(subject=subject, verdict="wrong", what=what, advice=advice)
+    if found := rights.open_tables(connection):
+        what = "; ".join(what for what, _ in found)
+        advice = "; ".join(cure for _, cure in found)
+        return Finding(subject=subject, verdict="warning", what=what, advice=advice)
+    return Finding(subject=subject, verdict="ok", what="no other role may change our tables")
 
 
 def _check_catalog(database: Database, settings: Settings) -> Finding:

@@ -156,11 +156,17 @@ class Shop:
 
         Raises:
             DatabaseError: the embedded Postgres cannot be started.
+            SchemaError: the tables are missing or of another release; call `init`.
         """
+        from shelfsight.storage.migrations import version
+
         with self._lock:
             database = self._connection()
-            if self.settings.database_url is None and not self._is_prepared:
-                self.init()
+            if not self._is_prepared:
+                if self.settings.database_url is None:
+                    self.init()
+                database.run(version.check, read_only=True)
+                self._is_prepared = True
             return database
 
     @property
@@ -177,10 +183,14 @@ class Shop:
                 self._embedder = self._resources.enter_context(opening)
             return self._embedder
 
-    def init(self, *, triggers: bool | None = None) -> list[str]:
-        """Create the missing tables and columns, and the extension `vector` if it is missing.
+    def init(
+        self, *, triggers: bool | None = None, wait: Callable[[str], None] | None = None
+    ) -> list[str]:
+        """Create the missing tables and columns, and apply the missing migrations.
 
         Args:
+            wait: called with a message if a backfill or watch is at work that a migration would
+                break. Then this waits for the end of that work; without `wait` that is an error.
             triggers: True creates triggers on the shop's tables that report changes to `shelfsight
                 watch`. False removes them. None leaves them as they are.
 
@@ -189,13 +199,14 @@ class Shop:
 
         Raises:
             DatabaseError: the database cannot be reached, or the role lacks a right.
+            SchemaError: a newer release has made the schema, or workers are at work.
         """
         from shelfsight.storage import schema
         from shelfsight.storage.changes import triggers as shop_triggers
 
         with self._lock:
             database = self._connection()
-            done = [f"created {name}" for name in schema.create(database)]
+            done = schema.create(database, wait)
             if triggers is True:
                 done += [f"created {name}" for name in shop_triggers.create(database)]
             elif triggers is False:

@@ -21,7 +21,7 @@ def test_a_sound_installation_is_all_ok(shelfsight: Command, url: str) -> None:
     lines = done.stdout.splitlines()
     subjects = [line.removeprefix("ok    ").partition(":")[0] for line in lines]
     assert subjects == [
-        *("database", "pgvector", "tables", "rights", "catalogue", "embeddings", "models")
+        *("database", "pgvector", "tables", "rights", "access", "catalogue", "embeddings", "models")
     ]
     assert "models in this process (lite)" in lines[-1]
 
@@ -62,6 +62,17 @@ def test_missing_rights_a_missing_index_and_an_unreachable_server_are_reported(
     assert found["rights"]["verdict"] == "wrong"
     assert 'GRANT INSERT ON "ProductEmbeddings" TO looker' in found["rights"]["advice"]
     assert found["embedding server"]["verdict"] == "wrong"
+
+
+def test_tables_that_another_role_may_use_are_a_warning(shelfsight: Command, url: str) -> None:
+    create_tables(url)
+    run(url, "GRANT USAGE ON SCHEMA shelfsight TO PUBLIC")
+    run(url, 'GRANT SELECT, INSERT ON shelfsight."ApiKeys" TO PUBLIC')
+    found = findings(shelfsight, 0)["access"]
+    assert found["verdict"] == "warning"
+    assert found["what"] == 'PUBLIC may INSERT, SELECT shelfsight."ApiKeys"'
+    run(url, found["advice"])
+    assert findings(shelfsight, 0)["access"]["verdict"] == "ok"
 
 
 def test_many_products_without_an_index_by_owner_are_a_warning(

@@ -8,8 +8,7 @@ import psycopg
 import pytest
 
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
-from shelfsight.errors import SchemaError
-from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.connection import Database
 from shelfsight.records import EmbeddedProduct, Failure, Product, Selection, Stage
 from shelfsight.storage import failure_report, schema
 from shelfsight.storage.vectors.failure_log import MAX_SETTINGS
@@ -131,20 +130,6 @@ def test_the_products_of_a_kind_are_shown_one_by_one_up_to_a_limit(database: Dat
     assert {(one.kind, one.attempts, one.host) for one in shown} == {("http_404", 1, "cdn.test")}
     assert len(failure_report.one_by_one(database, "http_404", limit=1)) == 1
     assert failure_report.one_by_one(database, "http_404", "other.test", limit=1) == []
-
-
-def test_an_older_table_of_failures_gets_its_host_and_keeps_its_rows(database: Database) -> None:
-    fill(database, 1, pictures=True)
-    fail(database, GONE)
-
-    def age(connection: Connection) -> None:
-        connection.execute('ALTER TABLE shelfsight."EmbeddingFailures" DROP "Host"')
-
-    database.run(age)
-    with pytest.raises(SchemaError, match=r'"EmbeddingFailures" lacks Host.*shelfsight init'):
-        PostgresVectorStore(database, FUSION).require(MODELS)
-    assert schema.create(database) == ['column "shelfsight"."EmbeddingFailures"."Host"']
-    assert [one.host for one in failure_report.one_by_one(database, "http_404", limit=1)] == [None]
 
 
 def test_a_shop_without_titles_is_shown_by_its_ids(url: str) -> None:

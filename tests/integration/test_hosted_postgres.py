@@ -123,8 +123,8 @@ def test_an_older_embeddings_table_gets_the_columns_it_lacks_and_keeps_its_rows(
         )
     with closing(Database(url)) as database:
         created = schema.create(database)
-        assert 'column "ProductEmbeddings"."TextEmbedding"' in created
-        assert 'column "ProductEmbeddings"."Note"' not in created
+        assert 'created column "ProductEmbeddings"."TextEmbedding"' in created
+        assert 'created column "ProductEmbeddings"."Note"' not in created
         assert rows(database, 'SELECT "Note" FROM "ProductEmbeddings"') == [("keep me",)]
         assert schema.create(database) == []
 

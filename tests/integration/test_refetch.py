@@ -78,7 +78,7 @@ def test_rows_of_older_versions_are_checked_by_their_one_hash(database: Database
         PostgresVectorStore(database, FUSION).require(MODELS)
     with pytest.raises(SchemaError, match="shelfsight init"):
         PostgresCatalog(database).due(REFETCH)
-    assert schema.create(database) == ['column "ProductEmbeddings"."ImageFiles"']
+    assert schema.create(database) == ['created column "ProductEmbeddings"."ImageFiles"']
     updated = [row[2] for row in versions(database)]
     report = backfill_all(database, pictures=pictures(2, replaced=2), selection=REFETCH)
     assert (report.unchanged, report.changed, report.image) == (1, 1, 1)

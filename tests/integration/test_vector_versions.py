@@ -16,6 +16,8 @@ from shelfsight.backfill.runs import Job
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import DatabaseError, ModelError, ModelMismatchError, SchemaError
+from shelfsight.ports import Advanced
+from shelfsight.ports import ignore as nothing_new
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Failure, ModelPair, Selection, Vector
 from shelfsight.scan.matching import Filters, SearchQuery
@@ -38,8 +40,11 @@ THIRD = ModelPair(image="third-pixels@1", text="third-words@1")
 class ModelEmbedder(HashEmbedder):
     """Gives each model its own vectors for the same texts."""
 
-    def embed_texts(self, texts: Sequence[str], *, query: bool = False) -> list[Vector | Failure]:
-        return super().embed_texts([f"{self.models.text} {t}" for t in texts], query=query)
+    def embed_texts(
+        self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = nothing_new
+    ) -> list[Vector | Failure]:
+        named = [f"{self.models.text} {text}" for text in texts]
+        return super().embed_texts(named, query=query, advanced=advanced)
 
 
 def ignore(_: object) -> None:

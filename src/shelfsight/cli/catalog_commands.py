@@ -26,8 +26,14 @@ from shelfsight.wiring.database import database_name, open_database
     help="Triggers on your tables that tell `shelfsight watch` of changes; left as they are unless"
     " one of the two is given.",
 )
-def init(settings: Settings, triggers: bool | None) -> None:
-    """Create the tables and columns that are missing.
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Where a backfill or watch is at work that an upgrade of the tables would break: wait"
+    " until it has ended.",
+)
+def init(settings: Settings, triggers: bool | None, wait: bool) -> None:
+    """Create the tables and columns that are missing, and upgrade those of an older release.
 
     These are the extension vector, the tables Products, ProductVariants, ProductImages and
     ProductEmbeddings, missing columns of ProductEmbeddings, and the schema shelfsight with the
@@ -35,7 +41,7 @@ def init(settings: Settings, triggers: bool | None) -> None:
     and ApiKeys. Your other tables are left as they are. Run it as often as you like.
     """
     with Shop(settings) as shop:
-        done = shop.init(triggers=triggers)
+        done = shop.init(triggers=triggers, wait=click.echo if wait else None)
     click.echo(f"Database: {database_name(settings)}")
     for what in done or ["created nothing: all is there"]:
         click.echo(f"  {what}")

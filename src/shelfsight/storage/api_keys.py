@@ -3,6 +3,7 @@
 import hmac
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -18,6 +19,9 @@ QUERIES = statements.load("shelfsight.storage", "api_keys.sql")
 
 _KEY = re.compile(r"shelf_([0-9a-f]{12})_[0-9A-Za-z_-]{43}")
 """The format of a key: a public id, by which the key is looked up, and 256 random bits."""
+
+_NO_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+"""The errors if there is no table of keys, or a table of the shop has its name."""
 
 _NO_DIGEST = secrets.token_bytes(32)
 """The digest that is compared if no key has the given id, so that a miss takes as long as a hit."""
@@ -112,12 +116,21 @@ class ApiKeys:
 
         try:
             if read_only:
-                return self._database.ask((QUERIES[name], values or {}))
+                return self._read(name, values or {})
             return self._database.run(work)
-        except psycopg.errors.UndefinedTable:
+        except _NO_TABLE:
             raise SchemaError(
                 'the database is not prepared (there is no table "ApiKeys"); run: shelfsight init'
             ) from None
+
+    def _read(self, name: str, values: dict[str, Any]) -> Rows:
+        """Read keys also from the table of an older release, until `init` moves it."""
+        with suppress(psycopg.errors.UndefinedTable):
+            return self._database.ask((QUERIES[name], values))
+        if (older := QUERIES.get(f"{name}_older")) is not None:
+            with suppress(*_NO_TABLE):
+                return self._database.ask((older, values))
+        return self._database.ask((QUERIES[name], values))  # moved meanwhile, or not there
 
 
 def _digest(secret: str) -> bytes:

@@ -7,6 +7,14 @@ RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
 SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
 FROM shelfsight."ApiKeys" WHERE "Id" = %(id)s
 
+-- name: find_older
+-- Before the first migration, the table lies where the search path finds it.
+SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+FROM "ApiKeys" WHERE "Id" = %(id)s
+
+-- name: exist_older
+SELECT EXISTS (SELECT FROM "ApiKeys")
+
 -- name: exist
 SELECT EXISTS (SELECT FROM shelfsight."ApiKeys")
 

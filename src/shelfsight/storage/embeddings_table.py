@@ -138,7 +138,7 @@ def add_indexes(connection: Connection, schemas: Sequence[str]) -> list[str]:
     """Make `"ProductVariantId"` unique for shelfsight's rows, in the table in use and in `schemas`.
 
     The shop's rows may have the same variant any number of times. Older releases created a unique
-    index over all rows; it is replaced. Returns the names of what was created.
+    index over all rows; it is replaced. Returns what was created, as lines for people.
     """
     cursor = connection.cursor(row_factory=class_row(_VariantIndexes))
     tables = cursor.execute(QUERIES["variant_indexes"], {"schemas": [*schemas]}).fetchall()
@@ -147,13 +147,15 @@ def add_indexes(connection: Connection, schemas: Sequence[str]) -> list[str]:
         table = sql.Identifier(indexes.schema, "ProductEmbeddings")
         if not indexes.is_unique:
             connection.execute(QUERIES["create_unique"].format(table=table))
-            done.append('unique index on "ProductEmbeddings" ("ProductVariantId") for our rows')
-        if indexes.older is not None:
-            name = sql.Identifier(indexes.schema, indexes.older)
-            connection.execute(QUERIES["drop_index"].format(index=name))
+            done.append(
+                'created unique index on "ProductEmbeddings" ("ProductVariantId") for our rows'
+            )
         if not indexes.has_lookup:
             connection.execute(QUERIES["create_lookup"].format(table=table))
-            done.append('index on "ProductEmbeddings" ("ProductVariantId")')
+            done.append('created index on "ProductEmbeddings" ("ProductVariantId")')
+        if indexes.older is not None:  # last, because scans wait from here on
+            name = sql.Identifier(indexes.schema, indexes.older)
+            connection.execute(QUERIES["drop_index"].format(index=name))
     return [*dict.fromkeys(done)]
 
 

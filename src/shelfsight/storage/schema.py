@@ -1,6 +1,7 @@
-"""Creates shelfsight's missing tables, and adds missing columns to tables of older releases."""
+"""Creates the missing tables, adds missing columns to the vectors, and applies migrations."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -9,19 +10,11 @@ from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, columns
-from shelfsight.storage import embeddings_table
+from shelfsight.storage import embeddings_table, rights
+from shelfsight.storage.migrations import apply as migrations
+from shelfsight.storage.migrations import own_schema
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
-
-_NEWER_COLUMNS = {
-    "EmbeddingFailures": {"Host": "text", "Settings": "text[] NOT NULL DEFAULT '{}'"},
-    "BackfillLeases": {
-        "Ids": "jsonb",
-        "Left": "jsonb",
-        "Stored": "integer NOT NULL DEFAULT 0",
-    },
-}
-"""Columns that were added to our tables after their first release."""
 
 _UNIQUE_INDEX = """
     SELECT FROM pg_index AS i JOIN pg_attribute AS a
@@ -46,17 +39,6 @@ set of vectors."""
 OWN_SCHEMA = "shelfsight"
 """The database schema that holds the tables of shelfsight, except the vectors."""
 
-OWN_TABLES = (
-    "EmbeddingFailures",
-    "BackfillRuns",
-    "BackfillLeases",
-    "EmbeddingQueue",
-    "ScanMeans",
-    "ApiKeys",
-    "ScanFeedback",
-)
-"""The tables in `OWN_SCHEMA`."""
-
 STAGED_SCHEMA = "shelfsight_next"
 """The database schema that holds the staged set of vectors."""
 
@@ -64,16 +46,24 @@ PREVIOUS_SCHEMA = "shelfsight_previous"
 """The database schema that holds the previous set of vectors."""
 
 
-def create(database: Database) -> list[str]:
-    """Create the missing tables, columns and indexes; return their names.
+def create(database: Database, wait: migrations.Notify | None = None) -> list[str]:
+    """Create the missing tables, columns and indexes, and apply the missing migrations.
 
-    Returns `[]` if nothing was missing.
+    Args:
+        database: the database.
+        wait: called with a message if workers are at work that a migration would break; then this
+            waits until their work has ended. Without it that is an error.
+
+    Returns:
+        What was done, as lines for people; `[]` if nothing was missing.
 
     Raises:
         DatabaseError: the role lacks a right; the message says what to ask for.
-        SchemaError: an existing table cannot be used as it is.
+        SchemaError: an existing table cannot be used as it is, a newer release has made our schema,
+            or workers are at work.
     """
-    done = database.run(_create)
+    done = migrations.when_idle(database, partial(database.run, _create), wait)
+    done += migrations.apply(database, _reference, wait)
     database.close()  # the next connection registers the type `vector`
     return done
 
@@ -87,17 +77,6 @@ def check(connection: Connection) -> None:
     """
     _require_vector(connection)
     embeddings_table.check(connection)
-    for table, wanted in _NEWER_COLUMNS.items():
-        _require_columns(connection, table, list(wanted))
-
-
-def _require_columns(connection: Connection, table: str, wanted: list[str]) -> None:
-    """Require that one of shelfsight's tables has the wanted columns."""
-    found = _columns(connection, table)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        what = f'"{table}" lacks {", ".join(missing)}' if found else "there are no tables"
-        raise SchemaError(f"the database is not prepared ({what}); run: shelfsight init")
 
 
 def _require_vector(connection: Connection) -> None:
@@ -119,51 +98,40 @@ def _create(connection: Connection) -> list[str]:
     connection.execute("SET LOCAL client_min_messages = warning")
     done = _create_extension(connection)
     place = _schema_of_new_tables(connection)
-    done += _create_own_schema(connection)
+    done += own_schema.create(connection)
     for table, statement in TABLES.items():
-        if _columns(connection, table):
+        if columns(connection, table):
             continue
-        id_type = columns(connection, "ProductVariants").get("Id", "uuid")
-        # a foreign key needs a table (not a view) with a unique index on "Id" alone
-        may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
-        reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
-        connection.execute(
-            statement.format(
-                table=sql.Identifier(place, table),
-                id_type=statements.trusted(id_type),
-                reference=statements.trusted(reference),
-            )
-        )
-        done.append(f"table {_name(table).as_string()}")
+        name = sql.Identifier(place, table)
+        connection.execute(statement.format(table=name, **_reference(connection)))
+        done += [f'created table "{table}"', *rights.close_new_table(connection, table)]
     changes = _add_columns(connection)
     changes += embeddings_table.add_indexes(connection, [STAGED_SCHEMA, PREVIOUS_SCHEMA])
-    return done if 'table "ProductEmbeddings"' in done else done + changes
+    return done if 'created table "ProductEmbeddings"' in done else done + changes
+
+
+def _reference(connection: Connection) -> dict[str, sql.SQL]:
+    """Return the type of a column for ids of `"ProductVariants"`, and its foreign key if possible.
+
+    A foreign key needs a table (not a view) with a unique index on `"Id"` alone.
+    """
+    may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
+    reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
+    return {
+        "id_type": statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid")),
+        "reference": statements.trusted(reference),
+    }
 
 
 def _schema_of_new_tables(connection: Connection) -> str:
     """Return the schema in which missing tables of the shop, and `"ProductEmbeddings"`, are made.
 
     It is the first one of the search path that is not ours: for a role that is called as our
-    schema is, `"$user"` comes first.
+    schema is, `"$user"` comes first. If no other schema is searched, it is ours.
     """
     ((names,),) = connection.execute("SELECT current_schemas(false)").fetchall()
-    return next((str(name) for name in names if name != OWN_SCHEMA), "public")
-
-
-def _create_own_schema(connection: Connection) -> list[str]:
-    if _exists(connection, "SELECT FROM pg_namespace WHERE nspname = %s", [OWN_SCHEMA]):
-        return []
-    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(OWN_SCHEMA)))
-    return [f"schema {OWN_SCHEMA}"]
-
-
-def _columns(connection: Connection, table: str) -> dict[str, str]:
-    """Return the columns of one of the tables that `init` creates."""
-    return columns(connection, table, schema=OWN_SCHEMA if table in OWN_TABLES else None)
-
-
-def _name(table: str) -> sql.Identifier:
-    return sql.Identifier(OWN_SCHEMA, table) if table in OWN_TABLES else sql.Identifier(table)
+    others = [str(name) for name in names if name != OWN_SCHEMA]
+    return str([*others, *names, "public"][0])
 
 
 def _create_extension(connection: Connection) -> list[str]:
@@ -177,21 +145,18 @@ def _create_extension(connection: Connection) -> list[str]:
         raise DatabaseError(f"this role may not create the extension vector; {ask}") from error
     except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile) as error:
         raise DatabaseError(f"the server has no pgvector; have it installed, then {ask}") from error
-    return ["extension vector"]
+    return ["created extension vector"]
 
 
 def _add_columns(connection: Connection) -> list[str]:
     variants = columns(connection, "ProductVariants")
     wanted = {
-        "ProductEmbeddings": {
-            "ProductId": variants.get("ProductId", "text"),
-            "UserId": variants.get("UserId", "text"),
-            **embeddings_table.VECTOR_COLUMNS,
-            **embeddings_table.OTHER_COLUMNS,
-        },
-        **_NEWER_COLUMNS,
+        "ProductId": variants.get("ProductId", "text"),
+        "UserId": variants.get("UserId", "text"),
+        **embeddings_table.VECTOR_COLUMNS,
+        **embeddings_table.OTHER_COLUMNS,
     }
-    done = [name for table, kinds in wanted.items() for name in _add(connection, table, kinds)]
+    done = _add(connection, "ProductEmbeddings", wanted)
     embeddings_table.check(connection, doubles=True)
     check(connection)
     return done
@@ -202,8 +167,8 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
 
     The sets are the one in use, the staged one and the previous one.
     """
-    found = _columns(connection, table)
-    missing = [(_name(table), name) for name in wanted if name not in found]
+    found = columns(connection, table)
+    missing = [(sql.Identifier(table), name) for name in wanted if name not in found]
     schemas = [STAGED_SCHEMA, PREVIOUS_SCHEMA]
     lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, schemas])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
@@ -213,7 +178,7 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
                 place, sql.Identifier(name), statements.trusted(wanted[name])
             )
         )
-    return [f'column {place.as_string()}."{name}"' for place, name in missing]
+    return [f'created column {place.as_string()}."{name}"' for place, name in missing]
 
 
 def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:

@@ -57,6 +57,21 @@ def open_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Datab
 
     Raises:
         DatabaseError: the database cannot be reached or started.
+        SchemaError: the tables are of an older or newer release, or missing.
+    """
+    from shelfsight.storage.migrations import version
+
+    with open_any_version(settings, name=name) as database:
+        database.run(version.check, read_only=True)
+        yield database
+
+
+@contextmanager
+def open_any_version(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Database]:
+    """Open the database as `open_database` does, but accept tables of any release, or none.
+
+    Raises:
+        DatabaseError: the database cannot be reached or started.
     """
     from shelfsight.storage import schema
 
@@ -69,7 +84,7 @@ def open_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Datab
 def is_back(settings: Settings) -> bool:
     """Return whether the database can be reached; the embedded one is started if it is down."""
     try:
-        with open_database(settings) as database:
+        with open_any_version(settings) as database:
             database.run(lambda connection: connection.execute("SELECT"))
     except DatabaseError:
         return False

@@ -10,7 +10,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
-from shelfsight.wiring.database import open_database
+from shelfsight.wiring.database import open_any_version
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.scanning import make_scanner
@@ -35,7 +35,8 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
         ModelError: the models cannot be loaded.
         ServerError: the address cannot be used, or the extra is not installed.
     """
-    with open_database(settings) as database:
+    with open_any_version(settings) as database:
+        _check_version(database, notify)
         serve_shop(settings, database, listen, notify)
 
 
@@ -108,6 +109,14 @@ def open_service(
                 seconds=settings.scan_timeout,
             ),
         )
+
+
+def _check_version(database: Database, notify: Notify) -> None:
+    """Refuse a newer schema; serve with an older one, so that scans go on while it is upgraded."""
+    from shelfsight.storage.migrations import version
+
+    if database.run(version.refuse_newer, read_only=True) < version.latest():
+        notify("the tables are of an older release: only scans are served; run: shelfsight init")
 
 
 def _check_access(database: Database, listen: Listen, notify: Notify) -> None:

@@ -60,6 +60,28 @@ def are_enabled(connection: Connection) -> bool:
     return sum(_existing(connection).values()) == len(_TRIGGERS)
 
 
+def lock_tables(connection: Connection) -> None:
+    """Lock the shop's tables against writes, if their triggers call a function of an older release.
+
+    That function would fail in a transaction of the shop that waits while the queue is moved.
+    """
+    outdated = connection.execute(QUERIES["outdated"], {"names": list(_TRIGGERS)}).fetchall()
+    for table in sorted({table for table, *_ in outdated}):
+        connection.execute(QUERIES["lock_table"].format(table=statements.trusted(table)))
+
+
+def renew_function(connection: Connection) -> None:
+    """Give the triggers the function of this release, if there are triggers."""
+    if not _existing(connection):
+        return
+    outdated = connection.execute(QUERIES["outdated"], {"names": list(_TRIGGERS)}).fetchall()
+    for schema, function in {(schema, function) for _, schema, function in outdated}:
+        old, new = sql.Identifier(schema, function), sql.Identifier("shelfsight", function)
+        connection.execute(QUERIES["move_function"].format(old=old))
+        connection.execute(QUERIES["rename_function"].format(old=new))
+    _create_function(connection)
+
+
 def _for_each(
     database: Database, names: set[str], work: Callable[[Connection, str], object]
 ) -> list[str]:

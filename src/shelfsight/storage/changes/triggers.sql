@@ -73,6 +73,23 @@ SELECT tgname, tgenabled IN ('O', 'A') FROM pg_trigger
 WHERE NOT tgisinternal AND tgname = ANY(%(names)s)
   AND tgrelid IN (to_regclass('"ProductVariants"'), to_regclass('"ProductImages"'))
 
+-- name: outdated
+-- The shop's tables whose triggers call the function of an older release, which is not in our
+-- schema, and this function.
+SELECT DISTINCT tgrelid::regclass::text, n.nspname, proname
+FROM pg_trigger JOIN pg_proc AS p ON p.oid = tgfoid JOIN pg_namespace AS n ON n.oid = pronamespace
+WHERE NOT tgisinternal AND tgname = ANY(%(names)s) AND n.nspname <> 'shelfsight'
+  AND tgrelid IN (to_regclass('"ProductVariants"'), to_regclass('"ProductImages"'))
+
+-- name: lock_table
+LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE
+
+-- name: rename_function
+ALTER FUNCTION {old}() RENAME TO queue_changed
+
+-- name: move_function
+ALTER FUNCTION {old}() SET SCHEMA shelfsight
+
 -- name: has_schema
 SELECT FROM pg_namespace WHERE nspname = 'shelfsight'
 

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection
+from shelfsight.storage import rights
 from shelfsight.storage.versions import carry
 from shelfsight.storage.versions.properties import copy_properties
 from shelfsight.storage.versions.queries import QUERIES
@@ -85,6 +86,7 @@ def create(connection: Connection, schema: str) -> None:
         execute_all(connection, "structure", table, schema)
         copy_properties(connection, old, new)
     carry.count_down(connection, schema)
+    rights.protect(connection, schema)
 
 
 def create_schema(connection: Connection, schema: str) -> None:
@@ -92,6 +94,7 @@ def create_schema(connection: Connection, schema: str) -> None:
     owner = sql.Identifier(_table_in_use(connection, TABLES[0]).owner)
     connection.execute("SET LOCAL client_min_messages = warning")
     connection.execute(QUERIES["create_schema"].format(schema=sql.Identifier(schema), owner=owner))
+    rights.protect(connection, schema)
 
 
 def drop(connection: Connection, schema: str) -> None:

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import IN_USE, Connection, Database, Work
+from shelfsight.storage import rights
 from shelfsight.storage.index.build import (
     OUT_OF_MEMORY,
     PARALLEL_WORKERS,
@@ -180,6 +181,7 @@ def _swap(
         for source, target in ((IN_USE, outgoing), (incoming, IN_USE)):
             values = {"source": source, "target": target}
             connection.execute(QUERIES["move_failures"], values)
+        rights.protect(connection, outgoing)
         clone_table.drop_schema(connection, incoming)
         if outgoing == PREVIOUS_SCHEMA:
             _comment_on_previous(connection)

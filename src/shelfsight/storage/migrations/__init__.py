@@ -1,0 +1,1 @@
+"""The numbered migrations of the schema `shelfsight`, and what applies them."""
