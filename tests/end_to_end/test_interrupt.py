@@ -21,7 +21,7 @@ from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
 from tests.integration.remote.scripted_server import Server, serving
 
 STOPPING = re.compile(
-    r"Stopping when the products in progress are stored: 2 at the most"
+    r"Stopping when the products in progress are stored: (\d+) at the most"
     r"(, which takes about [\d.]+ s at this speed)?\. Ctrl-C again stops at once\.\n"
 )
 PRODUCTS = 12
@@ -73,6 +73,7 @@ def test_the_first_finishes_the_batch_and_reports_it_and_the_next_run_does_the_r
         process.send_signal(signal.SIGINT)
         stopping = read_stopping(process)
         assert STOPPING.fullmatch(stopping)
+        assert ": 2 at the most" in stopping
         assert " s at this speed" in stopping  # 4 products are stored, so the speed is known
         gate.open.set()
         events = before + read_until(process, lambda events: events[-1]["event"] == "result")

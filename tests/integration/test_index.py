@@ -158,12 +158,14 @@ def test_the_searches_of_shelfsight_use_the_indexes(database: Database, kind: st
     built(database)
     plain = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
     queries = [
-        f'ORDER BY e."{column}"::halfvec({width}) <=> array_fill(1, ARRAY[{width}])::halfvec'
-        " LIMIT 5"
+        f'WHERE e."SourceHash" <> \'\' ORDER BY e."{column}"::halfvec({width})'
+        f" <=> array_fill(1, ARRAY[{width}])::halfvec LIMIT 5"
         for column, width in widths.items()
     ]
     words = "to_tsvector('simple', coalesce(e.\"ProductText\", ''))"
-    queries.append(f"WHERE {words} @@ plainto_tsquery('simple', 'product')")
+    queries.append(
+        f"WHERE e.\"SourceHash\" <> '' AND {words} @@ plainto_tsquery('simple', 'product')"
+    )
 
     def plan(connection: Connection, query: str) -> str:
         connection.execute(plain)
