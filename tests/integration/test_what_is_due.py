@@ -11,7 +11,8 @@ from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import STAGES, ContentModality, Product, Selection, Stage
 from tests.shop import backfill_all, fill, rows
 
-VECTORS = 'SELECT count("ImageEmbedding"), count("TextEmbedding") FROM "ProductEmbeddings"'
+OURS = '"ProductEmbeddings" WHERE "SourceHash" IS NOT NULL'
+VECTORS = f'SELECT count("ImageEmbedding"), count("TextEmbedding") FROM {OURS}'
 
 
 def execute(database: Database, *statements: str) -> None:
@@ -176,7 +177,7 @@ def test_whatever_lacks_a_vector_and_has_no_failure_that_waits_is_due(
             str(id_)
             for (id_,) in rows(
                 database,
-                f'SELECT "ProductVariantId" FROM "ProductEmbeddings" WHERE "{column}" IS NOT NULL',
+                f'SELECT "ProductVariantId" FROM {OURS} AND "{column}" IS NOT NULL',
             )
         }
         for column in ("TextEmbedding", "ImageEmbedding")

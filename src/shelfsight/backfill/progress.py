@@ -168,9 +168,7 @@ class LineProgress(CountingProgress):
         with self._lock:
             self._is_over = True
         if report.found or not report.broken:
-            self._print("", *self._end(report), *report.lines())
-        if next_step:
-            self._print(next_step)
+            self._print("", *self._end(report), *report.lines(next_step))
         if report.failures and retry:
             self._print(f"Then try these again: {retry}")
         if report.remaining and go_on:

@@ -129,8 +129,11 @@ class Report:
             return 0
         return 3 if self.whole or self.incomplete else 1
 
-    def lines(self) -> list[str]:
-        """Return the results as lines for people."""
+    def lines(self, next_step: str = "") -> list[str]:
+        """Return the results as lines for people.
+
+        What failed comes last. Before it comes `next_step`: what can be done with what is stored.
+        """
         rate = self.success_rate
         lacking = {
             "  - Embedded, but lacking a picture": self.lacking_picture,
@@ -162,6 +165,8 @@ class Report:
         if self.paused_hosts:
             lines.append("Paused hosts, whose pictures are tried again later:")
             lines += [f"  - {host}: {count}" for host, count in self.paused_hosts.most_common()]
+        if next_step:
+            lines.append(next_step)
         if self.failures:
             lines.append("What failed, by kind, and what to do:")
             lines += [f"  - {line}" for line in cures(self.failures)]

@@ -116,6 +116,8 @@ def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> i
     if options.staged and options.defer_index:
         raise click.UsageError("--staged builds indexes at the switch; leave --defer-index out")
     job = _job(settings, chosen, options)
+    if options.join and chosen != Selection(skip_existing=chosen.skip_existing):
+        raise click.UsageError("--join works on what the open run selects; leave the selection out")
     with open_database(settings) as database:
         if options.join:
             job = _joined(database, job)
@@ -156,8 +158,6 @@ def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:
 
 
 def _joined(database: Database, job: Job) -> Job:
-    if job.selection != Selection(skip_existing=job.selection.skip_existing):
-        raise click.UsageError("--join works on what the open run selects; leave the selection out")
     opened = PostgresLedger(database).newest_open().job
     if job.staged and not opened.staged:
         raise click.UsageError("the open run is not --staged: leave that out, or --join")
