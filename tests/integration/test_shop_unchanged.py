@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shelfsight.errors import SchemaError, ShelfsightError
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import ModelPair
+from shelfsight.records import ModelPair, Selection
 from shelfsight.storage import schema
 from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.index.build import build as build_indexes
@@ -104,6 +104,9 @@ class Shop:
         )
         embed(self.database, self._in_use())
 
+    def retry(self) -> None:
+        embed(self.database, self._in_use(), selection=Selection(retry_failed=True))
+
     def stage(self) -> None:
         build(self.database, OTHERS if self._in_use() == MODELS else MODELS)
 
@@ -184,12 +187,23 @@ class Shop:
 
 COMMANDS = (
     *("backfill", "again", "stage", "switch", "roll_back", "forget", "discard", "prune", "index"),
-    *("init", "empty", "archive", "restore"),
+    *("init", "empty", "archive", "restore", "retry"),
 )
 LIFE = (
     *("backfill", "write", "stage", "write", "switch", "write", "empty", "roll_back", "write"),
     *("stage", "switch", "archive", "write", "forget", "restore", "stage", "discard", "again"),
-    *("index", "stage", "archive", "switch", "write", "restore", "forget", "init"),
+    *(
+        "index",
+        "stage",
+        "archive",
+        "switch",
+        "write",
+        "restore",
+        "forget",
+        "init",
+        "empty",
+        "retry",
+    ),
 )
 """Every command at least once, with writes of the shop between."""
 

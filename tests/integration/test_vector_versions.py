@@ -82,13 +82,14 @@ def embed(
     database: Database,
     models: ModelPair = MODELS,
     *,
+    selection: Selection | None = None,
     stop: Event | None = None,
     before_page: Callable[[], None] = nothing,
 ) -> int:
     """Run a backfill with these models; return how many texts were embedded."""
     with parts_for(database, models, before_page) as (pipeline, embedder):
         job = Job(
-            selection=Selection(),
+            selection=selection or Selection(),
             batch_size=10,
             max_batches=0,
             staged=database.schema is not None,
