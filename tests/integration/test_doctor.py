@@ -62,7 +62,7 @@ def shop(server: str, prepared: str) -> tuple[str, str]:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(part=PARTS, behind_a_view=st.booleans())
 def test_doctor_finds_a_fault_exactly_where_a_backfill_fails_and_names_the_same_cure(

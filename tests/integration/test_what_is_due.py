@@ -157,7 +157,7 @@ def set_up(database: Database, states: list[State]) -> dict[str, State]:
 
 @given(states=st.lists(STATES, min_size=1, max_size=8))
 @settings(
-    max_examples=40,
+    max_examples=20,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
