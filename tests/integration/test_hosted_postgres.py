@@ -731,7 +731,8 @@ def test_a_lost_picture_does_not_keep_a_vector_of_replaced_models(
     product = only_product(database, Selection(skip_existing=False))
     gone = Failure(stage=Stage.FETCH, kind="http_404", message="gone")
     save(database, product, gone, text=direction(b"Product 1", 1024), models=other)
-    PostgresVectorStore(database, FUSION).require(other)
+    PostgresVectorStore(database, FUSION).require(other)  # raises if a vector of MODELS is left
+    assert rows(database, 'SELECT "ImageEmbedding" FROM "ProductEmbeddings"') == [(None,)]
 
 
 def test_words_after_a_picture_within_the_description_are_read(database: Database) -> None:

@@ -235,10 +235,25 @@ FAULTS = {
     '"SourceHash" is integer': (
         'ALTER TABLE "ProductEmbeddings" DROP "SourceHash", ADD "SourceHash" integer NOT NULL'
     ),
+    'ALTER "Their ""own"" note" DROP NOT NULL': (
+        'ALTER TABLE "ProductEmbeddings" ADD "Their ""own"" note" text NOT NULL'
+    ),
+    'ALTER "Number" ADD GENERATED': (
+        'ALTER TABLE "ProductEmbeddings" DROP "Id", ADD "Number" bigint PRIMARY KEY'
+    ),
+    'ALTER "Code" SET DEFAULT gen_random_uuid()::text': (
+        'ALTER TABLE "ProductEmbeddings" ADD "Code" text,'
+        ' DROP CONSTRAINT IF EXISTS "ProductEmbeddings_pkey", ADD PRIMARY KEY ("Code")'
+    ),
 }
 """What the message says of each fault, and what causes it."""
 
-SEVERAL = [*combinations(FAULTS, 1), *pairwise(FAULTS), tuple(FAULTS)]
+TOGETHER = [fault for fault in FAULTS if '"Number"' not in fault]
+SEVERAL = [
+    *combinations(FAULTS, 1),
+    *pairwise(TOGETHER),
+    tuple(TOGETHER),
+]  # one primary key at most
 
 
 @pytest.mark.parametrize("faults", SEVERAL, ids=lambda faults: " and ".join(faults)[:60])

@@ -100,6 +100,7 @@ def test_a_locked_waiting_row_does_not_block_a_change(shop: Database) -> None:
     with client(shop) as one, client(shop) as other:
         one.execute(ADD_PICTURE, [ONE])
         other.execute(ADD_PICTURE, [ONE])
+    assert set(queued(shop)) == {ONE}
 
 
 def test_an_uncommitted_change_is_neither_claimed_nor_lost(shop: Database) -> None:

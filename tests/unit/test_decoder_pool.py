@@ -21,7 +21,7 @@ from PIL import Image
 from shelfsight.errors import DecoderError
 from shelfsight.images import photo_views
 from shelfsight.images.decode import decode, pixels
-from shelfsight.images.decoder.fair_queue import FairQueue
+from shelfsight.images.decoder.fair_queue import BlockingFairQueue
 from shelfsight.images.decoder.limits import DecoderLimits
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import DecodeJob, reduced, thumbnail, whole
@@ -187,7 +187,7 @@ def test_a_caller_with_many_files_leaves_others_their_turn() -> None:
 
 @given(st.lists(st.sampled_from("abc"), max_size=30))
 def test_a_fair_queue_gives_every_caller_its_turn(callers: list[str]) -> None:
-    queue: FairQueue[tuple[str, int]] = FairQueue()
+    queue: BlockingFairQueue[tuple[str, int]] = BlockingFairQueue()
     for number, caller in enumerate(callers):
         queue.put(caller, (caller, number))
     queue.close()
@@ -264,7 +264,6 @@ def test_a_bug_in_a_decoder_process_is_raised_here(decoders: DecoderPool) -> Non
 PARENT = """
 import sys
 from pathlib import Path
-from shelfsight.images.decoder.fair_queue import FairQueue
 from shelfsight.images.decoder.limits import DecoderLimits
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import thumbnail

@@ -12,6 +12,7 @@ from queue import Empty, LifoQueue
 from time import monotonic
 
 from shelfsight.errors import DatabaseAwayError
+from shelfsight.postgres.circuit_breaker import CONNECT, CircuitBreaker
 from shelfsight.postgres.connection import (
     IN_USE,
     RECONNECT_SECONDS,
@@ -21,7 +22,6 @@ from shelfsight.postgres.connection import (
     Rows,
     Work,
 )
-from shelfsight.postgres.heartbeat import CONNECT, Heartbeat
 
 CLOSE_SECONDS = 5.0
 """Seconds for which closing a pool waits for the threads whose calls were made to fail."""
@@ -30,7 +30,7 @@ CLOSE_SECONDS = 5.0
 class DatabasePool:
     """A fixed number of connections. Each serves one thread at a time; further threads wait.
 
-    With a `heartbeat`, calls fail soon while the database does not answer.
+    With a `breaker`, calls fail soon while the database does not answer.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class DatabasePool:
         size: int,
         *,
         reconnect_seconds: float = RECONNECT_SECONDS,
-        heartbeat: Heartbeat | None = None,
+        breaker: CircuitBreaker | None = None,
     ) -> None:
-        parameters = None if heartbeat is None else CONNECT
+        parameters = None if breaker is None else CONNECT
         self._databases = [
             Database(url, reconnect_seconds=reconnect_seconds, parameters=parameters)
             for _ in range(size)
@@ -51,9 +51,9 @@ class DatabasePool:
         for database in self._databases:
             self._free.put(database)
         self._in_use: dict[Database, float] = {}
-        self._heartbeat = heartbeat
-        if heartbeat is not None:
-            heartbeat.watch(self)
+        self._breaker = breaker
+        if breaker is not None:
+            breaker.watch(self)
 
     @property
     def vector_set(self) -> str:
@@ -96,17 +96,17 @@ class DatabasePool:
         """Lend a connection that is free.
 
         Raises:
-            DatabaseAwayError: the heartbeat says that the database does not answer.
+            DatabaseAwayError: the breaker says that the database does not answer.
         """
-        if self._heartbeat is not None:
-            self._heartbeat.check()
+        if self._breaker is not None:
+            self._breaker.check()
         database = self._free.get()
         self._in_use[database] = monotonic()
         try:
             yield database
         except DatabaseAwayError:
-            if self._heartbeat is not None:
-                self._heartbeat.suspect()
+            if self._breaker is not None:
+                self._breaker.suspect()
             raise
         finally:
             del self._in_use[database]

@@ -158,7 +158,6 @@ def _add_columns(connection: Connection) -> list[str]:
     }
     done = _add(connection, "ProductEmbeddings", wanted)
     embeddings_table.check(connection, doubles=True)
-    check(connection)
     return done
 
 

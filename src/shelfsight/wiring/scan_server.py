@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, SettingsError, install_command
 from shelfsight.ports import Embedder
+from shelfsight.postgres.circuit_breaker import CircuitBreaker
 from shelfsight.postgres.connection import Database
-from shelfsight.postgres.heartbeat import Heartbeat
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_any_version
@@ -26,7 +26,7 @@ HEALTH_AT_ONCE = 2
 
 RECONNECTS = 0.0
 """Seconds for which a lost database is retried after the first retry, which is immediate: none,
-because a client waits for the answer. The heartbeat notices when the database is back."""
+because a client waits for the answer. The breaker notices when the database is back."""
 
 CALL_SECONDS = 30.0
 """Seconds beyond the time limit of a scan after which a call to the database is given up."""
@@ -91,21 +91,12 @@ def open_service(
     from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
 
-    size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
     job = photo_views(settings.scan_views, embedder.picture_format)
     timed = TimedEmbedder(embedder, metrics)
     with (
-        closing(
-            Heartbeat(database.url, call_seconds=settings.scan_timeout + CALL_SECONDS)
-        ) as heartbeat,
-        closing(
-            DatabasePool(database.url, size, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)
-        ) as pool,
-        closing(
-            DatabasePool(database.url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)
-        ) as learner,
+        _open_pools(database.url, settings.scan_timeout + CALL_SECONDS) as (pool, learner),
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
@@ -134,11 +125,26 @@ def open_service(
 
 
 @contextmanager
+def _open_pools(url: str, call_seconds: float) -> Iterator[tuple[DatabasePool, DatabasePool]]:
+    """Open the connections of the endpoints, and the one that learns from scans.
+
+    A call that takes longer than `call_seconds` fails, and each call while the database is away.
+    """
+    size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
+    with (
+        closing(CircuitBreaker(url, call_seconds=call_seconds)) as breaker,
+        closing(DatabasePool(url, size, reconnect_seconds=RECONNECTS, breaker=breaker)) as pool,
+        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, breaker=breaker)) as learner,
+    ):
+        yield pool, learner
+
+
+@contextmanager
 def _open_impatient(url: str) -> Iterator[DatabasePool]:
     """Open a connection whose calls fail soon if the database does not answer."""
     with (
-        closing(Heartbeat(url)) as heartbeat,
-        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, heartbeat=heartbeat)) as pool,
+        closing(CircuitBreaker(url)) as breaker,
+        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, breaker=breaker)) as pool,
     ):
         yield pool
 

@@ -1,6 +1,7 @@
-"""A queue that several callers share: each has its turn, however much another has put in."""
+"""Queues in which the callers take turns, however much one of them has put in."""
 
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Iterable, Iterator
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -8,31 +9,72 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
-    """Gives one item of each caller in turn; the items of one caller in order. Thread-safe."""
+    """Items by caller: each caller's in the order of their arrival, and one of each caller in turn.
+
+    So a caller with few items does not wait for all those of another. Not safe for threads.
+    """
 
     def __init__(self) -> None:
-        self._by_caller: OrderedDict[str, deque[Item]] = OrderedDict()
+        self._by_caller: dict[str, deque[Item]] = {}
+        self._count = 0
+
+    def extend(self, caller: str, items: Iterable[Item]) -> None:
+        """Add items of a caller."""
+        queue = self._by_caller.setdefault(caller, deque())
+        before = len(queue)
+        queue.extend(items)
+        self._count += len(queue) - before
+        if not queue:
+            del self._by_caller[caller]
+
+    def pop(self) -> Item:
+        """Take the next item.
+
+        Raises:
+            IndexError: the queue is empty.
+        """
+        caller = next(iter(self._by_caller), None)
+        if caller is None:
+            raise IndexError("the queue is empty")
+        queue = self._by_caller.pop(caller)
+        item = queue.popleft()
+        self._count -= 1
+        if queue:
+            self._by_caller[caller] = queue  # behind the others
+        return item
+
+    def clear(self) -> None:
+        """Remove all items."""
+        self._by_caller.clear()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Item]:
+        for queue in self._by_caller.values():
+            yield from queue
+
+
+class BlockingFairQueue(Generic[Item]):
+    """A `FairQueue` for threads, which wait for the next item."""
+
+    def __init__(self) -> None:
+        self._items: FairQueue[Item] = FairQueue()
         self._is_closed = False
         self._changed = Condition()
 
     def put(self, caller: str, item: Item) -> None:
         """Add an item of a caller."""
         with self._changed:
-            self._by_caller.setdefault(caller, deque()).append(item)
+            self._items.extend(caller, [item])
             self._changed.notify()
 
     def get(self) -> Item | None:
         """Wait for the next item; None once the queue is closed and empty."""
         with self._changed:
-            while not self._by_caller:
-                if self._is_closed:
-                    return None
-                self._changed.wait()
-            caller, items = self._by_caller.popitem(last=False)
-            item = items.popleft()
-            if items:
-                self._by_caller[caller] = items  # its next turn comes after those of the others
-            return item
+            self._changed.wait_for(lambda: self._items or self._is_closed)
+            return self._items.pop() if self._items else None
 
     def close(self) -> None:
         """Let those who wait go on without an item."""

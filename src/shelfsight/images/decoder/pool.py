@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock, Thread
 
-from shelfsight.images.decoder.fair_queue import FairQueue
+from shelfsight.images.decoder.fair_queue import BlockingFairQueue
 from shelfsight.images.decoder.limits import BACKFILL, DecoderLimits
 from shelfsight.images.decoder.process import DecoderProcess, Outcome
 from shelfsight.images.decoder.protocol import DecodeJob, Pictures
@@ -37,8 +37,8 @@ class DecoderPool:
         self._limits = limits
         self._size = size or os.cpu_count() or 1
         self._slow_places = max(1, self._size // 2)
-        self._quick: FairQueue[_Task] = FairQueue()
-        self._slow: FairQueue[tuple[_Task, DecoderProcess | None]] = FairQueue()
+        self._quick: BlockingFairQueue[_Task] = BlockingFairQueue()
+        self._slow: BlockingFairQueue[tuple[_Task, DecoderProcess | None]] = BlockingFairQueue()
         self._lock = Lock()  # guards what follows
         self._threads: list[Thread] = []
         self._idle: list[DecoderProcess] = []

@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from shelfsight.errors import ModelError
+from shelfsight.images.decoder.fair_queue import FairQueue
 from shelfsight.records import Failure, Stage, Vector
-from shelfsight.serving.embedding_api.fair_queue import FairQueue
 
 Input = TypeVar("Input")
 Result = Vector | Failure

@@ -31,7 +31,7 @@ TICK = 0.25
 """Seconds between two looks at the calls in progress."""
 
 SLOW = 1.0
-"""Seconds after which a call in progress makes the heartbeat ask the database."""
+"""Seconds after which a call in progress makes the breaker ask the database."""
 
 ANSWER = 1.0
 """Seconds that the database has to answer `SELECT 1` on an open connection."""
@@ -52,7 +52,7 @@ class Watched(Protocol):
         ...
 
 
-class Heartbeat:
+class CircuitBreaker:
     """Asks the database `SELECT 1` while calls are slow, after a call failed, and while it is away.
 
     It has a thread and a connection of its own. When the database does not answer, the calls in
@@ -69,7 +69,7 @@ class Heartbeat:
         self._is_suspected = False
         self._asked_at = float("-inf")
         self._wake, self._is_closing = Event(), False
-        self._thread = Thread(target=self._loop, name="heartbeat", daemon=True)
+        self._thread = Thread(target=self._loop, name="circuit breaker", daemon=True)
         self._thread.start()
 
     def watch(self, watched: Watched) -> None:
