@@ -3,9 +3,10 @@
     python -m benchmarks.serve_memory [--scans 50000] [--clients 8] [--views 1]
 
 Every 1,000 requests have the same mixture: photos as files, URLs, base64; words, codes, similar
-products, feedback, the page; requests that are refused, and hostile ones. No photo and no words come
-twice. The memory is that of the server, and of its decoder processes, while no request is under way.
-The last line compares the end with what there was after the first 1,000 requests. Linux only.
+products, feedback, the page; requests that are refused, and hostile ones. No photo and no words
+come twice. The memory is that of the server, and of its decoder processes, while no request is
+under way. The last line compares the end with what there was after the first 1,000 requests.
+Linux only.
 """
 
 import argparse
@@ -28,16 +29,16 @@ from time import perf_counter
 import aiohttp
 import numpy as np
 from aiohttp import web
-from PIL import Image
-
 from benchmarks.scan_latency import CLUSTERS, embedded, fill, picture, until_ready
+from PIL import Image
+from tests.siege import attacks, attacks_pictures
+from tests.siege.process_memory import Memory, server_and_decoders
+
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.postgres.connection import Database
 from shelfsight.storage import schema
 from shelfsight.storage.api_keys import ApiKeys
-from tests.siege import attacks, attacks_pictures
-from tests.siege.process_memory import Memory, server_and_decoders
 
 SCAN = "/products/orchestrate/quick-scan"
 BLOCK = 1_000
@@ -147,7 +148,10 @@ async def page(shop: Shop, number: int) -> int:
 async def refused(shop: Shop, number: int) -> int:
     bodies: Sequence[dict[str, object]] = (
         {"json": {"textQuery": "a", "nonsense": number}},
-        {"data": b'{"textQuery": "' + b"a" * 5_000, "headers": {"Content-Type": "application/json"}},
+        {
+            "data": b'{"textQuery": "' + b"a" * 5_000,
+            "headers": {"Content-Type": "application/json"},
+        },
         {"json": {"textQuery": "a", "filters": {"owner": f"someone {number}"}}, "key": "owner"},
         {"json": {"textQuery": "a"}, "key": f"shelf_{number:012x}_{'x' * 43}"},
         {"json": {"imageUrl": f"http://10.0.0.1/{number}"}},
@@ -266,18 +270,18 @@ async def measure(
                 await asyncio.sleep(1)
                 last = server_and_decoders(pid)
                 first = first or last
-                figures = " ".join(
-                    f"{one.pss / 1e6:>9.1f} {one.uss / 1e6:>9.1f}" for one in last
-                )
+                figures = " ".join(f"{one.pss / 1e6:>9.1f} {one.uss / 1e6:>9.1f}" for one in last)
                 print(f"{start + BLOCK:>9,} {BLOCK / seconds:>9.0f} {figures}", flush=True)
             print(await stores(shop))
     print(", ".join(f"{count} x {kind}" for kind, count in sorted(answers.items())))
     assert first is not None
     before, after = first[0] + first[1], last[0] + last[1]
-    growth = after.pss / before.pss - 1
     print(
-        f"after {arguments.scans:,} requests against the first {BLOCK:,}: server"
-        f" {last[0].pss / first[0].pss - 1:+.1%}, with its decoders {growth:+.1%} (PSS)"
+        f"after {arguments.scans:,} requests against the first {BLOCK:,}:"
+        f" server {last[0].pss / first[0].pss - 1:+.1%} (PSS),"
+        f" {last[0].uss / first[0].uss - 1:+.1%} (USS);"
+        f" with its decoders {after.pss / before.pss - 1:+.1%} (PSS),"
+        f" {after.uss / before.uss - 1:+.1%} (USS)"
     )
     return 1 if any(kind.endswith((" 500", " 503")) for kind in answers) else 0
 

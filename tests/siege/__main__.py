@@ -5,6 +5,7 @@ import asyncio
 import sys
 
 from tests.siege.besieged import besieged
+from tests.siege.plan import LARGEST_BODY
 from tests.siege.siege import MAX_P95, Row, besiege
 
 HEADER = (
@@ -20,7 +21,9 @@ def main() -> int:
     seconds = parser.parse_args().seconds
     _say(HEADER)
     with besieged() as servers:
-        outcome = asyncio.run(besiege(servers, seconds, 1.0, lambda row: _say(_line(row))))
+        outcome = asyncio.run(
+            besiege(servers, seconds, 1.0, LARGEST_BODY, lambda row: _say(_line(row)))
+        )
     for failure in outcome.failures:
         _say(failure)
     asked = sum(len(row.felt.seconds) for row in outcome.rows)

@@ -11,23 +11,33 @@ from functools import partial
 from shelfsight.cli import main
 from shelfsight.images import download
 from shelfsight.images.names import NameResolver
-from shelfsight.serving import listen
+from shelfsight.serving import connections
+from shelfsight.serving.connections import ConnectionTable, TrustedProxies
 from shelfsight.serving.limits import ConnectionLimits
 
 CONNECTIONS = 96
 PER_ADDRESS = 48
 
+SMALL = ConnectionLimits(
+    connections=CONNECTIONS,
+    per_address=PER_ADDRESS,
+    header_bytes=8_000,
+    headers=50,
+    header_seconds=2,
+    body_seconds=4,
+    response_seconds=3,
+    idle_seconds=5,
+)
+
+
+def small_table(
+    _limits: ConnectionLimits | None = None, proxies: TrustedProxies | None = None
+) -> ConnectionTable:
+    """Return a table with small limits."""
+    return ConnectionTable(SMALL, proxies)
+
+
 if __name__ == "__main__":
     download.NameResolver = partial(NameResolver, [sys.argv.pop(1)])
-    listen.ConnectionLimits = partial(
-        ConnectionLimits,
-        connections=CONNECTIONS,
-        per_address=PER_ADDRESS,
-        header_bytes=8_000,
-        headers=50,
-        header_seconds=2,
-        body_seconds=4,
-        response_seconds=3,
-        idle_seconds=5,
-    )
+    connections.ConnectionTable = small_table
     main()

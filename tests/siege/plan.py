@@ -117,7 +117,10 @@ def bodies(
     kind: str = "application/json",
     clients: int = 3,
 ) -> Attack:
-    """Send bodies one after another, from several clients; `sent` is told the size of large ones."""
+    """Send bodies one after another, from several clients.
+
+    `sent` makes the bodies, and is told how many bytes large ones have.
+    """
 
     async def attack(aim: Aim) -> Ends:
         waiting = sent(aim.body_bytes)
@@ -284,6 +287,13 @@ PLAN = [
     *(Planned(name=name, server="serve", attack=one) for name, one in SCAN_ATTACKS.items()),
     *(Planned(name=name, server="serve-models", attack=one) for name, one in MODEL_ATTACKS.items()),
 ]
+
+
+def prepare(size: int) -> None:
+    """Make the bodies that are costly to make, large ones of this size."""
+    pictures()
+    _large_json(size)
+    _malformed_forms(size)
 
 
 def _total(ends: Iterable[Ends]) -> Ends:

@@ -15,7 +15,7 @@ from time import monotonic, perf_counter
 
 from tests.siege.attacks import Ends
 from tests.siege.besieged import Besieged
-from tests.siege.plan import PLAN, Aim, Planned
+from tests.siege.plan import PLAN, Aim, Planned, prepare
 from tests.siege.process_memory import server_and_decoders
 from tests.siege.well_behaved import Felt, WellBehaved, well_behaved
 
@@ -30,7 +30,7 @@ DATABASE_AWAY = 3.0
 class Row:
     """One line of the table: an attack, what its callers got, and what the others felt.
 
-    The memory is in bytes: of both servers with their decoders, before and after.
+    The memory is in bytes: of the attacked server (or of both) with its decoders, before and after.
     """
 
     name: str
@@ -68,8 +68,13 @@ class Outcome:
 Say = Callable[[Row], None]
 
 
-async def besiege(servers: Besieged, seconds: float, interval: float, say: Say) -> Outcome:
-    """Run all attacks for about this many seconds in all; `say` is called with each row."""
+async def besiege(
+    servers: Besieged, seconds: float, interval: float, body_bytes: int, say: Say
+) -> Outcome:
+    """Run all attacks for about this many seconds in all; `say` is called with each row.
+
+    The caller asks at each `interval` seconds. Large bodies of attackers have `body_bytes`.
+    """
     each = seconds / (len(PLAN) + 5)
     rows: list[Row] = []
 
@@ -78,38 +83,43 @@ async def besiege(servers: Besieged, seconds: float, interval: float, say: Say) 
             loop = asyncio.get_running_loop()
 
             async def phase(row: Row, attack: Awaitable[Ends | None]) -> None:
-                before, began = _memory(servers), perf_counter()
+                before, began = _memory(servers, row.server), perf_counter()
 
                 async def noted() -> None:
                     row.got += await attack or Ends()
 
                 await caller.during(noted(), row.felt)
                 row.seconds = perf_counter() - began
-                row.memory = before, _memory(servers)
+                row.memory = before, _memory(servers, row.server)
                 rows.append(row)
                 say(row)
 
-            await caller.until_ready()
+            await asyncio.gather(
+                loop.run_in_executor(attackers, prepare, body_bytes), caller.until_ready()
+            )
             await phase(Row(name="nobody attacks", server="both"), asyncio.sleep(each))
             for number, planned in enumerate(PLAN):
-                aim = _aim(servers, planned, each)
+                aim = _aim(servers, planned, each, body_bytes)
                 running = loop.run_in_executor(attackers, _attack, {number: aim})
                 await phase(Row(name=planned.name, server=planned.server), running)
             for name, happen in (("database paused", _pause), ("database killed", _kill)):
                 await phase(Row(name=name, server="serve"), happen(servers, caller, each))
-            aims = {number: _aim(servers, one, 2 * each) for number, one in enumerate(PLAN)}
+            aims = {
+                number: _aim(servers, one, 2 * each, body_bytes) for number, one in enumerate(PLAN)
+            }
             running = loop.run_in_executor(attackers, _attack, aims)
             await phase(Row(name="all at once", server="both"), running)
             await caller.until_ready()
     return Outcome(rows=rows, complaints=servers.complaints() + servers.end())
 
 
-def _aim(servers: Besieged, planned: Planned, seconds: float) -> Aim:
+def _aim(servers: Besieged, planned: Planned, seconds: float, body_bytes: int) -> Aim:
     is_scan = planned.server == "serve"
     return Aim(
         url=servers.scans_url if is_scan else servers.models_url,
         key=servers.greedy if is_scan else "",
         seconds=seconds,
+        body_bytes=body_bytes,
         silent_hosts=servers.silent_hosts,
     )
 
@@ -151,6 +161,10 @@ async def _kill(servers: Besieged, caller: WellBehaved, seconds: float) -> None:
     await asyncio.sleep(seconds / 2)
 
 
-def _memory(servers: Besieged) -> int:
-    found = [server_and_decoders(process.pid) for process in (servers.scans, servers.models)]
+def _memory(servers: Besieged, server: str) -> int:
+    found = [
+        server_and_decoders(process.pid)
+        for name, process in (("serve", servers.scans), ("serve-models", servers.models))
+        if server in (name, "both")
+    ]
     return sum(server.pss + decoders.pss for server, decoders in found)

@@ -42,8 +42,19 @@ class DecoderPool:
         self._lock = Lock()  # guards what follows
         self._threads: list[Thread] = []
         self._idle: list[DecoderProcess] = []
+        self._processes: set[DecoderProcess] = set()
         self._slow_load = 0
         self._is_closed = False
+
+    @property
+    def processes(self) -> int:
+        """The number of processes now."""
+        return len(self._processes)
+
+    @property
+    def max_processes(self) -> int:
+        """The largest number of processes."""
+        return self._size + self._slow_places
 
     def submit(self, job: DecodeJob, data: bytes, caller: str = "") -> "Future[Pictures]":
         """Decode a file; the future has uint8 pixels of shape (count, height, width, 3).
@@ -75,7 +86,7 @@ class DecoderPool:
             idle, self._idle = self._idle, []
             threads, self._threads = self._threads, []
         for process in idle:
-            process.end()
+            self._end(process)
         self._quick.close()
         self._slow.close()
         for thread in threads:
@@ -108,7 +119,7 @@ class DecoderPool:
             self._give_back(process)
             _finish(task, outcome)
         elif self._is_over(task):
-            process.end()
+            self._end(process)
         else:
             self._set_aside(task, process)
 
@@ -117,7 +128,7 @@ class DecoderPool:
             is_free = self._slow_load < self._slow_places
             self._slow_load += 1
         if not is_free:
-            process.end()
+            self._end(process)
         self._slow.put(task.caller, (task, process if is_free else None))
 
     def _decode_slow(self) -> None:
@@ -136,11 +147,11 @@ class DecoderPool:
         if process is None:
             if self._is_over(task):
                 return
-            process = DecoderProcess(self._limits)
+            process = self._start()
             process.begin(task.job, task.data)
         process.lower_priority()
         outcome = self._wait(process, task, patient=True)
-        process.end()
+        self._end(process)
         if outcome is not None:
             _finish(task, outcome)
 
@@ -157,16 +168,25 @@ class DecoderPool:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return DecoderProcess(self._limits)
+                return self._start()
             if process.is_alive():
                 return process
-            process.end()
+            self._end(process)
 
     def _give_back(self, process: DecoderProcess) -> None:
         with self._lock:
             if process.is_usable and not self._is_closed:
                 self._idle.append(process)
                 return
+        self._end(process)
+
+    def _start(self) -> DecoderProcess:
+        process = DecoderProcess(self._limits)
+        self._processes.add(process)
+        return process
+
+    def _end(self, process: DecoderProcess) -> None:
+        self._processes.discard(process)
         process.end()
 
 
