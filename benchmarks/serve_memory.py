@@ -42,6 +42,11 @@ from shelfsight.storage.api_keys import ApiKeys
 
 SCAN = "/products/orchestrate/quick-scan"
 BLOCK = 1_000
+
+FIRST_CLIENTS = 64
+"""Clients of the first requests: so many that all threads of the server use the models at once,
+which takes memory for each. Otherwise a later moment would be the first at which they do."""
+
 OWNERS = 50
 PRODUCTS = 2_000
 PHONE = (4_000, 3_000)
@@ -265,7 +270,8 @@ async def measure(
             last = server_and_decoders(pid)
             for start in range(0, arguments.scans, BLOCK):
                 began = perf_counter()
-                answers += await send_block(shop, start, arguments.clients)
+                clients = arguments.clients if start else FIRST_CLIENTS
+                answers += await send_block(shop, start, clients)
                 seconds = perf_counter() - began
                 await asyncio.sleep(1)
                 last = server_and_decoders(pid)

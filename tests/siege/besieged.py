@@ -19,6 +19,9 @@ from tests.integration.name_server import NameServer
 from tests.open_folder import open_folder
 
 PRODUCTS = 30
+MEMORY = 2_000_000_000
+"""Bytes that `serve` may take with its decoders."""
+
 SILENT_HOSTS = 40
 SILENT_NAME = "silent.example.com"
 """Names that end like this get no answer from the name server."""
@@ -64,8 +67,8 @@ class Besieged:
 
 
 @contextmanager
-def besieged(*arguments: str) -> Iterator[Besieged]:
-    """Prepare a shop with vectors, and start both servers; `arguments` are for both commands."""
+def besieged() -> Iterator[Besieged]:
+    """Prepare a shop with vectors, and start both servers."""
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder())
         postgres = stack.enter_context(stoppable_postgres(folder / "home"))
@@ -77,13 +80,14 @@ def besieged(*arguments: str) -> Iterator[Besieged]:
             DATABASE_URL=postgres.url,
             MODELS="lite",
             ALLOW_PRIVATE_IMAGES=",".join([pictures.host, *silent]),
+            MEMORY=str(MEMORY),
             RATE_LIMIT="0",
             BYTE_LIMIT="0",
         )
         greedy, modest = _prepare(shop, postgres.url, pictures)
         log = folder / "servers.log"
         started = [
-            stack.enter_context(_started(shop, names.address, log, name, *arguments))
+            stack.enter_context(_started(shop, names.address, log, name))
             for name in ("serve", "serve-models")
         ]
         (scans, scans_url), (models, models_url) = started
@@ -115,13 +119,13 @@ def _prepare(shop: Command, url: str, pictures: PictureHost) -> tuple[str, str]:
 
 @contextmanager
 def _started(
-    shop: Command, names: str, log: Path, *arguments: str
+    shop: Command, names: str, log: Path, name: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "tests.siege.limited_command", names]
     with (
         log.open("a") as errors,
         subprocess.Popen(
-            [*command, *arguments, "--port", "0"],
+            [*command, name, "--port", "0"],
             env=shop.environment() | {"PYTHONPATH": str(Path(__file__).parents[2])},
             cwd=shop.folder,
             stdin=subprocess.DEVNULL,

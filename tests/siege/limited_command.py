@@ -30,14 +30,16 @@ SMALL = ConnectionLimits(
 )
 
 
-def small_table(
-    _limits: ConnectionLimits | None = None, proxies: TrustedProxies | None = None
-) -> ConnectionTable:
-    """Return a table with small limits."""
-    return ConnectionTable(SMALL, proxies)
+class SmallTable(ConnectionTable):
+    """A table with small limits."""
+
+    def __init__(
+        self, _limits: ConnectionLimits | None = None, proxies: TrustedProxies | None = None
+    ) -> None:
+        super().__init__(SMALL, proxies)
 
 
 if __name__ == "__main__":
     download.NameResolver = partial(NameResolver, [sys.argv.pop(1)])
-    connections.ConnectionTable = small_table
+    connections.ConnectionTable = SmallTable
     main()

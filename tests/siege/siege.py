@@ -7,14 +7,15 @@ scans every second, from an address and with a key of its own. None of its scans
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
-from time import monotonic, perf_counter
+from time import monotonic
 
 from tests.siege.attacks import Ends
-from tests.siege.besieged import Besieged
+from tests.siege.besieged import MEMORY, Besieged
 from tests.siege.plan import PLAN, Aim, Planned, prepare
 from tests.siege.process_memory import server_and_decoders
 from tests.siege.well_behaved import Felt, WellBehaved, well_behaved
@@ -37,7 +38,6 @@ class Row:
     server: str
     got: Ends = field(default_factory=Ends)
     felt: Felt = field(default_factory=Felt)
-    seconds: float = 0.0
     memory: tuple[int, int] = (0, 0)
 
 
@@ -57,7 +57,12 @@ class Outcome:
             for row in self.rows
             if row.got["500"]
         ]
-        return failed + bugs + self.complaints
+        too_large = [
+            f"{row.name}: serve takes {max(row.memory) / 1e6:,.0f} MB, more than MEMORY"
+            for row in self.rows
+            if row.server == "serve" and max(row.memory) > MEMORY
+        ]
+        return failed + bugs + too_large + self.complaints
 
     @property
     def p95(self) -> float:
@@ -68,48 +73,89 @@ class Outcome:
 Say = Callable[[Row], None]
 
 
-async def besiege(
-    servers: Besieged, seconds: float, interval: float, body_bytes: int, say: Say
-) -> Outcome:
-    """Run all attacks for about this many seconds in all; `say` is called with each row.
+class Siege:
+    """The phases of a siege: in each, some attack while the well-behaved caller goes on."""
+
+    def __init__(
+        self, servers: Besieged, caller: WellBehaved, attackers: Executor, say: Say
+    ) -> None:
+        self._servers = servers
+        self._caller = caller
+        self._attackers = attackers
+        self._say = say
+        self.rows: list[Row] = []
+
+    async def nobody(self, seconds: float) -> None:
+        """Let the caller go on alone."""
+        await self._phase(Row(name="nobody attacks", server="both"), asyncio.sleep(seconds))
+
+    async def each(self, seconds: float, body_bytes: int) -> None:
+        """Run one attack after the other, each for this many seconds."""
+        for number, planned in enumerate(PLAN):
+            aims = {number: _aim(self._servers, planned, seconds, body_bytes)}
+            await self._phase(Row(name=planned.name, server=planned.server), self._attack(aims))
+
+    async def all_at_once(self, seconds: float, body_bytes: int) -> None:
+        """Run all attacks at the same time."""
+        aims = [_aim(self._servers, planned, seconds, body_bytes) for planned in PLAN]
+        attack = self._attack(dict(enumerate(aims)))
+        await self._phase(Row(name="all at once", server="both"), attack)
+
+    async def without_database(self, seconds: float) -> None:
+        """Pause the database and let it go on; then kill it and start it."""
+        postgres = self._servers.postgres
+        for name, stop, go_on in (
+            ("database paused", postgres.freeze, postgres.thaw),
+            ("database killed", postgres.kill, postgres.start),
+        ):
+            row = Row(name=name, server="serve")
+            await self._phase(row, self._database_away(stop, go_on, seconds))
+
+    async def _database_away(
+        self, stop: Callable[[], None], go_on: Callable[[], None], seconds: float
+    ) -> None:
+        self._caller.database_is_away = True
+        stop()
+        await asyncio.sleep(min(DATABASE_AWAY, seconds / 2))
+        await asyncio.to_thread(go_on)
+        await self._caller.until_ready()
+        self._caller.database_is_away = False
+        await asyncio.sleep(seconds / 2)
+
+    def _attack(self, aims: dict[int, Aim]) -> Awaitable[Ends]:
+        return asyncio.get_running_loop().run_in_executor(self._attackers, _attack, aims)
+
+    async def _phase(self, row: Row, attack: Awaitable[Ends | None]) -> None:
+        before = _memory(self._servers, row.server)
+
+        async def noted() -> None:
+            row.got += await attack or Ends()
+
+        await self._caller.during(noted(), row.felt)
+        row.memory = before, _memory(self._servers, row.server)
+        self.rows.append(row)
+        self._say(row)
+
+
+@asynccontextmanager
+async def siege(
+    servers: Besieged, interval: float, body_bytes: int, say: Say
+) -> AsyncIterator[Siege]:
+    """Prepare a siege; `say` is called with each row.
 
     The caller asks at each `interval` seconds. Large bodies of attackers have `body_bytes`.
     """
-    each = seconds / (len(PLAN) + 5)
-    rows: list[Row] = []
-
+    spawn = get_context("spawn")
     async with well_behaved(servers, interval) as caller:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as attackers:
-            loop = asyncio.get_running_loop()
-
-            async def phase(row: Row, attack: Awaitable[Ends | None]) -> None:
-                before, began = _memory(servers, row.server), perf_counter()
-
-                async def noted() -> None:
-                    row.got += await attack or Ends()
-
-                await caller.during(noted(), row.felt)
-                row.seconds = perf_counter() - began
-                row.memory = before, _memory(servers, row.server)
-                rows.append(row)
-                say(row)
-
-            await asyncio.gather(
-                loop.run_in_executor(attackers, prepare, body_bytes), caller.until_ready()
-            )
-            await phase(Row(name="nobody attacks", server="both"), asyncio.sleep(each))
-            for number, planned in enumerate(PLAN):
-                aim = _aim(servers, planned, each, body_bytes)
-                running = loop.run_in_executor(attackers, _attack, {number: aim})
-                await phase(Row(name=planned.name, server=planned.server), running)
-            for name, happen in (("database paused", _pause), ("database killed", _kill)):
-                await phase(Row(name=name, server="serve"), happen(servers, caller, each))
-            aims = {
-                number: _aim(servers, one, 2 * each, body_bytes) for number, one in enumerate(PLAN)
-            }
-            running = loop.run_in_executor(attackers, _attack, aims)
-            await phase(Row(name="all at once", server="both"), running)
+        with ProcessPoolExecutor(1, mp_context=spawn) as attackers:
+            await asyncio.get_running_loop().run_in_executor(attackers, prepare, body_bytes)
             await caller.until_ready()
+            yield Siege(servers, caller, attackers, say)
+            await caller.until_ready()
+
+
+def outcome_of(servers: Besieged, rows: list[Row]) -> Outcome:
+    """End both servers, and return the outcome."""
     return Outcome(rows=rows, complaints=servers.complaints() + servers.end())
 
 
@@ -139,26 +185,6 @@ def _attack(aims: dict[int, Aim]) -> Ends:
         )
 
     return asyncio.run(together())
-
-
-async def _pause(servers: Besieged, caller: WellBehaved, seconds: float) -> None:
-    caller.database_is_away = True
-    servers.postgres.freeze()
-    await asyncio.sleep(min(DATABASE_AWAY, seconds / 2))
-    servers.postgres.thaw()
-    await caller.until_ready()
-    caller.database_is_away = False
-    await asyncio.sleep(seconds / 2)
-
-
-async def _kill(servers: Besieged, caller: WellBehaved, seconds: float) -> None:
-    caller.database_is_away = True
-    servers.postgres.kill()
-    await asyncio.sleep(min(DATABASE_AWAY, seconds / 2))
-    await asyncio.to_thread(servers.postgres.start)
-    await caller.until_ready()
-    caller.database_is_away = False
-    await asyncio.sleep(seconds / 2)
 
 
 def _memory(servers: Besieged, server: str) -> int:
