@@ -1,9 +1,12 @@
 """A pool of decoder processes, in which no picture holds up the others for long."""
 
 import os
+from collections import Counter
+from collections.abc import Callable, Container
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock, Thread
 
 from shelfsight.images.decoder.fair_queue import BlockingFairQueue
@@ -30,7 +33,8 @@ class DecoderPool:
     Threads and processes are started when they are first needed. A process that a picture has ended
     is replaced. A picture that takes more than its `quick_seconds` leaves its place to the next:
     half as many such pictures as `size` go on beside the others, with a lower priority, and each
-    further one is stopped and waits to begin again.
+    further one is stopped and waits to begin again. One of several places is closed to a caller
+    while such pictures of it are not done.
     """
 
     def __init__(self, limits: DecoderLimits = BACKFILL, size: int | None = None) -> None:
@@ -43,7 +47,7 @@ class DecoderPool:
         self._threads: list[Thread] = []
         self._idle: list[DecoderProcess] = []
         self._processes: set[DecoderProcess] = set()
-        self._slow_load = 0
+        self._slow_load: Counter[str] = Counter()  # by caller
         self._is_closed = False
 
     @property
@@ -93,7 +97,10 @@ class DecoderPool:
             thread.join()
 
     def _start_threads(self) -> None:
+        loops: list[Callable[[], None]]
         loops = [self._decode_quick] * self._size + [self._decode_slow] * self._slow_places
+        if self._size > 1:
+            loops[0] = partial(self._decode_quick, self._slow_load)
         self._threads = [
             Thread(target=loop, name=f"decode {number}", daemon=True)
             for number, loop in enumerate(loops)
@@ -101,8 +108,8 @@ class DecoderPool:
         for thread in self._threads:
             thread.start()
 
-    def _decode_quick(self) -> None:
-        while (task := self._quick.get()) is not None:
+    def _decode_quick(self, skip: Container[str] = ()) -> None:
+        while (task := self._quick.get(skip)) is not None:
             try:
                 self._try(task)
             except BaseException as error:  # whoever waits for the file raises it
@@ -125,8 +132,8 @@ class DecoderPool:
 
     def _set_aside(self, task: _Task, process: DecoderProcess) -> None:
         with self._lock:
-            is_free = self._slow_load < self._slow_places
-            self._slow_load += 1
+            is_free = self._slow_load.total() < self._slow_places
+            self._slow_load[task.caller] += 1
         if not is_free:
             self._end(process)
         self._slow.put(task.caller, (task, process if is_free else None))
@@ -140,7 +147,9 @@ class DecoderPool:
                 _finish(task, error)
             finally:
                 with self._lock:
-                    self._slow_load -= 1
+                    self._slow_load[task.caller] -= 1
+                    self._slow_load += Counter()  # forgets callers without any
+                self._quick.wake()
 
     def _continue(self, task: _Task, process: DecoderProcess | None) -> None:
         """Decode a file that takes long, with a lower priority."""
