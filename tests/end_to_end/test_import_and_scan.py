@@ -88,7 +88,11 @@ def test_good_lines_are_imported_and_each_bad_one_is_reported_with_number_and_re
         "mugs.csv:5",
         "mugs.csv:6",
     ]
-    for reason in ("has no sku", "'cheap' cannot be read as one price; imported", "has 6 fields where the header has 5"):
+    for reason in (
+        "has no sku",
+        "'cheap' cannot be read as one price; imported",
+        "has 6 fields where the header has 5",
+    ):
         assert reason in mugs.stderr
     posters = imports["posters.jsonl"]
     assert posters.returncode == 3

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from shelfsight.catalog.imports.columns import ColumnUse
 from shelfsight.catalog.imports.imported import BadCell, BadLine, Column, ImportedProduct, Item
@@ -240,6 +242,117 @@ def test_an_empty_cell_is_told_from_a_column_that_is_not_there(read):
     (product,) = read("sku,title,price,options,image\nm1, ,0,{},\n")
 
     assert product.empty == {Column.TITLE, Column.OPTIONS, Column.IMAGES}
+
+
+# Tables of spreadsheets
+
+
+def test_a_separator_line_blank_lines_and_blank_rows_are_skipped(read):
+    items = read("\r\nsep=;\r\n\r\nsku;title\r\n;\r\nm1;a,b\r\n \r\n")
+
+    assert items == [ImportedProduct(line=6, sku="m1", title="a,b", options={})]
+
+
+def test_a_cell_that_keeps_its_zeros_by_a_formula_is_read_as_it_is_shown(read):
+    (product,) = read('sku,barcode,title\n="00123","=""0400""","= ""x"""\n')
+
+    assert (product.sku, product.barcode, product.title) == ("00123", "0400", '= "x"')
+
+
+def test_a_number_that_a_spreadsheet_has_shortened_is_refused_with_the_reason(read):
+    items = read("sku,barcode\nm1,4.00638E+12\n4E+12,0400\nm3,4E12\n")
+
+    (number, reason), (bad_line, _) = [*bad_cells(items), *bad(items)]
+    assert (number, bad_line) == (2, 3)
+    assert "its last digits are lost" in reason
+    assert [(item.sku, item.barcode) for item in items if isinstance(item, ImportedProduct)] == [
+        ("m1", None),
+        ("m3", "4E12"),
+    ]
+
+
+def test_more_cells_than_columns_are_fine_where_they_are_empty(read):
+    items = read("sku,title\nm1,Mug,,\nm2,Mug,,x\nm3\n")
+
+    assert skus(items) == ["m1"]
+    assert [line for line, _ in bad(items)] == [3, 4]
+
+
+def test_a_table_in_the_encoding_of_western_spreadsheets_is_read(read):
+    content = "sku;title;price\nm1;Größe à 5 €;12,50 €\n"
+
+    assert the_product(read(content.encode("cp1252"))).title == "Größe à 5 €"
+    assert read.columns.encoding == "cp1252"
+
+
+def test_another_encoding_can_be_named(read):
+    content = "sku,title\nm1,Красная кружка\n"
+
+    assert the_product(read(content.encode("cp1251"), encoding="cp1251")).title == "Красная кружка"
+    for wrong in ("klingon", "hex"):
+        assert f"there is no encoding '{wrong}'" in refused(read, content, encoding=wrong)
+
+
+@given(
+    title=st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), max_size=10),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_read_back_from_the_encodings_that_are_found(read, title, encoding):
+    content = f"sku,title\nm1,T{title}.\n".encode(encoding, errors="replace")
+
+    assert the_product(read(content)).title == f"T{title}.".encode(encoding, "replace").decode(
+        encoding
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "addresses"),
+    [
+        ("a.jpg|b.jpg", ["a.jpg", "b.jpg"]),
+        ("a.jpg, b.jpg", ["a.jpg", "b.jpg"]),
+        ("a.jpg; b.jpg\nc.jpg", ["a.jpg", "b.jpg", "c.jpg"]),
+        ("https://a/w_1,h_1/a.jpg,https://a/b.jpg", ["https://a/w_1,h_1/a.jpg", "https://a/b.jpg"]),
+    ],
+)
+def test_pictures_in_one_cell_are_told_apart(read, cell, addresses):
+    assert the_product(read(f'sku,images\nm1,"{cell}"\n')).image_urls == tuple(addresses)
+
+
+def test_a_column_can_be_mapped_to_a_field_and_comes_before_all_others(read):
+    mapped = {"title": "long name", "image": "Foto 2"}
+    product = the_product(
+        read("sku,title,Long Name,foto 2,image\nm1,x,Mug,a.jpg,b.jpg\n", mapped=mapped)
+    )
+
+    assert (product.title, product.image_urls) == ("Mug", ("a.jpg",))
+    assert list(read.columns.unused) == ["title", "image"]
+
+
+def test_a_column_that_is_not_there_or_a_field_that_is_none_cannot_be_mapped(read):
+    assert "has no column 'Name' for title; its columns are: sku" in refused(
+        read, "sku\nm1\n", mapped={"title": "Name"}
+    )
+    assert "there is no field 'colour'" in refused(read, "sku\n", mapped={"colour": "sku"})
+
+
+# XML
+
+
+def test_an_entity_of_the_file_itself_is_not_resolved(read):
+    secret = read.folder / "secret"
+    secret.write_text("secret")
+    feed = (
+        f'<!DOCTYPE rss [<!ENTITY a SYSTEM "{secret.as_uri()}"><!ENTITY b "secret">]>'
+        "<rss><item><id>m1</id><title>M&a;<!-- secret -->u&b;g</title><link>x</link></item></rss>"
+    )
+
+    assert the_product(read(feed, "feed.xml")).title == "Mug"
+
+
+@pytest.mark.parametrize("feed", ["<rss></rss>", "<html><body>Not found</body></html>", "<rss"])
+def test_xml_without_products_is_refused(read, feed):
+    assert "XML" in refused(read, feed, "feed.xml")
 
 
 # JSON lines

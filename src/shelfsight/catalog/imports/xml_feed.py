@@ -47,6 +47,8 @@ class XmlFeed:
             tag=("{*}item", "{*}entry"),
             resolve_entities=False,
             no_network=True,
+            remove_comments=True,
+            remove_pis=True,
             huge_tree=False,
         )
         with self._path.open("rb") as file:
@@ -56,6 +58,7 @@ class XmlFeed:
                     yield from _items(parser)
                 parser.close()
             except etree.XMLSyntaxError as error:
+                yield from _items(parser)
                 reason = f"is not XML: {error.msg}; nothing from here on was read"
                 yield BadLine(line=error.lineno or 1, reason=reason)
                 return
@@ -73,6 +76,7 @@ def _items(parser: etree.XMLPullParser) -> Iterator[Record]:
 def _texts(item: etree._Element) -> dict[str, object]:
     texts: dict[str, list[str]] = defaultdict(list)
     for element in item.iterchildren("*"):
-        if len(element) == 0:
-            texts[etree.QName(element).localname].append(element.text or "")
+        if next(element.iterchildren("*"), None) is None:
+            parts = [element.text, *(entity.tail for entity in element)]
+            texts[etree.QName(element).localname].append("".join(filter(None, parts)))
     return {name: found if len(found) > 1 else found[0] for name, found in texts.items()}

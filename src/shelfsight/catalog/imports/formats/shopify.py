@@ -137,6 +137,7 @@ FORMAT = Format(
         {"Handle", "Title", "Variant SKU"},
         {"URL handle", "Title", "Product image URL"},
         {"URL handle", "Title", "Option1 value"},
+        {"URL handle", "Title", "SKU"},
     ),
     products=_products,
 )

@@ -120,7 +120,7 @@ FORMAT = Format(
     },
     recognises=has_columns(
         {"Type", "Name", "Regular price"},
-        {"Type", "Name", "Parent"},
+        {"Type", "Name", "Published", "Parent"},
         {"Name", "Visibility in catalog"},
         {"Name", "Attribute 1 value(s)"},
         {"Name", "Images", "Categories", "Regular price"},
