@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -30,10 +31,13 @@ class Shop:
     phone: bytes
     last: dict[str, object] = field(default_factory=dict)
 
-    async def post(self, path: str, key: str | None = None, **options: object) -> int:
+    async def post(
+        self, path: str, key: str | None = None, kind: str | None = None, **options: Any
+    ) -> int:
         """Send a request with a key; remember its response if it has matches."""
         headers = {"Authorization": f"Bearer {key or self.admin}"}
-        headers.update(options.pop("headers", {}))
+        if kind is not None:
+            headers["Content-Type"] = kind
         async with self.session.post(self.url + path, headers=headers, **options) as response:
             body = await response.read()
             if path == SCAN and response.status == 200:
@@ -113,11 +117,11 @@ async def page(shop: Shop, number: int) -> int:
 
 
 async def refused(shop: Shop, number: int) -> int:
-    bodies: Sequence[dict[str, object]] = (
+    bodies: Sequence[dict[str, Any]] = (
         {"json": {"textQuery": "a", "nonsense": number}},
         {
             "data": b'{"textQuery": "' + b"a" * 5_000,
-            "headers": {"Content-Type": "application/json"},
+            "kind": "application/json",
         },
         {"json": {"textQuery": "a", "filters": {"owner": f"someone {number}"}}, "key": "owner"},
         {"json": {"textQuery": "a"}, "key": f"shelf_{number:012x}_{'x' * 43}"},
@@ -125,7 +129,7 @@ async def refused(shop: Shop, number: int) -> int:
         {"json": {"imageUrl": f"http://{shop.photo_host}/missing/{number}"}},
         {"json": {"imageUrl": f"http://no-such-host-{number}.invalid/a.jpg"}},
         {"json": {"imageBase64": in_base64(jpeg(number)[:-100] + b"broken")}},
-        {"data": b"x" * 1_000, "headers": {"Content-Type": f"text/x-{number}"}},
+        {"data": b"x" * 1_000, "kind": f"text/x-{number}"},
     )
     body = dict(bodies[number % len(bodies)])
     if body.get("key") == "owner":
@@ -152,7 +156,7 @@ HOSTILE_PICTURES = [
 
 async def hostile_body(shop: Shop, number: int) -> int:
     kind, body = HOSTILE_BODIES[number % len(HOSTILE_BODIES)]
-    return await shop.post(SCAN, data=body, headers={"Content-Type": kind})
+    return await shop.post(SCAN, data=body, kind=kind)
 
 
 async def hostile_picture(shop: Shop, number: int) -> int:
