@@ -30,6 +30,7 @@ from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import import_file
+from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.engines import local
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
@@ -40,7 +41,7 @@ from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import open_embedder
 from shelfsight.wiring.pipeline import open_pipeline
-from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
+from shelfsight.wiring.scanning import make_scanner, open_photo_reader, read_photo
 
 DEPTHS = (1, 5, 10)
 
@@ -101,7 +102,7 @@ def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embed
         open_database(settings) as database,
         open_embedder(settings, print) as embedder,
     ):
-        import_file(database, folder / "catalog.csv", print)
+        import_file(database, folder / "catalog.csv", ImportOptions(), print, lambda *_: True)
         with open_pipeline(settings, database, embedder, progress) as pipeline:
             local.run(pipeline, job, report, progress)
         progress.finish(report)
@@ -139,8 +140,8 @@ def labelled_queries(
 ) -> dict[str, list[LabelledQuery]]:
     """Return the queries of each kind, half of them marked for fitting."""
     photos = rows(folder / "photos.csv")
-    read = photo_reader(settings, embedder)
-    views = [read_photo(folder / row["photo"], read) for row in photos]
+    with open_photo_reader(settings, embedder) as read:
+        views = [read_photo(folder / row["photo"], read) for row in photos]
     by_category = itemgetter("category")
     catalogue = sorted(rows(folder / "catalog.csv"), key=by_category)
     categories = {

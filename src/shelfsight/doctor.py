@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
@@ -15,7 +14,12 @@ from shelfsight.settings import Settings
 from shelfsight.storage import rights, schema
 from shelfsight.storage.migrations import version as schema_version
 from shelfsight.storage.status import read as read_status
-from shelfsight.wiring.database import database_name, home, open_any_version
+from shelfsight.wiring.database import (
+    database_name,
+    home,
+    open_any_version,
+    postgres_catalog,
+)
 from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
 
 LOW_DISK = 1_000_000_000
@@ -53,7 +57,7 @@ _MISSING_RIGHTS = """
     FROM (
       SELECT to_regclass("name"), "name", "is_read"
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
-                   ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
+                   ('"Products"', true), ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
       SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
@@ -174,7 +178,7 @@ def _check_access(connection: Connection) -> Finding:
 def _check_catalog(database: Database, settings: Settings) -> Finding:
     subject = "catalogue"
     try:
-        PostgresCatalog(database, images_per_product=settings.images_per_product).check()
+        postgres_catalog(settings, database).check()
     except (SchemaError, SelectionError) as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
     return Finding(subject=subject, verdict="ok", what="products can be read as a backfill does")

@@ -12,7 +12,7 @@ from shelfsight.catalog.imports.import_file import import_file as import_product
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
 from shelfsight.catalog.imports.imported import BadLine
-from shelfsight.cli.options import DATABASE, PICTURES, Command
+from shelfsight.cli.options import CATALOGUE, DATABASE, Command
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
@@ -113,7 +113,7 @@ def _imported(file: Path, summary: ImportSummary, options: ImportOptions) -> str
     )
 
 
-@click.command(cls=Command, settings=(*DATABASE, *PICTURES))
+@click.command(cls=Command, settings=(*DATABASE, *CATALOGUE))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def status(settings: Settings, as_json: bool) -> None:
     """Show what is embedded, what is due, and what failed.

@@ -124,19 +124,19 @@ class Downloader:
 
     @asynccontextmanager
     async def download_if_changed(
-        self, address: str, known: PictureFile | None = None
+        self, address: str, known: PictureFile | None = None, source: str | None = None
     ) -> AsyncIterator[Download]:
         """Yield the decompressed body, or no data if the server still has the `known` file.
 
         While the context is open, it occupies one of the slots that limit how many bodies are in
-        memory.
+        memory. `source` is that of `ConditionalRequest`.
 
         Raises:
             UnusablePictureError: the download failed, for whatever reason.
         """
         url = check_url(address, self._private_hosts)
         async with AsyncExitStack() as slot:
-            yield await self._wait_and_download(ConditionalRequest(url, known), slot)
+            yield await self._wait_and_download(ConditionalRequest(url, known, source), slot)
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._limits
@@ -187,7 +187,7 @@ class Downloader:
                 raise download_error(error) from error
 
     async def _follow(self, request: ConditionalRequest) -> Download:
-        url, source = request.url, None
+        url, source = request.url, request.source
         for _ in range(self._limits.redirects + 1):
             session = self._private if is_listed(url, self._private_hosts) else self._public
             condition = request.condition(source)

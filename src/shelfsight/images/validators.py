@@ -31,10 +31,15 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalRequest:
-    """A request for the file at an address, unless the server still has the `known` file."""
+    """A request for the file at an address, unless the server still has the `known` file.
+
+    `source` is the address again if the catalogue has only a part of it, else None: the known file
+    may be of another server.
+    """
 
     url: URL
     known: PictureFile | None
+    source: str | None = None
 
     def condition(self, source: str | None) -> dict[str, str]:
         """Return the headers that ask for a changed file only; empty if there are no validators.

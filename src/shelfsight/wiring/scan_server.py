@@ -12,7 +12,7 @@ from shelfsight.postgres.circuit_breaker import CircuitBreaker
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
-from shelfsight.wiring.database import open_any_version
+from shelfsight.wiring.database import content, open_any_version
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.scanning import make_scanner
@@ -116,7 +116,8 @@ def open_service(
             metrics=metrics,
             config=ScanConfig(
                 image_root=settings.image_root,
-                images_per_product=settings.images_per_product,
+                image_base_url=settings.image_base_url,
+                content=content(settings),
                 private_hosts=settings.private_hosts,
                 cors_origins=settings.origins,
                 seconds=settings.scan_timeout,

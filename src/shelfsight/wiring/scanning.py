@@ -30,7 +30,7 @@ def make_scanner(
     """Return a scanner of the stored products; see `Scanner` for `later`."""
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
-    search = PostgresProductSearch(database)
+    search = PostgresProductSearch(database, time_zone=settings.shop_time_zone)
     return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
