@@ -21,6 +21,7 @@ from shelfsight.wiring.database import (
     postgres_catalog,
 )
 from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
+from shelfsight.wiring.product_text import text_summary
 
 LOW_DISK = 1_000_000_000
 """Free bytes below which to warn: enough for about 80,000 products of about 12 kB each."""
@@ -177,11 +178,14 @@ def _check_access(connection: Connection) -> Finding:
 
 def _check_catalog(database: Database, settings: Settings) -> Finding:
     subject = "catalogue"
+    catalog = postgres_catalog(settings, database)
     try:
-        postgres_catalog(settings, database).check()
+        catalog.check()
     except (SchemaError, SelectionError) as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
-    return Finding(subject=subject, verdict="ok", what="products can be read as a backfill does")
+    texts = text_summary(settings, catalog.text_fields())
+    what = f"products can be read as a backfill does; texts are {texts}"
+    return Finding(subject=subject, verdict="ok", what=what)
 
 
 def _check_models(settings: Settings) -> Finding:

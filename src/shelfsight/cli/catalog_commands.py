@@ -17,6 +17,7 @@ from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 from shelfsight.wiring.database import database_name, open_database
+from shelfsight.wiring.product_text import text_summary
 
 
 @click.command(cls=Command, settings=DATABASE)
@@ -122,12 +123,17 @@ def status(settings: Settings, as_json: bool) -> None:
     changed, and failed products whose time for another attempt has come.
     """
     with Shop(settings) as shop:
-        stored, due = shop.status(), shop.due()
+        stored, due, fields = shop.status(), shop.due(), shop.text_fields()
     if as_json:
-        click.echo(json.dumps({**asdict(stored), "due": due.products}, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                {**asdict(stored), "due": due.products, "text_fields": fields}, ensure_ascii=False
+            )
+        )
         return
     click.echo(f"Database: {database_name(settings)}")
     click.echo("\n".join(stored.lines()))
+    click.echo(f"Texts: {text_summary(settings, fields)}")
     if not due.selected:
         click.echo(no_product(Selection()))
     click.echo(

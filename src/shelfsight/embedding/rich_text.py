@@ -13,8 +13,8 @@ from pydantic_core import from_json
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-MAX_MARKDOWN_CHARACTERS = 50_000
-"""How many characters of a Markdown text are read. The catalogue reads no more."""
+MAX_MARKDOWN_CHARACTERS = 20_000
+"""How many characters of a Markdown text are read: some 5,000 tokens."""
 
 MAYBE_CUT = 20_000
 """JSON that ends too early is read as far as it goes if it has at least so many characters."""

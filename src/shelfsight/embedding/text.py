@@ -42,6 +42,7 @@ _INLINE = re.compile(
 )
 # Combining marks, emoji, dashes and stars. More than 64 of them in a row add no meaning.
 _SYMBOLS = re.compile(r"([^\w\s\x00-\x7f]{64})[^\w\s\x00-\x7f]+")
+_NO_WORD = re.compile(r"\W+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # The soft hyphen, zero-width characters, bidi marks and overrides, and the byte order mark. The
 # joiners U+200C and U+200D stay, because they have a meaning in Persian, Indic scripts and emoji.
@@ -72,11 +73,16 @@ def product_text(title: str, description: str, facts: Sequence[str] = ()) -> str
     """
     text = _join(_clean(title), _clean(description))
     for fact in map(_clean, facts):
-        if fact.casefold() not in text.casefold():
+        if _words(fact) not in _words(text):
             text = _join(text, fact)
     joined = text[:MAX_CHARACTERS].rstrip()
     # Joining or cutting may create text that looks like a tag.
     return _clean(joined) if _MAYBE_MARKUP.search(joined) else joined
+
+
+def _words(text: str) -> str:
+    """Return the words of a text, in lower case, each between two blanks."""
+    return f" {_NO_WORD.sub(' ', text.casefold()).strip()} "
 
 
 def _join(title: str, description: str) -> str:
