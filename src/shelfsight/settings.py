@@ -360,6 +360,7 @@ def _without_login(value: str) -> str:
 
 
 _ALLOWED = {
+    "string_pattern_mismatch": "a language such as en or pt-BR",
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",

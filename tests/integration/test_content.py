@@ -1,24 +1,33 @@
 """What counts as the content of a product: its texts, and the addresses of its pictures."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shelfsight.backfill.picture_identity import parameters_pattern, without_parameters
+from shelfsight.backfill.picture_identity import (
+    MAX_ADDRESS_LENGTH,
+    parameters_pattern,
+    without_parameters,
+)
 from shelfsight.catalog.content import Content
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.catalog.stored_text_fields import stored_text_fields
+from shelfsight.images.data_url import read_data_url
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import FIRST_TEXT_FIELDS, TEXT_FIELDS, PictureFile, Product, Selection
 from shelfsight.scan.matching import Filters
 from shelfsight.settings import Settings
 from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.wiring.database import content
+from shelfsight.wiring.product_text import text_change, text_summary
 from tests.shop import backfill_all, fill, picture, rows
 
 IGNORED = Settings().url_parameters
@@ -76,10 +85,10 @@ def first_hash(title: str, description: str, urls: Sequence[str]) -> str:
 
 
 def store_first_hashes(database: Database, contents: Sequence[tuple[str, str, list[str]]]) -> None:
-    for number, content in enumerate(contents, 1):
+    for number, one in enumerate(contents, 1):
         execute(
             database,
-            f"""UPDATE "ProductEmbeddings" SET "SourceHash" = '{first_hash(*content)}'
+            f"""UPDATE "ProductEmbeddings" SET "SourceHash" = '{first_hash(*one)}'
                 WHERE "ProductVariantId" = '{number:032x}'""",
         )
 
@@ -209,6 +218,35 @@ def test_of_a_picture_in_its_address_the_database_gets_a_hash(database: Database
     assert numbers(due(database)) == [1]
 
 
+def test_the_view_of_the_docs_gives_the_pictures_that_lie_in_the_database(
+    database: Database,
+) -> None:
+    replace_content(database, [("Mug", "", []), ("Cup", "", [])])
+    page = (Path(__file__).parents[2] / "docs" / "content.md").read_text(encoding="utf-8")
+    (view,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    small, large = b"\xff\x00picture" * 16_000, b"x" * 145_000
+    database.run(lambda connection: connection.execute('DROP TABLE "ProductImages"'))
+    execute(
+        database,
+        "CREATE TABLE photos (id uuid DEFAULT gen_random_uuid(), product_id uuid, photo bytea,"
+        " position int)",
+        view,
+    )
+    for number, photo in enumerate((small, large), 1):
+        database.run(
+            lambda connection, row=(f"{number:032x}", photo): connection.execute(
+                "INSERT INTO photos (product_id, photo) VALUES (%s, %s)", row
+            )
+        )
+    mug, cup = due(database)
+    assert [read_data_url(url) for url in mug.image_urls] == [small]
+    assert cup.image_urls == ()
+    execute(database, "UPDATE photos SET photo = photo || photo")
+    execute(database, view.replace("CREATE VIEW", "CREATE OR REPLACE VIEW").replace("WHERE", "-- "))
+    lengths = [len(url) for product in due(database) for url in product.image_urls]
+    assert lengths == [MAX_ADDRESS_LENGTH + 1] * 2
+
+
 def shop_with_facts(database: Database) -> None:
     """Three products; the first has a category, the second options and a brand."""
     fill(database, 3)
@@ -268,6 +306,39 @@ def test_other_fields_touch_only_the_texts_that_differ_and_stay_when_no_longer_n
     assert numbers(due(database, Content(text_fields=FIRST_TEXT_FIELDS))) == [1, 2]
     backfill_all(database, content=Content(text_fields=("category", "brand")))
     assert texts(database) == ["Kitchen", "Acme"]
+
+
+def test_the_settings_say_what_counts() -> None:
+    given = Settings(
+        images_per_product=3,
+        ignored_url_parameters="V, sig*",
+        product_text="Brand,title",
+        text_language="de",
+        shop_time_zone="Europe/Berlin",
+    )
+    assert content(given) == Content(
+        images_per_product=3,
+        ignored_parameters=("v", "sig*"),
+        text_fields=("title", "brand"),
+        language="de",
+        time_zone="Europe/Berlin",
+    )
+    assert content(Settings()).text_fields is None
+
+
+def test_a_run_says_before_it_begins_that_it_changes_texts(database: Database) -> None:
+    shop_with_facts(database)
+    full = Settings(product_text=",".join(TEXT_FIELDS))
+    assert text_change(full, database) is None
+    backfill_all(database, content=Content(text_fields=FIRST_TEXT_FIELDS))
+    said = text_change(full, database)
+    assert said is not None
+    assert "are made of title, description, new ones of title, description, category, " in said
+    assert text_change(Settings(product_text="Description, title"), database) is None
+    assert text_change(Settings(), database) is None
+    kept = text_summary(Settings(), FIRST_TEXT_FIELDS)
+    assert "PRODUCT_TEXT=title,description,category,options,brand" in kept
+    assert text_summary(full, TEXT_FIELDS) == "made of title, description, category, options, brand"
 
 
 def test_no_vector_is_lost_where_a_text_is_not_asked_for(database: Database) -> None:

@@ -46,6 +46,8 @@ def address(parameters: list[tuple[str, str]], fragment: str = "") -> str:
         (f"{BASE}?", f"{BASE}?"),
         (f"{BASE}?a=1&&b=2&", f"{BASE}?a=1&&b=2&"),
         ("v=1/mug.jpg", "v=1/mug.jpg"),
+        ("a&v=1/mug.jpg", "a&v=1/mug.jpg"),
+        ("a&v=1/mug.jpg?v=2", "a&v=1/mug.jpg"),
     ],
 )
 def test_signatures_and_versions_do_not_count(whole: str, lasting: str) -> None:

@@ -34,9 +34,15 @@ def parameters_pattern(names: Sequence[str]) -> str:
 
 
 def without_parameters(address: str, pattern: str) -> str:
-    """Return an address without the query parameters that match; unchanged if none does."""
-    shorter = re.sub(pattern, "", address, flags=re.IGNORECASE | re.ASCII)
-    return address if shorter == address else re.sub(LAST_SEPARATOR, "", shorter)
+    """Return an address without the query parameters that match; unchanged if none does.
+
+    Everything after the first `?` counts as the query.
+    """
+    path, mark, query = address.partition("?")
+    shorter = re.sub(pattern, "", f"{mark}{query}", flags=re.IGNORECASE | re.ASCII)
+    if shorter == f"{mark}{query}":
+        return address
+    return path + re.sub(LAST_SEPARATOR, "", shorter)
 
 
 def is_data(address: str) -> bool:

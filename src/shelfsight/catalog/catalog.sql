@@ -81,10 +81,12 @@ CASE WHEN title || description || category || options || brand ~ '[{{\[]'
    THEN whole.hash ELSE left(encode(sha256(convert_to(lasting.addresses, 'UTF8')), 'hex'), 32) END
  FROM (SELECT left(encode(sha256(convert_to(content.addresses, 'UTF8')), 'hex'), 32) AS hash) AS whole
  CROSS JOIN (SELECT array_to_json(ARRAY(
-     SELECT CASE WHEN shorter = url THEN url
-                 ELSE regexp_replace(shorter, %(last_separator)s, '') END
+     SELECT path || CASE WHEN shorter = query THEN query
+                         ELSE regexp_replace(shorter, %(last_separator)s, '') END
      FROM unnest(content.urls) WITH ORDINALITY AS one (url, number)
-     CROSS JOIN LATERAL regexp_replace(url, %(parameters)s, '', 'gi') AS shorter
+     CROSS JOIN LATERAL split_part(url, '?', 1) AS path
+     CROSS JOIN LATERAL substr(url, length(path) + 1) AS query
+     CROSS JOIN LATERAL regexp_replace(query, %(parameters)s, '', 'gi') AS shorter
      ORDER BY number))::text AS addresses) AS lasting)
 
 -- name: stored_text_fields
