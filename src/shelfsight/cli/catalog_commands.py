@@ -1,4 +1,4 @@
-"""The commands `shelfsight init`, `shelfsight import` and `shelfsight status`."""
+"""The commands `shelfsight import` and `shelfsight status`."""
 
 import json
 import sys
@@ -17,34 +17,6 @@ from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 from shelfsight.wiring.database import database_name, open_database
-
-
-@click.command(cls=Command, settings=DATABASE)
-@click.option(
-    "--triggers/--drop-triggers",
-    default=None,
-    help="Triggers on your tables that tell `shelfsight watch` of changes; left as they are unless"
-    " one of the two is given.",
-)
-@click.option(
-    "--wait",
-    is_flag=True,
-    help="Where a backfill or watch is at work that an upgrade of the tables would break: wait"
-    " until it has ended.",
-)
-def init(settings: Settings, triggers: bool | None, wait: bool) -> None:
-    """Create the tables and columns that are missing, and upgrade those of an older release.
-
-    These are the extension vector, the tables Products, ProductVariants, ProductImages and
-    ProductEmbeddings, missing columns of ProductEmbeddings, and the schema shelfsight with the
-    tables EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans, ScanFeedback
-    and ApiKeys. Your other tables are left as they are. Run it as often as you like.
-    """
-    with Shop(settings) as shop:
-        done = shop.init(triggers=triggers, wait=click.echo if wait else None)
-    click.echo(f"Database: {database_name(settings)}")
-    for what in done or ["created nothing: all is there"]:
-        click.echo(f"  {what}")
 
 
 @click.command("import", cls=Command, settings=DATABASE)

@@ -13,7 +13,8 @@ INTERRUPTED = 130
 
 SECTIONS = {
     "Set up": {
-        "init": "catalog_commands:init",
+        "init": "init_command:init",
+        "catalog": "init_command:catalog",
         "import": "catalog_commands:import_file",
         "doctor": "doctor_command:doctor",
         "demo": "demo_command:demo",

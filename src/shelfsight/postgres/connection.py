@@ -1,8 +1,11 @@
 """A connection to Postgres that reconnects and retries.
 
-It also works through a pooler in transaction mode, because it keeps no state in the session: only
-the date style is set once, and everything else within a transaction. It takes no session locks, and
-prepares statements only where no pooler is in between.
+It also works through a pooler in transaction mode, because it keeps no state in the session there:
+only the date style is set once, and everything else within a transaction. It takes no session
+locks. Where no pooler is in between, it prepares statements, and the session has a search path.
+
+If the catalogue is read through views, they are in the schema `shelfsight`, which is then searched
+first.
 """
 
 import sys
@@ -21,12 +24,15 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 from shelfsight.postgres.errors import explained
 from shelfsight.postgres.rows import Row, columns, copy_rows, fetch_as
 from shelfsight.postgres.session import (
+    OWN_SCHEMA,
     Connection,
     closed_on_interrupt,
     connect,
     connect_with,
     enter_schema,
+    find_catalogue,
     is_direct,
+    search_first,
     sever,
 )
 from shelfsight.settings import without_password
@@ -122,6 +128,7 @@ class Database:
         self._opened: Connection | None = None
         self._is_severed = False
         self._may_prepare: bool | None = None
+        self._enters_catalogue = False
         self._was_connected = False
 
     @cached_property
@@ -182,6 +189,7 @@ class Database:
             explained(self.host),
             closing(connect_with(self.url, settings or {})) as connection,
         ):
+            find_catalogue(connection)
             return work(connection)
 
     def another(self) -> "Database":
@@ -228,12 +236,24 @@ class Database:
             if is_outermost:
                 connection.read_only = read_only  # sent with BEGIN, so it costs no round trip
             with connection.transaction(), closed_on_interrupt(connection):
-                if is_outermost and self.schema is not None:
-                    enter_schema(connection, self.schema)
+                if is_outermost:
+                    self._enter(connection)
                 return work(connection)
+
+    def _enter(self, connection: Connection) -> None:
+        """Make this transaction find the catalogue and the set of vectors."""
+        if self._enters_catalogue:
+            search_first(connection, OWN_SCHEMA)
+        if self.schema is not None:
+            enter_schema(connection, self.schema)
 
     def _ask_once(self, query: Query, prepare: bool) -> Rows:
         with self._in_use() as connection:
+            if self._enters_catalogue:
+                connection.read_only = True
+                with connection.transaction():
+                    self._enter(connection)
+                    return _rows(query, connection)
             if prepare and self._may_prepare is None:
                 self._may_prepare = is_direct(connection)
                 connection.prepare_threshold = _ONLY_ON_REQUEST if self._may_prepare else None
@@ -269,6 +289,7 @@ class Database:
             connection = self._opened = connect(self.url, self._parameters)
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)
+            self._enters_catalogue = find_catalogue(connection)
             self._connection = connection
             self._may_prepare = None
             self._was_connected = True

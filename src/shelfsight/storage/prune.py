@@ -11,6 +11,7 @@ from psycopg import sql
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
+from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
@@ -28,7 +29,7 @@ VECTORS = sql.Identifier("ProductEmbeddings")
 WINDOW = 5_000
 """How many rows one transaction goes through."""
 
-FAILURES = sql.Identifier(schema.OWN_SCHEMA, "EmbeddingFailures")
+FAILURES = sql.Identifier(OWN_SCHEMA, "EmbeddingFailures")
 
 KEEP_RUNS = timedelta(days=90)
 """How long a run is kept after it was closed."""
