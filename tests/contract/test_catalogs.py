@@ -31,7 +31,9 @@ from tests.shop import backfill_all, picture, rows
 FOLDER = Path(__file__).parent / "platforms"
 COLOURS = {"mug": "red", "cap": "blue", "bag": "green"}
 TITLES = ["Blue cap", "Green bag - Large", "Green bag - Small", "Red mug"]
-FAKES = {f"{name}.png": picture(n) for n, name in enumerate(COLOURS)}
+FAKES = {
+    f"{folder}{name}.png": picture(n) for n, name in enumerate(COLOURS) for folder in ("", "media/")
+}
 
 
 class Platform(NamedTuple):
@@ -59,6 +61,11 @@ class Platform(NamedTuple):
 PLATFORMS = [
     Platform("sssync", {}, ""),
     Platform("medusa", {}, "--catalog medusa --set currency=eur"),
+    Platform("saleor", {"media": "media/"}, "--catalog saleor --set channel=web"),
+    Platform("vendure", {}, "--catalog vendure --set channel=__default_channel__"),
+    Platform("spree", {"files": "media/"}, "--catalog spree --set currency=EUR --set locale=en"),
+    Platform("solidus", {"files": "media/"}, "--catalog solidus --set currency=EUR"),
+    Platform("odoo", {}, "--catalog odoo --set language=en_US --set published=yes"),
     Platform(
         "flat",
         {
@@ -112,8 +119,9 @@ def photo(colour: str) -> Image.Image:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
-    for name, colour in COLOURS.items():
-        photo(colour).save(folder / f"{name}.png")
+    (folder / "media").mkdir()
+    for name in FAKES:
+        photo(COLOURS[Path(name).stem]).save(folder / name)
     return folder
 
 
@@ -172,8 +180,8 @@ def test_a_watch_follows_the_shop(
         watch.wait_until_idle()
         run(shop_url, sql["edit"])
         run(shop_url, sql["edit_picture"])
-        watch.wait_until(lambda: "Scarlet mug" in stored(database, "ProductText"))
-        watch.wait_until(lambda: stored(database, "ImageUrl").count("bag.png") == 3)
+        watch.wait_until(lambda: any("Scarlet" in t for t in stored(database, "ProductText")))
+        watch.wait_until(lambda: sum("bag" in url for url in stored(database, "ImageUrl")) == 3)
         run(shop_url, sql["unpublish"])
         run(shop_url, sql["delete"])
         assert titles(database) == ["Scarlet mug"]

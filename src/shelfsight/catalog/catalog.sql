@@ -58,6 +58,10 @@ WITH span AS MATERIALIZED (
 -- each index instead of whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
 
+-- name: among
+-- The chosen ids may be far apart, so a range would read nearly all that lies between them.
+= ANY(%(variant)s::{id_type}[])
+
 -- name: may_check
 -- Without picture addresses there is nothing that a stored image could be checked against.
 (cardinality(source.urls) > 0 AND {is_wanted} IS TRUE)

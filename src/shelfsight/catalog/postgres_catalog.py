@@ -179,7 +179,7 @@ class PostgresCatalog:
             description=_text(variants, "Description"),
             position=_column(images, "Position", "0"),
             selected=condition,
-            within=QUERIES["within"],
+            within=_within(selection, variants["Id"]),
             files=QUERIES["files"],
             due=due_condition(selection),
             **needs(selection),
@@ -235,6 +235,13 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
                 f' "{table}" in its place'
             )
     return found["ProductVariants"], found["ProductImages"], found["Products"]
+
+
+def _within(selection: Selection, id_type: str) -> sql.Composable:
+    """Return the condition on ids that narrows each join: chosen ids, or the bounds of a window."""
+    if not selection.variants:
+        return QUERIES["within"]
+    return QUERIES["among"].format(id_type=statements.trusted(id_type))
 
 
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:

@@ -5,7 +5,10 @@ from contextlib import contextmanager
 
 import psycopg
 
-from shelfsight.errors import DatabaseAwayError, DatabaseError
+from shelfsight.errors import DatabaseAwayError, DatabaseError, SchemaError
+
+_VIEWS = ('"ProductVariants"', '"ProductImages"', '"Products"')
+"""The views of a catalogue, as Postgres names their functions in the context of an error."""
 
 
 @contextmanager
@@ -15,10 +18,12 @@ def explained(host: str) -> Iterator[None]:
     Raises:
         DatabaseError: a right, disk space or time is lacking, the database is read-only or not
             in UTF8, or it refuses a row.
+        SchemaError: a table behind the views of the catalogue has changed.
         DatabaseAwayError: the database cannot be reached.
     """
     try:
-        yield
+        with _outdated_views_explained(host):
+            yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise _error(host, f"refused: {_line(error)}; grant this right") from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
@@ -35,6 +40,23 @@ def explained(host: str) -> Iterator[None]:
     except psycopg.OperationalError as error:
         reason = f"{_line(error)}; check DATABASE_URL and that the server runs"
         raise DatabaseAwayError(_message(host, f"cannot be used: {reason}")) from error
+
+
+@contextmanager
+def _outdated_views_explained(host: str) -> Iterator[None]:
+    """Say what to do if the SELECT behind a view of the catalogue does not fit its tables."""
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        context = (error.diag.context or "").partition("\n")[0]
+        is_right = isinstance(error, psycopg.errors.InsufficientPrivilege)
+        if is_right or not any(view in context for view in _VIEWS):
+            raise
+        what = (
+            f"has changed since its catalogue was set up: {_line(error)}; run: shelfsight init (or"
+            " write the SELECTs yourself, if no preset fits any more: docs/catalogues.md)"
+        )
+        raise SchemaError(_message(host, what)) from error
 
 
 def _error(host: str, what: str) -> DatabaseError:

@@ -23,6 +23,12 @@ _SEARCH_FIRST = sql.SQL(
     " concat_ws(', ', {schema}, nullif(current_setting('search_path'), '')), {is_local})"
 )
 
+_WITHOUT = """
+    SELECT set_config('search_path', substr(path, CASE WHEN starts_with(path, first)
+      THEN length(first) + 1 ELSE 1 END), true)
+    FROM (SELECT current_setting('search_path') AS path, %s::text AS first) AS s
+"""
+
 _LOCK_VECTORS = sql.SQL('LOCK TABLE {schema}."ProductEmbeddings" IN ACCESS SHARE MODE; ')
 
 _READS_VIEWS = """
@@ -100,6 +106,11 @@ def enter_schema(connection: Connection, schema: str) -> None:
 def search_first(connection: Connection, schema: str, *, in_session: bool = False) -> None:
     """Make this transaction, or the whole session, look for tables in `schema` first."""
     connection.execute(_search_first(schema, is_local=not in_session))
+
+
+def search_no_longer(connection: Connection, schema: str) -> None:
+    """Undo `search_first` for this transaction."""
+    connection.execute(_WITHOUT, [f"{schema}, "])
 
 
 def _search_first(schema: str, *, is_local: bool = True) -> sql.Composed:

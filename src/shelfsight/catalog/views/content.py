@@ -26,7 +26,9 @@ def check(connection: Connection, preset: str, columns: Mapping[str, Sequence[Co
     for table in columns:
         try:
             _check_ids(connection, preset, table)
-        except psycopg.errors.StatementTooComplex as error:
+        except psycopg.errors.InsufficientPrivilege:
+            raise
+        except (psycopg.errors.StatementTooComplex, psycopg.ProgrammingError) as error:
             raise PresetError(
                 f"{preset}: the SELECT of {table} reads itself, because the shop has a table of"
                 f' that name; write its schema too, such as public."{table}"'

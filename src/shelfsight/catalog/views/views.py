@@ -12,7 +12,7 @@ from shelfsight.catalog.views.columns import QUERIES, Column
 from shelfsight.catalog.views.preset import TABLES, Preset
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Connection
-from shelfsight.postgres.session import OWN_SCHEMA, search_first
+from shelfsight.postgres.session import OWN_SCHEMA, search_first, search_no_longer
 from shelfsight.postgres.statements import trusted
 
 _NO_PRODUCTS = 'SELECT NULL::text AS "Id" WHERE false'
@@ -81,7 +81,9 @@ def create(connection: Connection, preset: Preset, values: Mapping[str, str]) ->
             done += _drop(connection, table)
     for view in views.values():
         done += _create(connection, view)
-    if views:
+    if not views:
+        search_no_longer(connection, OWN_SCHEMA)
+    else:
         search_first(connection, OWN_SCHEMA)
         content.check(connection, preset.name, {t: view.found for t, view in views.items()})
     return done
