@@ -175,7 +175,8 @@ class Database:
     ) -> Result:
         """Do `work` once, outside a transaction, on a new connection that is then closed.
 
-        The session starts with `settings`, unless a pooler refuses or ignores them. A database with
+        The session starts with `settings`, unless a pooler refuses or ignores them. Behind a
+        pooler, `work` names the schema of what is beside the views of a catalogue. A database with
         a `schema` cannot do this: a pooler keeps the search path only within a transaction.
 
         Raises:

@@ -108,6 +108,17 @@ def search_first(connection: Connection, schema: str, *, in_session: bool = Fals
     connection.execute(_search_first(schema, is_local=not in_session))
 
 
+def enter_catalogue(connection: Connection) -> None:
+    """Make this transaction find the views of the catalogue, if the shop is read through views."""
+    if reads_views(connection):
+        search_first(connection, OWN_SCHEMA)
+
+
+def beside_catalogue(connection: Connection, name: str) -> sql.Identifier:
+    """Return the name of a table or index beside the catalogue, for use outside a transaction."""
+    return sql.Identifier(*([OWN_SCHEMA] if reads_views(connection) else []), name)
+
+
 def search_no_longer(connection: Connection, schema: str) -> None:
     """Undo `search_first` for this transaction."""
     connection.execute(_WITHOUT, [f"{schema}, "])

@@ -26,7 +26,7 @@ INSERT INTO product_product (name, description, category_id)
 SELECT name, '{"blocks": [{"type": "paragraph", "data": {"text": "A <b>fine</b> thing"}}]}', 1 + least(n - 1, 1)
 FROM unnest(ARRAY['Red mug', 'Blue cap', 'Green bag', 'Secret sock']) WITH ORDINALITY AS p (name, n);
 INSERT INTO product_productvariant (sku, name, product_id)
-VALUES ('MUG', 'Red mug', 1), ('CAP', '', 2), ('BAG-S', 'Small', 3), ('BAG-L', 'Large', 3), ('SOCK', '', 4);
+VALUES ('MUG', '', 1), ('CAP', '', 2), ('BAG-S', 'Small', 3), ('BAG-L', 'Large', 3), ('SOCK', '', 4);
 INSERT INTO product_productmedia (sort_order, image, product_id)
 VALUES (0, 'mug.png', 1), (1, 'cap.png', 1), (0, 'cap.png', 2), (0, 'bag.png', 3), (0, 'sock.png', 4);
 INSERT INTO product_productmedia (sort_order, product_id, type, external_url)
