@@ -55,7 +55,7 @@ _MISSING_RIGHTS = """
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
                    ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
-      SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
+      SELECT c.oid, format('%I.%I', nspname, relname), relname IN ('SchemaVersion', 'Catalog')
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE nspname = 'shelfsight' AND relkind = 'r'
     ) AS t("table", "name", "is_read")

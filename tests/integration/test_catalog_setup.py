@@ -14,8 +14,13 @@ from shelfsight.errors import NoCatalogError, PresetError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
+from shelfsight.records import ModelPair
 from shelfsight.storage import schema
+from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.storage.status import read as read_status
+from shelfsight.storage.versions import vector_versions
+from shelfsight.storage.versions.switch import roll_back, switch
 from tests.shop import backfill_all, fill, rows
 
 MEDUSA = statements.parse(
@@ -211,6 +216,21 @@ def test_a_role_without_the_right_to_triggers_polls(medusa: Shop, url: str) -> N
 def test_what_a_view_leaves_out_is_said(medusa: Shop) -> None:
     done = medusa.init(catalog=CatalogChoice(name="medusa"))
     assert '"ProductVariants" has 4 of the 6 rows of product_variant' in done
+
+
+def test_other_models_are_switched_to_beside_the_views(medusa: Shop) -> None:
+    medusa.init(catalog=CatalogChoice(name="medusa"))
+    database = medusa.database
+    backfill_all(database, pictures={})
+    others = ModelPair(image="other-pixels@1", text="other-words@1")
+    copy = 'INSERT INTO "ProductEmbeddings" SELECT * FROM shelfsight."ProductEmbeddings"'
+    with closing(vector_versions.prepare_staged(database, others)) as staged:
+        assert len(rows(staged, f"{copy} RETURNING 1")) == 4
+    switch(database, BuildLogger(list().append))
+    assert read_status(database).total == 4
+    roll_back(database)
+    assert read_status(database).total == 4
+    assert backfill_all(database, pictures={}).found == 0
 
 
 def test_an_owner_among_several_finds_the_product(medusa: Shop) -> None:

@@ -107,7 +107,8 @@ def _create(views: Work[list[str]] | None, connection: Connection) -> list[str]:
     done = _create_extension(connection)
     done += own_schema.create(connection)
     if views is not None:
-        done += views(connection)
+        made = views(connection)
+        done += [*made, *(rights.protect(connection, OWN_SCHEMA) if made else [])]
     place = _schema_of_new_tables(connection)
     beside_views = reads_views(connection)
     for table in ["ProductEmbeddings"] if beside_views else TABLES:

@@ -83,8 +83,9 @@ def create(connection: Connection, preset: Preset, values: Mapping[str, str]) ->
         done += _create(connection, view)
     if not views:
         search_no_longer(connection, OWN_SCHEMA)
-    else:
-        search_first(connection, OWN_SCHEMA)
+        return done
+    search_first(connection, OWN_SCHEMA)
+    if done:
         content.check(connection, preset.name, {t: view.found for t, view in views.items()})
     return done
 
