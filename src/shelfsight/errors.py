@@ -49,6 +49,16 @@ class SchemaError(DatabaseError):
     """Tables or columns are missing, or the columns do not have the dimensions of the vectors."""
 
 
+class PresetError(ShelfsightError):
+    """A preset of the catalogue cannot be read, or does not fit the database."""
+
+    exit_status = 2
+
+
+class NoCatalogError(ShelfsightError):
+    """The database holds a shop under other names, and nobody has said how to read it."""
+
+
 class EmbeddedDatabaseError(DatabaseError):
     """The embedded Postgres could not be started or stopped."""
 

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from threading import Event, Thread
@@ -22,7 +22,7 @@ from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
-from shelfsight.records import EmbeddedProduct, FetchedProduct
+from shelfsight.records import EmbeddedProduct, FetchedProduct, Pixels
 from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
 from shelfsight.storage.changes.change_queue import PostgresQueue
@@ -78,6 +78,7 @@ class Watch:
         every: float = NEVER,
         before_embed: Callable[[Sequence[FetchedProduct]], object] = lambda _: None,
         is_back: Callable[[], bool] = lambda: True,
+        pictures: Mapping[str, Pixels] = PICTURES,
     ) -> None:
         self.heard = WatchObserver()
         self.report = Report()
@@ -86,6 +87,7 @@ class Watch:
         self._every = every
         self._before_embed = before_embed
         self._is_back = is_back
+        self._pictures = dict(pictures)
         self._stop = Event()
         self._errors: list[BaseException] = []
         self._thread = Thread(target=self._run, daemon=True)
@@ -152,7 +154,7 @@ class Watch:
 
                 yield Pipeline(
                     catalog=PostgresCatalog(writing),
-                    fetcher=MemoryFetcher(PICTURES),
+                    fetcher=MemoryFetcher(self._pictures),
                     embed=embed,
                     models=self.embedder.models,
                     store=PostgresVectorStore(writing, FUSION),

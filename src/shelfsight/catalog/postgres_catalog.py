@@ -178,18 +178,18 @@ class PostgresCatalog:
         source = QUERIES["source"].format(
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
-            owner=_column(variants, "UserId", "NULL::text"),
             title=_text(variants, "Title"),
             description=_text(variants, "Description"),
             position=_column(images, "Position", "0"),
             selected=condition,
-            within=QUERIES["within"],
+            within=_within(selection, variants["Id"]),
             files=QUERIES["files"],
             due=due_condition(selection),
             **needs(selection),
         )
         text_limit = sql.Literal(TEXT_LIMIT)
-        statement = QUERIES[name].format(source=source, text_limit=text_limit)
+        owner = QUERIES["owner_of_due"] if "UserId" in variants else sql.SQL("NULL::text")
+        statement = QUERIES[name].format(source=source, text_limit=text_limit, owner_of_due=owner)
         values |= {
             "images": self._images,
             "vector_set": self._database.vector_set,
@@ -241,6 +241,13 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
                 f' "{table}" in its place'
             )
     return found["ProductVariants"], found["ProductImages"], found["Products"]
+
+
+def _within(selection: Selection, id_type: str) -> sql.Composable:
+    """Return the condition on ids that narrows each join: chosen ids, or the bounds of a window."""
+    if not selection.variants:
+        return QUERIES["within"]
+    return QUERIES["among"].format(id_type=statements.trusted(id_type))
 
 
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:

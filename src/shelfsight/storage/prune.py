@@ -12,6 +12,8 @@ from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.adaptive_size import AdaptiveSize
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
+from shelfsight.postgres.owners import belongs_to
+from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
@@ -29,7 +31,7 @@ VECTORS = sql.Identifier("ProductEmbeddings")
 WINDOW = 5_000
 """How many rows one transaction goes through at most."""
 
-FAILURES = sql.Identifier(schema.OWN_SCHEMA, "EmbeddingFailures")
+FAILURES = sql.Identifier(OWN_SCHEMA, "EmbeddingFailures")
 
 KEEP_RUNS = timedelta(days=90)
 """How long a run is kept after it was closed."""
@@ -127,14 +129,22 @@ def _scan_means(connection: Connection, dry_run: bool) -> int:
 
     Returns 0 if the shop's tables have no column for owners.
     """
-    tables = [t for t in ("ProductVariants", "Products") if "UserId" in columns(connection, t)]
-    if not tables:
+    types = {t: columns(connection, t).get("UserId") for t in ("ProductVariants", "Products")}
+    unknown = [_is_unknown(table, type_) for table, type_ in types.items() if type_ is not None]
+    if not unknown:
         return 0
-    unknown = [QUERIES["is_unknown"].format(table=sql.Identifier(table)) for table in tables]
     statement = QUERIES["scan_means"].format(
         prune=_verb(dry_run), unknown=sql.SQL(" AND ").join(unknown)
     )
     return connection.execute(statement).rowcount
+
+
+def _is_unknown(table: str, owner_type: str) -> sql.Composed:
+    """Return the condition that no product of a table belongs to the owner of a scan mean."""
+    as_text = "text[]" if owner_type.endswith("[]") else "text"
+    column = sql.SQL('t."UserId"::') + statements.trusted(as_text)
+    belongs = belongs_to(column, as_text, sql.Identifier("m", "UserId"))
+    return QUERIES["is_unknown"].format(table=sql.Identifier(table), belongs=belongs)
 
 
 def _old_runs(connection: Connection, dry_run: bool) -> int:

@@ -11,9 +11,9 @@ from pgvector import Vector as PgVector
 
 from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
+from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
-from shelfsight.storage.schema import OWN_SCHEMA
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
