@@ -28,7 +28,7 @@ TEXTS = ("product_text", "text_language", "shop_time_zone")
 CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", "stop_timeout", *CATALOGUE),
+    *("scan_views", "scan_timeout", "stop_timeout", "memory", *CATALOGUE),
     *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
@@ -48,7 +48,7 @@ _GROUPS = {
     "Texts and times": TEXTS,
     "Database": DATABASE,
     "Server": (
-        *("host", "port", "insecure", "scan_timeout", "stop_timeout"),
+        *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
         *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
     ),
     "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
@@ -128,6 +128,7 @@ _METAVARS = {
     "image_base_url": "URL",
     "image_root": "FOLDER",
     "ignored_url_parameters": "NAMES",
+    "memory": "SIZE",
     "model_dir": "FOLDER",
     "shelfsight_home": "FOLDER",
     **{

@@ -233,7 +233,7 @@ class PictureFetcher:
                 data = await self._in_thread(read_local, self._config.image_root, whole)
                 return await self._decode(url, Download(data=data), known)
         source = None if whole == url else whole
-        async with self._downloader.download_if_changed(whole, known, source) as download:
+        async with self._downloader.download_if_changed(whole, known, source=source) as download:
             if download.data is None and known is not None:
                 return known
             await self._decoding.acquire()

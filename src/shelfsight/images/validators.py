@@ -1,7 +1,7 @@
 """HTTP validators, used to download a file only if it has changed (RFC 9110)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from yarl import URL
@@ -33,12 +33,14 @@ class Download:
 class ConditionalRequest:
     """A request for the file at an address, unless the server still has the `known` file.
 
-    `source` is the address again if the catalogue has only a part of it, else None: the known file
-    may be of another server.
+    `on_bytes` is called with the number of bytes of each part of the body that arrives. `source` is
+    the address again if the catalogue has only a part of it, else None: the known file may be of
+    another server.
     """
 
     url: URL
     known: PictureFile | None
+    on_bytes: Callable[[int], None]
     source: str | None = None
 
     def condition(self, source: str | None) -> dict[str, str]:
