@@ -55,12 +55,18 @@ _MISSING_RIGHTS = """
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
                    ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
-      SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
+      SELECT c.oid, format('%I.%I', nspname, relname), relname IN ('SchemaVersion', 'Catalog')
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE nspname = 'shelfsight' AND relkind = 'r'
     ) AS t("table", "name", "is_read")
     CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r("right")
     WHERE ("right" = 'SELECT' OR NOT "is_read") AND NOT has_table_privilege("table", "right")
+    UNION ALL
+    SELECT 'EXECUTE', 'FUNCTION ' || p.oid::regprocedure
+    FROM pg_proc AS p JOIN pg_class AS t
+      ON t.relnamespace = p.pronamespace AND t.relname = p.proname
+    WHERE p.pronamespace = to_regnamespace('shelfsight') AND t.relkind = 'v'
+      AND NOT has_function_privilege(p.oid, 'EXECUTE')
 """
 
 

@@ -37,8 +37,26 @@ class DatabaseAwayError(DatabaseError):
     """The database cannot be reached now: it is down, is starting, or has no free connection."""
 
 
+class DatabaseTimeoutError(DatabaseError):
+    """A statement reached a time limit of the database. Later, or in parts, it may succeed."""
+
+
+class LockTimeoutError(DatabaseTimeoutError):
+    """A lock that another transaction holds did not become free within `lock_timeout`."""
+
+
 class SchemaError(DatabaseError):
     """Tables or columns are missing, or the columns do not have the dimensions of the vectors."""
+
+
+class PresetError(ShelfsightError):
+    """A preset of the catalogue cannot be read, or does not fit the database."""
+
+    exit_status = 2
+
+
+class NoCatalogError(ShelfsightError):
+    """The database holds a shop under other names, and nobody has said how to read it."""
 
 
 class EmbeddedDatabaseError(DatabaseError):

@@ -1,7 +1,7 @@
 """The data classes that the stages pass on: products, pictures, vectors and failures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -278,6 +278,19 @@ class Weights:
 
     image: float = 0.7
     text: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogChoice:
+    """Which catalogue to read.
+
+    Attributes:
+        name: a preset, such as "medusa", or the path of a file with your own SELECTs.
+        options: the options of the preset, by name.
+    """
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ from shelfsight.backfill.runs import Job
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
-from shelfsight.records import Due, Selection, Weights
+from shelfsight.postgres.retries import RetryPolicy
+from shelfsight.records import CatalogChoice, Due, Selection, Weights
 from shelfsight.scan.matching import (
     Filters,
     GroupBy,
@@ -47,9 +48,13 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from shelfsight.storage.status import Status
+    from shelfsight.wiring.catalogue import CatalogReport
 
 SCAN_CONNECTIONS = 4
 """The number of connections that scans share; a further scan waits for a free connection."""
+
+SCAN_RETRIES = RetryPolicy(busy_seconds=0)
+"""A scan whose query reaches a time limit of the database ends: somebody waits for its answer."""
 
 
 class ScanArguments(TypedDict, total=False):
@@ -184,15 +189,23 @@ class Shop:
             return self._embedder
 
     def init(
-        self, *, triggers: bool | None = None, wait: Callable[[str], None] | None = None
+        self,
+        *,
+        catalog: CatalogChoice | None = None,
+        new_shop: bool = False,
+        triggers: bool | None = None,
+        wait: Callable[[str], None] | None = None,
     ) -> list[str]:
         """Create the missing tables and columns, and apply the missing migrations.
 
         Args:
-            wait: called with a message if a backfill or watch is at work that a migration would
-                break. Then this waits for the end of that work; without `wait` that is an error.
+            catalog: a preset, or a file of your own, by which a catalogue under other names is
+                read. None keeps what was chosen before.
+            new_shop: create tables for products although the database has other tables.
             triggers: True creates triggers on the shop's tables that report changes to `shelfsight
                 watch`. False removes them. None leaves them as they are.
+            wait: called with a message if a backfill or watch is at work that a migration would
+                break. Then this waits for the end of that work; without `wait` that is an error.
 
         Returns:
             What was done, as lines for people; empty if nothing was missing.
@@ -200,19 +213,28 @@ class Shop:
         Raises:
             DatabaseError: the database cannot be reached, or the role lacks a right.
             SchemaError: a newer release has made the schema, or workers are at work.
+            NoCatalogError: the database holds a shop under other names; choose a `catalog`.
+            PresetError: the preset does not fit the database.
         """
-        from shelfsight.storage import schema
-        from shelfsight.storage.changes import triggers as shop_triggers
+        from shelfsight.wiring import catalogue
 
         with self._lock:
             database = self._connection()
-            done = schema.create(database, wait)
-            if triggers is True:
-                done += [f"created {name}" for name in shop_triggers.create(database)]
-            elif triggers is False:
-                done += [f"dropped {name}" for name in shop_triggers.drop(database)]
+            done = catalogue.prepare(database, catalog, new_shop=new_shop, wait=wait)
+            if triggers is not None:
+                done += catalogue.set_triggers(database, wanted=triggers)
             self._is_prepared = True
         return done
+
+    def catalog(self) -> "CatalogReport":
+        """Return what is read: preset, options, counts of products and pictures, and a sample.
+
+        Raises:
+            SchemaError: tables are missing; call `init`.
+        """
+        from shelfsight.wiring import catalogue
+
+        return catalogue.report(self.database)
 
     def backfill(
         self,
@@ -374,7 +396,7 @@ class Shop:
     def _scanning(self) -> tuple[Scanner, ReadPhoto]:
         with self._lock:
             if self._scanner is None:
-                pool = DatabasePool(self.database.url, SCAN_CONNECTIONS)
+                pool = DatabasePool(self.database.url, SCAN_CONNECTIONS, retries=SCAN_RETRIES)
                 self._resources.enter_context(closing(pool))
                 scanner = make_scanner(self.settings, pool, self.embedder)
                 reader = open_photo_reader(self.settings, self.embedder)

@@ -25,6 +25,7 @@ from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase
 from shelfsight.serving.scan_api.quick_scan import HINTS
 from shelfsight.testing import HashEmbedder
+from tests.integration.embedding_server import stores
 from tests.integration.scan_server import (
     SCAN,
     in_png,
@@ -320,6 +321,28 @@ def test_products_like_a_stored_one_are_found_without_itself(site: str) -> None:
     assert problem(send(f"{site}/products/{id_}/similar?limit=1000")) == (422, "bad_request")
 
 
+def test_nothing_of_a_scan_is_stored_but_the_mean_of_the_photos(database: Database) -> None:
+    fill(database, 3)
+    backfill_all(database)
+
+    def contents() -> dict[str, str]:
+        """Return a hash of the rows of each table."""
+        tables = rows(
+            database,
+            "SELECT format('%I.%I', schemaname, relname) FROM pg_stat_user_tables ORDER BY 1",
+        )
+        query = "SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM {} AS t"
+        return {table: rows(database, query.format(table))[0][0] for (table,) in tables}
+
+    before = contents()
+    with scan_server(database) as url:
+        assert scan(url, imageBase64=photo(1), textQuery="a secret gift").status == 200
+    after = contents()
+    changed = {table for table in after if after[table] != before[table]}
+    assert changed <= {'shelfsight."ScanMeans"'}
+    assert "secret gift" not in str(rows(database, 'SELECT * FROM shelfsight."ScanMeans"'))
+
+
 def test_learning_takes_no_connection_from_scans(database: Database) -> None:
     metrics, who = ScanMetrics(), "SELECT pg_backend_pid()"
     with closing(Database(database.url)) as learner:
@@ -344,7 +367,7 @@ def test_health_ready_and_metrics_tell_what_is(site: str) -> None:
     assert 'shelfsight_scans_total{confidence="medium",query="image"}' in told
     assert 'shelfsight_errors_total{kind="not_an_image"}' in told
     assert re.search(r'shelfsight_store_bytes{store="recent_scans"} [1-9]', told)
-    assert 'shelfsight_store_bytes{store="bodies"} 0.0' in told
+    assert {"bodies", "rate_limits", "search_facts", "connections", "decoders"} <= stores(told)
     for step in ("fetch", "decode", "model", "sql"):
         assert f'shelfsight_scan_step_seconds_count{{step="{step}"}}' in told
     assert f'shelfsight_requests_total{{path="{SCAN}",status="200"}}' in told

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from threading import Event, Thread
@@ -21,7 +21,8 @@ from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
-from shelfsight.records import EmbeddedProduct, FetchedProduct
+from shelfsight.postgres.retries import RetryPolicy
+from shelfsight.records import EmbeddedProduct, FetchedProduct, Pixels
 from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
 from shelfsight.storage.changes.change_queue import PostgresQueue
@@ -34,6 +35,7 @@ from tests.open_folder import open_folder
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 
 PATIENCE = 60.0
+RETRIES = RetryPolicy(reconnect_seconds=0.5, busy_seconds=0.1)
 NEVER = 3600.0
 PICTURES = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
 ONE = "00000000-0000-0000-0000-000000000001"
@@ -76,6 +78,7 @@ class Watch:
         every: float = NEVER,
         before_embed: Callable[[Sequence[FetchedProduct]], object] = lambda _: None,
         is_back: Callable[[], bool] = lambda: True,
+        pictures: Mapping[str, Pixels] = PICTURES,
     ) -> None:
         self.heard = WatchObserver()
         self.report = Report()
@@ -84,6 +87,7 @@ class Watch:
         self._every = every
         self._before_embed = before_embed
         self._is_back = is_back
+        self._pictures = dict(pictures)
         self._stop = Event()
         self._errors: list[BaseException] = []
         self._thread = Thread(target=self._run, daemon=True)
@@ -124,7 +128,7 @@ class Watch:
             self._errors.append(error)
 
     def _context(self, opening: ExitStack) -> WatchContext:
-        pool = opening.enter_context(closing(DatabasePool(self._url, 2, reconnect_seconds=0.5)))
+        pool = opening.enter_context(closing(DatabasePool(self._url, 2, retries=RETRIES)))
         catalog = PostgresCatalog(pool, models=self.embedder.models)
         queue = PostgresQueue(pool)
         return WatchContext(
@@ -140,7 +144,7 @@ class Watch:
         @contextmanager
         def opened() -> Iterator[Pipeline]:
             with (
-                closing(Database(self._url, reconnect_seconds=0.5)) as writing,
+                closing(Database(self._url, retries=RETRIES)) as writing,
                 closing(PageEmbedder(self.embedder, FUSION)) as pages,
             ):
 
@@ -150,7 +154,7 @@ class Watch:
 
                 yield Pipeline(
                     catalog=PostgresCatalog(writing),
-                    fetcher=MemoryFetcher(PICTURES),
+                    fetcher=MemoryFetcher(self._pictures),
                     embed=embed,
                     models=self.embedder.models,
                     store=PostgresVectorStore(writing, FUSION),
@@ -337,6 +341,27 @@ def test_a_page_stored_too_late_is_refused(told: Database) -> None:
         watched.wait_until_idle()
     assert texts(told) == {}
     assert watched.heard.pages == []
+
+
+@pytest.mark.parametrize(
+    "table", ['shelfsight."EmbeddingQueue"', '"ProductVariants"', '"ProductEmbeddings"']
+)
+def test_a_watch_waits_for_a_lock_longer_than_lock_timeout(
+    told: Database, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shelfsight.backfill.watch.BUSY_PAUSE_SECONDS", 0.05)
+    fill(told, 70)
+
+    def has_waited() -> bool:
+        return sum("waiting for" in line for line in watched.heard.said) > 1
+
+    with Watch(f"{told.url}&options=-c%20lock_timeout%3D20ms") as watched:
+        with psycopg.connect(told.url) as migration:
+            migration.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            watched.wait_until(has_waited)
+        watched.wait_until(lambda: len(texts(told)) == 70)
+        watched.wait_until(lambda: is_empty(told))
+    assert not any("DATABASE_URL" in line for line in watched.heard.said)
 
 
 def test_a_failed_product_is_retried_when_its_next_attempt_is_due(database: Database) -> None:

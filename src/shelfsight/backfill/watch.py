@@ -13,7 +13,7 @@ from shelfsight.backfill.pipeline import Pipeline, process_pages
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.ports import Catalog, ChangeQueue
 from shelfsight.backfill.report import Report
-from shelfsight.errors import DatabaseAwayError, DatabaseError
+from shelfsight.errors import DatabaseAwayError, DatabaseError, DatabaseTimeoutError
 from shelfsight.records import EmbeddedProduct, Product, Selection
 
 PAGE_SIZE = 32
@@ -24,6 +24,10 @@ SESSION_SECONDS = 300.0
 
 POLL_SECONDS = 1.0
 """Seconds between two checks of the queue if no notification comes."""
+
+BUSY_PAUSE_SECONDS = 10.0
+"""Seconds for which a watch does nothing after a time limit of the database was reached again and
+again."""
 
 _BUSY_POLL_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
@@ -69,9 +73,11 @@ class WatchContext:
 def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: Event) -> None:
     """Embed products that are due or change, until `stop` is set; wait if the database goes away.
 
+    It also waits while the database lets its statements reach a time limit.
+
     Raises:
         ShelfsightError: the watch cannot begin, or cannot continue for another reason than a lost
-            database.
+            or busy database.
     """
     has_begun = False
     try:
@@ -87,6 +93,9 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
                 if not has_begun:
                     raise
                 _wait_for_database(context, error, observer, stop)
+            except DatabaseTimeoutError as error:
+                observer.notify(f"{error}; waiting for {BUSY_PAUSE_SECONDS:.0f} s")
+                stop.wait(BUSY_PAUSE_SECONDS)
     finally:
         with suppress(DatabaseError):  # on failure, the claims expire by themselves
             context.queue.release()

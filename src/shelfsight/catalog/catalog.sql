@@ -4,7 +4,7 @@
 -- title and description, the part after it is of the picture addresses. `due` compares these
 -- products with the stored rows, and has only the products that are due.
 WITH span AS MATERIALIZED (
-  SELECT "Id", {product_id} AS product_id, {owner} AS owner,
+  SELECT "Id", {product_id} AS product_id,
          {title} AS title, {description} AS description
   FROM "ProductVariants"
   WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
@@ -23,7 +23,7 @@ WITH span AS MATERIALIZED (
   WHERE btrim(i."ImageUrl") <> '' AND i."ProductVariantId" {within}
   GROUP BY i."ProductVariantId"
 ), source AS MATERIALIZED (
-  SELECT span."Id" AS id, product_id, owner, title, description, coalesce(urls, '{{}}') AS urls,
+  SELECT span."Id" AS id, product_id, title, description, coalesce(urls, '{{}}') AS urls,
          btrim(title || description, E' \t\r\n') <> '' AS has_text,
          left(encode(sha256(convert_to(length(title) || ' ' || title || description, 'UTF8')), 'hex'), 32)
          || ':' ||
@@ -57,6 +57,10 @@ WITH span AS MATERIALIZED (
 -- The joins imply this condition already. Because it is written out, Postgres can read a range of
 -- each index instead of whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
+
+-- name: among
+-- The chosen ids may be far apart, so a range would read nearly all that lies between them.
+= ANY(%(variant)s::{id_type}[])
 
 -- name: may_check
 -- Without picture addresses there is nothing that a stored image could be checked against.
@@ -121,7 +125,7 @@ OR (source.has_text AND failed.text IS NOT TRUE AND {text_is_made} IS NOT TRUE)
 -- URLs) are removed, so that the words after them are not cut off.
 {source}
 SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
-       due.product_id::text AS product_id, due.owner::text AS owner,
+       due.product_id::text AS product_id, {owner_of_due} AS owner,
        left(due.title, {text_limit}) AS title,
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
@@ -129,6 +133,10 @@ SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
        due.has_text, due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
+
+-- name: owner_of_due
+-- Only due products are asked for their owners: a view may have to gather several.
+(SELECT v."UserId"::text FROM "ProductVariants" AS v WHERE v."Id" = due.id)
 
 -- name: count
 -- The number of products of a window that are due, by the content that they have.
@@ -151,5 +159,19 @@ SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS pro
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
   ORDER BY number) AS range_ends,
-  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id) AS ids
+  ARRAY(SELECT due.id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY due.id) AS ids
 FROM bounds
+
+-- name: window_end
+-- The last of the next `size` ids; no row if fewer are left.
+SELECT v."Id"::text AS last FROM "ProductVariants" AS v
+WHERE v."Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR v."Id" > %(after)s::{id_type})
+  AND (%(last)s::{id_type} IS NULL OR v."Id" <= %(last)s::{id_type})
+ORDER BY v."Id"
+OFFSET %(size)s - 1
+LIMIT 1
+
+-- name: limit_time
+-- Lowers the time limit of the statements that follow in this transaction. 0 means no limit.
+SELECT set_config('statement_timeout', least(nullif(setting::bigint, 0), %(milliseconds)s)::text, true)
+FROM pg_settings WHERE name = 'statement_timeout'

@@ -8,6 +8,7 @@ from psycopg import sql
 from shelfsight.errors import SelectionError
 from shelfsight.postgres import archived, statements
 from shelfsight.postgres.need import failed_now, is_current, is_made, need
+from shelfsight.postgres.owners import belongs_to
 from shelfsight.records import ContentModality, Need, Selection
 
 QUERIES = statements.load("shelfsight.catalog", "catalog.sql")
@@ -50,7 +51,10 @@ def selected(
     compare("--since", "CreatedAt", sql.SQL("{column} >= {value}"), selection.since)
     compare("--until", "CreatedAt", sql.SQL("{column} < {value}"), selection.until)
     compare("--updated-since", "UpdatedAt", sql.SQL("{column} >= {value}"), selection.updated_since)
-    compare("--owner", "UserId", sql.SQL("{column} = {value}::{type}"), selection.owner)
+    is_owner = belongs_to(
+        sql.SQL("{column}"), variants.get("UserId", "text"), sql.SQL("{value}")
+    ).as_string()
+    compare("--owner", "UserId", statements.trusted(is_owner), selection.owner)
     compare("--sku", "Sku", sql.SQL("{column} = ANY({value})"), list(selection.skus))
     is_one = sql.SQL("{column} = ANY({value}::{type}[])")
     compare("--variant", "Id", is_one, list(selection.variants))

@@ -10,7 +10,10 @@ from psycopg import sql
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
+from shelfsight.postgres.adaptive_size import AdaptiveSize
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
+from shelfsight.postgres.owners import belongs_to
+from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
@@ -26,9 +29,9 @@ QUERIES = statements.load("shelfsight.storage", "prune.sql")
 VECTORS = sql.Identifier("ProductEmbeddings")
 
 WINDOW = 5_000
-"""How many rows one transaction goes through."""
+"""How many rows one transaction goes through at most."""
 
-FAILURES = sql.Identifier(schema.OWN_SCHEMA, "EmbeddingFailures")
+FAILURES = sql.Identifier(OWN_SCHEMA, "EmbeddingFailures")
 
 KEEP_RUNS = timedelta(days=90)
 """How long a run is kept after it was closed."""
@@ -85,17 +88,22 @@ def _of_products(database: Database, name: sql.Identifier, *, dry_run: bool) -> 
     """
     after: str | None = None
     pruned = 0
-    while True:
-        work = partial(_prune_window, name=name, after=after)
-        window = _run(database, work, dry_run=dry_run)
+
+    def prune_window(size: int, patient: bool) -> tuple[_Window, bool]:
+        work = partial(_prune_window, name=name, after=after, size=size)
+        window = _run(database, work, dry_run=dry_run, patient=patient)
+        return window, window.size < size
+
+    sizes, is_over = AdaptiveSize(WINDOW), False
+    while not is_over:
+        window, is_over = sizes.run(prune_window)
         pruned += window.pruned
         after = window.last
-        if window.size < WINDOW:
-            return pruned
+    return pruned
 
 
 def _prune_window(
-    connection: Connection, dry_run: bool, *, name: sql.Identifier, after: str | None
+    connection: Connection, dry_run: bool, *, name: sql.Identifier, after: str | None, size: int
 ) -> _Window:
     filter_sql = FilterSql(Filters(), partial(columns, connection))
     is_vectors = name == VECTORS
@@ -111,7 +119,7 @@ def _prune_window(
             emptied=emptied(columns_found),
         ),
     )
-    values = {"after": after, "window": WINDOW}
+    values = {"after": after, "window": size}
     (window,) = fetch_as(_Window, connection, statement, values)
     return window
 
@@ -121,14 +129,22 @@ def _scan_means(connection: Connection, dry_run: bool) -> int:
 
     Returns 0 if the shop's tables have no column for owners.
     """
-    tables = [t for t in ("ProductVariants", "Products") if "UserId" in columns(connection, t)]
-    if not tables:
+    types = {t: columns(connection, t).get("UserId") for t in ("ProductVariants", "Products")}
+    unknown = [_is_unknown(table, type_) for table, type_ in types.items() if type_ is not None]
+    if not unknown:
         return 0
-    unknown = [QUERIES["is_unknown"].format(table=sql.Identifier(table)) for table in tables]
     statement = QUERIES["scan_means"].format(
         prune=_verb(dry_run), unknown=sql.SQL(" AND ").join(unknown)
     )
     return connection.execute(statement).rowcount
+
+
+def _is_unknown(table: str, owner_type: str) -> sql.Composed:
+    """Return the condition that no product of a table belongs to the owner of a scan mean."""
+    as_text = "text[]" if owner_type.endswith("[]") else "text"
+    column = sql.SQL('t."UserId"::') + statements.trusted(as_text)
+    belongs = belongs_to(column, as_text, sql.Identifier("m", "UserId"))
+    return QUERIES["is_unknown"].format(table=sql.Identifier(table), belongs=belongs)
 
 
 def _old_runs(connection: Connection, dry_run: bool) -> int:
@@ -141,10 +157,14 @@ def _verb(dry_run: bool) -> sql.SQL:
 
 
 def _run(
-    database: Database, work: Callable[[Connection, bool], Result], *, dry_run: bool
+    database: Database,
+    work: Callable[[Connection, bool], Result],
+    *,
+    dry_run: bool,
+    patient: bool = True,
 ) -> Result:
     def with_all_rows(connection: Connection) -> Result:
         connection.execute(QUERIES["disable_row_security"])
         return work(connection, dry_run)
 
-    return database.run(with_all_rows, read_only=dry_run)
+    return database.run(with_all_rows, read_only=dry_run, patient=patient)

@@ -1,15 +1,16 @@
 """Prometheus metrics of `shelfsight serve`: scans, their steps, requests, errors by kind."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from shelfsight.ports import Advanced, Embedder, ignore
 from shelfsight.postgres.connection import Query, Rows, Transactions, Work
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+from shelfsight.serving.store_metrics import StoreMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -44,17 +45,7 @@ class ScanMetrics:
         self._errors = Counter(
             "shelfsight_errors", "Requests and photos refused", ("kind",), registry=registry
         )
-
-        self._stores = Gauge(
-            "shelfsight_store_bytes",
-            "Memory of a store: recent_scans, bodies",
-            ("store",),
-            registry=registry,
-        )
-
-    def watch_store(self, name: str, size: Callable[[], int]) -> None:
-        """Report the bytes of a store, as `size` gives them at each request of the metrics."""
-        self._stores.labels(name).set_function(size)
+        self.stores = StoreMetrics(registry)
 
     def count_scan(self, query: str, confidence: str) -> None:
         """Count a scan; `confidence` is `none` if there was no match."""
@@ -134,13 +125,13 @@ class TimedDatabase:
         """The set of vectors that is read; see `Database.vector_set`."""
         return self._database.vector_set
 
-    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         """Call `work` in one transaction; see `Database.run`."""
         if read_only:
             with self._metrics.step("sql"):
-                return self._database.run(work, read_only=True)
+                return self._database.run(work, read_only=True, patient=patient)
         with self._metrics.step("learn"):
-            return self._learning.run(work)
+            return self._learning.run(work, patient=patient)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Run a query in one round trip; see `Database.ask`."""

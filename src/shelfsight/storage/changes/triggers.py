@@ -55,8 +55,13 @@ def drop(database: Database) -> list[str]:
     return dropped
 
 
+def drop_from_tables(connection: Connection) -> None:
+    """Drop the triggers from tables that are no longer read, wherever they are."""
+    connection.execute(QUERIES["drop_function_with_triggers"].format(function=_FUNCTION))
+
+
 def are_enabled(connection: Connection) -> bool:
-    """Return whether all triggers exist and are enabled."""
+    """Return whether all triggers on the tables that are read exist and are enabled."""
     return sum(_existing(connection).values()) == len(_TRIGGERS)
 
 
@@ -158,17 +163,28 @@ def _drop(connection: Connection, name: str) -> None:
 
 
 def _create_function(connection: Connection) -> None:
-    connection.execute(QUERIES["empty_search_path"])
-    row = connection.execute(QUERIES["id_type"]).fetchone()
-    if row is None:
-        raise SchemaError('there is no table "EmbeddingQueue"; run: shelfsight init')
     create_function = QUERIES["function"].format(
         function=_FUNCTION,
-        id_type=statements.trusted(row[0]),
-        channel=sql.Literal(CHANNEL),
+        id_type=id_type(connection),
+        enqueue=QUERIES["enqueue"].format(channel=sql.Literal(CHANNEL)),
     )
     connection.execute(create_function)
     connection.execute(QUERIES["revoke_execute"].format(function=_FUNCTION))
+
+
+def id_type(connection: Connection) -> sql.SQL:
+    """Return the type of the ids in the queue; it names its schema, unless that is `pg_catalog`.
+
+    Raises:
+        SchemaError: there is no queue.
+    """
+    ((path,),) = connection.execute(QUERIES["search_path"]).fetchall()
+    connection.execute(QUERIES["set_search_path"], {"path": ""})
+    row = connection.execute(QUERIES["id_type"]).fetchone()
+    connection.execute(QUERIES["set_search_path"], {"path": path})
+    if row is None:
+        raise SchemaError('there is no table "EmbeddingQueue"; run: shelfsight init')
+    return statements.trusted(row[0])
 
 
 def _drop_function(connection: Connection) -> None:

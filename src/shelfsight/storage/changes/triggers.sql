@@ -12,24 +12,31 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $body$
 DECLARE
-  changed {id_type}[];
+  ids {id_type}[];
   variant {id_type};
 BEGIN
   IF to_regclass('shelfsight."EmbeddingQueue"') IS NULL THEN
     RETURN NULL;
   ELSIF TG_TABLE_NAME = 'ProductImages' AND TG_OP = 'UPDATE' THEN
-    changed := ARRAY[OLD."ProductVariantId", NEW."ProductVariantId"];
+    ids := ARRAY[OLD."ProductVariantId", NEW."ProductVariantId"];
   ELSIF TG_TABLE_NAME = 'ProductImages' THEN
-    changed := ARRAY(SELECT DISTINCT "ProductVariantId" FROM touched);
+    ids := ARRAY(SELECT DISTINCT "ProductVariantId" FROM touched);
   ELSIF TG_OP = 'UPDATE' THEN
-    changed := ARRAY[NEW."Id"];
+    ids := ARRAY[NEW."Id"];
   ELSE
-    changed := ARRAY(SELECT "Id" FROM touched);
+    ids := ARRAY(SELECT "Id" FROM touched);
   END IF;
-  IF cardinality(changed) = 0 THEN
+  IF cardinality(ids) = 0 THEN
     RETURN NULL;
   END IF;
-  FOREACH variant IN ARRAY changed LOOP
+  {enqueue}
+  RETURN NULL;
+END
+$body$
+
+-- name: enqueue
+-- Queues the products in the array `ids`.
+FOREACH variant IN ARRAY ids LOOP
     IF current_setting('transaction_isolation') = 'read committed' THEN
       UPDATE shelfsight."EmbeddingQueue" SET "Number" = DEFAULT, "ChangedAt" = clock_timestamp()
       WHERE ctid = (
@@ -43,9 +50,6 @@ BEGIN
   IF current_setting('max_prepared_transactions') = '0' AND pg_notification_queue_usage() < 0.5 THEN
     PERFORM pg_notify({channel}, '');
   END IF;
-  RETURN NULL;
-END
-$body$
 
 -- name: revoke_execute
 -- Only the triggers call this function.
@@ -93,9 +97,12 @@ ALTER FUNCTION {old}() SET SCHEMA shelfsight
 -- name: has_schema
 SELECT FROM pg_namespace WHERE nspname = 'shelfsight'
 
--- name: empty_search_path
+-- name: search_path
+SELECT current_setting('search_path')
+
+-- name: set_search_path
 -- With an empty search path, the statement `id_type` returns type names that include their schema.
-SET LOCAL search_path = ''
+SELECT set_config('search_path', %(path)s, true)
 
 -- name: id_type
 SELECT format_type(atttypid, atttypmod) FROM pg_attribute
@@ -103,3 +110,6 @@ WHERE attrelid = to_regclass('shelfsight."EmbeddingQueue"') AND attname = 'Produ
 
 -- name: drop_function
 DROP FUNCTION IF EXISTS {function}()
+
+-- name: drop_function_with_triggers
+DROP FUNCTION IF EXISTS {function}() CASCADE

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from shelfsight.errors import FilterError
 from shelfsight.postgres import archived, statements
+from shelfsight.postgres.owners import belongs_to
 from shelfsight.scan.matching import Filters
 
 Columns = Callable[[str], Mapping[str, str]]
@@ -38,8 +39,9 @@ class FilterSql:
         self._conditions: list[sql.Composable] = []
         self.join: sql.Composable = sql.SQL("")
         self.values: dict[str, Any] = {}
-        kind = statements.trusted(self.variants.get("UserId", "text"))
-        self._add("owner", filters.owner, sql.SQL("{column} = {value}::") + kind, "UserId")
+        kind = self.variants.get("UserId", self._products.get("UserId", "text"))
+        is_owner = belongs_to(sql.SQL("{column}"), kind, sql.SQL("{value}"))
+        self._add("owner", filters.owner, is_owner, "UserId")
         self._add("category", filters.category, sql.SQL("{column} = {value}"), "Category")
         options = Jsonb(dict(filters.options)) if filters.options else None
         self._add("options", options, sql.SQL("{column}::jsonb @> {value}"), "Options")

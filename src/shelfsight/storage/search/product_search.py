@@ -11,9 +11,9 @@ from pgvector import Vector as PgVector
 
 from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
+from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
-from shelfsight.storage.schema import OWN_SCHEMA
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
@@ -55,6 +55,11 @@ class PostgresProductSearch:
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
         self._table_oid: int | None = None
+
+    @property
+    def cached_answers(self) -> int:
+        """The number of facts in the cache; at most `search_cache.MAX_ANSWERS`."""
+        return len(self._cache)
 
     def require(self, models: ModelPair) -> None:
         """Check that these models made the stored vectors; call this before the first search.

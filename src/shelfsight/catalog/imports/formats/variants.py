@@ -22,8 +22,8 @@ def own_or_inherited(
     cells: dict[str, object] = {}
     for name in names:
         if name in row.cells or (parent is not None and name in parent.cells):
-            giver = row if parent is None or name == _NEVER_INHERITED else parent
-            cells[name] = row.text(name) or giver.text(name)
+            giver = None if name == _NEVER_INHERITED else parent
+            cells[name] = row.text(name) or ("" if giver is None else giver.text(name))
     return cells
 
 
