@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from shelfsight.backfill.leases import Checkpoint
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
@@ -99,6 +100,7 @@ def backfill_all(
     batch_size: int = 150,
     pictures: dict[str, Pixels] | None = None,
     before_save: Callable[[object], None] = _ignore,
+    policy: RunPolicy | None = None,
 ) -> Report:
     """Run the real backfill over the whole database, with an in-memory fetcher and fake models."""
     if pictures is None:
@@ -116,6 +118,7 @@ def backfill_all(
             models=embedder.models,
             store=WatchedStore(database, before_save),
             ledger=PostgresLedger(database),
+            policy=policy or RunPolicy(),
         )
         job = Job(selection=selection or Selection(), batch_size=batch_size, max_batches=0)
         backfill(pipeline, job, report, JsonProgress(StringIO()), Event())

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
+from shelfsight.catalog import column_memory
 from shelfsight.catalog.selection import QUERIES, due_condition, needs, selected
 from shelfsight.catalog.window_rows import (
     COUNT,
@@ -24,7 +25,7 @@ from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
 from shelfsight.postgres.need import model_parameters
-from shelfsight.records import Due, ModelPair, Product, Selection
+from shelfsight.records import Due, ModelPair, Product, Selection, VectorCounts
 
 WINDOW = 2_000
 """How many products one statement of `pages` goes through: that takes a few milliseconds and
@@ -86,6 +87,7 @@ class PostgresCatalog:
             with_neither=sum(row.with_neither for row in counts),
             with_image=sum(row.with_image for row in counts),
             selected=sum(row.size for row in counts),
+            lost=sum((row.lost for row in counts), VectorCounts()),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -95,6 +97,7 @@ class PostgresCatalog:
         belong to it.
         """
         due = scanned = 0
+        lost = VectorCounts()
         so_far = {"before": due, "range": size, "limit": limit, "few": FEW}
         bounds: list[str | None] = []
         ids: list[str] = []
@@ -105,6 +108,7 @@ class PostgresCatalog:
             bounds += row.range_ends
             ids += row.ids
             scanned += row.size
+            lost += row.lost
             last = row.last or last
         are_few = 0 < due <= min(FEW, scanned // SPARSE)
         if limit is None or due < limit:
@@ -117,6 +121,7 @@ class PostgresCatalog:
             ranges=ranges,
             ids=tuple(ids) if are_few else None,
             last=last,
+            lost=lost,
         )
 
     def pages(
@@ -138,10 +143,23 @@ class PostgresCatalog:
         Raises:
             SchemaError: a table or a column is missing, or cannot be read; the message says what to
                 do.
+            CatalogueChangedError: one that an earlier run has read.
         """
         statement, values = self._statement(PRODUCTS.name, Selection())
         bounds = {"after": None, "last": None, "window": 1}
         self._read(PRODUCTS.row, statement, {**values, **bounds}, Selection())
+
+    def remember(self) -> None:
+        """Remember which columns there are, so that later runs notice if one is gone."""
+
+        def work(connection: Connection) -> None:
+            column_memory.remember(connection, _read_columns(connection))
+
+        self._database.run(work)
+
+    def forget(self) -> None:
+        """Forget which columns there were, because what is gone is gone on purpose."""
+        self._database.run(column_memory.forget)
 
     def _windows(
         self,
@@ -212,18 +230,28 @@ class PostgresCatalog:
             if selection.where is not None:
                 raise SelectionError(f"--where {selection.where!r}: {reason}") from error
             if isinstance(error, _NOT_PREPARED):
+                self._database.run(_shop_columns, read_only=True)  # explains it better, if it can
                 raise SchemaError(f"{reason}; run: shelfsight init") from error
             if isinstance(error, psycopg.DataError):
                 raise SelectionError(f"the selection is refused: {reason}") from error
             raise SchemaError(f"the shop's tables cannot be read: {reason}") from error
 
 
+def _read_columns(connection: Connection) -> dict[str, dict[str, str]]:
+    return {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+
+
 def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
     """Return the columns of the variants, of their images, and of the products.
 
     The columns of the products are empty if there is no table `"Products"`.
+
+    Raises:
+        SchemaError: a table or column is missing that no run can do without.
+        CatalogueChangedError: one is gone that an earlier run has read.
     """
-    found = {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+    found = _read_columns(connection)
+    column_memory.refuse_missing(connection, found)
     for table, needed in _NEEDED.items():
         if not found[table]:
             raise SchemaError(f'there is no table "{table}"; run: shelfsight init')

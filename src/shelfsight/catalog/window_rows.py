@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from shelfsight.records import Need, PictureFile, Product
+from shelfsight.records import Need, PictureFile, Product, Stored, VectorCounts
 
 
 class WindowRow(Protocol):
@@ -31,6 +31,14 @@ class CountRow(NamedTuple):
     with_text: int
     with_neither: int
     with_image: int
+    lost_image: int
+    lost_text: int
+    lost_combined: int
+
+    @property
+    def lost(self) -> VectorCounts:
+        """The stored vectors whose products have no such content any more."""
+        return VectorCounts(image=self.lost_image, text=self.lost_text, combined=self.lost_combined)
 
 
 class PartitionRow(NamedTuple):
@@ -41,6 +49,14 @@ class PartitionRow(NamedTuple):
     products: int
     range_ends: list[str]
     ids: list[str]
+    lost_image: int
+    lost_text: int
+    lost_combined: int
+
+    @property
+    def lost(self) -> VectorCounts:
+        """The stored vectors whose products have no such content any more."""
+        return VectorCounts(image=self.lost_image, text=self.lost_text, combined=self.lost_combined)
 
 
 class ProductRow(NamedTuple):
@@ -59,6 +75,8 @@ class ProductRow(NamedTuple):
     is_new: bool
     image_need: str
     text_need: str
+    stored_image: str
+    stored_text: str
     files: Mapping[str, Mapping[str, str]] | None
 
 
@@ -92,6 +110,8 @@ def product_of(row: ProductRow, id_: str) -> Product:
         is_new=row.is_new,
         image_need=Need(row.image_need),
         text_need=Need(row.text_need),
+        stored_image=Stored(row.stored_image),
+        stored_text=Stored(row.stored_text),
         files=tuple(_file(url, fields) for url, fields in (row.files or {}).items()),
     )
 

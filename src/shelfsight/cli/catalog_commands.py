@@ -37,8 +37,9 @@ def init(settings: Settings, triggers: bool | None, wait: bool) -> None:
 
     These are the extension vector, the tables Products, ProductVariants, ProductImages and
     ProductEmbeddings, missing columns of ProductEmbeddings, and the schema shelfsight with the
-    tables EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, ScanMeans, ScanFeedback
-    and ApiKeys. Your other tables are left as they are. Run it as often as you like.
+    tables EmbeddingFailures, EmbeddingQueue, BackfillRuns, BackfillLeases, CatalogueColumns,
+    ScanMeans, ScanFeedback and ApiKeys. Foreign keys to your products that older releases made are
+    dropped. Your other tables are left as they are. Run it as often as you like.
     """
     with Shop(settings) as shop:
         done = shop.init(triggers=triggers, wait=click.echo if wait else None)

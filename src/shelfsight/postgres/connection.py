@@ -67,7 +67,7 @@ RECONNECT_SECONDS = 60.0
 _RETRYABLE = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
-    psycopg.errors.ForeignKeyViolation,  # a transaction that was still open has deleted a product
+    psycopg.errors.ForeignKeyViolation,  # of a key of the shop: a product was deleted meanwhile
 )
 
 _ONLY_ON_REQUEST = sys.maxsize

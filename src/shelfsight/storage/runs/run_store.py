@@ -168,6 +168,7 @@ class PostgresLedger:
             "asked": Jsonb(job.to_json()),
             "models": Jsonb(_versions(models)),
             "due": partition.due,
+            "losses_accepted": partition.losses_accepted,
         }
         row = connection.execute(QUERIES["insert_run"], values).fetchall()[0]
         with connection.cursor() as cursor:
@@ -205,6 +206,7 @@ def _run(row: DictRow) -> Run:
         outcome=row["outcome"] or ("running" if row["workers"] else "stopped"),
         counts={name: int(count) for name, count in row["counts"].items()},
         failures={name: int(count) for name, count in row["failures"].items()},
+        losses_accepted=row["losses_accepted"],
         began=row["began"],
         ended=row["ended"],
     )
