@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from shelfsight.embedding import plain_bmp
 from shelfsight.embedding.remote.remote_embedder import encode_picture
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import whole
@@ -18,9 +21,27 @@ def test_the_server_sees_the_very_pixels_that_our_client_sends(
 ) -> None:
     side = SIGLIP.picture.side
     pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
-    file = read_picture(encode_picture(pixels, compressed=compressed))
-    assert isinstance(file, bytes)
-    assert np.array_equal(decoders.decode(whole(SIGLIP.picture), file)[0], pixels)
+    seen = read_picture(encode_picture(pixels, compressed=compressed), side)
+    if compressed:
+        assert isinstance(seen, bytes)
+        seen = decoders.decode(whole(SIGLIP.picture), seen)[0]
+    assert np.array_equal(seen, pixels)
+
+
+@given(side=st.integers(1, 40), seed=st.integers(0, 999))
+def test_an_uncompressed_picture_is_read_as_the_decoder_reads_it(side: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
+    assert np.array_equal(plain_bmp.read(plain_bmp.encode(pixels), side), pixels)
+
+
+@given(place=st.integers(0, 53), bits=st.integers(1, 255), cut=st.integers(-3, 3))
+def test_any_other_bmp_is_left_to_the_decoder(place: int, bits: int, cut: int) -> None:
+    file = bytearray(plain_bmp.encode(np.zeros((8, 8, 3), np.uint8)))
+    assert plain_bmp.read(bytes(file), 9) is None
+    if cut:
+        assert plain_bmp.read(bytes(file)[:cut] if cut < 0 else bytes(file) + b"x" * cut, 8) is None
+    file[place] ^= bits
+    assert plain_bmp.read(bytes(file), 8) is None
 
 
 def test_the_usual_instruction_reads_as_the_model_does_in_process() -> None:

@@ -194,15 +194,18 @@ class ModelBatchers:
     async def _embed_chunk(self, encoded: Sequence[str]) -> list[Result]:
         """Decode pictures, and embed those that could be decoded."""
         loop = asyncio.get_running_loop()
-        files = await loop.run_in_executor(self._readers, _read, encoded)
+        files = await loop.run_in_executor(self._readers, self._read, encoded)
         decoded = await asyncio.gather(*map(self._decode, files))
         pixels = [picture for picture in decoded if not isinstance(picture, Failure)]
         results = await asyncio.wrap_future(self._pictures.submit(pixels, CALLER.get()))
         vectors = iter(results)
         return [picture if isinstance(picture, Failure) else next(vectors) for picture in decoded]
 
-    async def _decode(self, file: bytes | Failure) -> Pixels | Failure:
-        if isinstance(file, Failure):
+    def _read(self, encoded: Sequence[str]) -> list[bytes | Pixels | Failure]:
+        return [read_picture(picture, self.image.picture.side) for picture in encoded]
+
+    async def _decode(self, file: bytes | Pixels | Failure) -> Pixels | Failure:
+        if not isinstance(file, bytes):
             return file
         decoding = self._decoders.submit(whole(self.image.picture), file, CALLER.get())
         try:
@@ -224,10 +227,6 @@ class ModelBatchers:
                 f"{count:,} tokens in one request, at most {self._limits.tokens:,}: divide it",
             )
         return tokens
-
-
-def _read(encoded: Sequence[str]) -> list[bytes | Failure]:
-    return [read_picture(picture) for picture in encoded]
 
 
 @asynccontextmanager
