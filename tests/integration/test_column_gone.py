@@ -76,7 +76,7 @@ def test_every_column_gone_is_told_with_the_statement_that_mends_it(
             assert rows(database, COUNT) == before
 
 
-@settings(max_examples=6, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=4, suppress_health_check=list(HealthCheck), database=None)
 @given(
     gone=st.lists(st.sampled_from(COLUMNS), min_size=1, max_size=4, unique=True),
     is_dropped=st.booleans(),
@@ -159,6 +159,22 @@ def test_more_than_a_tenth_of_the_vectors_goes_only_when_that_is_confirmed(
         report = backfill_all(database, policy=RunPolicy(accepts_losses=True))
         assert report.lost_image + report.lost_text == 2
         assert rows(database, COUNT) != before
+
+
+def test_a_run_that_goes_on_is_let_go_on_by_the_next_call(server: str, prepared: str) -> None:
+    """A run of all products is joined, not begun anew."""
+    everything = Selection(skip_existing=False)
+    with shop(server, prepared) as database:
+        run(database, EMPTY["image at addresses that fail"].format(PRODUCTS))
+        for _ in range(2):
+            with pytest.raises(UnconfirmedLossError, match="--yes"):
+                backfill_all(database, selection=everything)
+        accepts = RunPolicy(accepts_losses=True)
+        report = backfill_all(database, selection=everything, policy=accepts)
+        assert report.lost_image == PRODUCTS
+        assert rows(database, 'SELECT "LossesAccepted" FROM shelfsight."BackfillRuns"')[-1] == (
+            True,
+        )
 
 
 def test_the_question_is_asked_with_the_numbers(server: str, prepared: str) -> None:

@@ -166,7 +166,7 @@ def check(server: str, prepared: str, names: list[str]) -> None:
             assert all(count <= len(here) for count in counts(database)), name
 
 
-@settings(max_examples=10, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=4, suppress_health_check=list(HealthCheck), database=None)
 @given(names=st.lists(st.sampled_from(sorted(STATEMENTS)), max_size=8))
 @example(names=list(STATEMENTS))
 @example(names=["ids as text", "edit", "insert", "new ids", "delete one", "move images"])

@@ -163,6 +163,8 @@ def begin_run(
     run, is_joined = run_context.ledger.begin(
         job, run_context.models, partition, stop, progress.notify
     )
+    if run_context.policy.accepts_losses and not run.losses_accepted:
+        run = run_context.ledger.accept_losses(run)
     run = replace(run, job=job)
     report.due = run.due - run.done
     if is_joined:

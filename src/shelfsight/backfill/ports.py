@@ -156,6 +156,10 @@ class Ledger(Protocol):
         """Return the current state of a run."""
         ...
 
+    def accept_losses(self, run: Run) -> Run:
+        """Let a run take away any number of stored vectors; return its current state."""
+        ...
+
     def close(self, run: Run) -> Run:
         """Close a run if no work is left in it; return its current state."""
         ...

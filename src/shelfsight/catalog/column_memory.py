@@ -11,7 +11,7 @@ from psycopg import sql
 
 from shelfsight.errors import CatalogueChangedError
 from shelfsight.postgres import archived, statements
-from shelfsight.postgres.connection import Connection, fetch_as
+from shelfsight.postgres.connection import Connection, columns, fetch_as
 
 QUERIES = statements.load("shelfsight.catalog", "column_memory.sql")
 
@@ -53,6 +53,10 @@ def refuse_missing(connection: Connection, tables: Tables) -> None:
         CatalogueChangedError: a column or a table is gone. The message has the statement that
             mends it, if there is a likely one.
     """
+    if not (tables["ProductVariants"] and tables["ProductImages"]) and not columns(
+        connection, "CatalogueColumns", schema="shelfsight"
+    ):
+        return  # there is nothing at all yet
     remembered = _recall(connection)
     missing = [
         one for one in remembered if one.is_read and one.column not in tables.get(one.table, {})
@@ -76,8 +80,8 @@ def remember(connection: Connection, tables: Tables) -> None:
     """Remember the columns as they are now."""
     now = [
         _Remembered(table, column, type_, position, column in _read_of(tables, table))
-        for table, columns in tables.items()
-        for position, (column, type_) in enumerate(columns.items(), 1)
+        for table, found in tables.items()
+        for position, (column, type_) in enumerate(found.items(), 1)
     ]
     if sorted(now) == sorted(_recall(connection)):
         return
@@ -123,9 +127,9 @@ def _explain(
         for position, (column, type_) in enumerate(tables[table].items(), 1)
         if column not in known
     }
-    columns = ", ".join(sql.Identifier(one.column).as_string() for one in gone)
+    names = ", ".join(sql.Identifier(one.column).as_string() for one in gone)
     candidates = [(one, _renamed(one, new)) for one in gone]
-    return f"{name.as_string()} has no {columns} any more", [
+    return f"{name.as_string()} has no {names} any more", [
         sql.SQL("ALTER TABLE {} RENAME {} TO {}")
         .format(name, sql.Identifier(candidate), sql.Identifier(one.column))
         .as_string()

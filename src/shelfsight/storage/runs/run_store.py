@@ -86,6 +86,12 @@ class PostgresLedger:
         """
         return LeaseKeeper(self._database.url, run.id, notify, stop)
 
+    def accept_losses(self, run: Run) -> Run:
+        """Let a run take away any number of stored vectors; return its present state."""
+        values = {"run": run.id}
+        self._database.run(lambda connection: connection.execute(QUERIES["accept_losses"], values))
+        return self.run(run.id)
+
     def close(self, run: Run) -> Run:
         """Close a run if all its ranges are done; return the run with its present state."""
         if not is_left(self._database, run.id):

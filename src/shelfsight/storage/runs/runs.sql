@@ -23,6 +23,9 @@ INSERT INTO shelfsight."BackfillRuns" ("Asked", "ModelVersions", "Due", "LossesA
 VALUES (%(asked)s, %(models)s, %(due)s, %(losses_accepted)s)
 RETURNING "Id"
 
+-- name: accept_losses
+UPDATE shelfsight."BackfillRuns" SET "LossesAccepted" = true WHERE "Id" = %(run)s
+
 -- name: insert_lease
 INSERT INTO shelfsight."BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
 VALUES (%(run)s, %(number)s, %(after)s::{id_type}, %(last)s::{id_type}, %(ids)s)

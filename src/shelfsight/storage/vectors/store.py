@@ -107,10 +107,9 @@ class PostgresVectorStore:
                 return merged
             written = [item for item in merged if not item.is_untouched]
             rows = [staged_product(item, models, self._fusion) for item in written]
-            is_copied = types is not None and bulk_copy(
-                connection, written, rows, types, target.id_type
-            )
-            if written and not is_copied:
+            if written and (
+                types is None or not bulk_copy(connection, written, rows, types, target.id_type)
+            ):
                 stage_products(connection, rows)
                 connection.execute(upsert, values)
             update_files(connection, merged, target.id_type)
