@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: help demo demo-server serve-demo test test-fast torture check docs serve-docs test-parity test-deploy test-ray test-browser bench bench-quick clean
+.PHONY: help demo demo-server serve-demo test test-fast fuzz torture sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 ##@ Try it
@@ -43,7 +43,7 @@ serve-demo: $(VENV)/demo.done ## serves the demo's shop at http://127.0.0.1:8080
 ##@ Develop
 
 # The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
-TESTS := tests/unit tests/contract tests/integration tests/end_to_end tests/upgrade
+TESTS := tests/unit tests/contract tests/integration tests/end_to_end tests/upgrade tests/fuzz
 ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
 TESTS += tests/pooler
 endif
@@ -57,6 +57,11 @@ test: $(VENV)/dev.done ## the tests, against a real Postgres
 
 test-fast: $(VENV)/dev.done ## the unit and contract tests: under a minute
 	$(PYTEST) tests/unit tests/contract
+
+FUZZ_SECONDS ?= 180
+
+fuzz: $(VENV)/dev.done ## pictures, addresses, forms and weights, FUZZ_SECONDS each; saves what fails
+	$(VENV)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 torture: $(VENV)/dev.done ## four workers, 5,000 products, thirty mishaps; prints its seed
 	$(VENV)/bin/python -m tests.end_to_end.torture
@@ -77,6 +82,33 @@ docs: $(VENV)/docs.done $(VENV)/dev.done ## builds the docs in site/; fails wher
 
 serve-docs: $(VENV)/docs.done ## serves the docs at http://127.0.0.1:8000 while you write
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs serve
+
+##@ Release
+
+# What a user gets, without the tools that look at it.
+SHIPPED := $(VENV)-shipped
+RELEASE := $(VENV)-release
+
+$(SHIPPED)/done: pyproject.toml requirements/constraints.txt
+	$(PYTHON) -m venv --clear --without-pip $(SHIPPED)
+	$(PYTHON) -m pip --python $(SHIPPED)/bin/python --disable-pip-version-check install --quiet \
+	  --constraint requirements/constraints.txt '.[lite,server]'
+	touch $@
+
+$(RELEASE)/done: requirements/release.txt requirements/constraints.txt
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip --disable-pip-version-check install --quiet \
+	  --constraint requirements/constraints.txt --requirement requirements/release.txt
+	touch $@
+
+sbom: $(SHIPPED)/done $(RELEASE)/done ## a software bill of materials, dist/shelfsight.cdx.json (CycloneDX)
+	mkdir -p dist
+	$(RELEASE)/bin/cyclonedx-py environment --pyproject pyproject.toml --validate --output-reproducible \
+	  --output-file dist/shelfsight.cdx.json $(SHIPPED)
+
+audit: $(SHIPPED)/done $(RELEASE)/done ## known vulnerabilities of what a user installs (asks PyPI)
+	$(PYTHON) -m pip --python $(SHIPPED)/bin/python freeze --exclude shelfsight > $(SHIPPED)/installed.txt
+	$(RELEASE)/bin/pip-audit --strict --disable-pip --no-deps --requirement $(SHIPPED)/installed.txt
 
 ##@ Tests that install more
 
@@ -111,5 +143,5 @@ bench-quick: $(VENV)/dev.done ## the same, small: whether it runs, not how fast 
 
 ##@ Clean up
 
-clean: ## removes .venv; the next target installs it again
-	rm -rf $(VENV)
+clean: ## removes .venv and its like; the next target installs it again
+	rm -rf $(VENV) $(SHIPPED) $(RELEASE)

@@ -57,7 +57,7 @@ def run_demo(settings: Settings, server: str | None) -> str:
     if status:
         sys.exit(status)
     start = next(n for n, line in enumerate(lines) if line.startswith("Scanning"))
-    return "\n".join(line for line in lines[start:] if line != run.NEXT_STEPS)
+    return "\n".join(lines[start:-1])  # the last says what to do next
 
 
 def read(settings: Settings, server: str | None) -> Stored:

@@ -93,7 +93,7 @@ def main() -> None:
                 fill(database, embedder, clusters, products)
                 build_indexes(database, BuildLogger(lambda _line: None))
                 # without it, Postgres would still write the filled pages during the measurement
-                database.run_alone(lambda connection: connection.execute("CHECKPOINT"))
+                database.run_alone(lambda connection: connection.execute("CHECKPOINT"), {})
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
                 for line in measure_indexes(database):
                     print(f"  {line}")
@@ -147,7 +147,7 @@ def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products:
             for id_, image, text in zip(ids, images, words, strict=True)
         ]
         store.save(page, embedder.models)
-    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"))
+    database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"), {})
 
 
 def near(centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,13 +4,15 @@ FOLDER contains the pictures, `catalog.csv` (sku, category, title, description, 
 `photos.csv` (photo, sku, category):
 
     python benchmarks/scan_quality.py FOLDER [--models lite] [--order 0] [--fit]
+    ... [--without-pictures 40] [--without-texts 40]
 
 Each photo is scanned alone and together with the name of its category, and each category name is
 searched alone. Then everything is repeated with the right products hidden, where only "no match" is
 right. The scanner keeps a running mean of the photos it sees, so their order (a seed) matters a
 little. `--fit` prints the `low`, `spread` and `absent` for `scan/confidence.py` that fit one fixed
 half of the photos. Without it, tables show how reliable confidence is on all photos and on the
-other half.
+other half. `--without-pictures` and `--without-texts` take the pictures or texts from so many
+products, chosen at random, and tell their scans apart from those of the complete products.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import import_file
+from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.engines import local
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
@@ -40,7 +43,7 @@ from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import open_embedder
 from shelfsight.wiring.pipeline import open_pipeline
-from shelfsight.wiring.scanning import make_scanner, photo_reader, read_photo
+from shelfsight.wiring.scanning import make_scanner, open_photo_reader, read_photo
 
 DEPTHS = (1, 5, 10)
 
@@ -74,18 +77,22 @@ def main() -> None:
     parser.add_argument("--models", default="lite", help="the pair of models (default: lite)")
     parser.add_argument("--order", type=int, default=0, help="seed for the order of the photos")
     parser.add_argument("--fit", action="store_true", help="fit the thresholds on one half")
+    parser.add_argument("--without-pictures", type=int, default=0, metavar="N")
+    parser.add_argument("--without-texts", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.absolute()
+    catalogue = rows(folder / "catalog.csv")
+    incomplete = take_away(catalogue, ("image",), arguments.without_pictures)
+    incomplete |= take_away(catalogue, ("title", "description"), arguments.without_texts)
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
         settings = load(
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
-        with prepared(settings, folder) as (database, embedder):
+        with prepared(settings, catalogue) as (database, embedder):
             scanner = make_scanner(settings, database, embedder)
-            evaluation = Evaluation(
-                database, scanner, [row["sku"] for row in rows(folder / "catalog.csv")]
-            )
+            skus = [row["sku"] for row in catalogue]
+            evaluation = Evaluation(database, scanner, skus, incomplete)
             for kind, queries in labelled_queries(settings, folder, embedder).items():
                 random.Random(arguments.order).shuffle(queries)
                 print(f"\n{kind}, {len(queries)} scans, models {settings.models}")
@@ -93,7 +100,9 @@ def main() -> None:
 
 
 @contextmanager
-def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embedder]]:
+def prepared(
+    settings: Settings, catalogue: Sequence[dict[str, str]]
+) -> Iterator[tuple[Database, Embedder]]:
     """Create a database in which all products are embedded; yield it and the embedder."""
     job = Job(selection=Selection(), batch_size=settings.batch_size, max_batches=0)
     progress, report = choose(as_json=False, verbose=False), Report()
@@ -101,11 +110,26 @@ def prepared(settings: Settings, folder: Path) -> Iterator[tuple[Database, Embed
         open_database(settings) as database,
         open_embedder(settings, print) as embedder,
     ):
-        import_file(database, folder / "catalog.csv", print)
+        with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="") as file:
+            writer = csv.DictWriter(file, catalogue[0])
+            writer.writeheader()
+            writer.writerows(catalogue)
+            file.flush()
+            import_file(database, Path(file.name), ImportOptions(), print, lambda *_: True)
         with open_pipeline(settings, database, embedder, progress) as pipeline:
             local.run(pipeline, job, report, progress)
         progress.finish(report)
         yield database, CachingEmbedder(embedder)
+
+
+def take_away(
+    catalogue: Sequence[dict[str, str]], columns: Sequence[str], count: int
+) -> frozenset[str]:
+    """Empty columns of `count` products, always the same ones; return their SKUs."""
+    chosen = random.Random(SPLIT_SEED).sample(catalogue, count)
+    for row in chosen:
+        row.update(dict.fromkeys(columns, ""))
+    return frozenset(row["sku"] for row in chosen)
 
 
 class CachingEmbedder:
@@ -139,8 +163,8 @@ def labelled_queries(
 ) -> dict[str, list[LabelledQuery]]:
     """Return the queries of each kind, half of them marked for fitting."""
     photos = rows(folder / "photos.csv")
-    read = photo_reader(settings, embedder)
-    views = [read_photo(folder / row["photo"], read) for row in photos]
+    with open_photo_reader(settings, embedder) as read:
+        views = [read_photo(folder / row["photo"], read) for row in photos]
     by_category = itemgetter("category")
     catalogue = sorted(rows(folder / "catalog.csv"), key=by_category)
     categories = {
@@ -179,10 +203,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 class Evaluation:
     """Evaluates a scanner on queries with known right SKUs."""
 
-    def __init__(self, database: Database, scanner: Scanner, skus: Sequence[str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        scanner: Scanner,
+        skus: Sequence[str],
+        incomplete: frozenset[str] = frozenset(),
+    ) -> None:
         self._database = database
         self._scanner = scanner
         self._skus = skus
+        self._incomplete = incomplete
 
     def measure(self, queries: Sequence[LabelledQuery]) -> None:
         """Print recall and reliability of confidence, on all queries and on those not fitted on."""
@@ -208,6 +239,28 @@ class Evaluation:
                 wrong = sum(verdict(absent[n]) == word for n in positions)
                 shown = f"{right:>6.2f}" if hits and word != "no match" else f"{'':>6}"
                 print(f"    {word:<12} {len(hits):>6} {shown} {wrong:>8}")
+        if self._incomplete:
+            self._tell_apart(queries, sure)
+
+    def _tell_apart(self, queries: Sequence[LabelledQuery], found: Sequence[ScanResult]) -> None:
+        """Print the recall of complete and of incomplete products, and who takes first places."""
+        pairs = list(zip(found, (one.right for one in queries), strict=True))
+        for name, is_meant in (
+            ("complete", lambda skus: not skus & self._incomplete),
+            ("incomplete", lambda skus: bool(skus & self._incomplete)),
+        ):
+            right = [rank(result, skus) == 1 for result, skus in pairs if is_meant(skus)]
+            first = [
+                (result.matches[0].confidence, rank(result, skus) == 1)
+                for result, skus in pairs
+                if result.matches and is_meant({result.matches[0].product.sku})
+            ]
+            high = [is_right for word, is_right in first if word == "high"]
+            print(
+                f"  {name} products: recall @1 {share(iter(right)):.3f} of {len(right)} scans;"
+                f" {len(first) / max(1, len(pairs)):.3f} of the"
+                f" first places, {len(high)} of them high, {high.count(False)} of these wrong"
+            )
 
     def fit(self, queries: Sequence[LabelledQuery]) -> None:
         """Print the thresholds fitted on the half for fitting."""

@@ -4,6 +4,7 @@ A page asks for such a part by a comment in its Markdown:
 
     <!-- generate: settings batch_size max_batches -->   a table of these settings
     <!-- generate: commands -->                          every command with its flags
+    <!-- generate: formats -->                           the columns of every product file
     <!-- generate: file CONTRIBUTING.md -->              a file of the repository's root
 
 A setting that no page asks for makes the build fail.
@@ -20,6 +21,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from pydantic.fields import FieldInfo
 
+from shelfsight.catalog.imports.formats import FORMATS
 from shelfsight.cli.main import shelfsight
 from shelfsight.settings import Settings
 
@@ -52,6 +54,8 @@ def _part(found: re.Match[str]) -> str:
         return "\n".join(settings_table(names))
     if what == "commands":
         return "\n".join(command_page(shelfsight, "shelfsight"))
+    if what == "formats":
+        return "\n".join(formats_table())
     if what == "file":
         return root_file(names[0])
     raise PluginError(f"nothing is known of how to generate {what!r}")
@@ -138,6 +142,18 @@ def _is_argument(parameter: click.Parameter) -> bool:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
+
+
+def formats_table() -> Iterator[str]:
+    """Give a table with the columns that are used of each format that is recognised."""
+    yield "| format | columns that are used; `#` is any number |"
+    yield "|---|---|"
+    for one in FORMATS:
+        columns: dict[str, list[str]] = {}
+        for column, field in one.columns.items():
+            columns.setdefault(field.partition(".")[0], []).append(f"`{_cell(column)}`")
+        parts = [f"{field}: {', '.join(names)}" for field, names in columns.items()]
+        yield f"| {one.name} | {'; '.join(parts)} |"
 
 
 def root_file(name: str) -> str:

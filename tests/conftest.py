@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.postgres.connection import Database
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.storage import schema
 from tests.open_folder import open_folder
 
@@ -71,7 +72,7 @@ def url(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def database(prepared_url: str) -> Iterator[Database]:
     """A database with the tables that `shelfsight init` creates."""
-    database = Database(prepared_url, reconnect_seconds=20)
+    database = Database(prepared_url, retries=RetryPolicy(reconnect_seconds=20))
     yield database
     database.close()
 
@@ -87,7 +88,7 @@ def prepared_url(server: str, prepared: str) -> Iterator[str]:
 def prepared(server: str) -> Iterator[str]:
     """The name of a template database: copying it takes a quarter of the time of `init`."""
     with created(server) as url:
-        database = Database(url, reconnect_seconds=20)
+        database = Database(url, retries=RetryPolicy(reconnect_seconds=20))
         schema.create(database)
         database.close()
         yield url.partition("?")[0].rpartition("/")[2]

@@ -55,7 +55,7 @@ def search(bench: BenchContext) -> Iterator[Figure]:
         for size in sizes:
             scan_latency.fill(bench.database, embedder, clusters, size)
             bench.database.run(_give_owners)
-            bench.database.run_alone(lambda c: c.execute("VACUUM ANALYZE"))
+            bench.database.run_alone(lambda c: c.execute("VACUUM ANALYZE"), {})
             build(bench.database, BuildLogger(lambda _line: None), names=[INDEX])
             for owner in (None, OWNER):
                 yield from _compared(bench, clusters, size, owner)

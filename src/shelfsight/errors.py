@@ -37,6 +37,14 @@ class DatabaseAwayError(DatabaseError):
     """The database cannot be reached now: it is down, is starting, or has no free connection."""
 
 
+class DatabaseTimeoutError(DatabaseError):
+    """A statement reached a time limit of the database. Later, or in parts, it may succeed."""
+
+
+class LockTimeoutError(DatabaseTimeoutError):
+    """A lock that another transaction holds did not become free within `lock_timeout`."""
+
+
 class SchemaError(DatabaseError):
     """Tables or columns are missing, or the columns do not have the dimensions of the vectors."""
 

@@ -18,6 +18,7 @@ from shelfsight.backfill.runs import Job
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.records import Due, Selection, Weights
 from shelfsight.scan.matching import (
     Filters,
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
 
 SCAN_CONNECTIONS = 4
 """The number of connections that scans share; a further scan waits for a free connection."""
+
+SCAN_RETRIES = RetryPolicy(busy_seconds=0)
+"""A scan whose query reaches a time limit of the database ends: somebody waits for its answer."""
 
 
 class ScanArguments(TypedDict, total=False):
@@ -382,7 +386,7 @@ class Shop:
     def _scanning(self) -> tuple[Scanner, ReadPhoto]:
         with self._lock:
             if self._scanner is None:
-                pool = DatabasePool(self.database.url, SCAN_CONNECTIONS)
+                pool = DatabasePool(self.database.url, SCAN_CONNECTIONS, retries=SCAN_RETRIES)
                 self._resources.enter_context(closing(pool))
                 scanner = make_scanner(self.settings, pool, self.embedder)
                 reader = open_photo_reader(self.settings, self.embedder)

@@ -17,6 +17,7 @@ from shelfsight.catalog.imports.import_file import import_file, write_products
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
 from shelfsight.catalog.imports.imported import ImportedProduct
+from shelfsight.catalog.imports.product_file import ProductFile
 from shelfsight.postgres.connection import Connection, Database
 from tests.shop import rows
 
@@ -50,7 +51,7 @@ def run(
 ) -> ImportSummary:
     bad: list[object] = []
     options = ImportOptions(clear_empty=clear_empty, dry_run=dry_run)
-    summary = import_file(database, file, options, bad.append, lambda *_: False)
+    summary = import_file(database, ProductFile(file), options, bad.append, lambda *_: False)
     assert not bad
     return summary
 
@@ -320,7 +321,7 @@ def test_a_sku_of_several_owners_needs_a_column_owner(shop: Database, tmp_path: 
     file = tmp_path / "price.csv"
     file.write_text("sku,price\nMH01,1\n")
     bad: list[Any] = []
-    summary = import_file(shop, file, ImportOptions(), bad.append, lambda *_: False)
+    summary = import_file(shop, ProductFile(file), ImportOptions(), bad.append, lambda *_: False)
     assert summary == ImportSummary(bad_lines=1)
     assert [(b.line, b.reason) for b in bad] == [
         (2, "sku 'MH01' belongs to several owners: add a column owner")

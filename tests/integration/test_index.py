@@ -325,7 +325,7 @@ def test_session_settings_are_added_to_those_in_the_url(url: str) -> None:
     with closing(Database(f"{url}&options=-c%20work_mem%3D7MB")) as database:
         given = {"statement_timeout": "61s", "lock_timeout": "62s"}
         assert database.run_alone(shown, given) == ["61s", "62s", "7MB"]
-        assert database.run_alone(shown) == ["0", "0", "7MB"]
+        assert database.run_alone(shown, {}) == ["0", "0", "7MB"]
 
 
 def test_a_deferred_load_runs_without_indexes_and_restores_them_afterwards(
@@ -334,7 +334,7 @@ def test_a_deferred_load_runs_without_indexes_and_restores_them_afterwards(
     fill(database, ROWS)
     built(database)
     kept = [name for name in NAMES if name != "shelfsight_words"]
-    database.run_alone(lambda c: c.execute("DROP INDEX shelfsight_words"))
+    database.run_alone(lambda c: c.execute("DROP INDEX shelfsight_words"), {})
     heard = RecordingObserver()
     with DeferredIndexes(database, kept, heard):
         assert set(states(database).values()) == {"missing"}

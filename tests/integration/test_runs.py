@@ -506,3 +506,39 @@ def test_only_its_own_machine_knows_that_a_worker_has_ended() -> None:
     assert not is_gone(f"{host}/{pid}/0")
     assert is_gone(f"{host}/{2**22 + 1}/0")
     assert not is_gone(f"elsewhere/{2**22 + 1}/0")
+
+
+@pytest.mark.parametrize(("limit", "left"), [(0, 0), (3, 10)])
+def test_a_worker_that_finds_nothing_to_do_says_what_remains_of_the_run(
+    database: Database, limit: int, left: int
+) -> None:
+    fill(database, 40)
+    asked = job(max_batches=limit)
+    joined, ended = Event(), Event()
+    late: list[Report] = []
+
+    class Joining(JsonProgress):
+        def notify(self, message: str) -> None:
+            if message.startswith("Joined"):
+                joined.set()
+                assert ended.wait(60)
+
+    def join() -> None:
+        with worker(database) as (pipeline, _):
+            report = Report()
+            backfill(pipeline, asked, report, Joining(StringIO()), Event())
+            late.append(report)
+
+    thread = Thread(target=join)
+
+    def before_save() -> None:
+        if thread.ident is None:
+            thread.start()
+            assert joined.wait(60)
+
+    with worker(database, before_save) as (pipeline, _):
+        report = work(pipeline, asked)
+    ended.set()
+    thread.join()
+    assert report.remaining == left
+    assert [(one.found, one.remaining) for one in late] == [(0, left)]

@@ -1,5 +1,6 @@
 """Access to the scan server: keys, owners, rate limits, browsers; and which feedback is taken."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -98,6 +99,16 @@ def test_every_endpoint_with_products_or_counts_asks_for_a_key(
     answer = send(site + path, body, key=ann[:-1] + ("A" if ann[-1] != "A" else "B"))
     assert problem(answer) == (401, "key_refused")
     assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_no_key_is_stored_as_it_is(shop: Database, keys: ApiKeys) -> None:
+    _, secret = keys.create("ann", "till")
+    stored = rows(shop, 'SELECT t::text FROM shelfsight."ApiKeys" AS t')
+    _, public, private = secret.split("_", 2)
+    assert any(public in row for (row,) in stored)
+    assert not any(private in row for (row,) in stored)
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    assert any(digest in row for (row,) in stored)
 
 
 @pytest.mark.parametrize("wrong", ["", " ", "x", "shelf_000000000000_" + "a" * 43, "é", "a b"])

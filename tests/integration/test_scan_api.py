@@ -320,6 +320,28 @@ def test_products_like_a_stored_one_are_found_without_itself(site: str) -> None:
     assert problem(send(f"{site}/products/{id_}/similar?limit=1000")) == (422, "bad_request")
 
 
+def test_nothing_of_a_scan_is_stored_but_the_mean_of_the_photos(database: Database) -> None:
+    fill(database, 3)
+    backfill_all(database)
+
+    def contents() -> dict[str, str]:
+        """Return a hash of the rows of each table."""
+        tables = rows(
+            database,
+            "SELECT format('%I.%I', schemaname, relname) FROM pg_stat_user_tables ORDER BY 1",
+        )
+        query = "SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM {} AS t"
+        return {table: rows(database, query.format(table))[0][0] for (table,) in tables}
+
+    before = contents()
+    with scan_server(database) as url:
+        assert scan(url, imageBase64=photo(1), textQuery="a secret gift").status == 200
+    after = contents()
+    changed = {table for table in after if after[table] != before[table]}
+    assert changed <= {'shelfsight."ScanMeans"'}
+    assert "secret gift" not in str(rows(database, 'SELECT * FROM shelfsight."ScanMeans"'))
+
+
 def test_learning_takes_no_connection_from_scans(database: Database) -> None:
     metrics, who = ScanMetrics(), "SELECT pg_backend_pid()"
     with closing(Database(database.url)) as learner:

@@ -277,9 +277,9 @@ class CountingPool(DatabasePool):
 
     count = 0
 
-    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         self.count += 1
-        return super().run(work, read_only=read_only)
+        return super().run(work, read_only=read_only, patient=patient)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         self.count += 1

@@ -21,6 +21,7 @@ from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.records import EmbeddedProduct, FetchedProduct
 from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
@@ -35,6 +36,7 @@ from tests.open_folder import open_folder
 from tests.shop import FUSION, backfill_all, fill, picture, rows
 
 PATIENCE = 60.0
+RETRIES = RetryPolicy(reconnect_seconds=0.5, busy_seconds=0.1)
 NEVER = 3600.0
 PICTURES = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
 ONE = "00000000-0000-0000-0000-000000000001"
@@ -125,7 +127,7 @@ class Watch:
             self._errors.append(error)
 
     def _context(self, opening: ExitStack) -> WatchContext:
-        pool = opening.enter_context(closing(DatabasePool(self._url, 2, reconnect_seconds=0.5)))
+        pool = opening.enter_context(closing(DatabasePool(self._url, 2, retries=RETRIES)))
         catalog = PostgresCatalog(pool, models=self.embedder.models)
         queue = PostgresQueue(pool)
         orphans = PostgresOrphanPruner(pool, self.heard.notify)
@@ -143,7 +145,7 @@ class Watch:
         @contextmanager
         def opened() -> Iterator[Pipeline]:
             with (
-                closing(Database(self._url, reconnect_seconds=0.5)) as writing,
+                closing(Database(self._url, retries=RETRIES)) as writing,
                 closing(PageEmbedder(self.embedder, FUSION)) as pages,
             ):
 
@@ -340,6 +342,27 @@ def test_a_page_stored_too_late_is_refused(told: Database) -> None:
         watched.wait_until_idle()
     assert texts(told) == {}
     assert watched.heard.pages == []
+
+
+@pytest.mark.parametrize(
+    "table", ['shelfsight."EmbeddingQueue"', '"ProductVariants"', '"ProductEmbeddings"']
+)
+def test_a_watch_waits_for_a_lock_longer_than_lock_timeout(
+    told: Database, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shelfsight.backfill.watch.BUSY_PAUSE_SECONDS", 0.05)
+    fill(told, 70)
+
+    def has_waited() -> bool:
+        return sum("waiting for" in line for line in watched.heard.said) > 1
+
+    with Watch(f"{told.url}&options=-c%20lock_timeout%3D20ms") as watched:
+        with psycopg.connect(told.url) as migration:
+            migration.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+            watched.wait_until(has_waited)
+        watched.wait_until(lambda: len(texts(told)) == 70)
+        watched.wait_until(lambda: is_empty(told))
+    assert not any("DATABASE_URL" in line for line in watched.heard.said)
 
 
 def test_a_failed_product_is_retried_when_its_next_attempt_is_due(database: Database) -> None:

@@ -185,3 +185,24 @@ def test_names_of_the_code_are_those_that_are_there(page: str) -> None:
     named = {span.rpartition(".")[2] for span in spans if re.fullmatch(rf"(?:\w+\.)*{name}", span)}
     assert len(named) > 5
     assert sorted(named - known) == []
+
+
+SECURITY = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+NAMED_TEST = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+def test_the_threat_model_names_tests_that_exist() -> None:
+    named = NAMED_TEST.findall(SECURITY)
+    assert named
+    for file, name in named:
+        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert name in defined, f"{file} has no {name}"
+
+
+def test_each_line_of_the_threat_model_names_the_test_that_holds_it() -> None:
+    model = SECURITY.partition("## Threat model")[2].partition("\n## ")[0]
+    lines = [line for line in model.splitlines() if line.startswith("| ")]
+    promises = [line for line in lines if not line.endswith("| held by |")]
+    assert len(promises) > 20
+    assert [line for line in promises if not NAMED_TEST.search(line)] == []

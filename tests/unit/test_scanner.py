@@ -1,7 +1,9 @@
-"""Late fusion: products are ranked by what query and product share."""
+"""Late fusion: products are ranked by their image score and their text score."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import WeightedMean
@@ -51,12 +53,61 @@ def product(
     )
 
 
-def test_weights_count_over_what_query_and_product_share() -> None:
-    both = Candidate(id="both", image_score=1.0, text_score=0.2)
-    image_only = Candidate(id="image only", image_score=0.9)
-    scores = {match.product.id: match.score for match in rank([both, image_only], WEIGHTS, LIMITS)}
-    assert scores["image only"] == pytest.approx(0.9)
-    assert scores["both"] == pytest.approx(0.7 + 0.3 * 0.2)
+def test_the_score_is_the_weighted_mean_of_both_scores() -> None:
+    first, second = rank(
+        [
+            Candidate(id="one", image_score=1.0, text_score=0.2),
+            Candidate(id="two", image_score=0.5, text_score=0.6),
+        ],
+        WEIGHTS,
+        LIMITS,
+    )
+    assert first.score == pytest.approx(0.7 * 1.0 + 0.3 * 0.2)
+    assert second.score == pytest.approx(0.7 * 0.5 + 0.3 * 0.6)
+
+
+def test_a_product_without_a_picture_does_not_win_by_lacking_it() -> None:
+    photographed = Candidate(id="photographed", image_score=0.5, text_score=0.7)
+    others = [Candidate(id=f"other {n}", image_score=0.1, text_score=0.3) for n in range(9)]
+    bare = Candidate(id="bare", text_score=0.72)
+    matches = rank([photographed, *others, bare], WEIGHTS, LIMITS)
+    assert [match.product.id for match in matches[:2]] == ["photographed", "bare"]
+
+
+def test_a_product_without_a_picture_wins_where_no_picture_is_like_the_photo() -> None:
+    others = [Candidate(id=f"other {n}", image_score=0.1, text_score=0.3) for n in range(9)]
+    bare = Candidate(id="bare", text_score=0.72)
+    assert rank([*others, bare], WEIGHTS, LIMITS)[0].product.id == "bare"
+
+
+SCORE = st.floats(-1, 1)
+
+
+@given(
+    complete=st.lists(st.tuples(SCORE, SCORE), min_size=1, max_size=20),
+    image=st.none() | SCORE,
+    text=st.none() | SCORE,
+)
+def test_a_missing_score_counts_as_one_between_the_lowest_and_the_highest(
+    complete: list[tuple[float, float]], image: float | None, text: float | None
+) -> None:
+    candidates = [
+        Candidate(id=str(n), image_score=i, text_score=t) for n, (i, t) in enumerate(complete)
+    ]
+    bare = Candidate(id="bare", image_score=image, text_score=text)
+    scores = {m.product.id: m.score for m in rank([*candidates, bare], WEIGHTS, LIMITS)}
+    for n, (i, t) in enumerate(complete):
+        assert scores[str(n)] == pytest.approx(0.7 * i + 0.3 * t)
+    for bound, score in ((min, scores["bare"] + 1e-9), (max, scores["bare"] - 1e-9)):
+        i = bound(i for i, _ in complete) if image is None else image
+        t = bound(t for _, t in complete) if text is None else text
+        limit = 0.7 * i + 0.3 * t
+        assert (limit <= score) if bound is min else (score <= limit)
+
+
+def test_a_kind_of_score_that_no_product_has_does_not_count() -> None:
+    candidates = [Candidate(id="near", text_score=0.9), Candidate(id="far", text_score=0.2)]
+    assert [match.score for match in rank(candidates, WEIGHTS, LIMITS)] == [0.9, 0.2]
 
 
 def test_with_an_image_weight_of_zero_a_photo_alone_still_ranks() -> None:

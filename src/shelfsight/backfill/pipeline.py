@@ -185,14 +185,15 @@ def _joined(run: Run) -> str:
 
 
 def report_end(begun: Run, ended: Run, report: Report, progress: Progress) -> None:
-    """Say that a run which took several calls is done. No product of it remains then.
+    """Count what remains of the run, and say that a run which took several calls is done.
 
-    `begun` is the run as this call found it, `ended` as this call leaves it.
+    `begun` is the run as this call found it, `ended` as this call leaves it. Other workers may have
+    done what this call found due.
     """
+    report.due = report.found + ended.left
     job = begun.job
     if ended.outcome != "done" or not job.selection.stays_due:
         return
-    report.due = report.found
     if begun.done or job.limit is not None:
         progress.notify(
             f"Run {ended.id} is done: {ended.done} products in all. The same command starts anew."

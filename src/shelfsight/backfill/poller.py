@@ -8,7 +8,7 @@ from threading import Event
 from time import monotonic
 
 from shelfsight.backfill.ports import Catalog, ChangeQueue, OrphanPruner
-from shelfsight.errors import DatabaseAwayError, SelectionError
+from shelfsight.errors import DatabaseAwayError, DatabaseTimeoutError, SelectionError
 from shelfsight.records import Selection
 
 QUEUE_LIMIT = 1_000
@@ -66,7 +66,8 @@ class ChangePoller:
         """
         if self._poll is not None and self._poll.done():
             done, self._poll = self._poll, None
-            with suppress(DatabaseAwayError):  # the reader of the queue gets this error too
+            # the reader of the queue gets this error too, or the next poll has more luck
+            with suppress(DatabaseAwayError, DatabaseTimeoutError):
                 done.result()
         now = monotonic()
         is_due = now >= self._next or (self._has_deleted and now >= self._next_of_orphans)

@@ -180,3 +180,11 @@ class Run:
         if self.job.selection.stays_due:
             return self.job.products(max(self.due - self.done, 0))
         return max(self.job.products(self.due) - self.done, 0)
+
+    @property
+    def left(self) -> int:
+        """The number of products due when the run began that are not done, whatever its limit."""
+        if self.outcome != "done":
+            return max(self.due - self.done, 0)
+        limit = self.job.run_limit
+        return 0 if limit is None else max(self.due - limit, 0)

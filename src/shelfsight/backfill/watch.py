@@ -14,7 +14,12 @@ from shelfsight.backfill.pipeline import Pipeline, process_pages
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.ports import Catalog, ChangeQueue
 from shelfsight.backfill.report import Report
-from shelfsight.errors import CatalogueChangedError, DatabaseAwayError, DatabaseError
+from shelfsight.errors import (
+    CatalogueChangedError,
+    DatabaseAwayError,
+    DatabaseError,
+    DatabaseTimeoutError,
+)
 from shelfsight.records import EmbeddedProduct, Product, Selection
 
 PAGE_SIZE = 32
@@ -28,6 +33,10 @@ POLL_SECONDS = 1.0
 
 CATALOGUE_POLL_SECONDS = 2.0
 """Seconds between two looks whether a missing column or table is back."""
+
+BUSY_PAUSE_SECONDS = 10.0
+"""Seconds for which a watch does nothing after a time limit of the database was reached again and
+again."""
 
 _BUSY_POLL_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
@@ -76,9 +85,11 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
     It waits while the database is away, and while a column or table of the shop is missing that was
     read before.
 
+    It also waits while the database lets its statements reach a time limit.
+
     Raises:
         ShelfsightError: the watch cannot begin, or cannot continue for another reason than a lost
-            database.
+            or busy database.
     """
     has_begun = False
     try:
@@ -97,6 +108,9 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
                 _wait_for_database(context, error, observer, stop)
             except CatalogueChangedError as error:
                 _wait_for_catalogue(context, error, observer, stop)
+            except DatabaseTimeoutError as error:
+                observer.notify(f"{error}; waiting for {BUSY_PAUSE_SECONDS:.0f} s")
+                stop.wait(BUSY_PAUSE_SECONDS)
     finally:
         with suppress(DatabaseError):  # on failure, the claims expire by themselves
             context.queue.release()

@@ -162,8 +162,22 @@ SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS pro
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
   ORDER BY number) AS range_ends,
-  ARRAY(SELECT id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY id) AS ids,
+  ARRAY(SELECT due.id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY due.id) AS ids,
   (SELECT count(*) FROM due WHERE loses_image) AS lost_image,
   (SELECT count(*) FROM due WHERE loses_text) AS lost_text,
   (SELECT count(*) FROM due WHERE loses_combined) AS lost_combined
 FROM bounds
+
+-- name: window_end
+-- The last of the next `size` ids; no row if fewer are left.
+SELECT v."Id"::text AS last FROM "ProductVariants" AS v
+WHERE v."Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR v."Id" > %(after)s::{id_type})
+  AND (%(last)s::{id_type} IS NULL OR v."Id" <= %(last)s::{id_type})
+ORDER BY v."Id"
+OFFSET %(size)s - 1
+LIMIT 1
+
+-- name: limit_time
+-- Lowers the time limit of the statements that follow in this transaction. 0 means no limit.
+SELECT set_config('statement_timeout', least(nullif(setting::bigint, 0), %(milliseconds)s)::text, true)
+FROM pg_settings WHERE name = 'statement_timeout'

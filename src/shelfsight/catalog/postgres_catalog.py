@@ -1,7 +1,8 @@
 """Reads the products that are due from the shop's own tables, window by window of their ids.
 
 Each window is read by a short read-only statement. So no cursor stays open while models work, and
-no statement_timeout is reached. Postgres itself compares the products with what is stored.
+a statement_timeout is rarely reached; then the windows become smaller. Postgres itself compares the
+products with what is stored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from psycopg import sql
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
 from shelfsight.catalog import column_memory
 from shelfsight.catalog.selection import QUERIES, due_condition, needs, selected
+from shelfsight.catalog.where_condition import limit_condition, refused_condition
 from shelfsight.catalog.window_rows import (
     COUNT,
     PARTITION,
@@ -21,6 +23,7 @@ from shelfsight.catalog.window_rows import (
     WindowQuery,
     product_of,
 )
+from shelfsight.catalog.windows import Bounds, Windows
 from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
@@ -145,9 +148,9 @@ class PostgresCatalog:
                 do.
             CatalogueChangedError: one that an earlier run has read.
         """
-        statement, values = self._statement(PRODUCTS.name, Selection())
-        bounds = {"after": None, "last": None, "window": 1}
-        self._read(PRODUCTS.row, statement, {**values, **bounds}, Selection())
+        statement, values, _ = self._statement(PRODUCTS.name, Selection())
+        bounds = Bounds(after=None, last=None, window=1)
+        self._read(PRODUCTS.row, statement, {**values, **bounds._asdict()}, Selection())
 
     def remember(self) -> None:
         """Remember which columns there are, so that later runs notice if one is gone."""
@@ -174,19 +177,20 @@ class PostgresCatalog:
         `values` are further parameters of the statement. The caller may change them between two
         windows.
         """
-        statement, own_values = self._statement(query.name, selection)
-        after = within.after
-        while True:
-            bounds = {"after": after, "last": within.last, "window": size}
-            rows = self._read(query.row, statement, {**own_values, **bounds, **values}, selection)
-            yield rows
-            if rows[0].size < size:
-                return
-            if rows[0].last == after:
-                raise SelectionError(f"--where {selection.where!r} is not one condition")
-            after = rows[0].last
+        statement, own_values, id_type = self._statement(query.name, selection)
+        windows = Windows(self._database, id_type, within, size)
+        while not windows.is_over:
 
-    def _statement(self, name: str, selection: Selection) -> tuple[sql.Composed, dict[str, Any]]:
+            def read(bounds: Bounds, patient: bool) -> list[Row]:
+                given = {**own_values, **bounds._asdict(), **values}
+                return self._read(query.row, statement, given, selection, patient=patient)
+
+            yield windows.read_next(read, selection.where)
+
+    def _statement(
+        self, name: str, selection: Selection
+    ) -> tuple[sql.Composed, dict[str, Any], str]:
+        """Return a statement about a window, its values but the bounds, and the type of ids."""
         variants, images, products = self._database.run(_shop_columns, read_only=True)
         condition, values = selected(selection, variants, products)
         source = QUERIES["source"].format(
@@ -204,14 +208,13 @@ class PostgresCatalog:
         )
         text_limit = sql.Literal(TEXT_LIMIT)
         statement = QUERIES[name].format(source=source, text_limit=text_limit)
-        models = self._models
-        return statement, {
-            **values,
+        values |= {
             "images": self._images,
             "vector_set": self._database.vector_set,
             "settings": self._settings,
-            **model_parameters(models),
+            **model_parameters(self._models),
         }
+        return statement, values, variants["Id"]
 
     def _read(
         self,
@@ -219,16 +222,19 @@ class PostgresCatalog:
         statement: sql.Composed,
         values: Mapping[str, Any],
         selection: Selection,
+        *,
+        patient: bool = True,
     ) -> list[Row]:
         def work(connection: Connection) -> list[Row]:
-            return fetch_as(row, connection, statement, values)
+            if selection.where is not None:
+                limit_condition(connection)
+            with refused_condition(selection.where):
+                return fetch_as(row, connection, statement, values)
 
         try:
-            return self._database.run(work, read_only=True)
+            return self._database.run(work, read_only=True, patient=patient)
         except (psycopg.ProgrammingError, psycopg.DataError) as error:
             reason = error.diag.message_primary or str(error)
-            if selection.where is not None:
-                raise SelectionError(f"--where {selection.where!r}: {reason}") from error
             if isinstance(error, _NOT_PREPARED):
                 self._database.run(_shop_columns, read_only=True)  # explains it better, if it can
                 raise SchemaError(f"{reason}; run: shelfsight init") from error

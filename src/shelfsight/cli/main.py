@@ -14,7 +14,7 @@ INTERRUPTED = 130
 SECTIONS = {
     "Set up": {
         "init": "catalog_commands:init",
-        "import": "catalog_commands:import_file",
+        "import": "import_command:import_file",
         "doctor": "doctor_command:doctor",
         "demo": "demo_command:demo",
     },

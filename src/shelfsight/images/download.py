@@ -219,5 +219,5 @@ class Downloader:
     def _check_length(self, length: int) -> None:
         if length > self._limits.max_bytes:
             raise UnusablePictureError(
-                "too_large", f"the picture is larger than {self._limits.max_bytes:,} bytes"
+                "too_large", f"the file is larger than {self._limits.max_bytes:,} bytes"
             )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
+from threading import Event
 from typing import Any, Protocol, TypeVar
 
 import psycopg
@@ -16,9 +17,9 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.types import TypeInfo
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from shelfsight.postgres.errors import explained
+from shelfsight.postgres.errors import explained, is_time_limit
+from shelfsight.postgres.retries import LOST, PATIENT, RETRYABLE, Retries, RetryPolicy
 from shelfsight.postgres.rows import Row, columns, copy_rows, fetch_as
 from shelfsight.postgres.session import (
     Connection,
@@ -33,7 +34,6 @@ from shelfsight.settings import without_password
 
 __all__ = [
     "IN_USE",
-    "RECONNECT_SECONDS",
     "Connection",
     "Database",
     "Query",
@@ -61,15 +61,6 @@ Rows = list[tuple[Any, ...]]
 IN_USE = "in_use"
 """The name of the set of vectors that scans search. Other sets are named by their schema."""
 
-RECONNECT_SECONDS = 60.0
-"""Seconds for which a lost database is tried again; then the run ends."""
-
-_RETRYABLE = (
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.ForeignKeyViolation,  # of a key of the shop: a product was deleted meanwhile
-)
-
 _ONLY_ON_REQUEST = sys.maxsize
 """A `prepare_threshold` that psycopg never reaches: only statements that ask for it are
 prepared."""
@@ -90,7 +81,7 @@ class Transactions(Protocol):
         """The set of vectors that its transactions find; see `Database.vector_set`."""
         ...
 
-    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         """Do `work` in one transaction; see `Database.run`."""
         ...
 
@@ -103,7 +94,8 @@ class Database:
     """A connection that is opened at its first use. Only one thread may use it at a time.
 
     With a `schema`, each transaction finds the `"ProductEmbeddings"` of that schema before the one
-    in use. `parameters` are parameters of libpq that apply unless the URL gives them.
+    in use. `retries` says for how long work is tried again. `parameters` are parameters of libpq
+    that apply unless the URL gives them.
     """
 
     def __init__(
@@ -111,16 +103,16 @@ class Database:
         url: str,
         *,
         schema: str | None = None,
-        reconnect_seconds: float = RECONNECT_SECONDS,
+        retries: RetryPolicy = PATIENT,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
         self.schema = schema
-        self._reconnect_seconds = reconnect_seconds
+        self._retries = retries
         self._parameters = parameters
         self._connection: Connection | None = None
         self._opened: Connection | None = None
-        self._is_severed = False
+        self._severed = Event()
         self._may_prepare: bool | None = None
         self._was_connected = False
 
@@ -134,16 +126,19 @@ class Database:
         """The set of vectors that its transactions find, as `"EmbeddingFailures"` names it."""
         return self.schema or IN_USE
 
-    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         """Do `work` in one transaction. After a lost connection or a deadlock, do all of it again.
 
-        `work` must therefore have no effect outside the transaction.
+        `work` must therefore have no effect outside the transaction. After a time limit of the
+        database, such as `lock_timeout`, the work is done again only if `patient`. Without it, the
+        caller can do less in one transaction; see `adaptive_size`.
 
         Raises:
             DatabaseError: the database stays unreachable, or the role lacks a right.
-
+            DatabaseTimeoutError: a time limit of the database was reached, again and again if
+                `patient`.
         """
-        return self._retry(partial(self._run_once, work, read_only))
+        return self._retry(partial(self._run_once, work, read_only), patient=patient)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Run a read-only query in one round trip, with the retries of `run`; return its rows.
@@ -164,12 +159,13 @@ class Database:
         return self._retry(partial(self._ask_once, query, prepare))
 
     def run_alone(
-        self, work: Callable[[Connection], Result], settings: Mapping[str, str] | None = None
+        self, work: Work[Result], settings: Mapping[str, str], *, patient: bool = True
     ) -> Result:
-        """Do `work` once, outside a transaction, on a new connection that is then closed.
+        """Do `work` outside a transaction, on a new connection that is then closed.
 
-        The session starts with `settings`, unless a pooler refuses or ignores them. A database with
-        a `schema` cannot do this: a pooler keeps the search path only within a transaction.
+        The session starts with `settings`, unless a pooler refuses or ignores them. After a time
+        limit of the database, `work` is done again on another connection if `patient`. A database
+        with a `schema` cannot do this: a pooler keeps the search path only within a transaction.
 
         Raises:
             DatabaseError: for the same reasons as in `run`.
@@ -178,49 +174,64 @@ class Database:
         if self.schema is not None:
             raise ValueError(self.schema)
 
-        with (
-            explained(self.host),
-            closing(connect_with(self.url, settings or {})) as connection,
-        ):
-            return work(connection)
+        def once() -> Result:
+            with closing(connect_with(self.url, settings)) as connection:
+                return work(connection)
+
+        self._severed.clear()
+        retries = Retries(
+            policy=self._retries,
+            may_succeed=lambda error: patient and is_time_limit(error),
+            over=self._severed,
+        )
+        with explained(self.host):
+            return retries.call(once)
 
     def another(self) -> "Database":
         """Return a new `Database` for the same database and schema."""
         return Database(
             self.url,
             schema=self.schema,
-            reconnect_seconds=self._reconnect_seconds,
+            retries=self._retries,
             parameters=self._parameters,
         )
 
     def sever(self) -> None:
         """Make the call that another thread has in progress fail, without another attempt."""
-        connection, self._is_severed = self._opened, True
+        self._severed.set()
+        connection = self._opened
         if connection is not None:
             sever(connection)
 
     def close(self) -> None:
-        """Close the connection. The next call of `run` opens a new connection."""
+        """Close the connection, and let a call in another thread try no more.
+
+        The next call of `run` opens a new connection.
+        """
+        self._severed.set()
         if self._connection is not None:
             self._connection.close()
             self._connection = self._opened = None
 
-    def _retry(self, once: Callable[[], Result]) -> Result:
+    def _retry(self, once: Callable[[], Result], *, patient: bool = True) -> Result:
         """Call `once`. While its errors are transient, call it again after growing pauses."""
-        self._is_severed = False
+        self._severed.clear()
+        waits_when_busy = patient and self._retries.busy_seconds > 0 and not self._is_in_work()
+        retries = Retries(
+            policy=self._retries,
+            may_succeed=partial(self._is_transient, waits_when_busy=waits_when_busy),
+            over=self._severed,
+        )
         with explained(self.host):
-            try:
-                return once()  # nearly always succeeds, and `Retrying` costs each scan 0.1 ms
-            except psycopg.Error as error:
-                if not self._is_transient(error):
-                    raise
-            retrying = Retrying(
-                retry=retry_if_exception(self._is_transient),
-                wait=wait_exponential_jitter(multiplier=0.2, max=5),
-                stop=stop_after_delay(self._reconnect_seconds),
-                reraise=True,
-            )
-            return retrying(once)
+            return retries.call(once)
+
+    def _is_in_work(self) -> bool:
+        """Return whether a transaction is open, so that a pause would keep its locks."""
+        connection = self._connection
+        return (
+            connection is not None
+            and connection.info.transaction_status == TransactionStatus.INTRANS
+        )
 
     def _run_once(self, work: Work[Result], read_only: bool) -> Result:
         with self._in_use() as connection:
@@ -274,16 +285,18 @@ class Database:
             self._was_connected = True
         return self._connection
 
-    def _is_transient(self, error: BaseException) -> bool:
+    def _is_transient(self, error: BaseException, *, waits_when_busy: bool) -> bool:
         """Return whether the same work may succeed on another try.
 
         If the very first connection fails, it is not tried again, because then the address is
         probably wrong.
         """
-        if isinstance(error, _RETRYABLE):
+        if is_time_limit(error):
+            return waits_when_busy
+        if isinstance(error, RETRYABLE):
             return True
-        is_lost = isinstance(error, psycopg.OperationalError) and self._connection is None
-        return is_lost and self._was_connected and not self._is_severed
+        is_lost = isinstance(error, LOST) and self._connection is None
+        return is_lost and self._was_connected and not self._severed.is_set()
 
 
 def _rows(query: Query, connection: Connection, *, prepare: bool = False) -> Rows:

@@ -5,7 +5,28 @@ from contextlib import contextmanager
 
 import psycopg
 
-from shelfsight.errors import DatabaseAwayError, DatabaseError
+from shelfsight.errors import (
+    DatabaseAwayError,
+    DatabaseError,
+    DatabaseTimeoutError,
+    LockTimeoutError,
+)
+
+TIME_LIMITS = (
+    psycopg.errors.QueryCanceled,  # statement_timeout, or an administrator
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""The errors of the time limits that a role, a database or a connection may have."""
+
+_EXPLANATIONS = {
+    psycopg.errors.InsufficientPrivilege: "refused: {}; grant this right",
+    psycopg.errors.ReadOnlySqlTransaction: "is read-only: {}",
+    psycopg.errors.DiskFull: "has no room left: {}",
+    psycopg.errors.UntranslatableCharacter: "is not in UTF8: {}",
+    psycopg.IntegrityError: "refuses a row: {}",
+}
 
 
 @contextmanager
@@ -15,36 +36,46 @@ def explained(host: str) -> Iterator[None]:
     Raises:
         DatabaseError: a right, disk space or time is lacking, the database is read-only or not
             in UTF8, or it refuses a row.
+        DatabaseTimeoutError: a time limit of the database was reached.
         DatabaseAwayError: the database cannot be reached.
     """
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise _error(host, f"refused: {_line(error)}; grant this right") from error
-    except psycopg.errors.ReadOnlySqlTransaction as error:
-        raise _error(host, f"is read-only: {_line(error)}") from error
-    except psycopg.errors.QueryCanceled as error:
-        advice = "raise statement_timeout or lower BATCH_SIZE"
-        raise _error(host, f"stopped a query: {_line(error)}; {advice}") from error
-    except psycopg.errors.DiskFull as error:
-        raise _error(host, f"has no room left: {_line(error)}") from error
-    except psycopg.errors.UntranslatableCharacter as error:
-        raise _error(host, f"is not in UTF8: {_line(error)}") from error
-    except psycopg.IntegrityError as error:
-        raise _error(host, f"refuses a row: {_line(error)}") from error
-    except psycopg.OperationalError as error:
-        reason = f"{_line(error)}; check DATABASE_URL and that the server runs"
-        raise DatabaseAwayError(_message(host, f"cannot be used: {reason}")) from error
+    except psycopg.Error as error:
+        explanation = _explanation(host, error)
+        if explanation is None:
+            raise
+        raise explanation from error
 
 
-def _error(host: str, what: str) -> DatabaseError:
-    return DatabaseError(_message(host, what))
+def _explanation(host: str, error: psycopg.Error) -> DatabaseError | None:
+    line = " ".join((error.diag.message_primary or str(error)).split())
+    about = f"the database {host}"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return LockTimeoutError(
+            f"{about} has a lock that another transaction holds: {line};"
+            " try again when that transaction has ended, or raise lock_timeout"
+        )
+    if is_time_limit(error):
+        return DatabaseTimeoutError(
+            f"{about} stopped a query: {line};"
+            " try again when it is less busy, or raise its time limit, such as statement_timeout"
+        )
+    for kind, text in _EXPLANATIONS.items():
+        if isinstance(error, kind):
+            return DatabaseError(f"{about} {text.format(line)}")
+    if isinstance(error, psycopg.OperationalError):
+        return DatabaseAwayError(
+            f"{about} cannot be used: {line}; check DATABASE_URL and that the server runs"
+        )
+    return None
 
 
-def _message(host: str, what: str) -> str:
-    return f"the database {host} {what}"
+def is_time_limit(error: BaseException) -> bool:
+    """Return whether the database, or a pooler before it, ended this work because of its time.
 
-
-def _line(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error)
-    return " ".join(text.split())
+    PgBouncer ends the connection with a protocol error when its `query_timeout` is reached.
+    """
+    if isinstance(error, psycopg.errors.ProtocolViolation):
+        return error.diag.severity == "FATAL"
+    return isinstance(error, TIME_LIMITS)

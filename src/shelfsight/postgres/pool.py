@@ -15,13 +15,13 @@ from shelfsight.errors import DatabaseAwayError
 from shelfsight.postgres.circuit_breaker import CONNECT, CircuitBreaker
 from shelfsight.postgres.connection import (
     IN_USE,
-    RECONNECT_SECONDS,
     Database,
     Query,
     Result,
     Rows,
     Work,
 )
+from shelfsight.postgres.retries import PATIENT, RetryPolicy
 
 CLOSE_SECONDS = 5.0
 """Seconds for which closing a pool waits for the threads whose calls were made to fail."""
@@ -38,13 +38,12 @@ class DatabasePool:
         url: str,
         size: int,
         *,
-        reconnect_seconds: float = RECONNECT_SECONDS,
+        retries: RetryPolicy = PATIENT,
         breaker: CircuitBreaker | None = None,
     ) -> None:
         parameters = None if breaker is None else CONNECT
         self._databases = [
-            Database(url, reconnect_seconds=reconnect_seconds, parameters=parameters)
-            for _ in range(size)
+            Database(url, retries=retries, parameters=parameters) for _ in range(size)
         ]
         # the connection used last is used next: at quiet times only few are in use
         self._free: LifoQueue[Database] = LifoQueue()
@@ -60,10 +59,10 @@ class DatabasePool:
         """The set of vectors in use; see `Database.vector_set`."""
         return IN_USE
 
-    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         """Do `work` in one transaction; see `Database.run`. Do not call this within other work."""
         with self._borrowed() as database:
-            return database.run(work, read_only=read_only)
+            return database.run(work, read_only=read_only, patient=patient)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Run a read-only query in one round trip; see `Database.ask`."""

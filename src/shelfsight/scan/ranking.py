@@ -1,5 +1,6 @@
 """Ranks candidates by late fusion of their scores, and recommends how to show the matches."""
 
+import math
 from collections.abc import Sequence
 
 from shelfsight.models.specs import Thresholds
@@ -17,11 +18,12 @@ This weight was not tuned."""
 def rank(candidates: Sequence[Candidate], weights: Weights, limits: Thresholds) -> list[Match]:
     """Rank candidates by late fusion: the weighted mean of the image score and the text score.
 
-    A score counts only if both the query and the product have that vector. The text score combines
-    the cosine of the text vectors with the share of matching words. A product whose SKU or barcode
-    is the query's text always comes first.
+    The text score combines the cosine of the text vectors with the share of matching words. A score
+    that a product lacks says nothing for it and nothing against it; see `_completed`. A kind of
+    score that all candidates lack has no weight. A product whose SKU or barcode is the query's text
+    always comes first.
     """
-    scores = [_score(candidate, weights) for candidate in candidates]
+    scores = _fused(candidates, weights, limits.spread)
     parts = shares(scores, [one.product_id or one.id for one in candidates], limits)
     matches = [
         Match(one, score, "high" if one.is_code else confidence(score, part, limits) or "low")
@@ -43,18 +45,46 @@ def found(matches: Sequence[Match]) -> ScanResult:
     return ScanResult(matches=tuple(matches), confidence=first, action=action)
 
 
-def _score(candidate: Candidate, weights: Weights) -> float:
-    if candidate.is_code:
-        return 1.0
+def _fused(candidates: Sequence[Candidate], weights: Weights, spread: float) -> list[float]:
+    kinds = [
+        ([one.image_score for one in candidates], weights.image),
+        ([_text_score(one) for one in candidates], weights.text),
+    ]
+    known = [(scores, weight) for scores, weight in kinds if any(s is not None for s in scores)]
+    if not sum(weight for _, weight in known):
+        known = [(scores, 1.0) for scores, _ in known]
+    total = sum(weight for _, weight in known)
+    columns = [
+        [weight / total * score for score in _completed(scores, spread * total / weight)]
+        for scores, weight in known
+        if weight
+    ]
+    fused = [sum(row) for row in zip(*columns, strict=True)] or [-1.0] * len(candidates)
+    return [1.0 if one.is_code else score for one, score in zip(candidates, fused, strict=True)]
+
+
+def _completed(scores: Sequence[float | None], spread: float) -> list[float]:
+    """Replace each missing score by the soft mean of the others, `spread` ln(mean(e^(s / spread))).
+
+    The softmax of `scan.confidence` takes e^(score / spread), up to a factor, as the likelihood
+    ratio of "it is this product" against "it is not". Over products that it is not, this ratio is 1
+    on average, so a product about which nothing is known gets 1. Leaving the score out of the mean
+    instead would judge the product by the easier half of the query alone.
+    """
+    present = [score for score in scores if score is not None]
+    if len(present) == len(scores):
+        return present
+    top = max(present)
+    mean = sum(math.exp((score - top) / spread) for score in present) / len(present)
+    typical = top + spread * math.log(mean)
+    return [typical if score is None else score for score in scores]
+
+
+def _text_score(candidate: Candidate) -> float | None:
     text = candidate.text_score
-    if text is not None and candidate.word_score is not None:
-        text = (1 - WORDS) * text + WORDS * candidate.word_score
-    scores = [(candidate.image_score, weights.image), (text, weights.text)]
-    shared = [(score, weight) for score, weight in scores if score is not None]
-    total = sum(weight for _, weight in shared)
-    if total == 0:
-        return max((score for score, _ in shared), default=-1.0)
-    return sum(score * weight for score, weight in shared) / total
+    if text is None or candidate.word_score is None:
+        return text
+    return (1 - WORDS) * text + WORDS * candidate.word_score
 
 
 def by_score(match: Match) -> tuple[bool, float]:

@@ -10,6 +10,7 @@ from psycopg import sql
 from shelfsight.backfill.losses import excess
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres import statements
+from shelfsight.postgres.adaptive_size import AdaptiveSize
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
 from shelfsight.records import VectorCounts
 from shelfsight.storage.prune import FAILURES, VECTORS, WINDOW, disable_row_security, prune_table
@@ -77,15 +78,21 @@ class PostgresOrphanPruner:
         """Count the stored vectors, and those among them whose products are deleted."""
         stored, gone = VectorCounts(), VectorCounts()
         after: str | None = None
-        while True:
-            window = self._database.run(partial(_count_window, after=after), read_only=True)
+
+        def count_window(size: int, patient: bool) -> tuple[_Window, bool]:
+            work = partial(_count_window, after=after, size=size)
+            window = self._database.run(work, read_only=True, patient=patient)
+            return window, window.size < size
+
+        sizes, is_over = AdaptiveSize(WINDOW), False
+        while not is_over:
+            window, is_over = sizes.run(count_window)
             stored += VectorCounts(image=window.image, text=window.text, combined=window.combined)
             gone += VectorCounts(
                 image=window.gone_image, text=window.gone_text, combined=window.gone_combined
             )
             after = window.last
-            if window.size < WINDOW:
-                return stored, gone
+        return stored, gone
 
     def _say(self, message: str) -> None:
         """Say each message once."""
@@ -102,8 +109,8 @@ def _id_type(connection: Connection) -> sql.SQL:
     return statements.trusted(_variants(connection).get("Id", "uuid"))
 
 
-def _count_window(connection: Connection, *, after: str | None) -> _Window:
+def _count_window(connection: Connection, *, after: str | None, size: int) -> _Window:
     disable_row_security(connection)
     statement = QUERIES["count"].format(id_type=_id_type(connection))
-    (window,) = fetch_as(_Window, connection, statement, {"after": after, "window": WINDOW})
+    (window,) = fetch_as(_Window, connection, statement, {"after": after, "window": size})
     return window

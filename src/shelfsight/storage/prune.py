@@ -10,6 +10,7 @@ from psycopg import sql
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
+from shelfsight.postgres.adaptive_size import AdaptiveSize
 from shelfsight.postgres.connection import Connection, Database, Transactions, columns, fetch_as
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
@@ -26,7 +27,7 @@ QUERIES = statements.load("shelfsight.storage", "prune.sql")
 VECTORS = sql.Identifier("ProductEmbeddings")
 
 WINDOW = 5_000
-"""How many rows one transaction goes through."""
+"""How many rows one transaction goes through at most."""
 
 FAILURES = sql.Identifier(schema.OWN_SCHEMA, "EmbeddingFailures")
 
@@ -52,6 +53,13 @@ class _Window(NamedTuple):
     size: int
     last: str | None
     pruned: int
+
+
+class _Span(NamedTuple):
+    """A window to go through: the next `size` ids after the id `after`."""
+
+    after: str | None
+    size: int
 
 
 def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
@@ -90,13 +98,19 @@ def prune_table(
     """
     after: str | None = None
     pruned = 0
-    while True:
-        work = partial(_prune_window, name=name, after=after, archived=archived)
-        window = _run(database, work, dry_run=dry_run)
+
+    def prune_window(size: int, patient: bool) -> tuple[_Window, bool]:
+        span = _Span(after, size)
+        work = partial(_prune_window, name=name, span=span, archived=archived)
+        window = _run(database, work, dry_run=dry_run, patient=patient)
+        return window, window.size < size
+
+    sizes, is_over = AdaptiveSize(WINDOW), False
+    while not is_over:
+        window, is_over = sizes.run(prune_window)
         pruned += window.pruned
         after = window.last
-        if window.size < WINDOW:
-            return pruned
+    return pruned
 
 
 def _prune_window(
@@ -104,7 +118,7 @@ def _prune_window(
     dry_run: bool,
     *,
     name: sql.Identifier,
-    after: str | None,
+    span: _Span,
     archived: bool,
 ) -> _Window:
     filter_sql = FilterSql(Filters(), partial(columns, connection))
@@ -121,7 +135,7 @@ def _prune_window(
             emptied=emptied(columns_found),
         ),
     )
-    values = {"after": after, "window": WINDOW}
+    values = {"after": span.after, "window": span.size}
     (window,) = fetch_as(_Window, connection, statement, values)
     return window
 
@@ -156,10 +170,14 @@ def disable_row_security(connection: Connection) -> None:
 
 
 def _run(
-    database: Transactions, work: Callable[[Connection, bool], Result], *, dry_run: bool
+    database: Transactions,
+    work: Callable[[Connection, bool], Result],
+    *,
+    dry_run: bool,
+    patient: bool = True,
 ) -> Result:
     def with_all_rows(connection: Connection) -> Result:
         disable_row_security(connection)
         return work(connection, dry_run)
 
-    return database.run(with_all_rows, read_only=dry_run)
+    return database.run(with_all_rows, read_only=dry_run, patient=patient)

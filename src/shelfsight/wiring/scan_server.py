@@ -11,6 +11,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.circuit_breaker import CircuitBreaker
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_any_version
 from shelfsight.wiring.embedder import Notify, open_embedder
@@ -24,9 +25,9 @@ SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
 HEALTH_AT_ONCE = 2
 
-RECONNECTS = 0.0
-"""Seconds for which a lost database is retried after the first retry, which is immediate: none,
-because a client waits for the answer. The breaker notices when the database is back."""
+RETRIES = RetryPolicy(reconnect_seconds=0, busy_seconds=0)
+"""A lost connection gets one more try, at once, and a time limit of the database none: a client
+waits for the answer. The breaker notices when the database is back."""
 
 CALL_SECONDS = 30.0
 """Seconds beyond the time limit of a scan after which a call to the database is given up."""
@@ -133,8 +134,8 @@ def _open_pools(url: str, call_seconds: float) -> Iterator[tuple[DatabasePool, D
     size = SCANS_AT_ONCE + CALLERS_AT_ONCE + HEALTH_AT_ONCE
     with (
         closing(CircuitBreaker(url, call_seconds=call_seconds)) as breaker,
-        closing(DatabasePool(url, size, reconnect_seconds=RECONNECTS, breaker=breaker)) as pool,
-        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, breaker=breaker)) as learner,
+        closing(DatabasePool(url, size, retries=RETRIES, breaker=breaker)) as pool,
+        closing(DatabasePool(url, 1, retries=RETRIES, breaker=breaker)) as learner,
     ):
         yield pool, learner
 
@@ -144,7 +145,7 @@ def _open_impatient(url: str) -> Iterator[DatabasePool]:
     """Open a connection whose calls fail soon if the database does not answer."""
     with (
         closing(CircuitBreaker(url)) as breaker,
-        closing(DatabasePool(url, 1, reconnect_seconds=RECONNECTS, breaker=breaker)) as pool,
+        closing(DatabasePool(url, 1, retries=RETRIES, breaker=breaker)) as pool,
     ):
         yield pool
 

@@ -10,12 +10,13 @@ from shelfsight.backfill.watch import WatchContext
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import is_back, postgres_catalog
 from shelfsight.wiring.pipeline import open_pipeline
 
-PATIENCE = 5.0
-"""Seconds for which a lost database is retried before the watch reports that it is waiting."""
+RETRIES = RetryPolicy(reconnect_seconds=5.0, busy_seconds=5.0)
+"""Work is tried again for this long before the watch reports that it is waiting."""
 
 _TAKES_AND_SWEEPS = 2
 
@@ -31,8 +32,8 @@ def open_watch(
 
     url = database.url
     with (
-        closing(DatabasePool(url, _TAKES_AND_SWEEPS, reconnect_seconds=PATIENCE)) as pool,
-        closing(Database(url, reconnect_seconds=PATIENCE)) as writing,
+        closing(DatabasePool(url, _TAKES_AND_SWEEPS, retries=RETRIES)) as pool,
+        closing(Database(url, retries=RETRIES)) as writing,
         closing(ChangeListener(url)) as listener,
     ):
         catalog = postgres_catalog(settings, pool, embedder.models)

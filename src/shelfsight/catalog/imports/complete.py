@@ -8,6 +8,7 @@ from uuid import UUID
 from shelfsight.catalog.imports.imported import ImportedProduct
 from shelfsight.catalog.imports.shop_tables import ShopTables
 from shelfsight.catalog.imports.writer import QUERIES
+from shelfsight.postgres.adaptive_size import AdaptiveSize, Part
 from shelfsight.postgres.connection import Connection, Database
 
 CONFIRMED_ABOVE = 0.2
@@ -71,6 +72,8 @@ class CompleteFile:
 def archive(database: Database, tables: ShopTables, missing: MissingProducts) -> int:
     """Archive the missing variants in one transaction; return how many there were.
 
+    After a time limit of the database they are archived in parts.
+
     Raises:
         SchemaError: `"ProductVariants"` has no column for it.
         DatabaseError: the database stays unreachable, or the role lacks a right.
@@ -79,4 +82,9 @@ def archive(database: Database, tables: ShopTables, missing: MissingProducts) ->
     query = QUERIES["archive_variants"].format(
         column=column.name, mark=column.mark, is_marked=column.is_marked
     )
-    return database.run(lambda c: c.execute(query, {"ids": missing.ids}).rowcount)
+
+    def archive_part(part: Part[UUID]) -> int:
+        values = {"ids": list(part.items)}
+        return database.run(lambda c: c.execute(query, values).rowcount, patient=part.patient)
+
+    return sum(AdaptiveSize(max(1, len(missing.ids))).in_parts(missing.ids, archive_part))

@@ -3,27 +3,26 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 from shelfsight.catalog.imports.complete import CompleteFile, Confirm, MissingProducts, archive
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
-from shelfsight.catalog.imports.imported import BadLine, ImportedProduct
-from shelfsight.catalog.imports.importers import read_import
+from shelfsight.catalog.imports.imported import BadCell, BadLine, ImportedProduct, Item, LeftOut
+from shelfsight.catalog.imports.product_file import ProductFile
 from shelfsight.catalog.imports.shop_tables import ShopTables, read_tables
 from shelfsight.catalog.imports.writer import PAGE, ProductWriter
 from shelfsight.errors import ImportFileError, UnconfirmedError
 from shelfsight.postgres.connection import Database
 
-OnBadLine = Callable[[BadLine], None]
-"""A function that is called for each line that is not a product."""
+Report = Callable[[BadLine | BadCell], None]
+"""A function that is called for each line that is not a product, and each cell that is left out."""
 
 
 def import_file(
     database: Database,
-    file: Path,
+    file: ProductFile,
     options: ImportOptions,
-    on_bad_line: OnBadLine,
+    report: Report,
     confirm: Confirm,
 ) -> ImportSummary:
     """Write the products of a file into the shop's tables; return what was done.
@@ -40,9 +39,9 @@ def import_file(
     """
     tables = read_tables(database)
     if not options.complete:
-        return _write(database, tables, read_import(file), options, on_bad_line)
+        return _write(database, tables, file, options, report)
     tables.needed_archive_column()
-    counts, missing = _count(database, tables, file, options, on_bad_line)
+    counts, missing = _count(database, tables, file, options, report)
     if options.dry_run:
         counts.archived = len(missing.ids)
         return counts
@@ -51,7 +50,7 @@ def import_file(
             f"{file} lacks {len(missing.ids)} of {missing.living} products, which is too many to"
             " archive unconfirmed: nothing was written. Check the file, then add --yes"
         )
-    summary = _write(database, tables, read_import(file), options, _ignore)
+    summary = _write(database, tables, file, options, _ignore)
     summary.archived = archive(database, tables, missing)
     return summary
 
@@ -71,20 +70,20 @@ def write_products(database: Database, products: Iterable[ImportedProduct]) -> I
 def _count(
     database: Database,
     tables: ShopTables,
-    file: Path,
+    file: ProductFile,
     options: ImportOptions,
-    on_bad_line: OnBadLine,
+    report: Report,
 ) -> tuple[ImportSummary, MissingProducts]:
     """Count what an import of a complete file would do, and find the products that it lacks."""
     complete = CompleteFile()
 
-    def noted() -> Iterator[ImportedProduct | BadLine]:
-        for row in read_import(file):
-            if isinstance(row, ImportedProduct):
-                complete.add(row)
-            yield row
+    def noted() -> Iterator[Item]:
+        for item in file:
+            if isinstance(item, ImportedProduct):
+                complete.add(item)
+            yield item
 
-    counts = _write(database, tables, noted(), replace(options, dry_run=True), on_bad_line)
+    counts = _write(database, tables, noted(), replace(options, dry_run=True), report)
     if counts.bad_lines:
         return counts, MissingProducts([], 0)
     if not counts.products:
@@ -97,29 +96,30 @@ def _count(
 def _write(
     database: Database,
     tables: ShopTables,
-    rows: Iterable[ImportedProduct | BadLine],
+    items: Iterable[Item],
     options: ImportOptions,
-    on_bad_line: OnBadLine,
+    report: Report,
 ) -> ImportSummary:
     writer = ProductWriter(database, tables, options)
 
-    def refuse(bad: BadLine) -> None:
-        writer.summary.bad_lines += 1
-        on_bad_line(bad)
+    def note(item: BadLine | BadCell | LeftOut) -> None:
+        writer.summary.note(item)
+        if not isinstance(item, LeftOut):
+            report(item)
 
     def products() -> Iterator[ImportedProduct]:
-        for row in rows:
-            if isinstance(row, BadLine):
-                refuse(row)
+        for item in items:
+            if isinstance(item, ImportedProduct):
+                yield item
             else:
-                yield row
+                note(item)
 
     good = products()
     while page := list(islice(good, PAGE)):
         for bad in writer.add(page):
-            refuse(bad)
+            note(bad)
     return writer.summary
 
 
-def _ignore(_bad: BadLine) -> None:
-    """Say nothing about a bad line: it is reported already."""
+def _ignore(_bad: BadLine | BadCell) -> None:
+    """Say nothing about a bad line or cell: it is reported already."""

@@ -10,6 +10,7 @@ from shelfsight.catalog.imports.changes import Changes, StoredVariant, compare
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
 from shelfsight.catalog.imports.imported import BadLine, Column, ImportedProduct, is_empty
+from shelfsight.catalog.imports.preview import PREVIEWED, preview
 
 _NAMESPACE = UUID("6f3b2c1e-8d5a-4f0b-9c37-2f6f5d0a7e41")
 """The namespace of the ids that are derived from owner and SKU. It never changes, so that the ids
@@ -114,11 +115,19 @@ def plan(
     states = ChainMap(result.products, dict(products))
     for line in lines:
         changed, emptied = _plan_category(line, states, options, result)
-        if line.stored is None:
+        changes = None
+        if line.stored is not None:
+            changes = compare(line.product, line.stored, clear_empty=options.clear_empty)
+        if options.dry_run and len(result.summary.first_products) < PREVIEWED:
+            state = states.get(line.product_id) if line.product_id is not None else None
+            category = state.category if state is not None else None
+            result.summary.first_products.append(
+                preview(line.product, line.stored, changes, category)
+            )
+        if line.stored is None or changes is None:
             result.new.append(line)
             result.summary.new += 1
             continue
-        changes = compare(line.product, line.stored, clear_empty=options.clear_empty)
         changed |= changes.changed
         emptied |= changes.emptied
         if line.is_moved and line.product.product_key:

@@ -21,12 +21,13 @@ from shelfsight.catalog.imports.page_plan import (
 )
 from shelfsight.catalog.imports.shop_tables import ArchiveColumn, ShopTables
 from shelfsight.postgres import statements
+from shelfsight.postgres.adaptive_size import AdaptiveSize, Part
 from shelfsight.postgres.connection import Connection, Database, fetch_as
 
 QUERIES = statements.load("shelfsight.catalog.imports", "imports.sql")
 
 PAGE = 500
-"""How many products one transaction writes."""
+"""How many products one transaction writes at most."""
 
 _PATCHED = {
     Column.TITLE: "Title",
@@ -51,16 +52,27 @@ class ProductWriter:
         self._archive_column = tables.archive_column()
         self._query = _stored_variants(tables, self._archive_column, lock=not options.dry_run)
         self._products: dict[UUID, ProductState] = {}
+        self._page_size = AdaptiveSize(PAGE)
 
     def add(self, page: Sequence[ImportedProduct]) -> list[BadLine]:
         """Write a page in one transaction, and count it; return the lines that were not imported.
 
+        After a time limit of the database a page is written in parts.
+
         Raises:
             DatabaseError: the database stays unreachable, or the role lacks a right.
         """
-        done, bad = self._database.run(partial(self._work, page), read_only=self._options.dry_run)
-        self._products.update(done.products)
-        self.summary.add(done.summary)
+
+        def write(part: Part[ImportedProduct]) -> tuple[PagePlan, list[BadLine]]:
+            work = partial(self._work, part.items)
+            dry_run = self._options.dry_run
+            return self._database.run(work, read_only=dry_run, patient=part.patient)
+
+        bad: list[BadLine] = []
+        for done, refused in self._page_size.in_parts(page, write):
+            self._products.update(done.products)
+            self.summary.add(done.summary)
+            bad += refused
         return bad
 
     def _work(

@@ -10,7 +10,9 @@ pickle may contain.
 import hashlib
 import importlib.util
 import io
+import math
 import pickle
+import struct
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,12 +35,32 @@ _PROTOCOL = 1001
 # The errors that the unpickler, and the code that reads its result, may raise for other content.
 _READ_ERRORS = (
     pickle.UnpicklingError,
+    ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
+    RecursionError,
     TypeError,
     ValueError,
+    struct.error,
 )
+_OPCODES = b"".join(
+    (
+        *(pickle.PROTO, pickle.STOP, pickle.MARK, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE),
+        *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1, pickle.BINUNICODE),
+        *(pickle.EMPTY_DICT, pickle.SETITEM, pickle.SETITEMS),
+        *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS),
+        *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
+        *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.BINGET, pickle.LONG_BINGET),
+        *(pickle.GLOBAL, pickle.REDUCE, pickle.BINPERSID, pickle.BUILD),
+    )
+)
+"""The opcodes that a file of weights needs."""
+
+_MAX_PICKLE = 50_000
+"""Bytes that a pickle may have. Those of the packaged weights have 42,349 at the most."""
 
 
 EFFICIENTNET_WEIGHTS = PackagedFile(
@@ -82,27 +104,42 @@ def read_legacy_torch(content: bytes) -> Arrays:
     """
     file = io.BytesIO(content)
     try:
-        magic, protocol, _system = (_Unpickler(file, {}).load() for _ in range(3))
+        magic, protocol, _system = (_load(file, {}) for _ in range(3))
         if (magic, protocol) != (_MAGIC, _PROTOCOL):
             raise ModelError("the weights are not in torch's old format")
         storages: dict[str, _Storage] = {}
-        tensors = _Unpickler(file, storages).load()
-        for key in _Unpickler(file, {}).load():
+        tensors = _load(file, storages)
+        for key in _load(file, {}):
             storages[key].read(file)
         return {name: tensor.values() for name, tensor in tensors.items()}
     except _READ_ERRORS as error:
-        raise ModelError(f"the weights are not in torch's old format: {error}") from None
+        text = str(error)[:200] or type(error).__name__
+        reason = "".join(char if char.isprintable() else " " for char in text)
+        raise ModelError(f"the weights are not in torch's old format: {reason}") from None
+
+
+def _load(file: io.BytesIO, storages: "dict[str, _Storage]") -> Any:  # noqa: ANN401 - whatever it holds
+    """Read the pickle at the position of `file`, and move the position behind it."""
+    start = file.tell()
+    part = io.BytesIO(file.read(_MAX_PICKLE))
+    loaded = _Unpickler(part, storages).load()
+    file.seek(start + part.tell())
+    return loaded
 
 
 class _Storage:
     """The values that tensors are views of. In the file the values follow the pickles."""
 
-    def __init__(self, dtype: str) -> None:
+    def __init__(self, dtype: object) -> None:
+        if dtype not in ("<f4", "<i8"):
+            raise ValueError("a storage has neither floats nor integers")
         self.dtype = np.dtype(dtype)
         self.values: NDArray[Any] = np.empty(0, self.dtype)
 
     def read(self, file: io.BytesIO) -> None:
         count = int(np.frombuffer(file.read(8), "<i8")[0])
+        if count < 0:
+            raise ValueError("a storage has a negative size")
         self.values = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype)
 
 
@@ -114,7 +151,9 @@ class _Tensor:
     strides: tuple[int, ...]
 
     def values(self) -> NDArray[Any]:
-        """Return the tensor as a view of its storage; numpy refuses a view that is too large."""
+        """Return the tensor as a view of its storage; numpy refuses a view of what lies beyond."""
+        if math.prod(self.shape) > len(self.storage.values):
+            raise ValueError("a tensor is larger than its storage")
         size = self.storage.dtype.itemsize
         return np.ndarray(
             self.shape,
@@ -135,11 +174,29 @@ def _tensor(
     return _Tensor(storage, offset, shape, strides)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Unpickles only the four names that a file of weights needs."""
+def _new_mapping() -> OrderedDict[str, object]:
+    return OrderedDict()
+
+
+class _Unpickler(pickle._Unpickler):
+    """Unpickles only with the four names and the opcodes that a file of weights needs.
+
+    It is the unpickler in Python: the one in C takes gigabytes if a pickle numbers an object so.
+    """
+
+    stack: list[object]
+
+    def drop_state(self) -> None:
+        """Ignore the attributes that a pickle sets on an object: no array needs them."""
+        self.stack.pop()
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **{code: pickle._Unpickler.dispatch[code] for code in _OPCODES},
+        pickle.BUILD[0]: drop_state,
+    }
 
     ALLOWED: ClassVar[Mapping[tuple[str, str], object]] = {
-        ("collections", "OrderedDict"): OrderedDict,
+        ("collections", "OrderedDict"): _new_mapping,
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
         ("torch", "FloatStorage"): "<f4",
         ("torch", "LongStorage"): "<i8",

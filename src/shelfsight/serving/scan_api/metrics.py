@@ -134,13 +134,13 @@ class TimedDatabase:
         """The set of vectors that is read; see `Database.vector_set`."""
         return self._database.vector_set
 
-    def run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         """Call `work` in one transaction; see `Database.run`."""
         if read_only:
             with self._metrics.step("sql"):
-                return self._database.run(work, read_only=True)
+                return self._database.run(work, read_only=True, patient=patient)
         with self._metrics.step("learn"):
-            return self._learning.run(work)
+            return self._learning.run(work, patient=patient)
 
     def ask(self, query: Query, *, prepare: bool = False) -> Rows:
         """Run a query in one round trip; see `Database.ask`."""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from shelfsight.errors import (
     DatabaseError,
+    DatabaseTimeoutError,
     DecoderError,
     FilterError,
     ModelError,
@@ -47,6 +48,7 @@ _UNAVAILABLE = (
     (DecoderError, "decoder_away", "pictures cannot be decoded now"),
     (ServerError, "model_away", "the models cannot be used now"),
     (ModelError, "model_away", "the models cannot be used now"),
+    (DatabaseTimeoutError, "database_busy", "the database reached a time limit: try again"),
     (DatabaseError, "database_away", "the database cannot be used now"),
     (TimeoutError, "too_slow", "this takes too long; a model may be waking up"),
 )

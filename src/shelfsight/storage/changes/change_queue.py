@@ -11,6 +11,7 @@ from psycopg import sql
 from shelfsight.backfill.leases import QueueClaim
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
+from shelfsight.postgres.adaptive_size import AdaptiveSize, Part
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
 from shelfsight.storage.changes.triggers import are_enabled
@@ -25,6 +26,13 @@ LEASE = timedelta(minutes=10)
 has vanished."""
 
 
+MAX_CLAIM = 32
+"""How many products one transaction claims at most."""
+
+MAX_ADDED = 1_000
+"""How many products one transaction adds at most."""
+
+
 class PostgresQueue:
     """Implements `backfill.ports.ChangeQueue` on the table `"EmbeddingQueue"`.
 
@@ -36,6 +44,8 @@ class PostgresQueue:
         self._database = database
         self._name = new_name()
         self._claim_numbers = count(1)
+        self._claim_size = AdaptiveSize(MAX_CLAIM)
+        self._add_size = AdaptiveSize(MAX_ADDED)
 
     def claim(self, limit: int, *, newest: bool) -> QueueClaim | None:
         """Claim up to `limit` products, the newest or the oldest changes; None if there are none.
@@ -43,14 +53,18 @@ class PostgresQueue:
         If another worker has claimed a product, none of that product's rows is claimed.
         """
         token = f"{self._name}.{next(self._claim_numbers)}"
-        values = {"token": token, "limit": limit, "lease": LEASE}
         query = QUERIES["claim"].format(order=sql.SQL("DESC" if newest else "ASC"))
 
-        def work(connection: Connection) -> list[tuple[int, str]]:
-            connection.execute(QUERIES["lock"], {"key": LockKey.CLAIM_CHANGES})
-            return connection.execute(query, values).fetchall()
+        def take(size: int, patient: bool) -> list[tuple[int, str]]:
+            values = {"token": token, "limit": min(limit, size), "lease": LEASE}
 
-        rows = self._run(work)
+            def work(connection: Connection) -> list[tuple[int, str]]:
+                connection.execute(QUERIES["lock"], {"key": LockKey.CLAIM_CHANGES})
+                return connection.execute(query, values).fetchall()
+
+            return self._run(work, patient=patient)
+
+        rows = self._claim_size.run(take)
         if not rows:
             return None
         numbers, ids = zip(*rows, strict=True)
@@ -82,12 +96,16 @@ class PostgresQueue:
         With `as_change` they count as the newest changes, otherwise as older than every change.
         """
 
-        def work(connection: Connection) -> None:
-            id_type = columns(connection, "ProductVariants").get("Id", "uuid")
-            query = QUERIES["add"].format(id_type=statements.trusted(id_type))
-            connection.execute(query, {"ids": list(ids), "sign": 1 if as_change else -1})
+        def add_part(part: Part[str]) -> None:
+            def work(connection: Connection) -> None:
+                id_type = columns(connection, "ProductVariants").get("Id", "uuid")
+                query = QUERIES["add"].format(id_type=statements.trusted(id_type))
+                connection.execute(query, {"ids": list(part.items), "sign": 1 if as_change else -1})
 
-        self._run(work)
+            self._run(work, patient=part.patient)
+
+        for _ in self._add_size.in_parts(ids, add_part):
+            pass
 
     def add_retries(self, limit: int) -> None:
         """Add up to `limit` failed products whose next attempt is due."""
@@ -111,9 +129,9 @@ class PostgresQueue:
 
         return self._run(work, read_only=True)
 
-    def _run(self, work: Work[Result], *, read_only: bool = False) -> Result:
+    def _run(self, work: Work[Result], *, read_only: bool = False, patient: bool = True) -> Result:
         try:
-            return self._database.run(work, read_only=read_only)
+            return self._database.run(work, read_only=read_only, patient=patient)
         except psycopg.errors.UndefinedTable as error:
             raise SchemaError(
                 f"the database is not prepared ({error.diag.message_primary}); run: shelfsight init"
@@ -122,5 +140,14 @@ class PostgresQueue:
 
 def delete_claimed(connection: Connection, claim: QueueClaim) -> bool:
     """Delete a claim's rows; return False if another worker has claimed some of them meanwhile."""
+    return _has_all_rows(connection, claim, "delete_claimed")
+
+
+def lock_claimed(connection: Connection, claim: QueueClaim) -> bool:
+    """Lock a claim's rows; return False if another worker has claimed some of them meanwhile."""
+    return _has_all_rows(connection, claim, "lock_claimed")
+
+
+def _has_all_rows(connection: Connection, claim: QueueClaim, name: str) -> bool:
     values = {"rows": list(claim.rows), "token": claim.token}
-    return connection.execute(QUERIES["delete_claimed"], values).rowcount == len(claim.rows)
+    return connection.execute(QUERIES[name], values).rowcount == len(claim.rows)

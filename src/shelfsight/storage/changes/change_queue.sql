@@ -24,6 +24,10 @@ RETURNING q."Number", q."ProductVariantId"::text
 -- name: delete_claimed
 DELETE FROM shelfsight."EmbeddingQueue" WHERE "Number" = ANY(%(rows)s) AND "Worker" = %(token)s
 
+-- name: lock_claimed
+SELECT FROM shelfsight."EmbeddingQueue" WHERE "Number" = ANY(%(rows)s) AND "Worker" = %(token)s
+FOR UPDATE
+
 -- name: add
 -- A negative "sign" makes the number negative, which counts as older than every change.
 INSERT INTO shelfsight."EmbeddingQueue" ("Number", "ProductVariantId")

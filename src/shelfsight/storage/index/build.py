@@ -16,6 +16,7 @@ from psycopg.rows import class_row, kwargs_row
 
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.storage.index.indexes import (
     QUERIES,
     UNLIMITED,
@@ -132,7 +133,8 @@ def _build(database: Database, state: IndexState, observer: BuildObserver) -> No
         with report_progress(database, state.index.name, observer):
             for workers in (settings[PARALLEL_WORKERS], "0"):
                 create = partial(_create, state.index, observer, workers == "0")
-                if database.run_alone(create, {**settings, PARALLEL_WORKERS: workers}):
+                given = {**settings, PARALLEL_WORKERS: workers}
+                if database.run_alone(create, given):
                     break
     except (KeyboardInterrupt, DatabaseError):
         _clean_up(database, state.index, observer)
@@ -173,7 +175,7 @@ def _clean_up(database: Database, index: IndexSpec, observer: BuildObserver) -> 
     observer.notify(f"{index.name} is not built; go on with: shelfsight index build")
     settings = {"lock_timeout": _CLEANUP_LOCK_TIMEOUT}
     try:
-        database.run_alone(partial(_drop_broken, index, observer), settings)
+        database.run_alone(partial(_drop_broken, index, observer), settings, patient=False)
     except DatabaseError:
         observer.notify(
             "That could not be done now: the next build does it, or: shelfsight index drop"
@@ -238,7 +240,11 @@ def report_progress(database: Database, name: str, observer: BuildObserver) -> I
     A background thread reads the progress over a connection of its own.
     """
     done = Event()
-    polling = Database(database.url, schema=database.schema, reconnect_seconds=0)
+    polling = Database(
+        database.url,
+        schema=database.schema,
+        retries=RetryPolicy(reconnect_seconds=0, busy_seconds=0),
+    )
     thread = Thread(target=_poll_progress, args=(polling, name, observer, done), daemon=True)
     thread.start()
     try:

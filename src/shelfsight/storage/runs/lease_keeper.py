@@ -14,14 +14,22 @@ from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import KeyRange
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.records import EmbeddedProduct
-from shelfsight.storage.changes.change_queue import delete_claimed
+from shelfsight.storage.changes.change_queue import delete_claimed, lock_claimed
 from shelfsight.storage.runs.liveness import HEARTBEAT, LEASE, POLL_SECONDS, LeaseMonitor
 from shelfsight.storage.runs.queries import QUERIES
 from shelfsight.storage.worker_name import new_name
 
 _STOP_POLL_SECONDS = 0.2
 """A worker that waits for its own pages checks at this interval, in seconds, whether to stop."""
+
+
+_RENEWAL_RETRIES = RetryPolicy(reconnect_seconds=1, busy_seconds=1)
+"""The next heartbeat tries a renewal again, and at the end nobody waits long for the release."""
+
+_CLAIM_SECONDS = 2.0
+"""Seconds that the end of a run waits for a claim in progress before it makes the claim fail."""
 
 
 class LeaseKeeper:
@@ -33,7 +41,7 @@ class LeaseKeeper:
     """
 
     def __init__(self, url: str, run: int, notify: Callable[[str], None], stop: Event) -> None:
-        self._claiming, self._renewing = Database(url), Database(url, reconnect_seconds=1)
+        self._claiming, self._renewing = Database(url), Database(url, retries=_RENEWAL_RETRIES)
         self._values = {"run": run, "worker": new_name(), "lease": LEASE}
         self._run = run
         self._notify = notify
@@ -52,6 +60,10 @@ class LeaseKeeper:
         self._closed.set()
         self._heartbeat.join()
         values = {"run": self._run, "workers": [self._values["worker"]]}
+        if self._lock.acquire(timeout=_CLAIM_SECONDS):
+            self._lock.release()
+        else:
+            self._claiming.sever()
         with self._lock:
             try:
                 self._renewing.run(
@@ -190,11 +202,8 @@ def advance(
     left = [(one.after, one.last) for one in lease.remaining_after(checkpoint)]
     counts = lease.counts + count_outcomes(page)
     values = {
-        "run": lease.run,
-        "number": lease.number,
-        "fence": lease.fence,
+        **_fenced(lease),
         "lease": LEASE,
-        "stored": lease.stored,
         "left": Jsonb(left),
         "is_done": not left,
         "counts": Jsonb(counts.products),
@@ -206,6 +215,36 @@ def advance(
     if row is None or not row[0]:
         raise LeaseLostError(lease)
     return False
+
+
+def hold(connection: Connection, checkpoint: Checkpoint) -> bool:
+    """Lock a claim until the transaction ends, so that a part of its page can be stored.
+
+    Returns False if the whole page was stored before.
+
+    Raises:
+        LeaseLostError: as in `advance`.
+    """
+    lease = checkpoint.claim
+    if not lease.lost:
+        if isinstance(lease, QueueClaim):
+            if lock_claimed(connection, lease):
+                return True
+        elif lease.is_stored(checkpoint):
+            return False
+        elif connection.execute(QUERIES["hold"], _fenced(lease)).fetchone() is not None:
+            return True
+    raise LeaseLostError(lease)
+
+
+def _fenced(lease: Lease) -> dict[str, int]:
+    """Return the values by which a statement finds the row of a lease, if nobody else took it."""
+    return {
+        "run": lease.run,
+        "number": lease.number,
+        "fence": lease.fence,
+        "stored": lease.stored,
+    }
 
 
 def _lease(run: int, row: DictRow) -> Lease:

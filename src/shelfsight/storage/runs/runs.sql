@@ -111,6 +111,13 @@ SET "Left" = %(left)s, "Stored" = "Stored" + 1, "ExpiresAt" = now() + %(lease)s:
 WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "DoneAt" IS NULL
   AND "Stored" = %(stored)s
 
+-- name: hold
+-- Locks the row of a lease. Finds no row in the cases in which `advance` updates none.
+SELECT FROM shelfsight."BackfillLeases"
+WHERE "RunId" = %(run)s AND "Number" = %(number)s AND "Fence" = %(fence)s AND "DoneAt" IS NULL
+  AND "Stored" = %(stored)s
+FOR NO KEY UPDATE
+
 -- name: has_advanced
 -- True if exactly this page was stored before: its commit succeeded, but the worker did not get the
 -- answer.

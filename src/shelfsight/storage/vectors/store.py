@@ -1,6 +1,6 @@
 """Stores vectors and failures page by page."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -13,11 +13,12 @@ from shelfsight.backfill.leases import Checkpoint
 from shelfsight.errors import CatalogueChangedError, SchemaError
 from shelfsight.ports import Fusion
 from shelfsight.postgres import statements
+from shelfsight.postgres.adaptive_size import AdaptiveSize, Part
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 from shelfsight.postgres.need import is_current, model_parameters
 from shelfsight.records import EmbeddedProduct, ModelPair, VectorCounts
 from shelfsight.storage.embeddings_table import needs_id
-from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes
+from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes, hold
 from shelfsight.storage.shop_columns import (
     Column,
     emptied,
@@ -45,8 +46,11 @@ enum. Their values are cast to the existing type."""
 
 _STAGED_HASH = sql.SQL("s.source_hash")
 
+MAX_PAGE = 10_000
+"""How many products one transaction of `save` stores at most."""
+
 RECOMBINE_PAGE = 1_000
-"""How many products one transaction of `recombine` updates."""
+"""How many products one transaction of `recombine` updates at most."""
 
 
 class _Parts(NamedTuple):
@@ -65,6 +69,8 @@ class PostgresVectorStore:
         self._fusion = fusion
         self._columns_read: dict[str, dict[str, str]] = {}
         self._table: int | None = None
+        self._page_size = AdaptiveSize(MAX_PAGE)
+        self._recombine_size = AdaptiveSize(RECOMBINE_PAGE)
 
     def require(self, models: ModelPair, *, replace: bool = False) -> None:
         """Check, before the first write, that these models made the stored vectors.
@@ -89,21 +95,50 @@ class PostgresVectorStore:
         and stays due, if a vector that it keeps has changed or is gone by now. With `checkpoint`,
         the progress of its claim is recorded in the same transaction. If another worker has taken
         over the claim, nothing is stored, and `[]` is returned. If the connection is lost, the
-        transaction is repeated.
+        transaction is repeated. After a time limit of the database the page is stored in parts,
+        and its progress is recorded with the last one.
 
         Raises:
             SchemaError: a product occurs twice.
             CatalogueChangedError: meanwhile, a table or column was renamed or dropped.
             ModelMismatchError: meanwhile, vectors of other models were switched into use.
+            DatabaseTimeoutError: even one product takes too long.
         """
+        stored: list[EmbeddedProduct] = []
+
+        def save_part(part: Part[EmbeddedProduct]) -> list[EmbeddedProduct]:
+            def record(connection: Connection, merged: list[EmbeddedProduct]) -> bool:
+                done = [*stored, *merged] if part.is_last else None
+                return checkpoint is None or _record(connection, checkpoint, done)
+
+            return self._save_part(part, models, record)
+
+        try:
+            with _explained():
+                for saved in self._page_size.in_parts(page, save_part):
+                    stored += saved
+        except LeaseLostError as error:
+            error.lease.mark_lost()
+            return []
+        if checkpoint is not None:
+            checkpoint.claim.record_stored(checkpoint, count_outcomes(stored))
+        return stored
+
+    def _save_part(
+        self,
+        part: Part[EmbeddedProduct],
+        models: ModelPair,
+        record: Callable[[Connection, list[EmbeddedProduct]], bool],
+    ) -> list[EmbeddedProduct]:
+        """Store products in one transaction, unless `record` says that they were stored before."""
         types, upsert = self._copy_types, self._upsert
         target = self._target_set()
         values = model_parameters(models)
 
         def work(connection: Connection) -> list[EmbeddedProduct]:
             self._table = lock_table(connection, self._table)
-            merged = merge_stored(connection, page, models, self._fusion, target)
-            if checkpoint is not None and not advance(connection, checkpoint, merged):
+            merged = merge_stored(connection, list(part.items), models, self._fusion, target)
+            if not record(connection, merged):
                 return merged
             written = [item for item in merged if not item.is_untouched]
             rows = [staged_product(item, models, self._fusion) for item in written]
@@ -115,18 +150,10 @@ class PostgresVectorStore:
             update_files(connection, merged, target.id_type)
             record_failures(connection, merged, target)
             if failed := [item.product.id for item in merged if item.failures]:
-                self._recombine(connection, after=None, only=failed)
+                self._recombine(connection, after=None, limit=len(failed), only=failed)
             return merged
 
-        try:
-            with _explained():
-                stored = self._database.run(work)
-        except LeaseLostError as error:
-            error.lease.mark_lost()
-            return []
-        if checkpoint is not None:
-            checkpoint.claim.record_stored(checkpoint, count_outcomes(stored))
-        return stored
+        return self._database.run(work, patient=part.patient)
 
     def count(self) -> VectorCounts:
         """Count the stored vectors of products that the shop has."""
@@ -140,20 +167,30 @@ class PostgresVectorStore:
         """Make the combined vectors again that were made with other weights; return how many."""
         count = 0
         after: object = None
-        while rows := self._database.run(partial(self._recombine, after=after)):
+
+        def update(size: int, patient: bool) -> list[_Parts]:
+            work = partial(self._recombine, after=after, limit=size)
+            return self._database.run(work, patient=patient)
+
+        while rows := self._recombine_size.run(update):
             count += len(rows)
             after = rows[-1].id
         return count
 
     def _recombine(
-        self, connection: Connection, *, after: object, only: list[str] | None = None
+        self,
+        connection: Connection,
+        *,
+        after: object,
+        limit: int,
+        only: list[str] | None = None,
     ) -> list[_Parts]:
         """Make out-of-date combined vectors of one page again, and return the rows of that page.
 
-        The page starts after the id `after`. With `only`, it has just the products with these ids.
+        The page starts after the id `after`, and has up to `limit` products. With `only`, it has
+        just the products with these ids.
         """
         id_type = self._id_type()
-        limit = RECOMBINE_PAGE if only is None else len(only)
         values = {"fusion": self._fusion.name, "after": after, "only": only, "limit": limit}
         query = QUERIES["out_of_date"].format(id_type=id_type)
         rows = fetch_as(_Parts, connection, query, values, binary=True)
@@ -227,6 +264,18 @@ def _explained() -> Iterator[None]:
         ) from error
     except psycopg.errors.CardinalityViolation as error:
         raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
+
+
+def _record(
+    connection: Connection, checkpoint: Checkpoint, page: list[EmbeddedProduct] | None
+) -> bool:
+    """Record that a page is stored; without `page`, only hold its claim for a part of the page.
+
+    Returns False if the page was stored before.
+    """
+    if page is None:
+        return hold(connection, checkpoint)
+    return advance(connection, checkpoint, page)
 
 
 def _or_null(found: dict[str, str], name: str) -> sql.Composable:

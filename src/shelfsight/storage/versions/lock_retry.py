@@ -8,7 +8,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_random
 
-from shelfsight.errors import DatabaseError
+from shelfsight.errors import DatabaseError, DatabaseTimeoutError
 from shelfsight.postgres.connection import Connection, Database, Work
 from shelfsight.storage.versions.queries import QUERIES
 
@@ -56,9 +56,17 @@ def run(
         stop=stop_after_delay(timeout),
     )
     try:
-        retrying(database.run, partial(_attempt, prepare, work, tables or []))
+        retrying(_run, database, partial(_attempt, prepare, work, tables or []))
     except RetryError:
         raise DatabaseError(database.run(_describe_holder, read_only=True)) from None
+
+
+def _run(database: Database, attempt: Work[bool]) -> bool:
+    """Make an attempt in a transaction; return False if it reached a time limit of the database."""
+    try:
+        return database.run(attempt, patient=False)
+    except DatabaseTimeoutError:
+        return False
 
 
 def _attempt(

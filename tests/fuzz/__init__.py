@@ -1,0 +1,1 @@
+"""Fuzzers for what reads bytes from strangers: pictures, addresses, forms and weights."""
