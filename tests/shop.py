@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from shelfsight.backfill.leases import Checkpoint
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
@@ -101,6 +102,7 @@ def backfill_all(
     pictures: dict[str, Pixels] | None = None,
     content: Content = WHOLE_CONTENT,
     before_save: Callable[[object], None] = _ignore,
+    policy: RunPolicy | None = None,
 ) -> Report:
     """Run the real backfill over the whole database, with an in-memory fetcher and fake models."""
     if pictures is None:
@@ -118,6 +120,7 @@ def backfill_all(
             models=embedder.models,
             store=WatchedStore(database, before_save),
             ledger=PostgresLedger(database),
+            policy=policy or RunPolicy(),
         )
         job = Job(selection=selection or Selection(), batch_size=batch_size, max_batches=0)
         backfill(pipeline, job, report, JsonProgress(StringIO()), Event())

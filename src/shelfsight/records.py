@@ -37,6 +37,38 @@ TEXT_WIDTH = 1024
 COMBINED_WIDTH = 768
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorCounts:
+    """A number of vectors of each kind."""
+
+    image: int = 0
+    text: int = 0
+    combined: int = 0
+
+    def __add__(self, other: "VectorCounts") -> "VectorCounts":
+        return VectorCounts(
+            image=self.image + other.image,
+            text=self.text + other.text,
+            combined=self.combined + other.combined,
+        )
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is any vector."""
+        return self != VectorCounts()
+
+    def beside(self, other: "VectorCounts") -> list[tuple[Modality, int, int]]:
+        """Return each kind with its number here and its number in `other`."""
+        return [
+            ("image", self.image, other.image),
+            ("text", self.text, other.text),
+            ("combined", self.combined, other.combined),
+        ]
+
+
+NO_VECTORS = VectorCounts()
+
+
 class Stage(StrEnum):
     """The stage of the backfill at which a product failed."""
 
@@ -70,6 +102,20 @@ TEXT_STAGES = frozenset({Stage.TEXT})
 
 STAGES: Mapping[ContentModality, frozenset[Stage]] = {"image": IMAGE_STAGES, "text": TEXT_STAGES}
 """The stages at which making an image vector or a text vector can fail."""
+
+
+class Stored(StrEnum):
+    """What is stored of a vector of a product."""
+
+    NONE = "none"
+    """There is no vector."""
+
+    CURRENT = "current"
+    """The vector was made from the product's present content, by the models in use."""
+
+    STALE = "stale"
+    """The vector was made from other content or by another model. If no new vector can be made, it
+    is taken away."""
 
 
 class Need(StrEnum):
@@ -122,9 +168,10 @@ class Product:
     computed in SQL. `text_fields` are the parts that make up the text. Those that do not are empty,
     and so are those that the catalogue lacks. `options` is JSON, or text. `language` is taken of
     texts in several. `has_text` is true if one of them has more than blanks, even if no words are
-    left without HTML. `is_new` is true if no vectors were stored when the product was read. `files`
-    are the picture files that the stored image vector was made from. They are given only for an
-    image vector that is to be checked, and stay there after the check.
+    left without HTML. `is_new` is true if no vectors were stored when the product was read;
+    `stored_image` and `stored_text` tell what was stored then. `files` are the picture files that
+    the stored image vector was made from. They are given only for an image vector that is to be
+    checked, and stay there after the check.
     """
 
     id: str
@@ -143,6 +190,8 @@ class Product:
     is_new: bool = False
     image_need: Need = Need.MAKE
     text_need: Need = Need.MAKE
+    stored_image: Stored = Stored.NONE
+    stored_text: Stored = Stored.NONE
     files: tuple[PictureFile, ...] = ()
 
     @property
@@ -231,6 +280,18 @@ class EmbeddedProduct:
         """The stages that were skipped because a vector was kept without a check."""
         kept = self.product.kept_stages
         return kept - IMAGE_STAGES if self.product.files else kept
+
+    @property
+    def lost(self) -> VectorCounts:
+        """The stored vectors that are taken away when the product is stored."""
+        image, text = self.product.stored_image, self.product.stored_text
+        loses_image = image is Stored.STALE and self.image is None
+        loses_text = text is Stored.STALE and self.text is None
+        keeps_none = self.combined is None and Stored.CURRENT not in {image, text}
+        loses_combined = keeps_none and (loses_image or loses_text)
+        return VectorCounts(
+            image=int(loses_image), text=int(loses_text), combined=int(loses_combined)
+        )
 
     @property
     def skipped(self) -> bool:
@@ -367,7 +428,8 @@ class Due:
     """How many products of a selection are due, and which content they have.
 
     `with_image` counts the products whose stored image vector only needs a check of its pictures.
-    `selected` counts all products of the selection, due or not.
+    `selected` counts all products of the selection, due or not. `lost` counts the stored vectors
+    that a run would take away, because their products have no such content any more.
     """
 
     products: int
@@ -376,3 +438,4 @@ class Due:
     with_neither: int
     with_image: int = 0
     selected: int = 0
+    lost: VectorCounts = NO_VECTORS

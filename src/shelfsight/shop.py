@@ -10,6 +10,7 @@ from functools import partial
 from threading import Event, RLock
 from typing import TYPE_CHECKING, TypedDict
 
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
@@ -244,6 +245,7 @@ class Shop:
         max_batches: int = 0,
         progress: Progress | None = None,
         stop: Event | None = None,
+        accept_losses: bool = False,
     ) -> Report:
         """Make and store the vectors of all products that are due.
 
@@ -258,6 +260,8 @@ class Shop:
             progress: receives the events of the run, for example
                 `shelfsight.backfill.progress.LineProgress`.
             stop: once this event is set, the current batch is stored and the run ends.
+            accept_losses: take away any number of stored vectors whose products have no such
+                content any more, and do without columns that earlier runs have read.
 
         Returns:
             Counts of products, of vectors, and of failures by kind.
@@ -265,6 +269,9 @@ class Shop:
         Raises:
             SchemaError: tables are missing; call `init`.
             ModelMismatchError: other models made the stored vectors.
+            CatalogueChangedError: a column that an earlier run has read is gone.
+            UnconfirmedLossError: the run would take away more than a tenth of the image, text or
+                combined vectors.
             ShelfsightError: the run cannot continue. Vectors that were already stored remain.
         """
         shown = progress or _Notifying(self._notify)
@@ -276,7 +283,8 @@ class Shop:
             images_per_product=self.settings.images_per_product,
             text_fields=content(self.settings).text_fields,
         )
-        opening = open_pipeline(self.settings, self.database, self.embedder, shown)
+        policy = RunPolicy(accepts_losses=accept_losses)
+        opening = open_pipeline(self.settings, self.database, self.embedder, shown, policy=policy)
         with opening as pipeline:
             backfill(pipeline, job, report, shown, stop or Event())
         return report

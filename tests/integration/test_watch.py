@@ -27,6 +27,7 @@ from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
 from shelfsight.storage.changes.change_queue import PostgresQueue
 from shelfsight.storage.changes.listener import ChangeListener
+from shelfsight.storage.orphans import PostgresOrphanPruner
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
@@ -131,10 +132,12 @@ class Watch:
         pool = opening.enter_context(closing(DatabasePool(self._url, 2, retries=RETRIES)))
         catalog = PostgresCatalog(pool, models=self.embedder.models)
         queue = PostgresQueue(pool)
+        orphans = PostgresOrphanPruner(pool, self.heard.notify)
+        poller = ChangePoller(catalog, queue, orphans, self._every)
         return WatchContext(
             catalog=catalog,
             queue=queue,
-            poller=opening.enter_context(closing(ChangePoller(catalog, queue, self._every))),
+            poller=opening.enter_context(closing(poller)),
             open_pipeline=self._parts,
             listen=opening.enter_context(closing(ChangeListener(self._url))).wait,
             is_back=self._is_back,
@@ -193,7 +196,7 @@ def is_empty(database: Database) -> bool:
 @pytest.fixture
 def told(database: Database) -> Database:
     """A database with triggers on the shop's tables."""
-    assert len(triggers.create(database)) == 5
+    assert len(triggers.create(database)) == 6
     return database
 
 
@@ -231,7 +234,7 @@ def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
         run(told, 'DELETE FROM "ProductImages"')
         watched.wait_until(lambda: fetched() is None)
         run(told, f'DELETE FROM "ProductVariants" WHERE "Id" = \'{ONE}\'')
-        assert ONE not in texts(told)
+        watched.wait_until(lambda: ONE not in texts(told))
         watched.wait_until(lambda: is_empty(told))
     assert watched.embedder.images_embedded == 2
     assert watched.report.failed == 0

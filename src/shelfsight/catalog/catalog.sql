@@ -50,6 +50,11 @@ WITH span AS MATERIALIZED (
   GROUP BY id
 ), due AS (
   SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
+         {stored_image} AS stored_image, {stored_text} AS stored_text,
+         e."ImageEmbedding" IS NOT NULL AND cardinality(source.urls) = 0 AS loses_image,
+         e."TextEmbedding" IS NOT NULL AND NOT source.has_text AS loses_text,
+         e."CombinedEmbedding" IS NOT NULL AND cardinality(source.urls) = 0
+           AND NOT source.has_text AS loses_combined,
          need.image AS image_need, need.text AS text_need,
          CASE WHEN need.image = 'check' THEN {files} END AS files
   FROM source
@@ -103,6 +108,8 @@ LIMIT 1
 
 -- name: product_join
 LEFT JOIN "Products" AS product ON product."Id"{cast} = span.product_id{cast}
+-- name: stored
+CASE WHEN e.{vector} IS NULL THEN 'none' WHEN {is_current} THEN 'current' ELSE 'stale' END
 
 -- name: within
 -- The joins imply this condition already. Because it is written out, Postgres can read a range of
@@ -184,7 +191,8 @@ SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
        left(due.category, {text_limit}) AS category, left(due.options, {text_limit}) AS options,
        left(due.brand, {text_limit}) AS brand, due.has_text,
        ARRAY(SELECT left(url, {address_limit}) FROM unnest(due.urls) WITH ORDINALITY AS one (url, number)
-             ORDER BY number) AS urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
+             ORDER BY number) AS urls, due.hash, due.is_new, due.image_need, due.text_need,
+       due.stored_image, due.stored_text, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 
@@ -199,7 +207,10 @@ SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
        count(due.id) FILTER (WHERE due.has_text) AS with_text,
        count(due.id) FILTER (WHERE cardinality(due.urls) = 0 AND NOT due.has_text) AS with_neither,
-       count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image
+       count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image,
+       count(due.id) FILTER (WHERE due.loses_image) AS lost_image,
+       count(due.id) FILTER (WHERE due.loses_text) AS lost_text,
+       count(due.id) FILTER (WHERE due.loses_combined) AS lost_combined
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
@@ -213,7 +224,10 @@ SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS pro
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
   ORDER BY number) AS range_ends,
-  ARRAY(SELECT due.id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY due.id) AS ids
+  ARRAY(SELECT due.id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY due.id) AS ids,
+  (SELECT count(*) FROM due WHERE loses_image) AS lost_image,
+  (SELECT count(*) FROM due WHERE loses_text) AS lost_text,
+  (SELECT count(*) FROM due WHERE loses_combined) AS lost_combined
 FROM bounds
 
 -- name: window_end

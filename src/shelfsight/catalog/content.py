@@ -102,6 +102,21 @@ def content_parts(
     }
 
 
+def text_columns(
+    fields: Sequence[TextField], variants: Columns, products: Columns
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the columns of the variants and those of the products that texts are made of."""
+    own = {name for field in fields for name in _NAMES[field] if name in variants}
+    of_product = {
+        name
+        for field in _OF_PRODUCT
+        if field in fields and _own(field, fields, variants) is None and "ProductId" in variants
+        for name in _NAMES[field]
+        if name in products
+    }
+    return frozenset(own), frozenset(of_product)
+
+
 def _own(field: TextField, fields: Sequence[TextField], columns: Columns) -> sql.Identifier | None:
     """Return the column of a part of the text; None if it is not wanted or not there."""
     names = _NAMES[field] if field in fields else ()

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from shelfsight.backfill.picture_identity import MAX_ADDRESS_LENGTH
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
+from shelfsight.catalog import column_memory
 from shelfsight.catalog.content import Content, content_parts
 from shelfsight.catalog.selection import QUERIES, due_condition, needs, selected
 from shelfsight.catalog.stored_text_fields import stored_text_fields
@@ -37,6 +38,7 @@ from shelfsight.records import (
     Product,
     Selection,
     TextField,
+    VectorCounts,
 )
 
 WINDOW = 2_000
@@ -102,6 +104,7 @@ class PostgresCatalog:
             with_neither=sum(row.with_neither for row in counts),
             with_image=sum(row.with_image for row in counts),
             selected=sum(row.size for row in counts),
+            lost=sum((row.lost for row in counts), VectorCounts()),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -111,6 +114,7 @@ class PostgresCatalog:
         belong to it.
         """
         due = scanned = 0
+        lost = VectorCounts()
         so_far = {"before": due, "range": size, "limit": limit, "few": FEW}
         bounds: list[str | None] = []
         ids: list[str] = []
@@ -121,6 +125,7 @@ class PostgresCatalog:
             bounds += row.range_ends
             ids += row.ids
             scanned += row.size
+            lost += row.lost
             last = row.last or last
         are_few = 0 < due <= min(FEW, scanned // SPARSE)
         if limit is None or due < limit:
@@ -133,6 +138,7 @@ class PostgresCatalog:
             ranges=ranges,
             ids=tuple(ids) if are_few else None,
             last=last,
+            lost=lost,
         )
 
     def pages(
@@ -165,10 +171,24 @@ class PostgresCatalog:
         Raises:
             SchemaError: a table or a column is missing, or cannot be read; the message says what to
                 do.
+            CatalogueChangedError: one that an earlier run has read.
         """
         statement, values, _ = self._statement(PRODUCTS.name, Selection())
         bounds = Bounds(after=None, last=None, window=1)
         self._read(PRODUCTS.row, statement, {**values, **bounds._asdict()}, Selection())
+
+    def remember(self) -> None:
+        """Remember which columns there are, so that later runs notice if one is gone."""
+        fields = self.text_fields()
+
+        def work(connection: Connection) -> None:
+            column_memory.remember(connection, _read_columns(connection), fields)
+
+        self._database.run(work)
+
+    def forget(self) -> None:
+        """Forget which columns there were, because what is gone is gone on purpose."""
+        self._database.run(column_memory.forget)
 
     def _windows(
         self,
@@ -245,18 +265,28 @@ class PostgresCatalog:
         except (psycopg.ProgrammingError, psycopg.DataError) as error:
             reason = error.diag.message_primary or str(error)
             if isinstance(error, _NOT_PREPARED):
+                self._database.run(_shop_columns, read_only=True)  # explains it better, if it can
                 raise SchemaError(f"{reason}; run: shelfsight init") from error
             if isinstance(error, psycopg.DataError):
                 raise SelectionError(f"the selection is refused: {reason}") from error
             raise SchemaError(f"the shop's tables cannot be read: {reason}") from error
 
 
+def _read_columns(connection: Connection) -> dict[str, dict[str, str]]:
+    return {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+
+
 def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
     """Return the columns of the variants, of their images, and of the products.
 
     The columns of the products are empty if there is no table `"Products"`.
+
+    Raises:
+        SchemaError: a table or column is missing that no run can do without.
+        CatalogueChangedError: one is gone that an earlier run has read.
     """
-    found = {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+    found = _read_columns(connection)
+    column_memory.refuse_missing(connection, found)
     for table, needed in _NEEDED.items():
         if not found[table]:
             raise SchemaError(f'there is no table "{table}"; run: shelfsight init')

@@ -101,7 +101,8 @@ def needs(selection: Selection) -> dict[str, sql.Composable]:
 
     `image_failed` and `text_failed` say whether row `f` of `"EmbeddingFailures"` is about the
     present content. `image_again` and `text_again` say whether this content may be tried again now.
-    `image_need` and `text_need` are values of `records.Need`.
+    `image_need` and `text_need` are values of `records.Need`, and
+    `stored_image` and `stored_text` of `records.Stored`.
     """
     again = sql.Identifier("failed", "image_again")
     is_wanted = _TRUE if selection.refetch else again
@@ -124,6 +125,10 @@ def _modality_needs(
         may_check=may_check,
     )
     return {
+        f"stored_{modality}": QUERIES["stored"].format(
+            vector=sql.Identifier(f"{modality.title()}Embedding"),
+            is_current=is_current(modality, _SOURCE_HASH),
+        ),
         f"{modality}_failed": failed_now(modality, _SOURCE_HASH),
         f"{modality}_again": QUERIES["again_now" if is_asked_for else "again_when_due"],
         f"{modality}_need": found if selection.skip_existing else sql.Literal(Need.MAKE.value),

@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from shelfsight.backfill.picture_identity import stored_address, without_parameters
 from shelfsight.catalog.content import Content
-from shelfsight.records import Need, PictureFile, Product, TextField
+from shelfsight.records import Need, PictureFile, Product, Stored, TextField, VectorCounts
 
 
 class WindowRow(Protocol):
@@ -33,6 +33,14 @@ class CountRow(NamedTuple):
     with_text: int
     with_neither: int
     with_image: int
+    lost_image: int
+    lost_text: int
+    lost_combined: int
+
+    @property
+    def lost(self) -> VectorCounts:
+        """The stored vectors whose products have no such content any more."""
+        return VectorCounts(image=self.lost_image, text=self.lost_text, combined=self.lost_combined)
 
 
 class PartitionRow(NamedTuple):
@@ -43,6 +51,14 @@ class PartitionRow(NamedTuple):
     products: int
     range_ends: list[str]
     ids: list[str]
+    lost_image: int
+    lost_text: int
+    lost_combined: int
+
+    @property
+    def lost(self) -> VectorCounts:
+        """The stored vectors whose products have no such content any more."""
+        return VectorCounts(image=self.lost_image, text=self.lost_text, combined=self.lost_combined)
 
 
 class ProductRow(NamedTuple):
@@ -64,6 +80,8 @@ class ProductRow(NamedTuple):
     is_new: bool
     image_need: str
     text_need: str
+    stored_image: str
+    stored_text: str
     files: Mapping[str, Mapping[str, str]] | None
 
 
@@ -107,6 +125,8 @@ def product_of(
         is_new=row.is_new,
         image_need=Need(row.image_need),
         text_need=Need(row.text_need),
+        stored_image=Stored(row.stored_image),
+        stored_text=Stored(row.stored_text),
         files=tuple(_files(row, content.pattern)),
     )
 

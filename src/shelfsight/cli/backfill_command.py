@@ -1,11 +1,13 @@
 """The command `shelfsight backfill`, which embeds the products that are due."""
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import no_product
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.progress_output import choose
@@ -81,8 +83,12 @@ def backfill(settings: Settings, **arguments: Any) -> int:
     again if the picture at its address has changed. If the command was stopped, run it again to
     continue. If the same command runs on a second machine, both share the work.
 
-    Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage; 3
-    done, but something that was due failed, pictures included; 130 interrupted.
+    A column that an earlier run has read and that is gone ends the run before anything is changed.
+    A run that would take away more than a tenth of the image, text or combined vectors asks first,
+    and ends if there is no terminal. --yes accepts both.
+
+    Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage, or
+    not confirmed; 3 done, but something that was due failed, pictures included; 130 interrupted.
     """
     chosen = selection_of(settings, arguments)
     cluster = _cluster(settings, arguments)
@@ -104,6 +110,7 @@ class RunOptions:
     dry_run: bool
     verbose: bool
     as_json: bool
+    yes: bool
     join: bool = False
     new: bool = False
     defer_index: bool = False
@@ -179,8 +186,13 @@ def _run(
     settings: Settings, database: Database, job: Job, progress: Progress, options: RunOptions
 ) -> Report:
     report, commands = Report(), (command_for_all(), command_for_failed())
+    policy = RunPolicy(
+        joins=not options.new,
+        accepts_losses=options.yes,
+        confirm=lambda what: sys.stdin.isatty() and click.confirm(f"{what}. Go on?", err=True),
+    )
     with open_engine(
-        settings, database, progress, joins=not options.new, cluster=options.cluster
+        settings, database, progress, policy=policy, cluster=options.cluster
     ) as engine:
         try:
             with indexes_during_load(

@@ -42,7 +42,7 @@ _GROUPS = {
         *("since", "until", "updated_since", "owner", "products", "skus", "missing", "where"),
         *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
     ),
-    "How the run goes": ("defer_index", "staged", "join", "new"),
+    "How the run goes": ("yes", "defer_index", "staged", "join", "new"),
     "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views"),
     "Pictures": (*PICTURES, "host_concurrency"),
     "Texts and times": TEXTS,
@@ -161,6 +161,12 @@ RUNNING = (
         ["--all", "everything"], is_flag=True, help="No limit of batches (MAX_BATCHES=0)."
     ),
     click.Option(["--dry-run"], is_flag=True, help="Say what would be done; no model is loaded."),
+    click.Option(
+        ["--yes"],
+        is_flag=True,
+        help="Accept that many stored vectors are taken away, and that columns are gone that were"
+        " read before.",
+    ),
     click.Option(["-v", "--verbose"], is_flag=True, help="Tell each product's steps."),
     click.Option(["--json", "as_json"], is_flag=True, help="One JSON object a line."),
 )

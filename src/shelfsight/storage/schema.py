@@ -11,20 +11,11 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Database, Work, columns
 from shelfsight.postgres.session import OWN_SCHEMA, reads_views
-from shelfsight.storage import embeddings_table, rights
+from shelfsight.storage import embeddings_table, id_type, rights
 from shelfsight.storage.migrations import apply as migrations
 from shelfsight.storage.migrations import own_schema
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
-
-_UNIQUE_INDEX = """
-    SELECT FROM pg_index AS i JOIN pg_attribute AS a
-      ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = to_regclass(quote_ident(%s)) AND i.indisunique AND i.indimmediate
-      AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = %s
-"""
-"""An SQL query: does a table have a unique index on just one given column? A foreign key to that
-column needs such an index."""
 
 _LACKING_COLUMNS = """
     SELECT n.nspname, wanted
@@ -71,7 +62,8 @@ def create(
     work = partial(_create, views)
     done = migrations.when_idle(database, partial(database.run, work), wait)
     database.close()  # the next connection finds the views
-    done += migrations.apply(database, _reference, wait)
+    done += migrations.apply(database, _id_type, wait)
+    done += database.run(id_type.follow)
     database.close()  # the next connection registers the type `vector`
     return done
 
@@ -115,24 +107,19 @@ def _create(views: Work[list[str]] | None, connection: Connection) -> list[str]:
         if columns(connection, table, schema=place if beside_views else None):
             continue
         name = sql.Identifier(place, table)
-        connection.execute(TABLES[table].format(table=name, **_reference(connection)))
+        connection.execute(TABLES[table].format(table=name, **_id_type(connection)))
         done += [f'created table "{table}"', *rights.close_new_table(connection, table)]
     changes = _add_columns(connection)
     changes += embeddings_table.add_indexes(connection, [STAGED_SCHEMA, PREVIOUS_SCHEMA])
     return done if 'created table "ProductEmbeddings"' in done else done + changes
 
 
-def _reference(connection: Connection) -> dict[str, sql.SQL]:
-    """Return the type of a column for ids of `"ProductVariants"`, and its foreign key if possible.
+def _id_type(connection: Connection) -> dict[str, sql.SQL]:
+    """Return the type of a column for ids of `"ProductVariants"`, as `{id_type}` of a statement.
 
-    A foreign key needs a table (not a view) with a unique index on `"Id"` alone.
+    Such a column has no foreign key: it would stand in the way of the shop's own statements.
     """
-    may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
-    reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
-    return {
-        "id_type": statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid")),
-        "reference": statements.trusted(reference),
-    }
+    return {"id_type": statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid"))}
 
 
 def _schema_of_new_tables(connection: Connection) -> str:
@@ -195,5 +182,5 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
     return [f'created column {place.as_string()}."{name}"' for place, name in missing]
 
 
-def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:
-    return connection.execute(statements.trusted(query), values).fetchone() is not None
+def _exists(connection: Connection, query: str) -> bool:
+    return connection.execute(statements.trusted(query)).fetchone() is not None

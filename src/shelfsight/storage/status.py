@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import psycopg
+
 from shelfsight.backfill.failure_kinds import kind_of
+from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, fetch_as
 from shelfsight.storage import schema
@@ -80,7 +83,7 @@ def read(database: Database) -> Status:
     """Read the state of the store in one read-only transaction.
 
     Raises:
-        SchemaError: `shelfsight init` has not run.
+        SchemaError: `shelfsight init` has not run, or the shop's table is missing.
     """
 
     def work(connection: Connection) -> Status:
@@ -98,4 +101,7 @@ def read(database: Database) -> Status:
             index_advice=index.advice(index.read_states(connection)),
         )
 
-    return database.run(work, read_only=True)
+    try:
+        return database.run(work, read_only=True)
+    except psycopg.errors.UndefinedTable as error:
+        raise SchemaError(f"{error.diag.message_primary}; see: shelfsight doctor") from error

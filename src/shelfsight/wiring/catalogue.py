@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from shelfsight.catalog import column_memory
 from shelfsight.catalog.views import preset as presets
 from shelfsight.catalog.views import views
 from shelfsight.catalog.views.columns import QUERIES
@@ -84,6 +85,8 @@ def prepare(
         given = {**record.options, **given}
     create_views = partial(_create_views, preset, given)
     done = schema.create(database, wait, create_views)
+    if record is None or record.preset != preset.name:
+        database.run(column_memory.forget)  # other columns are read from now on
     done += database.run(partial(_record, preset, given))
     return done + (_follow(database, record) if done else [])
 

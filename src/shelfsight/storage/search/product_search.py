@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
 from pgvector import Vector as PgVector
 
-from shelfsight.errors import FilterError
+from shelfsight.errors import FilterError, SchemaError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
+from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
@@ -42,6 +43,11 @@ _REFUSED_VALUES = (
     UnicodeEncodeError,  # half of a surrogate pair
 )
 """The errors that Postgres or psycopg raises if the value of a filter does not fit its column."""
+
+_GONE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+"""The errors that Postgres raises if the shop has dropped or renamed a table or a column."""
+
+Result = TypeVar("Result")
 
 
 class PostgresProductSearch:
@@ -93,7 +99,7 @@ class PostgresProductSearch:
             ModelMismatchError: vectors of other models were switched into use after the call of
                 `require`.
         """
-        rows = self._search(search_query, filters, limit)
+        rows = self._fresh(lambda: self._search(search_query, filters, limit))
         if not rows or self._table_oid in (None, rows[0].table_oid):
             return list({row.id: row.candidate() for row in rows}.values())
         self._cache.clear()  # the cache describes the table that was in use before the switch
@@ -106,8 +112,8 @@ class PostgresProductSearch:
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        ((products, embedded, image, text),) = self._run(
-            "coverage", {}, FilterSql(filters, self._columns, self._time_zone)
+        ((products, embedded, image, text),) = self._fresh(
+            lambda: self._run("coverage", {}, FilterSql(filters, self._columns, self._time_zone))
         )
         return Coverage(products=products, embedded=embedded, image=image, text=text)
 
@@ -119,8 +125,11 @@ class PostgresProductSearch:
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        filter_sql = FilterSql(filters, self._columns, self._time_zone)
-        rows = self._run("vectors", {"id": id_}, filter_sql)
+        rows = self._fresh(
+            lambda: self._run(
+                "vectors", {"id": id_}, FilterSql(filters, self._columns, self._time_zone)
+            )
+        )
         if not rows:
             return None
         image, text, combined = map(_array, rows[0])
@@ -162,6 +171,22 @@ class PostgresProductSearch:
             return connection.execute(QUERIES["learn"], values, binary=True).fetchall()
 
         self._cache.put(("scans", owner), self._database.run(work))
+
+    def _fresh(self, ask: Callable[[], Result]) -> Result:
+        """Call `ask`; if a table or column is gone that the cache knows, once more without it.
+
+        Raises:
+            SchemaError: the shop's tables or the vectors cannot be read.
+        """
+        try:
+            return ask()
+        except _GONE:
+            self._cache.clear()
+        try:
+            return ask()
+        except _GONE as error:
+            reason = error.diag.message_primary
+            raise SchemaError(f"{reason}; see: shelfsight doctor") from error
 
     def _search(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
         """Search by the index, or exactly if there is no index or it finds less than `limit`."""
@@ -232,6 +257,8 @@ class PostgresProductSearch:
         try:
             return self._database.ask(query, prepare=prepare)
         except _REFUSED_VALUES as error:
+            if isinstance(error, psycopg.errors.UndefinedFunction):
+                self._database.run(schema.check, read_only=True)  # ids may have got another type
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else None
             raise FilterError(f"products cannot be chosen like this: {reason or error}") from error
 
