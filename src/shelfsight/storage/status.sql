@@ -4,6 +4,12 @@ SELECT count(*) AS total, count("ImageEmbedding") AS image, count("TextEmbedding
        count("CombinedEmbedding") AS combined
 FROM "ProductEmbeddings" WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
 
+-- name: gone
+-- Rows of products that the catalogue no longer has.
+SELECT count(*) FROM "ProductEmbeddings" AS e
+WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL AND NOT EXISTS (
+  SELECT FROM "ProductVariants" AS v WHERE v."Id" = e."ProductVariantId")
+
 -- name: by_source
 SELECT "SourceType" AS source_type, count(*) AS rows FROM "ProductEmbeddings"
 WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
