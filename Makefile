@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: help demo demo-server serve-demo test test-fast fuzz torture sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser bench bench-quick clean
+.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 ##@ Try it
@@ -49,6 +49,10 @@ TESTS += tests/pooler
 endif
 
 # In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
+RUNS ?= 1
+SEEDED = --runs $(RUNS) $(if $(SEED),--seed $(SEED))
+SIEGE_SECONDS ?= 600
+
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev.done ## the tests, against a real Postgres
@@ -63,8 +67,12 @@ FUZZ_SECONDS ?= 180
 fuzz: $(VENV)/dev.done ## pictures, addresses, forms and weights, FUZZ_SECONDS each; saves what fails
 	$(VENV)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-torture: $(VENV)/dev.done ## four workers, 5,000 products, thirty mishaps; prints its seed
-	$(VENV)/bin/python -m tests.end_to_end.torture
+torture: $(VENV)/dev.done ## workers, Postgres and containers killed at random; RUNS=1, SEED=...
+	$(VENV)/bin/python -m tests.end_to_end.torture $(SEEDED)
+	$(VENV)/bin/python -m tests.integration.container_torture $(SEEDED)
+
+siege: $(VENV)/dev.done ## attacks on both servers beside a good caller, SIEGE_SECONDS=600
+	$(VENV)/bin/python -m tests.siege --seconds $(SIEGE_SECONDS)
 
 check: $(VENV)/dev.done ## style, types, and which room may import which
 	$(VENV)/bin/ruff check .

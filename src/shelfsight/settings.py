@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_data_path
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -153,6 +153,11 @@ class Settings(BaseSettings):
     stop_timeout: float = Field(
         30, gt=0, description="seconds that a server has to stop; then it cuts what still works"
     )
+    memory: ByteSize | None = Field(
+        None,
+        gt=0,
+        description="what serve and its decoders may take, as 3GB; without it, the usual limits",
+    )
     rate_limit: int = Field(
         600, ge=0, description="requests a minute of each API key; 0 means no limit"
     )
@@ -287,6 +292,7 @@ def _without_login(value: str) -> str:
 
 
 _ALLOWED = {
+    **dict.fromkeys(("byte_size", "byte_size_unit"), "a size, as 3GB or 1500MB"),
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",

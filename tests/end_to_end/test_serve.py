@@ -122,6 +122,20 @@ def test_a_database_without_init_is_refused_at_startup(shelfsight: Command) -> N
     assert "shelfsight init" in failed_plainly(shelfsight("keys", "list"), 1)
 
 
+def test_a_memory_that_cannot_hold_the_models_is_refused_with_the_least_that_can(
+    shop: Command,
+) -> None:
+    error = failed_plainly(shop("serve", "--port", "0", "--memory", "300MB"), 2)
+    assert "MEMORY=300 MB is too little" in error
+    least = error.split(", so ")[1].split(" is the least")[0]
+    with shop.started(
+        "serve", "--port", "0", "--memory", f"{int(least[:-3].replace(',', '')) + 200}MB"
+    ) as process:
+        output, url = address_of(process)
+        assert "MB for the models and the server" in output
+        assert skus(scan(url, textQuery="sku-1", limit=1)) == ["sku-1"]
+
+
 def test_invalid_cors_origins_are_refused(shelfsight: Command) -> None:
     for sites in ("*", "shop.example", "https://shop.example/path"):
         error = failed_plainly(shelfsight("serve", "--cors-origins", sites), 2)

@@ -1,6 +1,7 @@
 """Torture test: kill workers and Postgres at random while the shop edits its products.
 
-    python -m tests.end_to_end.torture [--products 5000] [--workers 4] [--events 30] [--seed N]
+    python -m tests.end_to_end.torture [--runs N] [--seed S] [--products 5000] [--workers 4]
+                                       [--events 30]
 
 It uses real workers (`shelfsight backfill`), a Postgres of its own and an embedding server that
 counts requests. A last run without disturbances follows; after it every product must have exactly
@@ -42,6 +43,7 @@ from tests.integration.remote.scripted_server import (
     unit,
 )
 from tests.open_folder import open_folder
+from tests.seeded_runs import run_seeds
 
 BATCH = 20
 TITLE_PREFIX = "Thing no. "
@@ -216,7 +218,6 @@ class Outcome:
     killed worker.
     """
 
-    seed: int
     events: Counter[str]
     products: int
     last: dict[str, object]
@@ -228,7 +229,7 @@ class Outcome:
         """Return the report, line by line."""
         events = ", ".join(f"{count} x {name}" for name, count in sorted(self.events.items()))
         return [
-            f"seed {self.seed}: {events}",
+            events,
             f"the quiet run: {self.last}",
             f"{self.products} living products, {len(self.faults)} wrong {self.faults[:5] or ''}",
             f"texts embedded again: {self.again}, at the most {self.allowed} allowed",
@@ -275,7 +276,6 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
         last = command.result("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed")
         counts = Counter(names)
         return Outcome(
-            seed=seed,
             events=counts,
             products=len(shop.living),
             last={name: last[name] for name in ("found", "embedded", "failed", "remaining")},
@@ -353,20 +353,21 @@ def same(stored: PgVector | None, expected: Vector | None) -> bool:
     return float(stored.to_numpy() @ expected) > 0.9999
 
 
-def main() -> None:
-    """Run the torture test; exit with 1 if anything is wrong."""
+def _run(seed: int, options: argparse.Namespace) -> tuple[bool, str]:
+    outcome = torture(
+        products=options.products, workers=options.workers, events=options.events, seed=seed
+    )
+    return outcome.is_good, "; ".join(outcome.lines())
+
+
+def main() -> int:
+    """Run with one or many seeds; return 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--products", type=int, default=5_000)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--events", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    arguments = vars(parser.parse_args())
-    sys.stdout.write(f"seed {arguments['seed']}\n")
-    sys.stdout.flush()
-    outcome = torture(**arguments)
-    sys.stdout.write("\n".join(outcome.lines()) + "\n")
-    sys.exit(0 if outcome.is_good else 1)
+    return run_seeds(parser, _run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

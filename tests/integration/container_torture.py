@@ -1,6 +1,6 @@
 """Containers on one volume are killed at random, and so is Postgres: no committed row may be lost.
 
-    python -m tests.integration.container_torture [--runs 100] [--seed N] [--events 8]
+    python -m tests.integration.container_torture [--runs N] [--seed S] [--events 8]
 
 Two writers insert rows into one embedded Postgres and say which are committed. Some run in a
 container, some beside this process. Each event kills a writer with all that runs in its container,
@@ -22,6 +22,7 @@ from shelfsight.embedded_postgres import keeper
 from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 from tests.integration.containers import WRITER, Container
 from tests.open_folder import open_folder
+from tests.seeded_runs import run_seeds
 
 EVENTS = "writer", "both writers", "server", "backend"
 
@@ -122,20 +123,16 @@ def _children(pid: int) -> list[int]:
     return []
 
 
+def _run(seed: int, options: argparse.Namespace) -> tuple[bool, str]:
+    found = run(seed, options.events)
+    return not found, "; ".join(found) or "nothing lost, nothing doubled"
+
+
 def main() -> int:
-    """Run with many seeds; return 1 if anything is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    """Run with one or many seeds; return 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--events", type=int, default=8)
-    options = parser.parse_args()
-    wrong = 0
-    for seed in range(options.seed, options.seed + options.runs):
-        found = run(seed, options.events)
-        sys.stdout.write(f"seed {seed}: {'; '.join(found) or 'nothing lost, nothing doubled'}\n")
-        sys.stdout.flush()
-        wrong += bool(found)
-    return min(wrong, 1)
+    return run_seeds(parser, _run)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import base64
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +22,7 @@ from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_image, load_text
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.models.table import EFFICIENTNET_LITE0, WORDLLAMA
-from shelfsight.serving.connections import TrustedProxies
+from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.embedding_api.app import AppConfig, create
 from shelfsight.serving.limits import ConnectionLimits
 from shelfsight.serving.listen import bind, server_config, url_of
@@ -41,15 +42,14 @@ def serving(
     image=None, text=None, connections: ConnectionLimits | None = None, **config
 ) -> Iterator[str]:
     """Run a server of the lite models, or of those given; yield its URL."""
-    app = create(image or lite()[0], text or lite()[1], AppConfig(**config))
-    with running(app, connections) as url:
+    table = ConnectionTable(connections)
+    app = create(image or lite()[0], text or lite()[1], AppConfig(**config), table)
+    with running(app, table) as url:
         yield url
 
 
 @contextmanager
-def running(
-    app: ASGIApp, connections: ConnectionLimits | None = None, proxies: Sequence[str] = ()
-) -> Iterator[str]:
+def running(app: ASGIApp, connections: ConnectionTable | None = None) -> Iterator[str]:
     taken = bind("127.0.0.1", 0)
     started = threading.Event()
 
@@ -58,7 +58,8 @@ def running(
             await super().startup(sockets)
             started.set()
 
-    server = Server(server_config(app, TrustedProxies(proxies), connections))
+    table = ConnectionTable() if connections is None else connections
+    server = Server(server_config(app, table))
     url = url_of(taken)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     thread.start()
@@ -70,6 +71,15 @@ def running(
             server.should_exit = True
             thread.join(60)
             assert not thread.is_alive()
+
+
+def stores(metrics: str) -> set[str]:
+    """Return the names of a server's stores; each must be smaller than its bound."""
+    found = dict(re.findall(r'^shelfsight_store_(\w+{store="\w+"}) (\S+)$', metrics, re.MULTILINE))
+    sizes = {name: float(size) for name, size in found.items() if not name.startswith("max_")}
+    assert len(found) == 2 * len(sizes)
+    assert all(size <= float(found[f"max_{name}"]) for name, size in sizes.items()), found
+    return {name.split('"')[1] for name in sizes}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from PIL import Image
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Pixels
+from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.limits import ConnectionLimits
 from shelfsight.serving.scan_api.app import create
 from shelfsight.settings import Settings
@@ -57,8 +58,9 @@ def scan_server(
     with open_service(
         all_settings, database, embedder or HashEmbedder(), open_to_all=open_to_all
     ) as service:
-        app = create(replace(service, config=replace(service.config, **config or {})))
-        with running(app, connections) as url:
+        table = ConnectionTable(connections)
+        app = create(replace(service, config=replace(service.config, **config or {})), table)
+        with running(app, table) as url:
             yield url
 
 

@@ -34,6 +34,7 @@ from tests.integration.embedding_server import (
     lite,
     picture,
     serving,
+    stores,
 )
 
 
@@ -215,7 +216,11 @@ def test_the_documentation_needs_no_other_host(url: str) -> None:
 def test_prometheus_reads_what_was_done(url: str) -> None:
     ask(url, "/embed/text", {"texts": ["a", ""]})
     ask(url, "/embed/text", {"texts": []})
-    lines = ask(url, "/metrics").content.decode().splitlines()
+    told = ask(url, "/metrics").content.decode()
+    assert stores(told) == {
+        *("bodies", "waiting_pictures", "waiting_texts", "decoders", "connections")
+    }
+    lines = told.splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     assert float(values['shelfsight_requests_total{path="/embed/text",status="200"}']) >= 1
     assert float(values['shelfsight_items_total{lane="text"}']) >= 2

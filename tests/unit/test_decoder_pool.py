@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from time import monotonic, sleep
@@ -198,6 +198,31 @@ def test_a_fair_queue_gives_every_caller_its_turn(callers: list[str]) -> None:
         assert numbers == sorted(numbers)
     first_round = [caller for caller, _ in taken[: len(set(callers))]]
     assert sorted(first_round) == sorted(set(callers))
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=30), st.sets(st.sampled_from("abc")))
+def test_items_of_a_caller_to_skip_stay_in_the_queue_until_it_is_closed(
+    callers: list[str], skip: set[str]
+) -> None:
+    queue: BlockingFairQueue[str] = BlockingFairQueue()
+    for caller in callers:
+        queue.put(caller, caller)
+    others = [queue.get(skip) for caller in callers if caller not in skip]
+    assert sorted(others) == sorted(caller for caller in callers if caller not in skip)
+    queue.close()
+    rest = list(iter(partial(queue.get, skip), None))
+    assert sorted(others + rest) == sorted(callers)
+
+
+def test_a_place_that_is_closed_to_a_caller_opens_when_its_slow_files_are_done() -> None:
+    with closing(DecoderPool(SHORT_AND_QUICK, size=2)) as pool:
+        files = [pool.submit(whole(FORMAT), slow_file(), "slow") for _ in range(3)]
+        files += [pool.submit(whole(FORMAT), ordinary(), "slow") for _ in range(3)]
+        for _ in range(3):
+            assert_decodes(pool)
+        kinds = [file.exception(90) and file.exception().failure.kind for file in files]
+        assert kinds == ["too_slow_to_decode"] * 3 + [None] * 3
+        assert not pool._slow_load
 
 
 def test_a_file_that_nobody_waits_for_any_more_gives_its_place_back() -> None:

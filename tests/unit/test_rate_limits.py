@@ -2,9 +2,8 @@
 
 import pytest
 
-from shelfsight.serving.scan_api.problems import (
-    RateLimitedError,
-)
+from shelfsight.serving.scan_api import rate_limits
+from shelfsight.serving.scan_api.problems import RateLimitedError
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
 
 
@@ -37,3 +36,18 @@ def test_zero_is_no_limit() -> None:
     for _ in range(1000):
         rate_limiter.count_request("a")
         rate_limiter.count_body("a", 10**9)
+
+
+def test_callers_beyond_the_number_of_counters_are_counted_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rate_limits, "MAX_COUNTERS", 10)
+    rate_limiter = RateLimiter(3, 0)
+    for number in range(10):
+        rate_limiter.count_request(f"early {number}")
+    for number in range(3):
+        rate_limiter.count_request(f"late {number}")
+    with pytest.raises(RateLimitedError):
+        rate_limiter.count_request("late 3")
+    rate_limiter.count_request("early 1")
+    assert len(rate_limiter) == 11

@@ -125,3 +125,16 @@ def test_only_so_many_keys_are_cached() -> None:
         assert await cache.get(str(MAX_KEYS), giving(-1)) == MAX_KEYS
 
     asyncio.run(test())
+
+
+def test_all_values_together_are_no_larger_than_the_limit() -> None:
+    async def test() -> None:
+        cache: SingleFlightCache[int, int] = SingleFlightCache(60, limit=10, size=lambda n: n)
+        for number in (4, 5, 6, 3):
+            assert await cache.get(number, giving(number)) == number
+            assert cache.size <= 10
+        assert await cache.get(99, giving(11)) == 11
+        assert await cache.get(99, giving(2)) == 2  # 11 was too large to keep
+        assert cache.size <= 10
+
+    asyncio.run(test())

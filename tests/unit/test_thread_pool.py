@@ -3,6 +3,9 @@
 import asyncio
 import threading
 
+import pytest
+
+from shelfsight.serving import thread_pool
 from shelfsight.serving.callers import CALLER
 from shelfsight.serving.thread_pool import ThreadPool
 
@@ -68,3 +71,23 @@ def test_one_caller_does_not_occupy_all_threads() -> None:
 
     asyncio.run(all_of_them())
     pool.close()
+
+
+def test_calls_that_nobody_waits_for_are_left_out_when_too_many_are_not_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(thread_pool, "MAX_SUBMITTED", 5)
+    pool, gate, done = ThreadPool(1, "test"), threading.Event(), threading.Semaphore(0)
+
+    def work() -> None:
+        gate.wait(60)
+        done.release()
+
+    for _ in range(20):
+        pool.submit(work)
+    assert pool.submitted == 5
+    gate.set()
+    assert all(done.acquire(timeout=60) for _ in range(5))
+    pool._threads.shutdown(wait=True)
+    assert pool.submitted == 0
+    assert not done.acquire(blocking=False)

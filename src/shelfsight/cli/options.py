@@ -23,7 +23,7 @@ WEIGHTS = ("image_weight", "text_weight")
 PICTURES = ("images_per_product", "image_root", "allow_private_images")
 FETCHING = (*PICTURES, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", "stop_timeout", *PICTURES),
+    *("scan_views", "scan_timeout", "stop_timeout", "memory", *PICTURES),
     *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
@@ -42,7 +42,7 @@ _GROUPS = {
     "Pictures": FETCHING,
     "Database": DATABASE,
     "Server": (
-        *("host", "port", "insecure", "scan_timeout", "stop_timeout"),
+        *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
         *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
     ),
     "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
@@ -117,6 +117,7 @@ _METAVARS = {
     "embedding_server_api_key": "KEY",
     "embedding_server_url": "URL",
     "image_root": "FOLDER",
+    "memory": "SIZE",
     "model_dir": "FOLDER",
     "shelfsight_home": "FOLDER",
     **{

@@ -60,6 +60,10 @@ class FetchLimits:
 LIMITS = FetchLimits()
 
 
+def _ignore(_size: int) -> None:
+    """Count no bytes."""
+
+
 class Downloader:
     """Downloads files; use it as an asynchronous context manager.
 
@@ -85,6 +89,16 @@ class Downloader:
             )
         )
 
+    @property
+    def known_hosts(self) -> int:
+        """The number of hosts that are remembered; at most `hosts.CACHED_HOSTS`."""
+        return len(self._hosts)
+
+    @property
+    def known_names(self) -> int:
+        """The number of names whose addresses are remembered; at most `names.CACHED_NAMES`."""
+        return len(self._names)
+
     async def __aenter__(self) -> Self:
         tls = ssl.create_default_context()
         per_host = self._limits.per_host
@@ -96,12 +110,17 @@ class Downloader:
                 use_dns_cache=False,
                 socket_factory=public_socket,
                 ssl=tls,
+                limit=self._limits.concurrency,
                 limit_per_host=per_host,
             )
         )
         self._private = self._session(
             aiohttp.TCPConnector(
-                resolver=self._names, use_dns_cache=False, ssl=tls, limit_per_host=per_host
+                resolver=self._names,
+                use_dns_cache=False,
+                ssl=tls,
+                limit=self._limits.concurrency,
+                limit_per_host=per_host,
             )
         )
         return self
@@ -117,14 +136,22 @@ class Downloader:
         await self._names.close()
 
     @asynccontextmanager
-    async def download(self, address: str) -> AsyncIterator[bytes]:
-        """Yield the decompressed body of the file at an address; see `download_if_changed`."""
-        async with self.download_if_changed(address) as download:
+    async def download(
+        self, address: str, on_bytes: Callable[[int], None] = _ignore
+    ) -> AsyncIterator[bytes]:
+        """Yield the decompressed body of the file at an address; see `download_if_changed`.
+
+        `on_bytes` is called with the size of each part that arrives; an error of it is raised.
+        """
+        async with self.download_if_changed(address, on_bytes=on_bytes) as download:
             yield download.data or b""
 
     @asynccontextmanager
     async def download_if_changed(
-        self, address: str, known: PictureFile | None = None
+        self,
+        address: str,
+        known: PictureFile | None = None,
+        on_bytes: Callable[[int], None] = _ignore,
     ) -> AsyncIterator[Download]:
         """Yield the decompressed body, or no data if the server still has the `known` file.
 
@@ -136,7 +163,8 @@ class Downloader:
         """
         url = check_url(address, self._private_hosts)
         async with AsyncExitStack() as slot:
-            yield await self._wait_and_download(ConditionalRequest(url, known), slot)
+            request = ConditionalRequest(url, known, on_bytes)
+            yield await self._wait_and_download(request, slot)
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         limits = self._limits
@@ -196,14 +224,17 @@ class Downloader:
                 if response.status == _NOT_MODIFIED and condition:
                     return Download(data=None)
                 if response.status not in _REDIRECTS or target is None:
-                    return whole_file(await self._body(response), response.headers, source)
+                    body = await self._body(response, request.on_bytes)
+                    return whole_file(body, response.headers, source)
             url = check_url(target, self._private_hosts, base=url)
             source = str(url)
         raise UnusablePictureError(
             "too_many_redirects", f"more than {self._limits.redirects} redirects"
         )
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _body(
+        self, response: aiohttp.ClientResponse, on_bytes: Callable[[int], None]
+    ) -> bytes:
         if response.status != 200:
             raise status_error(response)
         if "Content-Encoding" not in response.headers:
@@ -212,6 +243,7 @@ class Downloader:
         async for chunk in response.content.iter_any():
             data += chunk
             self._check_length(len(data))
+            on_bytes(len(chunk))
         if not data:
             raise UnusablePictureError("empty", "the answer is empty")
         return bytes(data)

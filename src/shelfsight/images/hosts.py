@@ -75,6 +75,9 @@ class Hosts:
             host = self._known[name] = Host(name, self._policy)
         return host
 
+    def __len__(self) -> int:
+        return len(self._known)
+
 
 class Host:
     """The concurrency limit and the circuit breaker of one host.

@@ -92,6 +92,10 @@ class NameResolver(AbstractResolver):
         """Look the name up now, so that `resolve` need not wait; a failure is remembered."""
         await self._answer((host, socket.AF_UNSPEC))
 
+    def __len__(self) -> int:
+        """Return the number of names that are remembered."""
+        return len(self._answers)
+
     async def close(self) -> None:
         """Cancel the lookups in progress."""
         lookups = tuple(self._lookups.values())

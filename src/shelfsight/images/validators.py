@@ -1,7 +1,7 @@
 """HTTP validators, used to download a file only if it has changed (RFC 9110)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from yarl import URL
@@ -31,10 +31,14 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class ConditionalRequest:
-    """A request for the file at an address, unless the server still has the `known` file."""
+    """A request for the file at an address, unless the server still has the `known` file.
+
+    `on_bytes` is called with the number of bytes of each part of the body that arrives.
+    """
 
     url: URL
     known: PictureFile | None
+    on_bytes: Callable[[int], None]
 
     def condition(self, source: str | None) -> dict[str, str]:
         """Return the headers that ask for a changed file only; empty if there are no validators.

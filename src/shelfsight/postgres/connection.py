@@ -171,9 +171,10 @@ class Database:
         """Do `work` outside a transaction, on a new connection that is then closed.
 
         The session starts with `settings`, unless a pooler refuses or ignores them. Behind a
-        pooler, `work` names the schema of what is beside the views of a catalogue. After a time
-        limit of the database, `work` is done again on another connection if `patient`. A database
-        with a `schema` cannot do this: a pooler keeps the search path only within a transaction.
+        pooler, `work` names the schema of what is beside the views of a catalogue. After
+        `lock_timeout`, `work` is done again on another connection if `patient`; a statement that
+        was stopped otherwise would take as long again. A database with a `schema` cannot do this: a
+        pooler keeps the search path only within a transaction.
 
         Raises:
             DatabaseError: for the same reasons as in `run`.
@@ -190,7 +191,9 @@ class Database:
         self._severed.clear()
         retries = Retries(
             policy=self._retries,
-            may_succeed=lambda error: patient and is_time_limit(error),
+            may_succeed=lambda error: (
+                patient and isinstance(error, psycopg.errors.LockNotAvailable)
+            ),
             over=self._severed,
         )
         with explained(self.host):

@@ -58,19 +58,22 @@ class TrustedProxies:
 
 
 class ConnectionTable:
-    """Admits connections. For use from one event loop.
+    """Admits connections, at most `capacity` at a time. For use from one event loop.
 
     At a limit, the newcomer takes the place of the connection that has waited longest: of the same
     address at the limit of an address, else of the address with the most connections. A request
     in progress is only broken off in favour of an address that has fewer connections.
     """
 
-    def __init__(self, limits: ConnectionLimits, proxies: TrustedProxies) -> None:
-        self._limits = limits
-        self._proxies = proxies
+    def __init__(
+        self, limits: ConnectionLimits | None = None, proxies: TrustedProxies | None = None
+    ) -> None:
+        self.limits = limits or ConnectionLimits()
+        self.proxies = proxies or TrustedProxies()
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         unlimited = files == resource.RLIM_INFINITY
-        self._most = limits.connections if unlimited else min(limits.connections, files // 2)
+        most = self.limits.connections
+        self.capacity = most if unlimited else min(most, files // 2)
         self._by_address: dict[str, set[Connection]] = {}
         self._count = 0
         self._is_sweeping = False
@@ -79,10 +82,10 @@ class ConnectionTable:
         """Add a connection, and drop another one if necessary; return whether there is a place."""
         address = address_group(connection.host)
         own = self._by_address.get(address, set())
-        limited = connection.host not in self._proxies
-        if limited and len(own) >= self._limits.per_address and not self._drop_one(own):
+        limited = connection.host not in self.proxies
+        if limited and len(own) >= self.limits.per_address and not self._drop_one(own):
             return False
-        if self._count >= self._most:
+        if self._count >= self.capacity:
             largest = max(self._by_address.values(), key=len)
             may_break = len(largest) > len(own) + 1
             if not self._drop_one(largest, may_break=may_break):

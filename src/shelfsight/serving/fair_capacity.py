@@ -35,7 +35,7 @@ class FairCapacity:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._by_caller: dict[str, list[Reservation]] = {}
         self._held: dict[str, int] = {}
         self.held = 0
@@ -79,7 +79,7 @@ class FairCapacity:
         if not reservation.is_open:
             raise FullError
         wanted = self._held[reservation.caller] + size
-        while self.held + size > self._capacity:
+        while self.held + size > self.capacity:
             victim = self._newest_of_the_largest(wanted)
             if victim is None:
                 raise FullError

@@ -7,22 +7,20 @@ from typing import Any, ClassVar
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shelfsight.serving.connections import Activity, ConnectionTable, TrustedProxies
+from shelfsight.serving.connections import Activity, ConnectionTable
 from shelfsight.serving.limits import ConnectionLimits
 
 CLOSING_SECONDS = 5
 """Seconds in which a client has to take what was sent to it before its connection was closed."""
 
 
-def limited_protocol(
-    limits: ConnectionLimits, proxies: TrustedProxies
-) -> type["LimitedHttpProtocol"]:
-    """Return a protocol class whose connections share one table."""
+def limited_protocol(connections: ConnectionTable) -> type["LimitedHttpProtocol"]:
+    """Return a protocol class whose connections share this table."""
 
     class Limited(LimitedHttpProtocol):
-        table = ConnectionTable(limits, proxies)
+        table = connections
+        limits = connections.limits
 
-    Limited.limits = limits
     return Limited
 
 

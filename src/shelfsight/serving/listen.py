@@ -8,9 +8,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shelfsight.errors import ServerError
-from shelfsight.serving.connections import TrustedProxies
+from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.http_protocol import limited_protocol
-from shelfsight.serving.limits import ConnectionLimits
 from shelfsight.serving.stopping import StoppingServer, seconds_for_requests
 
 BACKLOG = 1024
@@ -52,21 +51,18 @@ def url_of(bound: socket.socket) -> str:
 
 
 def server_config(
-    app: ASGIApp,
-    proxies: TrustedProxies | None = None,
-    limits: ConnectionLimits | None = None,
-    stop_seconds: float = 30,
+    app: ASGIApp, connections: ConnectionTable, stop_seconds: float = 30
 ) -> uvicorn.Config:
-    """Return uvicorn's configuration for an app.
+    """Return uvicorn's configuration for an app whose connections share a table.
 
-    The client address of a request that comes from one of the `proxies` is the last one in
+    The client address of a request that comes from one of the table's proxies is the last one in
     `X-Forwarded-For` that is not itself a proxy's. Without them the header is ignored. Requests in
     progress have `stop_seconds` to finish after the server is told to stop.
     """
-    proxies, limits = proxies or TrustedProxies(), limits or ConnectionLimits()
+    proxies, limits = connections.proxies, connections.limits
     return uvicorn.Config(
         app,
-        http=limited_protocol(limits, proxies),
+        http=limited_protocol(connections),
         ws="none",
         lifespan="on",
         log_level="warning",
@@ -80,7 +76,7 @@ def server_config(
     )
 
 
-def serve(app: ASGIApp, bound: socket.socket, proxies: TrustedProxies, seconds: float) -> None:
+def serve(app: ASGIApp, bound: socket.socket, connections: ConnectionTable, seconds: float) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests in progress and return.
 
     The process ends within `seconds` after the signal, whatever is stuck. It then says what it cut,
@@ -92,7 +88,7 @@ def serve(app: ASGIApp, bound: socket.socket, proxies: TrustedProxies, seconds: 
     # uvicorn sends the signal again after it stopped; it is ignored, because stopping is no failure
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    config = server_config(app, proxies, stop_seconds=seconds_for_requests(seconds))
+    config = server_config(app, connections, stop_seconds=seconds_for_requests(seconds))
     server = StoppingServer(config, seconds)
     server.run(sockets=[bound])
     if server.cut:

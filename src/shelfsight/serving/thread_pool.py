@@ -6,12 +6,16 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
 from shelfsight.serving.callers import CALLER
 
 Result = TypeVar("Result")
+
+MAX_SUBMITTED = 1_000
+"""The number of calls that nobody waits for, in progress and queued."""
 
 
 class ThreadPool:
@@ -20,6 +24,8 @@ class ThreadPool:
     The caller of the request (`CALLER`) with the fewest calls in progress is next, and no caller
     occupies more than three quarters of the threads. A call continues if the task that awaits it is
     cancelled; it occupies its thread until it is done.
+
+    `submitted` is the number of calls by `submit` that are not done.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -30,6 +36,8 @@ class ThreadPool:
         self._per_caller = size - size // 4
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._lock = Lock()  # guards what follows
+        self.submitted = 0
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Call `work` in a thread, and return its result."""
@@ -48,8 +56,20 @@ class ThreadPool:
         return await asyncio.wrap_future(call)
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Call `work` when a thread is free, without waiting for it; an error is logged."""
-        self._threads.submit(work).add_done_callback(_log_error)
+        """Call `work` when a thread is free, without waiting for it; an error is logged.
+
+        If `MAX_SUBMITTED` such calls are not done yet, this one is left out.
+        """
+        with self._lock:
+            if self.submitted >= MAX_SUBMITTED:
+                return
+            self.submitted += 1
+        self._threads.submit(work).add_done_callback(self._submitted_is_done)
+
+    def _submitted_is_done(self, call: Future[None]) -> None:
+        with self._lock:
+            self.submitted -= 1
+        _log_error(call)
 
     def blocked_seconds(self) -> float:
         """Return for how many seconds all threads have been busy with the same calls; else 0."""

@@ -11,6 +11,8 @@ from shelfsight.wiring.embedder import Notify, open_models
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from shelfsight.serving.connections import ConnectionTable
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -31,19 +33,25 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     """
     try:
         from shelfsight.serving import access
-        from shelfsight.serving.connections import TrustedProxies
+        from shelfsight.serving.connections import ConnectionTable, TrustedProxies
         from shelfsight.serving.listen import bind, serve, url_of
     except ModuleNotFoundError as error:
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     has_key = settings.embedding_server_api_key is not None
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:
-        app = embedding_app(settings, open_to_all=listen.insecure)
+        connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
+        app = embedding_app(settings, open_to_all=listen.insecure, connections=connections)
         notify(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
-        serve(app, taken, TrustedProxies(settings.proxies), settings.stop_timeout)
+        serve(app, taken, connections, settings.stop_timeout)
 
 
-def embedding_app(settings: Settings, *, open_to_all: bool = False) -> "FastAPI":
+def embedding_app(
+    settings: Settings,
+    *,
+    open_to_all: bool = False,
+    connections: "ConnectionTable | None" = None,
+) -> "FastAPI":
     """Return the ASGI app of the embedding server, with its models loaded.
 
     Without a key, only clients on this machine are served, unless it is `open_to_all`.
@@ -61,4 +69,4 @@ def embedding_app(settings: Settings, *, open_to_all: bool = False) -> "FastAPI"
         open_to_all=open_to_all,
         device=models.image.device,
     )
-    return create(models.image, models.text, config)
+    return create(models.image, models.text, config, connections)

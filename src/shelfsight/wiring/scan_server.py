@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,16 @@ from shelfsight.postgres.circuit_breaker import CircuitBreaker
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
+from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import open_any_version
-from shelfsight.wiring.embedder import Notify, open_embedder
+from shelfsight.wiring.embedder import Notify, fusion, open_embedder
 from shelfsight.wiring.embedding_server import Listen
-from shelfsight.wiring.scanning import make_scanner
+from shelfsight.wiring.scan_memory import plan_memory
 
 if TYPE_CHECKING:
     from shelfsight.serving.scan_api.context import ScanContext
+    from shelfsight.serving.scan_api.memory_plan import MemoryPlan
 
 SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
@@ -37,7 +39,8 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
     """Answer scans over HTTP until the process is told to stop.
 
     Raises:
-        SettingsError: the server would accept requests from other machines without a key.
+        SettingsError: the server would accept requests from other machines without a key, or
+            `MEMORY` is too little.
         DatabaseError: the database cannot be used, or lacks the tables.
         ModelError: the models cannot be loaded.
         ServerError: the address cannot be used, or the extra is not installed.
@@ -50,7 +53,7 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
 def serve_shop(settings: Settings, database: Database, listen: Listen, notify: Notify) -> None:
     """Answer scans of the products in this database; see `serve_scans`."""
     try:
-        from shelfsight.serving.connections import TrustedProxies
+        from shelfsight.serving.connections import ConnectionTable, TrustedProxies
         from shelfsight.serving.listen import bind, url_of
         from shelfsight.serving.listen import serve as serve_app
         from shelfsight.serving.scan_api.app import create
@@ -59,15 +62,20 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     _check_access(database.url, listen, notify)
     with (
+        ExitStack() as stack,
         closing(bind(listen.host, listen.port)) as taken,
         open_embedder(_with_less_patience(settings), notify) as embedder,
-        open_service(settings, database, embedder, open_to_all=listen.insecure) as service,
     ):
-        app = create(service)
+        plan = plan_memory(settings, embedder, SCANS_AT_ONCE, notify)
+        connections = ConnectionTable(plan.connections, TrustedProxies(settings.proxies))
+        service = stack.enter_context(
+            open_service(settings, database, embedder, plan, open_to_all=listen.insecure)
+        )
+        app = create(service, connections)
         for problem in asyncio.run(HealthCheck(service).ready()).problems:
             notify(f"not ready ({problem.kind}): {problem.detail}")
         notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
-        serve_app(app, taken, TrustedProxies(settings.proxies), settings.stop_timeout)
+        serve_app(app, taken, connections, settings.stop_timeout)
 
 
 def _with_less_patience(settings: Settings) -> Settings:
@@ -78,20 +86,29 @@ def _with_less_patience(settings: Settings) -> Settings:
 
 @contextmanager
 def open_service(
-    settings: Settings, database: Database, embedder: Embedder, *, open_to_all: bool = False
+    settings: Settings,
+    database: Database,
+    embedder: Embedder,
+    plan: "MemoryPlan | None" = None,
+    *,
+    open_to_all: bool = False,
 ) -> "Iterator[ScanContext]":
     """Open what the endpoints share, with a pool of connections to the same database."""
-    from shelfsight.images.decoder.limits import SERVER
     from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.decoder.protocol import photo_views
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
     from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
+    from shelfsight.serving.scan_api.memory_plan import MemoryPlan
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
-    from shelfsight.serving.thread_pool import ThreadPool
+    from shelfsight.serving.scan_api.recent_scans import RecentScans
+    from shelfsight.serving.thread_pool import MAX_SUBMITTED, ThreadPool
     from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
+    from shelfsight.storage.search.product_search import PostgresProductSearch
+    from shelfsight.storage.search.search_cache import MAX_ANSWERS
 
+    plan = plan or MemoryPlan()
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
     job = photo_views(settings.scan_views, embedder.picture_format)
@@ -101,11 +118,13 @@ def open_service(
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
         closing(ThreadPool(1, "learn")) as learning,
-        closing(DecoderPool(SERVER)) as decoders,
+        closing(DecoderPool(plan.decoders, plan.decoder_count)) as decoders,
     ):
-        timed_database = TimedDatabase(pool, learner, metrics)
+        search = PostgresProductSearch(TimedDatabase(pool, learner, metrics))
+        metrics.stores.watch_items("search_facts", lambda: search.cached_answers, MAX_ANSWERS)
+        metrics.stores.watch_items("scans_to_learn", lambda: learning.submitted, MAX_SUBMITTED)
         yield ScanContext(
-            scanner=make_scanner(settings, timed_database, timed, learning.submit),
+            scanner=Scanner(timed, search, fusion(settings), settings.weights, learning.submit),
             embedder=embedder,
             decoders=decoders,
             read_photo=partial(decoders.submit, job),
@@ -121,7 +140,10 @@ def open_service(
                 private_hosts=settings.private_hosts,
                 cors_origins=settings.origins,
                 seconds=settings.scan_timeout,
+                limits=plan.limits,
+                map_bytes=plan.map_bytes,
             ),
+            recent=RecentScans(plan.recent_bytes),
         )
 
 

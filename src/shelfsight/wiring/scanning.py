@@ -10,7 +10,7 @@ from shelfsight.errors import PictureError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
 from shelfsight.scan.matching import Photo
-from shelfsight.scan.scanner import Later, Scanner, at_once
+from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
 
@@ -24,14 +24,12 @@ Raises `UnusablePictureError` if it is not a picture that can be read.
 """
 
 
-def make_scanner(
-    settings: Settings, database: Transactions, embedder: Embedder, later: Later = at_once
-) -> Scanner:
-    """Return a scanner of the stored products; see `Scanner` for `later`."""
+def make_scanner(settings: Settings, database: Transactions, embedder: Embedder) -> Scanner:
+    """Return a scanner of the stored products."""
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(database)
-    return Scanner(embedder, search, fusion(settings), settings.weights, later)
+    return Scanner(embedder, search, fusion(settings), settings.weights)
 
 
 @contextmanager

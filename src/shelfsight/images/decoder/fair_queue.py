@@ -1,7 +1,7 @@
 """Queues in which the callers take turns, however much one of them has put in."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from threading import Condition
 from typing import Generic, TypeVar
 
@@ -27,13 +27,17 @@ class FairQueue(Generic[Item]):
         if not queue:
             del self._by_caller[caller]
 
-    def pop(self) -> Item:
-        """Take the next item.
+    def has_any(self, skip: Container[str] = ()) -> bool:
+        """Return whether there is an item of a caller other than those to skip."""
+        return any(caller not in skip for caller in self._by_caller)
+
+    def pop(self, skip: Container[str] = ()) -> Item:
+        """Take the next item of a caller other than those to skip.
 
         Raises:
-            IndexError: the queue is empty.
+            IndexError: there is none.
         """
-        caller = next(iter(self._by_caller), None)
+        caller = next((one for one in self._by_caller if one not in skip), None)
         if caller is None:
             raise IndexError("the queue is empty")
         queue = self._by_caller.pop(caller)
@@ -68,13 +72,24 @@ class BlockingFairQueue(Generic[Item]):
         """Add an item of a caller."""
         with self._changed:
             self._items.extend(caller, [item])
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def get(self) -> Item | None:
-        """Wait for the next item; None once the queue is closed and empty."""
+    def get(self, skip: Container[str] = ()) -> Item | None:
+        """Wait for the next item; None once the queue is closed and empty.
+
+        Until it is closed, items of the callers to `skip` stay in the queue. Call `wake` after
+        `skip` has become smaller.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._is_closed)
-            return self._items.pop() if self._items else None
+            self._changed.wait_for(lambda: self._items.has_any(skip) or self._is_closed)
+            if self._is_closed:
+                return self._items.pop() if self._items else None
+            return self._items.pop(skip)
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Let those who wait go on without an item."""

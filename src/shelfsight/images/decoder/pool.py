@@ -1,9 +1,12 @@
 """A pool of decoder processes, in which no picture holds up the others for long."""
 
 import os
+from collections import Counter
+from collections.abc import Callable, Container
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock, Thread
 
 from shelfsight.images.decoder.fair_queue import BlockingFairQueue
@@ -30,7 +33,8 @@ class DecoderPool:
     Threads and processes are started when they are first needed. A process that a picture has ended
     is replaced. A picture that takes more than its `quick_seconds` leaves its place to the next:
     half as many such pictures as `size` go on beside the others, with a lower priority, and each
-    further one is stopped and waits to begin again.
+    further one is stopped and waits to begin again. One of several places is closed to a caller
+    while such pictures of it are not done.
     """
 
     def __init__(self, limits: DecoderLimits = BACKFILL, size: int | None = None) -> None:
@@ -42,8 +46,19 @@ class DecoderPool:
         self._lock = Lock()  # guards what follows
         self._threads: list[Thread] = []
         self._idle: list[DecoderProcess] = []
-        self._slow_load = 0
+        self._processes: set[DecoderProcess] = set()
+        self._slow_load: Counter[str] = Counter()  # by caller
         self._is_closed = False
+
+    @property
+    def processes(self) -> int:
+        """The number of processes now."""
+        return len(self._processes)
+
+    @property
+    def max_processes(self) -> int:
+        """The largest number of processes."""
+        return self._size + self._slow_places
 
     def submit(self, job: DecodeJob, data: bytes, caller: str = "") -> "Future[Pictures]":
         """Decode a file; the future has uint8 pixels of shape (count, height, width, 3).
@@ -75,14 +90,17 @@ class DecoderPool:
             idle, self._idle = self._idle, []
             threads, self._threads = self._threads, []
         for process in idle:
-            process.end()
+            self._end(process)
         self._quick.close()
         self._slow.close()
         for thread in threads:
             thread.join()
 
     def _start_threads(self) -> None:
+        loops: list[Callable[[], None]]
         loops = [self._decode_quick] * self._size + [self._decode_slow] * self._slow_places
+        if self._size > 1:
+            loops[0] = partial(self._decode_quick, self._slow_load)
         self._threads = [
             Thread(target=loop, name=f"decode {number}", daemon=True)
             for number, loop in enumerate(loops)
@@ -90,8 +108,8 @@ class DecoderPool:
         for thread in self._threads:
             thread.start()
 
-    def _decode_quick(self) -> None:
-        while (task := self._quick.get()) is not None:
+    def _decode_quick(self, skip: Container[str] = ()) -> None:
+        while (task := self._quick.get(skip)) is not None:
             try:
                 self._try(task)
             except BaseException as error:  # whoever waits for the file raises it
@@ -108,16 +126,16 @@ class DecoderPool:
             self._give_back(process)
             _finish(task, outcome)
         elif self._is_over(task):
-            process.end()
+            self._end(process)
         else:
             self._set_aside(task, process)
 
     def _set_aside(self, task: _Task, process: DecoderProcess) -> None:
         with self._lock:
-            is_free = self._slow_load < self._slow_places
-            self._slow_load += 1
+            is_free = self._slow_load.total() < self._slow_places
+            self._slow_load[task.caller] += 1
         if not is_free:
-            process.end()
+            self._end(process)
         self._slow.put(task.caller, (task, process if is_free else None))
 
     def _decode_slow(self) -> None:
@@ -129,18 +147,20 @@ class DecoderPool:
                 _finish(task, error)
             finally:
                 with self._lock:
-                    self._slow_load -= 1
+                    self._slow_load[task.caller] -= 1
+                    self._slow_load += Counter()  # forgets callers without any
+                self._quick.wake()
 
     def _continue(self, task: _Task, process: DecoderProcess | None) -> None:
         """Decode a file that takes long, with a lower priority."""
         if process is None:
             if self._is_over(task):
                 return
-            process = DecoderProcess(self._limits)
+            process = self._start()
             process.begin(task.job, task.data)
         process.lower_priority()
         outcome = self._wait(process, task, patient=True)
-        process.end()
+        self._end(process)
         if outcome is not None:
             _finish(task, outcome)
 
@@ -157,16 +177,25 @@ class DecoderPool:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return DecoderProcess(self._limits)
+                return self._start()
             if process.is_alive():
                 return process
-            process.end()
+            self._end(process)
 
     def _give_back(self, process: DecoderProcess) -> None:
         with self._lock:
             if process.is_usable and not self._is_closed:
                 self._idle.append(process)
                 return
+        self._end(process)
+
+    def _start(self) -> DecoderProcess:
+        process = DecoderProcess(self._limits)
+        self._processes.add(process)
+        return process
+
+    def _end(self, process: DecoderProcess) -> None:
+        self._processes.discard(process)
         process.end()
 
 

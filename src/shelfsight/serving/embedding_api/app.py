@@ -30,6 +30,7 @@ from shelfsight.embedding.wire import (
 )
 from shelfsight.serving.access import ServerKey, check_local, check_origin
 from shelfsight.serving.callers import CALLER, address_of
+from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.embedding_api.dynamic_batching import WorkerDownError
 from shelfsight.serving.embedding_api.endpoints import EmbeddingEndpoints
 from shelfsight.serving.embedding_api.metrics import EmbeddingMetrics
@@ -64,9 +65,19 @@ class AppConfig:
     device: str = "cpu"
 
 
-def create(image: ImageModel, text: TextModel, config: AppConfig) -> FastAPI:
-    """Create the app for two loaded models; it serves requests once its lifespan has started."""
+def create(
+    image: ImageModel,
+    text: TextModel,
+    config: AppConfig,
+    connections: ConnectionTable | None = None,
+) -> FastAPI:
+    """Create the app for two loaded models; it serves requests once its lifespan has started.
+
+    The metrics tell the number of `connections`.
+    """
     metrics = EmbeddingMetrics()
+    if connections is not None:
+        metrics.stores.watch_connections(connections)
     batchers = ModelBatchers(image, text, config.limits, metrics)
     endpoints = EmbeddingEndpoints(batchers, config.limits, metrics, config.device)
     app = FastAPIOffline(

@@ -54,6 +54,7 @@ class EmbeddingEndpoints:
         self._metrics = metrics
         self._device = device
         self._bodies = FairCapacity(limits.waiting_bytes)
+        metrics.stores.watch_bytes("bodies", lambda: self._bodies.held, self._bodies.capacity)
         self._started = monotonic()
 
     async def embed_image(self, request: Request) -> Response:

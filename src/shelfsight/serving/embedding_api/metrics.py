@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from shelfsight.serving.store_metrics import StoreMetrics
+
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
@@ -13,6 +15,7 @@ class EmbeddingMetrics:
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        self.stores = StoreMetrics(registry)
         self.requests = Counter(
             "shelfsight_requests", "Requests answered", ("path", "status"), registry=registry
         )

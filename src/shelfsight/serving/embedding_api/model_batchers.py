@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -88,6 +89,13 @@ class ModelBatchers:
         self._text_capacity = FairCapacity(limits.waiting_texts)
         self._readers = ThreadPoolExecutor(_CORES, thread_name_prefix="base64")
         self._decoders = DecoderPool(SERVER)
+        for name, capacity in (
+            ("waiting_pictures", self._picture_capacity),
+            ("waiting_texts", self._text_capacity),
+        ):
+            metrics.stores.watch_items(name, partial(getattr, capacity, "held"), capacity.capacity)
+        decoders = self._decoders
+        metrics.stores.watch_items("decoders", lambda: decoders.processes, decoders.max_processes)
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
         self._free_at = float("-inf")
 

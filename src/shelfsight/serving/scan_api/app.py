@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 
 from shelfsight import __version__
 from shelfsight.embedding.wire import HEALTH_PATH
+from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
 from shelfsight.serving.request_metrics import RequestMetricsMiddleware
 from shelfsight.serving.scan_api.context import ScanContext
@@ -27,8 +28,13 @@ FEEDBACK_PATH = "/products/feedback"
 SIMILAR_PATH = "/products/{id}/similar"
 
 
-def create(context: ScanContext) -> FastAPI:
-    """Create the app; it serves requests once its lifespan has started."""
+def create(context: ScanContext, connections: ConnectionTable | None = None) -> FastAPI:
+    """Create the app; it serves requests once its lifespan has started.
+
+    The metrics tell the number of `connections`.
+    """
+    if connections is not None:
+        context.metrics.stores.watch_connections(connections)
     health = HealthCheck(context)
     endpoints = ScanEndpoints(context, health)
     app = FastAPIOffline(

@@ -8,8 +8,10 @@ from shelfsight.images.download import FetchLimits
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
 from shelfsight.scan.scanner import Scanner
+from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.auth import Authenticator
+from shelfsight.serving.scan_api.memory_plan import MAP_BYTES
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.photo_input import ReadPhoto
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
@@ -18,9 +20,11 @@ from shelfsight.serving.thread_pool import ThreadPool
 from shelfsight.storage.search.feedback import FeedbackStore
 
 FETCH_LIMITS = FetchLimits(
-    connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, concurrency=16
+    connect=4, read=6, total=10, retry_pause=0.2, patience=0, host_pause=0, concurrency=128
 )
-"""Timeouts are shorter than in a backfill, because a client waits. Hosts are never paused."""
+"""Timeouts are shorter than in a backfill, because a client waits. Hosts are never paused.
+
+There is room for many hosts that keep silent; what arrives counts as bytes of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +33,9 @@ class ScanConfig:
 
     Photos may be fetched from `private_hosts` (`host` or `host:port`) even if their addresses are
     private. `cors_origins` are sites whose pages may send requests. A scan times out after
-    `seconds`. `image_root` and `images_per_product` are as in the backfill; the web page uses them
-    to show pictures of products and to count the products that are due.
+    `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root` and
+    `images_per_product` are as in the backfill; the web page uses them to show pictures of products
+    and to count the products that are due.
     """
 
     image_root: Path | None = None
@@ -40,11 +45,15 @@ class ScanConfig:
     seconds: float = 30
     limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS
+    map_bytes: int = MAP_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanContext:
     """The parts of one server. Blocking calls run in `threads`.
+
+    `bodies` counts the bytes of bodies and of downloaded photos in memory, and `waiting` the photos
+    and words of the scans in progress; `ServerLimits` limits both.
 
     Every endpoint starts with `caller = await context.authenticator.authenticate(request)`. It may
     then show only products of `caller.owner`, or of all owners if that is None. `read_photo`
@@ -63,3 +72,11 @@ class ScanContext:
     metrics: ScanMetrics
     config: ScanConfig = field(default_factory=ScanConfig)
     recent: RecentScans = field(default_factory=RecentScans)
+    bodies: FairCapacity = field(init=False)
+    waiting: FairCapacity = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make room for what the configuration allows."""
+        limits = self.config.limits
+        object.__setattr__(self, "bodies", FairCapacity(limits.waiting_bytes))
+        object.__setattr__(self, "waiting", FairCapacity(limits.waiting_pictures))

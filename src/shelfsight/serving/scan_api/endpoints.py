@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from shelfsight.embedding.text import product_text
 from shelfsight.images.download import Downloader
+from shelfsight.images.hosts import CACHED_HOSTS
+from shelfsight.images.names import CACHED_NAMES
 from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 from shelfsight.serving import request_body
 from shelfsight.serving.callers import CALLER
-from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api import scan_body
 from shelfsight.serving.scan_api.auth import Caller
@@ -23,6 +24,7 @@ from shelfsight.serving.scan_api.health import HealthCheck
 from shelfsight.serving.scan_api.photo_input import PhotoReader, photo_sources
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.serving.scan_api.quick_scan import QuickScan, ScanTask
+from shelfsight.serving.scan_api.rate_limits import MAX_COUNTERS
 from shelfsight.serving.scan_api.requests import MAX_LIMIT, FeedbackBody, ScanBody, without_nul
 from shelfsight.serving.scan_api.responses import FeedbackResponse, matches_response
 
@@ -42,10 +44,7 @@ class ScanEndpoints:
         downloader = Downloader(config.private_hosts, config.fetch_limits)
         self.photos = PhotoReader(downloader, context.read_photo, context.threads, context.metrics)
         self._quick_scan = QuickScan(context, self.photos)
-        self._bodies = FairCapacity(config.limits.waiting_bytes)
-        self._waiting = FairCapacity(config.limits.waiting_pictures)
-        context.metrics.watch_store("bodies", lambda: self._bodies.held)
-        context.metrics.watch_store("recent_scans", lambda: context.recent.bytes)
+        _watch_stores(context, downloader)
 
     async def scan(self, request: Request) -> Response:
         """Find the products that photos show, words describe, or both.
@@ -55,7 +54,7 @@ class ScanEndpoints:
         """
         context = self._context
         caller = await context.authenticator.authenticate(request)
-        async with self._bodies.reserve(CALLER.get()) as room:
+        async with context.bodies.reserve(CALLER.get()) as room:
             if caller.id is not None:
                 announced = request_body.announced_size(request)
                 context.rate_limiter.check_body(caller.id, announced)
@@ -63,9 +62,9 @@ class ScanEndpoints:
             if caller.id is not None:
                 context.rate_limiter.count_body(caller.id, room.size)
             task = _scan_task(body, files, caller)
-            async with self._waiting.reserve(CALLER.get(), max(1, len(task.photos))):
+            async with context.waiting.reserve(CALLER.get(), max(1, len(task.photos))):
                 async with asyncio.timeout(context.config.seconds):
-                    return json_response(await self._quick_scan.run(task))
+                    return json_response(await self._quick_scan.run(task, room))
 
     async def similar(
         self,
@@ -97,7 +96,7 @@ class ScanEndpoints:
         """
         caller = await self._context.authenticator.authenticate(request)
         limits = replace(self._context.config.limits, body_bytes=FEEDBACK_BYTES)
-        async with self._bodies.reserve(CALLER.get()) as room:
+        async with self._context.bodies.reserve(CALLER.get()) as room:
             body = await request_body.read(request, limits, room, FeedbackBody)
         scan = self._context.recent.get(body.scan_id, caller)
         product = body.product_variant_id
@@ -131,9 +130,27 @@ class ScanEndpoints:
         return Response(self._context.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
+def _watch_stores(context: ScanContext, downloader: Downloader) -> None:
+    """Report what the endpoints keep in memory, each store with its bound."""
+    stores = context.metrics.stores
+    stores.watch_bytes("bodies", lambda: context.bodies.held, context.bodies.capacity)
+    stores.watch_bytes("recent_scans", lambda: context.recent.bytes, context.recent.max_bytes)
+    stores.watch_items("waiting_photos", lambda: context.waiting.held, context.waiting.capacity)
+    stores.watch_items("rate_limits", context.rate_limiter.__len__, MAX_COUNTERS)
+    stores.watch_items("hosts", lambda: downloader.known_hosts, CACHED_HOSTS)
+    stores.watch_items("host_names", lambda: downloader.known_names, CACHED_NAMES)
+    stores.watch_items(
+        "decoders", lambda: context.decoders.processes, context.decoders.max_processes
+    )
+
+
 def json_response(value: BaseModel, status: int = 200) -> Response:
     """Return a JSON response of a pydantic model that no cache may store."""
-    content = value.model_dump_json(by_alias=True)
+    return json_bytes(value.model_dump_json(by_alias=True).encode(), status)
+
+
+def json_bytes(content: bytes, status: int = 200) -> Response:
+    """Return a JSON response that no cache may store."""
     headers = {"Cache-Control": "no-store"}
     return Response(content, status, headers, media_type="application/json")
 

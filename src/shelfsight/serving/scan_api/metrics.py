@@ -1,15 +1,16 @@
 """Prometheus metrics of `shelfsight serve`: scans, their steps, requests, errors by kind."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from shelfsight.ports import Advanced, Embedder, ignore
 from shelfsight.postgres.connection import Query, Rows, Transactions, Work
 from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+from shelfsight.serving.store_metrics import StoreMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -44,17 +45,7 @@ class ScanMetrics:
         self._errors = Counter(
             "shelfsight_errors", "Requests and photos refused", ("kind",), registry=registry
         )
-
-        self._stores = Gauge(
-            "shelfsight_store_bytes",
-            "Memory of a store: recent_scans, bodies",
-            ("store",),
-            registry=registry,
-        )
-
-    def watch_store(self, name: str, size: Callable[[], int]) -> None:
-        """Report the bytes of a store, as `size` gives them at each request of the metrics."""
-        self._stores.labels(name).set_function(size)
+        self.stores = StoreMetrics(registry)
 
     def count_scan(self, query: str, confidence: str) -> None:
         """Count a scan; `confidence` is `none` if there was no match."""

@@ -15,6 +15,7 @@ from shelfsight.images.download import Downloader
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Stage
 from shelfsight.scan.matching import Photo
+from shelfsight.serving.caller_slots import CallerSlots
 from shelfsight.serving.callers import CALLER
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
@@ -25,6 +26,9 @@ from shelfsight.serving.thread_pool import ThreadPool
 ReadPhoto = Callable[[bytes, str], Future[Pictures]]
 """Decodes the bytes of a picture, sent by a caller, into the views to embed. The future raises
 `UnusablePictureError`."""
+
+DOWNLOADS_PER_CALLER = 16
+"""Downloads of one caller at the same time; its other downloads wait, but not those of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,16 @@ class PhotoReader:
         self._read_photo = read_photo
         self._threads = threads
         self._metrics = metrics
+        self._slots = CallerSlots(DOWNLOADS_PER_CALLER)
 
     def open(self) -> AbstractAsyncContextManager[object]:
         """Return a context in which the downloader's connections stay open."""
         return self._downloader
 
-    async def read(self, source: PhotoSource) -> Photo:
+    async def read(self, source: PhotoSource, on_bytes: Callable[[int], None]) -> Photo:
         """Download a photo if it is a URL, and decode it.
+
+        `on_bytes` is called with the size of each part of a download; an error of it is raised.
 
         Raises:
             UnusablePictureError: the photo cannot be fetched or decoded.
@@ -94,9 +101,10 @@ class PhotoReader:
             return await self._decode(content)
         if source.kind == "base64":
             return await self._decode(await self._threads.run(partial(decode_base64, content)))
-        async with AsyncExitStack() as download:
+        async with self._slots.of(CALLER.get()), AsyncExitStack() as download:
             with self._metrics.step("fetch"):
-                data = await download.enter_async_context(self._downloader.download(content))
+                downloading = self._downloader.download(content, on_bytes)
+                data = await download.enter_async_context(downloading)
             return await self._decode(data)
 
     async def _decode(self, data: bytes) -> Photo:

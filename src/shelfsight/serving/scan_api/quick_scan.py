@@ -17,6 +17,7 @@ from shelfsight.scan.matching import (
     ScanResult,
     WhyNothing,
 )
+from shelfsight.serving.fair_capacity import Reservation
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.photo_input import PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
@@ -85,20 +86,23 @@ class QuickScan:
         self._context = context
         self._photos = photos
 
-    async def run(self, task: ScanTask) -> ScanResponse:
+    async def run(self, task: ScanTask, room: Reservation) -> ScanResponse:
         """Search for all photos at the same time, and return the combined response.
+
+        `room` grows by the bytes of photos that are downloaded.
 
         A photo that fails gets its own error in the response. If it is the only photo, its error is
         raised.
 
         Raises:
             UnusablePictureError: the only photo cannot be fetched or decoded.
+            FullError: the bodies and photos of other requests use the memory for them now.
             ShelfsightError: as in `Scanner.scan`.
         """
         started = perf_counter()
         separate = [(index, (source,)) for index, source in enumerate(task.photos)]
         groups = separate if task.photos and not task.combine else [(0, task.photos)]
-        by_group = await _gather(self._scan_group(task, *group) for group in groups)
+        by_group = await _gather(self._scan_group(task, room, *group) for group in groups)
         results = [result for group in by_group for result in group]
         if len(task.photos) == 1 and results[0].error is not None:
             raise results[0].error
@@ -119,14 +123,14 @@ class QuickScan:
         )
 
     async def _scan_group(
-        self, task: ScanTask, first: int, sources: tuple[PhotoSource, ...]
+        self, task: ScanTask, room: Reservation, first: int, sources: tuple[PhotoSource, ...]
     ) -> list[PhotoResult]:
         """Search for several photos together; return their result, and one error per failed photo.
 
         `first` is the position of the first photo in the request.
         """
         started = perf_counter()
-        photos_read = await _gather(self._read(source) for source in sources)
+        photos_read = await _gather(self._read(source, room) for source in sources)
         kinds = {source.kind for source in sources} or {"text"}
         failed = [
             PhotoResult(
@@ -148,9 +152,9 @@ class QuickScan:
         seconds = perf_counter() - started
         return [PhotoResult(index=first, kind=kind, seconds=seconds, scan_result=found), *failed]
 
-    async def _read(self, source: PhotoSource) -> Photo | UnusablePictureError:
+    async def _read(self, source: PhotoSource, room: Reservation) -> Photo | UnusablePictureError:
         try:
-            return await self._photos.read(source)
+            return await self._photos.read(source, room.grow)
         except UnusablePictureError as error:
             return error
 

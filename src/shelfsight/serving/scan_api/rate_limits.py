@@ -9,12 +9,18 @@ from limits.strategies import FixedWindowRateLimiter
 
 from shelfsight.serving.scan_api.problems import RateLimitedError
 
+MAX_COUNTERS = 20_000
+"""The number of counters; each client has two. Clients beyond it are counted together."""
+
+_OTHERS = "others"
+
 
 class RateLimiter:
     """Counts each client's requests and bytes per minute, in this process; 0 means no limit."""
 
     def __init__(self, requests: int, size: int) -> None:
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._storage = MemoryStorage()
+        self._limiter = FixedWindowRateLimiter(self._storage)
         self._requests = RateLimitItemPerMinute(requests, namespace="requests")
         self._bytes = RateLimitItemPerMinute(size, namespace="bytes")
 
@@ -25,6 +31,7 @@ class RateLimiter:
             RateLimitedError: there were too many requests; the error says when to retry.
         """
         limit = self._requests
+        caller = self._counted(limit, caller)
         if limit.amount and not self._limiter.hit(limit, caller):
             raise self._exceeded(limit, caller, "requests")
 
@@ -35,6 +42,7 @@ class RateLimiter:
             RateLimitedError: there would be too many bytes; the error says when to retry.
         """
         limit, cost = self._bytes, min(announced, self._bytes.amount)
+        caller = self._counted(limit, caller)
         if limit.amount and not self._limiter.test(limit, caller, cost=cost):
             raise self._exceeded(limit, caller, "bytes")
 
@@ -45,8 +53,18 @@ class RateLimiter:
             RateLimitedError: there were too many bytes; the error says when to retry.
         """
         limit, cost = self._bytes, min(size, self._bytes.amount)
+        caller = self._counted(limit, caller)
         if cost and not self._limiter.hit(limit, caller, cost=cost):
             raise self._exceeded(limit, caller, "bytes")
+
+    def __len__(self) -> int:
+        """Return the number of counters."""
+        return len(self._storage.storage)
+
+    def _counted(self, limit: RateLimitItemPerMinute, caller: str) -> str:
+        """Return the name under which a client is counted."""
+        is_known = self._storage.get(limit.key_for(caller)) > 0
+        return caller if is_known or len(self) < MAX_COUNTERS else _OTHERS
 
     def _exceeded(self, limit: RateLimitItemPerMinute, caller: str, unit: str) -> RateLimitedError:
         seconds = self._limiter.get_window_stats(limit, caller).reset_time - time()

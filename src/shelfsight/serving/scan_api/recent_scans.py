@@ -13,8 +13,8 @@ from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.storage.search.feedback import ShownScan
 
-MAX_BYTES = 32_000_000
-"""The bytes that remembered scans may take: about 3,000 scans with 100 matches each."""
+MAX_BYTES = 10_000_000
+"""The bytes that remembered scans may take: about 6,000 scans with 10 matches each."""
 
 ENTRY_BYTES = 400
 """The bytes of an entry besides its encoded scan: its id, and its place in the cache."""
@@ -58,6 +58,7 @@ class RecentScans:
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
         self._scans: FIFOCache[str, bytes] = FIFOCache(max_bytes, getsizeof=_size)
 
     @property

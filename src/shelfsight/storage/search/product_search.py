@@ -56,6 +56,11 @@ class PostgresProductSearch:
         self._models = ModelPair(image="", text="")
         self._table_oid: int | None = None
 
+    @property
+    def cached_answers(self) -> int:
+        """The number of facts in the cache; at most `search_cache.MAX_ANSWERS`."""
+        return len(self._cache)
+
     def require(self, models: ModelPair) -> None:
         """Check that these models made the stored vectors; call this before the first search.
 

@@ -34,6 +34,11 @@ class Plane:
     explained: float
 
     @property
+    def nbytes(self) -> int:
+        """The bytes of its arrays."""
+        return self.mean.nbytes + self.axes.nbytes
+
+    @property
     def version(self) -> str:
         """A hash of the plane; coordinates on planes with different versions cannot be compared."""
         return sha256(self.mean.tobytes() + self.axes.tobytes()).hexdigest()[:16]

@@ -19,7 +19,7 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import IMAGE_WIDTH, Pixels, Selection
 from shelfsight.serving.callers import CALLER
 from shelfsight.serving.scan_api.context import ScanContext
-from shelfsight.serving.scan_api.endpoints import json_response
+from shelfsight.serving.scan_api.endpoints import json_bytes, json_response
 from shelfsight.serving.scan_api.openapi import error_responses
 from shelfsight.serving.scan_api.page import map2d, static_files
 from shelfsight.serving.scan_api.page.catalogue_responses import (
@@ -82,10 +82,17 @@ def router(context: ScanContext) -> APIRouter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FittedMap:
-    """A map, and the plane for projecting further vectors onto that map."""
+    """A map in JSON, and the plane for projecting further vectors onto that map."""
 
     plane: map2d.Plane
-    response: MapResponse
+    version: str
+    json: bytes
+    is_empty: bool
+
+    @property
+    def size(self) -> int:
+        """The bytes that it takes."""
+        return len(self.json) + self.plane.nbytes
 
 
 class CatalogueView:
@@ -100,7 +107,12 @@ class CatalogueView:
         self._states: SingleFlightCache[str | None, CatalogueStateResponse] = SingleFlightCache(
             STATE_TTL
         )
-        self._maps: SingleFlightCache[str | None, _FittedMap] = SingleFlightCache(MAP_TTL)
+        self._maps: SingleFlightCache[str | None, _FittedMap] = SingleFlightCache(
+            MAP_TTL, context.config.map_bytes, lambda fitted: fitted.size
+        )
+        stores = context.metrics.stores
+        stores.watch_items("catalogue_states", lambda: self._states.size, self._states.limit)
+        stores.watch_bytes("catalogue_maps", lambda: self._maps.size, self._maps.limit)
 
     async def state(self, request: Request) -> Response:
         """Count products, products with vectors, products that are due, and failures."""
@@ -111,7 +123,7 @@ class CatalogueView:
     async def map(self, request: Request) -> Response:
         """Map a sample of image vectors, in the plane that shows most of their variance."""
         caller = await self._context.authenticator.authenticate(request)
-        return json_response((await self._map(caller.owner)).response)
+        return json_bytes((await self._map(caller.owner)).json)
 
     async def places(self, request: Request, scan_id: ScanId) -> Response:
         """Find the places of a scan's photo and matches on the map."""
@@ -127,9 +139,12 @@ class CatalogueView:
         headers = {"Cache-Control": "private, max-age=3600", "Vary": "Authorization"}
         threads = self._context.threads
         try:
-            data = await threads.run(partial(self._picture_file, caller.owner, id))
-            decoding = self._context.decoders.submit(thumbnail(THUMBNAIL_SIDE), data, CALLER.get())
-            pixels = (await asyncio.wrap_future(decoding))[0]
+            async with self._context.bodies.reserve(CALLER.get()) as room:
+                data = await threads.run(partial(self._picture_file, caller.owner, id))
+                room.grow(len(data))
+                job = thumbnail(THUMBNAIL_SIDE)
+                decoding = self._context.decoders.submit(job, data, CALLER.get())
+                pixels = (await asyncio.wrap_future(decoding))[0]
         except UnusablePictureError as error:
             raise NotFoundError("picture_unusable", error.failure.message) from None
         jpeg = await threads.run(partial(_jpeg, pixels))
@@ -138,7 +153,7 @@ class CatalogueView:
     async def _map(self, owner: str | None) -> _FittedMap:
         fit_map = partial(self._context.threads.run, partial(self._fit_map, owner))
         fitted = await self._maps.get(owner, fit_map)
-        if not fitted.response.products:
+        if fitted.is_empty:
             self._maps.forget(owner)
         return fitted
 
@@ -158,7 +173,12 @@ class CatalogueView:
             count=count,
             products=products_on_map(plane, products),
         )
-        return _FittedMap(plane, response)
+        return _FittedMap(
+            plane=plane,
+            version=plane.version,
+            json=response.model_dump_json(by_alias=True).encode(),
+            is_empty=not products,
+        )
 
     def _locate_scan(
         self, fitted: _FittedMap, scan: ShownScan, owner: str | None
@@ -171,7 +191,7 @@ class CatalogueView:
             if product.id in found and product.image_score is not None
         ]
         return ScanOnMapResponse(
-            version=fitted.response.version,
+            version=fitted.version,
             photo=_photo_point(fitted.plane, scored, scan) if scored else None,
             products=products_on_map(
                 fitted.plane, [found[product.id] for product in shown if product.id in found]

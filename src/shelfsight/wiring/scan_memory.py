@@ -1,0 +1,67 @@
+"""Measures what the models of a scan server take, and divides the rest of its memory."""
+
+import os
+import resource
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shelfsight.ports import Embedder
+from shelfsight.settings import Settings
+from shelfsight.wiring.embedder import Notify
+
+if TYPE_CHECKING:
+    from shelfsight.serving.scan_api.memory_plan import MemoryPlan
+
+_LONGEST_TEXT = "word " * 800
+"""As long as the words of a scan may be."""
+
+
+def plan_memory(
+    settings: Settings, embedder: Embedder, threads: int, notify: Notify
+) -> "MemoryPlan":
+    """Return the usual limits or, with `MEMORY`, smaller ones; then tell how it was divided.
+
+    Raises:
+        SettingsError: `MEMORY` is too small for the models.
+    """
+    from shelfsight.serving.scan_api.memory_plan import MemoryPlan, describe, divide
+
+    if settings.memory is None:
+        return MemoryPlan()
+    models = _models_bytes(embedder, settings.scan_views, threads)
+    photo = settings.scan_views * 3 * embedder.picture_format.side**2
+    cores = os.cpu_count() or 1
+    plan = divide(settings.memory, models=models, photo=photo, cores=cores)
+    notify(describe(plan, models=models, photo=photo))
+    return plan
+
+
+def _models_bytes(embedder: Embedder, views: int, threads: int) -> int:
+    """Measure the resident bytes of this process once all threads have used the models.
+
+    The largest scan runs alone, then twice at the same time: the difference is what each further
+    thread takes.
+    """
+    side = embedder.picture_format.side
+    photo = [np.full((side, side, 3), 128, np.uint8)] * views
+
+    def scan(_number: int = 0) -> None:
+        embedder.embed_images(photo)
+        embedder.embed_texts([_LONGEST_TEXT], query=True)
+
+    scan()
+    alone = _resident_bytes()
+    with ThreadPoolExecutor(2) as two:
+        list(two.map(scan, range(2)))
+    return alone + (threads - 1) * max(0, _resident_bytes() - alone)
+
+
+def _resident_bytes() -> int:
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
