@@ -13,7 +13,8 @@ from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
-from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.catalog.content import Content
+from shelfsight.catalog.postgres_catalog import WHOLE_CONTENT, PostgresCatalog
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
@@ -98,6 +99,7 @@ def backfill_all(
     selection: Selection | None = None,
     batch_size: int = 150,
     pictures: dict[str, Pixels] | None = None,
+    content: Content = WHOLE_CONTENT,
     before_save: Callable[[object], None] = _ignore,
 ) -> Report:
     """Run the real backfill over the whole database, with an in-memory fetcher and fake models."""
@@ -110,7 +112,7 @@ def backfill_all(
         closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         pipeline = Pipeline(
-            catalog=PostgresCatalog(reading),
+            catalog=PostgresCatalog(reading, content=content),
             fetcher=MemoryFetcher(pictures),
             embed=pages.embed,
             models=embedder.models,

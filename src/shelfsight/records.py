@@ -20,6 +20,18 @@ Modality = Literal["image", "text", "combined"]
 ContentModality = Literal["image", "text"]
 """The two kinds of content; the combined vector is made from their vectors."""
 
+TextField = Literal["title", "description", "category", "options", "brand"]
+"""A part of a product's text."""
+
+TEXT_FIELDS: tuple[TextField, ...] = ("title", "description", "category", "options", "brand")
+"""All parts that a text may have, in their order. New sets of vectors have them all."""
+
+FIRST_TEXT_FIELDS: tuple[TextField, ...] = ("title", "description")
+"""The parts of the texts whose stored row does not name them, as those of the first releases."""
+
+DEFAULT_LANGUAGE = "en"
+"""The language that is taken of texts in several languages, if no other is asked for."""
+
 IMAGE_WIDTH = 768
 TEXT_WIDTH = 1024
 COMBINED_WIDTH = 768
@@ -107,10 +119,12 @@ class Product:
     """One row of `"ProductVariants"`, with the addresses of its pictures in order.
 
     `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
-    computed in SQL. `has_text` is true if title or description has more than blanks, even if no
-    words are left without HTML. `is_new` is true if no vectors were stored when the product was
-    read. `files` are the picture files that the stored image vector was made from. They are given
-    only for an image vector that is to be checked, and stay there after the check.
+    computed in SQL. `text_fields` are the parts that make up the text. Those that do not are empty,
+    and so are those that the catalogue lacks. `options` is JSON, or text. `language` is taken of
+    texts in several. `has_text` is true if one of them has more than blanks, even if no words are
+    left without HTML. `is_new` is true if no vectors were stored when the product was read. `files`
+    are the picture files that the stored image vector was made from. They are given only for an
+    image vector that is to be checked, and stay there after the check.
     """
 
     id: str
@@ -118,6 +132,11 @@ class Product:
     owner_id: str | None = None
     title: str = ""
     description: str = ""
+    category: str = ""
+    options: str = ""
+    brand: str = ""
+    language: str = DEFAULT_LANGUAGE
+    text_fields: tuple[TextField, ...] = FIRST_TEXT_FIELDS
     has_text: bool = False
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""

@@ -18,7 +18,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
-from shelfsight.records import CatalogChoice, Due, Selection, Weights
+from shelfsight.records import CatalogChoice, Due, Selection, TextField, Weights
 from shelfsight.scan.matching import (
     Filters,
     GroupBy,
@@ -32,6 +32,7 @@ from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import (
     EMBEDDED,
     connect_database,
+    content,
     postgres_catalog,
 )
 from shelfsight.wiring.embedder import open_embedder
@@ -273,6 +274,7 @@ class Shop:
             batch_size=self.settings.batch_size,
             max_batches=max_batches,
             images_per_product=self.settings.images_per_product,
+            text_fields=content(self.settings).text_fields,
         )
         opening = open_pipeline(self.settings, self.database, self.embedder, shown)
         with opening as pipeline:
@@ -377,6 +379,14 @@ class Shop:
         from shelfsight.storage.status import read
 
         return read(self.database)
+
+    def text_fields(self) -> tuple[TextField, ...]:
+        """Return what texts are made of: those of `PRODUCT_TEXT`, or else of the stored texts.
+
+        Raises:
+            SchemaError: tables are missing; call `init`.
+        """
+        return postgres_catalog(self.settings, self.database).text_fields()
 
     def due(self, selection: Selection | None = None) -> Due:
         """Count the products that a backfill would embed now.

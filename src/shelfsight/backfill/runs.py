@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, TypeAdapter
 
-from shelfsight.records import ModelPair, Selection
+from shelfsight.records import ModelPair, Selection, TextField
 
 MAX_RANGE_SIZE = 2_000
 """Approximate number of products in the largest range."""
@@ -29,6 +29,8 @@ class Job:
     If products stay due when they are done (`Selection.stays_due`), the limit is one of each call:
     the run stays open, and the next call of the same job goes on with it, in batches of any size.
 
+    `text_fields` are those that the settings ask for, if they do.
+
     The vectors of a `staged` job are stored in a second set. Scans do not search that set until the
     user switches to it.
     """
@@ -37,6 +39,7 @@ class Job:
     batch_size: int
     max_batches: int
     images_per_product: int = 1
+    text_fields: tuple[TextField, ...] | None = None
     staged: Annotated[bool, Field(validation_alias=AliasChoices("staged", "beside"))] = False
 
     @property
@@ -75,6 +78,8 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON that `"BackfillRuns"` stores for this job."""
         kept: dict[str, Any] = _JOB.dump_python(self, mode="json")
+        if self.text_fields is None:  # as in the runs of releases that had no such field
+            del kept["text_fields"]
         return kept
 
     @staticmethod

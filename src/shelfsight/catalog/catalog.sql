@@ -1,11 +1,12 @@
 -- name: source
 -- A window of products in the order of their ids (keyset pagination), with their pictures and a
 -- hash of the content that their vectors depend on. In the hash, the part before the colon is of
--- title and description, the part after it is of the picture addresses. `due` compares these
+-- the text as it is stored, the part after it is of the picture addresses. `due` compares these
 -- products with the stored rows, and has only the products that are due.
 WITH span AS MATERIALIZED (
   SELECT "Id", {product_id} AS product_id,
-         {title} AS title, {description} AS description
+         {title} AS title, {description} AS description,
+         {own_category} AS category, {options} AS options, {own_brand} AS brand
   FROM "ProductVariants"
   WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
     AND (%(last)s::{id_type} IS NULL OR "Id" <= %(last)s::{id_type})
@@ -22,13 +23,20 @@ WITH span AS MATERIALIZED (
   FROM "ProductImages" AS i JOIN span ON span."Id" = i."ProductVariantId"
   WHERE btrim(i."ImageUrl") <> '' AND i."ProductVariantId" {within}
   GROUP BY i."ProductVariantId"
+), content AS (
+  SELECT span."Id" AS id, product_id, title, description, {category} AS category, options,
+         {brand} AS brand, urls, coalesce(array_to_json(urls)::text, '') AS addresses
+  FROM span LEFT JOIN pictures ON pictures.id = span."Id" {product_join}
 ), source AS MATERIALIZED (
-  SELECT span."Id" AS id, product_id, title, description, coalesce(urls, '{{}}') AS urls,
-         btrim(title || description, E' \t\r\n') <> '' AS has_text,
-         left(encode(sha256(convert_to(length(title) || ' ' || title || description, 'UTF8')), 'hex'), 32)
-         || ':' ||
-         left(encode(sha256(convert_to(coalesce(array_to_json(urls)::text, ''), 'UTF8')), 'hex'), 32) AS hash
-  FROM span LEFT JOIN pictures ON pictures.id = span."Id"
+  SELECT id, product_id, title, description, category, options, brand,
+         coalesce(urls, '{{}}') AS urls,
+         btrim(title || description || category || options || brand, E' \t\r\n') <> '' AS has_text,
+         left(encode(sha256(convert_to(
+           length(title) || ' ' || title || description || {further_text}, 'UTF8')), 'hex'), 32)
+         || ':' || CASE WHEN strpos(addresses, '?') = 0
+           THEN left(encode(sha256(convert_to(addresses, 'UTF8')), 'hex'), 32)
+           ELSE {image_hash} END AS hash
+  FROM content
 ), failed AS (
   SELECT id, bool_or(is_whole) AS tried, bool_or(is_image) AS image, bool_or(is_text) AS text,
          bool_or(is_image AND image_again) AS image_again,
@@ -52,6 +60,49 @@ WITH span AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT {image_need} AS image, {text_need} AS text) AS need
   WHERE {due}
 )
+
+-- name: further_text
+-- A part of the text besides title and description. Products without it have the hash that they had
+-- before there were such parts.
+CASE WHEN {part} = '' THEN '' ELSE E'\n' || {name} || ' ' || length({part}) || ' ' || {part} END
+
+-- name: language
+-- The language in which texts in several languages are embedded; the default is not in the hash.
+CASE WHEN title || description || category || options || brand ~ '[{{\[]'
+     THEN E'\nlanguage ' || {language} ELSE '' END
+
+-- name: image_hash
+-- The parameters of an address that may change without another picture are not hashed. Earlier
+-- releases hashed whole addresses: such a hash counts as long as the row has it.
+(SELECT CASE WHEN EXISTS (
+     SELECT FROM "ProductEmbeddings" AS e
+     WHERE e."ProductVariantId" = content.id AND e."SourceHash" IS NOT NULL
+       AND split_part(e."SourceHash", ':', 2) = whole.hash)
+   THEN whole.hash ELSE left(encode(sha256(convert_to(lasting.addresses, 'UTF8')), 'hex'), 32) END
+ FROM (SELECT left(encode(sha256(convert_to(content.addresses, 'UTF8')), 'hex'), 32) AS hash) AS whole
+ CROSS JOIN (SELECT array_to_json(ARRAY(
+     SELECT path || CASE WHEN shorter = query THEN query
+                         ELSE regexp_replace(shorter, %(last_separator)s, '') END
+     FROM unnest(content.urls) WITH ORDINALITY AS one (url, number)
+     CROSS JOIN LATERAL split_part(url, '?', 1) AS path
+     CROSS JOIN LATERAL substr(url, length(path) + 1) AS query
+     CROSS JOIN LATERAL regexp_replace(query, %(parameters)s, '', 'gi') AS shorter
+     ORDER BY number))::text AS addresses) AS lasting)
+
+-- name: stored_text_fields
+-- What the stored texts were made of. Rows that do not say were made of title and description, or
+-- have nothing else.
+SELECT coalesce(fields, '') AS fields
+FROM (
+  SELECT "ModelVersions" ->> 'text_fields' AS fields FROM "ProductEmbeddings"
+  WHERE "TextEmbedding" IS NOT NULL AND "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
+) AS stored
+GROUP BY fields
+ORDER BY stored.fields IS NULL, count(*) DESC
+LIMIT 1
+
+-- name: product_join
+LEFT JOIN "Products" AS product ON product."Id"{cast} = span.product_id{cast}
 
 -- name: within
 -- The joins imply this condition already. Because it is written out, Postgres can read a range of
@@ -130,7 +181,10 @@ SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
                       {text_limit}) END AS description,
-       due.has_text, due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
+       left(due.category, {text_limit}) AS category, left(due.options, {text_limit}) AS options,
+       left(due.brand, {text_limit}) AS brand, due.has_text,
+       ARRAY(SELECT left(url, {address_limit}) FROM unnest(due.urls) WITH ORDINALITY AS one (url, number)
+             ORDER BY number) AS urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
 

@@ -11,8 +11,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from shelfsight.backfill.picture_identity import MAX_ADDRESS_LENGTH
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
+from shelfsight.catalog.content import Content, content_parts
 from shelfsight.catalog.selection import QUERIES, due_condition, needs, selected
+from shelfsight.catalog.stored_text_fields import stored_text_fields
 from shelfsight.catalog.where_condition import limit_condition, refused_condition
 from shelfsight.catalog.window_rows import (
     COUNT,
@@ -27,7 +30,14 @@ from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
 from shelfsight.postgres.need import model_parameters
-from shelfsight.records import Due, ModelPair, Product, Selection
+from shelfsight.records import (
+    TEXT_FIELDS,
+    Due,
+    ModelPair,
+    Product,
+    Selection,
+    TextField,
+)
 
 WINDOW = 2_000
 """How many products one statement of `pages` goes through: that takes a few milliseconds and
@@ -45,7 +55,7 @@ SPARSE = 20
 workers need not scan all products again."""
 
 TEXT_LIMIT = 50_000
-"""How many characters of a title or description are read. The text models take fewer."""
+"""How many characters of each part of a text are read. The text models take fewer."""
 
 
 _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -53,29 +63,32 @@ _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 _NEEDED = {"ProductVariants": ("Id",), "ProductImages": ("Id", "ProductVariantId", "ImageUrl")}
 """The columns of the shop that a backfill cannot do without."""
 
+WHOLE_CONTENT = Content()
+
 _NO_VALUES: Mapping[str, Any] = {}
 
 
 class PostgresCatalog:
     """Implements `ports.Catalog` on `"ProductVariants"` and `"ProductImages"`.
 
-    Columns other than `"Id"` may be missing. `images_per_product` is the number of pictures that
-    count as content: a change to further pictures does not make a product due. If a product is due,
-    its vectors by models other than `models` are replaced too. `settings` are the fingerprints of
-    the settings in use: a failure caused by a setting that has changed since is due again. Without
-    `settings` it waits for its next attempt.
+    Columns other than `"Id"` may be missing. `content` says what counts: a change to anything else,
+    such as to further pictures, does not make a product due. If a product is due, its vectors by
+    models other than `models` are replaced too. `settings` are the fingerprints of the settings in
+    use: a failure caused by a setting that has changed since is due again. Without `settings` it
+    waits for its next attempt.
     """
 
     def __init__(
         self,
         database: Transactions,
         *,
-        images_per_product: int = 1,
+        content: Content = WHOLE_CONTENT,
         models: ModelPair | None = None,
         settings: tuple[str, ...] | None = None,
     ) -> None:
         self._database = database
-        self._images = images_per_product
+        self._content = content
+        self._text_fields = content.text_fields
         self._models = models
         self._settings = None if settings is None else list(settings)
 
@@ -128,12 +141,23 @@ class PostgresCatalog:
         """Yield pages of `size` products each: those that are due, in the order of their ids."""
         waiting: list[Product] = []
         for rows in self._windows(PRODUCTS, selection, max(size, WINDOW), within):
-            waiting += [product_of(row, row.id) for row in rows if row.id is not None]
+            fields = self.text_fields()
+            waiting += [
+                product_of(row, row.id, self._content, fields) for row in rows if row.id is not None
+            ]
             while len(waiting) >= size:
                 page, waiting = waiting[:size], waiting[size:]
                 yield page
         if waiting:
             yield waiting
+
+    def text_fields(self) -> tuple[TextField, ...]:
+        """Return the parts that texts are made of: those asked for, or else of the stored texts."""
+        if self._text_fields is not None:
+            return self._text_fields
+        # while no text is stored, another run may store the first ones
+        self._text_fields = self._database.run(stored_text_fields, read_only=True)
+        return self._text_fields or TEXT_FIELDS
 
     def check(self) -> None:
         """Read one product with the statement of `pages`, to see whether a backfill could.
@@ -174,12 +198,11 @@ class PostgresCatalog:
     ) -> tuple[sql.Composed, dict[str, Any], str]:
         """Return a statement about a window, its values but the bounds, and the type of ids."""
         variants, images, products = self._database.run(_shop_columns, read_only=True)
-        condition, values = selected(selection, variants, products)
+        condition, values = selected(selection, variants, products, self._content.time_zone)
         source = QUERIES["source"].format(
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
-            title=_text(variants, "Title"),
-            description=_text(variants, "Description"),
+            **content_parts(self.text_fields(), self._content.language, variants, products),
             position=_column(images, "Position", "0"),
             selected=condition,
             within=_within(selection, variants["Id"]),
@@ -187,11 +210,15 @@ class PostgresCatalog:
             due=due_condition(selection),
             **needs(selection),
         )
-        text_limit = sql.Literal(TEXT_LIMIT)
         owner = QUERIES["owner_of_due"] if "UserId" in variants else sql.SQL("NULL::text")
-        statement = QUERIES[name].format(source=source, text_limit=text_limit, owner_of_due=owner)
+        statement = QUERIES[name].format(
+            source=source,
+            text_limit=sql.Literal(TEXT_LIMIT),
+            address_limit=sql.Literal(MAX_ADDRESS_LENGTH + 1),
+            owner_of_due=owner,
+        )
         values |= {
-            "images": self._images,
+            **self._content.parameters(),
             "vector_set": self._database.vector_set,
             "settings": self._settings,
             **model_parameters(self._models),
@@ -252,7 +279,3 @@ def _within(selection: Selection, id_type: str) -> sql.Composable:
 
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:
     return sql.Identifier(name) if name in found else statements.trusted(otherwise)
-
-
-def _text(found: dict[str, str], name: str) -> sql.Composable:
-    return sql.SQL("coalesce({}::text, '')").format(_column(found, name, "NULL"))

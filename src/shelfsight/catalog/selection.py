@@ -6,7 +6,7 @@ from typing import Any
 from psycopg import sql
 
 from shelfsight.errors import SelectionError
-from shelfsight.postgres import archived, statements
+from shelfsight.postgres import archived, moments, statements
 from shelfsight.postgres.need import failed_now, is_current, is_made, need
 from shelfsight.postgres.owners import belongs_to
 from shelfsight.records import ContentModality, Need, Selection
@@ -19,12 +19,15 @@ _SOURCE_HASH = sql.SQL("source.hash")
 
 
 def selected(
-    selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
+    selection: Selection,
+    variants: Mapping[str, str],
+    products: Mapping[str, str],
+    time_zone: str = "UTC",
 ) -> tuple[sql.Composable, dict[str, Any]]:
     """Return the SQL condition for the selected rows of `"ProductVariants"`, and its parameters.
 
     Archived products are never selected. `variants` and `products` are the columns of the two
-    tables with their types.
+    tables with their types. Their times without a zone are in `time_zone`.
 
     Raises:
         SelectionError: the table has no column for one of the selection's filters.
@@ -48,9 +51,12 @@ def selected(
         )
         values[name] = value
 
-    compare("--since", "CreatedAt", sql.SQL("{column} >= {value}"), selection.since)
-    compare("--until", "CreatedAt", sql.SQL("{column} < {value}"), selection.until)
-    compare("--updated-since", "UpdatedAt", sql.SQL("{column} >= {value}"), selection.updated_since)
+    for flag, column, sign, moment in (
+        ("--since", "CreatedAt", ">=", selection.since),
+        ("--until", "CreatedAt", "<", selection.until),
+        ("--updated-since", "UpdatedAt", ">=", selection.updated_since),
+    ):
+        compare(flag, column, moments.comparison(sign, variants.get(column, ""), time_zone), moment)
     is_owner = belongs_to(
         sql.SQL("{column}"), variants.get("UserId", "text"), sql.SQL("{value}")
     ).as_string()

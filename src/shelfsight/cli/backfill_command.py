@@ -29,10 +29,11 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.storage.runs.run_store import PostgresLedger
-from shelfsight.wiring.database import database_name, open_database
+from shelfsight.wiring.database import content, database_name, open_database
 from shelfsight.wiring.embedder import models_name
 from shelfsight.wiring.engine import open_engine
 from shelfsight.wiring.index_load import indexes_during_load
+from shelfsight.wiring.product_text import text_change
 from shelfsight.wiring.staging import count_due, open_version
 
 
@@ -121,9 +122,11 @@ def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> i
     with open_database(settings) as database:
         if options.join:
             job = _joined(database, job)
-            settings = settings.model_copy(update={"images_per_product": job.images_per_product})
+            settings = _settings_of(job, settings)
         progress.configured(_configuration(settings, job))
         with open_version(database, staged=job.staged) as written:
+            if change := text_change(settings, written):
+                progress.notify(change)
             if options.dry_run:
                 return _dry_run(settings, written, job, progress)
             report = _run(settings, written, job, progress, options)
@@ -153,6 +156,7 @@ def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:
         batch_size=settings.batch_size,
         max_batches=0 if options.everything else settings.max_batches,
         images_per_product=settings.images_per_product,
+        text_fields=content(settings).text_fields,
         staged=options.staged,
     )
 
@@ -162,6 +166,13 @@ def _joined(database: Database, job: Job) -> Job:
     if job.staged and not opened.staged:
         raise click.UsageError("the open run is not --staged: leave that out, or --join")
     return opened
+
+
+def _settings_of(job: Job, settings: Settings) -> Settings:
+    """Return the settings with what a job says of the content of products."""
+    product_text = ",".join(job.text_fields) if job.text_fields else None
+    update = {"images_per_product": job.images_per_product, "product_text": product_text}
+    return settings.model_copy(update=update)
 
 
 def _run(

@@ -20,10 +20,15 @@ MODELS = (
     *("server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
-PICTURES = ("images_per_product", "image_root", "allow_private_images")
-FETCHING = (*PICTURES, "host_concurrency")
+PICTURES = (
+    *("images_per_product", "image_root", "image_base_url", "ignored_url_parameters"),
+    "allow_private_images",
+)
+TEXTS = ("product_text", "text_language", "shop_time_zone")
+CATALOGUE = (*PICTURES, *TEXTS)
+FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", "stop_timeout", "memory", *PICTURES),
+    *("scan_views", "scan_timeout", "stop_timeout", "memory", *CATALOGUE),
     *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
@@ -39,7 +44,8 @@ _GROUPS = {
     ),
     "How the run goes": ("defer_index", "staged", "join", "new"),
     "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views"),
-    "Pictures": FETCHING,
+    "Pictures": (*PICTURES, "host_concurrency"),
+    "Texts and times": TEXTS,
     "Database": DATABASE,
     "Server": (
         *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
@@ -112,11 +118,16 @@ def _flag(name: str) -> click.Option:
 _METAVARS = {
     "allow_private_images": "HOSTS",
     "cors_origins": "SITES",
+    "product_text": "FIELDS",
+    "shop_time_zone": "ZONE",
+    "text_language": "LANGUAGE",
     "trusted_proxies": "ADDRESSES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
     "embedding_server_url": "URL",
+    "image_base_url": "URL",
     "image_root": "FOLDER",
+    "ignored_url_parameters": "NAMES",
     "memory": "SIZE",
     "model_dir": "FOLDER",
     "shelfsight_home": "FOLDER",

@@ -43,6 +43,7 @@ def open_pipeline(
     config = FetchConfig(
         images_per_product=settings.images_per_product,
         image_root=settings.image_root,
+        image_base_url=settings.image_base_url,
         private_hosts=settings.private_hosts,
         fingerprints=settings.fingerprints,
         notify=progress.notify,

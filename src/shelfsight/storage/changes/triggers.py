@@ -14,7 +14,10 @@ from shelfsight.storage.changes.listener import CHANNEL
 QUERIES = statements.load("shelfsight.storage.changes", "triggers.sql")
 
 _WATCHED: Mapping[str, tuple[str, ...]] = {
-    "ProductVariants": ("Title", "Description"),
+    "ProductVariants": (
+        *("Title", "Description", "Category", "Options"),
+        *("Brand", "Vendor", "Manufacturer"),
+    ),
     "ProductImages": ("ImageUrl", "Position", "ProductVariantId"),
 }
 """The columns of each table that embeddings are made from."""

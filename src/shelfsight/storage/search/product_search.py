@@ -47,11 +47,19 @@ _REFUSED_VALUES = (
 class PostgresProductSearch:
     """Implements `scan.ports.ProductSearch` on `"ProductEmbeddings"` and the shop's tables.
 
-    Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`.
+    Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`. The
+    shop's times without a zone are in `time_zone`.
     """
 
-    def __init__(self, database: Transactions, timer: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        database: Transactions,
+        timer: Callable[[], float] = monotonic,
+        *,
+        time_zone: str = "UTC",
+    ) -> None:
         self._database = database
+        self._time_zone = time_zone
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
         self._table_oid: int | None = None
@@ -99,7 +107,7 @@ class PostgresProductSearch:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
         ((products, embedded, image, text),) = self._run(
-            "coverage", {}, FilterSql(filters, self._columns)
+            "coverage", {}, FilterSql(filters, self._columns, self._time_zone)
         )
         return Coverage(products=products, embedded=embedded, image=image, text=text)
 
@@ -111,7 +119,7 @@ class PostgresProductSearch:
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        filter_sql = FilterSql(filters, self._columns)
+        filter_sql = FilterSql(filters, self._columns, self._time_zone)
         rows = self._run("vectors", {"id": id_}, filter_sql)
         if not rows:
             return None
@@ -157,7 +165,7 @@ class PostgresProductSearch:
 
     def _search(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
         """Search by the index, or exactly if there is no index or it finds less than `limit`."""
-        filter_sql = FilterSql(filters, self._columns)
+        filter_sql = FilterSql(filters, self._columns, self._time_zone)
         indexes = self._cache.get("indexes", self._indexes)
         values = parameters(search_query, filter_sql, limit)
         find_words = indexes.find_words

@@ -85,7 +85,9 @@ WITH staged AS (
       'fusion', CASE WHEN keep_image AND image_need = 'check' OR keep_text AND text_need = 'check'
                      THEN NULL ELSE versions -> 'fusion' END,
       'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
-      'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
+      'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text',
+      'text_fields', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text_fields'))
+      AS versions
   FROM staged
 ), deleted AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
