@@ -111,7 +111,10 @@ def examine_database(database: Database, settings: Settings) -> Iterator[Finding
     yield found
     yield database.run(_check_access, read_only=True)
     if found.verdict == "ok":
-        yield _check_catalog(database, settings)
+        catalog = _check_catalog(database, settings)
+        yield catalog
+        if catalog.verdict == "wrong":
+            return
     stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"

@@ -23,6 +23,7 @@ from shelfsight.postgres.pool import DatabasePool
 from shelfsight.records import Selection
 from shelfsight.scan.matching import SearchQuery
 from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.storage.status import read as read_status
 from shelfsight.testing import direction
 from tests.conftest import created
 from tests.integration.test_watch import Watch
@@ -186,6 +187,7 @@ def test_a_watch_follows_the_shop(
         run(shop_url, sql["delete"])
         assert titles(database) == ["Scarlet mug"]
         assert found(database) == ["Scarlet mug"]
+        assert read_status(database).gone == (0 if platform.name == "sssync" else 3)
 
 
 def stored(database: Database, column: str) -> list[str]:

@@ -183,12 +183,18 @@ def test_tables_that_init_made_before_do_not_stand_in_the_way(url: str) -> None:
 
 def test_other_options_change_what_is_read(medusa: Shop) -> None:
     medusa.init(catalog=CatalogChoice(name="medusa"))
+    medusa.init(triggers=True)
     prices = 'SELECT max("Price") FROM "ProductVariants"'
+    triggers = "SELECT count(*) FROM pg_trigger WHERE tgname = 'shelfsight_changed'"
+    assert rows(medusa.database, triggers) == [(6,)]
     assert medusa.catalog().options == {"currency": "eur"}
     medusa.init(catalog=CatalogChoice(name="medusa", options={"currency": "xxx"}))
     assert rows(medusa.database, prices) == [(None,)]
     assert medusa.init() == []
     assert medusa.catalog().options == {"currency": "xxx"}
+    assert rows(medusa.database, triggers) == [(6,)]
+    medusa.init(catalog=CatalogChoice(name="sssync"))
+    assert rows(medusa.database, triggers) == [(0,)]
 
 
 def test_a_column_that_the_platform_took_away_is_named(medusa: Shop, url: str) -> None:

@@ -44,7 +44,8 @@ class FailureCount(NamedTuple):
 class Status:
     """The counts of stored vectors, in all and by source type, and of failures by kind.
 
-    `models` are the models that made the stored vectors, each as `name@revision`. `index_advice`
+    `gone` counts the rows of products that the catalogue no longer has. `models` are the models
+    that made the stored vectors, each as `name@revision`. `index_advice`
     says what to do about indexes; "" if there is nothing to do.
     """
 
@@ -52,6 +53,7 @@ class Status:
     image: int
     text: int
     combined: int
+    gone: int
     by_source: tuple[SourceCount, ...]
     failures: tuple[FailureCount, ...]
     models: tuple[str, ...]
@@ -68,6 +70,12 @@ class Status:
             "------------+-------",
         ]
         lines += [f" {row.source_type or '':<10} | {row.rows:>5}" for row in self.by_source]
+        if self.gone:
+            lines += [
+                "",
+                f"Gone from the catalogue: {self.gone} products, which no scan finds; `shelfsight"
+                " prune` deletes their vectors",
+            ]
         if self.failures:
             lines += ["", "Failures, by kind:"]
             lines += [
@@ -89,12 +97,14 @@ def read(database: Database) -> Status:
     def work(connection: Connection) -> Status:
         schema.check(connection)
         (counts,) = fetch_as(_VectorCounts, connection, QUERIES["totals"])
+        ((gone,),) = connection.execute(QUERIES["gone"]).fetchall()
         by_source = fetch_as(SourceCount, connection, QUERIES["by_source"])
         failures = fetch_as(FailureCount, connection, QUERIES["failures"])
         made_by = stored_models(connection)
         models = {name for row in made_by for name in (row.image, row.text) if name}
         return Status(
             **counts._asdict(),
+            gone=gone,
             by_source=tuple(sorted(by_source, key=lambda row: str(tuple(row)))),
             failures=tuple(failures),
             models=tuple(sorted(models)),

@@ -7,6 +7,12 @@ FROM "ProductEmbeddings" AS e
 WHERE "SourceHash" <> '' AND EXISTS (
   SELECT FROM "ProductVariants" AS v WHERE v."Id" = e."ProductVariantId")
 
+-- name: gone
+-- Rows of products that the catalogue no longer has.
+SELECT count(*) FROM "ProductEmbeddings" AS e
+WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL AND NOT EXISTS (
+  SELECT FROM "ProductVariants" AS v WHERE v."Id" = e."ProductVariantId")
+
 -- name: by_source
 SELECT "SourceType" AS source_type, count(*) AS rows FROM "ProductEmbeddings" AS e
 WHERE "SourceHash" <> '' AND EXISTS (

@@ -1,6 +1,6 @@
 """Chooses how the catalogue is read: the shop's own tables, or views that a preset defines."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -22,6 +22,9 @@ from shelfsight.storage.catalog_record import CatalogRecord, WatchedTable
 from shelfsight.storage.changes import base_triggers, triggers
 from shelfsight.storage.migrations.apply import Notify
 from shelfsight.storage.search.filters import FilterSql
+
+_Values = Callable[[Connection], dict[str, str]]
+"""Returns the value of each option of a preset."""
 
 SAMPLE_SIZE = 3
 """How many products `shelfsight catalog` shows."""
@@ -80,15 +83,15 @@ def prepare(
             database.run(refuse_other_shop, read_only=True)
         return schema.create(database, wait)
     preset = presets.load(choice.name)
-    given = dict(choice.options)
-    if record is not None and record.preset == preset.name:
-        given = {**record.options, **given}
-    create_views = partial(_create_views, preset, given)
-    done = schema.create(database, wait, create_views)
+    before = record.options if record is not None and record.preset == preset.name else {}
+    values = partial(preset.values, given=choice.options, before=before)
+    done = schema.create(database, wait, partial(_create_views, preset, values))
+    chosen = database.run(partial(_record_of, preset, values), read_only=True)
     if record is None or record.preset != preset.name:
         database.run(column_memory.forget)  # other columns are read from now on
-    done += database.run(partial(_record, preset, given))
-    return done + (_follow(database, record) if done else [])
+    if done or chosen != record:
+        done += _adopt(database, preset, chosen)
+    return done
 
 
 def statements(database: Database, choice: CatalogChoice) -> list[str]:
@@ -133,36 +136,41 @@ def report(database: Database) -> CatalogReport:
     return database.run(_report, read_only=True)
 
 
-def _create_views(preset: Preset, given: Mapping[str, str], connection: Connection) -> list[str]:
-    values = {} if preset.reads_tables else preset.values(connection, given)
-    return views.create(connection, preset, values)
+def _create_views(preset: Preset, values: _Values, connection: Connection) -> list[str]:
+    return views.create(connection, preset, {} if preset.reads_tables else values(connection))
 
 
-def _record(preset: Preset, given: Mapping[str, str], connection: Connection) -> list[str]:
-    """Record the preset, and fit our tables to its ids."""
-    done = catalog_record.fit_ids(connection)
+def _record_of(preset: Preset, values: _Values, connection: Connection) -> CatalogRecord | None:
     if preset.reads_tables:
-        catalog_record.forget(connection)
-        return done
-    triggers.drop_from_tables(connection)
-    values = preset.values(connection, given)
-    changes = [WatchedTable(*change) for change in preset.changes(connection, values)]
-    record = CatalogRecord(preset.name, preset.about[0], values, changes)
-    if catalog_record.read(connection) != record:
-        catalog_record.write(connection, record)
-        done.append(f"reads {record.version}, by {preset.name}{settings(values)}")
-        done += views.advice(connection, preset, values)
+        return None
+    options = values(connection)
+    changes = [WatchedTable(*change) for change in preset.changes(connection, options)]
+    return CatalogRecord(preset.name, preset.about[0], options, changes)
+
+
+def _adopt(database: Database, preset: Preset, chosen: CatalogRecord | None) -> list[str]:
+    """Record what is read from now on, and fit the queue and its triggers to it.
+
+    Triggers go first: with ids of another type, they would make statements of the shop fail.
+    """
+    had_triggers = bool(database.run(base_triggers.existing, read_only=True))
+    done = base_triggers.drop(database)
+    if chosen is not None:
+        database.run(triggers.drop_from_tables)
+    done += database.run(partial(_record, preset, chosen))
+    if had_triggers and chosen is not None:
+        done += base_triggers.create(database, chosen.changes)
     return done
 
 
-def _follow(database: Database, before: CatalogRecord | None) -> list[str]:
-    """Give the triggers that there are to the tables of the catalogue that is read now."""
-    record = database.run(catalog_record.read, read_only=True)
-    existing = database.run(base_triggers.existing, read_only=True)
-    if not existing or (before and record and before.changes == record.changes):
-        return []
-    done = base_triggers.drop(database)
-    return done + (base_triggers.create(database, record.changes) if record else [])
+def _record(preset: Preset, chosen: CatalogRecord | None, connection: Connection) -> list[str]:
+    done = catalog_record.fit_ids(connection)
+    if chosen is None:
+        catalog_record.forget(connection)
+        return done
+    catalog_record.write(connection, chosen)
+    done.append(f"reads {chosen.version}, by {preset.name}{settings(chosen.options)}")
+    return done + views.advice(connection, preset, chosen.options)
 
 
 def _report(connection: Connection) -> CatalogReport:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from psycopg import sql
@@ -82,8 +83,13 @@ class Preset:
             return []
         return [Option(*row) for row in connection.execute(statements.trusted(query)).fetchall()]
 
-    def values(self, connection: Connection, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the value of each option: the given one, or its default.
+    def values(
+        self,
+        connection: Connection,
+        given: Mapping[str, str],
+        before: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, str]:
+        """Return the value of each option: the given one, the one from before, or its default.
 
         Raises:
             PresetError: an option is unknown, or a value is missing.
@@ -92,7 +98,10 @@ class Preset:
         for name in given.keys() - options.keys():
             known = f"it has: {', '.join(options)}" if options else "it has none"
             raise PresetError(f"{self.name} has no option {name!r}; {known}")
-        values = {name: given.get(name, option.default) for name, option in options.items()}
+        values = {
+            name: given.get(name, before.get(name, option.default))
+            for name, option in options.items()
+        }
         for name, value in values.items():
             if value is None:
                 raise PresetError(

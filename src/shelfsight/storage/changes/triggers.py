@@ -68,6 +68,7 @@ def drop(database: Database) -> list[str]:
 
 def drop_from_tables(connection: Connection) -> None:
     """Drop the triggers from tables that are no longer read, wherever they are."""
+    connection.execute(QUERIES["lock_timeout"])
     connection.execute(QUERIES["drop_functions_with_triggers"].format(**_functions()))
 
 
