@@ -187,7 +187,8 @@ def test_a_watch_follows_the_shop(
         run(shop_url, sql["delete"])
         assert titles(database) == ["Scarlet mug"]
         assert found(database) == ["Scarlet mug"]
-        assert read_status(database).gone == (0 if platform.name == "sssync" else 3)
+        # a watch deletes at most a tenth of the vectors of a kind; these are most of them
+        assert read_status(database).gone == (2 if platform.name == "sssync" else 3)
 
 
 def stored(database: Database, column: str) -> list[str]:

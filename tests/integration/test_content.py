@@ -60,7 +60,7 @@ def replace_content(database: Database, contents: Sequence[tuple[str, str, list[
     """Fill the shop with products of these titles, descriptions and picture addresses."""
 
     def work(connection: Connection) -> None:
-        connection.execute('TRUNCATE "ProductVariants" CASCADE')
+        connection.execute('TRUNCATE "ProductVariants", "ProductImages"')
         for number, (title, description, urls) in enumerate(contents, 1):
             id_ = f"{number:032x}"
             connection.execute(
