@@ -123,12 +123,14 @@ def execute(database: Database, script: str, products: int) -> None:
 
 def store(database: Database, id_type: str) -> list[str]:
     """Store vectors of the present content of all products; return their ids."""
-    pages = PostgresCatalog(database).pages(Selection(skip_existing=False), PARTITION)
+    catalog = PostgresCatalog(database)
+    fields = ",".join(catalog.text_fields())
+    pages = catalog.pages(Selection(skip_existing=False), PARTITION)
     hashes = {product.id: product.source_hash for page in pages for product in page}
     values = {
         "ids": list(hashes),
         "hashes": list(hashes.values()),
-        "versions": Jsonb({"image": "a@1", "text": "b@1"}),
+        "versions": Jsonb({"image": "a@1", "text": "b@1", "text_fields": fields}),
     }
 
     def work(connection: Connection) -> None:
