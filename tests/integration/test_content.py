@@ -20,6 +20,7 @@ from shelfsight.backfill.picture_identity import (
 from shelfsight.catalog.content import Content
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.catalog.stored_text_fields import stored_text_fields
+from shelfsight.errors import SchemaError
 from shelfsight.images.data_url import read_data_url
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import FIRST_TEXT_FIELDS, TEXT_FIELDS, PictureFile, Product, Selection
@@ -277,6 +278,20 @@ def test_a_new_set_has_all_that_the_catalogue_says(database: Database) -> None:
     assert due(database) == []
     execute(database, """UPDATE "Products" SET "Category" = 'Office'""")
     assert numbers(due(database)) == [1]
+
+
+def test_products_without_ids_give_no_category(database: Database) -> None:
+    shop_with_facts(database)
+    execute(database, 'ALTER TABLE "Products" DROP "Id" CASCADE')
+    backfill_all(database)
+    assert texts(database) == ["Product 1", *FULL_TEXTS[1:]]
+
+
+@pytest.mark.parametrize("change", ['DROP "ModelVersions"', 'RENAME TO "Elsewhere"'])
+def test_without_our_columns_the_error_names_the_cure(database: Database, change: str) -> None:
+    execute(database, f'ALTER TABLE "ProductEmbeddings" {change}')
+    with pytest.raises(SchemaError, match="run: shelfsight init"):
+        PostgresCatalog(database).due(Selection())
 
 
 def test_an_upgraded_set_keeps_its_texts_until_other_fields_are_asked_for(

@@ -78,7 +78,7 @@ def content_parts(
     of_product: dict[TextField, sql.Identifier] = {
         field: column
         for field in _OF_PRODUCT
-        if own[field] is None and "ProductId" in variants
+        if own[field] is None and "ProductId" in variants and "Id" in products
         if (column := _own(field, fields, products)) is not None
     }
     further = [
