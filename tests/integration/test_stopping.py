@@ -19,7 +19,7 @@ import asyncio, sys, time
 from concurrent.futures import ThreadPoolExecutor
 import click
 from shelfsight.errors import ServerError
-from shelfsight.serving.connections import TrustedProxies
+from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.listen import bind, serve, url_of
 
 threads = ThreadPoolExecutor(1, thread_name_prefix="scan")
@@ -57,7 +57,7 @@ async def app(scope, receive, send):
 bound = bind("127.0.0.1", 0)
 print(url_of(bound), flush=True)
 try:
-    serve(app, bound, TrustedProxies(()), float(sys.argv[1]))
+    serve(app, bound, ConnectionTable(), float(sys.argv[1]))
 except ServerError as error:
     sys.exit(f"shelfsight: {error}")
 """

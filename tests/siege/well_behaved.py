@@ -120,8 +120,8 @@ class WellBehaved:
 @asynccontextmanager
 async def well_behaved(servers: Besieged, interval: float) -> AsyncIterator[WellBehaved]:
     """Open the caller's connections, from an address of its own."""
-    # shorter than the servers' own, so that no request meets a connection that is being closed
-    connector = aiohttp.TCPConnector(local_addr=(ADDRESS, 0), limit=0, keepalive_timeout=2)
+    # a new connection for each request: it must be admitted, and none is closed while it is idle
+    connector = aiohttp.TCPConnector(local_addr=(ADDRESS, 0), limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         yield WellBehaved(servers, session, interval)
