@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shelfsight.backfill.picture_identity import MAX_ADDRESS_LENGTH
@@ -42,6 +42,7 @@ def test_relative_addresses_follow_the_base(address: str, base_url: str | None, 
 def test_a_path_stays_below_the_base_and_a_whole_address_is_left_alone(
     path: str, base_url: str
 ) -> None:
+    assume(path.strip())  # a catalogue reads no empty address
     whole = location(path, base_url)
     assert location(whole, "https://other.test") == whole
     if not path.strip().startswith("//"):
