@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from shelfsight.backfill.leases import Checkpoint
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
-from shelfsight.catalog.postgres_catalog import PostgresCatalog
+from shelfsight.catalog.content import Content
+from shelfsight.catalog.postgres_catalog import WHOLE_CONTENT, PostgresCatalog
 from shelfsight.embedding.page_embedder import PageEmbedder
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
@@ -98,7 +100,9 @@ def backfill_all(
     selection: Selection | None = None,
     batch_size: int = 150,
     pictures: dict[str, Pixels] | None = None,
+    content: Content = WHOLE_CONTENT,
     before_save: Callable[[object], None] = _ignore,
+    policy: RunPolicy | None = None,
 ) -> Report:
     """Run the real backfill over the whole database, with an in-memory fetcher and fake models."""
     if pictures is None:
@@ -110,12 +114,13 @@ def backfill_all(
         closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
         pipeline = Pipeline(
-            catalog=PostgresCatalog(reading),
+            catalog=PostgresCatalog(reading, content=content),
             fetcher=MemoryFetcher(pictures),
             embed=pages.embed,
             models=embedder.models,
             store=WatchedStore(database, before_save),
             ledger=PostgresLedger(database),
+            policy=policy or RunPolicy(),
         )
         job = Job(selection=selection or Selection(), batch_size=batch_size, max_batches=0)
         backfill(pipeline, job, report, JsonProgress(StringIO()), Event())

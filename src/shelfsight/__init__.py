@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from shelfsight.backfill.report import Report
     from shelfsight.errors import ShelfsightError
-    from shelfsight.records import Selection, Weights
+    from shelfsight.records import CatalogChoice, Selection, Weights
     from shelfsight.scan.matching import Candidate, Filters, Match, ScanResult
     from shelfsight.shop import Shop, open_shop
     from shelfsight.storage.status import Status
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Candidate",
+    "CatalogChoice",
     "Filters",
     "Match",
     "Report",
@@ -33,6 +34,7 @@ __all__ = [
 
 _MODULES = {
     "Candidate": "shelfsight.scan.matching",
+    "CatalogChoice": "shelfsight.records",
     "Filters": "shelfsight.scan.matching",
     "Match": "shelfsight.scan.matching",
     "Report": "shelfsight.backfill.report",

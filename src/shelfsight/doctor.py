@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
@@ -15,8 +14,14 @@ from shelfsight.settings import Settings
 from shelfsight.storage import rights, schema
 from shelfsight.storage.migrations import version as schema_version
 from shelfsight.storage.status import read as read_status
-from shelfsight.wiring.database import database_name, home, open_any_version
+from shelfsight.wiring.database import (
+    database_name,
+    home,
+    open_any_version,
+    postgres_catalog,
+)
 from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
+from shelfsight.wiring.product_text import text_summary
 
 LOW_DISK = 1_000_000_000
 """Free bytes below which to warn: enough for about 80,000 products of about 12 kB each."""
@@ -53,14 +58,20 @@ _MISSING_RIGHTS = """
     FROM (
       SELECT to_regclass("name"), "name", "is_read"
       FROM (VALUES ('"ProductVariants"', true), ('"ProductImages"', true),
-                   ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
+                   ('"Products"', true), ('"ProductEmbeddings"', false)) AS shop("name", "is_read")
       UNION ALL
-      SELECT c.oid, format('%I.%I', nspname, relname), relname = 'SchemaVersion'
+      SELECT c.oid, format('%I.%I', nspname, relname), relname IN ('SchemaVersion', 'Catalog')
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
       WHERE nspname = 'shelfsight' AND relkind = 'r'
     ) AS t("table", "name", "is_read")
     CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS r("right")
     WHERE ("right" = 'SELECT' OR NOT "is_read") AND NOT has_table_privilege("table", "right")
+    UNION ALL
+    SELECT 'EXECUTE', 'FUNCTION ' || p.oid::regprocedure
+    FROM pg_proc AS p JOIN pg_class AS t
+      ON t.relnamespace = p.pronamespace AND t.relname = p.proname
+    WHERE p.pronamespace = to_regnamespace('shelfsight') AND t.relkind = 'v'
+      AND NOT has_function_privilege(p.oid, 'EXECUTE')
 """
 
 
@@ -100,7 +111,10 @@ def examine_database(database: Database, settings: Settings) -> Iterator[Finding
     yield found
     yield database.run(_check_access, read_only=True)
     if found.verdict == "ok":
-        yield _check_catalog(database, settings)
+        catalog = _check_catalog(database, settings)
+        yield catalog
+        if catalog.verdict == "wrong":
+            return
     stored = read_status(database)
     made_by = ", ".join(stored.models) or "nothing is embedded yet"
     what = f"{stored.total} products embedded ({made_by})"
@@ -173,11 +187,14 @@ def _check_access(connection: Connection) -> Finding:
 
 def _check_catalog(database: Database, settings: Settings) -> Finding:
     subject = "catalogue"
+    catalog = postgres_catalog(settings, database)
     try:
-        PostgresCatalog(database, images_per_product=settings.images_per_product).check()
+        catalog.check()
     except (SchemaError, SelectionError) as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
-    return Finding(subject=subject, verdict="ok", what="products can be read as a backfill does")
+    texts = text_summary(settings, catalog.text_fields())
+    what = f"products can be read as a backfill does; texts are {texts}"
+    return Finding(subject=subject, verdict="ok", what=what)
 
 
 def _check_models(settings: Settings) -> Finding:

@@ -49,6 +49,20 @@ class SchemaError(DatabaseError):
     """Tables or columns are missing, or the columns do not have the dimensions of the vectors."""
 
 
+class CatalogueChangedError(SchemaError):
+    """A table or a column of the shop is gone that a run has read."""
+
+
+class PresetError(ShelfsightError):
+    """A preset of the catalogue cannot be read, or does not fit the database."""
+
+    exit_status = 2
+
+
+class NoCatalogError(ShelfsightError):
+    """The database holds a shop under other names, and nobody has said how to read it."""
+
+
 class EmbeddedDatabaseError(DatabaseError):
     """The embedded Postgres could not be started or stopped."""
 
@@ -80,7 +94,13 @@ class ImportFileError(ShelfsightError):
 
 
 class UnconfirmedError(ShelfsightError):
-    """The command would archive a large part of the catalogue, and nobody confirmed it."""
+    """The command would take away a large part of what is there, and nobody confirmed it."""
+
+
+class UnconfirmedLossError(UnconfirmedError):
+    """The run would take away many of the stored vectors, and nobody confirmed it."""
+
+    exit_status = 2
 
 
 class PictureError(ShelfsightError):

@@ -1,7 +1,7 @@
 """The data classes that the stages pass on: products, pictures, vectors and failures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -20,9 +20,53 @@ Modality = Literal["image", "text", "combined"]
 ContentModality = Literal["image", "text"]
 """The two kinds of content; the combined vector is made from their vectors."""
 
+TextField = Literal["title", "description", "category", "options", "brand"]
+"""A part of a product's text."""
+
+TEXT_FIELDS: tuple[TextField, ...] = ("title", "description", "category", "options", "brand")
+"""All parts that a text may have, in their order. New sets of vectors have them all."""
+
+FIRST_TEXT_FIELDS: tuple[TextField, ...] = ("title", "description")
+"""The parts of the texts whose stored row does not name them, as those of the first releases."""
+
+DEFAULT_LANGUAGE = "en"
+"""The language that is taken of texts in several languages, if no other is asked for."""
+
 IMAGE_WIDTH = 768
 TEXT_WIDTH = 1024
 COMBINED_WIDTH = 768
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorCounts:
+    """A number of vectors of each kind."""
+
+    image: int = 0
+    text: int = 0
+    combined: int = 0
+
+    def __add__(self, other: "VectorCounts") -> "VectorCounts":
+        return VectorCounts(
+            image=self.image + other.image,
+            text=self.text + other.text,
+            combined=self.combined + other.combined,
+        )
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is any vector."""
+        return self != VectorCounts()
+
+    def beside(self, other: "VectorCounts") -> list[tuple[Modality, int, int]]:
+        """Return each kind with its number here and its number in `other`."""
+        return [
+            ("image", self.image, other.image),
+            ("text", self.text, other.text),
+            ("combined", self.combined, other.combined),
+        ]
+
+
+NO_VECTORS = VectorCounts()
 
 
 class Stage(StrEnum):
@@ -58,6 +102,20 @@ TEXT_STAGES = frozenset({Stage.TEXT})
 
 STAGES: Mapping[ContentModality, frozenset[Stage]] = {"image": IMAGE_STAGES, "text": TEXT_STAGES}
 """The stages at which making an image vector or a text vector can fail."""
+
+
+class Stored(StrEnum):
+    """What is stored of a vector of a product."""
+
+    NONE = "none"
+    """There is no vector."""
+
+    CURRENT = "current"
+    """The vector was made from the product's present content, by the models in use."""
+
+    STALE = "stale"
+    """The vector was made from other content or by another model. If no new vector can be made, it
+    is taken away."""
 
 
 class Need(StrEnum):
@@ -107,10 +165,13 @@ class Product:
     """One row of `"ProductVariants"`, with the addresses of its pictures in order.
 
     `source_hash` identifies the content that the vectors depend on, as `text:pictures`; it is
-    computed in SQL. `has_text` is true if title or description has more than blanks, even if no
-    words are left without HTML. `is_new` is true if no vectors were stored when the product was
-    read. `files` are the picture files that the stored image vector was made from. They are given
-    only for an image vector that is to be checked, and stay there after the check.
+    computed in SQL. `text_fields` are the parts that make up the text. Those that do not are empty,
+    and so are those that the catalogue lacks. `options` is JSON, or text. `language` is taken of
+    texts in several. `has_text` is true if one of them has more than blanks, even if no words are
+    left without HTML. `is_new` is true if no vectors were stored when the product was read;
+    `stored_image` and `stored_text` tell what was stored then. `files` are the picture files that
+    the stored image vector was made from. They are given only for an image vector that is to be
+    checked, and stay there after the check.
     """
 
     id: str
@@ -118,12 +179,19 @@ class Product:
     owner_id: str | None = None
     title: str = ""
     description: str = ""
+    category: str = ""
+    options: str = ""
+    brand: str = ""
+    language: str = DEFAULT_LANGUAGE
+    text_fields: tuple[TextField, ...] = FIRST_TEXT_FIELDS
     has_text: bool = False
     image_urls: tuple[str, ...] = ()
     source_hash: str = ""
     is_new: bool = False
     image_need: Need = Need.MAKE
     text_need: Need = Need.MAKE
+    stored_image: Stored = Stored.NONE
+    stored_text: Stored = Stored.NONE
     files: tuple[PictureFile, ...] = ()
 
     @property
@@ -214,6 +282,18 @@ class EmbeddedProduct:
         return kept - IMAGE_STAGES if self.product.files else kept
 
     @property
+    def lost(self) -> VectorCounts:
+        """The stored vectors that are taken away when the product is stored."""
+        image, text = self.product.stored_image, self.product.stored_text
+        loses_image = image is Stored.STALE and self.image is None
+        loses_text = text is Stored.STALE and self.text is None
+        keeps_none = self.combined is None and Stored.CURRENT not in {image, text}
+        loses_combined = keeps_none and (loses_image or loses_text)
+        return VectorCounts(
+            image=int(loses_image), text=int(loses_text), combined=int(loses_combined)
+        )
+
+    @property
     def skipped(self) -> bool:
         """Whether the product has nothing to embed: neither text nor picture."""
         return NO_CONTENT in self.failures
@@ -281,6 +361,19 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogChoice:
+    """Which catalogue to read.
+
+    Attributes:
+        name: a preset, such as "medusa", or the path of a file with your own SELECTs.
+        options: the options of the preset, by name.
+    """
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Selects the products of a run. A product must meet all conditions; None means no condition.
 
@@ -335,7 +428,8 @@ class Due:
     """How many products of a selection are due, and which content they have.
 
     `with_image` counts the products whose stored image vector only needs a check of its pictures.
-    `selected` counts all products of the selection, due or not.
+    `selected` counts all products of the selection, due or not. `lost` counts the stored vectors
+    that a run would take away, because their products have no such content any more.
     """
 
     products: int
@@ -344,3 +438,4 @@ class Due:
     with_neither: int
     with_image: int = 0
     selected: int = 0
+    lost: VectorCounts = NO_VECTORS

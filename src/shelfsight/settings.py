@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
 from psycopg import ProgrammingError
@@ -23,7 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shelfsight.errors import SettingsError
 from shelfsight.models.table import PairName
-from shelfsight.records import Weights
+from shelfsight.records import TEXT_FIELDS, Weights
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
@@ -80,6 +81,35 @@ def _for_proxies(networks: str) -> str:
     return networks
 
 
+def _for_pictures(base: str | None) -> str | None:
+    parts = urlsplit(_for_http(base) or "http://none")
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("an address without login, ? and #, as https://cdn.shop.example/media")
+    return base
+
+
+def _for_parameters(names: str) -> str:
+    for name in _listed(names):
+        if not re.fullmatch(r"[a-z0-9_.-]+\*?", name):
+            raise ValueError("names of query parameters, divided by commas; a * may end one")
+    return names
+
+
+def _for_text(fields: str | None) -> str | None:
+    names = _listed(fields or "title")
+    if not names or not set(names) <= set(TEXT_FIELDS):
+        raise ValueError(f"one or more of {', '.join(TEXT_FIELDS)}, divided by commas")
+    return fields
+
+
+def _for_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError("a time zone such as UTC or Europe/Berlin") from None
+    return name
+
+
 def _finite(weight: float) -> float:
     if not math.isfinite(weight):
         raise ValueError("a number that is 0 or greater")
@@ -87,6 +117,21 @@ def _finite(weight: float) -> float:
 
 
 Weight = Annotated[float, Field(ge=0), AfterValidator(_finite)]
+
+
+SIGNATURE_PARAMETERS = ",".join(
+    (
+        "x-amz-*,awsaccesskeyid,signature,expires",  # Amazon S3, and the like of it
+        "policy,key-pair-id",  # CloudFront
+        "x-goog-*,googleaccessid",  # Google Cloud Storage
+        "sig,se,sp,sr,st,sv,spr,ske,skoid,sks,skt,sktid,skv",  # Azure
+        "x-oss-signature*,x-oss-expires,x-oss-date,x-oss-credential,x-oss-security-token",
+        "ossaccesskeyid,security-token",  # Alibaba Cloud
+        "token,hdnts,hdnea",  # Bunny, Akamai and others
+        "v",  # the version that many shops add, so that browsers ask again
+    )
+)
+"""Query parameters that sign an address, or have a cache ask again."""
 
 
 class Settings(BaseSettings):
@@ -142,6 +187,19 @@ class Settings(BaseSettings):
         ge=0,
         description="threads of a model on the CPU; 0: one a core, half as many in a backfill",
     )
+    product_text: Annotated[str | None, AfterValidator(_for_text)] = Field(
+        None,
+        description="what a product's text is made of, of title, description, category, options,"
+        " brand; as the stored texts, or else of all",
+    )
+    text_language: str = Field(
+        "en",
+        pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$",
+        description="the language to take of texts that are stored in several, as de or pt-BR",
+    )
+    shop_time_zone: Annotated[str, AfterValidator(_for_zone)] = Field(
+        "UTC", description="the zone of your times that are stored without one, as Europe/Berlin"
+    )
     image_weight: Weight = Field(0.7, description="weight of the image in the combined vector")
     text_weight: Weight = Field(0.3, description="weight of the text in the combined vector")
     scan_views: int = Field(
@@ -180,6 +238,15 @@ class Settings(BaseSettings):
     image_root: Path | None = Field(
         None, description="a folder; pictures given as paths are read below it"
     )
+    image_base_url: Annotated[str | None, AfterValidator(_for_pictures)] = Field(
+        None,
+        description="put in front of relative picture addresses, as https://cdn.shop.example",
+    )
+    ignored_url_parameters: Annotated[str, AfterValidator(_for_parameters)] = Field(
+        SIGNATURE_PARAMETERS,
+        description="query parameters (comma-separated, * ends a name) that may change in a"
+        " picture's address, as a signature does, without making the picture another",
+    )
     allow_private_images: str = Field(
         "", description="hosts (comma-separated) that may be fetched from though they are private"
     )
@@ -215,12 +282,18 @@ class Settings(BaseSettings):
         """
         values = {
             "image_root": str(self.image_root or ""),
+            "image_base_url": self.image_base_url or "",
             "allow_private_images": ",".join(sorted(self.private_hosts)),
         }
         return {
             name: f"{name}={sha256(value.encode()).hexdigest()[:12]}"
             for name, value in values.items()
         }
+
+    @property
+    def url_parameters(self) -> tuple[str, ...]:
+        """The names listed in `IGNORED_URL_PARAMETERS`, in lower case."""
+        return _listed(self.ignored_url_parameters)
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -292,6 +365,7 @@ def _without_login(value: str) -> str:
 
 
 _ALLOWED = {
+    "string_pattern_mismatch": "a language such as en or pt-BR",
     **dict.fromkeys(("byte_size", "byte_size_unit"), "a size, as 3GB or 1500MB"),
     "bool_parsing": "true or false",
     "int_parsing": "a whole number",

@@ -10,6 +10,7 @@ from functools import partial
 from threading import Event, RLock
 from typing import TYPE_CHECKING, TypedDict
 
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
@@ -18,7 +19,7 @@ from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
-from shelfsight.records import Due, Selection, Weights
+from shelfsight.records import CatalogChoice, Due, Selection, TextField, Weights
 from shelfsight.scan.matching import (
     Filters,
     GroupBy,
@@ -32,6 +33,7 @@ from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import (
     EMBEDDED,
     connect_database,
+    content,
     postgres_catalog,
 )
 from shelfsight.wiring.embedder import open_embedder
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from shelfsight.storage.status import Status
+    from shelfsight.wiring.catalogue import CatalogReport
 
 SCAN_CONNECTIONS = 4
 """The number of connections that scans share; a further scan waits for a free connection."""
@@ -188,15 +191,23 @@ class Shop:
             return self._embedder
 
     def init(
-        self, *, triggers: bool | None = None, wait: Callable[[str], None] | None = None
+        self,
+        *,
+        catalog: CatalogChoice | None = None,
+        new_shop: bool = False,
+        triggers: bool | None = None,
+        wait: Callable[[str], None] | None = None,
     ) -> list[str]:
         """Create the missing tables and columns, and apply the missing migrations.
 
         Args:
-            wait: called with a message if a backfill or watch is at work that a migration would
-                break. Then this waits for the end of that work; without `wait` that is an error.
+            catalog: a preset, or a file of your own, by which a catalogue under other names is
+                read. None keeps what was chosen before.
+            new_shop: create tables for products although the database has other tables.
             triggers: True creates triggers on the shop's tables that report changes to `shelfsight
                 watch`. False removes them. None leaves them as they are.
+            wait: called with a message if a backfill or watch is at work that a migration would
+                break. Then this waits for the end of that work; without `wait` that is an error.
 
         Returns:
             What was done, as lines for people; empty if nothing was missing.
@@ -204,19 +215,28 @@ class Shop:
         Raises:
             DatabaseError: the database cannot be reached, or the role lacks a right.
             SchemaError: a newer release has made the schema, or workers are at work.
+            NoCatalogError: the database holds a shop under other names; choose a `catalog`.
+            PresetError: the preset does not fit the database.
         """
-        from shelfsight.storage import schema
-        from shelfsight.storage.changes import triggers as shop_triggers
+        from shelfsight.wiring import catalogue
 
         with self._lock:
             database = self._connection()
-            done = schema.create(database, wait)
-            if triggers is True:
-                done += [f"created {name}" for name in shop_triggers.create(database)]
-            elif triggers is False:
-                done += [f"dropped {name}" for name in shop_triggers.drop(database)]
+            done = catalogue.prepare(database, catalog, new_shop=new_shop, wait=wait)
+            if triggers is not None:
+                done += catalogue.set_triggers(database, wanted=triggers)
             self._is_prepared = True
         return done
+
+    def catalog(self) -> "CatalogReport":
+        """Return what is read: preset, options, counts of products and pictures, and a sample.
+
+        Raises:
+            SchemaError: tables are missing; call `init`.
+        """
+        from shelfsight.wiring import catalogue
+
+        return catalogue.report(self.database)
 
     def backfill(
         self,
@@ -225,6 +245,7 @@ class Shop:
         max_batches: int = 0,
         progress: Progress | None = None,
         stop: Event | None = None,
+        accept_losses: bool = False,
     ) -> Report:
         """Make and store the vectors of all products that are due.
 
@@ -239,6 +260,8 @@ class Shop:
             progress: receives the events of the run, for example
                 `shelfsight.backfill.progress.LineProgress`.
             stop: once this event is set, the current batch is stored and the run ends.
+            accept_losses: take away any number of stored vectors whose products have no such
+                content any more, and do without columns that earlier runs have read.
 
         Returns:
             Counts of products, of vectors, and of failures by kind.
@@ -246,6 +269,9 @@ class Shop:
         Raises:
             SchemaError: tables are missing; call `init`.
             ModelMismatchError: other models made the stored vectors.
+            CatalogueChangedError: a column that an earlier run has read is gone.
+            UnconfirmedLossError: the run would take away more than a tenth of the image, text or
+                combined vectors.
             ShelfsightError: the run cannot continue. Vectors that were already stored remain.
         """
         shown = progress or _Notifying(self._notify)
@@ -255,8 +281,10 @@ class Shop:
             batch_size=self.settings.batch_size,
             max_batches=max_batches,
             images_per_product=self.settings.images_per_product,
+            text_fields=content(self.settings).text_fields,
         )
-        opening = open_pipeline(self.settings, self.database, self.embedder, shown)
+        policy = RunPolicy(accepts_losses=accept_losses)
+        opening = open_pipeline(self.settings, self.database, self.embedder, shown, policy=policy)
         with opening as pipeline:
             backfill(pipeline, job, report, shown, stop or Event())
         return report
@@ -359,6 +387,14 @@ class Shop:
         from shelfsight.storage.status import read
 
         return read(self.database)
+
+    def text_fields(self) -> tuple[TextField, ...]:
+        """Return what texts are made of: those of `PRODUCT_TEXT`, or else of the stored texts.
+
+        Raises:
+            SchemaError: tables are missing; call `init`.
+        """
+        return postgres_catalog(self.settings, self.database).text_fields()
 
     def due(self, selection: Selection | None = None) -> Due:
         """Count the products that a backfill would embed now.

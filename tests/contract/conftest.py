@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from shelfsight.backfill.ports import Catalog, VectorStore
+from shelfsight.catalog.content import Content
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
@@ -104,7 +105,7 @@ def postgres_shop(database: Database) -> Shop:
     def store_with(weights: Weights) -> VectorStore:
         return PostgresVectorStore(database, WeightedMean(weights))
 
-    catalog = PostgresCatalog(database, images_per_product=3)
+    catalog = PostgresCatalog(database, content=Content(images_per_product=3))
     return Shop(catalog, store_with(Weights()), PostgresProductSearch(database), put, store_with)
 
 

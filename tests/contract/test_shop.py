@@ -16,7 +16,9 @@ from shelfsight.records import (
     Product,
     Selection,
     Stage,
+    Stored,
     Vector,
+    VectorCounts,
     Weights,
 )
 from shelfsight.scan.matching import Candidate, Filters, SearchQuery
@@ -308,3 +310,37 @@ def test_only_failed_selects_by_kind_and_host_and_leaves_out_changed_products(
     assert shop.catalog.due(selection).products == len(expected)
     shop.store.save([embed(product) for product in found], MODELS)
     assert due(shop, selection) == []
+
+
+def vectors(image: int, text: int, combined: int) -> VectorCounts:
+    return VectorCounts(image=image, text=text, combined=combined)
+
+
+def test_what_a_run_would_take_away_is_counted_before_and_by_product(shop: Shop) -> None:
+    for number in (1, 2, 3, 4):
+        shop.put(number, title=f"Mug {number}", urls=("a.png",))
+    assert shop.catalog.due(EVERYTHING).lost == vectors(0, 0, 0)
+    embed_all(shop)
+    assert shop.store.count() == vectors(4, 4, 4)
+    shop.put(1, title="Mug 1")
+    shop.put(2, urls=("a.png",))
+    shop.put(3)
+    shop.put(4, title="Mug 4", urls=("b.png",))
+    lost = vectors(2, 2, 1)
+    assert shop.catalog.due(EVERYTHING).lost == lost
+    assert shop.catalog.partition(EVERYTHING, 2).lost == lost
+    page = [embed(product) for product in due(shop)]
+    assert [item.lost for item in page] == [
+        vectors(1, 0, 0),
+        vectors(0, 1, 0),
+        vectors(1, 1, 1),
+        vectors(0, 0, 0),
+    ]
+    stale, current = Stored.STALE, Stored.CURRENT
+    stored = [(item.product.stored_image, item.product.stored_text) for item in page]
+    assert stored == [(stale, current), (current, stale), (stale, stale), (stale, current)]
+    failed = embed(page[3].product, TIMEOUT)
+    assert failed.lost == vectors(1, 0, 0), "the new picture fails, and the old one is stale"
+    shop.store.save([*page[:3], failed], MODELS)
+    assert shop.store.count() == vectors(1, 2, 3)
+    assert shop.catalog.due(EVERYTHING).lost == vectors(0, 0, 0)

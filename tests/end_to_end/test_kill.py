@@ -21,7 +21,7 @@ PRODUCTS = 300
 OUTCOMES = ("whole", "incomplete", "skipped", "failed")
 PICTURES = 12
 KILLS = 10
-ARGUMENTS = ("--all", "--batch-size=5", "--image-root=.")
+ARGUMENTS = ("--all", "--batch-size=5", "--image-root=.", "--yes")
 OTHERS = "Joined run |Going on with run |waiting for the ranges"
 SEEDS = [20_260_117]
 
@@ -113,6 +113,7 @@ def test_after_ten_kills_no_product_is_duplicated_missing_or_stale(
     assert 0 < last["found"] < PRODUCTS
     assert last["remaining"] == 0
 
+    shelfsight("prune")
     survived, failed = read(url), set(run(url, FAILED))
     run(url, 'TRUNCATE "ProductEmbeddings", shelfsight."EmbeddingFailures"')
     fresh = shelfsight.result(*ARGUMENTS)

@@ -48,7 +48,7 @@ from tests.seeded_runs import run_seeds
 BATCH = 20
 TITLE_PREFIX = "Thing no. "
 PICTURES = 12
-ARGUMENTS = ("backfill", "--all", f"--batch-size={BATCH}", "--image-root=.", "--json")
+ARGUMENTS = ("backfill", "--all", f"--batch-size={BATCH}", "--image-root=.", "--json", "--yes")
 
 
 @dataclass
@@ -273,7 +273,10 @@ def torture(*, products: int, workers: int, events: int, seed: int) -> Outcome:
             time.sleep(chance.uniform(0.2, 2))
             happen[name]()
         crew.wait()
-        last = command.result("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed")
+        last = command.result(
+            *("--all", f"--batch-size={BATCH}", "--image-root=.", "--retry-failed", "--yes")
+        )
+        command("prune")
         counts = Counter(names)
         return Outcome(
             events=counts,

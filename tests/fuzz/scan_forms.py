@@ -14,7 +14,7 @@ from shelfsight.serving.scan_api import scan_body
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ScanBody
 from tests.fuzz.mutations import mutated
 
-_LIMITS = ServerLimits(body_bytes=100_000, body_seconds=5)
+_LIMITS = ServerLimits(body_bytes=100_000, body_seconds=600)
 _FORM = "multipart/form-data; boundary=xyz"
 _PARTS = (
     b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n'

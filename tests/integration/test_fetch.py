@@ -1,6 +1,7 @@
 """Fetching pictures over real HTTP on loopback: what is fetched, refused, and what fails."""
 
 import asyncio
+import base64
 import gzip
 import io
 import socket
@@ -688,7 +689,9 @@ def test_a_path_below_the_folder_is_read(make_fetcher, folder: Path, path: str) 
         ("m" * 5000, "file_unreadable"),
         ("nul\0.png", "bad_address"),
         ("notes.txt", "not_an_image"),
-        ("data:image/png;base64,iVBORw0KGgo=", "bad_address"),
+        ("data:image/png;base64,iVBORw0KGgo=", "broken_image"),
+        ("data:image/png;base64,iVBORw0KGgo", "bad_address"),
+        ("data:image/png,%89PNG", "bad_address"),
     ],
 )
 def test_another_path_is_a_failure(make_fetcher, folder: Path, path: str, expected: str) -> None:
@@ -912,3 +915,73 @@ def test_a_file_is_read_again_and_compared(make_fetcher, tmp_path: Path) -> None
     path.unlink()
     gone = refetch(make_fetcher(image_root=tmp_path), file)
     assert [found.kind for found in gone.failures] == ["file_not_found"]
+
+
+def test_a_path_follows_the_base_url_and_whole_addresses_do_not(
+    make_fetcher, site, folder: Path
+) -> None:
+    site.page("/media/mugs/red mug.png", body=picture("blue"))
+    whole = site.page("/mug.png", body=PNG)
+    fetcher = make_fetcher(
+        image_root=folder, image_base_url=f"{site.address}/media/", images_per_product=4
+    )
+    urls = ("mugs/red mug.png", "/mugs/red%20mug.png", whole, "file:mugs/red%20mug.png")
+    found = get(fetcher, *urls).pictures
+    assert tuple(one.file.url for one in found) == urls
+    hashes = [sha256(body).hexdigest() for body in (picture("blue"), PNG)]
+    assert [hashes.index(one.file.content_hash) for one in found] == [0, 0, 1, 1]
+
+
+def test_a_failure_below_the_base_url_names_the_whole_address_and_the_setting(
+    make_fetcher, site
+) -> None:
+    site.page("/gone.png", status=404)
+    fingerprints = {"image_base_url": "image_base_url=0123", "image_root": "image_root=4567"}
+    base = make_fetcher(image_base_url=site.address, fingerprints=fingerprints)
+    found = failure(base, "gone.png")
+    host = site.address.removeprefix("http://")
+    assert found.message.startswith(f"{site.address}/gone.png: ")
+    assert (found.kind, found.host, found.settings) == ("http_404", host, "image_base_url=0123")
+    assert failure(base, f"{site.address}/gone.png").settings == ""
+    none = failure(make_fetcher(fingerprints=fingerprints), "gone.png")
+    assert (none.kind, none.host) == ("bad_address", None)
+    assert none.settings == "image_root=4567 image_base_url=0123"
+
+
+def test_no_base_url_leads_to_a_private_address(make_fetcher, site, connects) -> None:
+    fetcher = make_fetcher(image_base_url=site.address, private_hosts=frozenset())
+    assert kind(fetcher, "mug.png") == "forbidden_address"
+    assert kind(fetcher, "//127.0.0.1/mug.png") == "forbidden_address"
+    assert connects == []
+
+
+def test_a_presigner_behind_the_base_url_may_redirect(make_fetcher, site) -> None:
+    bucket = site.page("/bucket/mug.png", body=PNG, ETag='"1"')
+    site.page("/sign/mug.png", status=302, Location=f"{bucket}?X-Amz-Signature=abc")
+    file = seen(make_fetcher(image_base_url=f"{site.address}/sign"), "mug.png")
+    assert (file.url, file.content_hash) == ("mug.png", sha256(PNG).hexdigest())
+
+
+def test_after_a_move_of_the_pictures_no_server_is_asked_by_the_validators_of_another(
+    make_fetcher, site
+) -> None:
+    for path in ("/old/mug.png", "/new/mug.png"):
+        versioned(site, path, [PNG], ETag='"{}"')
+    old, new = (f"{site.address}/{name}" for name in ("old", "new"))
+    file = seen(make_fetcher(image_base_url=old), "mug.png")
+    assert (file.url, file.source) == ("mug.png", f"{old}/mug.png")
+    assert refetch(make_fetcher(image_base_url=old), file).kept == (file,)
+    assert "If-None-Match" in site.requests[-1].headers
+    moved = refetch(make_fetcher(image_base_url=new), file)
+    assert "If-None-Match" not in site.requests[-1].headers
+    assert (moved.product.image_need, moved.pictures) == (Need.KEEP, ())
+
+
+def test_a_picture_in_its_own_address_is_read(make_fetcher, connects) -> None:
+    address = f"data:image/png;base64,{base64.encodebytes(PNG).decode()}"
+    [found] = get(make_fetcher(), address).pictures
+    assert isinstance(found, Picture)
+    assert found.file.content_hash == sha256(PNG).hexdigest()
+    message = failure(make_fetcher(), "data:image/png;base64,AAAA").message
+    assert message.startswith("data:image/png;base64: ")
+    assert connects == []

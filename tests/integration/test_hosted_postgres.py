@@ -26,6 +26,7 @@ from shelfsight.records import (
 )
 from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import schema
+from shelfsight.storage.prune import prune
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
 from shelfsight.storage.vectors.store import PostgresVectorStore
@@ -609,30 +610,20 @@ def test_halfvec_columns_work_too(database: Database) -> None:
     assert len(PostgresProductSearch(database).candidates(search_query, Filters(), 5)) == 2
 
 
-def test_a_product_deleted_by_a_transaction_still_open_is_left_out(database: Database) -> None:
+def test_a_product_deleted_by_a_transaction_still_open_is_not_found_and_is_pruned(
+    database: Database,
+) -> None:
+    """Nothing of ours waits for that transaction, or keeps it waiting."""
     fill(database, 3)
-    deleting: list[threading.Thread] = []
-    others_wait = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event_type = 'Lock'"
-    )
+    with psycopg.connect(database.url) as deleting:
 
-    def delete(_page: object) -> None:
-        if deleting:
-            return
-        connection = psycopg.connect(database.url)
-        connection.execute('DELETE FROM "ProductVariants" WHERE "Sku" = \'sku-2\'')
+        def delete(_page: object) -> None:
+            deleting.execute('DELETE FROM "ProductVariants" WHERE "Sku" = \'sku-2\'')
 
-        def commit_once_waited_for() -> None:
-            with connection:
-                while connection.execute(others_wait).fetchone() == (0,):
-                    connection.execute("SELECT pg_stat_clear_snapshot()")
-
-        deleting.append(threading.Thread(target=commit_once_waited_for))
-        deleting[-1].start()
-
-    backfill_all(database, before_save=delete)
-    deleting[0].join()
+        assert backfill_all(database, before_save=delete).embedded == 3
+    search_query = SearchQuery(column="text", vector=direction(b"x", 1024))
+    assert len(PostgresProductSearch(database).candidates(search_query, Filters(), 5)) == 2
+    assert prune(database).embeddings == 1
     assert rows(database, 'SELECT count(*) FROM "ProductEmbeddings"') == [(2,)]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shelfsight.catalog.content import Content
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Connection, Database
@@ -94,7 +95,7 @@ def test_an_image_of_several_pictures_from_an_older_version_has_one_known_hash(
         'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl", "Position")'
         ' SELECT "Id", \'http://shop.test/2.png\', 1 FROM "ProductVariants"',
     )
-    catalog = PostgresCatalog(database, images_per_product=2)
+    catalog = PostgresCatalog(database, content=Content(images_per_product=2))
     ((new,),) = catalog.pages(Selection(), 10)
     image = direction(b"both", 768)
     first = PictureFile(url=new.image_urls[0], content_hash="c0ffee")

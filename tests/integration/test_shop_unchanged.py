@@ -64,6 +64,11 @@ OBJECTS = (
     'CREATE INDEX "byUrl" ON "ProductEmbeddings" (lower("ImageUrl"));'
     ' ALTER TABLE "ProductEmbeddings" CLUSTER ON "byUrl"; COMMENT ON INDEX "byUrl" IS \'url\'',
     'CREATE STATISTICS "pairs" (ndistinct) ON "UserId", "SourceType" FROM "ProductEmbeddings"',
+    'ALTER TABLE "ProductEmbeddings" ADD CONSTRAINT "theirs" FOREIGN KEY ("ProductVariantId")'
+    ' REFERENCES "ProductVariants" ("Id") ON UPDATE CASCADE DEFERRABLE;'
+    ' COMMENT ON CONSTRAINT "theirs" ON "ProductEmbeddings" IS \'theirs\'',
+    'ALTER TABLE "ProductEmbeddings" ADD CONSTRAINT "unchecked" FOREIGN KEY ("ProductId")'
+    ' REFERENCES "Products" ("Id") ON DELETE SET NULL NOT VALID',
     'ALTER TABLE "ProductEmbeddings" REPLICA IDENTITY FULL, SET (fillfactor = 90),'
     ' ALTER "ImageUrl" SET STATISTICS 7, ALTER "UserId" SET STORAGE MAIN;'
     ' COMMENT ON COLUMN "ProductEmbeddings"."ImageUrl" IS \'100%\'',

@@ -70,9 +70,49 @@ def test_each_kind_of_change_is_queued(shop: Database) -> None:
         ONE
     ]
     assert after('UPDATE "ProductVariants" SET "Description" = "Description"') == []
+    assert after('UPDATE "ProductVariants" SET "Price" = 9') == []
     assert after(f'INSERT INTO "ProductVariants" ("Id") VALUES (\'{ONE[:-1]}3\')') == [
         f"{ONE[:-1]}3"
     ]
+
+
+def test_deleted_products_and_both_ids_of_a_changed_id_are_queued(shop: Database) -> None:
+    new = f"{ONE[:-1]}9"
+    with client(shop) as connection:
+        connection.execute('UPDATE "ProductVariants" SET "Id" = %s WHERE "Id" = %s', [new, ONE])
+        connection.execute('DELETE FROM "ProductVariants" WHERE "Id" = %s', [TWO])
+    assert queued(shop) == [new, ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        'DROP "Title"',
+        'DROP "Title", DROP "Description"',
+        'ALTER "Title" TYPE varchar(100)',
+        'ALTER "Id" DROP DEFAULT, ALTER "Id" TYPE text',
+        'RENAME "Id" TO "Key"',
+        'RENAME "Title" TO "Name"',
+    ],
+)
+def test_the_shop_may_change_what_the_triggers_read_and_write_on(
+    shop: Database, change: str
+) -> None:
+    """Also in a session that has fired the triggers before, by a role with no rights of ours."""
+    with client(shop) as connection:
+        connection.execute("CREATE ROLE seller")
+        connection.execute('GRANT ALL ON "ProductVariants" TO seller')
+        connection.execute("SET ROLE seller")
+        connection.execute(EDIT, ["Before", ONE])
+        connection.execute("RESET ROLE")
+        connection.execute(f'ALTER TABLE "ProductVariants" {change}'.encode())
+        connection.execute("SET ROLE seller")
+        connection.execute('UPDATE "ProductVariants" SET "Sku" = \'New\'')
+        connection.execute('DELETE FROM "ProductVariants" WHERE "Price" = 2')
+        connection.execute('INSERT INTO "ProductVariants" SELECT * FROM "ProductVariants" LIMIT 0')
+        connection.execute("RESET ROLE")
+        connection.execute("DROP OWNED BY seller")
+        connection.execute("DROP ROLE seller")
 
 
 def test_a_change_is_notified_when_it_is_committed(shop: Database) -> None:
@@ -171,7 +211,7 @@ def test_creating_again_creates_only_missing_triggers(shop: Database) -> None:
 
 
 def test_dropping_leaves_nothing_behind(shop: Database) -> None:
-    assert len(triggers.drop(shop)) == 5
+    assert len(triggers.drop(shop)) == 6
     assert triggers.drop(shop) == []
     assert rows(shop, "SELECT FROM pg_proc WHERE proname = 'queue_changed'") == []
     with client(shop) as connection:
@@ -204,7 +244,7 @@ def test_ids_of_a_custom_type_are_queued(url: str) -> None:
         )
     with closing(Database(url)) as database:
         schema.create(database)
-        assert len(triggers.create(database)) == 5
+        assert len(triggers.create(database)) == 6
         with client(database) as connection:
             connection.execute("INSERT INTO \"ProductVariants\" VALUES ('a', 'A'), ('b', 'B')")
             connection.execute(EDIT, ["New", "a"])

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from threading import Event, Thread
@@ -22,11 +22,12 @@ from shelfsight.errors import SchemaError
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
-from shelfsight.records import EmbeddedProduct, FetchedProduct
+from shelfsight.records import EmbeddedProduct, FetchedProduct, Pixels
 from shelfsight.settings import Settings
 from shelfsight.storage.changes import triggers
 from shelfsight.storage.changes.change_queue import PostgresQueue
 from shelfsight.storage.changes.listener import ChangeListener
+from shelfsight.storage.orphans import PostgresOrphanPruner
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
@@ -78,6 +79,7 @@ class Watch:
         every: float = NEVER,
         before_embed: Callable[[Sequence[FetchedProduct]], object] = lambda _: None,
         is_back: Callable[[], bool] = lambda: True,
+        pictures: Mapping[str, Pixels] = PICTURES,
     ) -> None:
         self.heard = WatchObserver()
         self.report = Report()
@@ -86,6 +88,7 @@ class Watch:
         self._every = every
         self._before_embed = before_embed
         self._is_back = is_back
+        self._pictures = dict(pictures)
         self._stop = Event()
         self._errors: list[BaseException] = []
         self._thread = Thread(target=self._run, daemon=True)
@@ -129,10 +132,12 @@ class Watch:
         pool = opening.enter_context(closing(DatabasePool(self._url, 2, retries=RETRIES)))
         catalog = PostgresCatalog(pool, models=self.embedder.models)
         queue = PostgresQueue(pool)
+        orphans = PostgresOrphanPruner(pool, self.heard.notify)
+        poller = ChangePoller(catalog, queue, orphans, self._every)
         return WatchContext(
             catalog=catalog,
             queue=queue,
-            poller=opening.enter_context(closing(ChangePoller(catalog, queue, self._every))),
+            poller=opening.enter_context(closing(poller)),
             open_pipeline=self._parts,
             listen=opening.enter_context(closing(ChangeListener(self._url))).wait,
             is_back=self._is_back,
@@ -152,7 +157,7 @@ class Watch:
 
                 yield Pipeline(
                     catalog=PostgresCatalog(writing),
-                    fetcher=MemoryFetcher(PICTURES),
+                    fetcher=MemoryFetcher(self._pictures),
                     embed=embed,
                     models=self.embedder.models,
                     store=PostgresVectorStore(writing, FUSION),
@@ -191,7 +196,7 @@ def is_empty(database: Database) -> bool:
 @pytest.fixture
 def told(database: Database) -> Database:
     """A database with triggers on the shop's tables."""
-    assert len(triggers.create(database)) == 5
+    assert len(triggers.create(database)) == 6
     return database
 
 
@@ -229,7 +234,7 @@ def test_a_new_product_an_edited_title_and_pictures_are_embedded_as_they_change(
         run(told, 'DELETE FROM "ProductImages"')
         watched.wait_until(lambda: fetched() is None)
         run(told, f'DELETE FROM "ProductVariants" WHERE "Id" = \'{ONE}\'')
-        assert ONE not in texts(told)
+        watched.wait_until(lambda: ONE not in texts(told))
         watched.wait_until(lambda: is_empty(told))
     assert watched.embedder.images_embedded == 2
     assert watched.report.failed == 0

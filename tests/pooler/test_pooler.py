@@ -18,16 +18,18 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Database
-from shelfsight.records import ModelPair
+from shelfsight.records import CatalogChoice, ModelPair
 from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
+from shelfsight.storage.index import recall
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.status import read
 from shelfsight.storage.versions import vector_versions
 from shelfsight.storage.versions.switch import roll_back, switch
 from shelfsight.testing import direction
+from shelfsight.wiring.catalogue import prepare
 from tests.free_port import free_port
 from tests.shop import backfill_all, fill, rows
 
@@ -123,6 +125,34 @@ def test_indexes_are_built_through_a_transaction_pooler(pooled: str) -> None:
         assert len(index_build.build(database, index_build.BuildLogger(list().append))) == 4
         assert {one.state for one in index.read(database)} == {"valid"}
         assert len(index.drop(database)) == 4
+
+
+def test_a_catalogue_is_read_through_views_without_affecting_other_clients(
+    pooled: str, url: str
+) -> None:
+    with psycopg.connect(url) as shop:
+        shop.execute(
+            "CREATE TABLE things (id int PRIMARY KEY, name text, photo text);"
+            "INSERT INTO things SELECT n, 'Thing ' || n, 'http://shop.test/' || n || '.png'"
+            " FROM generate_series(1, 60) AS n"
+        )
+    options = {"table": "things", "title": "name", "image": "photo"}
+    with closing(Database(pooled)) as database:
+        prepare(database, CatalogChoice(name="flat", options=options))
+        assert backfill_all(database).embedded == 60
+        assert index_build.build(database, index_build.BuildLogger(list().append))
+        assert len(list(recall.lines(database))) == 4
+        search = PostgresProductSearch(database)
+        vector = direction(b"any", 768)
+        query = SearchQuery(column="image", vector=vector, image=vector)
+        assert len(search.candidates(query, Filters(), 10)) == 10
+        assert len(index.drop(database)) == 4
+        assert read(database).total == 60
+        paths = set()
+        for _ in range(10):
+            with psycopg.connect(pooled) as stranger:
+                paths |= set(stranger.execute("SHOW search_path").fetchall())
+        assert paths == {('"$user", public',)}
 
 
 def test_models_are_switched_through_a_transaction_pooler_without_affecting_other_clients(

@@ -89,7 +89,8 @@ def test_each_kind_is_named_with_its_number_and_its_cure() -> None:
     report = Report(failures=Counter(bad_address=1891, http_418=1, odd_word=1))
     assert report.lines()[-4:] == [
         "What failed, by kind, and what to do:",
-        "  - bad_address 1891: correct the address; if it is a path, set IMAGE_ROOT",
+        "  - bad_address 1891: correct the address; if it is a path, set IMAGE_ROOT or"
+        " IMAGE_BASE_URL",
         "  - http_418 1: ask the host why it does not give the picture",
         "  - odd_word 1: see the log of the embedding server",
     ]

@@ -32,6 +32,12 @@ def test_a_run_has_ranges_for_several_workers(due: int, batch_size: int, ranges:
     assert len(partition(due, asked.range_size).merged(asked).ranges) == ranges
 
 
+def test_a_job_of_a_release_without_text_fields_is_the_same_as_one_that_names_none() -> None:
+    assert "text_fields" not in job().to_json()
+    named = replace(job(), text_fields=("title", "brand"))
+    assert Job.from_json(named.to_json()) == named != job()
+
+
 @given(due=st.integers(0, 100_000), batch_size=st.integers(1, 5_000))
 def test_ranges_that_are_put_together_hold_the_same(due: int, batch_size: int) -> None:
     asked = job(batch_size)

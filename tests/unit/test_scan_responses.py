@@ -3,7 +3,12 @@
 from functools import partial
 
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
-from shelfsight.serving.scan_api.responses import combine_results, match_responses, merge_matches
+from shelfsight.serving.scan_api.responses import (
+    combine_results,
+    match_responses,
+    matches_response,
+    merge_matches,
+)
 
 
 def match(id_: str, score: float, product_id: str | None = None) -> Match:
@@ -42,6 +47,15 @@ def test_one_match_is_recommended_only_where_all_photos_mean_that_one() -> None:
     assert unsure.action == "show_multiple_candidates"
     assert combine_results([found(), found()], 5, "variant").action == "fallback_to_manual"
     assert combine_results([], 5, "variant").action == "fallback_to_manual"
+
+
+def test_relative_addresses_of_pictures_come_whole_where_there_is_a_base() -> None:
+    addresses = ["mugs/a.jpg", "https://img.test/a.jpg", None]
+    products = [Candidate(id="a", image_url=address) for address in addresses]
+    result = found(*(Match(product=one, score=0.5, confidence="low") for one in products))
+    shown = [match.image_url for match in matches_response(result, "https://cdn.test/").matches]
+    assert shown == ["https://cdn.test/mugs/a.jpg", *addresses[1:]]
+    assert [match.image_url for match in matches_response(result).matches] == addresses
 
 
 def test_a_similarity_that_was_not_compared_is_null() -> None:

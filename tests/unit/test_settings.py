@@ -57,6 +57,13 @@ def test_a_flag_beats_the_environment_which_beats_the_file(
         ("DATABASE_URL", "mysql://host/db", "postgresql://"),
         ("MODELS", "clip", " or ".join(map(repr, PAIRS))),
         ("IMAGES_PER_PRODUCT", "0", "greater than or equal to 1"),
+        ("IMAGE_BASE_URL", "cdn.test/media", "http://"),
+        ("IMAGE_BASE_URL", "https://cdn.test/?path=", "without login, ? and #"),
+        ("IGNORED_URL_PARAMETERS", "v,a*b", "names of query parameters"),
+        ("PRODUCT_TEXT", "title,colour", "one or more of title, description, category"),
+        ("PRODUCT_TEXT", ",", "one or more of title"),
+        ("TEXT_LANGUAGE", "e", "a language such as en or pt-BR"),
+        ("SHOP_TIME_ZONE", "Berlin", "a time zone such as UTC or Europe/Berlin"),
     ],
 )
 def test_nonsense_is_refused_by_name_value_and_what_is_allowed(

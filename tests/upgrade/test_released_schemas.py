@@ -165,7 +165,7 @@ def test_while_a_backfill_is_under_way_init_waits_and_scans_are_answered(older: 
             done = schema.create(older, end_soon)
             assert monotonic() - began >= 1
         assert len(waited) == 1
-        assert "applied migration 0001" in done[-1]
+        assert f"applied migration {latest():04}" in done[-1]
         seen = len(answers)
         while len(answers) < seen + 10 and asking.is_alive():
             sleep(0.01)
@@ -284,7 +284,7 @@ def test_a_role_that_is_called_as_our_schema_finds_the_shop_and_us_apart(url: st
                 ("Products",),
             ]
             found = {name for (name,) in connection.execute(tables, ["shelfsight"])}
-            assert found == {*TABLES, "SchemaVersion"}
+            assert found == {*TABLES, "SchemaVersion", "Catalog", "CatalogueColumns"}
         finally:
             connection.execute("DROP OWNED BY shelfsight CASCADE")
             connection.execute("DROP ROLE shelfsight")
@@ -324,7 +324,8 @@ def test_a_server_that_runs_answers_while_a_newer_release_migrates(
             every = (*migrations(), following)
             newer.setattr(apply, "migrations", lambda: every)
             newer.setattr(version, "migrations", lambda: every)
-            assert schema.create(database) == ["applied migration 0002 (to come)"]
+            done = schema.create(database)
+            assert done == [f"applied migration {following.version:04} (to come)"]
         for _ in range(3):
             assert len(skus(scan(site, textQuery="Product 1", threshold=-1))) == 3
     with pytest.raises(SchemaError, match="upgrade shelfsight"):
@@ -346,3 +347,58 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(
     assert of_columns(contents(older.url), before) == before
     schema.create(older)
     assert of_columns(contents(older.url), before) == before
+
+
+KEYS = """
+    SELECT n.nspname, t.relname, conname
+    FROM pg_constraint AS k JOIN pg_class AS t ON t.oid = conrelid
+    JOIN pg_namespace AS n ON n.oid = t.relnamespace
+    WHERE contype = 'f' AND t.relname <> 'BackfillLeases' ORDER BY 1, 2, 3
+"""
+
+
+def keys(database: Database) -> list[tuple[str, ...]]:
+    return database.run(lambda connection: connection.execute(KEYS).fetchall())
+
+
+def test_foreign_keys_to_the_shop_go_and_those_of_the_shop_stay(older: Database) -> None:
+    theirs = {
+        ("public", "Likes", "Likes_ProductVariantId_fkey"),
+        ("public", "ProductEmbeddings", "theirs"),
+        ("public", "ProductImages", "theirs"),
+    }
+    key = 'FOREIGN KEY ("ProductVariantId") REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE'
+    execute(
+        older,
+        f'CREATE TABLE "Likes" ("Id" int, "ProductVariantId" uuid, {key});'
+        f' ALTER TABLE "ProductEmbeddings" ADD CONSTRAINT "theirs" {key};'
+        f' ALTER TABLE "ProductImages" ADD CONSTRAINT "theirs" {key};'
+        # a copy as a staged set had it
+        f' ALTER TABLE shelfsight_next."ProductEmbeddings" ADD CONSTRAINT "theirs" {key}',
+    )
+    assert len(set(keys(older)) - theirs) >= 3, "the dump must have keys of that release"
+    schema.create(older)
+    assert set(keys(older)) == theirs
+    execute(older, 'DROP TABLE "Likes"; ALTER TABLE "ProductEmbeddings" DROP CONSTRAINT "theirs"')
+    execute(older, 'ALTER TABLE "ProductImages" DROP CONSTRAINT "theirs"')
+    execute(older, 'UPDATE "ProductVariants" SET "Id" = gen_random_uuid()')
+    execute(older, 'TRUNCATE "ProductVariants"')
+    execute(older, 'ALTER TABLE "ProductVariants" DROP COLUMN "Title"')
+    execute(older, 'DROP TABLE "ProductVariants"')
+
+
+def test_a_key_that_an_orm_of_the_shop_made_under_our_name_stays(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        connection.execute(
+            'CREATE TABLE "ProductVariants" ("Id" uuid PRIMARY KEY, "Title" text);'
+            ' CREATE TABLE "ProductEmbeddings" ("Id" uuid PRIMARY KEY, "ProductVariantId" uuid'
+            ' REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE, "Note" text);'
+            ' CREATE TABLE "ProductImages" ("Id" uuid, "ImageUrl" text, "ProductVariantId" uuid'
+            ' REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE)'
+        )
+    with closing(Database(url)) as database:
+        before = keys(database)
+        schema.create(database)
+        assert keys(database) == before
+        assert len(before) == 2

@@ -41,7 +41,7 @@ _BROKEN_FILE = FailureKind(Fault.CONTENT, "replace the picture")
 _NO_FILE = FailureKind(
     Fault.SETTINGS,
     "set IMAGE_ROOT to the folder that has the file, or correct the path",
-    ("image_root",),
+    ("image_root", "image_base_url"),
 )
 _HOST_DOWN = FailureKind(Fault.HOST, "see whether the host is up; it is tried again by itself")
 _REFUSED_ITEM = FailureKind(Fault.SERVER, "see the log of the embedding server")
@@ -62,7 +62,9 @@ KINDS: Mapping[str, FailureKind] = {
         ("allow_private_images",),
     ),
     "bad_address": FailureKind(
-        Fault.SETTINGS, "correct the address; if it is a path, set IMAGE_ROOT", ("image_root",)
+        Fault.SETTINGS,
+        "correct the address; if it is a path, set IMAGE_ROOT or IMAGE_BASE_URL",
+        ("image_root", "image_base_url"),
     ),
     "forbidden_path": _NO_FILE,
     "file_not_found": _NO_FILE,

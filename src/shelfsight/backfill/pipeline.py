@@ -5,7 +5,7 @@ see `concurrency`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, takewhile
 from operator import attrgetter
@@ -13,14 +13,20 @@ from threading import Event
 
 from shelfsight.backfill.concurrency import map_concurrently
 from shelfsight.backfill.leases import Lease, Page, lease_pages, per_page
+from shelfsight.backfill.losses import Guard, RunPolicy, accept_losses, guard_of
 from shelfsight.backfill.ports import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import PAGES_IN_FLIGHT, Job, KeyRange, Partitioning, Run
-from shelfsight.records import EmbeddedProduct, FetchedProduct, ModelPair, Product, Selection
+from shelfsight.records import (
+    EmbeddedProduct,
+    FetchedProduct,
+    ModelPair,
+    Product,
+    Selection,
+)
 
 Embed = Callable[[Sequence[FetchedProduct]], list[EmbeddedProduct]]
-EmbedPage = Callable[[Page[FetchedProduct]], Page[EmbeddedProduct]]
 
 PAGES_FETCHING = 2 * PAGES_IN_FLIGHT
 """Pages that are being fetched or wait to be embedded, as long as no slow host holds them up."""
@@ -38,13 +44,15 @@ MAX_PAGES_FETCHING = 60
 class RunContext:
     """What it takes to begin a run and to follow its progress, even if other machines do the work.
 
-    It has the catalogue, the store, the ledger, and the identities of the models.
+    It has the catalogue, the store, the ledger, the identities of the models, and what the run may
+    do without a question.
     """
 
     catalog: Catalog
     models: ModelPair
     store: VectorStore
     ledger: Ledger
+    policy: RunPolicy = field(default_factory=RunPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +91,8 @@ def work_until_done(
     max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
     with progress.working(), pipeline.ledger.leases(run, stop, progress.notify) as leases:
         read = _read(pipeline.catalog, run.job, leases, progress)
-        for page in process_pages(pipeline, read, per_page(pipeline.embed), stop, max_workers):
+        guard = guard_of(run, pipeline.store, pipeline.ledger)
+        for page in process_pages(pipeline, read, guard, stop, max_workers):
             if page.items:
                 report.add(page.items)
                 progress.stored(page.items)
@@ -93,22 +102,39 @@ def work_until_done(
 def process_pages(
     pipeline: Pipeline,
     read: Iterable[Page[Product]],
-    embed: EmbedPage,
+    guard: Guard,
     stop: Event,
     max_workers: int = 0,
 ) -> Iterator[Page[EmbeddedProduct]]:
     """Fetch, embed and store pages; yield each page with the products that were stored.
 
-    A page that was lost to another worker is yielded without items. While slow pictures hold up
-    some pages, up to `max_workers` pages are fetched at the same time.
+    Of each page only what `guard` returns is stored. A page that was lost to another worker is
+    yielded without items. While slow pictures hold up some pages, up to `max_workers` pages are
+    fetched at the same time.
     """
     fetch = per_page(pipeline.fetcher.fetch)
     fetched = map_concurrently(
         fetch, read, workers=PAGES_FETCHING, max_workers=max_workers, stop=stop
     )
+    embed = per_page(pipeline.embed)
     for page in map_concurrently(embed, fetched, workers=PAGES_IN_FLIGHT):
-        saved = pipeline.store.save(list(page.items), pipeline.models, page.checkpoint)
+        saved = pipeline.store.save(guard(list(page.items)), pipeline.models, page.checkpoint)
         yield replace(page, items=saved)
+
+
+def check_tables(run_context: RunContext, job: Job) -> None:
+    """Check that a run can read the shop's tables and write the vectors.
+
+    Raises:
+        SchemaError: tables or columns are missing or do not fit.
+        CatalogueChangedError: a column that an earlier run has read is gone.
+        ModelMismatchError: other models made the stored vectors.
+    """
+    run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    if run_context.policy.accepts_losses:
+        run_context.catalog.forget()
+    run_context.catalog.check()
+    run_context.catalog.remember()
 
 
 def begin_run(
@@ -121,20 +147,24 @@ def begin_run(
     Raises:
         ShelfsightError: the new vectors would not be compatible with the stored vectors, or the
             shop's tables cannot be read.
+        CatalogueChangedError: a column that an earlier run has read is gone.
+        UnconfirmedLossError: many stored vectors would be taken away, and nobody confirmed that.
     """
-    run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
-    run_context.catalog.check()
+    check_tables(run_context, job)
     report.recombined = run_context.store.recombine()
 
     def partition() -> Partitioning:
         found = run_context.catalog.partition(job.selection, job.range_size, job.run_limit)
         if not found.selected:
             progress.notify(no_product(job.selection))
-        return found.merged(job)
+        accepted = accept_losses(found.lost, run_context.store, run_context.policy)
+        return replace(found.merged(job), losses_accepted=accepted)
 
     run, is_joined = run_context.ledger.begin(
         job, run_context.models, partition, stop, progress.notify
     )
+    if run_context.policy.accepts_losses and not run.losses_accepted:
+        run = run_context.ledger.accept_losses(run)
     run = replace(run, job=job)
     report.due = run.due - run.done
     if is_joined:

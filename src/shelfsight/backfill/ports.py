@@ -11,7 +11,15 @@ from typing import Protocol
 
 from shelfsight.backfill.leases import Checkpoint, Lease, QueueClaim
 from shelfsight.backfill.runs import WHOLE, Job, KeyRange, Partitioning, Run
-from shelfsight.records import Due, EmbeddedProduct, FetchedProduct, ModelPair, Product, Selection
+from shelfsight.records import (
+    Due,
+    EmbeddedProduct,
+    FetchedProduct,
+    ModelPair,
+    Product,
+    Selection,
+    VectorCounts,
+)
 
 
 class Catalog(Protocol):
@@ -22,7 +30,16 @@ class Catalog(Protocol):
 
         Raises:
             SchemaError: a table or a column is missing; the message says what to do.
+            CatalogueChangedError: one that an earlier run has read.
         """
+        ...
+
+    def remember(self) -> None:
+        """Remember which columns there are, so that later runs notice if one is gone."""
+        ...
+
+    def forget(self) -> None:
+        """Forget which columns there were, because what is gone is gone on purpose."""
         ...
 
     def due(self, selection: Selection) -> Due:
@@ -98,6 +115,10 @@ class VectorStore(Protocol):
         """
         ...
 
+    def count(self) -> VectorCounts:
+        """Count the stored vectors of products that the shop has."""
+        ...
+
     def recombine(self) -> int:
         """Recompute combined vectors that were made with other weights; return their number."""
         ...
@@ -135,8 +156,24 @@ class Ledger(Protocol):
         """Return the current state of a run."""
         ...
 
+    def accept_losses(self, run: Run) -> Run:
+        """Let a run take away any number of stored vectors; return its current state."""
+        ...
+
     def close(self, run: Run) -> Run:
         """Close a run if no work is left in it; return its current state."""
+        ...
+
+
+class OrphanPruner(Protocol):
+    """Deletes what is stored of products that the shop has deleted."""
+
+    def are_in_shop(self, ids: Sequence[str]) -> bool:
+        """Return whether the shop still has all these products."""
+        ...
+
+    def prune(self) -> int:
+        """Delete the rows of deleted products, unless they are many; return how many there were."""
         ...
 
 

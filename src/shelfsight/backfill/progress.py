@@ -159,7 +159,7 @@ class LineProgress(CountingProgress):
         self._print(
             f"{due.products} products due: {due.with_picture} with pictures,"
             f" {due.with_text} with text, {due.with_neither} with neither",
-            f"A run would embed {products} of them in {batches} batches.{asked}"
+            f"A run would embed {products} of them in {batches} batches.{asked}{_taken_away(due)}"
             " Dry run: nothing was embedded or stored.",
         )
 
@@ -210,3 +210,14 @@ class LineProgress(CountingProgress):
     def _write(self, lines: Iterable[str]) -> None:
         self._out.write("".join(f"{line}\n" for line in lines))
         self._out.flush()
+
+
+def _taken_away(due: Due) -> str:
+    """Say how many stored vectors a run would take away; "" if none."""
+    counts = [f"{count} {kind}" for kind, count, _ in due.lost.beside(due.lost) if count]
+    if not counts:
+        return ""
+    return (
+        f" It would take away {' and '.join(counts)} vectors,"
+        " because their products have no such content any more."
+    )

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from shelfsight.backfill.failure_kinds import cures, is_absence
 from shelfsight.backfill.picture_address import shown
-from shelfsight.records import STAGES, ContentModality, EmbeddedProduct, Failure, Need, Vector
+from shelfsight.records import (
+    STAGES,
+    ContentModality,
+    EmbeddedProduct,
+    Failure,
+    Need,
+    Vector,
+    VectorCounts,
+)
 
 SHOWN_CHARACTERS = 60
 """How many characters of a product's text are shown with `--verbose`."""
@@ -33,6 +41,10 @@ class Report:
         image: image vectors that were made.
         text: text vectors that were made.
         combined: combined vectors of the processed products, made now or kept.
+        lost_image: stored image vectors that were taken away: the product has no such content any
+            more, or other content that failed.
+        lost_text: stored text vectors that were taken away.
+        lost_combined: stored combined vectors that were taken away.
         refetched: stored image vectors whose pictures were requested again.
         unchanged: those of `refetched` whose pictures were the same.
         changed: those of `refetched` that were made again because a picture was different.
@@ -57,6 +69,9 @@ class Report:
     image: int = 0
     text: int = 0
     combined: int = 0
+    lost_image: int = 0
+    lost_text: int = 0
+    lost_combined: int = 0
     refetched: int = 0
     unchanged: int = 0
     changed: int = 0
@@ -71,6 +86,7 @@ class Report:
         """Add the results of a page that has been stored."""
         for item in page:
             self.found += 1
+            self._add_lost(item.lost)
             if item.skipped:
                 self.skipped += 1
                 continue
@@ -84,6 +100,11 @@ class Report:
             self.paused_hosts.update(
                 failure.host or "" for failure in failures if failure.kind == "host_paused"
             )
+
+    def _add_lost(self, lost: VectorCounts) -> None:
+        self.lost_image += lost.image
+        self.lost_text += lost.text
+        self.lost_combined += lost.combined
 
     def _add_vectors(self, item: EmbeddedProduct) -> None:
         self.image += item.image is not None and item.product.image_need is not Need.KEEP
@@ -152,6 +173,11 @@ class Report:
             f"  - Text embeddings: {self.text}",
             f"  - Combined embeddings: {self.combined}",
         ]
+        if self.lost_image or self.lost_text:
+            lines.append(
+                f"Taken away, because the content is gone: {self.lost_image} image,"
+                f" {self.lost_text} text and {self.lost_combined} combined vectors"
+            )
         if self.refetched:
             lost = self.refetched - self.unchanged - self.changed
             lines += [

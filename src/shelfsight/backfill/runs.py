@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, TypeAdapter
 
-from shelfsight.records import ModelPair, Selection
+from shelfsight.records import NO_VECTORS, ModelPair, Selection, TextField, VectorCounts
 
 MAX_RANGE_SIZE = 2_000
 """Approximate number of products in the largest range."""
@@ -29,6 +29,8 @@ class Job:
     If products stay due when they are done (`Selection.stays_due`), the limit is one of each call:
     the run stays open, and the next call of the same job goes on with it, in batches of any size.
 
+    `text_fields` are those that the settings ask for, if they do.
+
     The vectors of a `staged` job are stored in a second set. Scans do not search that set until the
     user switches to it.
     """
@@ -37,6 +39,7 @@ class Job:
     batch_size: int
     max_batches: int
     images_per_product: int = 1
+    text_fields: tuple[TextField, ...] | None = None
     staged: Annotated[bool, Field(validation_alias=AliasChoices("staged", "beside"))] = False
 
     @property
@@ -75,6 +78,8 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON that `"BackfillRuns"` stores for this job."""
         kept: dict[str, Any] = _JOB.dump_python(self, mode="json")
+        if self.text_fields is None:  # as in the runs of releases that had no such field
+            del kept["text_fields"]
         return kept
 
     @staticmethod
@@ -103,7 +108,9 @@ class Partitioning:
 
     If only a small part of a large catalogue is due, `ids` lists all these products in order;
     `last` is the last id of the catalogue that was examined. `selected` counts the products that
-    were examined, whether they are due or not.
+    were examined, whether they are due or not. `lost` counts the stored vectors that the run would
+    take away, because their products have no such content any more; `losses_accepted` tells that
+    somebody agreed to lose any number.
     """
 
     due: int
@@ -111,6 +118,8 @@ class Partitioning:
     ranges: tuple[KeyRange, ...]
     ids: tuple[str, ...] | None = None
     last: str | None = None
+    lost: VectorCounts = NO_VECTORS
+    losses_accepted: bool = False
 
     def merged(self, job: Job) -> "Partitioning":
         """Merge neighbouring ranges if there are many, up to `MAX_RANGE_SIZE` products each."""
@@ -149,7 +158,8 @@ class Run:
 
     `due` is how many products were due when the run began; `workers` is how many workers are active
     now. `counts` and `failures` are those of `report.Report`, summed over all workers. The outcome
-    is `stopped` if work is left and no worker is active.
+    is `stopped` if work is left and no worker is active. With `losses_accepted` the run may take
+    away any number of stored vectors.
     """
 
     id: int
@@ -160,6 +170,7 @@ class Run:
     outcome: Outcome = "running"
     counts: dict[str, int] = field(default_factory=dict)
     failures: dict[str, int] = field(default_factory=dict)
+    losses_accepted: bool = False
     began: datetime | None = None
     ended: datetime | None = None
 

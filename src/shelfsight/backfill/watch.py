@@ -8,12 +8,18 @@ from threading import Event
 from time import monotonic
 from typing import Protocol
 
-from shelfsight.backfill.leases import Checkpoint, Claim, Page, QueueClaim, per_page
+from shelfsight.backfill.leases import Checkpoint, Claim, Page, QueueClaim
+from shelfsight.backfill.losses import LossPause
 from shelfsight.backfill.pipeline import Pipeline, process_pages
 from shelfsight.backfill.poller import ChangePoller
 from shelfsight.backfill.ports import Catalog, ChangeQueue
 from shelfsight.backfill.report import Report
-from shelfsight.errors import DatabaseAwayError, DatabaseError, DatabaseTimeoutError
+from shelfsight.errors import (
+    CatalogueChangedError,
+    DatabaseAwayError,
+    DatabaseError,
+    DatabaseTimeoutError,
+)
 from shelfsight.records import EmbeddedProduct, Product, Selection
 
 PAGE_SIZE = 32
@@ -24,6 +30,9 @@ SESSION_SECONDS = 300.0
 
 POLL_SECONDS = 1.0
 """Seconds between two checks of the queue if no notification comes."""
+
+CATALOGUE_POLL_SECONDS = 2.0
+"""Seconds between two looks whether a missing column or table is back."""
 
 BUSY_PAUSE_SECONDS = 10.0
 """Seconds for which a watch does nothing after a time limit of the database was reached again and
@@ -71,7 +80,10 @@ class WatchContext:
 
 
 def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: Event) -> None:
-    """Embed products that are due or change, until `stop` is set; wait if the database goes away.
+    """Embed products that are due or change, until `stop` is set.
+
+    It waits while the database is away, and while a column or table of the shop is missing that was
+    read before.
 
     It also waits while the database lets its statements reach a time limit.
 
@@ -86,6 +98,7 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
                 with context.open_pipeline() as pipeline:
                     pipeline.store.require(pipeline.models)
                     pipeline.catalog.check()
+                    pipeline.catalog.remember()
                     report.recombined += pipeline.store.recombine()
                     has_begun = True
                     _session(context, pipeline, report, observer, stop)
@@ -93,6 +106,8 @@ def watch(context: WatchContext, report: Report, observer: WatchObserver, stop: 
                 if not has_begun:
                     raise
                 _wait_for_database(context, error, observer, stop)
+            except CatalogueChangedError as error:
+                _wait_for_catalogue(context, error, observer, stop)
             except DatabaseTimeoutError as error:
                 observer.notify(f"{error}; waiting for {BUSY_PAUSE_SECONDS:.0f} s")
                 stop.wait(BUSY_PAUSE_SECONDS)
@@ -106,13 +121,17 @@ def _session(
 ) -> None:
     """Process changes for up to `SESSION_SECONDS` seconds."""
     changes = _Changes(context, observer, stop)
+    losses = LossPause(
+        pipeline.store.count, lambda: pipeline.catalog.due(Selection()).lost, observer.notify
+    )
     try:
-        for page in process_pages(pipeline, changes.pages(), per_page(pipeline.embed), stop):
+        for page in process_pages(pipeline, changes.pages(), losses.filter, stop):
             products, began = changes.end(page.checkpoint.claim)
             if page.items:
                 report.add(page.items)
                 observer.changed(page.items, monotonic() - began)
             left = {product.id for product in products} - {item.product.id for item in page.items}
+            left -= losses.paused
             if left and not page.checkpoint.claim.lost:  # their stored vectors changed: due again
                 context.queue.add(sorted(left), as_change=True)
     finally:
@@ -155,6 +174,8 @@ class _Changes:
         began = monotonic()
         chosen = Selection(variants=claim.variants)
         products = [p for page in self._context.catalog.pages(chosen, PAGE_SIZE) for p in page]
+        if len(products) < len(claim.variants):
+            self._context.poller.tell_of_claim(claim.variants)
         if products:
             self.begun[claim] = products, began
             self._show_in_progress()
@@ -188,3 +209,17 @@ def _wait_for_database(
             context.poller.poll_all_now()
             return
         pause = min(2 * pause, _MAX_BACKOFF_SECONDS)
+
+
+def _wait_for_catalogue(
+    context: WatchContext, error: CatalogueChangedError, observer: WatchObserver, stop: Event
+) -> None:
+    observer.notify(f"{error}; until then this watch pauses")
+    while not stop.wait(CATALOGUE_POLL_SECONDS):
+        try:
+            context.catalog.check()
+        except (CatalogueChangedError, DatabaseAwayError):
+            continue
+        observer.notify("what was missing is back")
+        context.poller.poll_all_now()
+        return

@@ -1,11 +1,12 @@
 -- name: source
 -- A window of products in the order of their ids (keyset pagination), with their pictures and a
 -- hash of the content that their vectors depend on. In the hash, the part before the colon is of
--- title and description, the part after it is of the picture addresses. `due` compares these
+-- the text as it is stored, the part after it is of the picture addresses. `due` compares these
 -- products with the stored rows, and has only the products that are due.
 WITH span AS MATERIALIZED (
-  SELECT "Id", {product_id} AS product_id, {owner} AS owner,
-         {title} AS title, {description} AS description
+  SELECT "Id", {product_id} AS product_id,
+         {title} AS title, {description} AS description,
+         {own_category} AS category, {options} AS options, {own_brand} AS brand
   FROM "ProductVariants"
   WHERE "Id" IS NOT NULL AND (%(after)s::{id_type} IS NULL OR "Id" > %(after)s::{id_type})
     AND (%(last)s::{id_type} IS NULL OR "Id" <= %(last)s::{id_type})
@@ -22,13 +23,20 @@ WITH span AS MATERIALIZED (
   FROM "ProductImages" AS i JOIN span ON span."Id" = i."ProductVariantId"
   WHERE btrim(i."ImageUrl") <> '' AND i."ProductVariantId" {within}
   GROUP BY i."ProductVariantId"
+), content AS (
+  SELECT span."Id" AS id, product_id, title, description, {category} AS category, options,
+         {brand} AS brand, urls, coalesce(array_to_json(urls)::text, '') AS addresses
+  FROM span LEFT JOIN pictures ON pictures.id = span."Id" {product_join}
 ), source AS MATERIALIZED (
-  SELECT span."Id" AS id, product_id, owner, title, description, coalesce(urls, '{{}}') AS urls,
-         btrim(title || description, E' \t\r\n') <> '' AS has_text,
-         left(encode(sha256(convert_to(length(title) || ' ' || title || description, 'UTF8')), 'hex'), 32)
-         || ':' ||
-         left(encode(sha256(convert_to(coalesce(array_to_json(urls)::text, ''), 'UTF8')), 'hex'), 32) AS hash
-  FROM span LEFT JOIN pictures ON pictures.id = span."Id"
+  SELECT id, product_id, title, description, category, options, brand,
+         coalesce(urls, '{{}}') AS urls,
+         btrim(title || description || category || options || brand, E' \t\r\n') <> '' AS has_text,
+         left(encode(sha256(convert_to(
+           length(title) || ' ' || title || description || {further_text}, 'UTF8')), 'hex'), 32)
+         || ':' || CASE WHEN strpos(addresses, '?') = 0
+           THEN left(encode(sha256(convert_to(addresses, 'UTF8')), 'hex'), 32)
+           ELSE {image_hash} END AS hash
+  FROM content
 ), failed AS (
   SELECT id, bool_or(is_whole) AS tried, bool_or(is_image) AS image, bool_or(is_text) AS text,
          bool_or(is_image AND image_again) AS image_again,
@@ -42,6 +50,11 @@ WITH span AS MATERIALIZED (
   GROUP BY id
 ), due AS (
   SELECT source.*, e."ProductVariantId" IS NULL AS is_new,
+         {stored_image} AS stored_image, {stored_text} AS stored_text,
+         e."ImageEmbedding" IS NOT NULL AND cardinality(source.urls) = 0 AS loses_image,
+         e."TextEmbedding" IS NOT NULL AND NOT source.has_text AS loses_text,
+         e."CombinedEmbedding" IS NOT NULL AND cardinality(source.urls) = 0
+           AND NOT source.has_text AS loses_combined,
          need.image AS image_need, need.text AS text_need,
          CASE WHEN need.image = 'check' THEN {files} END AS files
   FROM source
@@ -53,10 +66,59 @@ WITH span AS MATERIALIZED (
   WHERE {due}
 )
 
+-- name: further_text
+-- A part of the text besides title and description. Products without it have the hash that they had
+-- before there were such parts.
+CASE WHEN {part} = '' THEN '' ELSE E'\n' || {name} || ' ' || length({part}) || ' ' || {part} END
+
+-- name: language
+-- The language in which texts in several languages are embedded; the default is not in the hash.
+CASE WHEN title || description || category || options || brand ~ '[{{\[]'
+     THEN E'\nlanguage ' || {language} ELSE '' END
+
+-- name: image_hash
+-- The parameters of an address that may change without another picture are not hashed. Earlier
+-- releases hashed whole addresses: such a hash counts as long as the row has it.
+(SELECT CASE WHEN EXISTS (
+     SELECT FROM "ProductEmbeddings" AS e
+     WHERE e."ProductVariantId" = content.id AND e."SourceHash" IS NOT NULL
+       AND split_part(e."SourceHash", ':', 2) = whole.hash)
+   THEN whole.hash ELSE left(encode(sha256(convert_to(lasting.addresses, 'UTF8')), 'hex'), 32) END
+ FROM (SELECT left(encode(sha256(convert_to(content.addresses, 'UTF8')), 'hex'), 32) AS hash) AS whole
+ CROSS JOIN (SELECT array_to_json(ARRAY(
+     SELECT path || CASE WHEN shorter = query THEN query
+                         ELSE regexp_replace(shorter, %(last_separator)s, '') END
+     FROM unnest(content.urls) WITH ORDINALITY AS one (url, number)
+     CROSS JOIN LATERAL split_part(url, '?', 1) AS path
+     CROSS JOIN LATERAL substr(url, length(path) + 1) AS query
+     CROSS JOIN LATERAL regexp_replace(query, %(parameters)s, '', 'gi') AS shorter
+     ORDER BY number))::text AS addresses) AS lasting)
+
+-- name: stored_text_fields
+-- What the stored texts were made of. Rows that do not say were made of title and description, or
+-- have nothing else.
+SELECT coalesce(fields, '') AS fields
+FROM (
+  SELECT "ModelVersions" ->> 'text_fields' AS fields FROM "ProductEmbeddings"
+  WHERE "TextEmbedding" IS NOT NULL AND "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
+) AS stored
+GROUP BY fields
+ORDER BY stored.fields IS NULL, count(*) DESC
+LIMIT 1
+
+-- name: product_join
+LEFT JOIN "Products" AS product ON product."Id"{cast} = span.product_id{cast}
+-- name: stored
+CASE WHEN e.{vector} IS NULL THEN 'none' WHEN {is_current} THEN 'current' ELSE 'stale' END
+
 -- name: within
 -- The joins imply this condition already. Because it is written out, Postgres can read a range of
 -- each index instead of whole tables.
 BETWEEN (SELECT first FROM bounds) AND (SELECT last FROM bounds)
+
+-- name: among
+-- The chosen ids may be far apart, so a range would read nearly all that lies between them.
+= ANY(%(variant)s::{id_type}[])
 
 -- name: may_check
 -- Without picture addresses there is nothing that a stored image could be checked against.
@@ -121,14 +183,22 @@ OR (source.has_text AND failed.text IS NOT TRUE AND {text_is_made} IS NOT TRUE)
 -- URLs) are removed, so that the words after them are not cut off.
 {source}
 SELECT bounds.size, bounds.last::text AS last, due.id::text AS id,
-       due.product_id::text AS product_id, due.owner::text AS owner,
+       due.product_id::text AS product_id, {owner_of_due} AS owner,
        left(due.title, {text_limit}) AS title,
        CASE WHEN length(due.description) <= {text_limit} THEN due.description
             ELSE left(regexp_replace(due.description, 'data:image/[^"''<>)\s]*', '', 'g'),
                       {text_limit}) END AS description,
-       due.has_text, due.urls, due.hash, due.is_new, due.image_need, due.text_need, due.files
+       left(due.category, {text_limit}) AS category, left(due.options, {text_limit}) AS options,
+       left(due.brand, {text_limit}) AS brand, due.has_text,
+       ARRAY(SELECT left(url, {address_limit}) FROM unnest(due.urls) WITH ORDINALITY AS one (url, number)
+             ORDER BY number) AS urls, due.hash, due.is_new, due.image_need, due.text_need,
+       due.stored_image, due.stored_text, due.files
 FROM bounds LEFT JOIN due ON true
 ORDER BY due.id
+
+-- name: owner_of_due
+-- Only due products are asked for their owners: a view may have to gather several.
+(SELECT v."UserId"::text FROM "ProductVariants" AS v WHERE v."Id" = due.id)
 
 -- name: count
 -- The number of products of a window that are due, by the content that they have.
@@ -137,7 +207,10 @@ SELECT bounds.size, bounds.last::text AS last, count(due.id) AS products,
        count(due.id) FILTER (WHERE cardinality(due.urls) > 0) AS with_picture,
        count(due.id) FILTER (WHERE due.has_text) AS with_text,
        count(due.id) FILTER (WHERE cardinality(due.urls) = 0 AND NOT due.has_text) AS with_neither,
-       count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image
+       count(due.id) FILTER (WHERE due.image_need = 'check') AS with_image,
+       count(due.id) FILTER (WHERE due.loses_image) AS lost_image,
+       count(due.id) FILTER (WHERE due.loses_text) AS lost_text,
+       count(due.id) FILTER (WHERE due.loses_combined) AS lost_combined
 FROM bounds LEFT JOIN due ON true
 GROUP BY bounds.size, bounds.last
 
@@ -151,7 +224,10 @@ SELECT bounds.size, bounds.last::text AS last, (SELECT count(*) FROM due) AS pro
   FROM (SELECT id, %(before)s + row_number() OVER (ORDER BY id) AS number FROM due) AS numbered
   WHERE (number %% %(range)s = 0 AND number <= coalesce(%(limit)s, number)) OR number = %(limit)s
   ORDER BY number) AS range_ends,
-  ARRAY(SELECT due.id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY due.id) AS ids
+  ARRAY(SELECT due.id::text FROM due WHERE (SELECT count(*) FROM due) <= %(few)s ORDER BY due.id) AS ids,
+  (SELECT count(*) FROM due WHERE loses_image) AS lost_image,
+  (SELECT count(*) FROM due WHERE loses_text) AS lost_text,
+  (SELECT count(*) FROM due WHERE loses_combined) AS lost_combined
 FROM bounds
 
 -- name: window_end

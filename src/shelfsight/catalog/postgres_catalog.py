@@ -11,8 +11,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from shelfsight.backfill.picture_identity import MAX_ADDRESS_LENGTH
 from shelfsight.backfill.runs import WHOLE, KeyRange, Partitioning
+from shelfsight.catalog import column_memory
+from shelfsight.catalog.content import Content, content_parts
 from shelfsight.catalog.selection import QUERIES, due_condition, needs, selected
+from shelfsight.catalog.stored_text_fields import stored_text_fields
 from shelfsight.catalog.where_condition import limit_condition, refused_condition
 from shelfsight.catalog.window_rows import (
     COUNT,
@@ -27,7 +31,15 @@ from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
 from shelfsight.postgres.need import model_parameters
-from shelfsight.records import Due, ModelPair, Product, Selection
+from shelfsight.records import (
+    TEXT_FIELDS,
+    Due,
+    ModelPair,
+    Product,
+    Selection,
+    TextField,
+    VectorCounts,
+)
 
 WINDOW = 2_000
 """How many products one statement of `pages` goes through: that takes a few milliseconds and
@@ -45,7 +57,7 @@ SPARSE = 20
 workers need not scan all products again."""
 
 TEXT_LIMIT = 50_000
-"""How many characters of a title or description are read. The text models take fewer."""
+"""How many characters of each part of a text are read. The text models take fewer."""
 
 
 _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -53,29 +65,32 @@ _NOT_PREPARED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 _NEEDED = {"ProductVariants": ("Id",), "ProductImages": ("Id", "ProductVariantId", "ImageUrl")}
 """The columns of the shop that a backfill cannot do without."""
 
+WHOLE_CONTENT = Content()
+
 _NO_VALUES: Mapping[str, Any] = {}
 
 
 class PostgresCatalog:
     """Implements `ports.Catalog` on `"ProductVariants"` and `"ProductImages"`.
 
-    Columns other than `"Id"` may be missing. `images_per_product` is the number of pictures that
-    count as content: a change to further pictures does not make a product due. If a product is due,
-    its vectors by models other than `models` are replaced too. `settings` are the fingerprints of
-    the settings in use: a failure caused by a setting that has changed since is due again. Without
-    `settings` it waits for its next attempt.
+    Columns other than `"Id"` may be missing. `content` says what counts: a change to anything else,
+    such as to further pictures, does not make a product due. If a product is due, its vectors by
+    models other than `models` are replaced too. `settings` are the fingerprints of the settings in
+    use: a failure caused by a setting that has changed since is due again. Without `settings` it
+    waits for its next attempt.
     """
 
     def __init__(
         self,
         database: Transactions,
         *,
-        images_per_product: int = 1,
+        content: Content = WHOLE_CONTENT,
         models: ModelPair | None = None,
         settings: tuple[str, ...] | None = None,
     ) -> None:
         self._database = database
-        self._images = images_per_product
+        self._content = content
+        self._text_fields = content.text_fields
         self._models = models
         self._settings = None if settings is None else list(settings)
 
@@ -89,6 +104,7 @@ class PostgresCatalog:
             with_neither=sum(row.with_neither for row in counts),
             with_image=sum(row.with_image for row in counts),
             selected=sum(row.size for row in counts),
+            lost=sum((row.lost for row in counts), VectorCounts()),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
@@ -98,6 +114,7 @@ class PostgresCatalog:
         belong to it.
         """
         due = scanned = 0
+        lost = VectorCounts()
         so_far = {"before": due, "range": size, "limit": limit, "few": FEW}
         bounds: list[str | None] = []
         ids: list[str] = []
@@ -108,6 +125,7 @@ class PostgresCatalog:
             bounds += row.range_ends
             ids += row.ids
             scanned += row.size
+            lost += row.lost
             last = row.last or last
         are_few = 0 < due <= min(FEW, scanned // SPARSE)
         if limit is None or due < limit:
@@ -120,6 +138,7 @@ class PostgresCatalog:
             ranges=ranges,
             ids=tuple(ids) if are_few else None,
             last=last,
+            lost=lost,
         )
 
     def pages(
@@ -128,12 +147,23 @@ class PostgresCatalog:
         """Yield pages of `size` products each: those that are due, in the order of their ids."""
         waiting: list[Product] = []
         for rows in self._windows(PRODUCTS, selection, max(size, WINDOW), within):
-            waiting += [product_of(row, row.id) for row in rows if row.id is not None]
+            fields = self.text_fields()
+            waiting += [
+                product_of(row, row.id, self._content, fields) for row in rows if row.id is not None
+            ]
             while len(waiting) >= size:
                 page, waiting = waiting[:size], waiting[size:]
                 yield page
         if waiting:
             yield waiting
+
+    def text_fields(self) -> tuple[TextField, ...]:
+        """Return the parts that texts are made of: those asked for, or else of the stored texts."""
+        if self._text_fields is not None:
+            return self._text_fields
+        # while no text is stored, another run may store the first ones
+        self._text_fields = self._database.run(stored_text_fields, read_only=True)
+        return self._text_fields or TEXT_FIELDS
 
     def check(self) -> None:
         """Read one product with the statement of `pages`, to see whether a backfill could.
@@ -141,10 +171,24 @@ class PostgresCatalog:
         Raises:
             SchemaError: a table or a column is missing, or cannot be read; the message says what to
                 do.
+            CatalogueChangedError: one that an earlier run has read.
         """
         statement, values, _ = self._statement(PRODUCTS.name, Selection())
         bounds = Bounds(after=None, last=None, window=1)
         self._read(PRODUCTS.row, statement, {**values, **bounds._asdict()}, Selection())
+
+    def remember(self) -> None:
+        """Remember which columns there are, so that later runs notice if one is gone."""
+        fields = self.text_fields()
+
+        def work(connection: Connection) -> None:
+            column_memory.remember(connection, _read_columns(connection), fields)
+
+        self._database.run(work)
+
+    def forget(self) -> None:
+        """Forget which columns there were, because what is gone is gone on purpose."""
+        self._database.run(column_memory.forget)
 
     def _windows(
         self,
@@ -174,24 +218,27 @@ class PostgresCatalog:
     ) -> tuple[sql.Composed, dict[str, Any], str]:
         """Return a statement about a window, its values but the bounds, and the type of ids."""
         variants, images, products = self._database.run(_shop_columns, read_only=True)
-        condition, values = selected(selection, variants, products)
+        condition, values = selected(selection, variants, products, self._content.time_zone)
         source = QUERIES["source"].format(
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
-            owner=_column(variants, "UserId", "NULL::text"),
-            title=_text(variants, "Title"),
-            description=_text(variants, "Description"),
+            **content_parts(self.text_fields(), self._content.language, variants, products),
             position=_column(images, "Position", "0"),
             selected=condition,
-            within=QUERIES["within"],
+            within=_within(selection, variants["Id"]),
             files=QUERIES["files"],
             due=due_condition(selection),
             **needs(selection),
         )
-        text_limit = sql.Literal(TEXT_LIMIT)
-        statement = QUERIES[name].format(source=source, text_limit=text_limit)
+        owner = QUERIES["owner_of_due"] if "UserId" in variants else sql.SQL("NULL::text")
+        statement = QUERIES[name].format(
+            source=source,
+            text_limit=sql.Literal(TEXT_LIMIT),
+            address_limit=sql.Literal(MAX_ADDRESS_LENGTH + 1),
+            owner_of_due=owner,
+        )
         values |= {
-            "images": self._images,
+            **self._content.parameters(),
             "vector_set": self._database.vector_set,
             "settings": self._settings,
             **model_parameters(self._models),
@@ -218,18 +265,28 @@ class PostgresCatalog:
         except (psycopg.ProgrammingError, psycopg.DataError) as error:
             reason = error.diag.message_primary or str(error)
             if isinstance(error, _NOT_PREPARED):
+                self._database.run(_shop_columns, read_only=True)  # explains it better, if it can
                 raise SchemaError(f"{reason}; run: shelfsight init") from error
             if isinstance(error, psycopg.DataError):
                 raise SelectionError(f"the selection is refused: {reason}") from error
             raise SchemaError(f"the shop's tables cannot be read: {reason}") from error
 
 
+def _read_columns(connection: Connection) -> dict[str, dict[str, str]]:
+    return {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+
+
 def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
     """Return the columns of the variants, of their images, and of the products.
 
     The columns of the products are empty if there is no table `"Products"`.
+
+    Raises:
+        SchemaError: a table or column is missing that no run can do without.
+        CatalogueChangedError: one is gone that an earlier run has read.
     """
-    found = {table: columns(connection, table) for table in (*_NEEDED, "Products")}
+    found = _read_columns(connection)
+    column_memory.refuse_missing(connection, found)
     for table, needed in _NEEDED.items():
         if not found[table]:
             raise SchemaError(f'there is no table "{table}"; run: shelfsight init')
@@ -243,9 +300,12 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
     return found["ProductVariants"], found["ProductImages"], found["Products"]
 
 
+def _within(selection: Selection, id_type: str) -> sql.Composable:
+    """Return the condition on ids that narrows each join: chosen ids, or the bounds of a window."""
+    if not selection.variants:
+        return QUERIES["within"]
+    return QUERIES["among"].format(id_type=statements.trusted(id_type))
+
+
 def _column(found: dict[str, str], name: str, otherwise: str) -> sql.Composable:
     return sql.Identifier(name) if name in found else statements.trusted(otherwise)
-
-
-def _text(found: dict[str, str], name: str) -> sql.Composable:
-    return sql.SQL("coalesce({}::text, '')").format(_column(found, name, "NULL"))

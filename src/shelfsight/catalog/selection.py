@@ -6,8 +6,9 @@ from typing import Any
 from psycopg import sql
 
 from shelfsight.errors import SelectionError
-from shelfsight.postgres import archived, statements
+from shelfsight.postgres import archived, moments, statements
 from shelfsight.postgres.need import failed_now, is_current, is_made, need
+from shelfsight.postgres.owners import belongs_to
 from shelfsight.records import ContentModality, Need, Selection
 
 QUERIES = statements.load("shelfsight.catalog", "catalog.sql")
@@ -18,12 +19,15 @@ _SOURCE_HASH = sql.SQL("source.hash")
 
 
 def selected(
-    selection: Selection, variants: Mapping[str, str], products: Mapping[str, str]
+    selection: Selection,
+    variants: Mapping[str, str],
+    products: Mapping[str, str],
+    time_zone: str = "UTC",
 ) -> tuple[sql.Composable, dict[str, Any]]:
     """Return the SQL condition for the selected rows of `"ProductVariants"`, and its parameters.
 
     Archived products are never selected. `variants` and `products` are the columns of the two
-    tables with their types.
+    tables with their types. Their times without a zone are in `time_zone`.
 
     Raises:
         SelectionError: the table has no column for one of the selection's filters.
@@ -47,10 +51,16 @@ def selected(
         )
         values[name] = value
 
-    compare("--since", "CreatedAt", sql.SQL("{column} >= {value}"), selection.since)
-    compare("--until", "CreatedAt", sql.SQL("{column} < {value}"), selection.until)
-    compare("--updated-since", "UpdatedAt", sql.SQL("{column} >= {value}"), selection.updated_since)
-    compare("--owner", "UserId", sql.SQL("{column} = {value}::{type}"), selection.owner)
+    for flag, column, sign, moment in (
+        ("--since", "CreatedAt", ">=", selection.since),
+        ("--until", "CreatedAt", "<", selection.until),
+        ("--updated-since", "UpdatedAt", ">=", selection.updated_since),
+    ):
+        compare(flag, column, moments.comparison(sign, variants.get(column, ""), time_zone), moment)
+    is_owner = belongs_to(
+        sql.SQL("{column}"), variants.get("UserId", "text"), sql.SQL("{value}")
+    ).as_string()
+    compare("--owner", "UserId", statements.trusted(is_owner), selection.owner)
     compare("--sku", "Sku", sql.SQL("{column} = ANY({value})"), list(selection.skus))
     is_one = sql.SQL("{column} = ANY({value}::{type}[])")
     compare("--variant", "Id", is_one, list(selection.variants))
@@ -91,7 +101,8 @@ def needs(selection: Selection) -> dict[str, sql.Composable]:
 
     `image_failed` and `text_failed` say whether row `f` of `"EmbeddingFailures"` is about the
     present content. `image_again` and `text_again` say whether this content may be tried again now.
-    `image_need` and `text_need` are values of `records.Need`.
+    `image_need` and `text_need` are values of `records.Need`, and
+    `stored_image` and `stored_text` of `records.Stored`.
     """
     again = sql.Identifier("failed", "image_again")
     is_wanted = _TRUE if selection.refetch else again
@@ -114,6 +125,10 @@ def _modality_needs(
         may_check=may_check,
     )
     return {
+        f"stored_{modality}": QUERIES["stored"].format(
+            vector=sql.Identifier(f"{modality.title()}Embedding"),
+            is_current=is_current(modality, _SOURCE_HASH),
+        ),
         f"{modality}_failed": failed_now(modality, _SOURCE_HASH),
         f"{modality}_again": QUERIES["again_now" if is_asked_for else "again_when_due"],
         f"{modality}_need": found if selection.skip_existing else sql.Literal(Need.MAKE.value),

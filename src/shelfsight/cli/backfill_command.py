@@ -1,11 +1,13 @@
 """The command `shelfsight backfill`, which embeds the products that are due."""
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import no_product
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.progress_output import choose
@@ -29,10 +31,11 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.storage.runs.run_store import PostgresLedger
-from shelfsight.wiring.database import database_name, open_database
+from shelfsight.wiring.database import content, database_name, open_database
 from shelfsight.wiring.embedder import models_name
 from shelfsight.wiring.engine import open_engine
 from shelfsight.wiring.index_load import indexes_during_load
+from shelfsight.wiring.product_text import text_change
 from shelfsight.wiring.staging import count_due, open_version
 
 
@@ -80,8 +83,12 @@ def backfill(settings: Settings, **arguments: Any) -> int:
     again if the picture at its address has changed. If the command was stopped, run it again to
     continue. If the same command runs on a second machine, both share the work.
 
-    Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage; 3
-    done, but something that was due failed, pictures included; 130 interrupted.
+    A column that an earlier run has read and that is gone ends the run before anything is changed.
+    A run that would take away more than a tenth of the image, text or combined vectors asks first,
+    and ends if there is no terminal. --yes accepts both.
+
+    Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage, or
+    not confirmed; 3 done, but something that was due failed, pictures included; 130 interrupted.
     """
     chosen = selection_of(settings, arguments)
     cluster = _cluster(settings, arguments)
@@ -103,6 +110,7 @@ class RunOptions:
     dry_run: bool
     verbose: bool
     as_json: bool
+    yes: bool
     join: bool = False
     new: bool = False
     defer_index: bool = False
@@ -121,9 +129,11 @@ def run_command(settings: Settings, chosen: Selection, options: RunOptions) -> i
     with open_database(settings) as database:
         if options.join:
             job = _joined(database, job)
-            settings = settings.model_copy(update={"images_per_product": job.images_per_product})
+            settings = _settings_of(job, settings)
         progress.configured(_configuration(settings, job))
         with open_version(database, staged=job.staged) as written:
+            if change := text_change(settings, written):
+                progress.notify(change)
             if options.dry_run:
                 return _dry_run(settings, written, job, progress)
             report = _run(settings, written, job, progress, options)
@@ -153,6 +163,7 @@ def _job(settings: Settings, chosen: Selection, options: RunOptions) -> Job:
         batch_size=settings.batch_size,
         max_batches=0 if options.everything else settings.max_batches,
         images_per_product=settings.images_per_product,
+        text_fields=content(settings).text_fields,
         staged=options.staged,
     )
 
@@ -164,12 +175,24 @@ def _joined(database: Database, job: Job) -> Job:
     return opened
 
 
+def _settings_of(job: Job, settings: Settings) -> Settings:
+    """Return the settings with what a job says of the content of products."""
+    product_text = ",".join(job.text_fields) if job.text_fields else None
+    update = {"images_per_product": job.images_per_product, "product_text": product_text}
+    return settings.model_copy(update=update)
+
+
 def _run(
     settings: Settings, database: Database, job: Job, progress: Progress, options: RunOptions
 ) -> Report:
     report, commands = Report(), (command_for_all(), command_for_failed())
+    policy = RunPolicy(
+        joins=not options.new,
+        accepts_losses=options.yes,
+        confirm=lambda what: sys.stdin.isatty() and click.confirm(f"{what}. Go on?", err=True),
+    )
     with open_engine(
-        settings, database, progress, joins=not options.new, cluster=options.cluster
+        settings, database, progress, policy=policy, cluster=options.cluster
     ) as engine:
         try:
             with indexes_during_load(

@@ -13,7 +13,8 @@ INTERRUPTED = 130
 
 SECTIONS = {
     "Set up": {
-        "init": "catalog_commands:init",
+        "init": "init_command:init",
+        "catalog": "init_command:catalog",
         "import": "import_command:import_file",
         "doctor": "doctor_command:doctor",
         "demo": "demo_command:demo",
@@ -30,7 +31,7 @@ SECTIONS = {
         "keys": "keys_command:keys",
     },
     "See how it stands, and keep it well": {
-        "status": "catalog_commands:status",
+        "status": "status_command:status",
         "runs": "runs_command:runs",
         "failures": "failures_command:failures",
         "index": "index_command:index",

@@ -20,10 +20,15 @@ MODELS = (
     *("server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
-PICTURES = ("images_per_product", "image_root", "allow_private_images")
-FETCHING = (*PICTURES, "host_concurrency")
+PICTURES = (
+    *("images_per_product", "image_root", "image_base_url", "ignored_url_parameters"),
+    "allow_private_images",
+)
+TEXTS = ("product_text", "text_language", "shop_time_zone")
+CATALOGUE = (*PICTURES, *TEXTS)
+FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", "stop_timeout", "memory", *PICTURES),
+    *("scan_views", "scan_timeout", "stop_timeout", "memory", *CATALOGUE),
     *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
@@ -37,9 +42,10 @@ _GROUPS = {
         *("since", "until", "updated_since", "owner", "products", "skus", "missing", "where"),
         *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
     ),
-    "How the run goes": ("defer_index", "staged", "join", "new"),
+    "How the run goes": ("yes", "defer_index", "staged", "join", "new"),
     "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views"),
-    "Pictures": FETCHING,
+    "Pictures": (*PICTURES, "host_concurrency"),
+    "Texts and times": TEXTS,
     "Database": DATABASE,
     "Server": (
         *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
@@ -112,11 +118,16 @@ def _flag(name: str) -> click.Option:
 _METAVARS = {
     "allow_private_images": "HOSTS",
     "cors_origins": "SITES",
+    "product_text": "FIELDS",
+    "shop_time_zone": "ZONE",
+    "text_language": "LANGUAGE",
     "trusted_proxies": "ADDRESSES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
     "embedding_server_url": "URL",
+    "image_base_url": "URL",
     "image_root": "FOLDER",
+    "ignored_url_parameters": "NAMES",
     "memory": "SIZE",
     "model_dir": "FOLDER",
     "shelfsight_home": "FOLDER",
@@ -150,6 +161,12 @@ RUNNING = (
         ["--all", "everything"], is_flag=True, help="No limit of batches (MAX_BATCHES=0)."
     ),
     click.Option(["--dry-run"], is_flag=True, help="Say what would be done; no model is loaded."),
+    click.Option(
+        ["--yes"],
+        is_flag=True,
+        help="Accept that many stored vectors are taken away, and that columns are gone that were"
+        " read before.",
+    ),
     click.Option(["-v", "--verbose"], is_flag=True, help="Tell each product's steps."),
     click.Option(["--json", "as_json"], is_flag=True, help="One JSON object a line."),
 )

@@ -24,9 +24,9 @@ _NAMES = {
 def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
     """Delete what is left over in our own tables.
 
-    Deleted are vectors and other rows of products that no longer exist (if no foreign key deletes
-    them) or are archived, rows of owners without products, and runs that ended more than 90 days
-    ago. The shop's tables are only read. If an archived product is restored, it is due again.
+    Deleted are vectors and other rows of products that no longer exist or are archived, rows of
+    owners without products, and runs that ended more than 90 days ago. The shop's tables are only
+    read. If an archived product is restored, it is due again.
     """
     with open_database(settings) as database:
         found = asdict(prune_tables(database, dry_run=dry_run))

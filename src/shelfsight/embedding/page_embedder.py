@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from shelfsight.backfill.failure_kinds import is_absence
 from shelfsight.embedding.embedding_cache import EmbeddingCache, Result, Results, wait_for
-from shelfsight.embedding.text import product_text
+from shelfsight.embedding.text import text_of
 from shelfsight.fusion import mean_of
 from shelfsight.ports import Embedder, Fusion
 from shelfsight.records import (
@@ -137,7 +137,7 @@ def _unknown_pixels(page: Sequence[FetchedProduct], known: Results) -> dict[str,
 
 def _text(product: Product) -> str:
     is_kept = product.text_need is Need.KEEP
-    return "" if is_kept else product_text(product.title, product.description)
+    return "" if is_kept else text_of(product)
 
 
 def _key(text: str) -> str:

@@ -1,9 +1,13 @@
-"""Turns the title and the description of a product into one clean line for a text model."""
+"""Turns the texts of a product into one clean line for a text model."""
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from html import unescape
 from html.entities import html5
+
+from shelfsight.embedding.rich_text import options_text, readable_text
+from shelfsight.records import Product
 
 MAX_CHARACTERS = 131_072
 """The most characters of the result: four for each of the 32,768 tokens that a model may take."""
@@ -38,6 +42,7 @@ _INLINE = re.compile(
 )
 # Combining marks, emoji, dashes and stars. More than 64 of them in a row add no meaning.
 _SYMBOLS = re.compile(r"([^\w\s\x00-\x7f]{64})[^\w\s\x00-\x7f]+")
+_NO_WORD = re.compile(r"\W+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # The soft hyphen, zero-width characters, bidi marks and overrides, and the byte order mark. The
 # joiners U+200C and U+200D stay, because they have a meaning in Persian, Indic scripts and emoji.
@@ -46,17 +51,38 @@ _INVISIBLE = re.compile(
 )
 
 
-def product_text(title: str, description: str) -> str:
-    """Build the text to embed: "title. description" on one line, or "" if both are empty.
+def text_of(product: Product) -> str:
+    """Return the text to embed of a product, made of what its catalogue gives; see `join_texts`."""
+    language = product.language
+    facts = (
+        readable_text(product.category, language, markdown=False),
+        options_text(product.options, language),
+        readable_text(product.brand, language, markdown=False),
+    )
+    title = readable_text(product.title, language, markdown=False)
+    return product_text(title, readable_text(product.description, language), facts)
+
+
+def product_text(title: str, description: str, facts: Sequence[str] = ()) -> str:
+    """Build the text to embed: "title. description. fact" on one line, or "" if all are empty.
 
     The text is in NFC, with single spaces, without HTML, control characters or invisible
     characters, and has at most `MAX_CHARACTERS`. If the description starts with the title, the
-    title is not repeated. The function never raises an error. Applied to its own result, it changes
-    nothing.
+    title is not repeated, and neither is a fact that the text has. The function never raises an
+    error. Applied to its own result, it changes nothing.
     """
-    joined = _join(_clean(title), _clean(description))[:MAX_CHARACTERS].rstrip()
+    text = _join(_clean(title), _clean(description))
+    for fact in map(_clean, facts):
+        if _words(fact) not in _words(text):
+            text = _join(text, fact)
+    joined = text[:MAX_CHARACTERS].rstrip()
     # Joining or cutting may create text that looks like a tag.
     return _clean(joined) if _MAYBE_MARKUP.search(joined) else joined
+
+
+def _words(text: str) -> str:
+    """Return the words of a text, in lower case, each between two blanks."""
+    return f" {_NO_WORD.sub(' ', text.casefold()).strip()} "
 
 
 def _join(title: str, description: str) -> str:

@@ -151,19 +151,21 @@ class Downloader:
         self,
         address: str,
         known: PictureFile | None = None,
+        *,
+        source: str | None = None,
         on_bytes: Callable[[int], None] = _ignore,
     ) -> AsyncIterator[Download]:
         """Yield the decompressed body, or no data if the server still has the `known` file.
 
         While the context is open, it occupies one of the slots that limit how many bodies are in
-        memory.
+        memory. `source` is that of `ConditionalRequest`.
 
         Raises:
             UnusablePictureError: the download failed, for whatever reason.
         """
         url = check_url(address, self._private_hosts)
         async with AsyncExitStack() as slot:
-            request = ConditionalRequest(url, known, on_bytes)
+            request = ConditionalRequest(url, known, on_bytes, source)
             yield await self._wait_and_download(request, slot)
 
     def _session(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
@@ -215,7 +217,7 @@ class Downloader:
                 raise download_error(error) from error
 
     async def _follow(self, request: ConditionalRequest) -> Download:
-        url, source = request.url, None
+        url, source = request.url, request.source
         for _ in range(self._limits.redirects + 1):
             session = self._private if is_listed(url, self._private_hosts) else self._public
             condition = request.condition(source)

@@ -23,7 +23,7 @@ from shelfsight.images.addresses import host_of
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import reduced
 from shelfsight.images.download import LIMITS, Downloader, FetchLimits
-from shelfsight.images.local_files import is_path, read_below
+from shelfsight.images.location import is_local, location, read_local
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Download
 from shelfsight.records import (
@@ -58,6 +58,7 @@ class FetchConfig:
     Attributes:
         images_per_product: how many pictures of each product are used, from the first one on.
         image_root: the folder of pictures that are given as paths; without it no file is read.
+        image_base_url: is put in front of paths, which are then not read from `image_root`.
         private_hosts: hosts that may have private addresses, as `host` or `host:port` in lower
             case.
         fingerprints: the settings that can make pictures fail, each as `name=hash`, by name. A
@@ -70,6 +71,7 @@ class FetchConfig:
 
     images_per_product: int = 1
     image_root: Path | None = None
+    image_base_url: str | None = None
     private_hosts: frozenset[str] = frozenset()
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     notify: Callable[[str], None] = lambda _: None
@@ -198,12 +200,12 @@ class PictureFetcher:
             outcome = await self._read(url, known)
         except UnusablePictureError as error:
             self._config.fetched()
-            message = f"{shown(url)}: {error.failure.message}"
+            whole = location(url, self._config.image_base_url)
             failure = replace(
                 error.failure,
-                message=message,
-                host=host_of(url),
-                settings=self._causes(error.failure.kind),
+                message=f"{shown(whole)}: {error.failure.message}",
+                host=host_of(whole),
+                settings=self._causes(error.failure.kind, has_base=whole != url),
             )
             if failure.kind != "host_paused":  # a paused host was not asked: no result
                 self._recent[url] = failure
@@ -214,18 +216,24 @@ class PictureFetcher:
             self._waiting[url] = outcome
         return outcome
 
-    def _causes(self, kind: str) -> str:
-        """Return the fingerprints of the settings that may have caused this kind of failure."""
+    def _causes(self, kind: str, *, has_base: bool) -> str:
+        """Return the fingerprints of the settings that may have caused this kind of failure.
+
+        With `has_base`, `image_base_url` may have caused any.
+        """
         fingerprints = self._config.fingerprints
-        names = (name for name in kind_of(kind).settings if name in fingerprints)
+        named = dict.fromkeys((*kind_of(kind).settings, *(["image_base_url"] if has_base else [])))
+        names = (name for name in named if name in fingerprints)
         return " ".join(fingerprints[name] for name in names)
 
     async def _read(self, url: str, known: PictureFile | None) -> _Content:
-        if is_path(url):
+        whole = location(url, self._config.image_base_url)
+        if is_local(whole):
             async with self._decoding:
-                data = await self._in_thread(read_below, self._config.image_root, url)
+                data = await self._in_thread(read_local, self._config.image_root, whole)
                 return await self._decode(url, Download(data=data), known)
-        async with self._downloader.download_if_changed(url, known) as download:
+        source = None if whole == url else whole
+        async with self._downloader.download_if_changed(whole, known, source=source) as download:
             if download.data is None and known is not None:
                 return known
             await self._decoding.acquire()

@@ -26,7 +26,8 @@ def read_below(root: Path | None, address: str) -> bytes:
     """
     if root is None:
         raise UnusablePictureError(
-            "bad_address", "not an http(s) address; set IMAGE_ROOT to read pictures from a folder"
+            "bad_address",
+            "not an http(s) address; for a path set IMAGE_ROOT (a folder) or IMAGE_BASE_URL",
         )
     try:
         top = root.resolve()

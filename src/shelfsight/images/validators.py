@@ -33,12 +33,15 @@ class Download:
 class ConditionalRequest:
     """A request for the file at an address, unless the server still has the `known` file.
 
-    `on_bytes` is called with the number of bytes of each part of the body that arrives.
+    `on_bytes` is called with the number of bytes of each part of the body that arrives. `source` is
+    the address again if the catalogue has only a part of it, else None: the known file may be of
+    another server.
     """
 
     url: URL
     known: PictureFile | None
     on_bytes: Callable[[int], None]
+    source: str | None = None
 
     def condition(self, source: str | None) -> dict[str, str]:
         """Return the headers that ask for a changed file only; empty if there are no validators.

@@ -1,8 +1,11 @@
 """A connection to Postgres that reconnects and retries.
 
-It also works through a pooler in transaction mode, because it keeps no state in the session: only
-the date style is set once, and everything else within a transaction. It takes no session locks, and
-prepares statements only where no pooler is in between.
+It also works through a pooler in transaction mode, because it keeps no state in the session there:
+only the date style is set once, and everything else within a transaction. It takes no session
+locks. Where no pooler is in between, it prepares statements, and the session has a search path.
+
+If the catalogue is read through views, they are in the schema `shelfsight`, which is then searched
+first.
 """
 
 import sys
@@ -22,12 +25,15 @@ from shelfsight.postgres.errors import explained, is_time_limit
 from shelfsight.postgres.retries import LOST, PATIENT, RETRYABLE, Retries, RetryPolicy
 from shelfsight.postgres.rows import Row, columns, copy_rows, fetch_as
 from shelfsight.postgres.session import (
+    OWN_SCHEMA,
     Connection,
     closed_on_interrupt,
     connect,
     connect_with,
     enter_schema,
+    find_catalogue,
     is_direct,
+    search_first,
     sever,
 )
 from shelfsight.settings import without_password
@@ -114,6 +120,7 @@ class Database:
         self._opened: Connection | None = None
         self._severed = Event()
         self._may_prepare: bool | None = None
+        self._enters_catalogue = False
         self._was_connected = False
 
     @cached_property
@@ -163,9 +170,11 @@ class Database:
     ) -> Result:
         """Do `work` outside a transaction, on a new connection that is then closed.
 
-        The session starts with `settings`, unless a pooler refuses or ignores them. After a time
-        limit of the database, `work` is done again on another connection if `patient`. A database
-        with a `schema` cannot do this: a pooler keeps the search path only within a transaction.
+        The session starts with `settings`, unless a pooler refuses or ignores them. Behind a
+        pooler, `work` names the schema of what is beside the views of a catalogue. After
+        `lock_timeout`, `work` is done again on another connection if `patient`; a statement that
+        was stopped otherwise would take as long again. A database with a `schema` cannot do this: a
+        pooler keeps the search path only within a transaction.
 
         Raises:
             DatabaseError: for the same reasons as in `run`.
@@ -176,12 +185,15 @@ class Database:
 
         def once() -> Result:
             with closing(connect_with(self.url, settings)) as connection:
+                find_catalogue(connection)
                 return work(connection)
 
         self._severed.clear()
         retries = Retries(
             policy=self._retries,
-            may_succeed=lambda error: patient and is_time_limit(error),
+            may_succeed=lambda error: (
+                patient and isinstance(error, psycopg.errors.LockNotAvailable)
+            ),
             over=self._severed,
         )
         with explained(self.host):
@@ -239,12 +251,24 @@ class Database:
             if is_outermost:
                 connection.read_only = read_only  # sent with BEGIN, so it costs no round trip
             with connection.transaction(), closed_on_interrupt(connection):
-                if is_outermost and self.schema is not None:
-                    enter_schema(connection, self.schema)
+                if is_outermost:
+                    self._enter(connection)
                 return work(connection)
+
+    def _enter(self, connection: Connection) -> None:
+        """Make this transaction find the catalogue and the set of vectors."""
+        if self._enters_catalogue:
+            search_first(connection, OWN_SCHEMA)
+        if self.schema is not None:
+            enter_schema(connection, self.schema)
 
     def _ask_once(self, query: Query, prepare: bool) -> Rows:
         with self._in_use() as connection:
+            if self._enters_catalogue:
+                connection.read_only = True
+                with connection.transaction():
+                    self._enter(connection)
+                    return _rows(query, connection)
             if prepare and self._may_prepare is None:
                 self._may_prepare = is_direct(connection)
                 connection.prepare_threshold = _ONLY_ON_REQUEST if self._may_prepare else None
@@ -280,6 +304,7 @@ class Database:
             connection = self._opened = connect(self.url, self._parameters)
             if TypeInfo.fetch(connection, "vector") is not None:
                 register_vector(connection)
+            self._enters_catalogue = find_catalogue(connection)
             self._connection = connection
             self._may_prepare = None
             self._was_connected = True

@@ -10,6 +10,7 @@ from shelfsight.errors import (
     DatabaseError,
     DatabaseTimeoutError,
     LockTimeoutError,
+    SchemaError,
 )
 
 TIME_LIMITS = (
@@ -28,6 +29,9 @@ _EXPLANATIONS = {
     psycopg.IntegrityError: "refuses a row: {}",
 }
 
+_VIEWS = ('"ProductVariants"', '"ProductImages"', '"Products"')
+"""The views of a catalogue, as Postgres names their functions in the context of an error."""
+
 
 @contextmanager
 def explained(host: str) -> Iterator[None]:
@@ -36,6 +40,7 @@ def explained(host: str) -> Iterator[None]:
     Raises:
         DatabaseError: a right, disk space or time is lacking, the database is read-only or not
             in UTF8, or it refuses a row.
+        SchemaError: a table behind the views of the catalogue has changed.
         DatabaseTimeoutError: a time limit of the database was reached.
         DatabaseAwayError: the database cannot be reached.
     """
@@ -61,6 +66,11 @@ def _explanation(host: str, error: psycopg.Error) -> DatabaseError | None:
             f"{about} stopped a query: {line};"
             " try again when it is less busy, or raise its time limit, such as statement_timeout"
         )
+    if _is_outdated_view(error):
+        return SchemaError(
+            f"{about} has changed since its catalogue was set up: {line}; run: shelfsight init (or"
+            " write the SELECTs yourself, if no preset fits any more: docs/catalogues.md)"
+        )
     for kind, text in _EXPLANATIONS.items():
         if isinstance(error, kind):
             return DatabaseError(f"{about} {text.format(line)}")
@@ -69,6 +79,15 @@ def _explanation(host: str, error: psycopg.Error) -> DatabaseError | None:
             f"{about} cannot be used: {line}; check DATABASE_URL and that the server runs"
         )
     return None
+
+
+def _is_outdated_view(error: psycopg.Error) -> bool:
+    """Return whether the SELECT behind a view of the catalogue does not fit its tables."""
+    if not isinstance(error, psycopg.ProgrammingError):
+        return False
+    context = (error.diag.context or "").partition("\n")[0]
+    is_right = isinstance(error, psycopg.errors.InsufficientPrivilege)
+    return not is_right and any(view in context for view in _VIEWS)
 
 
 def is_time_limit(error: BaseException) -> bool:

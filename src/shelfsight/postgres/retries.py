@@ -23,7 +23,7 @@ BUSY_SECONDS = 3600.0
 RETRYABLE = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
-    psycopg.errors.ForeignKeyViolation,  # a transaction that was still open has deleted a product
+    psycopg.errors.ForeignKeyViolation,  # of a key of the shop: a product was deleted meanwhile
 )
 
 LOST = (

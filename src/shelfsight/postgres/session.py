@@ -15,11 +15,29 @@ from shelfsight.errors import SchemaError
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_ENTER = sql.SQL(
-    'LOCK TABLE {schema}."ProductEmbeddings" IN ACCESS SHARE MODE;'
-    " SELECT set_config('search_path',"
-    " concat_ws(', ', {name}, nullif(current_setting('search_path'), '')), true)"
+OWN_SCHEMA = "shelfsight"
+"""The database schema that holds the tables of shelfsight, and the views of a catalogue."""
+
+_SEARCH_FIRST = sql.SQL(
+    "SELECT set_config('search_path',"
+    " concat_ws(', ', {schema}, nullif(current_setting('search_path'), '')), {is_local})"
 )
+
+_WITHOUT = """
+    SELECT set_config('search_path', substr(path, CASE WHEN starts_with(path, first)
+      THEN length(first) + 1 ELSE 1 END), true)
+    FROM (SELECT current_setting('search_path') AS path, %s::text AS first) AS s
+"""
+
+_LOCK_VECTORS = sql.SQL('LOCK TABLE {schema}."ProductEmbeddings" IN ACCESS SHARE MODE; ')
+
+_READS_VIEWS = """
+    SELECT pg_backend_pid(), EXISTS (
+      SELECT FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+      WHERE n.nspname = 'shelfsight' AND t.relname = 'ProductVariants' AND t.relkind = 'v')
+"""
+"""An SQL query for the process id of the server, and whether the catalogue is read through the
+views of our schema. It uses no `to_regclass`, which fails if the role lacks USAGE on the schema."""
 
 # psycopg would warn of a failed clean-up even if an exception that explains the failure is being
 # raised. So only its errors are logged.
@@ -75,12 +93,60 @@ def enter_schema(connection: Connection, schema: str) -> None:
         SchemaError: the schema or its table is gone.
     """
     try:
-        connection.execute(_ENTER.format(schema=sql.Identifier(schema), name=sql.Literal(schema)))
+        connection.execute(
+            _LOCK_VECTORS.format(schema=sql.Identifier(schema)) + _search_first(schema)
+        )
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
         raise SchemaError(
             f"the vectors in the schema {schema} are gone: they were switched or dropped meanwhile;"
             " see: shelfsight models"
         ) from error
+
+
+def search_first(connection: Connection, schema: str, *, in_session: bool = False) -> None:
+    """Make this transaction, or the whole session, look for tables in `schema` first."""
+    connection.execute(_search_first(schema, is_local=not in_session))
+
+
+def enter_catalogue(connection: Connection) -> None:
+    """Make this transaction find the views of the catalogue, if the shop is read through views."""
+    if reads_views(connection):
+        search_first(connection, OWN_SCHEMA)
+
+
+def beside_catalogue(connection: Connection, name: str) -> sql.Identifier:
+    """Return the name of a table or index beside the catalogue, for use outside a transaction."""
+    return sql.Identifier(*([OWN_SCHEMA] if reads_views(connection) else []), name)
+
+
+def search_no_longer(connection: Connection, schema: str) -> None:
+    """Undo `search_first` for this transaction."""
+    connection.execute(_WITHOUT, [f"{schema}, "])
+
+
+def _search_first(schema: str, *, is_local: bool = True) -> sql.Composed:
+    return _SEARCH_FIRST.format(schema=sql.Literal(schema), is_local=sql.Literal(is_local))
+
+
+def reads_views(connection: Connection) -> bool:
+    """Return whether the catalogue is read through the views of our schema."""
+    ((_, has_views),) = connection.execute(_READS_VIEWS).fetchall()
+    return bool(has_views)
+
+
+def find_catalogue(connection: Connection) -> bool:
+    """Make the session find the views of the catalogue, if the shop is read through views.
+
+    Returns whether each transaction must do that by itself (`search_first`): a pooler may hand the
+    session on to another client.
+    """
+    ((pid, has_views),) = connection.execute(_READS_VIEWS).fetchall()
+    if not has_views:
+        return False
+    if pid != connection.info.backend_pid:
+        return True
+    search_first(connection, OWN_SCHEMA, in_session=True)
+    return False
 
 
 def is_direct(connection: Connection) -> bool:

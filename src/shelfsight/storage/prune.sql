@@ -47,7 +47,7 @@ pruned AS (
 {prune} FROM shelfsight."ScanMeans" AS m WHERE m."UserId" <> '' AND {unknown}
 
 -- name: is_unknown
-NOT EXISTS (SELECT FROM {table} AS t WHERE t."UserId"::text = m."UserId")
+NOT EXISTS (SELECT FROM {table} AS t WHERE {belongs})
 
 -- name: old_runs
 {prune} FROM shelfsight."BackfillRuns" WHERE "ClosedAt" < now() - %(keep)s::interval

@@ -1,6 +1,7 @@
 -- name: revocations
 -- Statements that take all rights on a schema, and on what it holds, from PUBLIC and from the roles
--- that default privileges name; with the name of the role.
+-- that default privileges name; with the name of the role. Functions that run with the rights of
+-- their caller stay open: triggers on the shop's tables call them.
 WITH strangers AS (
   SELECT 0::oid AS role UNION SELECT grantee FROM pg_default_acl, aclexplode(defaclacl)
 ), objects AS (
@@ -15,7 +16,7 @@ WITH strangers AS (
   SELECT 'FUNCTION', format('%%I.%%I(%%s)', nspname, proname, pg_get_function_identity_arguments(p.oid)),
     proowner, coalesce(proacl, acldefault('f', proowner))
   FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace
-  WHERE nspname = %(schema)s AND prokind = 'f'
+  WHERE nspname = %(schema)s AND prokind = 'f' AND prosecdef
 )
 SELECT DISTINCT format('REVOKE ALL ON %%s %%s FROM %%s CASCADE', kind, name,
     CASE role WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(role)) END),

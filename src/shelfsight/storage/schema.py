@@ -9,21 +9,13 @@ from psycopg import sql
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
-from shelfsight.postgres.connection import Connection, Database, columns
-from shelfsight.storage import embeddings_table, rights
+from shelfsight.postgres.connection import Connection, Database, Work, columns
+from shelfsight.postgres.session import OWN_SCHEMA, reads_views
+from shelfsight.storage import embeddings_table, id_type, rights
 from shelfsight.storage.migrations import apply as migrations
 from shelfsight.storage.migrations import own_schema
 
 TABLES = statements.load("shelfsight.storage", "schema.sql")
-
-_UNIQUE_INDEX = """
-    SELECT FROM pg_index AS i JOIN pg_attribute AS a
-      ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-    WHERE i.indrelid = to_regclass(quote_ident(%s)) AND i.indisunique AND i.indimmediate
-      AND i.indpred IS NULL AND i.indnkeyatts = 1 AND a.attname = %s
-"""
-"""An SQL query: does a table have a unique index on just one given column? A foreign key to that
-column needs such an index."""
 
 _LACKING_COLUMNS = """
     SELECT n.nspname, wanted
@@ -36,9 +28,6 @@ _LACKING_COLUMNS = """
 """An SQL query for the wanted columns that a table of shelfsight lacks in the staged or previous
 set of vectors."""
 
-OWN_SCHEMA = "shelfsight"
-"""The database schema that holds the tables of shelfsight, except the vectors."""
-
 STAGED_SCHEMA = "shelfsight_next"
 """The database schema that holds the staged set of vectors."""
 
@@ -46,11 +35,19 @@ PREVIOUS_SCHEMA = "shelfsight_previous"
 """The database schema that holds the previous set of vectors."""
 
 
-def create(database: Database, wait: migrations.Notify | None = None) -> list[str]:
+def create(
+    database: Database,
+    wait: migrations.Notify | None = None,
+    views: Work[list[str]] | None = None,
+) -> list[str]:
     """Create the missing tables, columns and indexes, and apply the missing migrations.
+
+    If the catalogue is read through views, no table of the shop is created.
 
     Args:
         database: the database.
+        views: creates the views of a catalogue, in the transaction that creates the tables. Without
+            it, views stay as they are.
         wait: called with a message if workers are at work that a migration would break; then this
             waits until their work has ended. Without it that is an error.
 
@@ -62,8 +59,11 @@ def create(database: Database, wait: migrations.Notify | None = None) -> list[st
         SchemaError: an existing table cannot be used as it is, a newer release has made our schema,
             or workers are at work.
     """
-    done = migrations.when_idle(database, partial(database.run, _create), wait)
-    done += migrations.apply(database, _reference, wait)
+    work = partial(_create, views)
+    done = migrations.when_idle(database, partial(database.run, work), wait)
+    database.close()  # the next connection finds the views
+    done += migrations.apply(database, _id_type, wait)
+    done += database.run(id_type.follow)
     database.close()  # the next connection registers the type `vector`
     return done
 
@@ -93,42 +93,44 @@ def _require_vector(connection: Connection) -> None:
         )
 
 
-def _create(connection: Connection) -> list[str]:
+def _create(views: Work[list[str]] | None, connection: Connection) -> list[str]:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [LockKey.INIT_SCHEMA])
     connection.execute("SET LOCAL client_min_messages = warning")
     done = _create_extension(connection)
-    place = _schema_of_new_tables(connection)
     done += own_schema.create(connection)
-    for table, statement in TABLES.items():
-        if columns(connection, table):
+    if views is not None:
+        made = views(connection)
+        done += [*made, *(rights.protect(connection, OWN_SCHEMA) if made else [])]
+    place = _schema_of_new_tables(connection)
+    beside_views = reads_views(connection)
+    for table in ["ProductEmbeddings"] if beside_views else TABLES:
+        if columns(connection, table, schema=place if beside_views else None):
             continue
         name = sql.Identifier(place, table)
-        connection.execute(statement.format(table=name, **_reference(connection)))
+        connection.execute(TABLES[table].format(table=name, **_id_type(connection)))
         done += [f'created table "{table}"', *rights.close_new_table(connection, table)]
     changes = _add_columns(connection)
     changes += embeddings_table.add_indexes(connection, [STAGED_SCHEMA, PREVIOUS_SCHEMA])
     return done if 'created table "ProductEmbeddings"' in done else done + changes
 
 
-def _reference(connection: Connection) -> dict[str, sql.SQL]:
-    """Return the type of a column for ids of `"ProductVariants"`, and its foreign key if possible.
+def _id_type(connection: Connection) -> dict[str, sql.SQL]:
+    """Return the type of a column for ids of `"ProductVariants"`, as `{id_type}` of a statement.
 
-    A foreign key needs a table (not a view) with a unique index on `"Id"` alone.
+    Such a column has no foreign key: it would stand in the way of the shop's own statements.
     """
-    may_refer = _exists(connection, _UNIQUE_INDEX, ["ProductVariants", "Id"])
-    reference = 'REFERENCES "ProductVariants" ("Id") ON DELETE CASCADE' if may_refer else ""
-    return {
-        "id_type": statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid")),
-        "reference": statements.trusted(reference),
-    }
+    return {"id_type": statements.trusted(columns(connection, "ProductVariants").get("Id", "uuid"))}
 
 
 def _schema_of_new_tables(connection: Connection) -> str:
     """Return the schema in which missing tables of the shop, and `"ProductEmbeddings"`, are made.
 
-    It is the first one of the search path that is not ours: for a role that is called as our
-    schema is, `"$user"` comes first. If no other schema is searched, it is ours.
+    It is ours if the catalogue is read through views. Otherwise it is the first one of the search
+    path that is not ours: for a role that is called as our schema is, `"$user"` comes first. If no
+    other schema is searched, it is ours.
     """
+    if reads_views(connection):
+        return OWN_SCHEMA
     ((names,),) = connection.execute("SELECT current_schemas(false)").fetchall()
     others = [str(name) for name in names if name != OWN_SCHEMA]
     return str([*others, *names, "public"][0])
@@ -180,5 +182,5 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
     return [f'created column {place.as_string()}."{name}"' for place, name in missing]
 
 
-def _exists(connection: Connection, query: str, values: list[str] | None = None) -> bool:
-    return connection.execute(statements.trusted(query), values).fetchone() is not None
+def _exists(connection: Connection, query: str) -> bool:
+    return connection.execute(statements.trusted(query)).fetchone() is not None

@@ -29,7 +29,7 @@ CREATE INDEX ON {table} ("Sku")
 -- name: ProductImages
 CREATE TABLE {table} (
   "Id" uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  "ProductVariantId" {id_type} NOT NULL {reference},
+  "ProductVariantId" {id_type} NOT NULL,
   "ImageUrl" text NOT NULL,
   "AltText" text,
   "Position" integer NOT NULL DEFAULT 0,
@@ -40,5 +40,5 @@ CREATE INDEX ON {table} ("ProductVariantId")
 -- name: ProductEmbeddings
 CREATE TABLE {table} (
   "Id" uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  "ProductVariantId" {id_type} NOT NULL {reference}
+  "ProductVariantId" {id_type} NOT NULL
 )

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import psycopg
+
 from shelfsight.backfill.failure_kinds import kind_of
+from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, fetch_as
 from shelfsight.storage import schema
@@ -41,7 +44,8 @@ class FailureCount(NamedTuple):
 class Status:
     """The counts of stored vectors, in all and by source type, and of failures by kind.
 
-    `models` are the models that made the stored vectors, each as `name@revision`. `index_advice`
+    `gone` counts the rows of products that the catalogue no longer has. `models` are the models
+    that made the stored vectors, each as `name@revision`. `index_advice`
     says what to do about indexes; "" if there is nothing to do.
     """
 
@@ -49,6 +53,7 @@ class Status:
     image: int
     text: int
     combined: int
+    gone: int
     by_source: tuple[SourceCount, ...]
     failures: tuple[FailureCount, ...]
     models: tuple[str, ...]
@@ -65,6 +70,12 @@ class Status:
             "------------+-------",
         ]
         lines += [f" {row.source_type or '':<10} | {row.rows:>5}" for row in self.by_source]
+        if self.gone:
+            lines += [
+                "",
+                f"Gone from the catalogue: {self.gone} products, which no scan finds; `shelfsight"
+                " prune` deletes their vectors",
+            ]
         if self.failures:
             lines += ["", "Failures, by kind:"]
             lines += [
@@ -80,22 +91,27 @@ def read(database: Database) -> Status:
     """Read the state of the store in one read-only transaction.
 
     Raises:
-        SchemaError: `shelfsight init` has not run.
+        SchemaError: `shelfsight init` has not run, or the shop's table is missing.
     """
 
     def work(connection: Connection) -> Status:
         schema.check(connection)
         (counts,) = fetch_as(_VectorCounts, connection, QUERIES["totals"])
+        ((gone,),) = connection.execute(QUERIES["gone"]).fetchall()
         by_source = fetch_as(SourceCount, connection, QUERIES["by_source"])
         failures = fetch_as(FailureCount, connection, QUERIES["failures"])
         made_by = stored_models(connection)
         models = {name for row in made_by for name in (row.image, row.text) if name}
         return Status(
             **counts._asdict(),
+            gone=gone,
             by_source=tuple(sorted(by_source, key=lambda row: str(tuple(row)))),
             failures=tuple(failures),
             models=tuple(sorted(models)),
             index_advice=index.advice(index.read_states(connection)),
         )
 
-    return database.run(work, read_only=True)
+    try:
+        return database.run(work, read_only=True)
+    except psycopg.errors.UndefinedTable as error:
+        raise SchemaError(f"{error.diag.message_primary}; see: shelfsight doctor") from error

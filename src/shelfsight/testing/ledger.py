@@ -48,6 +48,11 @@ class MemoryLedger:
         """Return a run by its id."""
         return self.runs[id_ - 1]
 
+    def accept_losses(self, run: Run) -> Run:
+        """Let a run take away any number of stored vectors; return the run."""
+        self.runs[run.id - 1] = replace(run, losses_accepted=True)
+        return self.run(run.id)
+
     def close(self, run: Run) -> Run:
         """Close a run if all its ranges are done; return the run."""
         if all(lease.ended.is_set() for lease in self._leases[run.id]):

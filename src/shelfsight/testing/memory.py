@@ -27,7 +27,9 @@ from shelfsight.records import (
     Product,
     Selection,
     Stage,
+    Stored,
     Vector,
+    VectorCounts,
 )
 from shelfsight.testing.store import MemoryStore
 
@@ -130,6 +132,12 @@ class MemoryCatalog:
     def check(self) -> None:
         """Do nothing, because nothing can be missing."""
 
+    def remember(self) -> None:
+        """Do nothing, because no column can go."""
+
+    def forget(self) -> None:
+        """Do nothing, because no column can go."""
+
     def due(self, selection: Selection) -> Due:
         """Count the products that `pages` would return."""
         due = self._due(selection)
@@ -140,12 +148,14 @@ class MemoryCatalog:
             with_neither=sum(not product.image_urls and not _has_text(product) for product in due),
             with_image=sum(product.image_need is Need.CHECK for product in due),
             selected=len(self._selected(selection)),
+            lost=_lost(due),
         )
 
     def partition(self, selection: Selection, size: int, limit: int | None = None) -> Partitioning:
         """Divide the products that are due into ranges of `size` products, up to `limit` in all."""
         selected = self._selected(selection)
-        ids = [product.id for product in self._due(selection)]
+        due = self._due(selection)
+        ids = [product.id for product in due]
         ends: list[str | None] = list(ids[: limit or None][size - 1 :: size])
         if limit is None or limit > len(ids):
             ends = [*ends[: (len(ids) - 1) // size], None] if ids else []
@@ -153,7 +163,9 @@ class MemoryCatalog:
             ends.append(ids[limit - 1])
         starts = [None, *ends][: len(ends)]
         ranges = (KeyRange(after=a, last=b) for a, b in zip(starts, ends, strict=True))
-        return Partitioning(due=len(ids), selected=len(selected), ranges=tuple(ranges))
+        return Partitioning(
+            due=len(ids), selected=len(selected), ranges=tuple(ranges), lost=_lost(due)
+        )
 
     def pages(
         self, selection: Selection, size: int, within: KeyRange = WHOLE
@@ -210,7 +222,12 @@ class MemoryCatalog:
         )
 
     def _with_needs(self, product: Product, selection: Selection) -> Product:
-        product = replace(product, has_text=_has_text(product))
+        product = replace(
+            product,
+            has_text=_has_text(product),
+            stored_image=self._store.stored(product, "image"),
+            stored_text=self._store.stored(product, "text"),
+        )
         is_new = product.id not in self._store.rows
         if not selection.skip_existing:
             return replace(product, is_new=is_new)
@@ -259,6 +276,20 @@ def _is_selected(failure: Failure, selection: Selection) -> bool:
         and (not selection.kinds or failure.kind in selection.kinds)
         and (not selection.hosts or failure.host in selection.hosts)
     )
+
+
+def _lost(due: Sequence[Product]) -> VectorCounts:
+    """Count the stored vectors whose products have no such content any more."""
+    image = [p for p in due if p.stored_image is not Stored.NONE and not p.image_urls]
+    text = [p for p in due if p.stored_text is not Stored.NONE and not _has_text(p)]
+    neither = [
+        p
+        for p in due
+        if {p.stored_image, p.stored_text} != {Stored.NONE}
+        and not p.image_urls
+        and not _has_text(p)
+    ]
+    return VectorCounts(image=len(image), text=len(text), combined=len(neither))
 
 
 def _has_text(product: Product) -> bool:

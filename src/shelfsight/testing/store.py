@@ -15,7 +15,9 @@ from shelfsight.records import (
     Need,
     Product,
     Stage,
+    Stored,
     Vector,
+    VectorCounts,
 )
 
 
@@ -66,6 +68,22 @@ class MemoryStore:
         if checkpoint is not None:
             checkpoint.claim.record_stored(checkpoint)
         return merged
+
+    def count(self) -> VectorCounts:
+        """Count the stored vectors."""
+        rows = self.rows.values()
+        return VectorCounts(
+            image=sum(row.image is not None for row in rows),
+            text=sum(row.text is not None for row in rows),
+            combined=sum(row.combined is not None for row in rows),
+        )
+
+    def stored(self, product: Product, modality: ContentModality) -> Stored:
+        """Return what is stored of a vector of a product."""
+        row = self.rows.get(product.id)
+        if row is None or _vector(row, modality) is None:
+            return Stored.NONE
+        return Stored.CURRENT if self.is_current(product, modality) else Stored.STALE
 
     def recombine(self) -> int:
         """Make the combined vectors again that were made with other weights; return how many."""

@@ -12,6 +12,7 @@ from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 
 if TYPE_CHECKING:
+    from shelfsight.catalog.content import Content
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedded_postgres.upgrade import Upgraded
 
@@ -102,6 +103,20 @@ def upgrade_embedded(settings: Settings, old_binaries: Path | None) -> "Upgraded
     return upgrade(home(settings), old_binaries=old_binaries)
 
 
+def content(settings: Settings) -> "Content":
+    """Return what counts as the content of a product."""
+    from shelfsight.catalog.content import Content, parse_text_fields
+
+    fields = settings.product_text and parse_text_fields(settings.product_text)
+    return Content(
+        images_per_product=settings.images_per_product,
+        ignored_parameters=settings.url_parameters,
+        text_fields=fields or None,
+        language=settings.text_language,
+        time_zone=settings.shop_time_zone,
+    )
+
+
 def postgres_catalog(
     settings: Settings, database: Transactions, models: ModelPair | None = None
 ) -> "PostgresCatalog":
@@ -113,7 +128,7 @@ def postgres_catalog(
 
     return PostgresCatalog(
         database,
-        images_per_product=settings.images_per_product,
+        content=content(settings),
         models=models,
         settings=tuple(settings.fingerprints.values()),
     )

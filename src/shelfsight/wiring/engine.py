@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
@@ -37,13 +38,10 @@ def open_engine(
     database: Database,
     progress: Progress,
     *,
-    joins: bool = True,
+    policy: RunPolicy | None = None,
     cluster: ClusterOptions | None = None,
 ) -> Iterator[Engine]:
     """Open the workers of a `cluster`, or without a cluster this process, with models of its own.
-
-    With `joins`, the engine joins an active run of the same job; otherwise it always begins a new
-    run.
 
     Raises:
         EngineError: Ray or its cluster cannot be used.
@@ -52,7 +50,7 @@ def open_engine(
     if cluster is None:
         with (
             open_embedder(sharing(settings), progress.notify) as embedder,
-            open_pipeline(settings, database, embedder, progress, joins=joins) as pipeline,
+            open_pipeline(settings, database, embedder, progress, policy=policy) as pipeline,
         ):
             yield Engine(run_context=pipeline, run=partial(local.run, pipeline))
         return
@@ -65,7 +63,7 @@ def open_engine(
     worker_settings = settings.model_copy(update={"database_url": database.url})
     open_worker_pipeline = partial(worker_pipeline, worker_settings, database.schema)
     with ray_cluster.open_worker_pool(open_worker_pipeline, cluster, progress.notify) as pool:
-        run_context = run_context_of(settings, database, pool.models(), joins=joins)
+        run_context = run_context_of(settings, database, pool.models(), policy or RunPolicy())
         yield Engine(run_context=run_context, run=partial(remote.run, pool, run_context))
 
 

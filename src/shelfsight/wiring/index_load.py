@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-from shelfsight.backfill.pipeline import RunContext
+from shelfsight.backfill.pipeline import RunContext, check_tables
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.runs import Job
 from shelfsight.postgres.connection import Database
@@ -35,7 +35,7 @@ def indexes_during_load(
     limit = job.max_batches * job.batch_size
     if not live or 0 < limit <= LARGE:
         return nullcontext()
-    run_context.store.require(run_context.models, replace=not job.selection.skip_existing)
+    check_tables(run_context, job)
     due = run_context.catalog.due(job.selection)
     # most pictures that are requested again are unchanged
     products = job.products(due.products - due.with_image)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
 from shelfsight.ports import Embedder
@@ -21,12 +22,9 @@ def open_pipeline(
     embedder: Embedder,
     progress: Progress,
     *,
-    joins: bool = True,
+    policy: RunPolicy | None = None,
 ) -> Iterator[Pipeline]:
     """Open the pipeline of a worker; reading and writing use separate connections.
-
-    With `joins`, the worker joins an active run of the same job; otherwise it always begins a new
-    run.
 
     Raises:
         ModelError: vectors of these models cannot be staged, although `database` is the staged set.
@@ -38,11 +36,13 @@ def open_pipeline(
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
 
+    policy = policy or RunPolicy()
     limits = FetchLimits(per_host=settings.host_concurrency)
     pages = PageEmbedder(embedder, fusion(settings), progress.embedded)
     config = FetchConfig(
         images_per_product=settings.images_per_product,
         image_root=settings.image_root,
+        image_base_url=settings.image_base_url,
         private_hosts=settings.private_hosts,
         fingerprints=settings.fingerprints,
         notify=progress.notify,
@@ -62,12 +62,13 @@ def open_pipeline(
             embed=pages.embed,
             models=embedder.models,
             store=PostgresVectorStore(database, fusion(settings)),
-            ledger=PostgresLedger(database, joins=joins),
+            ledger=PostgresLedger(database, joins=policy.joins),
+            policy=policy,
         )
 
 
 def run_context(
-    settings: Settings, database: Database, models: ModelPair, *, joins: bool = True
+    settings: Settings, database: Database, models: ModelPair, policy: RunPolicy
 ) -> RunContext:
     """Return what this process needs for a run whose models and work are on other machines."""
     from shelfsight.storage.runs.run_store import PostgresLedger
@@ -78,5 +79,6 @@ def run_context(
         catalog=postgres_catalog(settings, database, models),
         models=models,
         store=PostgresVectorStore(database, fusion(settings)),
-        ledger=PostgresLedger(database, joins=joins),
+        ledger=PostgresLedger(database, joins=policy.joins),
+        policy=policy,
     )

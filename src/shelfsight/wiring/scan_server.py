@@ -14,7 +14,7 @@ from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
-from shelfsight.wiring.database import open_any_version
+from shelfsight.wiring.database import content, open_any_version
 from shelfsight.wiring.embedder import Notify, fusion, open_embedder
 from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.scan_memory import plan_memory
@@ -120,7 +120,8 @@ def open_service(
         closing(ThreadPool(1, "learn")) as learning,
         closing(DecoderPool(plan.decoders, plan.decoder_count)) as decoders,
     ):
-        search = PostgresProductSearch(TimedDatabase(pool, learner, metrics))
+        timed_pool = TimedDatabase(pool, learner, metrics)
+        search = PostgresProductSearch(timed_pool, time_zone=settings.shop_time_zone)
         metrics.stores.watch_items("search_facts", lambda: search.cached_answers, MAX_ANSWERS)
         metrics.stores.watch_items("scans_to_learn", lambda: learning.submitted, MAX_SUBMITTED)
         yield ScanContext(
@@ -136,7 +137,8 @@ def open_service(
             metrics=metrics,
             config=ScanConfig(
                 image_root=settings.image_root,
-                images_per_product=settings.images_per_product,
+                image_base_url=settings.image_base_url,
+                content=content(settings),
                 private_hosts=settings.private_hosts,
                 cors_origins=settings.origins,
                 seconds=settings.scan_timeout,

@@ -28,7 +28,7 @@ def make_scanner(settings: Settings, database: Transactions, embedder: Embedder)
     """Return a scanner of the stored products."""
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
-    search = PostgresProductSearch(database)
+    search = PostgresProductSearch(database, time_zone=settings.shop_time_zone)
     return Scanner(embedder, search, fusion(settings), settings.weights)
 
 

@@ -28,6 +28,7 @@ def open_watch(
     """Open the parts that a watch needs, with up to four database connections."""
     from shelfsight.storage.changes.change_queue import PostgresQueue
     from shelfsight.storage.changes.listener import ChangeListener
+    from shelfsight.storage.orphans import PostgresOrphanPruner
 
     url = database.url
     with (
@@ -37,7 +38,8 @@ def open_watch(
     ):
         catalog = postgres_catalog(settings, pool, embedder.models)
         queue = PostgresQueue(pool)
-        with closing(ChangePoller(catalog, queue, every)) as poller:
+        orphans = PostgresOrphanPruner(pool, progress.notify)
+        with closing(ChangePoller(catalog, queue, orphans, every)) as poller:
             yield WatchContext(
                 catalog=catalog,
                 queue=queue,

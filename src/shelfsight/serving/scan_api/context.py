@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shelfsight.catalog.content import Content
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.download import FetchLimits
 from shelfsight.ports import Embedder
@@ -33,13 +34,14 @@ class ScanConfig:
 
     Photos may be fetched from `private_hosts` (`host` or `host:port`) even if their addresses are
     private. `cors_origins` are sites whose pages may send requests. A scan times out after
-    `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root` and
-    `images_per_product` are as in the backfill; the web page uses them to show pictures of products
+    `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root`,
+    `image_base_url` and `content` are as in the backfill; they serve to show pictures of products
     and to count the products that are due.
     """
 
     image_root: Path | None = None
-    images_per_product: int = 1
+    image_base_url: str | None = None
+    content: Content = field(default_factory=Content)
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
     seconds: float = 30

@@ -87,7 +87,7 @@ class ScanEndpoints:
             found = await self._context.threads.run(work)
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
-        return json_response(matches_response(found))
+        return json_response(matches_response(found, self._context.config.image_base_url))
 
     async def feedback(self, request: Request) -> Response:
         """Store a verdict on a scan, with the scores that were shown.

@@ -113,12 +113,13 @@ class QuickScan:
         combined = combine_results(scan_results, options.limit, options.group_by)
         shown = merge_matches(scan_results, "variant")
         owner, models = options.filters.owner, self._context.embedder.models
-        response = matches_response(combined)
+        base_url = self._context.config.image_base_url
+        response = matches_response(combined, base_url)
         response.hint = None if combined.matches else await self._hint(task)
         return ScanResponse(
             **dict(response),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
-            results=[_result_response(result) for result in results],
+            results=[_result_response(result, base_url) for result in results],
             total_processing_time_ms=_milliseconds(perf_counter() - started),
         )
 
@@ -176,9 +177,9 @@ class QuickScan:
             metrics.count_scan(task.kind, confidence)
 
 
-def _result_response(result: PhotoResult) -> PhotoResultResponse:
+def _result_response(result: PhotoResult, image_base_url: str | None) -> PhotoResultResponse:
     return PhotoResultResponse(
-        **dict(matches_response(result.scan_result)),
+        **dict(matches_response(result.scan_result, image_base_url)),
         source_index=result.index,
         source_type=result.kind,
         error=None if result.error is None else picture_problem(result.error.failure),

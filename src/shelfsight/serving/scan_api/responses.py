@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from shelfsight.images.location import location
 from shelfsight.scan.matching import Action, Confidence, GroupBy, Match, ScanResult
 from shelfsight.serving.scan_api.problems import ProblemDetails
 
@@ -76,7 +77,9 @@ class FeedbackResponse(ResponseModel):
 NO_MATCHES = ScanResult(matches=(), confidence="low", action="fallback_to_manual")
 
 
-def match_responses(matches: Iterable[Match]) -> list[MatchResponse]:
+def match_responses(
+    matches: Iterable[Match], image_base_url: str | None = None
+) -> list[MatchResponse]:
     """Convert matches to the response format; scores are rounded to four decimals."""
     return [
         MatchResponse(
@@ -86,7 +89,7 @@ def match_responses(matches: Iterable[Match]) -> list[MatchResponse]:
             description=match.product.description,
             sku=match.product.sku,
             price=None if match.product.price is None else float(match.product.price),
-            image_url=match.product.image_url,
+            image_url=_whole(match.product.image_url, image_base_url),
             score=round(match.score, 4),
             image_similarity=_rounded(match.product.image_score),
             text_similarity=_rounded(match.product.text_score),
@@ -97,10 +100,13 @@ def match_responses(matches: Iterable[Match]) -> list[MatchResponse]:
     ]
 
 
-def matches_response(result: ScanResult) -> MatchesResponse:
-    """Convert the result of a scan to the response format."""
+def matches_response(result: ScanResult, image_base_url: str | None = None) -> MatchesResponse:
+    """Convert the result of a scan to the response format.
+
+    Addresses of pictures that are relative follow `image_base_url`.
+    """
     return MatchesResponse(
-        matches=match_responses(result.matches),
+        matches=match_responses(result.matches, image_base_url),
         confidence=result.confidence,
         recommended_action=result.action,
     )
@@ -142,6 +148,10 @@ def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy
 def _identity(match: Match, group_by: GroupBy) -> str:
     product = match.product
     return product.product_id or product.id if group_by == "product" else product.id
+
+
+def _whole(address: str | None, base_url: str | None) -> str | None:
+    return None if address is None else location(address, base_url)
 
 
 def _rounded(score: float | None) -> float | None:

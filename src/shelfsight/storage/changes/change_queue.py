@@ -14,7 +14,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.adaptive_size import AdaptiveSize, Part
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
-from shelfsight.storage.changes.triggers import are_enabled
+from shelfsight.storage.changes import base_triggers, triggers
 from shelfsight.storage.worker_name import is_gone, new_name
 
 Result = TypeVar("Result")
@@ -117,7 +117,7 @@ class PostgresQueue:
 
     def is_told(self) -> bool:
         """Return whether triggers add changed products to the queue."""
-        return self._run(are_enabled, read_only=True)
+        return self._run(_are_triggers_enabled, read_only=True)
 
     def is_run_at_work(self) -> bool:
         """Return whether any backfill worker leases a range of products."""
@@ -136,6 +136,10 @@ class PostgresQueue:
             raise SchemaError(
                 f"the database is not prepared ({error.diag.message_primary}); run: shelfsight init"
             ) from None
+
+
+def _are_triggers_enabled(connection: Connection) -> bool:
+    return triggers.are_enabled(connection) or base_triggers.are_enabled(connection)
 
 
 def delete_claimed(connection: Connection, claim: QueueClaim) -> bool:

@@ -1,6 +1,7 @@
 """Creates and drops triggers on the shop's tables that add changed products to the queue."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import psycopg
@@ -14,7 +15,10 @@ from shelfsight.storage.changes.listener import CHANNEL
 QUERIES = statements.load("shelfsight.storage.changes", "triggers.sql")
 
 _WATCHED: Mapping[str, tuple[str, ...]] = {
-    "ProductVariants": ("Title", "Description"),
+    "ProductVariants": (
+        *("Id", "Title", "Description", "Category", "Options"),
+        *("Brand", "Vendor", "Manufacturer"),
+    ),
     "ProductImages": ("ImageUrl", "Position", "ProductVariantId"),
 }
 """The columns of each table that embeddings are made from."""
@@ -22,6 +26,7 @@ _WATCHED: Mapping[str, tuple[str, ...]] = {
 _TRIGGERS: Mapping[str, tuple[str, str]] = {
     "shelfsight_variants_insert": ("ProductVariants", "INSERT"),
     "shelfsight_variants_update": ("ProductVariants", "UPDATE"),
+    "shelfsight_variants_delete": ("ProductVariants", "DELETE"),
     "shelfsight_images_insert": ("ProductImages", "INSERT"),
     "shelfsight_images_update": ("ProductImages", "UPDATE"),
     "shelfsight_images_delete": ("ProductImages", "DELETE"),
@@ -29,6 +34,12 @@ _TRIGGERS: Mapping[str, tuple[str, str]] = {
 """The table and the event of each trigger, by name."""
 
 _FUNCTION = sql.Identifier("shelfsight", "queue_changed")
+
+_COMPARISONS = {
+    "ProductVariants": sql.Identifier("shelfsight", "variants_differ"),
+    "ProductImages": sql.Identifier("shelfsight", "images_differ"),
+}
+"""For each table: the function that tells whether an update has changed a column above."""
 
 
 def create(database: Database) -> list[str]:
@@ -39,7 +50,7 @@ def create(database: Database) -> list[str]:
         DatabaseError: the role lacks a privilege, or another transaction keeps a table locked.
     """
     database.run(_require_tables, read_only=True)
-    database.run(_create_function)
+    database.run(_create_functions)
     missing = set(_TRIGGERS) - set(database.run(_existing, read_only=True))
     return _for_each(database, missing, _create)
 
@@ -51,27 +62,36 @@ def drop(database: Database) -> list[str]:
         DatabaseError: the role lacks a privilege, or another transaction keeps a table locked.
     """
     dropped = _for_each(database, set(database.run(_existing, read_only=True)), _drop)
-    database.run(_drop_function)
+    database.run(_drop_functions)
     return dropped
 
 
+def drop_from_tables(connection: Connection) -> None:
+    """Drop the triggers from tables that are no longer read, wherever they are."""
+    connection.execute(QUERIES["lock_timeout"])
+    connection.execute(QUERIES["drop_functions_with_triggers"].format(**_functions()))
+
+
 def are_enabled(connection: Connection) -> bool:
-    """Return whether all triggers exist and are enabled."""
+    """Return whether all triggers on the tables that are read exist and are enabled."""
     return sum(_existing(connection).values()) == len(_TRIGGERS)
 
 
 def lock_tables(connection: Connection) -> None:
-    """Lock the shop's tables against writes, if their triggers call a function of an older release.
+    """Lock the shop's tables, if a trigger or a foreign key ties them to tables of ours.
 
-    That function would fail in a transaction of the shop that waits while the queue is moved.
+    A transaction of the shop that has written to its tables may wait for ours next. So the shop's
+    are locked before ours, or the two could wait for each other.
     """
-    outdated = connection.execute(QUERIES["outdated"], {"names": list(_TRIGGERS)}).fetchall()
-    for table in sorted({table for table, *_ in outdated}):
-        connection.execute(QUERIES["lock_table"].format(table=statements.trusted(table)))
+    found = connection.execute(QUERIES["tied"], {"names": list(_TRIGGERS)}).fetchall()
+    if found:
+        tables = sql.SQL(", ").join(statements.trusted(table) for (table,) in found)
+        with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            connection.execute(QUERIES["lock_tables"].format(tables=tables))
 
 
-def renew_function(connection: Connection) -> None:
-    """Give the triggers the function of this release, if there are triggers."""
+def renew(connection: Connection) -> None:
+    """Replace the triggers and their function by those of this release, if there are triggers."""
     if not _existing(connection):
         return
     outdated = connection.execute(QUERIES["outdated"], {"names": list(_TRIGGERS)}).fetchall()
@@ -79,7 +99,13 @@ def renew_function(connection: Connection) -> None:
         old, new = sql.Identifier(schema, function), sql.Identifier("shelfsight", function)
         connection.execute(QUERIES["move_function"].format(old=old))
         connection.execute(QUERIES["rename_function"].format(old=new))
-    _create_function(connection)
+    for table in _WATCHED:
+        _create_comparison(connection, table)
+    older = connection.execute(QUERIES["older"], {"names": list(_TRIGGERS)}).fetchall()
+    if older or len(_existing(connection)) < len(_TRIGGERS):
+        for name in _TRIGGERS:
+            _create(connection, name)
+    _create_functions(connection)
 
 
 def _for_each(
@@ -140,15 +166,7 @@ def _create(connection: Connection, name: str) -> None:
             )
         )
         return
-    existing = columns(connection, table)
-    watched = [sql.Identifier(column) for column in _WATCHED[table] if column in existing]
-    if watched:
-        differs = [sql.SQL("OLD.{0} IS DISTINCT FROM NEW.{0}").format(column) for column in watched]
-        connection.execute(
-            QUERIES["row_trigger"].format(
-                columns=sql.SQL(", ").join(watched), differs=sql.SQL(" OR ").join(differs), **common
-            )
-        )
+    connection.execute(QUERIES["row_trigger"].format(comparison=_COMPARISONS[table], **common))
 
 
 def _drop(connection: Connection, name: str) -> None:
@@ -157,20 +175,56 @@ def _drop(connection: Connection, name: str) -> None:
     connection.execute(statement)
 
 
-def _create_function(connection: Connection) -> None:
-    connection.execute(QUERIES["empty_search_path"])
-    row = connection.execute(QUERIES["id_type"]).fetchone()
-    if row is None:
-        raise SchemaError('there is no table "EmbeddingQueue"; run: shelfsight init')
+def _create_comparison(connection: Connection, table: str) -> None:
+    """Create the function that tells whether an update has changed what vectors are made of."""
+    existing = columns(connection, table)
+    differences = [
+        QUERIES["differs"].format(column=sql.Identifier(name))
+        for name in _WATCHED[table]
+        if name in existing
+    ]
+    create_function = QUERIES["comparison"].format(
+        comparison=_COMPARISONS[table], differs=sql.SQL(" OR ").join(differences)
+    )
+    connection.execute(create_function)
+    connection.execute(QUERIES["grant_execute"].format(comparison=_COMPARISONS[table]))
+
+
+def _create_functions(connection: Connection) -> None:
+    for table in _WATCHED:
+        _create_comparison(connection, table)
     create_function = QUERIES["function"].format(
         function=_FUNCTION,
-        id_type=statements.trusted(row[0]),
-        channel=sql.Literal(CHANNEL),
+        id_type=id_type(connection),
+        enqueue=QUERIES["enqueue"].format(channel=sql.Literal(CHANNEL)),
     )
     connection.execute(create_function)
     connection.execute(QUERIES["revoke_execute"].format(function=_FUNCTION))
 
 
-def _drop_function(connection: Connection) -> None:
+def id_type(connection: Connection) -> sql.SQL:
+    """Return the type of the ids in the queue; it names its schema, unless that is `pg_catalog`.
+
+    Raises:
+        SchemaError: there is no queue.
+    """
+    ((path,),) = connection.execute(QUERIES["search_path"]).fetchall()
+    connection.execute(QUERIES["set_search_path"], {"path": ""})
+    row = connection.execute(QUERIES["id_type"]).fetchone()
+    connection.execute(QUERIES["set_search_path"], {"path": path})
+    if row is None:
+        raise SchemaError('there is no table "EmbeddingQueue"; run: shelfsight init')
+    return statements.trusted(row[0])
+
+
+def _drop_functions(connection: Connection) -> None:
     if connection.execute(QUERIES["has_schema"]).fetchone() is not None:
-        connection.execute(QUERIES["drop_function"].format(function=_FUNCTION))
+        connection.execute(QUERIES["drop_functions"].format(**_functions()))
+
+
+def _functions() -> dict[str, sql.Identifier]:
+    return {
+        "function": _FUNCTION,
+        "variants_differ": _COMPARISONS["ProductVariants"],
+        "images_differ": _COMPARISONS["ProductImages"],
+    }

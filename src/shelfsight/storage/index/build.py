@@ -17,6 +17,7 @@ from psycopg.rows import class_row, kwargs_row
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.postgres.retries import RetryPolicy
+from shelfsight.postgres.session import beside_catalogue, enter_catalogue
 from shelfsight.storage.index.indexes import (
     QUERIES,
     UNLIMITED,
@@ -155,6 +156,7 @@ def _create(
     )
     statement = QUERIES["create_vectors" if index.width else "create_words"].format(
         name=sql.Identifier(index.name),
+        table=beside_catalogue(connection, "ProductEmbeddings"),
         column=sql.Identifier(index.column),
         width=sql.Literal(index.width),
         ef_construction=sql.Literal(HNSW_EF_CONSTRUCTION),
@@ -183,10 +185,13 @@ def _clean_up(database: Database, index: IndexSpec, observer: BuildObserver) -> 
 
 
 def _drop_broken(index: IndexSpec, observer: BuildObserver, connection: Connection) -> None:
-    for one in read_existing(connection):
+    with connection.transaction():
+        enter_catalogue(connection)
+        existing = read_existing(connection)
+    for one in existing:
         if one.name == index.name and not one.is_valid and not one.is_building:
             observer.notify(f"{one.name}: dropping what an unfinished build left")
-            connection.execute(QUERIES["drop"].format(name=sql.Identifier(one.name)))
+            connection.execute(QUERIES["drop"].format(name=beside_catalogue(connection, one.name)))
 
 
 class _ServerSettings(NamedTuple):

@@ -1,13 +1,13 @@
 -- name: create_vectors
 -- The indexes leave the shop's own rows out. Older releases built them over all rows; such an index
 -- serves the same searches.
-CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
+CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table}
 USING hnsw (({column}::halfvec({width})) halfvec_cosine_ops)
 WITH (m = 16, ef_construction = {ef_construction})
 WHERE "SourceHash" IS NOT NULL
 
 -- name: create_words
-CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON "ProductEmbeddings"
+CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table}
 USING gin (to_tsvector('simple', coalesce({column}, '')))
 WHERE "SourceHash" IS NOT NULL
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
 from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.session import beside_catalogue, enter_catalogue
 from shelfsight.storage import schema
 from shelfsight.storage.search.search_statement import COLUMNS, EXACT_SEARCH_ROWS
 
@@ -131,9 +131,11 @@ def drop(database: Database) -> list[str]:
     names = [one.index.name for one in read(database) if one.state != "missing"]
 
     def work(connection: Connection) -> None:
-        require_owner(connection)
+        with connection.transaction():
+            enter_catalogue(connection)
+            require_owner(connection)
         for name in names:
-            connection.execute(QUERIES["drop"].format(name=sql.Identifier(name)))
+            connection.execute(QUERIES["drop"].format(name=beside_catalogue(connection, name)))
 
     if names:
         database.run_alone(work, UNLIMITED)

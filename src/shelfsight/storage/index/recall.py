@@ -8,6 +8,7 @@ from functools import partial
 from psycopg import sql
 
 from shelfsight.postgres.connection import Connection, Database
+from shelfsight.postgres.session import enter_catalogue
 from shelfsight.storage.index.indexes import QUERIES, UNLIMITED, IndexSpec, IndexState, read
 from shelfsight.storage.search.search_statement import HNSW_EF_SEARCH
 
@@ -54,6 +55,7 @@ def recall(database: Database, state: IndexState) -> float:
 def _recall(index: IndexSpec, connection: Connection) -> float:
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        enter_catalogue(connection)
         statement = QUERIES["sample"].format(column=sql.Identifier(index.column))
         sample: Sample = connection.execute(statement, {"queries": SAMPLE_SIZE}).fetchall()
         approximate = _distances_by_index(index, sample, connection)

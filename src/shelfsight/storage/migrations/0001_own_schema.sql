@@ -47,7 +47,7 @@ CREATE TABLE shelfsight."SchemaVersion" (
 -- the settings that caused the failure as `name=hash`, the last ones first; several of one failure
 -- are divided by blanks.
 CREATE TABLE IF NOT EXISTS shelfsight."EmbeddingFailures" (
-  "ProductVariantId" {id_type} NOT NULL {reference},
+  "ProductVariantId" {id_type} NOT NULL,
   "Stage" text NOT NULL,
   "VectorSet" text NOT NULL DEFAULT 'in_use',
   "Kind" text NOT NULL,

@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 Notify = Callable[[str], None]
 
 Parts = Callable[[Connection], Mapping[str, sql.Composable]]
-"""Returns what takes the place of `{id_type}` and `{reference}` in a migration."""
+"""Returns what takes the place of `{id_type}` in a migration."""
 
 SCHEMAS = ("shelfsight", "shelfsight_next", "shelfsight_previous")
 """The schemas that hold tables of ours."""
@@ -99,7 +99,7 @@ def _apply(
     )
     revoked = [line for schema in SCHEMAS for line in rights.protect(connection, schema)]
     rights.give_to_owner(connection)
-    triggers.renew_function(connection)
+    triggers.renew(connection)
     done[migration.version] = [f"applied {migration}", *revoked]
 
 

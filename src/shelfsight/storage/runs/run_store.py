@@ -86,6 +86,12 @@ class PostgresLedger:
         """
         return LeaseKeeper(self._database.url, run.id, notify, stop)
 
+    def accept_losses(self, run: Run) -> Run:
+        """Let a run take away any number of stored vectors; return its present state."""
+        values = {"run": run.id}
+        self._database.run(lambda connection: connection.execute(QUERIES["accept_losses"], values))
+        return self.run(run.id)
+
     def close(self, run: Run) -> Run:
         """Close a run if all its ranges are done; return the run with its present state."""
         if not is_left(self._database, run.id):
@@ -168,6 +174,7 @@ class PostgresLedger:
             "asked": Jsonb(job.to_json()),
             "models": Jsonb(_versions(models)),
             "due": partition.due,
+            "losses_accepted": partition.losses_accepted,
         }
         row = connection.execute(QUERIES["insert_run"], values).fetchall()[0]
         with connection.cursor() as cursor:
@@ -205,6 +212,7 @@ def _run(row: DictRow) -> Run:
         outcome=row["outcome"] or ("running" if row["workers"] else "stopped"),
         counts={name: int(count) for name, count in row["counts"].items()},
         failures={name: int(count) for name, count in row["failures"].items()},
+        losses_accepted=row["losses_accepted"],
         began=row["began"],
         ended=row["ended"],
     )

@@ -19,9 +19,12 @@ ORDER BY r."Id" DESC
 SELECT "Id" FROM shelfsight."BackfillRuns" WHERE "ClosedAt" IS NULL ORDER BY "Id" DESC LIMIT 1
 
 -- name: insert_run
-INSERT INTO shelfsight."BackfillRuns" ("Asked", "ModelVersions", "Due")
-VALUES (%(asked)s, %(models)s, %(due)s)
+INSERT INTO shelfsight."BackfillRuns" ("Asked", "ModelVersions", "Due", "LossesAccepted")
+VALUES (%(asked)s, %(models)s, %(due)s, %(losses_accepted)s)
 RETURNING "Id"
+
+-- name: accept_losses
+UPDATE shelfsight."BackfillRuns" SET "LossesAccepted" = true WHERE "Id" = %(run)s
 
 -- name: insert_lease
 INSERT INTO shelfsight."BackfillLeases" ("RunId", "Number", "After", "Last", "Ids")
@@ -139,7 +142,7 @@ WHERE "Id" = %(run)s AND "ClosedAt" IS NULL
 
 -- name: runs
 SELECT r."Id" AS id, r."Asked" AS asked, r."ModelVersions" AS models, r."Due" AS due,
-  r."Outcome" AS outcome, r."CreatedAt" AS began, coalesce(r."ClosedAt", r."CreatedAt") AS ended,
+  r."LossesAccepted" AS losses_accepted, r."Outcome" AS outcome, r."CreatedAt" AS began, coalesce(r."ClosedAt", r."CreatedAt") AS ended,
   CASE WHEN r."ClosedAt" IS NULL THEN l.workers ELSE 0 END AS workers,
   CASE WHEN r."ClosedAt" IS NULL THEN l.counts ELSE r."Counts" END AS counts,
   CASE WHEN r."ClosedAt" IS NULL THEN l.failures ELSE r."Failures" END AS failures

@@ -7,7 +7,8 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from shelfsight.errors import FilterError
-from shelfsight.postgres import archived, statements
+from shelfsight.postgres import archived, moments, statements
+from shelfsight.postgres.owners import belongs_to
 from shelfsight.scan.matching import Filters
 
 Columns = Callable[[str], Mapping[str, str]]
@@ -25,21 +26,22 @@ class FilterSql:
     """The SQL of a scan's filters: `join`, `condition`, and the parameter `values` of both.
 
     The condition also excludes archived products. `variants` are the columns of `"ProductVariants"`
-    with their SQL types.
+    with their SQL types. Times that they hold without a zone are in `time_zone`.
 
     Raises:
         FilterError: the shop's tables have no column for one of the filters.
     """
 
-    def __init__(self, filters: Filters, columns: Columns) -> None:
+    def __init__(self, filters: Filters, columns: Columns, time_zone: str = "UTC") -> None:
         self.variants = columns("ProductVariants")
         self._products = columns("Products")
         self._living = archived.not_archived(self.variants, self._products, "v")
         self._conditions: list[sql.Composable] = []
         self.join: sql.Composable = sql.SQL("")
         self.values: dict[str, Any] = {}
-        kind = statements.trusted(self.variants.get("UserId", "text"))
-        self._add("owner", filters.owner, sql.SQL("{column} = {value}::") + kind, "UserId")
+        kind = self.variants.get("UserId", self._products.get("UserId", "text"))
+        is_owner = belongs_to(sql.SQL("{column}"), kind, sql.SQL("{value}"))
+        self._add("owner", filters.owner, is_owner, "UserId")
         self._add("category", filters.category, sql.SQL("{column} = {value}"), "Category")
         options = Jsonb(dict(filters.options)) if filters.options else None
         self._add("options", options, sql.SQL("{column}::jsonb @> {value}"), "Options")
@@ -47,9 +49,9 @@ class FilterSql:
         self._add("max_price", filters.max_price, sql.SQL("{column} <= {value}"), "Price")
         skus = list(filters.skus) or None
         self._add("skus", skus, sql.SQL("{column}::text = ANY({value})"), "Sku")
-        self._add(
-            "updated_since", filters.updated_since, sql.SQL("{column} >= {value}"), "UpdatedAt"
-        )
+        updated = self.variants.get("UpdatedAt") or self._products.get("UpdatedAt", "")
+        since = moments.comparison(">=", updated, time_zone)
+        self._add("updated_since", filters.updated_since, since, "UpdatedAt")
 
     @property
     def tables(self) -> Tables:

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
 from pgvector import Vector as PgVector
 
-from shelfsight.errors import FilterError
+from shelfsight.errors import FilterError, SchemaError
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
+from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
-from shelfsight.storage.schema import OWN_SCHEMA
+from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
@@ -43,15 +44,28 @@ _REFUSED_VALUES = (
 )
 """The errors that Postgres or psycopg raises if the value of a filter does not fit its column."""
 
+_GONE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+"""The errors that Postgres raises if the shop has dropped or renamed a table or a column."""
+
+Result = TypeVar("Result")
+
 
 class PostgresProductSearch:
     """Implements `scan.ports.ProductSearch` on `"ProductEmbeddings"` and the shop's tables.
 
-    Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`.
+    Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`. The
+    shop's times without a zone are in `time_zone`.
     """
 
-    def __init__(self, database: Transactions, timer: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        database: Transactions,
+        timer: Callable[[], float] = monotonic,
+        *,
+        time_zone: str = "UTC",
+    ) -> None:
         self._database = database
+        self._time_zone = time_zone
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
         self._table_oid: int | None = None
@@ -85,7 +99,7 @@ class PostgresProductSearch:
             ModelMismatchError: vectors of other models were switched into use after the call of
                 `require`.
         """
-        rows = self._search(search_query, filters, limit)
+        rows = self._fresh(lambda: self._search(search_query, filters, limit))
         if not rows or self._table_oid in (None, rows[0].table_oid):
             return list({row.id: row.candidate() for row in rows}.values())
         self._cache.clear()  # the cache describes the table that was in use before the switch
@@ -98,8 +112,8 @@ class PostgresProductSearch:
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        ((products, embedded, image, text),) = self._run(
-            "coverage", {}, FilterSql(filters, self._columns)
+        ((products, embedded, image, text),) = self._fresh(
+            lambda: self._run("coverage", {}, FilterSql(filters, self._columns, self._time_zone))
         )
         return Coverage(products=products, embedded=embedded, image=image, text=text)
 
@@ -111,8 +125,11 @@ class PostgresProductSearch:
         Raises:
             FilterError: the shop's tables lack a column of a filter, or its value does not fit.
         """
-        filter_sql = FilterSql(filters, self._columns)
-        rows = self._run("vectors", {"id": id_}, filter_sql)
+        rows = self._fresh(
+            lambda: self._run(
+                "vectors", {"id": id_}, FilterSql(filters, self._columns, self._time_zone)
+            )
+        )
         if not rows:
             return None
         image, text, combined = map(_array, rows[0])
@@ -155,9 +172,25 @@ class PostgresProductSearch:
 
         self._cache.put(("scans", owner), self._database.run(work))
 
+    def _fresh(self, ask: Callable[[], Result]) -> Result:
+        """Call `ask`; if a table or column is gone that the cache knows, once more without it.
+
+        Raises:
+            SchemaError: the shop's tables or the vectors cannot be read.
+        """
+        try:
+            return ask()
+        except _GONE:
+            self._cache.clear()
+        try:
+            return ask()
+        except _GONE as error:
+            reason = error.diag.message_primary
+            raise SchemaError(f"{reason}; see: shelfsight doctor") from error
+
     def _search(self, search_query: SearchQuery, filters: Filters, limit: int) -> list[SearchRow]:
         """Search by the index, or exactly if there is no index or it finds less than `limit`."""
-        filter_sql = FilterSql(filters, self._columns)
+        filter_sql = FilterSql(filters, self._columns, self._time_zone)
         indexes = self._cache.get("indexes", self._indexes)
         values = parameters(search_query, filter_sql, limit)
         find_words = indexes.find_words
@@ -224,6 +257,8 @@ class PostgresProductSearch:
         try:
             return self._database.ask(query, prepare=prepare)
         except _REFUSED_VALUES as error:
+            if isinstance(error, psycopg.errors.UndefinedFunction):
+                self._database.run(schema.check, read_only=True)  # ids may have got another type
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else None
             raise FilterError(f"products cannot be chosen like this: {reason or error}") from error
 

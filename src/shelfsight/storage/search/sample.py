@@ -15,6 +15,7 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, Work, columns
 from shelfsight.records import Vector
 from shelfsight.scan.matching import Filters
+from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 
 QUERIES = statements.load("shelfsight.storage.search", "sample.sql")
@@ -101,6 +102,9 @@ class CatalogueSample:
             return self._database.run(work, read_only=True)
         except psycopg.errors.UndefinedTable as error:
             raise SchemaError(f"{error.diag.message_primary}; run: shelfsight init") from error
+        except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction) as error:
+            self._database.run(schema.check, read_only=True)  # ids may have got another type
+            raise SchemaError(f"{error.diag.message_primary}; see: shelfsight doctor") from error
 
 
 class _OwnerQueries:

@@ -58,23 +58,35 @@ def bulk_copy(
     page: Sequence[EmbeddedProduct],
     staged: Sequence[StagedProduct],
     types: Mapping[str, str],
+    id_type: sql.SQL,
 ) -> bool:
     """Copy a page into the table if every product is new and nothing failed; return whether it was.
 
     `staged` are the rows that would be staged, one for each product. If the result is False,
-    nothing has changed.
+    nothing has changed. A page with a product that the shop has deleted meanwhile is not copied.
     """
     if not all(_is_new_and_whole(item) for item in page):
         return False
     columns = sql.SQL(", ").join(map(sql.Identifier, types))
     sent_types = ["bytea" if type_ in _FLOATS else type_ for type_ in types.values()]
     rows = (_row(item, row, types) for item, row in zip(page, staged, strict=True))
+    is_copied = False
     try:
         with connection.transaction():
             copy_rows(connection, QUERIES["copy_new"].format(columns=columns), sent_types, rows)
+            if not _are_in_shop(connection, [row.id for row in staged], id_type):
+                raise psycopg.Rollback
+            is_copied = True
     except _COPY_REFUSED:
-        return False
-    return True
+        pass
+    return is_copied
+
+
+def _are_in_shop(connection: Connection, ids: Sequence[str | None], id_type: sql.SQL) -> bool:
+    """Return whether the shop still has all these products."""
+    statement = QUERIES["count_in_shop"].format(id_type=id_type)
+    ((found,),) = connection.execute(statement, {"ids": [*ids]}).fetchall()
+    return bool(found == len(ids))
 
 
 def _is_new_and_whole(item: EmbeddedProduct) -> bool:

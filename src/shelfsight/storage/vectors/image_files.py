@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from shelfsight.backfill.picture_identity import stored_address
 from shelfsight.postgres.connection import Connection
 from shelfsight.postgres.need import HASH_PART
 from shelfsight.records import EmbeddedProduct, PictureFile
@@ -34,7 +35,7 @@ def update_files(connection: Connection, page: Sequence[EmbeddedProduct], id_typ
 
 def as_json(files: Iterable[PictureFile]) -> dict[str, dict[str, str]]:
     """Return the value of `"ImageFiles"`: by address, the file's hash and its HTTP validators."""
-    return {file.url: _fields(file) for file in files}
+    return {stored_address(file.url): _fields(file) for file in files}
 
 
 def _fields(file: PictureFile) -> dict[str, str]:

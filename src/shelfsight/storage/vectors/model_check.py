@@ -30,6 +30,14 @@ def stored_models(connection: Connection) -> list[StoredModels]:
     return fetch_as(StoredModels, connection, QUERIES["stored_models"])
 
 
+def _others(connection: Connection, models: ModelPair) -> list[StoredModels]:
+    """Count the stored rows that other models made, of products that the shop still has."""
+    if all(stored.fit(models) for stored in stored_models(connection)):
+        return []
+    found = fetch_as(StoredModels, connection, QUERIES["stored_models_in_shop"])
+    return [stored for stored in found if not stored.fit(models)]
+
+
 def refuse_others(database: Transactions, models: ModelPair) -> int:
     """Check that other models did not make the stored vectors; return the OID of the vector table.
 
@@ -40,15 +48,12 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
 
     def work(connection: Connection) -> tuple[int, list[StoredModels]]:
         schema.check(connection)
-        found = stored_models(connection)
-        return _table_oid(
-            connection
-        ), found  # the read above locked the table, so no switch can have replaced it
+        others = _others(connection, models)
+        # the read above locked the table, so no switch can have replaced it
+        return _table_oid(connection), others
 
-    table, found = database.run(work, read_only=True)
-    for stored in found:
-        if stored.fit(models):
-            continue
+    table, others = database.run(work, read_only=True)
+    for stored in others:
         names = " and ".join(name for name in (stored.image, stored.text) if name)
         raise ModelMismatchError(
             f'"ProductEmbeddings" holds {stored.rows} products embedded by {names}, not by'

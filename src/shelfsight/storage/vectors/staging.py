@@ -10,10 +10,12 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from shelfsight.backfill.picture_identity import stored_address
 from shelfsight.ports import Fusion
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, copy_rows
 from shelfsight.records import (
+    FIRST_TEXT_FIELDS,
     STAGES,
     ContentModality,
     EmbeddedProduct,
@@ -65,6 +67,8 @@ def staged_product(item: EmbeddedProduct, models: ModelPair, fusion: Fusion) -> 
         versions["image"] = models.image
     if item.text is not None:
         versions["text"] = models.text
+        if item.product.text_fields != FIRST_TEXT_FIELDS:
+            versions["text_fields"] = ",".join(item.product.text_fields)
     picture = item.picture
     return StagedProduct(
         id=item.product.id,
@@ -73,7 +77,7 @@ def staged_product(item: EmbeddedProduct, models: ModelPair, fusion: Fusion) -> 
         combined=item.combined,
         image_need=_remaining_need(item.product.image_need, item, "image"),
         text_need=_remaining_need(item.product.text_need, item, "text"),
-        image_url=picture.url if picture else None,
+        image_url=stored_address(picture.url) if picture else None,
         image_hash=picture.content_hash if picture else None,
         product_text=item.text_used or None,
         source_hash=item.product.source_hash,

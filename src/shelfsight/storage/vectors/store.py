@@ -1,6 +1,7 @@
 """Stores vectors and failures page by page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -9,13 +10,13 @@ from pgvector import Vector as PgVector
 from psycopg import sql
 
 from shelfsight.backfill.leases import Checkpoint
-from shelfsight.errors import SchemaError
+from shelfsight.errors import CatalogueChangedError, SchemaError
 from shelfsight.ports import Fusion
 from shelfsight.postgres import statements
 from shelfsight.postgres.adaptive_size import AdaptiveSize, Part
 from shelfsight.postgres.connection import Connection, Database, columns, fetch_as
 from shelfsight.postgres.need import is_current, model_parameters
-from shelfsight.records import EmbeddedProduct, ModelPair
+from shelfsight.records import EmbeddedProduct, ModelPair, VectorCounts
 from shelfsight.storage.embeddings_table import needs_id
 from shelfsight.storage.runs.lease_keeper import LeaseLostError, advance, count_outcomes, hold
 from shelfsight.storage.shop_columns import (
@@ -99,6 +100,7 @@ class PostgresVectorStore:
 
         Raises:
             SchemaError: a product occurs twice.
+            CatalogueChangedError: meanwhile, a table or column was renamed or dropped.
             ModelMismatchError: meanwhile, vectors of other models were switched into use.
             DatabaseTimeoutError: even one product takes too long.
         """
@@ -112,13 +114,12 @@ class PostgresVectorStore:
             return self._save_part(part, models, record)
 
         try:
-            for saved in self._page_size.in_parts(page, save_part):
-                stored += saved
+            with _explained():
+                for saved in self._page_size.in_parts(page, save_part):
+                    stored += saved
         except LeaseLostError as error:
             error.lease.mark_lost()
             return []
-        except psycopg.errors.CardinalityViolation as error:
-            raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
         if checkpoint is not None:
             checkpoint.claim.record_stored(checkpoint, count_outcomes(stored))
         return stored
@@ -141,7 +142,9 @@ class PostgresVectorStore:
                 return merged
             written = [item for item in merged if not item.is_untouched]
             rows = [staged_product(item, models, self._fusion) for item in written]
-            if written and (types is None or not bulk_copy(connection, written, rows, types)):
+            if written and (
+                types is None or not bulk_copy(connection, written, rows, types, target.id_type)
+            ):
                 stage_products(connection, rows)
                 connection.execute(upsert, values)
             update_files(connection, merged, target.id_type)
@@ -151,6 +154,14 @@ class PostgresVectorStore:
             return merged
 
         return self._database.run(work, patient=part.patient)
+
+    def count(self) -> VectorCounts:
+        """Count the stored vectors of products that the shop has."""
+
+        def work(connection: Connection) -> VectorCounts:
+            return fetch_as(VectorCounts, connection, QUERIES["count_vectors"])[0]
+
+        return self._database.run(work, read_only=True)
 
     def recombine(self) -> int:
         """Make the combined vectors again that were made with other weights; return how many."""
@@ -235,6 +246,24 @@ class PostgresVectorStore:
             read = partial(columns, table=table)
             self._columns_read[table] = self._database.run(read, read_only=True)
         return self._columns_read[table]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Explain what the shop has done to its tables while products were embedded."""
+    try:
+        yield
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedFunction,  # ids of another type cannot be compared
+    ) as error:
+        raise CatalogueChangedError(
+            f"a table was changed while products were embedded: {error.diag.message_primary};"
+            " what was not stored by then stays due; see: shelfsight doctor"
+        ) from error
+    except psycopg.errors.CardinalityViolation as error:
+        raise SchemaError('"ProductVariants" holds several rows of one "Id"') from error
 
 
 def _record(

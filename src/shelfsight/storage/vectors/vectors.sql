@@ -10,6 +10,9 @@ SELECT to_regclass('"ProductEmbeddings"')::oid::bigint
 -- name: copy_new
 COPY "ProductEmbeddings" ({columns}) FROM STDIN (FORMAT BINARY)
 
+-- name: count_in_shop
+SELECT count(DISTINCT "Id") FROM "ProductVariants" WHERE "Id" = ANY(%(ids)s::{id_type}[])
+
 -- name: lock_stored
 -- Rows are locked in the order of their ids, so that two pages cannot deadlock.
 SELECT FROM "ProductEmbeddings"
@@ -85,7 +88,9 @@ WITH staged AS (
       'fusion', CASE WHEN keep_image AND image_need = 'check' OR keep_text AND text_need = 'check'
                      THEN NULL ELSE versions -> 'fusion' END,
       'image', CASE WHEN keep_image THEN old_versions ELSE versions END -> 'image',
-      'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text')) AS versions
+      'text', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text',
+      'text_fields', CASE WHEN keep_text THEN old_versions ELSE versions END -> 'text_fields'))
+      AS versions
   FROM staged
 ), deleted AS (
   DELETE FROM "ProductEmbeddings" AS e USING page
@@ -123,10 +128,24 @@ WHERE e."ProductVariantId" = x.id AND e."ImageEmbedding" IS NOT NULL
   AND e."SourceHash" IS NOT NULL
   AND split_part(e."SourceHash", ':', %(part)s) = split_part(x.hash, ':', %(part)s)
 
+-- name: count_vectors
+SELECT count("ImageEmbedding") AS image, count("TextEmbedding") AS text,
+  count("CombinedEmbedding") AS combined
+FROM "ProductEmbeddings" AS e
+WHERE "SourceHash" <> '' AND EXISTS (
+  SELECT FROM "ProductVariants" AS v WHERE v."Id" = e."ProductVariantId")
+
 -- name: stored_models
 SELECT "ModelVersions" ->> 'image' AS image, "ModelVersions" ->> 'text' AS text, count(*) AS rows
 FROM "ProductEmbeddings"
 WHERE "SourceHash" <> '' AND "ProductVariantId" IS NOT NULL
+GROUP BY 1, 2
+
+-- name: stored_models_in_shop
+-- The same for the products that the shop still has.
+SELECT "ModelVersions" ->> 'image' AS image, "ModelVersions" ->> 'text' AS text, count(*) AS rows
+FROM "ProductEmbeddings" AS e JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId"
+WHERE "SourceHash" <> ''
 GROUP BY 1, 2
 
 -- name: out_of_date

@@ -20,9 +20,10 @@ from shelfsight.storage.index.build import (
     report_progress,
 )
 from shelfsight.storage.index.indexes import UNLIMITED, read
-from shelfsight.storage.versions import clone_table, lock_retry
+from shelfsight.storage.versions import clone_table, foreign_keys, lock_retry
 from shelfsight.storage.versions.carry import Carry, count_down
 from shelfsight.storage.versions.clone_table import TABLES
+from shelfsight.storage.versions.foreign_keys import ForeignKey
 from shelfsight.storage.versions.lock_retry import TIMEOUT
 from shelfsight.storage.versions.properties import (
     copy_properties,
@@ -162,20 +163,23 @@ def _swap(
 ) -> list[str]:
     """Move the tables in use to the schema `outgoing`, and those in `incoming` to their place."""
     dependents: list[str] = []
+    keys: list[ForeignKey] = []
 
     def work(connection: Connection) -> None:
         schemas_in_use = clone_table.require_rights(connection)
         clone_table.require_same_structure(connection, incoming)
         clone_table.create_schema(connection, outgoing)
-        readers = []
+        readers, keys[:] = [], []
         for table in TABLES:
             in_use = sql.Identifier(schemas_in_use[table], table)
             readers += read_readers(connection, in_use)
+            keys.extend(foreign_keys.take(connection, in_use, sql.Identifier(incoming, table)))
             clone_table.execute_all(connection, "access", table, incoming)
             copy_properties(connection, in_use, sql.Identifier(incoming, table))
             moves = ((schemas_in_use[table], outgoing), (incoming, schemas_in_use[table]))
             _move(connection, table, moves)
         create_readers(connection, readers)
+        foreign_keys.give(connection, keys)
         dependents[:] = _dependents(connection, outgoing)
         connection.execute(QUERIES["drop_failures"], {"set": outgoing})  # of a set dropped by hand
         for source, target in ((IN_USE, outgoing), (incoming, IN_USE)):
@@ -193,6 +197,7 @@ def _swap(
     locked += [sql.Identifier(incoming, table) for table in TABLES]
     with _explain_concurrent_changes(incoming):
         lock_retry.run(database, work, locked, prepare=carry_rest, timeout=timeout)
+    foreign_keys.validate(database, keys)
     return dependents
 
 

@@ -22,6 +22,7 @@ ORDER BY 1, 3 DESC
 -- set does not have.
 SELECT count(DISTINCT f."ProductVariantId")
 FROM shelfsight."EmbeddingFailures" AS f
+JOIN "ProductVariants" AS v ON v."Id" = f."ProductVariantId"
 JOIN "ProductEmbeddings" AS e
   ON e."ProductVariantId" = f."ProductVariantId" AND e."SourceHash" IS NOT NULL
 LEFT JOIN {staged}."ProductEmbeddings" AS s
@@ -67,8 +68,8 @@ CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner}
 CREATE TABLE {new} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS)
 
 -- name: structure
--- Returns statements that make a new table work like the table in use: its constraints, unique
--- indexes, triggers, extended statistics and owner. The index with which a deleted product's rows
+-- Returns statements that make a new table work like the table in use: its constraints (foreign keys
+-- are added at the switch), unique indexes, triggers, extended statistics and owner. The index with which a deleted product's rows
 -- are found is needed at once; those that only searches need are built at the switch.
 WITH old AS (
   SELECT t.*, format('%%I.%%I', n.nspname, t.relname) AS name,
@@ -80,7 +81,7 @@ SELECT ddl FROM (
   SELECT 1, format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', new, conname,
     pg_get_constraintdef(k.oid))
   FROM old JOIN pg_constraint AS k ON k.conrelid = old.oid
-  WHERE contype IN ('p', 'u', 'x', 'f')
+  WHERE contype IN ('p', 'u', 'x')
   UNION ALL
   SELECT 2, replace(pg_get_indexdef(indexrelid), ' ON ' || name || ' ', ' ON ' || new || ' ')
   FROM old JOIN pg_index AS i ON i.indrelid = old.oid
@@ -170,7 +171,7 @@ SELECT DISTINCT name FROM (
   UNION ALL
   SELECT conname, 'constraint', contype::text, false
   FROM both_tables JOIN pg_constraint ON conrelid = both_tables.oid
-  WHERE contype IN ('c', 'p', 'u', 'x', 'f')
+  WHERE contype IN ('c', 'p', 'u', 'x')
   UNION ALL
   SELECT x.relname, 'index', '', false
   FROM both_tables JOIN pg_index ON indrelid = both_tables.oid

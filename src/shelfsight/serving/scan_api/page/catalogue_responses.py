@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from shelfsight.images.location import location
 from shelfsight.serving.scan_api.page.map2d import Plane
 from shelfsight.serving.scan_api.responses import ResponseModel
 from shelfsight.storage.search.sample import CatalogueCounts, SampledProduct
@@ -86,7 +87,9 @@ def vectors_of(products: list[SampledProduct]) -> NDArray[np.float32]:
     return np.array([product.vector for product in products], np.float32)
 
 
-def products_on_map(plane: Plane, products: list[SampledProduct]) -> list[ProductOnMap]:
+def products_on_map(
+    plane: Plane, products: list[SampledProduct], image_base_url: str | None
+) -> list[ProductOnMap]:
     """Project products onto the map; coordinates are rounded to four decimals."""
     if not products:
         return []
@@ -94,7 +97,7 @@ def products_on_map(plane: Plane, products: list[SampledProduct]) -> list[Produc
         ProductOnMap(
             id=product.id,
             title=product.title,
-            image_url=product.image_url,
+            image_url=product.image_url and location(product.image_url, image_base_url),
             x=round(float(x), 4),
             y=round(float(y), 4),
         )

@@ -101,9 +101,7 @@ class CatalogueView:
     def __init__(self, context: ScanContext) -> None:
         self._context = context
         self._sample = CatalogueSample(context.database)
-        self._catalog = PostgresCatalog(
-            context.database, images_per_product=context.config.images_per_product
-        )
+        self._catalog = PostgresCatalog(context.database, content=context.config.content)
         self._states: SingleFlightCache[str | None, CatalogueStateResponse] = SingleFlightCache(
             STATE_TTL
         )
@@ -171,7 +169,7 @@ class CatalogueView:
             version=plane.version,
             explained=round(plane.explained, 4),
             count=count,
-            products=products_on_map(plane, products),
+            products=products_on_map(plane, products, self._context.config.image_base_url),
         )
         return _FittedMap(
             plane=plane,
@@ -194,7 +192,9 @@ class CatalogueView:
             version=fitted.version,
             photo=_photo_point(fitted.plane, scored, scan) if scored else None,
             products=products_on_map(
-                fitted.plane, [found[product.id] for product in shown if product.id in found]
+                fitted.plane,
+                [found[product.id] for product in shown if product.id in found],
+                self._context.config.image_base_url,
             ),
         )
 

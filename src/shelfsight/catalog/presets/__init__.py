@@ -1,0 +1,1 @@
+"""Presets: how the catalogue of each shop platform is read, as files of named SELECTs."""
