@@ -6,6 +6,7 @@ products with what is stored.
 """
 
 from collections.abc import Iterator, Mapping
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -31,6 +32,7 @@ from shelfsight.errors import SchemaError, SelectionError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
 from shelfsight.postgres.need import model_parameters
+from shelfsight.postgres.rows import readable_columns
 from shelfsight.records import (
     TEXT_FIELDS,
     Due,
@@ -40,6 +42,9 @@ from shelfsight.records import (
     TextField,
     VectorCounts,
 )
+
+_TEXT_FIELDS_SECONDS = 60
+"""Seconds between two looks for stored texts, while there are none: each reads a whole table."""
 
 WINDOW = 2_000
 """How many products one statement of `pages` goes through: that takes a few milliseconds and
@@ -91,6 +96,7 @@ class PostgresCatalog:
         self._database = database
         self._content = content
         self._text_fields = content.text_fields
+        self._ask_text_fields_at = 0.0
         self._models = models
         self._settings = None if settings is None else list(settings)
 
@@ -159,10 +165,10 @@ class PostgresCatalog:
 
     def text_fields(self) -> tuple[TextField, ...]:
         """Return the parts that texts are made of: those asked for, or else of the stored texts."""
-        if self._text_fields is not None:
-            return self._text_fields
-        # while no text is stored, another run may store the first ones
-        self._text_fields = self._database.run(stored_text_fields, read_only=True)
+        if self._text_fields is None and monotonic() >= self._ask_text_fields_at:
+            # while no text is stored, another run may store the first ones
+            self._text_fields = self._database.run(stored_text_fields, read_only=True)
+            self._ask_text_fields_at = monotonic() + _TEXT_FIELDS_SECONDS
         return self._text_fields or TEXT_FIELDS
 
     def check(self) -> None:
@@ -217,12 +223,12 @@ class PostgresCatalog:
         self, name: str, selection: Selection
     ) -> tuple[sql.Composed, dict[str, Any], str]:
         """Return a statement about a window, its values but the bounds, and the type of ids."""
-        variants, images, products = self._database.run(_shop_columns, read_only=True)
+        variants, images, products, readable = self._database.run(_shop_columns, read_only=True)
         condition, values = selected(selection, variants, products, self._content.time_zone)
         source = QUERIES["source"].format(
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
-            **content_parts(self.text_fields(), self._content.language, variants, products),
+            **content_parts(self.text_fields(), self._content.language, variants, readable),
             position=_column(images, "Position", "0"),
             selected=condition,
             within=_within(selection, variants["Id"]),
@@ -277,9 +283,10 @@ def _read_columns(connection: Connection) -> dict[str, dict[str, str]]:
 
 
 def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
-    """Return the columns of the variants, of their images, and of the products.
+    """Return the columns of the variants, of their images, and twice of the products.
 
-    The columns of the products are empty if there is no table `"Products"`.
+    The columns of the products are empty if there is no table `"Products"`. The second time they
+    are those that the role may read: texts do without the others.
 
     Raises:
         SchemaError: a table or column is missing that no run can do without.
@@ -297,7 +304,8 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
                 f" shelfsight does not change that table: add what is missing, or put a view named"
                 f' "{table}" in its place'
             )
-    return found["ProductVariants"], found["ProductImages"], found["Products"]
+    readable = readable_columns(connection, "Products")
+    return found["ProductVariants"], found["ProductImages"], found["Products"], readable
 
 
 def _within(selection: Selection, id_type: str) -> sql.Composable:

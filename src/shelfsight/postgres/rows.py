@@ -13,8 +13,10 @@ Row = TypeVar("Row")
 
 _COLUMNS = sql.SQL(
     "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-    " WHERE attrelid = {table} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    " WHERE attrelid = {table} AND attnum > 0 AND NOT attisdropped{condition} ORDER BY attnum"
 )
+
+_IS_READABLE = sql.SQL(" AND has_column_privilege(attrelid, attnum, 'SELECT')")
 
 _FOUND = sql.SQL("to_regclass(quote_ident(%s))")
 
@@ -30,10 +32,17 @@ def columns(connection: Connection, table: str, *, schema: str | None = None) ->
     Without `schema`, the table is found through the search path.
     """
     if schema is None:
-        rows = connection.execute(_COLUMNS.format(table=_FOUND), [table])
-    else:  # not to_regclass, which raises an error if the role lacks USAGE on the schema
-        rows = connection.execute(_COLUMNS.format(table=_IN_SCHEMA), [schema, table])
-    return dict(rows)
+        statement = _COLUMNS.format(table=_FOUND, condition=sql.SQL(""))
+        return dict(connection.execute(statement, [table]))
+    # not to_regclass, which raises an error if the role lacks USAGE on the schema
+    statement = _COLUMNS.format(table=_IN_SCHEMA, condition=sql.SQL(""))
+    return dict(connection.execute(statement, [schema, table]))
+
+
+def readable_columns(connection: Connection, table: str) -> dict[str, str]:
+    """Read those columns, found through the search path, that the role may select."""
+    statement = _COLUMNS.format(table=_FOUND, condition=_IS_READABLE)
+    return dict(connection.execute(statement, [table]))
 
 
 def fetch_as(
