@@ -48,12 +48,12 @@ ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
 TESTS += tests/pooler
 endif
 
-# Four processes also on two cores: the tests often wait for a server or a page.
-# In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
 RUNS ?= 1
 SEEDED = --runs $(RUNS) $(if $(SEED),--seed $(SEED))
 SIEGE_SECONDS ?= 600
 
+# Four processes also on two cores: the tests often wait for a server or a page.
+# In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
 PYTEST := $(VENV)/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev.done ## the tests, against a real Postgres
