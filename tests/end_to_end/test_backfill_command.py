@@ -166,7 +166,7 @@ def test_a_row_says_what_it_was_made_from(module_url: str, pictures: PictureHost
     row = stored(module_url)["Mug 3"]
     assert row["ImageUrl"] == pictures.url("/1.png")
     assert (row["ProductText"], row["SourceType"]) == ("Mug 3", "image_text")
-    assert set(row["ModelVersions"]) == {"image", "text", "fusion"}
+    assert set(row["ModelVersions"]) == {"image", "text", "fusion", "text_fields"}
     assert stored(module_url)["<b>Cap</b> &amp; bag"]["ProductText"] == "Cap & bag"
 
 

@@ -248,7 +248,7 @@ def test_a_server_that_listens_no_more_ends_the_run(connect):
         model = connect(url, retry_policy=clock.retry_policy(), down_timeout=100)
         good(model.embed_texts(["mug"]))
     with pytest.raises(ServerError, match=r"within 100 s \(last: Cannot connect"):
-        model.embed_texts([f"mug {n}" for n in range(64)])
+        model.embed_texts(["mug"])  # one request: each further one would move the clock on as well
     assert 85 <= clock.now <= 100
 
 
