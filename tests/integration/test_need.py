@@ -5,12 +5,21 @@ from dataclasses import replace
 from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import EmbeddedProduct, ModelPair, Need, Product, Selection, Weights
+from shelfsight.records import (
+    TEXT_FIELDS,
+    EmbeddedProduct,
+    ModelPair,
+    Need,
+    Product,
+    Selection,
+    Weights,
+)
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MODELS
 from tests.shop import FUSION, backfill_all, embed, fill, rows
 
 AT_ONCE = Selection(retry_failed=True)
+ALL_PARTS = ",".join(TEXT_FIELDS)
 
 
 def change(database: Database, statement: str) -> None:
@@ -48,8 +57,7 @@ def test_a_deleted_vector_leaves_no_model_version_behind(database: Database) -> 
     ((versions, kind),) = rows(
         database, 'SELECT "ModelVersions", "SourceType" FROM "ProductEmbeddings"'
     )
-    assert "image" not in versions
-    assert (versions["text"], versions["fusion"]) == (MODELS.text, FUSION.name)
+    assert versions == {"text": MODELS.text, "fusion": FUSION.name, "text_fields": ALL_PARTS}
     assert kind == "text"
 
 
@@ -84,8 +92,10 @@ def test_vectors_stored_under_a_branch_are_kept_by_a_commit_of_the_same_model(
     (stored,) = PostgresVectorStore(database, FUSION).save([embed(product)], commit)
     assert stored.image is not None
     ((versions,),) = rows(database, 'SELECT "ModelVersions" FROM "ProductEmbeddings"')
-    assert (versions["image"], versions["text"]) == ("hashed-pixels@main", commit.text)
-    assert versions["fusion"] == FUSION.name
+    assert versions == {
+        **{"image": "hashed-pixels@main", "text": commit.text},
+        **{"fusion": FUSION.name, "text_fields": ALL_PARTS},
+    }
 
 
 def test_attempts_keep_counting_while_only_the_other_modality_changes(database: Database) -> None:

@@ -1,5 +1,6 @@
 """What a siege attacks: `serve` and `serve-models` over a shop, each in its own process."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
+from urllib.request import urlopen
 
 from shelfsight.postgres.connection import Database
 from shelfsight.storage.api_keys import ApiKeys
@@ -57,16 +60,30 @@ class Besieged:
         return found + ["\n".join(lines[max(0, at - 1) : at + 40]) for at in starts[:5]]
 
     def end(self) -> list[str]:
-        """Send both SIGTERM; return what they should not have done.
+        """Send both SIGTERM once they are idle; return what they should not have done.
 
-        Status 1 is right as well: the grace time was over before all requests were done.
+        With requests in progress, status 1 at the end of the grace time would be right as well.
         """
+        self._wait_until_idle()
         wrong = []
         for name, process in (("serve", self.scans), ("serve-models", self.models)):
             process.send_signal(signal.SIGTERM)
-            if (status := process.wait(PATIENCE)) not in (0, 1):
+            if (status := process.wait(PATIENCE)) != 0:
                 wrong.append(f"{name} has ended with {status} after SIGTERM")
         return wrong
+
+    def _wait_until_idle(self) -> None:
+        """Wait until no items of attackers who have gone wait for a model."""
+        deadline = monotonic() + PATIENCE
+        while monotonic() < deadline:
+            with urlopen(f"{self.models_url}/metrics") as answer:
+                told = answer.read().decode()
+            depths = re.findall(r"^shelfsight_queue_depth{.*} (.*)$", told, re.MULTILINE)
+            assert len(depths) == 2
+            if not any(map(float, depths)):
+                return
+            sleep(0.2)
+        raise AssertionError(f"items still wait for a model: {depths}")
 
 
 @contextmanager
