@@ -218,7 +218,8 @@ def test_workers_that_ray_ends_for_want_of_memory_are_replaced_until_it_is_too_o
     shop: Command,
 ) -> None:
     full = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
-    done = shop("backfill", "--all", "--engine=ray", "--workers=1", **full)
+    in_process = {"EMBEDDING_SERVER_URL": ""}  # loading the models takes longer than Ray waits
+    done = shop("backfill", "--all", "--engine=ray", "--workers=1", **full, **in_process)
     said = failed_plainly(done, 1)
     assert "Ray loses one worker after another" in said
     assert "low on memory" in said
