@@ -43,7 +43,7 @@ serve-demo: $(VENV)/demo.done ## serves the demo's shop at http://127.0.0.1:8080
 ##@ Develop
 
 # The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
-TESTS := tests/unit tests/contract tests/integration tests/end_to_end tests/upgrade tests/fuzz
+TESTS := tests/unit tests/contract tests/cases tests/integration tests/end_to_end tests/upgrade tests/fuzz
 ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
 TESTS += tests/pooler
 endif

@@ -5,7 +5,7 @@ from math import ceil
 
 from PIL import Image
 
-from shelfsight.images.decode import decode
+from shelfsight.images.decode import DecodedPicture, decode_picture, seen
 from shelfsight.images.resize import Box, part_resizer
 from shelfsight.records import PictureFormat, Pixels
 
@@ -32,21 +32,25 @@ def photo_views(
         UnusablePictureError: as in `decode`.
     """
     min_side = ceil(OVERSAMPLING * picture_format.side / SMALLEST_VIEW)
-    return views(decode(data, min_side=min_side), count, picture_format, map_views)
+    return views(decode_picture(data, min_side=min_side), count, picture_format, map_views)
 
 
 def views(
-    photo: Image.Image, count: int, picture_format: PictureFormat, map_views: MapViews = map
+    picture: DecodedPicture, count: int, picture_format: PictureFormat, map_views: MapViews = map
 ) -> list[Pixels]:
-    """Cut `count` views out of an RGB photo: the first is the whole photo, each next one is closer.
+    """Cut `count` views out of a photo: the first is the whole photo, each next one is closer.
 
-    Returns arrays of uint8 (side, side, 3).
+    Returns arrays of uint8 (side, side, 3) in sRGB.
+
+    Raises:
+        UnusablePictureError: `blank`, if the photo is all white.
     """
     step = (1 - SMALLEST_VIEW) / max(1, count - 1)
-    photo = _shrink(photo, picture_format.side)
+    photo = _shrink(picture.image, picture_format.side)
     resize_part = part_resizer(photo, picture_format)
     boxes = (_centre(photo, 1 - number * step) for number in range(count))
-    return list(map_views(resize_part, boxes))
+    cut = [picture.pixels_in_srgb(view) for view in map_views(resize_part, boxes)]
+    return [seen(cut[0]), *cut[1:]]
 
 
 def _shrink(photo: Image.Image, side: int) -> Image.Image:

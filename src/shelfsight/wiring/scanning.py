@@ -35,12 +35,10 @@ def make_scanner(settings: Settings, database: Transactions, embedder: Embedder)
 @contextmanager
 def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPhoto]:
     """Yield a function that reads photos for this embedder; several threads may call it."""
-    from PIL import ImageOps
-
+    from shelfsight.images.decode import opened_picture
     from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.decoder.protocol import photo_views
     from shelfsight.images.photo_views import views
-    from shelfsight.images.rgb import rgb
 
     picture_format, count = embedder.picture_format, settings.scan_views
     job = photo_views(count, picture_format)
@@ -50,7 +48,7 @@ def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPh
         def read(photo: bytes | Image.Image) -> Photo:
             if isinstance(photo, bytes):
                 return list(decoders.decode(job, photo))
-            return views(rgb(ImageOps.exif_transpose(photo)), count, picture_format)
+            return views(opened_picture(photo), count, picture_format)
 
         yield read
 

@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from shelfsight.images.decode import decode, pixels
+from shelfsight.images.decode import decode, decode_picture, pixels, resized
 from shelfsight.images.decoder.limits import DecoderLimits
 from shelfsight.images.decoder.protocol import Buffer, DecodeJob, Header, Pictures, receive, send
 from shelfsight.images.photo_views import photo_views
-from shelfsight.images.resize import resize
 from shelfsight.images.unusable import UnusablePictureError
 
 
@@ -52,7 +51,7 @@ class Decoder:
 
 
 def _whole(data: bytes, job: DecodeJob) -> Pictures:
-    return resize(decode(data), job.picture_format)[np.newaxis]
+    return resized(decode_picture(data), job.picture_format)[np.newaxis]
 
 
 def _reduced(data: bytes, job: DecodeJob) -> Pictures:

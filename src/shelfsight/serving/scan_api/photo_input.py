@@ -12,6 +12,7 @@ import pybase64
 from shelfsight.images.decode import MAX_BYTES
 from shelfsight.images.decoder.protocol import Pictures
 from shelfsight.images.download import Downloader
+from shelfsight.images.truncated_jpeg import is_truncated
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Stage
 from shelfsight.scan.matching import Photo
@@ -20,7 +21,7 @@ from shelfsight.serving.callers import CALLER
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
-from shelfsight.serving.scan_api.responses import SourceType
+from shelfsight.serving.scan_api.responses import PhotoNote, SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
 ReadPhoto = Callable[[bytes, str], Future[Pictures]]
@@ -37,6 +38,14 @@ class PhotoSource:
 
     kind: SourceType
     content: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPhoto:
+    """The views of a photo, and what is to be said of its file."""
+
+    photo: Photo
+    notes: tuple[PhotoNote, ...]
 
 
 def photo_sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[PhotoSource, ...]:
@@ -88,7 +97,7 @@ class PhotoReader:
         """Return a context in which the downloader's connections stay open."""
         return self._downloader
 
-    async def read(self, source: PhotoSource, on_bytes: Callable[[int], None]) -> Photo:
+    async def read(self, source: PhotoSource, on_bytes: Callable[[int], None]) -> DecodedPhoto:
         """Download a photo if it is a URL, and decode it.
 
         `on_bytes` is called with the size of each part of a download; an error of it is raised.
@@ -107,10 +116,10 @@ class PhotoReader:
                 data = await download.enter_async_context(downloading)
             return await self._decode(data)
 
-    async def _decode(self, data: bytes) -> Photo:
+    async def _decode(self, data: bytes) -> DecodedPhoto:
         with self._metrics.step("decode"):
             pictures = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
-            return list(pictures)
+            return DecodedPhoto(list(pictures), ("truncated",) if is_truncated(data) else ())
 
 
 def decode_base64(encoded: str) -> bytes:

@@ -36,6 +36,7 @@ _DECODE_STATUS = {
     "too_slow_to_decode": 413,
     "decode_timeout": 503,
     "bad_base64": 422,
+    "blank": 422,
 }
 
 _UNAVAILABLE = (

@@ -11,7 +11,6 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Modality
 from shelfsight.scan.matching import (
     Filters,
-    Photo,
     ScanOptions,
     ScanQuery,
     ScanResult,
@@ -19,10 +18,11 @@ from shelfsight.scan.matching import (
 )
 from shelfsight.serving.fair_capacity import Reservation
 from shelfsight.serving.scan_api.context import ScanContext
-from shelfsight.serving.scan_api.photo_input import PhotoReader, PhotoSource
+from shelfsight.serving.scan_api.photo_input import DecodedPhoto, PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
 from shelfsight.serving.scan_api.responses import (
     NO_MATCHES,
+    PhotoNote,
     PhotoResultResponse,
     ScanResponse,
     SourceType,
@@ -76,6 +76,7 @@ class PhotoResult:
     kind: SourceType
     seconds: float
     scan_result: ScanResult = NO_MATCHES
+    notes: tuple[PhotoNote, ...] = ()
     error: UnusablePictureError | None = None
 
 
@@ -143,17 +144,24 @@ class QuickScan:
             for offset, photo in enumerate(photos_read)
             if isinstance(photo, UnusablePictureError)
         ]
-        photos = tuple(p for p in photos_read if not isinstance(p, UnusablePictureError))
-        if failed and not photos:
+        decoded = [photo for photo in photos_read if not isinstance(photo, UnusablePictureError)]
+        if failed and not decoded:
             return failed
+        photos = tuple(photo.photo for photo in decoded)
+        notes = tuple({note for photo in decoded for note in photo.notes})
         scan_query = ScanQuery(photos=photos, text=task.text)
         work = partial(self._context.scanner.scan, scan_query, task.options)
         found = await self._context.threads.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
         seconds = perf_counter() - started
-        return [PhotoResult(index=first, kind=kind, seconds=seconds, scan_result=found), *failed]
+        result = PhotoResult(
+            index=first, kind=kind, seconds=seconds, scan_result=found, notes=notes
+        )
+        return [result, *failed]
 
-    async def _read(self, source: PhotoSource, room: Reservation) -> Photo | UnusablePictureError:
+    async def _read(
+        self, source: PhotoSource, room: Reservation
+    ) -> DecodedPhoto | UnusablePictureError:
         try:
             return await self._photos.read(source, room.grow)
         except UnusablePictureError as error:
@@ -182,6 +190,7 @@ def _result_response(result: PhotoResult, image_base_url: str | None) -> PhotoRe
         **dict(matches_response(result.scan_result, image_base_url)),
         source_index=result.index,
         source_type=result.kind,
+        notes=list(result.notes),
         error=None if result.error is None else picture_problem(result.error.failure),
         processing_time_ms=_milliseconds(result.seconds),
     )

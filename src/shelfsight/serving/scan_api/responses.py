@@ -12,6 +12,9 @@ from shelfsight.serving.scan_api.problems import ProblemDetails
 
 SourceType = Literal["url", "base64", "file", "text", "combined"]
 
+PhotoNote = Literal["truncated"]
+"""What is said of a photo that was read: `truncated` lacks its last bytes."""
+
 
 class ResponseModel(BaseModel):
     """A response body, with field names in camelCase."""
@@ -54,6 +57,7 @@ class PhotoResultResponse(MatchesResponse):
 
     source_index: int
     source_type: SourceType
+    notes: list[PhotoNote] = []
     error: ProblemDetails | None = None
     processing_time_ms: float
 
