@@ -205,6 +205,9 @@ class Settings(BaseSettings):
     scan_views: int = Field(
         3, ge=1, le=9, description="looks at a photo, the whole and ever closer to its centre"
     )
+    scan_codes: bool = Field(
+        True, description="whether barcodes and QR codes in photos find their products"
+    )
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
     )

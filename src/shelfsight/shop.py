@@ -314,8 +314,11 @@ class Shop:
         """
         scanner, read = self._scanning()
         sources = [photo] if isinstance(photo, PhotoSource) else photo
+        photos = [read_photo(source, read) for source in sources]
         query = ScanQuery(
-            photos=tuple(read_photo(source, read) for source in sources), text=text or None
+            photos=tuple(list(photo.views) for photo in photos),
+            text=text or None,
+            codes=tuple(code for photo in photos for code in photo.codes),
         )
         return scanner.scan(query, ScanOptions(**options))
 

@@ -98,7 +98,7 @@ def run(user_settings: Settings, demo: Demo, progress: Progress, out: Out) -> in
             scanner = make_scanner(settings, database, embedder)
 
             def scan(photo: Path) -> ScanResult:
-                views = read_photo(photo, read)
+                views = list(read_photo(photo, read).views)
                 return scanner.scan(ScanQuery(photos=(views,)), ScanOptions(limit=LIMIT))
 
             _scan_all(photographs, scan, shop, out)

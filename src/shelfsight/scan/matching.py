@@ -44,11 +44,13 @@ class Filters:
 class ScanQuery:
     """What to search for: photos of one thing, words that describe it, or both.
 
-    `text` may also be a SKU or a barcode.
+    `text` may also be a SKU or a barcode. `codes` are the texts of the barcodes and QR codes that
+    were read in the photos.
     """
 
     photos: tuple[Photo, ...] = ()
     text: str | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +138,10 @@ class Centre:
 class SearchQuery:
     """The vectors and words that the database search uses to find one thing.
 
-    Candidates are the products whose vector in the column `column` is nearest to `vector`, and the
-    products that share words with `words` or have `words` as SKU or barcode. Each candidate's own
-    vectors are then compared with `image` (768,) and `text` (1024,). If `centre` is given, it is
-    subtracted from the image vectors first.
+    Candidates are the products whose vector in the column `column` is nearest to `vector`, the
+    products that share words with `words`, and those whose SKU or barcode is one of `codes`. Each
+    candidate's own vectors are then compared with `image` (768,) and `text` (1024,). If `centre` is
+    given, it is subtracted from the image vectors first.
     """
 
     column: Modality
@@ -147,6 +149,7 @@ class SearchQuery:
     image: Vector | None = None
     text: Vector | None = None
     words: str | None = None
+    codes: tuple[str, ...] = ()
     centre: Centre | None = None
 
 
@@ -167,7 +170,7 @@ class Candidate(NamedTuple):
         text_score: cosine of the text vectors; None if they were not compared.
         word_score: share of the query's words that occur in the product's text, in [0, 1]; None if
             words were not compared.
-        is_code: whether the query's text is the product's SKU or barcode.
+        is_code: whether the query's text, or a code in its photo, is the product's SKU or barcode.
     """
 
     id: str

@@ -1,7 +1,11 @@
 """The spellings under which a shop may have stored a code: a GTIN, or any other text."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
+
+MAX_LENGTH: Final = 64
+"""A longer text is not taken as a SKU or a barcode, though a GTIN may be part of it."""
 
 _GTIN_LENGTHS: Final = (8, 12, 13, 14)
 """The digits of a GTIN-8, UPC-A (GTIN-12), EAN-13 (GTIN-13) and GTIN-14, with the check digit."""
@@ -27,6 +31,12 @@ def spellings(code: str) -> tuple[str, ...]:
     digits = _digits_of(code)
     forms = (code, code.upper(), code.lower(), *(_padded(digits) if digits else ()))
     return tuple(dict.fromkeys(forms))
+
+
+def stored_as(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return all spellings of all texts, without those that are too long for a code."""
+    all_ = (spelling for text in texts for spelling in spellings(text))
+    return tuple(dict.fromkeys(text for text in all_ if 0 < len(text) <= MAX_LENGTH))
 
 
 def is_gtin(digits: str) -> bool:

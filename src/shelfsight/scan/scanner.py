@@ -26,6 +26,7 @@ from shelfsight.scan.matching import (
     why_nothing,
 )
 from shelfsight.scan.ports import ProductSearch
+from shelfsight.scan.product_codes import stored_as
 from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
 
 CANDIDATES = 100
@@ -79,11 +80,12 @@ class Scanner:
         self._search.require(self._embedder.models)
         words = (scan_query.text or "").strip() or None
         text = self._text(words) if words else None
+        codes = stored_as([*([words] if words else []), *scan_query.codes])
         images = [self._image(photo) for photo in scan_query.photos]
         means = self._means(options) if images else None
         centre = None if means is None else mean_centering.centre_of(means)
         asked = [
-            replace(self._search_query(image, text, words), centre=centre)
+            replace(self._search_query(image, text, words), centre=centre, codes=codes)
             for image in images or [None]
         ]
         found = self._found(asked, options)

@@ -31,6 +31,8 @@ class MemorySearch:
     ) -> list[Candidate]:
         """Return the `limit` products nearest to the query, and those that contain all its words.
 
+        Products in memory have no SKU and no barcode, so the query's codes find nothing.
+
         Raises:
             FilterError: `filters` has a filter other than the owner.
         """

@@ -111,7 +111,7 @@ def open_service(
     plan = plan or MemoryPlan()
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
-    job = photo_views(settings.scan_views, embedder.picture_format)
+    job = photo_views(settings.scan_views, embedder.picture_format, codes=settings.scan_codes)
     timed = TimedEmbedder(embedder, metrics)
     with (
         _open_pools(database.url, settings.scan_timeout + CALL_SECONDS) as (pool, learner),
@@ -128,7 +128,7 @@ def open_service(
             scanner=Scanner(timed, search, fusion(settings), settings.weights, learning.submit),
             embedder=embedder,
             decoders=decoders,
-            read_photo=partial(decoders.submit, job),
+            read_photo=partial(decoders.submit_photo, job),
             database=pool,
             feedback=FeedbackStore(pool),
             authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),

@@ -3,22 +3,25 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from shelfsight.errors import PictureError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
-from shelfsight.scan.matching import Photo
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
 
+if TYPE_CHECKING:
+    from shelfsight.images.decoder.protocol import PhotoViews
+
 PhotoSource = str | Path | bytes | Image.Image
 """A photo: the path of its file, the bytes of its file, or a PIL image."""
 
-ReadPhoto = Callable[[bytes | Image.Image], Photo]
-"""Turns a picture into views, each uint8 of shape (side, side, 3), as the image model takes them.
+ReadPhoto = Callable[[bytes | Image.Image], "PhotoViews"]
+"""Turns a picture into the views that are embedded, and reads the codes in it.
 
 Raises `UnusablePictureError` if it is not a picture that can be read.
 """
@@ -35,25 +38,29 @@ def make_scanner(settings: Settings, database: Transactions, embedder: Embedder)
 @contextmanager
 def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPhoto]:
     """Yield a function that reads photos for this embedder; several threads may call it."""
+    import numpy as np
+
     from shelfsight.images.decode import opened_picture
     from shelfsight.images.decoder.pool import DecoderPool
-    from shelfsight.images.decoder.protocol import photo_views
-    from shelfsight.images.photo_views import views
+    from shelfsight.images.decoder.protocol import PhotoViews, photo_views
+    from shelfsight.images.photo_views import codes_in, views
 
     picture_format, count = embedder.picture_format, settings.scan_views
-    job = photo_views(count, picture_format)
+    job = photo_views(count, picture_format, codes=settings.scan_codes)
 
     with closing(DecoderPool()) as decoders:
 
-        def read(photo: bytes | Image.Image) -> Photo:
+        def read(photo: bytes | Image.Image) -> PhotoViews:
             if isinstance(photo, bytes):
-                return list(decoders.decode(job, photo))
-            return views(opened_picture(photo), count, picture_format)
+                return decoders.decode_photo(job, photo)
+            picture = opened_picture(photo)
+            codes = codes_in(picture) if job.codes else ()
+            return PhotoViews(np.stack(views(picture, count, picture_format)), codes)
 
         yield read
 
 
-def read_photo(source: PhotoSource, read: ReadPhoto) -> Photo:
+def read_photo(source: PhotoSource, read: ReadPhoto) -> "PhotoViews":
     """Read a photo from a file, from bytes, or from a PIL image.
 
     Raises:

@@ -10,7 +10,7 @@ from functools import partial
 import pybase64
 
 from shelfsight.images.decode import MAX_BYTES
-from shelfsight.images.decoder.protocol import Pictures
+from shelfsight.images.decoder.protocol import PhotoViews
 from shelfsight.images.download import Downloader
 from shelfsight.images.truncated_jpeg import is_truncated
 from shelfsight.images.unusable import UnusablePictureError
@@ -24,9 +24,9 @@ from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import PhotoNote, SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
-ReadPhoto = Callable[[bytes, str], Future[Pictures]]
-"""Decodes the bytes of a picture, sent by a caller, into the views to embed. The future raises
-`UnusablePictureError`."""
+ReadPhoto = Callable[[bytes, str], Future[PhotoViews]]
+"""Decodes the bytes of a picture, sent by a caller, into the views to embed, and reads its codes.
+The future raises `UnusablePictureError`."""
 
 DOWNLOADS_PER_CALLER = 16
 """Downloads of one caller at the same time; its other downloads wait, but not those of others."""
@@ -42,9 +42,10 @@ class PhotoSource:
 
 @dataclass(frozen=True, slots=True)
 class DecodedPhoto:
-    """The views of a photo, and what is to be said of its file."""
+    """The views of a photo, the codes in it, and what is to be said of its file."""
 
     photo: Photo
+    codes: tuple[str, ...]
     notes: tuple[PhotoNote, ...]
 
 
@@ -118,8 +119,9 @@ class PhotoReader:
 
     async def _decode(self, data: bytes) -> DecodedPhoto:
         with self._metrics.step("decode"):
-            pictures = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
-            return DecodedPhoto(list(pictures), ("truncated",) if is_truncated(data) else ())
+            photo = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
+        notes: tuple[PhotoNote, ...] = ("truncated",) if is_truncated(data) else ()
+        return DecodedPhoto(list(photo.views), photo.codes, notes)
 
 
 def decode_base64(encoded: str) -> bytes:

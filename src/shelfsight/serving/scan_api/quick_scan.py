@@ -149,7 +149,8 @@ class QuickScan:
             return failed
         photos = tuple(photo.photo for photo in decoded)
         notes = tuple({note for photo in decoded for note in photo.notes})
-        scan_query = ScanQuery(photos=photos, text=task.text)
+        codes = tuple(code for photo in decoded for code in photo.codes)
+        scan_query = ScanQuery(photos=photos, text=task.text, codes=codes)
         work = partial(self._context.scanner.scan, scan_query, task.options)
         found = await self._context.threads.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
