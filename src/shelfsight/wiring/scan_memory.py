@@ -20,9 +20,7 @@ _LONGEST_TEXT = "word " * 800
 """As long as the words of a scan may be."""
 
 
-def plan_memory(
-    settings: Settings, embedder: Embedder, threads: int, notify: Notify
-) -> "MemoryPlan":
+def plan_memory(settings: Settings, embedder: Embedder, notify: Notify) -> "MemoryPlan":
     """Return the usual limits or, with `MEMORY`, smaller ones; then tell how it was divided.
 
     Raises:
@@ -32,7 +30,7 @@ def plan_memory(
 
     if settings.memory is None:
         return MemoryPlan()
-    models = _models_bytes(embedder, settings.scan_views, threads)
+    models = _models_bytes(embedder, settings.scan_views)
     photo = settings.scan_views * 3 * embedder.picture_format.side**2
     cores = os.cpu_count() or 1
     plan = divide(settings.memory, models=models, photo=photo, cores=cores)
@@ -40,12 +38,14 @@ def plan_memory(
     return plan
 
 
-def _models_bytes(embedder: Embedder, views: int, threads: int) -> int:
-    """Measure the resident bytes of this process once all threads have used the models.
+def _models_bytes(embedder: Embedder, views: int) -> int:
+    """Measure the resident bytes of this process once all threads have run the models.
 
     The largest scan runs alone, then twice at the same time: the difference is what each further
     thread takes.
     """
+    from shelfsight.embedding.local.run_threads import RUNS_AT_ONCE
+
     side = embedder.picture_format.side
     photo = [np.full((side, side, 3), 128, np.uint8)] * views
 
@@ -57,7 +57,7 @@ def _models_bytes(embedder: Embedder, views: int, threads: int) -> int:
     alone = _resident_bytes()
     with ThreadPoolExecutor(2) as two:
         list(two.map(scan, range(2)))
-    return alone + (threads - 1) * max(0, _resident_bytes() - alone)
+    return alone + (RUNS_AT_ONCE - 1) * max(0, _resident_bytes() - alone)
 
 
 def _resident_bytes() -> int:

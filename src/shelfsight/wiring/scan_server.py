@@ -66,7 +66,7 @@ def serve_shop(settings: Settings, database: Database, listen: Listen, notify: N
         closing(bind(listen.host, listen.port)) as taken,
         open_embedder(_with_less_patience(settings), notify) as embedder,
     ):
-        plan = plan_memory(settings, embedder, SCANS_AT_ONCE, notify)
+        plan = plan_memory(settings, embedder, notify)
         connections = ConnectionTable(plan.connections, TrustedProxies(settings.proxies))
         service = stack.enter_context(
             open_service(settings, database, embedder, plan, open_to_all=listen.insecure)
