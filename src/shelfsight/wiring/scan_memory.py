@@ -1,6 +1,5 @@
 """Measures what the models of a scan server take, and divides the rest of its memory."""
 
-import os
 import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shelfsight.errors import SettingsError
 from shelfsight.ports import Embedder
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import Notify
+from shelfsight.wiring.listening import Listen
 
 if TYPE_CHECKING:
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan
@@ -20,8 +21,12 @@ _LONGEST_TEXT = "word " * 800
 """As long as the words of a scan may be."""
 
 
-def plan_memory(settings: Settings, embedder: Embedder, notify: Notify) -> "MemoryPlan":
+def plan_memory(
+    settings: Settings, embedder: Embedder, notify: Notify, listen: Listen
+) -> "MemoryPlan":
     """Return the usual limits or, with `MEMORY`, smaller ones; then tell how it was divided.
+
+    Of several workers each has an equal part of the memory and of the cores.
 
     Raises:
         SettingsError: `MEMORY` is too small for the models.
@@ -29,12 +34,18 @@ def plan_memory(settings: Settings, embedder: Embedder, notify: Notify) -> "Memo
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan, describe, divide
 
     if settings.memory is None:
-        return MemoryPlan()
+        return MemoryPlan(decoder_count=listen.cores)
     models = _models_bytes(embedder, settings.scan_views)
     photo = settings.scan_views * 3 * embedder.picture_format.side**2
-    cores = os.cpu_count() or 1
-    plan = divide(settings.memory, models=models, photo=photo, cores=cores)
-    notify(describe(plan, models=models, photo=photo))
+    size = settings.memory // listen.workers
+    try:
+        plan = divide(size, models=models, photo=photo, cores=listen.cores)
+    except SettingsError as error:
+        if listen.workers == 1:
+            raise
+        raise SettingsError(f"for each of {listen.workers} workers {error}") from None
+    each = "" if listen.workers == 1 else "each worker: "
+    notify(each + describe(plan, models=models, photo=photo))
     return plan
 
 

@@ -127,7 +127,9 @@ class ScanEndpoints:
         Once a key exists, this needs the key of an admin.
         """
         await self._context.authenticator.authenticate_admin(request)
-        return Response(self._context.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(
+            await self._context.metrics.scrape(), media_type="text/plain; version=0.0.4"
+        )
 
 
 def _watch_stores(context: ScanContext, downloader: Downloader) -> None:
