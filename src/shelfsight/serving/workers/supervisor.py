@@ -234,7 +234,8 @@ class _Supervisor:
         return {str(number): text for number, text in sorted(by_worker) if text is not None}
 
     def _note_end(self, worker: _Worker) -> None:
-        if worker.process.returncode not in (0, -signal.SIGTERM):
+        # SIGTERM ends a worker that has not begun to serve, or that is about to end by itself
+        if worker.failure or worker.process.returncode not in (0, -signal.SIGTERM):
             self._failure = self._failure or worker.reason
 
 
