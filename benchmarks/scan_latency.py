@@ -1,6 +1,7 @@
 """Measure the latency of scans through `shelfsight serve`, step by step.
 
-    python benchmarks/scan_latency.py [--products 10000 100000] [--clients 1 16] [--scans 300] [--workers 1 2 4]
+    python benchmarks/scan_latency.py [--products 10000 100000] [--clients 1 16] [--scans 300]
+        [--workers 1 2 4]
 
 The catalogue is synthetic: vectors scattered around real embeddings, stored like those of a
 backfill and indexed by `shelfsight index build`. Each scan gives the URL of a photo that this
