@@ -29,10 +29,15 @@ def plan_memory(
     Of several workers each has an equal part of the memory and of the cores.
 
     Raises:
-        SettingsError: `MEMORY` is too small for the models.
+        SettingsError: `MEMORY` is too small for the models, or `FOLLOW_MODELS` is set, too.
     """
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan, describe, divide
 
+    if settings.memory is not None and settings.follow_models:
+        raise SettingsError(
+            "MEMORY is divided for one pair of models, and FOLLOW_MODELS loads a second one: leave"
+            " one of them out"
+        )
     if settings.memory is None:
         return MemoryPlan(decoder_count=listen.cores)
     models = _models_bytes(embedder, settings.scan_views)

@@ -19,6 +19,7 @@ from shelfsight.wiring.database import content, open_any_version
 from shelfsight.wiring.embedder import Notify, fusion, open_embedder
 from shelfsight.wiring.listening import Listen, settings_of_worker
 from shelfsight.wiring.scan_memory import plan_memory
+from shelfsight.wiring.scan_models import open_scan_models
 
 if TYPE_CHECKING:
     from socket import socket
@@ -153,6 +154,7 @@ def open_service(
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
     from shelfsight.serving.scan_api.recent_scans import RecentScans
+    from shelfsight.serving.scan_api.scan_models import LoadedModels
     from shelfsight.serving.thread_pool import MAX_SUBMITTED, ThreadPool
     from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
@@ -162,9 +164,8 @@ def open_service(
     plan = plan or MemoryPlan()
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
-    job = photo_views(settings.scan_views, embedder.picture_format)
-    timed = TimedEmbedder(embedder, metrics)
     with (
+        ExitStack() as stack,
         _open_pools(database.url, settings.scan_timeout + CALL_SECONDS) as (pool, learner),
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
@@ -172,14 +173,27 @@ def open_service(
         closing(DecoderPool(plan.decoders, plan.decoder_count)) as decoders,
     ):
         timed_pool = TimedDatabase(pool, learner, metrics)
-        search = PostgresProductSearch(timed_pool, time_zone=settings.shop_time_zone)
-        metrics.stores.watch_items("search_facts", lambda: search.cached_answers, MAX_ANSWERS)
-        metrics.stores.watch_items("scans_to_learn", lambda: learning.submitted, MAX_SUBMITTED)
+
+        def prepare(embedder: Embedder) -> LoadedModels:
+            search = PostgresProductSearch(timed_pool, time_zone=settings.shop_time_zone)
+            timed, weights = TimedEmbedder(embedder, metrics), settings.weights
+            job = photo_views(settings.scan_views, embedder.picture_format)
+            return LoadedModels(
+                embedder=embedder,
+                scanner=Scanner(timed, search, fusion(settings), weights, learning.submit),
+                read_photo=partial(decoders.submit, job),
+                cached_answers=lambda: search.cached_answers,
+            )
+
+        models = stack.enter_context(
+            open_scan_models(settings, pool, database.url, embedder, prepare)
+        )
+        stores = metrics.stores
+        stores.watch_items("search_facts", models.cached_answers, MAX_ANSWERS)
+        stores.watch_items("scans_to_learn", lambda: learning.submitted, MAX_SUBMITTED)
         yield ScanContext(
-            scanner=Scanner(timed, search, fusion(settings), settings.weights, learning.submit),
-            embedder=embedder,
+            models=models,
             decoders=decoders,
-            read_photo=partial(decoders.submit, job),
             database=pool,
             feedback=FeedbackStore(pool),
             authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),
