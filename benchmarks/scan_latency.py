@@ -8,7 +8,7 @@ backfill and indexed by `shelfsight index build`. Each scan gives the URL of a p
 process serves, so the server fetches, decodes and embeds it and searches. The steps (fetch, decode,
 model, SQL) come from the server's `/metrics`: with one client they are read after each scan, and
 their median is shown; with several, their mean. The rest is what no step covers: HTTP and queueing.
-The first line, with one client, is that of a newly started server: after 30 scans to warm up, every
+The first line with one client is that of a newly started server: after 30 scans to warm up, every
 photo is new to it. The other lines repeat the same photos.
 Clients, server and Postgres share this machine's cores; nothing else should run on it.
 """
@@ -179,7 +179,7 @@ async def measure(
             first = [{"imageUrl": address, "threshold": -1} for address in addresses]
             await scans(session, url, first[:WARM_UP], clients=4)
             again = [first[n % len(first)] for n in range(arguments.scans)]
-            lines = [("first", 1, first[WARM_UP:])]
+            lines = [("first", 1, first[WARM_UP:])] if 1 in arguments.clients else []
             lines += [(f"{clients}", clients, again) for clients in arguments.clients]
             for title, clients, queries in lines:
                 began = perf_counter()
@@ -271,7 +271,7 @@ async def pictures(photos: Sequence[bytes]) -> AsyncIterator[tuple[str, list[str
 def served(database_url: str, picture_host: str, workers: int) -> Iterator[str]:
     """Run `shelfsight serve` in its own process; yield its URL."""
     command = [sys.executable, "-m", "shelfsight", "serve", "--port=0", "--models=lite"]
-    command.append(f"--workers={workers}")
+    command += [f"--workers={workers}"] if workers > 1 else []
     environment = os.environ | {"DATABASE_URL": database_url, "ALLOW_PRIVATE_IMAGES": picture_host}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
