@@ -219,6 +219,11 @@ class Settings(BaseSettings):
         gt=0,
         description="what serve and its decoders may take, as 3GB; without it, the usual limits",
     )
+    follow_models: bool = Field(
+        False,
+        description="serve loads the models of staged vectors too, and changes to them at the"
+        " switch",
+    )
     rate_limit: int = Field(
         600, ge=0, description="requests a minute of each API key; 0 means no limit"
     )

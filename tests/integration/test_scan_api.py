@@ -397,7 +397,7 @@ def test_health_ready_and_metrics_tell_what_is(site: str, pictures: str) -> None
     health = send(site + "/health")
     assert (health.status, health.json["status"], health.json["problems"]) == (200, "healthy", [])
     assert health.json["models"]["image"] == HashEmbedder().models.image
-    assert send(site + "/ready").json == {"ready": True, "problems": []}
+    assert send(site + "/ready").json == {"ready": True, "problems": [], "notes": []}
     scan(site, imageBase64=photo(1))
     scan(site, imageUrl=f"http://{pictures}/1.png")
     scan(site, imageBase64="AAAA")

@@ -84,12 +84,10 @@ class PhotoReader:
     def __init__(
         self,
         downloader: Downloader,
-        read_photo: ReadPhoto,
         threads: ThreadPool,
         metrics: ScanMetrics,
     ) -> None:
         self._downloader = downloader
-        self._read_photo = read_photo
         self._threads = threads
         self._metrics = metrics
         self._slots = CallerSlots(DOWNLOADS_PER_CALLER)
@@ -98,8 +96,10 @@ class PhotoReader:
         """Return a context in which the downloader's connections stay open."""
         return self._downloader
 
-    async def read(self, source: PhotoSource, on_bytes: Callable[[int], None]) -> DecodedPhoto:
-        """Download a photo if it is a URL, and decode it.
+    async def read(
+        self, source: PhotoSource, read_photo: ReadPhoto, on_bytes: Callable[[int], None]
+    ) -> DecodedPhoto:
+        """Download a photo if it is a URL, and decode it with `read_photo`.
 
         `on_bytes` is called with the size of each part of a download; an error of it is raised.
 
@@ -108,18 +108,19 @@ class PhotoReader:
         """
         content = source.content
         if isinstance(content, bytes):
-            return await self._decode(content)
+            return await self._decode(content, read_photo)
         if source.kind == "base64":
-            return await self._decode(await self._threads.run(partial(decode_base64, content)))
+            data = await self._threads.run(partial(decode_base64, content))
+            return await self._decode(data, read_photo)
         async with self._slots.of(CALLER.get()), AsyncExitStack() as download:
             with self._metrics.step("fetch"):
                 downloading = self._downloader.download(content, on_bytes)
                 data = await download.enter_async_context(downloading)
-            return await self._decode(data)
+            return await self._decode(data, read_photo)
 
-    async def _decode(self, data: bytes) -> DecodedPhoto:
+    async def _decode(self, data: bytes, read_photo: ReadPhoto) -> DecodedPhoto:
         with self._metrics.step("decode"):
-            photo = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
+            photo = await asyncio.wrap_future(read_photo(data, CALLER.get()))
         notes: tuple[PhotoNote, ...] = ("truncated",) if is_truncated(data) else ()
         return DecodedPhoto(list(photo.views), photo.codes, notes)
 

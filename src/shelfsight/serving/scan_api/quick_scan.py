@@ -30,6 +30,7 @@ from shelfsight.serving.scan_api.responses import (
     matches_response,
     merge_matches,
 )
+from shelfsight.serving.scan_api.scan_models import LoadedModels, scan_with
 
 _EMPTY_CATALOGUE = "no product has vectors yet; run: shelfsight backfill"
 
@@ -100,10 +101,13 @@ class QuickScan:
             FullError: the bodies and photos of other requests use the memory for them now.
             ShelfsightError: as in `Scanner.scan`.
         """
+        return await scan_with(self._context.models, partial(self._run, task, room))
+
+    async def _run(self, task: ScanTask, room: Reservation, used: LoadedModels) -> ScanResponse:
         started = perf_counter()
         separate = [(index, (source,)) for index, source in enumerate(task.photos)]
         groups = separate if task.photos and not task.combine else [(0, task.photos)]
-        by_group = await _gather(self._scan_group(task, room, *group) for group in groups)
+        by_group = await _gather(self._scan_group(task, room, used, *group) for group in groups)
         results = [result for group in by_group for result in group]
         if len(task.photos) == 1 and results[0].error is not None:
             raise results[0].error
@@ -113,10 +117,10 @@ class QuickScan:
         scan_results = [result.scan_result for result in results if result.error is None]
         combined = combine_results(scan_results, options.limit, options.group_by)
         shown = merge_matches(scan_results, "variant")
-        owner, models = options.filters.owner, self._context.embedder.models
+        owner, models = options.filters.owner, used.embedder.models
         base_url = self._context.config.image_base_url
         response = matches_response(combined, base_url)
-        response.hint = None if combined.matches else await self._hint(task)
+        response.hint = None if combined.matches else await self._hint(task, used)
         return ScanResponse(
             **dict(response),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
@@ -125,14 +129,19 @@ class QuickScan:
         )
 
     async def _scan_group(
-        self, task: ScanTask, room: Reservation, first: int, sources: tuple[PhotoSource, ...]
+        self,
+        task: ScanTask,
+        room: Reservation,
+        used: LoadedModels,
+        first: int,
+        sources: tuple[PhotoSource, ...],
     ) -> list[PhotoResult]:
         """Search for several photos together; return their result, and one error per failed photo.
 
         `first` is the position of the first photo in the request.
         """
         started = perf_counter()
-        photos_read = await _gather(self._read(source, room) for source in sources)
+        photos_read = await _gather(self._read(source, room, used) for source in sources)
         kinds = {source.kind for source in sources} or {"text"}
         failed = [
             PhotoResult(
@@ -151,7 +160,7 @@ class QuickScan:
         notes = tuple({note for photo in decoded for note in photo.notes})
         codes = tuple(code for photo in decoded for code in photo.codes)
         scan_query = ScanQuery(photos=photos, text=task.text, codes=codes)
-        work = partial(self._context.scanner.scan, scan_query, task.options)
+        work = partial(used.scanner.scan, scan_query, task.options)
         found = await self._context.threads.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
         seconds = perf_counter() - started
@@ -161,16 +170,16 @@ class QuickScan:
         return [result, *failed]
 
     async def _read(
-        self, source: PhotoSource, room: Reservation
+        self, source: PhotoSource, room: Reservation, used: LoadedModels
     ) -> DecodedPhoto | UnusablePictureError:
         try:
-            return await self._photos.read(source, room.grow)
+            return await self._photos.read(source, used.read_photo, room.grow)
         except UnusablePictureError as error:
             return error
 
-    async def _hint(self, task: ScanTask) -> str | None:
+    async def _hint(self, task: ScanTask, used: LoadedModels) -> str | None:
         why_nothing = partial(
-            self._context.scanner.why_nothing,
+            used.scanner.why_nothing,
             Filters(owner=task.options.filters.owner),
             photo=bool(task.photos),
             text=task.text is not None,
