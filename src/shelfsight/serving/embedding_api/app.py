@@ -18,7 +18,7 @@ from starlette.responses import Response
 from shelfsight import __version__
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.text_model import TextModel
-from shelfsight.embedding.openai_wire import OPENAI_PATH, OpenAIRequest, OpenAIResponse
+from shelfsight.embedding.openai_wire import MODELS_PATH, OPENAI_PATH, OpenAIRequest, OpenAIResponse
 from shelfsight.embedding.wire import (
     HEALTH_PATH,
     IMAGE_PATH,
@@ -111,10 +111,13 @@ def create(
             route_class_override=_DirectRoute,
         )
     app.add_api_route(METRICS_PATH, endpoints.metrics, dependencies=[Depends(guard)])
+    app.add_api_route(MODELS_PATH, endpoints.models, dependencies=[Depends(guard)])
     app.add_api_route(
         HEALTH_PATH, endpoints.health, responses={200: {"model": Health}, 503: {"model": Health}}
     )
     app.add_api_route(READY_PATH, endpoints.ready)
+    for path, probe in ((HEALTH_PATH, endpoints.health), (READY_PATH, endpoints.ready)):
+        app.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)
     app.add_api_route("/", endpoints.root)
     _add_error_handlers(app, metrics)
     return app
