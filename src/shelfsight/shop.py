@@ -10,14 +10,10 @@ from functools import partial
 from threading import Event, RLock
 from typing import TYPE_CHECKING, TypedDict
 
-from shelfsight.backfill.losses import RunPolicy
-from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.runs import Job
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
-from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.records import CatalogChoice, Due, Selection, TextField, Weights
 from shelfsight.scan.matching import (
@@ -28,7 +24,6 @@ from shelfsight.scan.matching import (
     ScanResult,
     WhyNothing,
 )
-from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import (
     EMBEDDED,
@@ -36,21 +31,14 @@ from shelfsight.wiring.database import (
     content,
     postgres_catalog,
 )
-from shelfsight.wiring.embedder import open_embedder
-from shelfsight.wiring.pipeline import open_pipeline
-from shelfsight.wiring.scanning import (
-    PhotoSource,
-    ReadPhoto,
-    make_scanner,
-    open_photo_reader,
-    read_photo,
-)
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from shelfsight.scan.scanner import Scanner
     from shelfsight.storage.status import Status
     from shelfsight.wiring.catalogue import CatalogReport
+    from shelfsight.wiring.scanning import PhotoSource, ReadPhoto
 
 SCAN_CONNECTIONS = 4
 """The number of connections that scans share; a further scan waits for a free connection."""
@@ -184,6 +172,8 @@ class Shop:
             ModelError: the models cannot be loaded.
             ServerError: the embedding server cannot be used.
         """
+        from shelfsight.wiring.embedder import open_embedder
+
         with self._lock:
             if self._embedder is None:
                 opening = open_embedder(self.settings, self._notify)
@@ -274,6 +264,11 @@ class Shop:
                 combined vectors.
             ShelfsightError: the run cannot continue. Vectors that were already stored remain.
         """
+        from shelfsight.backfill.losses import RunPolicy
+        from shelfsight.backfill.pipeline import backfill
+        from shelfsight.backfill.runs import Job
+        from shelfsight.wiring.pipeline import open_pipeline
+
         shown = progress or _Notifying(self._notify)
         report = Report()
         job = Job(
@@ -291,7 +286,7 @@ class Shop:
 
     def scan(
         self,
-        photo: PhotoSource | Sequence[PhotoSource] = (),
+        photo: "PhotoSource | Sequence[PhotoSource]" = (),
         *,
         text: str | None = None,
         **options: "Unpack[ScanArguments]",
@@ -312,6 +307,8 @@ class Shop:
             FilterError: the shop's tables lack a column that `filters` needs.
             ShelfsightError: the database or the models cannot be used.
         """
+        from shelfsight.wiring.scanning import PhotoSource, read_photo
+
         scanner, read = self._scanning()
         sources = [photo] if isinstance(photo, PhotoSource) else photo
         photos = [read_photo(source, read) for source in sources]
@@ -324,7 +321,7 @@ class Shop:
 
     async def scan_async(
         self,
-        photo: PhotoSource | Sequence[PhotoSource] = (),
+        photo: "PhotoSource | Sequence[PhotoSource]" = (),
         *,
         text: str | None = None,
         **options: "Unpack[ScanArguments]",
@@ -414,7 +411,10 @@ class Shop:
             self._connected = self._resources.enter_context(opening)
         return self._connected
 
-    def _scanning(self) -> tuple[Scanner, ReadPhoto]:
+    def _scanning(self) -> "tuple[Scanner, ReadPhoto]":
+        from shelfsight.postgres.pool import DatabasePool
+        from shelfsight.wiring.scanning import make_scanner, open_photo_reader
+
         with self._lock:
             if self._scanner is None:
                 pool = DatabasePool(self.database.url, SCAN_CONNECTIONS, retries=SCAN_RETRIES)

@@ -11,6 +11,9 @@ from tests.end_to_end.shop_tables import add_product, create_tables, run
 FAILURES = "shelfsight failures"
 
 
+pytestmark = pytest.mark.usefixtures("model_server")
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> str:
     path = tmp_path / "photo.png"

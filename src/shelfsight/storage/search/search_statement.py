@@ -3,11 +3,11 @@
 A search is a single statement, so that a scan costs one round trip and reads no row twice.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from psycopg import sql
 
 from shelfsight.postgres import statements
@@ -211,7 +211,7 @@ def _is_code(variants: Mapping[str, str]) -> sql.Composable:
 def _centred(image: Vector, mean: Vector) -> Vector:
     """Subtract the mean from an image vector, unless the result would have no direction."""
     centred = image - mean
-    return centred if np.linalg.norm(centred) > _ZERO_LENGTH else image
+    return centred if math.hypot(*centred) > _ZERO_LENGTH else image
 
 
 def _price(variants: Mapping[str, str]) -> sql.Composable:
