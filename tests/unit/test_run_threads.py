@@ -23,9 +23,16 @@ def test_many_callers_use_few_threads():
 
 def test_a_model_waits_while_all_threads_run_others():
     embedder, free = open_pair("lite", model_dir=None), Event()
+    all_busy = Barrier(RUNS_AT_ONCE + 1)
+
+    def occupy() -> bool:
+        all_busy.wait()
+        return free.wait()
+
     with ThreadPoolExecutor(RUNS_AT_ONCE + 1) as pool:
         try:
-            busy = [pool.submit(run_model, free.wait) for _ in range(RUNS_AT_ONCE)]
+            busy = [pool.submit(run_model, occupy) for _ in range(RUNS_AT_ONCE)]
+            all_busy.wait()
             scan = pool.submit(embedder.embed_texts, ["a red mug"])
             with pytest.raises(TimeoutError):
                 scan.result(0.2)
