@@ -8,6 +8,8 @@ backfill and indexed by `shelfsight index build`. Each scan gives the URL of a p
 process serves, so the server fetches, decodes and embeds it and searches. The steps (fetch, decode,
 model, SQL) come from the server's `/metrics`: with one client they are read after each scan, and
 their median is shown; with several, their mean. The rest is what no step covers: HTTP and queueing.
+The processor time is that of the server's processes without the decoders, which other load of the
+machine hardly changes.
 The first line with one client is that of a newly started server: after 30 scans to warm up, every
 photo is new to it. The other lines repeat the same photos.
 Clients, server and Postgres share this machine's cores; nothing else should run on it.
@@ -67,15 +69,20 @@ far from each other, and no index could rank them.
 """
 
 _STEP = re.compile(r'^shelfsight_scan_step_seconds_sum\{step="(\w+)".*\} (\S+)$', re.MULTILINE)
+_PROCESSOR = re.compile(r"^process_cpu_seconds_total(?:\{.*\})? (\S+)$", re.MULTILINE)
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of scans and of their steps: one value per scan, or only the mean."""
+    """Seconds of scans and of their steps: one value per scan, or only the mean.
+
+    `processor` is the mean processor time of a scan.
+    """
 
     totals: np.ndarray
     steps: dict[str, np.ndarray]
+    processor: float
 
 
 def main() -> None:
@@ -171,7 +178,7 @@ async def measure(
     database_url: str, photos: Sequence[bytes], arguments: argparse.Namespace, workers: int
 ) -> None:
     """Scan through a server in its own process; print one line per number of clients."""
-    titles = ("p50", "p95", *STEPS, "rest", "all but model and sql")
+    titles = ("p50", "p95", *STEPS, "rest", "processor", "all but model and sql")
     print(f"  {'clients':>7} {'scans/s':>8} " + " ".join(f"{title:>7}" for title in titles))
     async with pictures(photos) as (host, addresses), aiohttp.ClientSession() as session:
         with served(database_url, host, workers) as url:
@@ -196,7 +203,8 @@ def figures_of(timed: Timed, clients: int) -> list[float]:
     rest = totals - sum(steps.values())
     figures = [np.quantile(totals, 0.5), np.quantile(totals, 0.95)]
     figures += [middle(steps[name]) for name in STEPS]
-    return [*figures, middle(rest), middle(totals - steps["model"] - steps["sql"])]
+    figures += [middle(rest), timed.processor]
+    return [*figures, middle(totals - steps["model"] - steps["sql"])]
 
 
 async def scans(
@@ -209,6 +217,7 @@ async def scans(
     waiting = iter(queries)
     totals: list[float] = []
     read = [await steps_of(session, url)]
+    used_before = await processor_seconds(session, url)
 
     async def client() -> None:
         for query in waiting:
@@ -226,7 +235,8 @@ async def scans(
         read.append(await steps_of(session, url))
     grown = np.diff(np.array([[one.get(name, 0.0) for name in STEPS] for one in read]), axis=0)
     each = grown / (len(totals) / len(grown))
-    return Timed(np.array(totals), dict(zip(STEPS, each.T, strict=True)))
+    processor = (await processor_seconds(session, url) - used_before) / len(totals)
+    return Timed(np.array(totals), dict(zip(STEPS, each.T, strict=True)), processor)
 
 
 async def steps_of(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
@@ -236,6 +246,12 @@ async def steps_of(session: aiohttp.ClientSession, url: str) -> dict[str, float]
         for name, seconds in _STEP.findall(await response.text()):
             steps[name] += float(seconds)  # of each worker
         return dict(steps)
+
+
+async def processor_seconds(session: aiohttp.ClientSession, url: str) -> float:
+    """Return the processor seconds that all workers of the server have used."""
+    async with session.get(f"{url}/metrics") as response:
+        return sum(map(float, _PROCESSOR.findall(await response.text())))
 
 
 async def until_ready(session: aiohttp.ClientSession, url: str) -> None:

@@ -95,13 +95,15 @@ def test_two_workers_share_scans_limits_and_metrics_and_replace_each_other(shop:
 
         os.kill(children(process)[0], signal.SIGKILL)
         assert scan(url, textQuery="mug", key=admin).status == 200
+        assert process.stderr is not None
+        assert re.fullmatch(
+            r"shelfsight: worker \d has ended \(killed by SIGKILL\); it starts again in 1 s\n",
+            process.stderr.readline(),
+        )
         until(lambda: len(children(process)) == 2)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0
-        assert re.fullmatch(
-            r"shelfsight: worker \d has ended \(killed by SIGKILL\); it starts again in 1 s\n", err
-        )
+        assert (process.returncode, err) == (0, "")
 
 
 def test_workers_that_cannot_start_end_the_server(tmp_path: Path) -> None:
