@@ -62,7 +62,7 @@ test: $(VENV)/dev.done ## the tests, against a real Postgres
 	$(PYTEST) $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
 
-test-fast: $(VENV)/dev.done ## the unit and contract tests: two to four minutes on two cores
+test-fast: $(VENV)/dev.done ## the unit and contract tests: one to two minutes on two cores
 	$(PYTEST) tests/unit tests/contract
 
 FUZZ_SECONDS ?= 180

@@ -145,6 +145,6 @@ def test_it_shows_which_vectors_the_configured_models_would_replace(shelfsight: 
 def test_contradictory_flags_are_refused(
     shelfsight: Command, words: tuple[str, ...], error: str
 ) -> None:
-    done = shelfsight(*words)
+    done = shelfsight.here(*words)
     assert done.returncode == 2
     assert error in done.stderr

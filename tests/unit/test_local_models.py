@@ -32,6 +32,7 @@ from shelfsight.scan.confidence import thresholds
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import files_to_download
 from shelfsight.wiring.embedding_server import embedding_app
+from tests.integration.embedding_server import in_process
 
 WORDS = {"a": 0, "red": 1, "mug": 2, "broken": 3, "unknown": 4}
 TABLE = np.eye(4, 3, dtype=np.float32) + 0.1
@@ -117,19 +118,20 @@ from shelfsight.embedding.local.onnx_model import open_pair
 open_pair("lite", model_dir=None)
 """
     # Without what the tests' environment has: ONNX Runtime is silent by itself where it sees CI.
-    subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, check=True)
+    clean = {"HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], env=clean, check=True)
     assert list(tmp_path.rglob("*onnxruntime*")) == []
 
 
 def test_a_model_says_where_it_runs_and_how_much_at_once():
-    lite = open_pair("lite", model_dir=None)
+    lite = in_process()
     assert (lite.image.device, lite.text.device) == ("cpu", "cpu")
     assert lite.image.batch == 8
     assert [len(batch) for batch in lite.text.batches([[0] * 512] * 9)] == [4, 4, 1]
 
 
 def test_texts_are_not_filled_up_with_padding_for_the_sake_of_a_long_one():
-    lite = open_pair("lite", model_dir=None)
+    lite = in_process()
     texts = [[0] * length for length in (500, 3, 8, 4, 490, 3)]
     assert list(lite.text.batches(texts)) == [[1, 5, 3, 2], [4, 0]]
 
