@@ -4,7 +4,7 @@ FOLDER contains the pictures, `catalog.csv` (sku, category, title, description, 
 `photos.csv` (photo, sku, category):
 
     python benchmarks/scan_quality.py FOLDER [--models lite] [--part report] [--fit]
-    ... [--without-pictures 40] [--without-texts 40]
+    ... [--own-pictures] [--without-pictures 40] [--without-texts 40]
 
 The photos are split once and for all. A third of the products is kept apart with all their
 photos; the photos of the others go to `fit` (half), `choose` and `report` (a quarter each).
@@ -49,6 +49,7 @@ from shelfsight.scan.matching import ScanOptions, ScanQuery, ScanResult
 from shelfsight.scan.ranking import SCORES
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
+from shelfsight.wiring.calibrating import calibrate_on_pictures
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import open_embedder
 from shelfsight.wiring.pipeline import open_pipeline
@@ -83,6 +84,9 @@ def main() -> None:
     parser.add_argument("--models", default="lite", help="the pair of models (default: lite)")
     parser.add_argument("--part", choices=("fit", "choose", "report"), default="report")
     parser.add_argument("--kind", choices=KINDS, action="append", help="default: all three")
+    parser.add_argument(
+        "--own-pictures", action="store_true", help="calibrate as shelfsight calibrate does"
+    )
     parser.add_argument("--fit", action="store_true", help="print constants fitted on `fit`")
     parser.add_argument("--without-pictures", type=int, default=0, metavar="N")
     parser.add_argument("--without-texts", type=int, default=0, metavar="N")
@@ -98,6 +102,8 @@ def main() -> None:
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
         with prepared(settings, catalogue) as (database, embedder):
+            if arguments.own_pictures:
+                print(calibrate_on_pictures(settings, database, embedder, print))
             kinds = labelled_queries(settings, folder, embedder)
             learn(make_scanner(settings, database, embedder), kinds["photo only"], part)
             scanner = make_scanner(settings, database, embedder, learns=False)

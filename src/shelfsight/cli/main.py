@@ -36,6 +36,8 @@ SECTIONS = {
         "failures": "failures_command:failures",
         "index": "index_command:index",
         "models": "models_command:models",
+        "calibrate": "calibrate_command:calibrate",
+        "evaluate": "evaluate_command:evaluate",
         "prune": "prune_command:prune",
         "upgrade-embedded": "upgrade_embedded_command:upgrade_embedded",
     },
