@@ -40,6 +40,7 @@ from shelfsight.catalog.imports.import_file import import_file
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.product_file import ProductFile
 from shelfsight.engines import local
+from shelfsight.fusion import mean_of
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Failure, Modality, Pixels, Selection, Vector
@@ -49,6 +50,7 @@ from shelfsight.scan.matching import ScanOptions, ScanQuery, ScanResult
 from shelfsight.scan.ranking import SCORES
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
+from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.wiring.calibrating import calibrate_on_pictures
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import open_embedder
@@ -105,7 +107,7 @@ def main() -> None:
             if arguments.own_pictures:
                 print(calibrate_on_pictures(settings, database, embedder, print))
             kinds = labelled_queries(settings, folder, embedder)
-            learn(make_scanner(settings, database, embedder), kinds["photo only"], part)
+            learn(database, embedder, kinds["photo only"], part)
             scanner = make_scanner(settings, database, embedder, learns=False)
             for kind in arguments.kind or KINDS:
                 every = kinds[kind]
@@ -116,11 +118,18 @@ def main() -> None:
                     measure(f"\n{kind}, {part}, {settings.models}", scanner, queries, incomplete)
 
 
-def learn(scanner: Scanner, photos: Sequence[LabelledQuery], part: Part) -> None:
-    """Let the scanner see the photos of the other parts."""
+def learn(
+    database: Database, embedder: Embedder, photos: Sequence[LabelledQuery], part: Part
+) -> None:
+    """Update the mean of scanned photos with those of the other parts."""
+    search = PostgresProductSearch(database)
+    search.require(embedder.models)
     for one in photos:
         if one.part != part:
-            scanner.scan(one.scan_query, ScanOptions(limit=1))
+            (views,) = one.scan_query.photos
+            image = mean_of([v for v in embedder.embed_images(views) if isinstance(v, np.ndarray)])
+            if image is not None:
+                search.learn(None, image)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from shelfsight.models.table import PAIRS
 from shelfsight.records import ModelPair
 from shelfsight.scan.matching import Confidence
 
-HIGH = 0.8
-"""The least probability of a match of high confidence."""
+HIGH = 0.95
+"""The least probability of a match of high confidence: one in twenty may be wrong."""
 
 MEDIUM = 0.5
 """The least probability of a match of medium confidence: it is more probably right than wrong."""
