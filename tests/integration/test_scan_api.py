@@ -108,6 +108,7 @@ def test_a_photo_in_base64_finds_its_product_with_all_that_is_to_be_shown(site: 
     assert match["textSimilarity"] is None
     # these models were never calibrated, so that a photo makes nobody sure
     assert match["confidence"] == answer["confidence"] == "medium"
+    assert match["probability"] is answer["notInCatalog"] is None
     assert answer["recommendedAction"] == "show_multiple_candidates"
     (result,) = answer["results"]
     assert (result["sourceIndex"], result["sourceType"]) == (0, "base64")

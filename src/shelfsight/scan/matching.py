@@ -55,13 +55,23 @@ class ScanQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
-    """The options of a scan: at most `limit` matches, and none with a score below `threshold`."""
+    """The options of a scan.
+
+    Attributes:
+        limit: how many matches there are at most.
+        filters: which products may be found.
+        weights: how much the photo and the words count; None: as the scanner's settings say.
+        threshold: the least score of a match; None: probability decides what is a match.
+        group_by: "variant", or "product": only the best variant of each product.
+        without: the SKUs of products that are left out, as if the catalogue lacked them.
+    """
 
     limit: int = 10
     filters: Filters = field(default_factory=Filters)
     weights: Weights | None = None
     threshold: float | None = None
     group_by: GroupBy = "variant"
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,20 +197,28 @@ class Candidate(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A product that a scan found. `score` is in [-1, 1]."""
+    """A product that a scan found. `score` is in [-1, 1].
+
+    `probability` is how probable it is that the query shows this product, in [0, 1]; None if the
+    models were not calibrated. `confidence` is its level.
+    """
 
     product: Candidate
     score: float
     confidence: Confidence
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
     """The result of a scan: the matches, best first, and the recommended way to show them.
 
-    `confidence` is that of the first match; `action` is the recommendation.
+    `confidence` is that of the first match; `action` is the recommendation. `not_in_catalog` is how
+    probable it is that the query shows no product of the catalogue, in [0, 1]; None if the models
+    were not calibrated.
     """
 
     matches: tuple[Match, ...]
     confidence: Confidence
     action: Action
+    not_in_catalog: float | None = None

@@ -3,6 +3,7 @@
 import numpy as np
 
 from shelfsight.errors import FilterError
+from shelfsight.models.calibration import Calibration
 from shelfsight.records import EmbeddedProduct, ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.testing.store import MemoryStore
@@ -89,6 +90,10 @@ class MemorySearch:
         return Means(
             catalogue=_mean(images), scans=_mean(scans) if scans else None, count=len(scans)
         )
+
+    def calibration(self) -> Calibration | None:
+        """Return None: nothing was fitted on these pictures."""
+        return None
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Add the image vector of a scanned photo to the mean of the owner's scans."""

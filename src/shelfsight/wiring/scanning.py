@@ -10,7 +10,7 @@ from PIL import Image
 from shelfsight.errors import PictureError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
-from shelfsight.scan.scanner import Scanner
+from shelfsight.scan.scanner import Scanner, at_once, never
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
 
@@ -27,12 +27,18 @@ Raises `UnusablePictureError` if it is not a picture that can be read.
 """
 
 
-def make_scanner(settings: Settings, database: Transactions, embedder: Embedder) -> Scanner:
-    """Return a scanner of the stored products."""
+def make_scanner(
+    settings: Settings, database: Transactions, embedder: Embedder, *, learns: bool = True
+) -> Scanner:
+    """Return a scanner of the stored products.
+
+    `learns` says whether it updates the mean of scanned photos.
+    """
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(database, time_zone=settings.shop_time_zone)
-    return Scanner(embedder, search, fusion(settings), settings.weights)
+    later = at_once if learns else never
+    return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
 @contextmanager
