@@ -225,6 +225,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[str, AfterValidator(_for_cors)] = Field(
         "", description="sites (comma-separated, https://...) whose pages may ask the server"
     )
+    api_prefix: str = Field(
+        "/api",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        description="serve answers below this path too, as /api/products/...; empty for none",
+    )
     trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
         "",
         description="proxies (comma-separated addresses or networks) whose X-Forwarded-For counts",

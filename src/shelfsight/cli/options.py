@@ -29,7 +29,7 @@ CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
     *("scan_views", "scan_timeout", "stop_timeout", "memory", *CATALOGUE),
-    *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
+    *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
@@ -49,7 +49,7 @@ _GROUPS = {
     "Database": DATABASE,
     "Server": (
         *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
-        *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
+        *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
     ),
     "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
     "Output": ("verbose", "as_json", "help"),
@@ -117,6 +117,7 @@ def _flag(name: str) -> click.Option:
 
 _METAVARS = {
     "allow_private_images": "HOSTS",
+    "api_prefix": "PATH",
     "cors_origins": "SITES",
     "product_text": "FIELDS",
     "shop_time_zone": "ZONE",

@@ -30,7 +30,7 @@ class OpenAIRequest(BaseModel):
     model: str | None = None
     modality: Literal["text", "image"] = "text"
     dimensions: PositiveInt | None = None
-    encoding_format: Encoding | None = None
+    encoding_format: Encoding | None = "float"
     user: str | None = None
 
 

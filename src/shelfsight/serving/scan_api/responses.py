@@ -26,7 +26,9 @@ class MatchResponse(ResponseModel):
     """One matching product, with its scores.
 
     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
-    `exactCode` is true if the words of the query are the product's SKU or barcode.
+    `exactCode` is true if the words of the query are the product's SKU or barcode. `combinedScore`
+    is `score` once more, `productUrl` is always null, and `isLocalMatch` always true: clients of
+    other servers read them.
     """
 
     product_id: str | None
@@ -41,6 +43,9 @@ class MatchResponse(ResponseModel):
     text_similarity: float | None
     confidence: Confidence
     exact_code: bool
+    combined_score: float
+    product_url: str | None = None
+    is_local_match: bool = True
 
 
 class MatchesResponse(ResponseModel):
@@ -63,11 +68,24 @@ class PhotoResultResponse(MatchesResponse):
 
 
 class ScanResponse(MatchesResponse):
-    """The response to a scan; `matches` has the best matches of all results, each product once."""
+    """The response to a scan; `matches` has the best matches of all results, each product once.
+
+    `overallConfidence` is `confidence` once more. `ignored` names the fields of the request that
+    have no effect.
+    """
 
     scan_id: str
+    overall_confidence: Confidence
+    ignored: list[str] = []
     results: list[PhotoResultResponse]
     total_processing_time_ms: float
+
+
+class ScanProgress(ResponseModel):
+    """How many photos of a scan are done, and how many there are."""
+
+    done: int
+    total: int
 
 
 class FeedbackResponse(ResponseModel):
@@ -99,6 +117,7 @@ def match_responses(
             text_similarity=_rounded(match.product.text_score),
             confidence=match.confidence,
             exact_code=match.product.is_code,
+            combined_score=round(match.score, 4),
         )
         for match in matches
     ]
