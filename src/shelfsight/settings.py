@@ -158,6 +158,9 @@ class Settings(BaseSettings):
     embedding_server_api_key: SecretStr | None = Field(
         None, description="sent to the embedding server as a bearer token"
     )
+    embedding_server_text_model: str | None = Field(
+        None, description="the model for texts, where an embedding server lists several"
+    )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )

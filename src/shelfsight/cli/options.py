@@ -16,8 +16,8 @@ DATABASE = ("database_url", "shelfsight_home")
 IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
-    *("embedding_server_url", "embedding_server_api_key", "cold_start_timeout"),
-    *("server_down_timeout", "server_concurrency"),
+    *("embedding_server_url", "embedding_server_api_key", "embedding_server_text_model"),
+    *("cold_start_timeout", "server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
 PICTURES = (
@@ -125,6 +125,7 @@ _METAVARS = {
     "trusted_proxies": "ADDRESSES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
+    "embedding_server_text_model": "NAME",
     "embedding_server_url": "URL",
     "image_base_url": "URL",
     "image_root": "FOLDER",
