@@ -17,7 +17,8 @@ from tests.shop import backfill_all, fill
 from tests.siege.attacks_pictures import jpeg_of_hidden_scans
 
 UPLOADS = 8
-SHORT = DecoderLimits(cpu_seconds=2, wall_seconds=90, quick_seconds=0.3)
+SHORT = DecoderLimits(cpu_seconds=2, wall_seconds=280, quick_seconds=0.3)
+"""Two seconds of processor time, however long that takes on a busy machine."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_eight_hostile_uploads_do_not_stop_the_scans_of_others(
 ) -> None:
     monkeypatch.setattr(limits, "SERVER", SHORT)
     with (
-        scan_server(shop, scan_timeout=30) as url,
+        scan_server(shop, scan_timeout=SHORT.wall_seconds) as url,
         ThreadPoolExecutor(UPLOADS) as callers,
     ):
         uploads = [callers.submit(scan, url, imageBase64=hostile) for _ in range(UPLOADS)]
@@ -47,8 +48,7 @@ def test_eight_hostile_uploads_do_not_stop_the_scans_of_others(
             assert skus(scan(url, imageBase64=photo(number), limit=1)) == [f"sku-{number}"]
         assert not all(upload.done() for upload in uploads)
         answers = {problem(upload.result()) for upload in uploads}
-        assert answers <= {(413, "too_slow_to_decode"), (503, "too_slow")}
-        assert (413, "too_slow_to_decode") in answers
+        assert answers == {(413, "too_slow_to_decode")}
         assert skus(scan(url, imageBase64=photo(1), limit=1)) == ["sku-1"]
 
 

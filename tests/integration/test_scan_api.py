@@ -358,12 +358,13 @@ def test_learning_takes_no_connection_from_scans(database: Database) -> None:
     assert 'shelfsight_scan_step_seconds_count{step="learn"} 1.0' in told
 
 
-def test_health_ready_and_metrics_tell_what_is(site: str) -> None:
+def test_health_ready_and_metrics_tell_what_is(site: str, pictures: str) -> None:
     health = send(site + "/health")
     assert (health.status, health.json["status"], health.json["problems"]) == (200, "healthy", [])
     assert health.json["models"]["image"] == HashEmbedder().models.image
     assert send(site + "/ready").json == {"ready": True, "problems": []}
     scan(site, imageBase64=photo(1))
+    scan(site, imageUrl=f"http://{pictures}/1.png")
     scan(site, imageBase64="AAAA")
     told = send(site + "/metrics").content.decode()
     assert 'shelfsight_scans_total{confidence="medium",query="image"}' in told
@@ -504,7 +505,7 @@ def test_threads_that_all_hang_are_told_by_ready(shop: Database) -> None:
 
     class Hanging(HashEmbedder):
         def embed_images(self, pictures, **told):
-            gate.wait(60)
+            gate.wait(240)
             return super().embed_images(pictures, **told)
 
     def ask_from(number: int) -> None:
@@ -516,7 +517,7 @@ def test_threads_that_all_hang_are_told_by_ready(shop: Database) -> None:
             client.request("POST", SCAN, body, {"Content-Type": "application/json"})
             client.getresponse().read()
 
-    with scan_server(shop, Hanging(), scan_timeout=2) as url, ThreadPoolExecutor(24) as clients:
+    with scan_server(shop, Hanging(), scan_timeout=60) as url, ThreadPoolExecutor(24) as clients:
         try:
             asked = [clients.submit(ask_from, number) for number in (2, 3, 4) for _ in range(8)]
             until(lambda: send(url + "/ready").status == 503)
