@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser test-clients test-clients bench bench-quick clean
+.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser test-clients bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 ##@ Try it
