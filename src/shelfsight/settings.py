@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     embedding_server_api_key: SecretStr | None = Field(
         None, description="sent to the embedding server as a bearer token"
     )
+    embedding_server_text_model: str | None = Field(
+        None, description="the model for texts, where an embedding server lists several"
+    )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )
@@ -233,6 +236,11 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[str, AfterValidator(_for_cors)] = Field(
         "", description="sites (comma-separated, https://...) whose pages may ask the server"
+    )
+    api_prefix: str = Field(
+        "/api",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        description="serve answers below this path too, as /api/products/...; empty for none",
     )
     trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
         "",

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from io import BytesIO
 
 import numpy as np
+import pillow_heif
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -26,6 +27,7 @@ _JOBS = {
     "views": (photo_views(3, _FORMAT, codes=True), 3),
     "thumbnail": (thumbnail(32), 1),
 }
+pillow_heif.register_heif_opener()  # so that Pillow can write HEIC
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "I;16", "F")
 _VARIANTS: dict[str, tuple[dict[str, object], ...]] = {
     "JPEG": ({}, {"progressive": True}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}),

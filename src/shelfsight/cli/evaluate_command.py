@@ -13,7 +13,7 @@ from shelfsight.shop import Shop
 from shelfsight.wiring.evaluating import Evaluation
 
 
-@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views"))
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views", "scan_codes"))
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the figures.")
 def evaluate(settings: Settings, folder: Path, as_json: bool) -> int:

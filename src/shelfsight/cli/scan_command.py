@@ -36,7 +36,7 @@ _HINTS = {
 }
 
 
-@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views"))
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views", "scan_codes"))
 @click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--text", help="Words that describe the thing, or its SKU or barcode.")
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 200))

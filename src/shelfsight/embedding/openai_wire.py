@@ -30,12 +30,12 @@ class OpenAIRequest(BaseModel):
     model: str | None = None
     modality: Literal["text", "image"] = "text"
     dimensions: PositiveInt | None = None
-    encoding_format: Encoding | None = None
+    encoding_format: Encoding | None = "float"
     user: str | None = None
 
 
 class OpenAIVector(BaseModel):
-    """The vector of an input. Some servers leave a gap, None, where an input failed."""
+    """The vector of an input, as numbers or in base64."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -51,10 +51,21 @@ class OpenAIResponse(BaseModel):
     usage: dict[str, int]
 
 
-class OpenAIResponseBody(BaseModel):
-    """The part of a server's response that is read. `index` says which input a vector is for."""
+class OpenAIItem(BaseModel):
+    """The part of an item that is read of a server's response.
 
-    data: list[OpenAIVector]
+    `index` says which input it is for; some servers leave it out, and keep the order. `embedding`
+    is None, or has None among its numbers, if the input failed.
+    """
+
+    index: int | None = None
+    embedding: list[float | None] | str | None = None
+
+
+class OpenAIResponseBody(BaseModel):
+    """The part of a server's response that is read."""
+
+    data: list[OpenAIItem]
     model: str | None = None
 
 

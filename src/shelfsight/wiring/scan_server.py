@@ -207,6 +207,7 @@ def open_service(
                 content=content(settings),
                 private_hosts=settings.private_hosts,
                 cors_origins=settings.origins,
+                path_prefix=settings.api_prefix,
                 seconds=settings.scan_timeout,
                 limits=plan.limits,
                 map_bytes=plan.map_bytes,

@@ -31,7 +31,8 @@ class ScanConfig:
     """The options of a scan server.
 
     Photos may be fetched from `private_hosts` (`host` or `host:port`) even if their addresses are
-    private. `cors_origins` are sites whose pages may send requests. A scan times out after
+    private. `cors_origins` are sites whose pages may send requests. All paths are
+    served below `path_prefix`, too. A scan times out after
     `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root`,
     `image_base_url` and `content` are as in the backfill; they serve to show pictures of products
     and to count the products that are due.
@@ -42,6 +43,7 @@ class ScanConfig:
     content: Content = field(default_factory=Content)
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
+    path_prefix: str = ""
     seconds: float = 30
     limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS

@@ -1,7 +1,7 @@
 """Processes a scan request: reads the photos, searches for each, and combines the results."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -24,6 +24,7 @@ from shelfsight.serving.scan_api.responses import (
     NO_MATCHES,
     PhotoNote,
     PhotoResultResponse,
+    ScanProgress,
     ScanResponse,
     SourceType,
     combine_results,
@@ -57,6 +58,14 @@ class ScanTask:
     text: str | None
     combine: bool
     options: ScanOptions
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> list[tuple[int, tuple[PhotoSource, ...]]]:
+        """The photos that are searched for together, each with the position of the first."""
+        if self.photos and not self.combine:
+            return [(index, (source,)) for index, source in enumerate(self.photos)]
+        return [(0, self.photos)]
 
     @property
     def kind(self) -> Modality:
@@ -105,12 +114,53 @@ class QuickScan:
 
     async def _run(self, task: ScanTask, room: Reservation, used: LoadedModels) -> ScanResponse:
         started = perf_counter()
-        separate = [(index, (source,)) for index, source in enumerate(task.photos)]
-        groups = separate if task.photos and not task.combine else [(0, task.photos)]
-        by_group = await _gather(self._scan_group(task, room, used, *group) for group in groups)
+        by_group = await _gather(
+            self._scan_group(task, room, used, *group) for group in task.groups
+        )
         results = [result for group in by_group for result in group]
         if len(task.photos) == 1 and results[0].error is not None:
             raise results[0].error
+        return await self._response(task, results, started, used)
+
+    async def stream(
+        self, task: ScanTask, room: Reservation, seconds: float
+    ) -> AsyncGenerator[PhotoResultResponse | ScanProgress | ScanResponse, None]:
+        """Search as `run` does; yield each result as soon as it is there, and last the response.
+
+        A photo that fails gets its own error also if it is the only one.
+
+        Raises:
+            TimeoutError: the scan takes more than so many seconds.
+            FullError: as in `run`.
+            ShelfsightError: as in `run`.
+        """
+        started = perf_counter()
+        base_url, models = self._context.config.image_base_url, self._context.models
+
+        async def scan(index: int, photos: tuple[PhotoSource, ...]) -> list[PhotoResult]:
+            return await scan_with(
+                models, lambda used: self._scan_group(task, room, used, index, photos)
+            )
+
+        scans = [asyncio.create_task(scan(*group)) for group in task.groups]
+        results: list[PhotoResult] = []
+        try:
+            for done, ended in enumerate(asyncio.as_completed(scans, timeout=seconds), start=1):
+                for result in await ended:
+                    results.append(result)
+                    yield _result_response(result, base_url)
+                yield ScanProgress(done=done, total=len(scans))
+        finally:
+            for pending in scans:
+                pending.cancel()
+        results.sort(key=lambda result: result.index)
+        async with asyncio.timeout(seconds):
+            response = await self._response(task, results, started, models.current)
+        yield response
+
+    async def _response(
+        self, task: ScanTask, results: list[PhotoResult], started: float, used: LoadedModels
+    ) -> ScanResponse:
         for result in results:
             self._count(task, result)
         options = task.options
@@ -123,6 +173,8 @@ class QuickScan:
         response.hint = None if combined.matches else await self._hint(task, used)
         return ScanResponse(
             **dict(response),
+            overall_confidence=response.confidence,
+            ignored=list(task.ignored),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
             results=[_result_response(result, base_url) for result in results],
             total_processing_time_ms=_milliseconds(perf_counter() - started),

@@ -28,8 +28,9 @@ class MatchResponse(ResponseModel):
 
     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
     `probability` is how probable it is that the query shows this product, or null if the models
-    were not calibrated; `confidence` is its level. `exactCode` is true if the words of the query
-    are the product's SKU or barcode.
+    were not calibrated; `confidence` is its level. `exactCode` is true if the query's words, or a
+    code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
+    `productUrl` is always null, and `isLocalMatch` always true: clients of other servers read them.
     """
 
     product_id: str | None
@@ -45,6 +46,9 @@ class MatchResponse(ResponseModel):
     probability: float | None
     confidence: Confidence
     exact_code: bool
+    combined_score: float
+    product_url: str | None = None
+    is_local_match: bool = True
 
 
 class MatchesResponse(ResponseModel):
@@ -72,11 +76,24 @@ class PhotoResultResponse(MatchesResponse):
 
 
 class ScanResponse(MatchesResponse):
-    """The response to a scan; `matches` has the best matches of all results, each product once."""
+    """The response to a scan; `matches` has the best matches of all results, each product once.
+
+    `overallConfidence` is `confidence` once more. `ignored` names the fields of the request that
+    have no effect.
+    """
 
     scan_id: str
+    overall_confidence: Confidence
+    ignored: list[str] = []
     results: list[PhotoResultResponse]
     total_processing_time_ms: float
+
+
+class ScanProgress(ResponseModel):
+    """How many photos of a scan are done, and how many there are."""
+
+    done: int
+    total: int
 
 
 class FeedbackResponse(ResponseModel):
@@ -109,6 +126,7 @@ def match_responses(
             probability=_rounded(match.probability),
             confidence=match.confidence,
             exact_code=match.product.is_code,
+            combined_score=round(match.score, 4),
         )
         for match in matches
     ]
