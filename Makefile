@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser bench bench-quick clean
+.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser test-clients bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 ##@ Try it
@@ -43,7 +43,7 @@ serve-demo: $(VENV)/demo.done ## serves the demo's shop at http://127.0.0.1:8080
 ##@ Develop
 
 # The pooler's tests need PgBouncer (Debian: apt-get install pgbouncer); the others need nothing.
-TESTS := tests/unit tests/contract tests/integration tests/end_to_end tests/upgrade tests/fuzz
+TESTS := tests/unit tests/contract tests/cases tests/integration tests/end_to_end tests/upgrade tests/fuzz
 ifneq ($(shell PATH=$$PATH:/usr/sbin command -v pgbouncer),)
 TESTS += tests/pooler
 endif
@@ -137,6 +137,21 @@ $(VENV)/ray.done: $(VENV)/dev.done requirements/ray.txt
 test-ray: $(VENV)/ray.done ## workers on Ray clusters that this machine plays (installs ray)
 	$(ONE_PROCESS) tests/cluster
 
+# The clients of others ask for other versions than ours; that for Node needs npm.
+CLIENTS := $(VENV)-clients
+NPM := $(shell command -v npm)
+
+$(CLIENTS)/done: requirements/clients.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/clients.txt
+	$(if $(NPM),$(NPM) install --silent --no-audit --no-fund --prefix $(CLIENTS) openai@6.49.0)
+	touch $@
+
+test-clients: $(VENV)/dev.done $(CLIENTS)/done ## clients of OpenAI, LangChain, LlamaIndex, LiteLLM; with npm also Node's
+	CLIENTS=$(CLIENTS) $(VENV)/bin/python -m pytest tests/clients/test_python_clients.py \
+	  $(if $(NPM),tests/clients/test_node_client.py)
+	@$(if $(NPM),,echo "the client for Node left out: npm is not installed")
+
 $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 	$(PIP) --requirement requirements/browser.txt
 	touch $@
@@ -155,4 +170,4 @@ bench-quick: $(VENV)/dev.done ## the same, small: whether it runs, not how fast 
 ##@ Clean up
 
 clean: ## removes .venv and its like; the next target installs it again
-	rm -rf $(VENV) $(SHIPPED) $(RELEASE)
+	rm -rf $(VENV) $(SHIPPED) $(RELEASE) $(CLIENTS)

@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     embedding_server_api_key: SecretStr | None = Field(
         None, description="sent to the embedding server as a bearer token"
     )
+    embedding_server_text_model: str | None = Field(
+        None, description="the model for texts, where an embedding server lists several"
+    )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )
@@ -206,6 +209,9 @@ class Settings(BaseSettings):
     scan_views: int = Field(
         3, ge=1, le=9, description="looks at a photo, the whole and ever closer to its centre"
     )
+    scan_codes: bool = Field(
+        True, description="whether barcodes and QR codes in photos find their products"
+    )
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
     )
@@ -217,6 +223,11 @@ class Settings(BaseSettings):
         gt=0,
         description="what serve and its decoders may take, as 3GB; without it, the usual limits",
     )
+    follow_models: bool = Field(
+        False,
+        description="serve loads the models of staged vectors too, and changes to them at the"
+        " switch",
+    )
     rate_limit: int = Field(
         600, ge=0, description="requests a minute of each API key; 0 means no limit"
     )
@@ -225,6 +236,11 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[str, AfterValidator(_for_cors)] = Field(
         "", description="sites (comma-separated, https://...) whose pages may ask the server"
+    )
+    api_prefix: str = Field(
+        "/api",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        description="serve answers below this path too, as /api/products/...; empty for none",
     )
     trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
         "",

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from pathlib import Path
 from threading import Event, RLock
 from typing import TYPE_CHECKING, TypedDict
 
@@ -35,9 +36,11 @@ from shelfsight.wiring.database import (
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from shelfsight.models.calibration import Calibration
     from shelfsight.scan.scanner import Scanner
     from shelfsight.storage.status import Status
     from shelfsight.wiring.catalogue import CatalogReport
+    from shelfsight.wiring.evaluating import Evaluation
     from shelfsight.wiring.scanning import PhotoSource, ReadPhoto
 
 SCAN_CONNECTIONS = 4
@@ -311,8 +314,11 @@ class Shop:
 
         scanner, read = self._scanning()
         sources = [photo] if isinstance(photo, PhotoSource) else photo
+        photos = [read_photo(source, read) for source in sources]
         query = ScanQuery(
-            photos=tuple(read_photo(source, read) for source in sources), text=text or None
+            photos=tuple(list(photo.views) for photo in photos),
+            text=text or None,
+            codes=tuple(code for photo in photos for code in photo.codes),
         )
         return scanner.scan(query, ScanOptions(**options))
 
@@ -348,6 +354,43 @@ class Shop:
         """
         scanner, _ = self._scanning()
         return scanner.similar(variant_id, ScanOptions(**options))
+
+    def calibrate(self) -> "Calibration | None":
+        """Fit how probable a match is to photos made of the shop's own pictures, and store it.
+
+        Scans use it within a minute, instead of the calibration that comes with the models.
+
+        Returns:
+            The calibration of these models; None if there are too few pictures.
+
+        Raises:
+            ModelMismatchError: other models made the stored vectors.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        from shelfsight.wiring.calibrating import calibrate_on_pictures
+
+        return calibrate_on_pictures(self.settings, self.database, self.embedder, self._notify)
+
+    def forget_calibration(self) -> None:
+        """Delete what `calibrate` stored for these models."""
+        from shelfsight.storage.calibrations import CalibrationStore
+
+        CalibrationStore(self.database).delete(self.embedder.models)
+
+    def evaluate(self, folder: str | Path) -> "Evaluation":
+        """Measure how often photos find their product, and whether probabilities are true.
+
+        Args:
+            folder: has photos, and `photos.csv` with the columns `photo` (a path within the
+                folder), `sku` and maybe `text`.
+
+        Raises:
+            PictureError: there is no such `photos.csv`.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        from shelfsight.wiring.evaluating import evaluate_folder
+
+        return evaluate_folder(self.settings, self.database, self.embedder, Path(folder))
 
     def is_empty(self, filters: Filters | None = None) -> bool:
         """Return whether no product that passes the filters has vectors, so scans find nothing.

@@ -99,7 +99,7 @@ class Answer:
 
     @property
     def kinds(self) -> dict[int, str]:
-        return {error["index"]: error["kind"] for error in self.json["errors"]}
+        return {error["index"]: error["kind"] for error in self.json.get("errors", [])}
 
 
 def ask(url: str, path: str, body: object = None, *, key: str | None = None) -> Answer:

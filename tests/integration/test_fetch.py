@@ -430,15 +430,70 @@ def test_the_bytes_decide_what_a_picture_is(fetcher, site) -> None:
     assert kind(fetcher, site.page("/empty.png")) == "empty"
 
 
-def test_three_redirects_are_followed_and_not_four(fetcher, site) -> None:
+def test_five_redirects_are_followed_and_not_six(fetcher, site) -> None:
     site.page("/0", body=PNG)
-    for n in range(1, 5):
+    for n in range(1, 7):
         site.page(f"/{n}", status=302, Location=f"/{n - 1}")
-    assert get(fetcher, f"{site.address}/3").pictures
-    assert kind(fetcher, f"{site.address}/4") == "too_many_redirects"
+    assert get(fetcher, f"{site.address}/5").pictures
+    assert kind(fetcher, f"{site.address}/6") == "too_many_redirects"
     loop = site.page("/loop", status=301, Location="/loop")
     assert kind(fetcher, loop) == "too_many_redirects"
-    assert site.hits["/loop"] == 4
+    assert site.hits["/loop"] == 6
+
+
+def needs_cookie(request: web.Request) -> web.Response:
+    """Redirect to itself with a cookie, until the cookie comes back."""
+    if request.cookies.get("seen") == "1":
+        return web.Response(body=PNG)
+    return web.Response(status=302, headers={"Location": request.path, "Set-Cookie": "seen=1"})
+
+
+def test_cookies_come_back_within_one_chain_of_redirects_and_are_then_forgotten(
+    fetcher, site
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return needs_cookie(request)
+
+    for path in ("/a.png", "/b.png"):
+        assert get(fetcher, site.serve(path, answer)).pictures
+        assert site.hits[path] == 2
+
+
+def test_a_cookie_goes_to_no_other_host(make_fetcher, site) -> None:
+    port = site.address.rpartition(":")[2]
+    fetcher = make_fetcher(private_hosts=frozenset({"127.0.0.1", "localhost"}))
+    there = f"http://localhost:{port}/there.png"
+    site.page("/here.png", status=302, Location=there, Set_Cookie="seen=1")
+    site.page("/there.png", body=PNG)
+    assert get(fetcher, f"{site.address}/here.png").pictures
+    assert "Cookie" not in site.requests[-1].headers
+
+
+def test_an_answer_that_a_proxy_has_changed_is_read(fetcher, site) -> None:
+    assert get(fetcher, site.page("/mug.png", body=PNG, status=203)).pictures
+
+
+def test_blanks_inside_an_address_are_kept(fetcher, site) -> None:
+    site.page("/my red mug.png", body=PNG)
+    assert get(fetcher, f" {site.address}/my red mug.png ").pictures
+    assert site.requests[-1].raw_path == "/my%20red%20mug.png"
+
+
+def test_a_server_is_told_which_formats_are_read(fetcher, site) -> None:
+    get(fetcher, site.page("/mug.png", body=PNG))
+    accepted = site.requests[-1].headers["Accept"]
+    for media in ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic"):
+        assert f"image/{media}" in accepted
+
+
+def test_a_truncated_picture_is_read_and_named(make_fetcher, site) -> None:
+    notices: list[str] = []
+    fetcher = make_fetcher(notify=notices.append)
+    file = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(file, "JPEG")
+    url = site.page("/cut.jpg", body=file.getvalue()[:-1])
+    assert get(fetcher, url, site.page("/mug.png", body=PNG)).pictures
+    assert notices == [f"{url} is truncated, and was read without its last bytes"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
 from shelfsight.storage.index import recall as index_recall
 from shelfsight.storage.index.deferred_indexes import LARGE, DeferredIndexes, is_large
+from shelfsight.storage.search.search_statement import QUERIES as SEARCH
 from tests.integration.test_hosted_postgres import GRANTS, make_role
 from tests.shop import rows
 
@@ -385,3 +386,21 @@ def test_a_load_is_large_if_it_is_many_products_and_a_big_share_of_the_shop(
     products: int, stored: int
 ) -> None:
     assert is_large(products, stored) == (products > LARGE and 5 * products > stored)
+
+
+def test_an_old_pgvector_is_refused_before_anything_is_built_and_scans_go_on(
+    database: Database,
+) -> None:
+    """Only the version that the catalogue names is old here: that is all that may decide."""
+    fill(database, ROWS)
+    index_build.build(database, RecordingObserver(), [NAMES[0]])
+    old = "UPDATE pg_extension SET extversion = '0.7.4' WHERE extname = 'vector'"
+    database.run(lambda connection: connection.execute(old))
+
+    with pytest.raises(SchemaError, match=r"older than 0\.8"):
+        index_build.build(database, RecordingObserver())
+
+    assert [one.state for one in index.read(database)].count("valid") == 1
+    search = SEARCH["indexes"]
+    ((_, names),) = database.run(lambda connection: connection.execute(search).fetchall())
+    assert names == []

@@ -56,7 +56,7 @@ def test_a_public_address_is_fetched(text: str) -> None:
         "data:image/png;base64,iVBORw0KGgo=",
         "gopher://shop.example/",
         "javascript:alert(1)",
-        "//shop.example/mug.jpg",
+        "//shop.example:99999/mug.jpg",
         "http:mug.jpg",
         "http:///mug.jpg",
         "http://:80/mug.jpg",
@@ -180,6 +180,13 @@ def test_the_refusal_names_the_setting_that_would_allow_it() -> None:
 )
 def test_a_redirect_is_judged_where_it_leads(target: str, kind: str | None) -> None:
     assert refusal(target, base=URL("https://shop.example/a/b.jpg")) == kind
+
+
+def test_an_address_without_a_scheme_is_https() -> None:
+    assert str(check_url("//cdn.shop.example/a.jpg?v=1", frozenset())) == (
+        "https://cdn.shop.example/a.jpg?v=1"
+    )
+    assert refusal("//169.254.169.254/a.jpg") == "forbidden_address"
 
 
 def test_a_signed_query_is_sent_as_it_stands() -> None:

@@ -7,17 +7,22 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from shelfsight.images.decode import FORMATS, MAX_BYTES, decode
+from shelfsight.images.decode import MAX_BYTES, decode
+from shelfsight.images.file_formats import FORMATS
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure, Stage
 
 WHITE = (255, 255, 255)
 EXIF_ORIENTATION = 0x0112
+
+
+pillow_heif.register_heif_opener()  # so that Pillow can write HEIC
 
 
 def encoded(image: Image.Image, name: str, **options: object) -> bytes:
@@ -63,7 +68,7 @@ def png(depth: int, colour: int, row: bytes, *, size: tuple[int, int] = (2, 1), 
 
 
 def test_all_usual_formats_are_read() -> None:
-    assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"}
+    assert set(FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF"}
     for name in FORMATS:
         red, green, blue = first_pixel(encoded(Image.new("RGB", (32, 32), (250, 120, 5)), name))
         assert abs(red - 250) < 6
@@ -72,7 +77,7 @@ def test_all_usual_formats_are_read() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_a_turned_photo_comes_out_upright(name: str, orientation: int) -> None:
     upright = Image.new("RGB", (48, 32), "white")
     upright.paste("red", (0, 0, 24, 16))
@@ -89,7 +94,7 @@ def test_a_turned_photo_comes_out_upright(name: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = orientation
     image = upright if stored is None else upright.transpose(stored)
-    seen = decode(encoded(image, name, exif=exif))
+    seen = decode(encoded(image, name, exif=exif.tobytes()))
     assert seen.size == upright.size
     assert np.abs(np.asarray(seen, int) - np.asarray(upright, int)).mean() < 8
 
@@ -121,14 +126,16 @@ def test_a_palette_with_transparency_is_flattened_on_white() -> None:
     palette = bytes([10, 20, 30, 40, 50, 60])
     seen = decode(png(8, 3, b"\0\1", PLTE=palette, tRNS=b"\x80"))
     assert [seen.getpixel((x, 0)) for x in (0, 1)] == [(132, 137, 142), (40, 50, 60)]
-    gif = encoded(Image.new("P", (4, 4), 0), "GIF", transparency=0)
-    assert first_pixel(gif) == WHITE
+    image = Image.new("P", (4, 4), 0)
+    image.putpixel((1, 1), 1)
+    image.putpalette([0, 0, 0, 200, 10, 10])
+    assert first_pixel(encoded(image, "GIF", transparency=0)) == WHITE
 
 
 @pytest.mark.parametrize(
     ("depth", "colour", "row", "key", "second"),
     [
-        (1, 0, b"\x40", b"\0\0", WHITE),
+        (1, 0, b"\x80", b"\0\1", (0, 0, 0)),
         (2, 0, b"\x60", b"\0\1", (170, 170, 170)),
         (4, 0, b"\x73", b"\0\7", (51, 51, 51)),
         (8, 0, b"\7\x09", b"\0\7", (9, 9, 9)),
@@ -220,7 +227,14 @@ def test_a_picture_that_breaks_off_is_broken(name: str) -> None:
         (b"\xff\xd8\xff\xe0", "broken_image", "header"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unsupported_format", "SVG"),
         (b"<?xml version='1.0'?><svg/>", "unsupported_format", "SVG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "unsupported_format", "HEIC"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "broken_image", "broken"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avci", "broken_image", "broken"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "unsupported_format", "video"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported_format", "JPEG XL"),
+        (b"\xff\x0a\xfa\x1f", "unsupported_format", "JPEG XL"),
+        (b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg/>", "unsupported_format", "SVG"),
+        (b"<!-- drawn --><svg/>", "unsupported_format", "SVG"),
+        (b"<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN'><svg/>", "unsupported_format", "SVG"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "unsupported_format", "JPEG 2000"),
         (b"%PDF-1.7", "unsupported_format", "PDF"),
         (encoded(noise(), "ICO"), "unsupported_format", "ICO"),
@@ -266,7 +280,7 @@ SEEDS = [
     encoded(noise(), "TIFF"),
     encoded(noise(), "AVIF", speed=10),
     png(4, 0, b"\x73", tRNS=b"\0\7"),
-    png(16, 2, bytes(12), tRNS=bytes(6)),
+    png(16, 2, bytes(6) + b"\x40" * 6, tRNS=bytes(6)),
 ]
 
 

@@ -16,7 +16,8 @@ from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.errors import ModelError
-from shelfsight.models.specs import UNMEASURED, Device, ModelSpec, Pair, Thresholds, for_torch
+from shelfsight.models.calibration import Calibration, Evidence
+from shelfsight.models.specs import Device, ModelSpec, Pair, for_torch
 from shelfsight.models.table import (
     EFFICIENTNET_LITE0,
     PAIRS,
@@ -28,7 +29,7 @@ from shelfsight.models.table import (
 )
 from shelfsight.records import BRANCH, Failure, ModelPair
 from shelfsight.scan import mean_centering
-from shelfsight.scan.confidence import thresholds
+from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import files_to_download
 from shelfsight.wiring.embedding_server import embedding_app
@@ -143,17 +144,18 @@ def test_the_pairs_and_the_devices_are_those_that_can_be_set():
 
 
 def test_one_row_of_the_table_is_all_that_a_new_pair_takes(monkeypatch: pytest.MonkeyPatch):
-    limits = Thresholds(high=0.8, medium=0.5, low=0.1, spread=0.1, absent=0.2)
+    calibration = Calibration(
+        evidence={"image": Evidence(sharp=0.1, broad=0.2, clear=0.5)}, source=""
+    )
     image = replace(EFFICIENTNET_LITE0, name="third-image", revision="2")
     text = replace(WORDLLAMA, name="third-text", revision=BRANCH)
-    row = Pair(image=image, text=text, thresholds={"image": limits})
+    row = Pair(image=image, text=text, calibration=calibration)
     monkeypatch.setitem(PAIRS, "third", row)
     models = open_pair("third", model_dir=None).models
     assert models == row.identities
-    assert thresholds(models, "image") is limits
-    assert thresholds(models, "text") is UNMEASURED
+    assert built_in(models) is calibration
     downloaded = ModelPair(image=models.image, text="third-text@0123abcd")
-    assert thresholds(downloaded, "image") is limits
+    assert built_in(downloaded) is calibration
     assert mean_centering.helps(models)
     monkeypatch.setitem(PAIRS, "third", replace(row, image=replace(image, is_centred=False)))
     assert not mean_centering.helps(models)

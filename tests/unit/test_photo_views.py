@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from shelfsight.fusion import mean_of
-from shelfsight.images.decode import decode, pixels
+from shelfsight.images.decode import decode, opened_picture, pixels
 from shelfsight.images.photo_views import photo_views, views
 from shelfsight.images.resize import resize
 from shelfsight.ports import Embedder
@@ -28,7 +28,7 @@ def framed(size: int) -> Image.Image:
 
 @pytest.mark.parametrize("size", [40, 400, 4000])
 def test_each_look_is_closer_than_the_one_before(size: int) -> None:
-    looks = views(framed(size), 3, FORMAT)
+    looks = views(opened_picture(framed(size)), 3, FORMAT)
     assert [photo_views.shape for photo_views in looks] == [(32, 32, 3)] * 3
     shares = [float((photo_views < 128).mean()) for photo_views in looks]
     for share, expected in zip(shares, (0.5**2, (0.5 / 0.8) ** 2, (0.5 / 0.6) ** 2), strict=True):
@@ -37,14 +37,14 @@ def test_each_look_is_closer_than_the_one_before(size: int) -> None:
 
 def test_a_single_look_is_the_whole_photo_as_the_model_wants_it() -> None:
     photo = Image.effect_noise((60, 40), 80).convert("RGB")
-    (photo_views,) = views(photo, 1, FORMAT)
+    (photo_views,) = views(opened_picture(photo), 1, FORMAT)
     assert np.array_equal(photo_views, resize(photo, FORMAT))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_any_number_of_looks_at_any_photo(count: int) -> None:
     for size in ((1, 1), (3, 500), (25, 25)):
-        looks = views(Image.new("RGB", size), count, FORMAT)
+        looks = views(opened_picture(Image.new("RGB", size)), count, FORMAT)
         assert [photo_views.shape for photo_views in looks] == [(32, 32, 3)] * count
 
 

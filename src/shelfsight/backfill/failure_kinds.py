@@ -74,8 +74,9 @@ KINDS: Mapping[str, FailureKind] = {
     "empty": _BROKEN_FILE,
     "not_an_image": _BROKEN_FILE,
     "unsupported_format": FailureKind(
-        Fault.CONTENT, "convert the picture to JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF"
+        Fault.CONTENT, "convert the picture to JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
     ),
+    "blank": FailureKind(Fault.CONTENT, "replace the picture; nothing is seen in it"),
     "broken_image": _BROKEN_FILE,
     "too_large": FailureKind(Fault.CONTENT, "make the picture's file smaller"),
     "too_many_pixels": FailureKind(Fault.CONTENT, "make the picture smaller"),

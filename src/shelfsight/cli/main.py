@@ -48,6 +48,14 @@ SECTIONS = {
         "failures": ("failures_command:failures", "Show what failed, by kind."),
         "index": ("index_command:index", "Build, drop and measure indexes for fast search."),
         "models": ("models_command:models", "Show which models made the vectors, or change them."),
+        "calibrate": (
+            "calibrate_command:calibrate",
+            "Learn how probable a match is, from photos made of the shop's own pictures.",
+        ),
+        "evaluate": (
+            "evaluate_command:evaluate",
+            "Measure how often photos find their product, and whether probabilities are true.",
+        ),
         "prune": ("prune_command:prune", "Delete what is left over in our own tables."),
         "upgrade-embedded": (
             "upgrade_embedded_command:upgrade_embedded",

@@ -16,8 +16,8 @@ DATABASE = ("database_url", "shelfsight_home")
 IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
-    *("embedding_server_url", "embedding_server_api_key", "cold_start_timeout"),
-    *("server_down_timeout", "server_concurrency"),
+    *("embedding_server_url", "embedding_server_api_key", "embedding_server_text_model"),
+    *("cold_start_timeout", "server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
 PICTURES = (
@@ -28,8 +28,9 @@ TEXTS = ("product_text", "text_language", "shop_time_zone")
 CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", "stop_timeout", "memory", *CATALOGUE),
-    *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
+    *("scan_views", "scan_codes", "scan_timeout", "stop_timeout", "memory", "follow_models"),
+    *CATALOGUE,
+    *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
@@ -43,15 +44,16 @@ _GROUPS = {
         *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
     ),
     "How the run goes": ("yes", "defer_index", "staged", "join", "new"),
-    "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views"),
+    "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views", "scan_codes"),
     "Pictures": (*PICTURES, "host_concurrency"),
     "Texts and times": TEXTS,
     "Database": DATABASE,
     "Server": (
         *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
-        *("rate_limit", "byte_limit", "cors_origins", "trusted_proxies"),
+        *("follow_models", "rate_limit", "byte_limit", "cors_origins", "api_prefix"),
+        "trusted_proxies",
     ),
-    "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
+    "Workers": ("engine", "address", "workers", "gpus_per_worker"),
     "Output": ("verbose", "as_json", "help"),
 }
 """The headings of `--help` and their options; `OTHER` has the options that are in no group."""
@@ -117,6 +119,7 @@ def _flag(name: str) -> click.Option:
 
 _METAVARS = {
     "allow_private_images": "HOSTS",
+    "api_prefix": "PATH",
     "cors_origins": "SITES",
     "product_text": "FIELDS",
     "shop_time_zone": "ZONE",
@@ -124,6 +127,7 @@ _METAVARS = {
     "trusted_proxies": "ADDRESSES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
+    "embedding_server_text_model": "NAME",
     "embedding_server_url": "URL",
     "image_base_url": "URL",
     "image_root": "FOLDER",

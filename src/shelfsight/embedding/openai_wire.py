@@ -4,9 +4,11 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, PositiveInt
 
-from shelfsight.embedding.wire import Encoding, ItemError
+from shelfsight.embedding.wire import Encoding
 
 OPENAI_PATH = "/v1/embeddings"
+
+MODELS_PATH = "/v1/models"
 
 OPENAI_PATHS = (OPENAI_PATH, "/embeddings")
 """The paths at which servers may have this endpoint. Infinity has no prefix by default."""
@@ -16,21 +18,24 @@ class OpenAIRequest(BaseModel):
     """A request to embed a text or several texts.
 
     With the `modality` "image" the inputs are pictures, as `data:image/...;base64,...`. `model` is
-    optional. `dimensions` shortens text vectors, if the model was trained for that.
+    optional. `dimensions` shortens text vectors, if the model was trained for that. `user` has no
+    effect.
     """
 
     input: str | list[str] = Field(
-        description="lists of tokens are not taken, for they are one tokenizer's, and nothing is"
-        ' fetched: send text, or pictures as data URIs (strings) with "modality": "image"'
+        description="lists of tokens are not taken, for they are one tokenizer's (in LangChain:"
+        " check_embedding_ctx_length=False), and nothing is fetched: send text, or pictures as data"
+        ' URIs (strings) with "modality": "image"'
     )
     model: str | None = None
     modality: Literal["text", "image"] = "text"
     dimensions: PositiveInt | None = None
-    encoding_format: Encoding = "float"
+    encoding_format: Encoding | None = "float"
+    user: str | None = None
 
 
 class OpenAIVector(BaseModel):
-    """The vector of an input; `embedding` is None if `errors` of the response explain why."""
+    """The vector of an input, as numbers or in base64."""
 
     object: Literal["embedding"] = "embedding"
     index: int
@@ -44,18 +49,28 @@ class OpenAIResponse(BaseModel):
     data: list[OpenAIVector]
     model: str
     usage: dict[str, int]
-    errors: list[ItemError] = []
+
+
+class OpenAIItem(BaseModel):
+    """The part of an item that is read of a server's response.
+
+    `index` says which input it is for; some servers leave it out, and keep the order. `embedding`
+    is None, or has None among its numbers, if the input failed.
+    """
+
+    index: int | None = None
+    embedding: list[float | None] | str | None = None
 
 
 class OpenAIResponseBody(BaseModel):
-    """The part of a server's response that is read. `index` says which input a vector is for."""
+    """The part of a server's response that is read."""
 
-    data: list[OpenAIVector]
+    data: list[OpenAIItem]
     model: str | None = None
 
 
 class ListedModel(BaseModel):
-    """A model in the list of a server's models."""
+    """A model in the list of a server's models; servers say other things of it, too."""
 
     id: str
 

@@ -61,6 +61,8 @@ _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 def check_url(text: str, private_hosts: frozenset[str], base: URL | None = None) -> URL:
     """Parse an address, relative to `base` if given, and make all checks that need no DNS.
 
+    Without a base, `//host/a.jpg` begins with `https:`.
+
     Raises:
         UnusablePictureError: `bad_address` or `forbidden_address`.
     """
@@ -147,6 +149,8 @@ def _parse(text: str, base: URL | None) -> URL:
     text = text.strip()
     if not text or not text.isprintable():
         raise UnusablePictureError("bad_address", "the address is empty or has odd characters")
+    if base is None and text.startswith("//"):
+        text = f"https:{text}"
     # An address that needs no quoting is not quoted: that could break a signature in its query.
     clean = text.isascii() and " " not in text
     try:

@@ -1,50 +1,39 @@
-"""Decodes picture files to pixels: unusual files correctly, malicious files not at all.
+"""Decodes picture files to pixels in sRGB: unusual files correctly, malicious files not at all.
 
-Colour profiles are ignored, because the preprocessors of the models ignore them too. No call
-changes global state of Pillow or Python, so any thread may decode.
+No call changes global state of Pillow or Python, so any thread may decode.
 """
 
 import struct
 import warnings
 import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
+from shelfsight.images.color_profile import ColorTransform, transform_of
+from shelfsight.images.file_formats import PILLOW_FORMATS, unidentified
+from shelfsight.images.heif import is_heif, open_heif
+from shelfsight.images.png_chunks import without_metadata
 from shelfsight.images.resize import resize
 from shelfsight.images.rgb import rgb, scale_png_key
-from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import PictureFormat, Pixels, Stage
+from shelfsight.images.truncated_jpeg import completed, is_truncated
+from shelfsight.images.unusable import UnusablePictureError, broken, undecodable
+from shelfsight.records import PictureFormat, Pixels
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 25_000_000
 """The most pixels that are decoded. A JPEG that has more is decoded at a reduced size."""
 
-FORMATS = tuple(
-    plugin.format
-    for plugin in (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        WebPImagePlugin.WebPImageFile,
-        GifImagePlugin.GifImageFile,
-        BmpImagePlugin.BmpImageFile,
-        TiffImagePlugin.TiffImageFile,
-        AvifImagePlugin.AvifImageFile,
-    )
-    if plugin.format in Image.OPEN
-)
-"""The formats that are read, if this Pillow was built with them."""
+MAX_STORED_PIXELS = 200_000_000
+"""The most pixels that a JPEG may have, however few of them are decoded."""
+
+WHITE_FROM = 250
+"""A picture is blank if all its channels have at least this value everywhere."""
 
 DRAFT_RATIO = 3
 """A JPEG that is decoded at a reduced size still has this many times the pixels per side that the
@@ -73,22 +62,6 @@ _PILLOW_ERRORS = (
 )
 _BOMB_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
-_OTHER_FORMATS = (
-    (0, b"<svg", "SVG"),
-    (0, b"<?xml", "SVG or other XML"),
-    (4, b"ftyphe", "HEIC"),
-    (4, b"ftypav", "AVIF"),
-    (0, b"\xff\x0a", "JPEG XL"),
-    (4, b"JXL ", "JPEG XL"),
-    (4, b"jP  ", "JPEG 2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (0, b"\x00\x00\x01\x00", "ICO"),
-    (0, b"8BPS", "Photoshop"),
-    (0, b"%PDF", "PDF"),
-    (0, b"%!PS", "PostScript"),
-)
-"""Offset, signature and name of formats that are not supported, for the error message."""
-
 _UNDO_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -101,39 +74,56 @@ _UNDO_ORIENTATION = {
 """The transposition that undoes each EXIF orientation (Exif 2.3, tag 0x0112)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedPicture:
+    """An upright 8-bit RGB picture, and the transform that brings its colours to sRGB, if any."""
+
+    image: Image.Image
+    transform: ColorTransform | None
+
+    def in_srgb(self) -> Image.Image:
+        """Return the picture in sRGB."""
+        return self.image if self.transform is None else self.transform.apply(self.image)
+
+    def pixels_in_srgb(self, pixels: Pixels) -> Pixels:
+        """Return pixels of this picture, uint8 (height, width, 3), in sRGB."""
+        return pixels if self.transform is None else self.transform.apply_to_pixels(pixels)
+
+
 def decode(data: bytes, *, min_side: int | None = None) -> Image.Image:
-    """Decode the first frame of a file to an upright 8-bit RGB picture, transparency on white.
+    """Decode the first frame of a file to an upright 8-bit sRGB picture; see `decode_picture`."""
+    return decode_picture(data, min_side=min_side).in_srgb()
+
+
+def decode_picture(data: bytes, *, min_side: int | None = None) -> DecodedPicture:
+    """Decode the first frame of a file to an upright 8-bit RGB picture without transparency.
 
     With `min_side`, a JPEG may be decoded at a half, a quarter or an eighth of its size, if each
     side keeps at least that many pixels. This saves most of the time, because libjpeg does not
     compute pixels that resizing would average. A JPEG with more than `MAX_PIXELS` is always decoded
     at such a size.
 
+    A JPEG without its last bytes is decoded if little is missing, and a PNG whose metadata is
+    damaged or too large without them.
+
     This has no limit on time and memory: `images.decoder` has.
 
     Raises:
         UnusablePictureError: `empty`, `too_large`, `too_many_pixels`, `not_an_image`,
-            `unsupported_format` or `broken_image`.
+            `unsupported_format`, `broken_image` or `blank`.
         MemoryError: there is not enough memory.
     """
     if not data:
-        raise _unusable("empty", "the picture is empty")
+        raise undecodable("empty", "the picture is empty")
     if len(data) > MAX_BYTES:
-        raise _unusable("too_large", f"the picture is larger than {MAX_BYTES:,} bytes")
+        raise undecodable("too_large", f"the picture is larger than {MAX_BYTES:,} bytes")
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            _reduce(image, min_side)
-            if image.width * image.height > MAX_PIXELS:
-                raise _too_many_pixels()
-            scale_png_key(image)
-            image.load()
-            return _upright(image, rgb(image))
-    except _BOMB_ERRORS:
-        raise _too_many_pixels() from None
-    except UnidentifiedImageError:
-        raise _unidentified(data[:64]) from None
-    except _PILLOW_ERRORS as error:
-        raise _broken(str(error)) from None
+        return _decode(data, min_side)
+    except UnusablePictureError as error:
+        repaired = _repaired(data, min_side) if error.failure.kind == "broken_image" else None
+        if repaired is None:
+            raise
+    return _decode(repaired, min_side)
 
 
 def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
@@ -142,13 +132,86 @@ def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
     Large JPEGs are decoded at a reduced size first.
 
     Raises:
-        UnusablePictureError: as in `decode`.
+        UnusablePictureError: as in `decode`, and `blank` for a picture that is all white.
     """
-    return resize(decode(data, min_side=DRAFT_RATIO * picture_format.side), picture_format)
+    return resized(decode_picture(data, min_side=DRAFT_RATIO * picture_format.side), picture_format)
+
+
+def resized(picture: DecodedPicture, picture_format: PictureFormat) -> Pixels:
+    """Resize a decoded picture to uint8 (side, side, 3) in sRGB.
+
+    Raises:
+        UnusablePictureError: `blank`, if it is all white.
+    """
+    return seen(picture.pixels_in_srgb(resize(picture.image, picture_format)))
+
+
+def seen(pixels: Pixels) -> Pixels:
+    """Return the uint8 pixels of a picture unless they are all white.
+
+    Raises:
+        UnusablePictureError: `blank`.
+    """
+    if pixels.min() >= WHITE_FROM:
+        raise undecodable("blank", "the picture is blank: all of it is white")
+    return pixels
+
+
+def opened_picture(image: Image.Image) -> DecodedPicture:
+    """Return a picture that Pillow has opened, of any mode, as `decode_picture` does.
+
+    Raises:
+        UnusablePictureError: `blank`, if all of it is transparent.
+    """
+    transform = transform_of(image)
+    if transform is not None and image.mode == "CMYK":
+        return DecodedPicture(image=_upright(image, transform.apply(image)), transform=None)
+    return DecodedPicture(image=_upright(image, rgb(image)), transform=transform)
+
+
+def _decode(data: bytes, min_side: int | None) -> DecodedPicture:
+    try:
+        with _open(data) as image:
+            _reduce(image, min_side)
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_many_pixels(MAX_PIXELS)
+            scale_png_key(image)
+            image.load()
+            return opened_picture(image)
+    except _BOMB_ERRORS:
+        raise _too_many_pixels(MAX_PIXELS) from None
+    except UnidentifiedImageError:
+        raise unidentified(data) from None
+    except _PILLOW_ERRORS as error:
+        raise broken(str(error)) from None
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    if is_heif(data):
+        return open_heif(data)
+    return Image.open(BytesIO(data), formats=PILLOW_FORMATS)
+
+
+def _repaired(data: bytes, min_side: int | None) -> bytes | None:
+    """Return a broken file without the damage, if that matters little; None for all others."""
+    if not is_truncated(data):
+        return without_metadata(data)
+    with suppress(*_PILLOW_ERRORS, *_BOMB_ERRORS):
+        return completed(data, partial(_stored_pixels, min_side=min_side))
+    return None
+
+
+def _stored_pixels(data: bytes, min_side: int | None) -> NDArray[np.uint8]:
+    """Decode a file as it is stored: neither upright nor in another colour space."""
+    with _open(data) as image:
+        _reduce(image, min_side)
+        return np.asarray(image)
 
 
 def _reduce(image: Image.Image, min_side: int | None) -> None:
     """Prepare a JPEG to be decoded at a reduced size; other formats stay as they are."""
+    if image.width * image.height > MAX_STORED_PIXELS:
+        raise _too_many_pixels(MAX_STORED_PIXELS)
     factors = (f for f in (1, 2, 4) if image.width * image.height <= MAX_PIXELS * f**2)
     factor = next(factors, 8)
     sides = (image.width // factor, image.height // factor)
@@ -165,34 +228,5 @@ def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:
     return pixels if turned is None else pixels.transpose(turned)
 
 
-def _unidentified(start: bytes) -> UnusablePictureError:
-    if any(_is_claimed(start, name) for name in FORMATS):
-        return _broken("its header cannot be read")
-    text = start.lstrip()
-    for offset, signature, name in _OTHER_FORMATS:
-        if text.startswith(signature, offset):
-            return _unusable(
-                "unsupported_format", f"{name} is not read; supported are {', '.join(FORMATS)}"
-            )
-    if text.lower().startswith((b"<!doctype", b"<html")):
-        return _unusable("not_an_image", "this is a web page, not a picture")
-    return _unusable("not_an_image", "this is not a picture")
-
-
-def _is_claimed(start: bytes, name: str) -> bool:
-    """Return whether the file's first bytes are those of this format, according to Pillow."""
-    accept = Image.OPEN[name][1]
-    return accept is not None and accept(start[:16]) is True
-
-
-def _broken(reason: str) -> UnusablePictureError:
-    line = "".join(char if char.isprintable() else " " for char in reason[:100])
-    return _unusable("broken_image", f"the picture is broken: {line}")
-
-
-def _too_many_pixels() -> UnusablePictureError:
-    return _unusable("too_many_pixels", f"the picture has more than {MAX_PIXELS:,} pixels")
-
-
-def _unusable(kind: str, message: str) -> UnusablePictureError:
-    return UnusablePictureError(kind, message, stage=Stage.DECODE)
+def _too_many_pixels(limit: int) -> UnusablePictureError:
+    return undecodable("too_many_pixels", f"the picture has more than {limit:,} pixels")

@@ -10,11 +10,13 @@ from typing import Self
 
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
+from yarl import URL
 
 from shelfsight import __version__
 from shelfsight.images.addresses import PublicResolver, check_url, is_listed, public_socket
 from shelfsight.images.decode import MAX_BYTES
 from shelfsight.images.download_errors import download_error, is_transient, status_error
+from shelfsight.images.file_formats import ACCEPT
 from shelfsight.images.hosts import Host, HostPolicy, Hosts, RetryAfterError
 from shelfsight.images.names import NameResolver
 from shelfsight.images.unusable import UnusablePictureError
@@ -23,6 +25,8 @@ from shelfsight.records import PictureFile
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_MODIFIED = 304
+_HAS_FILE = frozenset({200, 203})
+"""Statuses of answers with the file; 203 means that a proxy has changed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ class FetchLimits:
     patience: float = 30
     host_pause: float = 60
     probe: float = 5
-    redirects: int = 3
+    redirects: int = 5
     max_bytes: int = MAX_BYTES
     concurrency: int = 32
     per_host: int = 8
@@ -174,7 +178,7 @@ class Downloader:
             connector=connector,
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": f"shelfsight/{__version__}", "Accept": "image/*,*/*;q=0.5"},
+            headers={"User-Agent": f"shelfsight/{__version__}", "Accept": ACCEPT},
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=limits.connect, sock_read=limits.read
             ),
@@ -217,17 +221,19 @@ class Downloader:
                 raise download_error(error) from error
 
     async def _follow(self, request: ConditionalRequest) -> Download:
-        url, source = request.url, request.source
+        url, source, cookies = request.url, request.source, _ChainCookies()
         for _ in range(self._limits.redirects + 1):
             session = self._private if is_listed(url, self._private_hosts) else self._public
             condition = request.condition(source)
-            async with session.get(url, headers=condition, allow_redirects=False) as response:
+            headers = condition | cookies.header(url)
+            async with session.get(url, headers=headers, allow_redirects=False) as response:
                 target = response.headers.get("Location")
                 if response.status == _NOT_MODIFIED and condition:
                     return Download(data=None)
                 if response.status not in _REDIRECTS or target is None:
                     body = await self._body(response, request.on_bytes)
                     return whole_file(body, response.headers, source)
+                cookies.update(response)
             url = check_url(target, self._private_hosts, base=url)
             source = str(url)
         raise UnusablePictureError(
@@ -237,7 +243,7 @@ class Downloader:
     async def _body(
         self, response: aiohttp.ClientResponse, on_bytes: Callable[[int], None]
     ) -> bytes:
-        if response.status != 200:
+        if response.status not in _HAS_FILE:
             raise status_error(response)
         if "Content-Encoding" not in response.headers:
             self._check_length(response.content_length or 0)
@@ -255,3 +261,27 @@ class Downloader:
             raise UnusablePictureError(
                 "too_large", f"the file is larger than {self._limits.max_bytes:,} bytes"
             )
+
+
+class _ChainCookies:
+    """The cookies of one chain of redirects: some hosts set one and redirect until it comes back.
+
+    A cookie goes to the hosts of its domain only, and is forgotten with the chain.
+    """
+
+    def __init__(self) -> None:
+        self._jar: aiohttp.CookieJar | None = None
+
+    def update(self, response: aiohttp.ClientResponse) -> None:
+        """Remember the cookies that a response sets."""
+        if response.cookies:
+            self._jar = self._jar or aiohttp.CookieJar(unsafe=True)  # also of hosts without names
+            self._jar.update_cookies(response.cookies, response.url)
+
+    def header(self, url: URL) -> dict[str, str]:
+        """Return the header for a request; empty if no cookie belongs to this address."""
+        if self._jar is None:
+            return {}
+        cookies = self._jar.filter_cookies(url)
+        line = "; ".join(f"{name}={cookie.value}" for name, cookie in cookies.items())
+        return {"Cookie": line} if line else {}

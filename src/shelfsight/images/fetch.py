@@ -24,6 +24,7 @@ from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import reduced
 from shelfsight.images.download import LIMITS, Downloader, FetchLimits
 from shelfsight.images.location import is_local, location, read_local
+from shelfsight.images.truncated_jpeg import is_truncated
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Download
 from shelfsight.records import (
@@ -42,6 +43,9 @@ Result = TypeVar("Result")
 
 CACHED_ADDRESSES = 8192
 """Number of addresses whose result (a failure or file, without pixels) is cached: about 8 MB."""
+
+NAMED_TRUNCATED = 10
+"""Number of truncated pictures that are named, each in a line."""
 
 _Request = tuple[str, PictureFile | None]
 """An address, and its known file if the stored image vector is checked.
@@ -63,7 +67,8 @@ class FetchConfig:
             case.
         fingerprints: the settings that can make pictures fail, each as `name=hash`, by name. A
             failure names those that caused it.
-        notify: called with a line when a host is paused, from another thread.
+        notify: called with a line when a host is paused, or when a truncated picture was read, from
+            another thread.
         fetched: called when a picture was fetched or could not be, from another thread.
         known_result: returns the vector or the failure of a file that was embedded before, by its
             content hash; None for other files. Several threads call it.
@@ -99,6 +104,7 @@ class PictureFetcher:
         self._waiting: WeakValueDictionary[str, Picture] = WeakValueDictionary()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[FetchedProduct]]] = set()
+        self._truncated = 0
         self._is_closing = False
         self._start_lock = Lock()
         cores = os.cpu_count() or 1
@@ -247,7 +253,20 @@ class PictureFetcher:
         if not isinstance(content, _NewFile):
             return content
         decoded = await asyncio.wrap_future(self._decoders.submit(self._job, content.data))
+        if is_truncated(content.data):
+            self._note_truncated(url)
         return Picture(file=content.file, pixels=decoded[0])
+
+    def _note_truncated(self, url: str) -> None:
+        self._truncated += 1
+        if self._truncated > NAMED_TRUNCATED:
+            return
+        address = shown(location(url, self._config.image_base_url))
+        last = self._truncated == NAMED_TRUNCATED
+        self._config.notify(
+            f"{address} is truncated, and was read without its last bytes"
+            + ("; others like it are not named" if last else "")
+        )
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)

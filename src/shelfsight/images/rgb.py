@@ -1,10 +1,25 @@
-"""Converts pictures of any mode to 8-bit RGB on white; Pillow alone would clip or drop alpha."""
+"""Converts pictures of any mode to 8-bit RGB; Pillow alone would clip or drop alpha."""
 
 import numpy as np
-from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
+from PIL import BmpImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin
+
+from shelfsight.images.unusable import undecodable
 
 _PNG_KEY_BITS = {"L;2": 2, "L;4": 4, "RGB;16B": 16}
 """Bits per channel of the raw modes whose transparent colour Pillow leaves in the file's depth."""
+
+NEARLY_WHITE = 240
+"""On white, pixels of this luminance and more are hardly seen."""
+
+_SEEN_SHARE = 0.05
+"""If less of what is not transparent is darker than nearly white, the ground is grey."""
+
+_GREY = (128, 128, 128)
+
+_LEAST_ALPHA = 8
+"""Below this opacity, of 255, nothing is seen."""
+
+_SEEN = [255 * (alpha >= _LEAST_ALPHA) for alpha in range(256)]
 
 
 def scale_png_key(image: ImageFile.ImageFile) -> None:
@@ -23,7 +38,13 @@ def scale_png_key(image: ImageFile.ImageFile) -> None:
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded picture of any mode to RGB, with transparency flattened on white."""
+    """Convert a loaded picture of any mode to RGB, with transparency flattened.
+
+    The ground is white, or grey if what is seen is nearly white itself.
+
+    Raises:
+        UnusablePictureError: `blank`, if all is transparent.
+    """
     if image.mode.startswith("I;16"):
         image = _from_16_bits(image)
     elif image.mode in {"I", "F"}:
@@ -32,9 +53,27 @@ def rgb(image: Image.Image) -> Image.Image:
         image = image.convert("LA")
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB")
-    rgba = image.convert("RGBA")
-    flat = Image.new("RGB", image.size, "white")
-    flat.paste(rgba, mask=rgba.getchannel("A"))
+    return _flatten(image.convert("RGBA"), is_bmp=isinstance(image, BmpImagePlugin.BmpImageFile))
+
+
+def _flatten(rgba: Image.Image, *, is_bmp: bool) -> Image.Image:
+    alpha = rgba.getchannel("A")
+    opacities = np.flatnonzero(alpha.histogram())
+    least, most = int(opacities[0]), int(opacities[-1])
+    if least == 255 or (is_bmp and most == 0):  # many programs leave the alpha of a BMP at 0
+        return rgba.convert("RGB")
+    if most < _LEAST_ALPHA:
+        raise undecodable("blank", "the picture is blank: all of it is transparent")
+    flat = _on_ground(rgba, alpha, (255, 255, 255))
+    counts = np.array(flat.convert("L").histogram(alpha.point(_SEEN)))
+    if counts[:NEARLY_WHITE].sum() < _SEEN_SHARE * counts.sum():
+        flat = _on_ground(rgba, alpha, _GREY)
+    return flat
+
+
+def _on_ground(rgba: Image.Image, alpha: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
+    flat = Image.new("RGB", rgba.size, ground)
+    flat.paste(rgba, mask=alpha)
     return flat
 
 

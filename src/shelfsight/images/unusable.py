@@ -16,3 +16,14 @@ class UnusablePictureError(Exception):
     def of(cls, failure: Failure) -> "UnusablePictureError":
         """Return the error of a failure."""
         return cls(failure.kind, failure.message, stage=failure.stage, retryable=failure.retryable)
+
+
+def undecodable(kind: str, message: str) -> UnusablePictureError:
+    """Return the error of a file that cannot be decoded."""
+    return UnusablePictureError(kind, message, stage=Stage.DECODE)
+
+
+def broken(reason: str) -> UnusablePictureError:
+    """Return the error of a damaged file; `reason` is the decoder's own message."""
+    line = "".join(char if char.isprintable() else " " for char in reason[:100])
+    return undecodable("broken_image", f"the picture is broken: {line}")

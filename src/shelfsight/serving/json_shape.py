@@ -3,7 +3,8 @@
 pydantic reports every error of a document, so a large wrong document would cost many times what it
 weighs. Here msgspec decodes the document against types that are derived from the model: unknown
 fields, wrong types and lists that are too long are refused. What is left is as small as the model
-allows, and pydantic checks the values.
+allows, and pydantic checks the values. A field of the type `object` may have any value, of which
+only `True` is kept: that it was there.
 """
 
 import types
@@ -46,7 +47,8 @@ def decode(document: bytes, model: type[BaseModel]) -> dict[str, Any]:
     if _has_many_strings(document):
         raise ShapeError("", f"there are more than {MAX_STRINGS:,} strings in the body")
     try:
-        fields: dict[str, Any] = msgspec.to_builtins(_decoder(model).decode(document))
+        decoded = _decoder(model).decode(document)
+        fields: dict[str, Any] = msgspec.to_builtins(decoded, enc_hook=lambda _: True)
     except msgspec.ValidationError as error:
         raise _shape_error(str(error), model) from None
     except RecursionError:
@@ -102,7 +104,8 @@ def _struct(model: type[BaseModel], *, may_be_empty: bool = True) -> type[msgspe
     """Return a struct with the fields of a model, each optional, under all of its names."""
     fields: list[tuple[str, object, object]] = []
     for name, field in model.model_fields.items():
-        shape = _union(_shape_of_field(field), msgspec.UnsetType)
+        is_unread = field.annotation is object
+        shape = msgspec.Raw if is_unread else _union(_shape_of_field(field), msgspec.UnsetType)
         names = (
             {name, field.alias or name} if model.model_config.get("validate_by_name") else {name}
         )

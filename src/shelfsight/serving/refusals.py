@@ -27,6 +27,12 @@ class MalformedBodyError(RequestRefusedError):
     status = 400
 
 
+class InputRefusedError(RequestRefusedError):
+    """An item cannot be embedded, and the format of the response has no place to say so."""
+
+    status = 400
+
+
 class UnauthorizedError(RequestRefusedError):
     """The API key is missing or wrong."""
 

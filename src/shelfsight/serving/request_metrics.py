@@ -38,6 +38,6 @@ class RequestMetricsMiddleware:
         try:
             await self._app(scope, receive, send_and_note_status)
         finally:
-            path = getattr(scope.get("route"), "path", "other")
+            path = getattr(scope.get("route"), "path_format", "other")
             self._metrics.requests.labels(path, str(status)).inc()
             self._metrics.request_seconds.labels(path).observe(perf_counter() - started)

@@ -52,6 +52,7 @@ def _embedder(settings: Settings, notify: Notify) -> Embedder:
         cold_start_timeout=settings.cold_start_timeout,
         down_timeout=settings.server_down_timeout,
         concurrency=settings.server_concurrency,
+        text_model=settings.embedding_server_text_model,
         waiting=notify,
     )
     return RemoteEmbedder(config, partial(_open_image_model, settings, notify))

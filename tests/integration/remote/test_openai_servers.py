@@ -256,3 +256,90 @@ def test_a_vector_that_belongs_to_no_text_is_not_taken(connect, indexes):
     assert {n: failure.kind for n, failure in failures(results).items()} == dict.fromkeys(
         missing, "bad_vector"
     )
+
+
+class Odd(VLLM):
+    """Answers as the servers of public bug reports do, by the way that is named."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+
+    def order(self, data: list[dict]) -> list[dict]:
+        for item in data:
+            if self.way == "no index":
+                del item["index"]
+            elif self.way == "no object":
+                del item["object"]
+            elif self.way == "another object":
+                item["object"] = "list"
+            elif self.way.startswith("null") and len(data) > 1 and item["index"] == 3:
+                item["embedding"] = [None] * 1024 if self.way == "null numbers" else None
+            elif self.way == "one null" and len(data) > 1 and item["index"] == 3:
+                item["embedding"] = [0.5, None] * 512
+            elif self.way == "empty" and len(data) > 1 and item["index"] == 3:
+                item["embedding"] = []
+        return data
+
+
+@pytest.mark.parametrize("way", ["no index", "no object", "another object"])
+def test_vectors_without_an_index_are_taken_in_order(connect, way: str) -> None:
+    server = Odd(way)
+    with serving(server.handle) as url:
+        model = connect(url, load_image_model=lambda: in_process().image)
+        texts = [f"mug number {n}" for n in range(6)]
+        by_text = good(model.embed_texts(texts))
+    np.testing.assert_allclose(by_text, [unit(text_vector(t)) for t in texts], atol=1e-6)
+
+
+@pytest.mark.parametrize("way", ["null", "null numbers", "one null", "empty"])
+def test_an_item_without_a_vector_fails_alone(connect, way: str) -> None:
+    server = Odd(way)
+    with serving(server.handle) as url:
+        model = connect(url, load_image_model=lambda: in_process().image)
+        results = model.embed_texts([f"mug number {n}" for n in range(6)])
+    assert {n: failure.kind for n, failure in failures(results).items()} == {3: "bad_vector"}
+
+
+class Several(VLLM):
+    """Lists several models, of which `embedding` ones embed."""
+
+    listed = ("chat", "vision", "bge-m3", "other-embedder")
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/v1/models":
+            return web.json_response({"data": [{"id": name} for name in self.listed]})
+        return await super().handle(request)
+
+    def embed(self, body: dict) -> web.Response:
+        if body["model"] not in self.listed[2:]:
+            error = {"message": f"model {body['model']} does not support embeddings"}
+            return web.json_response({"error": error}, status=400)
+        self.model = body["model"]
+        return super().embed(body)
+
+
+def test_of_several_models_the_first_that_embeds_is_taken_and_named(connect) -> None:
+    said: list[str] = []
+    with serving(Several().handle) as url:
+        model = connect(url, load_image_model=lambda: in_process().image, waiting=said.append)
+    assert model.models.text == "bge-m3"
+    (line,) = said
+    assert "lists 4 models" in line
+    assert "bge-m3" in line
+    assert "EMBEDDING_SERVER_TEXT_MODEL" in line
+
+
+def test_a_model_that_is_named_is_taken(connect) -> None:
+    said: list[str] = []
+    with serving(Several().handle) as url:
+        model = connect(
+            url,
+            load_image_model=lambda: in_process().image,
+            waiting=said.append,
+            text_model="other-embedder",
+        )
+        assert model.models.text == "other-embedder"
+        with pytest.raises(ServerError, match="does not support embeddings"):
+            connect(url, load_image_model=lambda: in_process().image, text_model="chat")
+    assert said == []

@@ -21,7 +21,12 @@ _KEYS = frozenset({"sku", "product_key", "owner"})
 """The fields that say which product it is: if one of them cannot be read, the line is bad."""
 
 _EXCEL_NUMBER = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+")
-_BETWEEN_ADDRESSES = re.compile(r"[,;]?[|\s]+|[,;](?=https?://|//)")
+_ENDINGS = ("avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "tif", "tiff", "webp")
+_AFTER_PICTURE = "|".join(rf"(?<=\.{ending})" for ending in _ENDINGS)
+_BETWEEN_ADDRESSES = re.compile(
+    rf"[,;]?\s*[|\r\n\t]+\s*|[,;]\s+|[,;\s]\s*(?=https?://|//)|(?:{_AFTER_PICTURE})[,;\s]\s*",
+    re.IGNORECASE,
+)
 _KINDS = {bool: "true or false", list: "a list", dict: "an object", float: "no finite number"}
 
 
@@ -149,9 +154,14 @@ def _options(value: object) -> dict[str, str]:
 def addresses_in(text: str) -> list[str]:
     """Return the picture addresses in a text.
 
-    They are divided by | and blanks, and by commas and semicolons before a blank or an address.
+    They are a list in JSON, or divided by | and line breaks, by commas and semicolons before a
+    blank, and by commas, semicolons and blanks before a whole address or after a picture's ending.
+    Other blanks are part of an address.
     """
-    return list(filter(None, _BETWEEN_ADDRESSES.split(text)))
+    if text.startswith("["):
+        with suppress(ValueError, RecursionError):
+            return _addresses("images", json.loads(text))
+    return [part.strip() for part in _BETWEEN_ADDRESSES.split(text) if part.strip()]
 
 
 def _addresses(name: str, value: object) -> list[str]:

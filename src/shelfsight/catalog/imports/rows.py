@@ -66,8 +66,8 @@ class Records(Protocol):
     first: Mapping[str, object]
     encoding: str
 
-    def __iter__(self) -> Iterator[Record | BadLine]:
-        """Yield the records in order."""
+    def __iter__(self) -> Iterator[Record | BadLine | BadCell]:
+        """Yield the records in order. A `BadCell` stands before the record that it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class MappedRows:
     def __iter__(self) -> Iterator[Row | BadLine | BadCell]:
         """Yield the rows in order."""
         for record in self.records:
-            if isinstance(record, BadLine):
+            if isinstance(record, BadLine | BadCell):
                 yield record
             else:
                 yield from self._row(*record)

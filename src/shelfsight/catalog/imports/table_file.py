@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from shelfsight.catalog.imports.encoding import UnreadableFileError, find_encoding
-from shelfsight.catalog.imports.imported import BadLine
+from shelfsight.catalog.imports.imported import BadCell, BadLine
 from shelfsight.catalog.imports.rows import BROKEN, Record
 
 if TYPE_CHECKING:
@@ -40,8 +40,12 @@ class TableFile:
             self._columns, _ = self._header(file)
         self.first: Mapping[str, object] = dict.fromkeys(self._columns, "")
 
-    def __iter__(self) -> Iterator[Record | BadLine]:
-        """Yield the cells of each record by column; skip blank lines."""
+    def __iter__(self) -> Iterator[Record | BadLine | BadCell]:
+        """Yield the cells of each record by column; skip blank lines.
+
+        A record with fewer fields than the header lacks the last cells, of which a `BadCell` before
+        it tells. One with more fields is bad: most likely a comma in it should have been quoted.
+        """
         with self._open() as file:
             columns, reader = self._header(file)
             yield from _records(reader, columns)
@@ -103,7 +107,7 @@ def _unique(columns: list[str]) -> list[str]:
     return unique
 
 
-def _records(reader: "Reader", columns: list[str]) -> Iterator[Record | BadLine]:
+def _records(reader: "Reader", columns: list[str]) -> Iterator[Record | BadLine | BadCell]:
     while True:
         number = reader.line_num + 1
         try:
@@ -116,8 +120,10 @@ def _records(reader: "Reader", columns: list[str]) -> Iterator[Record | BadLine]
             continue
         if not any(cell.strip() for cell in row):
             continue
-        if len(row) < len(columns) or any(cell.strip() for cell in row[len(columns) :]):
-            reason = f"has {len(row)} fields where the header has {len(columns)}"
+        reason = f"has {len(row)} fields where the header has {len(columns)}"
+        if any(cell.strip() for cell in row[len(columns) :]):
             yield BadLine(line=number, reason=reason)
-        else:
-            yield number, dict(zip(columns, row, strict=False))
+            continue
+        if len(row) < len(columns):
+            yield BadCell(line=number, reason=f"{reason}, so the last ones are missing")
+        yield number, dict(zip(columns, row, strict=False))

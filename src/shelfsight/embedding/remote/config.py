@@ -42,6 +42,7 @@ class ServerConfig:
         cold_start_timeout: seconds to wait for the first response.
         down_timeout: seconds to wait for a later response.
         concurrency: how many requests for pictures, and how many for texts, are sent at a time.
+        text_model: the name of the model for texts, on a server that has several.
         waiting: a function that is called now and then with a message while there is no response.
         retry_policy: how requests are retried.
     """
@@ -51,5 +52,6 @@ class ServerConfig:
     cold_start_timeout: float = 300
     down_timeout: float = 600
     concurrency: int = 4
+    text_model: str | None = None
     waiting: Callable[[str], None] = lambda _: None
     retry_policy: RetryPolicy = RetryPolicy()

@@ -1,12 +1,14 @@
 """The handshake: finds out which models a server has and which protocol the server uses."""
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from shelfsight.embedding.openai_wire import OPENAI_PATHS, ModelList
 from shelfsight.embedding.remote.connection import ServerConnection
-from shelfsight.embedding.remote.model_client import ModelClient
+from shelfsight.embedding.remote.model_client import CannotEmbedError, ModelClient
 from shelfsight.embedding.remote.server_protocol import (
     ServerProtocol,
     openai_protocol,
@@ -15,6 +17,9 @@ from shelfsight.embedding.remote.server_protocol import (
 from shelfsight.embedding.remote.server_response import NoSuchEndpointError
 from shelfsight.embedding.wire import HEALTH_PATH, TEXT_PATH, Health, ModelInfo
 from shelfsight.errors import ServerError
+
+TRIED_MODELS = 8
+"""The number of listed models of which it is tried whether they embed, besides the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,20 @@ class Handshake:
     texts: Endpoint
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextChoice:
+    """Which model embeds texts, by its name, where a server has several; None for any.
+
+    `say` is told which one was taken. `concurrency` is the number of requests at the same time.
+    """
+
+    model: str | None
+    say: Callable[[str], None]
+    concurrency: int
+
+
 async def handshake(
-    connection: ServerConnection, images: ServerProtocol, concurrency: int
+    connection: ServerConnection, images: ServerProtocol, choice: TextChoice
 ) -> Handshake:
     """Find the endpoints by embedding probe items; read the models from `/health` if it exists.
 
@@ -42,9 +59,9 @@ async def handshake(
         ServerError: the server cannot be used.
     """
     health = await _health(connection)
-    texts = await _texts(connection, concurrency)
+    texts = await _texts(connection, choice)
     try:
-        pictures = await _try(connection, images, concurrency)
+        pictures = await _try(connection, images, choice.concurrency)
     except NoSuchEndpointError:
         return Handshake(None, texts)
     if health is None:
@@ -62,22 +79,45 @@ async def _health(connection: ServerConnection) -> Health | None:
         return None
 
 
-async def _texts(connection: ServerConnection, concurrency: int) -> Endpoint:
+async def _texts(connection: ServerConnection, choice: TextChoice) -> Endpoint:
     """Find the endpoint for texts: try shelfsight's own protocol first, then OpenAI's."""
     try:
-        return await _try(connection, text_protocol(), concurrency)
+        return await _try(connection, text_protocol(), choice.concurrency)
     except NoSuchEndpointError as error:
         absent = error
     for path in OPENAI_PATHS:
-        model = await _listed_model(connection, path)
         try:
-            return await _try(connection, openai_protocol(path, model), concurrency)
+            return await _openai_texts(connection, path, choice)
         except NoSuchEndpointError:
             continue
     raise ServerError(
         f"the embedding server {connection.shown} has neither POST {TEXT_PATH} nor POST"
         f" {OPENAI_PATHS[0]}: EMBEDDING_SERVER_URL must be the address of an embedding server"
     ) from absent
+
+
+async def _openai_texts(connection: ServerConnection, path: str, choice: TextChoice) -> Endpoint:
+    """Return the endpoint at a path, with the chosen model or else the first that embeds."""
+    if choice.model is not None:
+        return await _try(connection, openai_protocol(path, choice.model), choice.concurrency)
+    listed = await _listed_models(connection, path)
+    for name in listed[:-1][:TRIED_MODELS]:
+        with suppress(CannotEmbedError):
+            found = await _try(connection, openai_protocol(path, name), choice.concurrency)
+            choice.say(_chosen(name, listed))
+            return found
+    last = listed[-1] if listed else None
+    found = await _try(connection, openai_protocol(path, last), choice.concurrency)
+    if len(listed) > 1:
+        choice.say(_chosen(listed[-1], listed))
+    return found
+
+
+def _chosen(name: str, listed: Sequence[str]) -> str:
+    return (
+        f"the embedding server lists {len(listed)} models; texts are embedded by {name}, the first"
+        " that can: EMBEDDING_SERVER_TEXT_MODEL names another"
+    )
 
 
 async def _try(
@@ -87,8 +127,8 @@ async def _try(
     return Endpoint(client, await client.probe())
 
 
-async def _listed_model(connection: ServerConnection, path: str) -> str | None:
-    """Return the first model in the server's list of models; None if there is no list.
+async def _listed_models(connection: ServerConnection, path: str) -> list[str]:
+    """Return the names in the server's list of models; none if there is no list.
 
     The path of the list is that of the embeddings, with `/models` at its end.
     """
@@ -97,8 +137,8 @@ async def _listed_model(connection: ServerConnection, path: str) -> str | None:
             await connection.get(path.replace("/embeddings", "/models"))
         )
     except (NoSuchEndpointError, ValidationError):
-        return None
-    return listed.data[0].id if listed.data else None
+        return []
+    return [model.id for model in listed.data]
 
 
 def _agreed(probed: ModelInfo, stated: ModelInfo, connection: ServerConnection) -> ModelInfo:

@@ -16,6 +16,10 @@ from shelfsight.errors import ServerError
 from shelfsight.records import Failure, Vector
 
 
+class CannotEmbedError(ServerError):
+    """The server answers, but does not embed a test item with this model."""
+
+
 class ModelClient:
     """Sends pictures or texts by a protocol, with at most `concurrency` requests at a time.
 
@@ -168,8 +172,8 @@ class ModelClient:
             retryable=isinstance(refused, RepeatedFailureError),
         )
 
-    def _unusable_server(self, message: str) -> ServerError:
-        return ServerError(
+    def _unusable_server(self, message: str) -> CannotEmbedError:
+        return CannotEmbedError(
             f"the embedding server {self._connection.shown} cannot embed a test item by"
             f" POST {self._protocol.path} ({message}): see that it is a server of embeddings"
         )

@@ -17,7 +17,7 @@ from yarl import URL
 from shelfsight.embedding import plain_bmp
 from shelfsight.embedding.remote.config import ServerConfig
 from shelfsight.embedding.remote.connection import ServerConnection
-from shelfsight.embedding.remote.handshake import Endpoint, handshake
+from shelfsight.embedding.remote.handshake import Endpoint, TextChoice, handshake
 from shelfsight.embedding.remote.model_client import ModelClient
 from shelfsight.embedding.remote.server_protocol import BATCH, image_protocol
 from shelfsight.embedding.wire import IMAGE_PATH
@@ -62,6 +62,9 @@ class RemoteEmbedder:
     def __init__(
         self, config: ServerConfig, load_image_model: LoadImageModel | None = None
     ) -> None:
+        choice = TextChoice(
+            model=config.text_model, say=config.waiting, concurrency=config.concurrency
+        )
         self._concurrency = config.concurrency
         self._encode = partial(encode_picture, compressed=not _is_local(config.url))
         self._embed_images: EmbedImages
@@ -73,7 +76,7 @@ class RemoteEmbedder:
             )
             grey = np.full((DEFAULT_PICTURE.side, DEFAULT_PICTURE.side, 3), 128, np.uint8)
             server = self._portal.call(
-                handshake, connection, image_protocol(self._encode(grey)), config.concurrency
+                handshake, connection, image_protocol(self._encode(grey)), choice
             )
             self._texts = server.texts.client
             image = self._use_images(server.images, load_image_model, connection.shown)

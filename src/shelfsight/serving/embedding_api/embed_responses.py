@@ -10,6 +10,7 @@ from shelfsight.embedding.openai_wire import OpenAIResponse, OpenAIVector
 from shelfsight.embedding.wire import EmbedResponse, Encoding, ItemError, encode_vector
 from shelfsight.records import Failure, Stage, Vector
 from shelfsight.serving.embedding_api.dynamic_batching import Result
+from shelfsight.serving.refusals import InputRefusedError
 
 EncodedVector = list[float] | str | None
 
@@ -33,6 +34,20 @@ def encode(results: Sequence[Result], encoding: Encoding) -> list[EncodedVector]
     return [None if isinstance(r, Failure) else _encode(r, encoding) for r in results]
 
 
+def require_vectors(results: Sequence[Result]) -> list[Vector]:
+    """Return the vectors.
+
+    Raises:
+        InputRefusedError: an item failed; the message names the first that did, and how many.
+    """
+    errors = item_errors(results)
+    if errors:
+        first, more = errors[0], len(errors) - 1
+        others = f"; {more} more of the inputs failed" if more else ""
+        raise InputRefusedError(first.kind, f"input.{first.index}: {first.message}{others}")
+    return [result for result in results if not isinstance(result, Failure)]
+
+
 def truncate(results: Sequence[Result], width: int) -> list[Result]:
     """Cut vectors to their first `width` numbers, and scale them to length 1 again."""
     return [
@@ -53,9 +68,12 @@ def embed_response(
 
 
 def openai_response(
-    results: Sequence[Result], encoding: Encoding, *, model: str, tokens: int
+    results: Sequence[Vector], encoding: Encoding, *, model: str, tokens: int
 ) -> OpenAIResponse:
-    """Return a response in OpenAI's format; for speed, pydantic does not validate it again."""
+    """Return a response in OpenAI's format; for speed, pydantic does not validate it again.
+
+    This format has no place for an item that failed: see `require_vectors`.
+    """
     return OpenAIResponse.model_construct(
         data=[
             OpenAIVector.model_construct(index=index, embedding=vector)
@@ -63,7 +81,6 @@ def openai_response(
         ],
         model=model,
         usage={"prompt_tokens": tokens, "total_tokens": tokens},
-        errors=item_errors(results),
     )
 
 

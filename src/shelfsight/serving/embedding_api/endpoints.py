@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from shelfsight import __version__
-from shelfsight.embedding.openai_wire import OPENAI_PATH, OpenAIRequest
+from shelfsight.embedding.openai_wire import MODELS_PATH, OPENAI_PATH, OpenAIRequest
 from shelfsight.embedding.wire import (
     HEALTH_PATH,
     IMAGE_PATH,
@@ -84,7 +84,10 @@ class EmbeddingEndpoints:
             return _embed_response(embedded, body, self._batchers.text, usage, started)
 
     async def openai(self, request: Request) -> Response:
-        """Embed as OpenAI's endpoint does. With `"modality": "image"`, inputs are data URIs."""
+        """Embed as OpenAI's endpoint does. With `"modality": "image"`, inputs are data URIs.
+
+        If one of the inputs cannot be embedded, the whole request is refused, with status 400.
+        """
         async with self._read_body(request, OpenAIRequest) as body:
             image = body.modality == "image"
             spec: ModelSpec = self._batchers.image if image else self._batchers.text
@@ -96,9 +99,20 @@ class EmbeddingEndpoints:
             )
             results = embed_responses.truncate(embedded.results, width)
             response = embed_responses.openai_response(
-                results, body.encoding_format, model=spec.identity, tokens=embedded.tokens
+                embed_responses.require_vectors(results),
+                body.encoding_format or "float",
+                model=spec.identity,
+                tokens=embedded.tokens,
             )
-            return embed_responses.json_response(response, embed_responses.status_of(results))
+            return embed_responses.json_response(response)
+
+    async def models(self) -> Response:
+        """List the models as OpenAI's endpoint does: that of texts first."""
+        listed = [
+            {"id": spec.name, "object": "model", "created": 0, "owned_by": "shelfsight"}
+            for spec in (self._batchers.text, self._batchers.image)
+        ]
+        return JSONResponse({"object": "list", "data": listed})
 
     async def health(self) -> Response:
         """Report the models, and whether their workers can be used: 200, or else 503."""
@@ -121,7 +135,7 @@ class EmbeddingEndpoints:
 
     async def metrics(self) -> Response:
         """Report all metrics in the text format of Prometheus."""
-        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(await self._metrics.scrape(), media_type="text/plain; version=0.0.4")
 
     async def root(self) -> Response:
         """Return the list of endpoints."""
@@ -129,6 +143,7 @@ class EmbeddingEndpoints:
             f"POST {IMAGE_PATH}": "one picture (image_data) or several (images), in base64",
             f"POST {TEXT_PATH}": "texts",
             f"POST {OPENAI_PATH}": "the same for clients of OpenAI",
+            f"GET {MODELS_PATH}": "the models, for clients of OpenAI",
             f"GET {HEALTH_PATH}": "models, and whether their workers are well",
             f"GET {READY_PATH}": "whether requests are served now",
             f"GET {METRICS_PATH}": "for Prometheus",

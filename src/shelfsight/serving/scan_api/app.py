@@ -19,13 +19,16 @@ from shelfsight.serving.scan_api.endpoints import ScanEndpoints
 from shelfsight.serving.scan_api.health import HealthCheck, Readiness, ServiceHealth
 from shelfsight.serving.scan_api.openapi import FEEDBACK, SCAN, describe, error_responses
 from shelfsight.serving.scan_api.page import routes
+from shelfsight.serving.scan_api.path_prefix import PathPrefix
 from shelfsight.serving.scan_api.problems import add_error_handlers
 from shelfsight.serving.scan_api.responses import FeedbackResponse, MatchesResponse, ScanResponse
 from shelfsight.serving.scan_api.security_headers import SecurityHeaders
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
 FEEDBACK_PATH = "/products/feedback"
-SIMILAR_PATH = "/products/{id}/similar"
+STREAM_PATH = f"{SCAN_PATH}/stream"
+SIMILAR_PATH = "/products/{id:path}/similar"
+"""An id may have slashes, as `gid://shopify/ProductVariant/1` has."""
 
 
 def create(context: ScanContext, connections: ConnectionTable | None = None) -> FastAPI:
@@ -55,6 +58,8 @@ def create(context: ScanContext, connections: ConnectionTable | None = None) -> 
             expose_headers=["Retry-After"],
         )
     app.add_middleware(RequestMetricsMiddleware, metrics=context.metrics)
+    if context.config.path_prefix:
+        app.add_middleware(PathPrefix, prefix=context.config.path_prefix)
     _add_routes(app, endpoints)
     app.include_router(routes.router(context))
     add_error_handlers(app, context.metrics.count_error)
@@ -69,6 +74,16 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
         methods=["POST"],
         openapi_extra=SCAN,
         responses={200: {"model": ScanResponse}, **error_responses(400, 408, 413, 415, 422, 424)},
+    )
+    app.add_api_route(
+        STREAM_PATH,
+        endpoints.scan_stream,
+        methods=["POST"],
+        openapi_extra=SCAN,
+        responses={
+            200: {"content": {"text/event-stream": {}}},
+            **error_responses(400, 408, 413, 415, 422),
+        },
     )
     app.add_api_route(
         FEEDBACK_PATH,
@@ -93,6 +108,8 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
         endpoints.ready,
         responses={200: {"model": Readiness}, 503: {"model": Readiness}},
     )
+    for path, probe in ((HEALTH_PATH, endpoints.health), (READY_PATH, endpoints.ready)):
+        app.add_api_route(path, probe, methods=["HEAD"], include_in_schema=False)
     app.add_api_route(
         METRICS_PATH,
         endpoints.metrics,

@@ -6,17 +6,15 @@ from pathlib import Path
 from shelfsight.catalog.content import Content
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.download import FetchLimits
-from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
-from shelfsight.scan.scanner import Scanner
 from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.auth import Authenticator
 from shelfsight.serving.scan_api.memory_plan import MAP_BYTES
 from shelfsight.serving.scan_api.metrics import ScanMetrics
-from shelfsight.serving.scan_api.photo_input import ReadPhoto
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.recent_scans import RecentScans
+from shelfsight.serving.scan_api.scan_models import ScanModels
 from shelfsight.serving.thread_pool import ThreadPool
 from shelfsight.storage.search.feedback import FeedbackStore
 
@@ -33,7 +31,8 @@ class ScanConfig:
     """The options of a scan server.
 
     Photos may be fetched from `private_hosts` (`host` or `host:port`) even if their addresses are
-    private. `cors_origins` are sites whose pages may send requests. A scan times out after
+    private. `cors_origins` are sites whose pages may send requests. All paths are
+    served below `path_prefix`, too. A scan times out after
     `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root`,
     `image_base_url` and `content` are as in the backfill; they serve to show pictures of products
     and to count the products that are due.
@@ -44,6 +43,7 @@ class ScanConfig:
     content: Content = field(default_factory=Content)
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
+    path_prefix: str = ""
     seconds: float = 30
     limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS
@@ -58,14 +58,11 @@ class ScanContext:
     and words of the scans in progress; `ServerLimits` limits both.
 
     Every endpoint starts with `caller = await context.authenticator.authenticate(request)`. It may
-    then show only products of `caller.owner`, or of all owners if that is None. `read_photo`
-    decodes the bytes of a photo in `decoders`.
+    then show only products of `caller.owner`, or of all owners if that is None.
     """
 
-    scanner: Scanner
-    embedder: Embedder
+    models: ScanModels
     decoders: DecoderPool
-    read_photo: ReadPhoto
     database: Transactions
     feedback: FeedbackStore
     authenticator: Authenticator

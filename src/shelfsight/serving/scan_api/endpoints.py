@@ -1,13 +1,15 @@
 """The endpoints of `shelfsight serve`."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 from fastapi import Path, Query, Request
 from pydantic import AfterValidator, BaseModel
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from shelfsight.embedding.text import product_text
 from shelfsight.images.download import Downloader
@@ -16,17 +18,25 @@ from shelfsight.images.names import CACHED_NAMES
 from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 from shelfsight.serving import request_body
 from shelfsight.serving.callers import CALLER
+from shelfsight.serving.fair_capacity import Reservation
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api import scan_body
 from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.health import HealthCheck
 from shelfsight.serving.scan_api.photo_input import PhotoReader, photo_sources
-from shelfsight.serving.scan_api.problems import NotFoundError
+from shelfsight.serving.scan_api.problems import NotFoundError, details_of
 from shelfsight.serving.scan_api.quick_scan import QuickScan, ScanTask
 from shelfsight.serving.scan_api.rate_limits import MAX_COUNTERS
 from shelfsight.serving.scan_api.requests import MAX_LIMIT, FeedbackBody, ScanBody, without_nul
-from shelfsight.serving.scan_api.responses import FeedbackResponse, matches_response
+from shelfsight.serving.scan_api.responses import (
+    FeedbackResponse,
+    PhotoResultResponse,
+    ScanProgress,
+    ScanResponse,
+    matches_response,
+)
+from shelfsight.serving.scan_api.scan_models import scan_with
 
 FEEDBACK_BYTES = 10_000
 """The largest body of a verdict: two texts of 500 characters, each escaped as six bytes."""
@@ -42,7 +52,7 @@ class ScanEndpoints:
         self._health = health
         config = context.config
         downloader = Downloader(config.private_hosts, config.fetch_limits)
-        self.photos = PhotoReader(downloader, context.read_photo, context.threads, context.metrics)
+        self.photos = PhotoReader(downloader, context.threads, context.metrics)
         self._quick_scan = QuickScan(context, self.photos)
         _watch_stores(context, downloader)
 
@@ -52,8 +62,45 @@ class ScanEndpoints:
         Photos are sent as `imageUrl`, as `imageBase64`, as `images`, or as files of a form. In a
         form, the fields `filters`, `weights` and `images` contain JSON.
         """
+        caller = await self._context.authenticator.authenticate(request)
+        async with self._task(request, caller) as (task, room):
+            async with asyncio.timeout(self._context.config.seconds):
+                return json_response(await self._quick_scan.run(task, room))
+
+    async def scan_stream(self, request: Request) -> Response:
+        """Scan as above, and send each photo's result as soon as it is there.
+
+        The response has server-sent events: `progress` with `done` and `total`, `photo` with the
+        result of a photo, and at the end `end` with the whole response, or `error` with a problem.
+        """
+        caller = await self._context.authenticator.authenticate(request)
+        events = self._events(request, caller)
+        first = await anext(events)  # whatever refuses the request does so here
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(
+            _continued(first, events), headers=headers, media_type="text/event-stream"
+        )
+
+    async def _events(self, request: Request, caller: Caller) -> AsyncGenerator[bytes, None]:
+        seconds = self._context.config.seconds
+        async with self._task(request, caller) as (task, room):
+            yield _event("progress", ScanProgress(done=0, total=len(task.groups)))
+            try:
+                async for part in self._quick_scan.stream(task, room, seconds):
+                    yield _event(_EVENTS[type(part)], part)
+            except Exception as error:  # the response has begun, so that no handler can tell of it
+                problem, _ = details_of(error)
+                self._context.metrics.count_error(problem.type.rpartition(":")[2])
+                yield _event("error", problem)
+                if problem.status == 500:
+                    raise
+
+    @asynccontextmanager
+    async def _task(
+        self, request: Request, caller: Caller
+    ) -> AsyncIterator[tuple[ScanTask, Reservation]]:
+        """Read a scan from a request, and hold room for it and its photos."""
         context = self._context
-        caller = await context.authenticator.authenticate(request)
         async with context.bodies.reserve(CALLER.get()) as room:
             if caller.id is not None:
                 announced = request_body.announced_size(request)
@@ -63,8 +110,7 @@ class ScanEndpoints:
                 context.rate_limiter.count_body(caller.id, room.size)
             task = _scan_task(body, files, caller)
             async with context.waiting.reserve(CALLER.get(), max(1, len(task.photos))):
-                async with asyncio.timeout(context.config.seconds):
-                    return json_response(await self._quick_scan.run(task, room))
+                yield task, room
 
     async def similar(
         self,
@@ -83,8 +129,10 @@ class ScanEndpoints:
             filters=Filters(owner=caller.owner),
         )
         async with asyncio.timeout(self._context.config.seconds):
-            work = partial(self._context.scanner.similar, id, options)
-            found = await self._context.threads.run(work)
+            run = self._context.threads.run
+            found = await scan_with(
+                self._context.models, lambda used: run(partial(used.scanner.similar, id, options))
+            )
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
         return json_response(matches_response(found, self._context.config.image_base_url))
@@ -127,7 +175,9 @@ class ScanEndpoints:
         Once a key exists, this needs the key of an admin.
         """
         await self._context.authenticator.authenticate_admin(request)
-        return Response(self._context.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(
+            await self._context.metrics.scrape(), media_type="text/plain; version=0.0.4"
+        )
 
 
 def _watch_stores(context: ScanContext, downloader: Downloader) -> None:
@@ -142,6 +192,28 @@ def _watch_stores(context: ScanContext, downloader: Downloader) -> None:
     stores.watch_items(
         "decoders", lambda: context.decoders.processes, context.decoders.max_processes
     )
+
+
+_EVENTS: Mapping[type[BaseModel], str] = {
+    PhotoResultResponse: "photo",
+    ScanProgress: "progress",
+    ScanResponse: "end",
+}
+"""The name of the event that each part of a stream is sent as."""
+
+
+def _event(name: str, data: BaseModel) -> bytes:
+    """Return a server-sent event; JSON has no line breaks, so its data is one line."""
+    return f"event: {name}\ndata: {data.model_dump_json(by_alias=True)}\n\n".encode()
+
+
+async def _continued(
+    first: bytes, events: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        yield first
+        async for event in events:
+            yield event
 
 
 def json_response(value: BaseModel, status: int = 200) -> Response:
@@ -171,5 +243,9 @@ def _scan_task(body: ScanBody, files: tuple[bytes, ...], caller: Caller) -> Scan
         )
     owner = caller.owner_to_search(body.filters.owner)
     return ScanTask(
-        photos=photos, text=text, combine=body.combine_images, options=body.options(owner)
+        photos=photos,
+        text=text,
+        combine=body.combine_images,
+        options=body.options(owner),
+        ignored=tuple(body.ignored),
     )

@@ -36,6 +36,7 @@ _DECODE_STATUS = {
     "too_slow_to_decode": 413,
     "decode_timeout": 503,
     "bad_base64": 422,
+    "blank": 422,
 }
 
 _UNAVAILABLE = (
@@ -135,7 +136,7 @@ def add_error_handlers(app: FastAPI, count: Callable[[str], None]) -> None:
     """Register an error response for each class of error; `count` is called with its kind."""
 
     def handle(_request: Request, error: Exception) -> Response:
-        problem, headers = _details_of(error)
+        problem, headers = details_of(error)
         count(problem.type.rpartition(":")[2])
         if problem.status == 503:
             _LOG.warning("%s", error)
@@ -150,7 +151,8 @@ def add_error_handlers(app: FastAPI, count: Callable[[str], None]) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _details_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
+def details_of(error: Exception) -> tuple[ProblemDetails, dict[str, str]]:
+    """Return the body and the headers of the response to an error; a bug gets status 500."""
     match error:
         case UnusablePictureError():
             return picture_problem(error.failure), {}

@@ -1,7 +1,7 @@
 """Processes a scan request: reads the photos, searches for each, and combines the results."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -11,7 +11,6 @@ from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Modality
 from shelfsight.scan.matching import (
     Filters,
-    Photo,
     ScanOptions,
     ScanQuery,
     ScanResult,
@@ -19,17 +18,20 @@ from shelfsight.scan.matching import (
 )
 from shelfsight.serving.fair_capacity import Reservation
 from shelfsight.serving.scan_api.context import ScanContext
-from shelfsight.serving.scan_api.photo_input import PhotoReader, PhotoSource
+from shelfsight.serving.scan_api.photo_input import DecodedPhoto, PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
 from shelfsight.serving.scan_api.responses import (
     NO_MATCHES,
+    PhotoNote,
     PhotoResultResponse,
+    ScanProgress,
     ScanResponse,
     SourceType,
     combine_results,
     matches_response,
     merge_matches,
 )
+from shelfsight.serving.scan_api.scan_models import LoadedModels, scan_with
 
 _EMPTY_CATALOGUE = "no product has vectors yet; run: shelfsight backfill"
 
@@ -56,6 +58,14 @@ class ScanTask:
     text: str | None
     combine: bool
     options: ScanOptions
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> list[tuple[int, tuple[PhotoSource, ...]]]:
+        """The photos that are searched for together, each with the position of the first."""
+        if self.photos and not self.combine:
+            return [(index, (source,)) for index, source in enumerate(self.photos)]
+        return [(0, self.photos)]
 
     @property
     def kind(self) -> Modality:
@@ -76,6 +86,7 @@ class PhotoResult:
     kind: SourceType
     seconds: float
     scan_result: ScanResult = NO_MATCHES
+    notes: tuple[PhotoNote, ...] = ()
     error: UnusablePictureError | None = None
 
 
@@ -99,39 +110,90 @@ class QuickScan:
             FullError: the bodies and photos of other requests use the memory for them now.
             ShelfsightError: as in `Scanner.scan`.
         """
+        return await scan_with(self._context.models, partial(self._run, task, room))
+
+    async def _run(self, task: ScanTask, room: Reservation, used: LoadedModels) -> ScanResponse:
         started = perf_counter()
-        separate = [(index, (source,)) for index, source in enumerate(task.photos)]
-        groups = separate if task.photos and not task.combine else [(0, task.photos)]
-        by_group = await _gather(self._scan_group(task, room, *group) for group in groups)
+        by_group = await _gather(
+            self._scan_group(task, room, used, *group) for group in task.groups
+        )
         results = [result for group in by_group for result in group]
         if len(task.photos) == 1 and results[0].error is not None:
             raise results[0].error
+        return await self._response(task, results, started, used)
+
+    async def stream(
+        self, task: ScanTask, room: Reservation, seconds: float
+    ) -> AsyncGenerator[PhotoResultResponse | ScanProgress | ScanResponse, None]:
+        """Search as `run` does; yield each result as soon as it is there, and last the response.
+
+        A photo that fails gets its own error also if it is the only one.
+
+        Raises:
+            TimeoutError: the scan takes more than so many seconds.
+            FullError: as in `run`.
+            ShelfsightError: as in `run`.
+        """
+        started = perf_counter()
+        base_url, models = self._context.config.image_base_url, self._context.models
+
+        async def scan(index: int, photos: tuple[PhotoSource, ...]) -> list[PhotoResult]:
+            return await scan_with(
+                models, lambda used: self._scan_group(task, room, used, index, photos)
+            )
+
+        scans = [asyncio.create_task(scan(*group)) for group in task.groups]
+        results: list[PhotoResult] = []
+        try:
+            for done, ended in enumerate(asyncio.as_completed(scans, timeout=seconds), start=1):
+                for result in await ended:
+                    results.append(result)
+                    yield _result_response(result, base_url)
+                yield ScanProgress(done=done, total=len(scans))
+        finally:
+            for pending in scans:
+                pending.cancel()
+        results.sort(key=lambda result: result.index)
+        async with asyncio.timeout(seconds):
+            response = await self._response(task, results, started, models.current)
+        yield response
+
+    async def _response(
+        self, task: ScanTask, results: list[PhotoResult], started: float, used: LoadedModels
+    ) -> ScanResponse:
         for result in results:
             self._count(task, result)
         options = task.options
         scan_results = [result.scan_result for result in results if result.error is None]
         combined = combine_results(scan_results, options.limit, options.group_by)
         shown = merge_matches(scan_results, "variant")
-        owner, models = options.filters.owner, self._context.embedder.models
+        owner, models = options.filters.owner, used.embedder.models
         base_url = self._context.config.image_base_url
         response = matches_response(combined, base_url)
-        response.hint = None if combined.matches else await self._hint(task)
+        response.hint = None if combined.matches else await self._hint(task, used)
         return ScanResponse(
             **dict(response),
+            overall_confidence=response.confidence,
+            ignored=list(task.ignored),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
             results=[_result_response(result, base_url) for result in results],
             total_processing_time_ms=_milliseconds(perf_counter() - started),
         )
 
     async def _scan_group(
-        self, task: ScanTask, room: Reservation, first: int, sources: tuple[PhotoSource, ...]
+        self,
+        task: ScanTask,
+        room: Reservation,
+        used: LoadedModels,
+        first: int,
+        sources: tuple[PhotoSource, ...],
     ) -> list[PhotoResult]:
         """Search for several photos together; return their result, and one error per failed photo.
 
         `first` is the position of the first photo in the request.
         """
         started = perf_counter()
-        photos_read = await _gather(self._read(source, room) for source in sources)
+        photos_read = await _gather(self._read(source, room, used) for source in sources)
         kinds = {source.kind for source in sources} or {"text"}
         failed = [
             PhotoResult(
@@ -143,25 +205,33 @@ class QuickScan:
             for offset, photo in enumerate(photos_read)
             if isinstance(photo, UnusablePictureError)
         ]
-        photos = tuple(p for p in photos_read if not isinstance(p, UnusablePictureError))
-        if failed and not photos:
+        decoded = [photo for photo in photos_read if not isinstance(photo, UnusablePictureError)]
+        if failed and not decoded:
             return failed
-        scan_query = ScanQuery(photos=photos, text=task.text)
-        work = partial(self._context.scanner.scan, scan_query, task.options)
+        photos = tuple(photo.photo for photo in decoded)
+        notes = tuple({note for photo in decoded for note in photo.notes})
+        codes = tuple(code for photo in decoded for code in photo.codes)
+        scan_query = ScanQuery(photos=photos, text=task.text, codes=codes)
+        work = partial(used.scanner.scan, scan_query, task.options)
         found = await self._context.threads.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
         seconds = perf_counter() - started
-        return [PhotoResult(index=first, kind=kind, seconds=seconds, scan_result=found), *failed]
+        result = PhotoResult(
+            index=first, kind=kind, seconds=seconds, scan_result=found, notes=notes
+        )
+        return [result, *failed]
 
-    async def _read(self, source: PhotoSource, room: Reservation) -> Photo | UnusablePictureError:
+    async def _read(
+        self, source: PhotoSource, room: Reservation, used: LoadedModels
+    ) -> DecodedPhoto | UnusablePictureError:
         try:
-            return await self._photos.read(source, room.grow)
+            return await self._photos.read(source, used.read_photo, room.grow)
         except UnusablePictureError as error:
             return error
 
-    async def _hint(self, task: ScanTask) -> str | None:
+    async def _hint(self, task: ScanTask, used: LoadedModels) -> str | None:
         why_nothing = partial(
-            self._context.scanner.why_nothing,
+            used.scanner.why_nothing,
             Filters(owner=task.options.filters.owner),
             photo=bool(task.photos),
             text=task.text is not None,
@@ -182,6 +252,7 @@ def _result_response(result: PhotoResult, image_base_url: str | None) -> PhotoRe
         **dict(matches_response(result.scan_result, image_base_url)),
         source_index=result.index,
         source_type=result.kind,
+        notes=list(result.notes),
         error=None if result.error is None else picture_problem(result.error.failure),
         processing_time_ms=_milliseconds(result.seconds),
     )

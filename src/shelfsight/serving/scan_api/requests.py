@@ -96,10 +96,14 @@ class OptionsBody(RequestModel):
 
 
 class ImageBody(RequestModel):
-    """A photo: a URL to fetch, or the file itself in base64 or as a data URI."""
+    """A photo: a URL to fetch, or the file itself in base64 or as a data URI.
+
+    `metadata` may be anything; it has no effect.
+    """
 
     url: str | None = None
     base64: str | None = None
+    metadata: object = None
 
     @model_validator(mode="after")
     def _require_one_source(self) -> "ImageBody":
@@ -108,11 +112,23 @@ class ImageBody(RequestModel):
         return self
 
 
-class ScanBody(OptionsBody):
+class UnusedFields(RequestModel):
+    """Fields of other servers' scans that mean nothing here, so that their clients can ask us."""
+
+    target_sites: object = None
+    reranker: object = None
+    use_reranker: object = None
+    mode: object = None
+    links: object = None
+    business_template: object = None
+
+
+class ScanBody(OptionsBody, UnusedFields):
     """A scan: one photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
 
     With `combineImages`, all photos must show the same thing, and are searched for together.
-    Otherwise each photo is searched for separately.
+    Otherwise each photo is searched for separately. `targetSites`, `reranker`, `useReranker`,
+    `mode`, `links` and `businessTemplate` have no effect; the response names those that were sent.
     """
 
     image_url: str | None = None
@@ -120,6 +136,14 @@ class ScanBody(OptionsBody):
     images: list[ImageBody] | None = Field(None, min_length=1, max_length=MAX_PHOTOS)
     text_query: Words | None = None
     combine_images: bool = False
+
+    @property
+    def ignored(self) -> list[str]:
+        """The fields that were sent though they have no effect, by their names in JSON."""
+        unused = UnusedFields.model_fields.keys() & self.model_fields_set
+        names = [to_camel(name) for name in UnusedFields.model_fields if name in unused]
+        has_metadata = any("metadata" in image.model_fields_set for image in self.images or ())
+        return [*names, *(["images.metadata"] if has_metadata else [])]
 
 
 class FeedbackBody(RequestModel):

@@ -68,7 +68,7 @@ class _Table(NamedTuple):
     is_table: bool
     is_owner: bool
     owner: str
-    has_halfvec: bool
+    can_iterate: bool
 
 
 def read(database: Database) -> list[IndexState]:
@@ -147,7 +147,7 @@ def require_owner(connection: Connection) -> None:
 
     Raises:
         DatabaseError: the role does not own the table.
-        SchemaError: the table is not a plain table, or pgvector is too old for `halfvec`.
+        SchemaError: the table is not a plain table, or pgvector is too old for iterative scans.
     """
     cursor = connection.cursor(row_factory=class_row(_Table))
     (table,) = cursor.execute(QUERIES["table"]).fetchall()
@@ -157,7 +157,8 @@ def require_owner(connection: Connection) -> None:
         raise DatabaseError(
             f'this role does not own "ProductEmbeddings": run shelfsight index as {table.owner}'
         )
-    if not table.has_halfvec:
+    if not table.can_iterate:
         raise SchemaError(
-            "pgvector is older than 0.7; have it updated, then run: ALTER EXTENSION vector UPDATE"
+            "pgvector is older than 0.8, which cannot go on in an index beyond products that do not"
+            " pass the filters; have it updated, then run: ALTER EXTENSION vector UPDATE"
         )

@@ -1,8 +1,11 @@
 -- name: indexes
--- The estimated row count (-1: never counted), and the names of shelfsight's valid indexes.
+-- The estimated row count (-1: never counted), and the names of shelfsight's valid indexes. There
+-- are none for pgvector before 0.8, whose indexes cannot be scanned iteratively.
 SELECT reltuples::bigint, ARRAY(
   SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-  WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%')
+  WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%'
+    AND (SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension
+         WHERE extname = 'vector'))
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: index_distance

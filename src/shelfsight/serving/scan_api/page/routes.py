@@ -73,7 +73,7 @@ def router(context: ScanContext) -> APIRouter:
         responses={200: {"model": ScanOnMapResponse}, **error_responses(404, 422)},
     )
     routes.add_api_route(
-        "/catalogue/picture/{id}",
+        "/catalogue/picture/{id:path}",
         view.picture,
         responses={200: {"content": {"image/jpeg": {}}}, **error_responses(404, 422)},
     )

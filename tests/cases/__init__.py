@@ -1,0 +1,1 @@
+"""Inputs of kinds that once failed, out of public bug reports: each with its right result."""
