@@ -52,15 +52,17 @@ RUNS ?= 1
 SEEDED = --runs $(RUNS) $(if $(SEED),--seed $(SEED))
 SIEGE_SECONDS ?= 600
 
+# Several threads of OpenBLAS cost more than they gain for matrices as small as those of the tests.
+ONE_PROCESS := OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest
 # Four processes also on two cores: the tests often wait for a server or a page.
 # In another order each time; PYTEST_ADDOPTS=--randomly-seed=N, which the first lines say, gives it again.
-PYTEST := $(VENV)/bin/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(ONE_PROCESS) --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/dev.done ## the tests, against a real Postgres
 	$(PYTEST) $(TESTS)
 	@$(if $(findstring pooler,$(TESTS)),,echo "tests/pooler left out: pgbouncer is not installed")
 
-test-fast: $(VENV)/dev.done ## the unit and contract tests: two to four minutes on two cores
+test-fast: $(VENV)/dev.done ## the unit and contract tests: one to two minutes on two cores
 	$(PYTEST) tests/unit tests/contract
 
 FUZZ_SECONDS ?= 180
@@ -122,18 +124,18 @@ audit: $(SHIPPED)/done $(RELEASE)/done ## known vulnerabilities of what a user i
 ##@ Tests that install more
 
 test-parity: $(VENV)/parity.done ## SigLIP and Qwen3 against transformers (installs torch)
-	$(VENV)/bin/python -m pytest tests/parity
+	$(ONE_PROCESS) tests/parity
 
 test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks for, without Modal (installs torch, modal)
 	$(VENV)/bin/mypy deploy
-	$(VENV)/bin/python -m pytest tests/deploy
+	$(ONE_PROCESS) tests/deploy
 
 $(VENV)/ray.done: $(VENV)/dev.done requirements/ray.txt
 	$(PIP) --requirement requirements/ray.txt
 	touch $@
 
 test-ray: $(VENV)/ray.done ## workers on Ray clusters that this machine plays (installs ray)
-	$(VENV)/bin/python -m pytest tests/cluster
+	$(ONE_PROCESS) tests/cluster
 
 # The clients of others ask for other versions than ours; that for Node needs npm.
 CLIENTS := $(VENV)-clients
@@ -155,7 +157,7 @@ $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 	touch $@
 
 test-browser: $(VENV)/browser.done ## the page in Chromium (Debian: apt-get install chromium)
-	$(VENV)/bin/python -m pytest tests/browser
+	$(ONE_PROCESS) tests/browser
 
 ##@ Measure
 

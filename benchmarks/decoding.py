@@ -56,6 +56,8 @@ PICTURES = {
 
 
 def decode_here(job: DecodeJob, data: bytes, threads: ThreadPoolExecutor) -> list[Pixels]:
+    if job.codes:
+        return photo_views.views_and_codes(data, job.count, job.picture_format, threads.map)[0]
     if job.result == "views":
         return photo_views.photo_views(data, job.count, job.picture_format, threads.map)
     return [pixels(data, job.picture_format)]
@@ -131,17 +133,21 @@ def main() -> None:
     start = milliseconds(lambda: DecoderProcess(DecoderLimits()).end())
     form = PictureFormat(side=224, resample="bicubic")
     models = {"backfill": model_cost(64), "scan": VIEWS * model_cost(VIEWS)}
-    jobs = {"backfill": reduced(form), "scan": views_job(VIEWS, form)}
+    jobs = {
+        "backfill": reduced(form),
+        "scan": views_job(VIEWS, form, codes=True),
+        "without codes": views_job(VIEWS, form),
+    }
     print(f"a process starts in {start:.0f} ms; processor time of the model:", models)
     for label, draw in PICTURES.items():
         data = draw()
         print(f"{label}, {len(data) // 1000} kB")
         for name, job in jobs.items():
             here, pool = cost_here(job, data), cost_in_pool(job, data)
-            share = (pool - here) / (here + models[name])
+            share = (pool - here) / (here + models.get(name, models["scan"]))
             alone, many = waits(job, data, 1), waits(job, data, AT_ONCE)
             print(
-                f"  {name:8}  processor {here:.2f} ms here, {pool:.2f} in a pool: {share:+.1%} of"
+                f"  {name:13}  processor {here:.2f} ms here, {pool:.2f} in a pool: {share:+.1%} of"
                 f" decoding and model;  wait {alone[0]:.1f}, {alone[1]:.1f};"
                 f"  {AT_ONCE} at once {many[0]:.1f}, {many[1]:.1f}"
             )

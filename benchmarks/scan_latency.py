@@ -1,13 +1,16 @@
 """Measure the latency of scans through `shelfsight serve`, step by step.
 
     python benchmarks/scan_latency.py [--products 10000 100000] [--clients 1 16] [--scans 300]
+        [--workers 1 2 4]
 
 The catalogue is synthetic: vectors scattered around real embeddings, stored like those of a
 backfill and indexed by `shelfsight index build`. Each scan gives the URL of a photo that this
 process serves, so the server fetches, decodes and embeds it and searches. The steps (fetch, decode,
 model, SQL) come from the server's `/metrics`: with one client they are read after each scan, and
 their median is shown; with several, their mean. The rest is what no step covers: HTTP and queueing.
-The first line, with one client, is that of a newly started server: after 30 scans to warm up, every
+The processor time is that of the server's processes without the decoders, which other load of the
+machine hardly changes.
+The first line with one client is that of a newly started server: after 30 scans to warm up, every
 photo is new to it. The other lines repeat the same photos.
 Clients, server and Postgres share this machine's cores; nothing else should run on it.
 """
@@ -19,6 +22,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -64,16 +68,21 @@ Real embeddings vary in some tens. If they varied in all 768, all products would
 far from each other, and no index could rank them.
 """
 
-_STEP = re.compile(r'^shelfsight_scan_step_seconds_sum\{step="(\w+)"\} (\S+)$', re.MULTILINE)
+_STEP = re.compile(r'^shelfsight_scan_step_seconds_sum\{step="(\w+)".*\} (\S+)$', re.MULTILINE)
+_PROCESSOR = re.compile(r"^process_cpu_seconds_total(?:\{.*\})? (\S+)$", re.MULTILINE)
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of scans and of their steps: one value per scan, or only the mean."""
+    """Seconds of scans and of their steps: one value per scan, or only the mean.
+
+    `processor` is the mean processor time of a scan.
+    """
 
     totals: np.ndarray
     steps: dict[str, np.ndarray]
+    processor: float
 
 
 def main() -> None:
@@ -81,6 +90,7 @@ def main() -> None:
     parser.add_argument("--products", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--scans", type=int, default=300, help="for each line (default: 300)")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1], help="of the server")
     arguments = parser.parse_args()
     embedder = open_pair("lite", model_dir=None)
     photos = [picture(number) for number in range(CLUSTERS)]
@@ -97,7 +107,9 @@ def main() -> None:
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
                 for line in measure_indexes(database):
                     print(f"  {line}")
-                asyncio.run(measure(url, photos, arguments))
+                for workers in arguments.workers:
+                    print(f"  {workers} worker{'s'[: workers - 1]}")
+                    asyncio.run(measure(url, photos, arguments, workers))
                 drop_indexes(database)
 
 
@@ -163,18 +175,18 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 async def measure(
-    database_url: str, photos: Sequence[bytes], arguments: argparse.Namespace
+    database_url: str, photos: Sequence[bytes], arguments: argparse.Namespace, workers: int
 ) -> None:
     """Scan through a server in its own process; print one line per number of clients."""
-    titles = ("p50", "p95", *STEPS, "rest", "all but model and sql")
+    titles = ("p50", "p95", *STEPS, "rest", "processor", "all but model and sql")
     print(f"  {'clients':>7} {'scans/s':>8} " + " ".join(f"{title:>7}" for title in titles))
     async with pictures(photos) as (host, addresses), aiohttp.ClientSession() as session:
-        with served(database_url, host) as url:
+        with served(database_url, host, workers) as url:
             await until_ready(session, url)
             first = [{"imageUrl": address, "threshold": -1} for address in addresses]
             await scans(session, url, first[:WARM_UP], clients=4)
             again = [first[n % len(first)] for n in range(arguments.scans)]
-            lines = [("first", 1, first[WARM_UP:])]
+            lines = [("first", 1, first[WARM_UP:])] if 1 in arguments.clients else []
             lines += [(f"{clients}", clients, again) for clients in arguments.clients]
             for title, clients, queries in lines:
                 began = perf_counter()
@@ -191,7 +203,8 @@ def figures_of(timed: Timed, clients: int) -> list[float]:
     rest = totals - sum(steps.values())
     figures = [np.quantile(totals, 0.5), np.quantile(totals, 0.95)]
     figures += [middle(steps[name]) for name in STEPS]
-    return [*figures, middle(rest), middle(totals - steps["model"] - steps["sql"])]
+    figures += [middle(rest), timed.processor]
+    return [*figures, middle(totals - steps["model"] - steps["sql"])]
 
 
 async def scans(
@@ -204,6 +217,7 @@ async def scans(
     waiting = iter(queries)
     totals: list[float] = []
     read = [await steps_of(session, url)]
+    used_before = await processor_seconds(session, url)
 
     async def client() -> None:
         for query in waiting:
@@ -221,13 +235,23 @@ async def scans(
         read.append(await steps_of(session, url))
     grown = np.diff(np.array([[one.get(name, 0.0) for name in STEPS] for one in read]), axis=0)
     each = grown / (len(totals) / len(grown))
-    return Timed(np.array(totals), dict(zip(STEPS, each.T, strict=True)))
+    processor = (await processor_seconds(session, url) - used_before) / len(totals)
+    return Timed(np.array(totals), dict(zip(STEPS, each.T, strict=True)), processor)
 
 
 async def steps_of(session: aiohttp.ClientSession, url: str) -> dict[str, float]:
     """Return the total seconds that the server has spent in each step."""
     async with session.get(f"{url}/metrics") as response:
-        return {name: float(seconds) for name, seconds in _STEP.findall(await response.text())}
+        steps: Counter[str] = Counter()
+        for name, seconds in _STEP.findall(await response.text()):
+            steps[name] += float(seconds)  # of each worker
+        return dict(steps)
+
+
+async def processor_seconds(session: aiohttp.ClientSession, url: str) -> float:
+    """Return the processor seconds that all workers of the server have used."""
+    async with session.get(f"{url}/metrics") as response:
+        return sum(map(float, _PROCESSOR.findall(await response.text())))
 
 
 async def until_ready(session: aiohttp.ClientSession, url: str) -> None:
@@ -260,9 +284,10 @@ async def pictures(photos: Sequence[bytes]) -> AsyncIterator[tuple[str, list[str
 
 
 @contextmanager
-def served(database_url: str, picture_host: str) -> Iterator[str]:
+def served(database_url: str, picture_host: str, workers: int) -> Iterator[str]:
     """Run `shelfsight serve` in its own process; yield its URL."""
     command = [sys.executable, "-m", "shelfsight", "serve", "--port=0", "--models=lite"]
+    command += [f"--workers={workers}"] if workers > 1 else []
     environment = os.environ | {"DATABASE_URL": database_url, "ALLOW_PRIVATE_IMAGES": picture_host}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:

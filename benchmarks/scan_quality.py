@@ -1,18 +1,22 @@
-"""Measure how often scans of real photos find their product, and how reliable confidence is.
+"""Measure how often scans of real photos find their product, and whether probabilities are true.
 
 FOLDER contains the pictures, `catalog.csv` (sku, category, title, description, image) and
 `photos.csv` (photo, sku, category):
 
-    python benchmarks/scan_quality.py FOLDER [--models lite] [--order 0] [--fit]
-    ... [--without-pictures 40] [--without-texts 40]
+    python benchmarks/scan_quality.py FOLDER [--models lite] [--part report] [--fit]
+    ... [--own-pictures] [--without-pictures 40] [--without-texts 40]
+
+The photos are split once and for all. A third of the products is kept apart with all their
+photos; the photos of the others go to `fit` (half), `choose` and `report` (a quarter each).
+`report` has the products kept apart as well. Constants are fitted on `fit` (`--fit` prints them),
+forms and settings are chosen on `choose`, and figures are told of `report` alone.
 
 Each photo is scanned alone and together with the name of its category, and each category name is
-searched alone. Then everything is repeated with the right products hidden, where only "no match" is
-right. The scanner keeps a running mean of the photos it sees, so their order (a seed) matters a
-little. `--fit` prints the `low`, `spread` and `absent` for `scan/confidence.py` that fit one fixed
-half of the photos. Without it, tables show how reliable confidence is on all photos and on the
-other half. `--without-pictures` and `--without-texts` take the pictures or texts from so many
-products, chosen at random, and tell their scans apart from those of the complete products.
+searched alone; then everything is repeated with the right products left out, where only "not in the
+catalogue" is right. The scanner has seen the photos of the other parts before, as that of a shop in
+use; it learns nothing from the part that is measured. `--without-pictures` and `--without-texts`
+take the pictures or texts from so many products, chosen at random, and tell their scans apart from
+those of the complete products.
 """
 
 import argparse
@@ -25,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -33,40 +38,44 @@ from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import import_file
 from shelfsight.catalog.imports.import_options import ImportOptions
+from shelfsight.catalog.imports.product_file import ProductFile
 from shelfsight.engines import local
+from shelfsight.fusion import mean_of
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
-from shelfsight.records import Failure, Pixels, Selection, Vector
-from shelfsight.scan.matching import Filters, ScanOptions, ScanQuery, ScanResult
+from shelfsight.records import Failure, Modality, Pixels, Selection, Vector
+from shelfsight.scan.calibration_fit import ScoredQueries, fit
+from shelfsight.scan.evaluation import Outcome, figures, lines, outcome
+from shelfsight.scan.matching import ScanOptions, ScanQuery, ScanResult
+from shelfsight.scan.ranking import SCORES
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
+from shelfsight.storage.search.product_search import PostgresProductSearch
+from shelfsight.wiring.calibrating import calibrate_on_pictures
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import open_embedder
 from shelfsight.wiring.pipeline import open_pipeline
 from shelfsight.wiring.scanning import make_scanner, open_photo_reader, read_photo
 
-DEPTHS = (1, 5, 10)
-
 SPLIT_SEED = 7
-"""Seed that splits the photos into halves; no other was tried."""
+"""The seed of the split; no other was tried."""
 
-MAX_LOST = 0.02
-"""Share of right first matches that may score below `low`."""
+APART = 1 / 3
+"""The share of products of which all photos are in `report`."""
 
-ABSENT_WEIGHT = 0.25
-"""Weight, in a fit, of a scan with hidden products: as if one scan in five showed another thing."""
+KINDS = ("photo only", "photo and category", "category only")
 
-SPREADS = np.arange(0.02, 0.12, 0.005)
-ABSENTS = np.arange(0.1, 0.8, 0.02)
+Part = Literal["fit", "choose", "report"]
 
 
 @dataclass(frozen=True)
 class LabelledQuery:
-    """A query with its right SKUs; `fitted` says whether it is in the half used for fitting."""
+    """A query with its right SKUs, the name of what is right, and the part it belongs to."""
 
     scan_query: ScanQuery
     right: frozenset[str]
-    fitted: bool
+    name: str
+    part: Part
 
 
 def main() -> None:
@@ -75,8 +84,12 @@ def main() -> None:
         "folder", type=Path, help="contains catalog.csv, photos.csv and the pictures"
     )
     parser.add_argument("--models", default="lite", help="the pair of models (default: lite)")
-    parser.add_argument("--order", type=int, default=0, help="seed for the order of the photos")
-    parser.add_argument("--fit", action="store_true", help="fit the thresholds on one half")
+    parser.add_argument("--part", choices=("fit", "choose", "report"), default="report")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="default: all three")
+    parser.add_argument(
+        "--own-pictures", action="store_true", help="calibrate as shelfsight calibrate does"
+    )
+    parser.add_argument("--fit", action="store_true", help="print constants fitted on `fit`")
     parser.add_argument("--without-pictures", type=int, default=0, metavar="N")
     parser.add_argument("--without-texts", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
@@ -84,19 +97,39 @@ def main() -> None:
     catalogue = rows(folder / "catalog.csv")
     incomplete = take_away(catalogue, ("image",), arguments.without_pictures)
     incomplete |= take_away(catalogue, ("title", "description"), arguments.without_texts)
+    part: Part = "fit" if arguments.fit else arguments.part
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
         settings = load(
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
         with prepared(settings, catalogue) as (database, embedder):
-            scanner = make_scanner(settings, database, embedder)
-            skus = [row["sku"] for row in catalogue]
-            evaluation = Evaluation(database, scanner, skus, incomplete)
-            for kind, queries in labelled_queries(settings, folder, embedder).items():
-                random.Random(arguments.order).shuffle(queries)
-                print(f"\n{kind}, {len(queries)} scans, models {settings.models}")
-                (evaluation.fit if arguments.fit else evaluation.measure)(queries)
+            if arguments.own_pictures:
+                print(calibrate_on_pictures(settings, database, embedder, print))
+            kinds = labelled_queries(settings, folder, embedder)
+            learn(database, embedder, kinds["photo only"], part)
+            scanner = make_scanner(settings, database, embedder, learns=False)
+            for kind in arguments.kind or KINDS:
+                every = kinds[kind]
+                queries = [one for one in every if one.part == part]
+                if arguments.fit:
+                    print_fit(kind, scanner, queries, len(catalogue))
+                else:
+                    measure(f"\n{kind}, {part}, {settings.models}", scanner, queries, incomplete)
+
+
+def learn(
+    database: Database, embedder: Embedder, photos: Sequence[LabelledQuery], part: Part
+) -> None:
+    """Update the mean of scanned photos with those of the other parts."""
+    search = PostgresProductSearch(database)
+    search.require(embedder.models)
+    for one in photos:
+        if one.part != part:
+            (views,) = one.scan_query.photos
+            image = mean_of([v for v in embedder.embed_images(views) if isinstance(v, np.ndarray)])
+            if image is not None:
+                search.learn(None, image)
 
 
 @contextmanager
@@ -115,7 +148,9 @@ def prepared(
             writer.writeheader()
             writer.writerows(catalogue)
             file.flush()
-            import_file(database, Path(file.name), ImportOptions(), print, lambda *_: True)
+            import_file(
+                database, ProductFile(Path(file.name)), ImportOptions(), print, lambda *_: True
+            )
         with open_pipeline(settings, database, embedder, progress) as pipeline:
             local.run(pipeline, job, report, progress)
         progress.finish(report)
@@ -161,38 +196,44 @@ class CachingEmbedder:
 def labelled_queries(
     settings: Settings, folder: Path, embedder: Embedder
 ) -> dict[str, list[LabelledQuery]]:
-    """Return the queries of each kind, half of them marked for fitting."""
+    """Return the queries of each kind."""
     photos = rows(folder / "photos.csv")
     with open_photo_reader(settings, embedder) as read:
-        views = [read_photo(folder / row["photo"], read) for row in photos]
+        views = [list(read_photo(folder / row["photo"], read).views) for row in photos]
     by_category = itemgetter("category")
     catalogue = sorted(rows(folder / "catalog.csv"), key=by_category)
     categories = {
         word: frozenset(row["sku"] for row in group)
         for word, group in itertools.groupby(catalogue, key=by_category)
     }
-    halves, words = half(len(photos)), half(len(categories))
-    one = [frozenset({row["sku"]}) for row in photos]
-    texts = [row["category"] for row in photos]
+    parts = split([row["sku"] for row in photos])
+    labels = [(frozenset({row["sku"]}), row["sku"]) for row in photos]
     return {
         "photo only": [
-            LabelledQuery(ScanQuery(photos=(photo,)), sku, fitted)
-            for photo, sku, fitted in zip(views, one, halves, strict=True)
+            LabelledQuery(ScanQuery(photos=(photo,)), *label, part)
+            for photo, label, part in zip(views, labels, parts, strict=True)
         ],
         "photo and category": [
-            LabelledQuery(ScanQuery(photos=(photo,), text=text), sku, fitted)
-            for photo, text, sku, fitted in zip(views, texts, one, halves, strict=True)
+            LabelledQuery(ScanQuery(photos=(photo,), text=row["category"]), *label, part)
+            for photo, row, label, part in zip(views, photos, labels, parts, strict=True)
         ],
         "category only": [
-            LabelledQuery(ScanQuery(text=word), skus, fitted)
-            for (word, skus), fitted in zip(categories.items(), words, strict=True)
+            LabelledQuery(ScanQuery(text=word), skus, word, part)
+            for (word, skus), part in zip(categories.items(), split(list(categories)), strict=True)
         ],
     }
 
 
-def half(count: int) -> list[bool]:
-    """Return for each of `count` queries whether it is in the half used for fitting."""
-    return [n < count // 2 for n in np.random.default_rng(SPLIT_SEED).permutation(count)]
+def split(products: Sequence[str]) -> list[Part]:
+    """Return the part of each query, given the product of each."""
+    chance = np.random.default_rng(SPLIT_SEED)
+    names = sorted(set(products))
+    order = chance.permutation(len(names))
+    apart = {names[n] for n in order[: round(APART * len(names))]}
+    return [
+        "report" if product in apart or draw >= 0.75 else "fit" if draw < 0.5 else "choose"
+        for product, draw in zip(products, chance.random(len(products)), strict=True)
+    ]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -200,138 +241,80 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-class Evaluation:
-    """Evaluates a scanner on queries with known right SKUs."""
+def measure(
+    title: str, scanner: Scanner, queries: Sequence[LabelledQuery], incomplete: frozenset[str]
+) -> None:
+    """Print the figures of the queries, and those of incomplete products apart."""
+    if not queries:
+        return
+    found = [scan(scanner, one) for one in queries]
+    absent = [scan(scanner, one, hidden=True) for one in queries]
+    outcomes = [
+        outcome(result, without, one.right, one.name)
+        for one, result, without in zip(queries, found, absent, strict=True)
+    ]
+    print("\n".join(lines(title, figures(outcomes))))
+    if incomplete:
+        tell_apart(queries, found, outcomes, incomplete)
 
-    def __init__(
-        self,
-        database: Database,
-        scanner: Scanner,
-        skus: Sequence[str],
-        incomplete: frozenset[str] = frozenset(),
-    ) -> None:
-        self._database = database
-        self._scanner = scanner
-        self._skus = skus
-        self._incomplete = incomplete
 
-    def measure(self, queries: Sequence[LabelledQuery]) -> None:
-        """Print recall and reliability of confidence, on all queries and on those not fitted on."""
-        found = self._scan(queries, ScanOptions(limit=max(DEPTHS), threshold=-1.0))
-        sure, absent = (
-            self._scan(queries, ScanOptions()),
-            self._scan(queries, ScanOptions(), hidden=True),
-        )
-        for name, positions in (
-            ("all", list(range(len(queries)))),
-            ("not fitted on", [n for n, one in enumerate(queries) if not one.fitted]),
-        ):
-            ranks = [rank(found[n], queries[n].right) for n in positions]
-            recall = ", ".join(
-                f"@{depth} {share(r is not None and r <= depth for r in ranks):.3f}"
-                for depth in DEPTHS
-            )
-            print(f"  {name}: recall {recall}")
-            print(f"    {'first match':<12} {'scans':>6} {'right':>6}   scans, none right")
-            for word in ("high", "medium", "low", "no match"):
-                hits = [n for n in positions if verdict(sure[n]) == word]
-                right = share(rank(sure[n], queries[n].right) == 1 for n in hits)
-                wrong = sum(verdict(absent[n]) == word for n in positions)
-                shown = f"{right:>6.2f}" if hits and word != "no match" else f"{'':>6}"
-                print(f"    {word:<12} {len(hits):>6} {shown} {wrong:>8}")
-        if self._incomplete:
-            self._tell_apart(queries, sure)
+def scan(scanner: Scanner, one: LabelledQuery, *, hidden: bool = False) -> ScanResult:
+    """Return every match; `hidden` leaves out the right products."""
+    without = one.right if hidden else frozenset[str]()
+    return scanner.scan(one.scan_query, ScanOptions(limit=200, threshold=-1.0, without=without))
 
-    def _tell_apart(self, queries: Sequence[LabelledQuery], found: Sequence[ScanResult]) -> None:
-        """Print the recall of complete and of incomplete products, and who takes first places."""
-        pairs = list(zip(found, (one.right for one in queries), strict=True))
-        for name, is_meant in (
-            ("complete", lambda skus: not skus & self._incomplete),
-            ("incomplete", lambda skus: bool(skus & self._incomplete)),
-        ):
-            right = [rank(result, skus) == 1 for result, skus in pairs if is_meant(skus)]
-            first = [
-                (result.matches[0].confidence, rank(result, skus) == 1)
-                for result, skus in pairs
-                if result.matches and is_meant({result.matches[0].product.sku})
-            ]
-            high = [is_right for word, is_right in first if word == "high"]
-            print(
-                f"  {name} products: recall @1 {share(iter(right)):.3f} of {len(right)} scans;"
-                f" {len(first) / max(1, len(pairs)):.3f} of the"
-                f" first places, {len(high)} of them high, {high.count(False)} of these wrong"
-            )
 
-    def fit(self, queries: Sequence[LabelledQuery]) -> None:
-        """Print the thresholds fitted on the half for fitting."""
-        everything = ScanOptions(limit=len(self._skus), threshold=-1.0)
-        half = [n for n, one in enumerate(queries) if one.fitted]
-        present, absent = (
-            self._scan(queries, everything),
-            self._scan(queries, everything, hidden=True),
-        )
-        shown = [scores(present[n], queries[n].right) for n in half]
-        hidden = [scores(absent[n], queries[n].right) for n in half]
-        spread, rival = min(
-            itertools.product(SPREADS, ABSENTS),
-            key=lambda pair: log_loss(shown, *pair) + ABSENT_WEIGHT * log_loss(hidden, *pair),
-        )
-        low = np.quantile([right[0] for right, other in shown if right[0] > other[0]], MAX_LOST)
-        print(f"  low={low:.2f}, spread={spread:.3f}, absent={rival:.2f}")
-
-    def _scan(
-        self, queries: Sequence[LabelledQuery], options: ScanOptions, *, hidden: bool = False
-    ) -> list[ScanResult]:
-        """Scan all queries in order, from an empty running mean; `hidden` hides right products."""
-        self._database.run(
-            lambda connection: connection.execute('DELETE FROM shelfsight."ScanMeans"')
-        )
-        everything = frozenset(self._skus)
-        return [
-            self._scanner.scan(
-                one.scan_query,
-                ScanOptions(
-                    limit=options.limit,
-                    threshold=options.threshold,
-                    filters=Filters(skus=tuple(everything - one.right) if hidden else ()),
-                ),
-            )
-            for one in queries
+def tell_apart(
+    queries: Sequence[LabelledQuery],
+    found: Sequence[ScanResult],
+    outcomes: Sequence[Outcome],
+    incomplete: frozenset[str],
+) -> None:
+    """Print the recall of complete and of incomplete products, and who takes first places."""
+    firsts = [
+        (result.matches[0], is_right.rank == 1)
+        for result, is_right in zip(found, outcomes, strict=True)
+    ]
+    for name, of_incomplete in (("complete", False), ("incomplete", True)):
+        right = [
+            is_right
+            for one, (_, is_right) in zip(queries, firsts, strict=True)
+            if bool(one.right & incomplete) == of_incomplete
         ]
+        theirs = [
+            (match.confidence, is_right)
+            for match, is_right in firsts
+            if (match.product.sku in incomplete) == of_incomplete
+        ]
+        high = [is_right for level, is_right in theirs if level == "high"]
+        print(
+            f"  {name} products: recall @1 {sum(right) / max(1, len(right)):.3f} of {len(right)}"
+            f" scans ({len(right) / len(queries):.3f} of all);"
+            f" {len(theirs) / len(queries):.3f} of the first places,"
+            f" {len(high)} of them high, {high.count(False)} of these wrong"
+        )
 
 
-def scores(found: ScanResult, right: frozenset[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores of the right matches and of the others, best first."""
-    split: dict[bool, list[float]] = {True: [], False: []}
-    for match in found.matches:
-        split[match.product.sku in right].append(match.score)
-    return np.array(split[True]), np.array(split[False])
+def print_fit(kind: str, scanner: Scanner, queries: Sequence[LabelledQuery], limit: int) -> None:
+    """Print the evidence of the modality that this kind of query compares.
 
-
-def log_loss(scored: Sequence[tuple[np.ndarray, np.ndarray]], spread: float, rival: float) -> float:
-    """Return the mean negative log of the softmax share of the right products.
-
-    `rival` is the score of "no match", which is right if no right product is in the catalogue.
+    Photos with words are not fitted: their evidence is the sum. Words are fitted on the words of
+    photos, of which only the one product that is shown is right.
     """
-    total = 0.0
-    for right, other in scored:
-        nothing = np.exp(rival / spread)
-        truth = np.exp(right / spread).sum() if len(right) else nothing
-        total -= np.log(truth / (np.exp(np.r_[right, other] / spread).sum() + nothing))
-    return total / len(scored)
-
-
-def rank(found: ScanResult, right: frozenset[str]) -> int | None:
-    return next((n for n, match in enumerate(found.matches, 1) if match.product.sku in right), None)
-
-
-def verdict(found: ScanResult) -> str:
-    return found.matches[0].confidence if found.matches else "no match"
-
-
-def share(hits: Iterator[bool]) -> float:
-    known = list(hits)
-    return sum(known) / max(1, len(known))
+    modality: Modality = "image" if kind == "photo only" else "text"
+    if kind == "category only":
+        return
+    found = [
+        scanner.scan(one.scan_query, ScanOptions(limit=limit, threshold=-1.0)) for one in queries
+    ]
+    scores = np.full((len(found), limit), -np.inf)
+    right = np.zeros(scores.shape, bool)
+    for n, (result, one) in enumerate(zip(found, queries, strict=True)):
+        for m, match in enumerate(result.matches):
+            score = SCORES[modality](match.product)
+            scores[n, m] = np.nan if score is None else score
+            right[n, m] = match.product.sku in one.right
+    print(f"{modality}: {fit(ScoredQueries(scores=scores, right=right))}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,21 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+LONGEST = (
+    *("test_siege.py", "test_kill.py", "test_models_command.py", "test_demo.py"),
+    *("test_import_and_scan.py", "test_upgrade_embedded.py", "test_decoder_pool.py"),
+    *("test_hostile_pictures.py", "test_scan_answers.py", "test_fetch.py"),
+)
+"""Files that take longest. They come first: one of them at the end would keep one process at work
+while the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others stay in their random order."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ctrl_c() -> Iterator[None]:
     """Ctrl-C ends this process and what it starts also where it was started to ignore that.
@@ -99,6 +114,7 @@ def created(server: str, *, template: str = "template1") -> Iterator[str]:
     """Create a database, yield its URL, and drop it afterwards."""
     name = f"test{next(NUMBERS)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # Copying the files takes half the time of copying through the log.
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         yield server.replace("/postgres?", f"/{name}?")
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Vector = NDArray[np.float32]
-"""A float32 array of shape (width,) and unit length."""
+    Vector = NDArray[np.float32]
+    """A float32 array of shape (width,) and unit length."""
 
-Pixels = NDArray[np.uint8]
-"""A uint8 array of shape (height, width, 3): RGB, upright, transparency flattened on white."""
+    Pixels = NDArray[np.uint8]
+    """A uint8 array of shape (height, width, 3): RGB, upright, transparency flattened on white."""
+else:  # commands that need no vectors start faster without numpy
+    Vector = Pixels = Any
 
 Modality = Literal["image", "text", "combined"]
 

@@ -16,8 +16,6 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, ByteSize, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,6 +49,9 @@ def _for_libpq(url: str | None) -> str | None:
         return None
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("an address that starts with postgresql://... or postgres://...")
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         parts = conninfo_to_dict(url)
     except ProgrammingError:
@@ -208,6 +209,9 @@ class Settings(BaseSettings):
     scan_views: int = Field(
         3, ge=1, le=9, description="looks at a photo, the whole and ever closer to its centre"
     )
+    scan_codes: bool = Field(
+        True, description="whether barcodes and QR codes in photos find their products"
+    )
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
     )
@@ -218,6 +222,11 @@ class Settings(BaseSettings):
         None,
         gt=0,
         description="what serve and its decoders may take, as 3GB; without it, the usual limits",
+    )
+    follow_models: bool = Field(
+        False,
+        description="serve loads the models of staged vectors too, and changes to them at the"
+        " switch",
     )
     rate_limit: int = Field(
         600, ge=0, description="requests a minute of each API key; 0 means no limit"

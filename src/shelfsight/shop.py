@@ -7,17 +7,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from pathlib import Path
 from threading import Event, RLock
 from typing import TYPE_CHECKING, TypedDict
 
-from shelfsight.backfill.losses import RunPolicy
-from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.runs import Job
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
-from shelfsight.postgres.pool import DatabasePool
 from shelfsight.postgres.retries import RetryPolicy
 from shelfsight.records import CatalogChoice, Due, Selection, TextField, Weights
 from shelfsight.scan.matching import (
@@ -28,7 +25,6 @@ from shelfsight.scan.matching import (
     ScanResult,
     WhyNothing,
 )
-from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
 from shelfsight.wiring.database import (
     EMBEDDED,
@@ -36,21 +32,16 @@ from shelfsight.wiring.database import (
     content,
     postgres_catalog,
 )
-from shelfsight.wiring.embedder import open_embedder
-from shelfsight.wiring.pipeline import open_pipeline
-from shelfsight.wiring.scanning import (
-    PhotoSource,
-    ReadPhoto,
-    make_scanner,
-    open_photo_reader,
-    read_photo,
-)
 
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from shelfsight.models.calibration import Calibration
+    from shelfsight.scan.scanner import Scanner
     from shelfsight.storage.status import Status
     from shelfsight.wiring.catalogue import CatalogReport
+    from shelfsight.wiring.evaluating import Evaluation
+    from shelfsight.wiring.scanning import PhotoSource, ReadPhoto
 
 SCAN_CONNECTIONS = 4
 """The number of connections that scans share; a further scan waits for a free connection."""
@@ -184,6 +175,8 @@ class Shop:
             ModelError: the models cannot be loaded.
             ServerError: the embedding server cannot be used.
         """
+        from shelfsight.wiring.embedder import open_embedder
+
         with self._lock:
             if self._embedder is None:
                 opening = open_embedder(self.settings, self._notify)
@@ -274,6 +267,11 @@ class Shop:
                 combined vectors.
             ShelfsightError: the run cannot continue. Vectors that were already stored remain.
         """
+        from shelfsight.backfill.losses import RunPolicy
+        from shelfsight.backfill.pipeline import backfill
+        from shelfsight.backfill.runs import Job
+        from shelfsight.wiring.pipeline import open_pipeline
+
         shown = progress or _Notifying(self._notify)
         report = Report()
         job = Job(
@@ -291,7 +289,7 @@ class Shop:
 
     def scan(
         self,
-        photo: PhotoSource | Sequence[PhotoSource] = (),
+        photo: "PhotoSource | Sequence[PhotoSource]" = (),
         *,
         text: str | None = None,
         **options: "Unpack[ScanArguments]",
@@ -312,16 +310,21 @@ class Shop:
             FilterError: the shop's tables lack a column that `filters` needs.
             ShelfsightError: the database or the models cannot be used.
         """
+        from shelfsight.wiring.scanning import PhotoSource, read_photo
+
         scanner, read = self._scanning()
         sources = [photo] if isinstance(photo, PhotoSource) else photo
+        photos = [read_photo(source, read) for source in sources]
         query = ScanQuery(
-            photos=tuple(read_photo(source, read) for source in sources), text=text or None
+            photos=tuple(list(photo.views) for photo in photos),
+            text=text or None,
+            codes=tuple(code for photo in photos for code in photo.codes),
         )
         return scanner.scan(query, ScanOptions(**options))
 
     async def scan_async(
         self,
-        photo: PhotoSource | Sequence[PhotoSource] = (),
+        photo: "PhotoSource | Sequence[PhotoSource]" = (),
         *,
         text: str | None = None,
         **options: "Unpack[ScanArguments]",
@@ -351,6 +354,43 @@ class Shop:
         """
         scanner, _ = self._scanning()
         return scanner.similar(variant_id, ScanOptions(**options))
+
+    def calibrate(self) -> "Calibration | None":
+        """Fit how probable a match is to photos made of the shop's own pictures, and store it.
+
+        Scans use it within a minute, instead of the calibration that comes with the models.
+
+        Returns:
+            The calibration of these models; None if there are too few pictures.
+
+        Raises:
+            ModelMismatchError: other models made the stored vectors.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        from shelfsight.wiring.calibrating import calibrate_on_pictures
+
+        return calibrate_on_pictures(self.settings, self.database, self.embedder, self._notify)
+
+    def forget_calibration(self) -> None:
+        """Delete what `calibrate` stored for these models."""
+        from shelfsight.storage.calibrations import CalibrationStore
+
+        CalibrationStore(self.database).delete(self.embedder.models)
+
+    def evaluate(self, folder: str | Path) -> "Evaluation":
+        """Measure how often photos find their product, and whether probabilities are true.
+
+        Args:
+            folder: has photos, and `photos.csv` with the columns `photo` (a path within the
+                folder), `sku` and maybe `text`.
+
+        Raises:
+            PictureError: there is no such `photos.csv`.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        from shelfsight.wiring.evaluating import evaluate_folder
+
+        return evaluate_folder(self.settings, self.database, self.embedder, Path(folder))
 
     def is_empty(self, filters: Filters | None = None) -> bool:
         """Return whether no product that passes the filters has vectors, so scans find nothing.
@@ -411,7 +451,10 @@ class Shop:
             self._connected = self._resources.enter_context(opening)
         return self._connected
 
-    def _scanning(self) -> tuple[Scanner, ReadPhoto]:
+    def _scanning(self) -> "tuple[Scanner, ReadPhoto]":
+        from shelfsight.postgres.pool import DatabasePool
+        from shelfsight.wiring.scanning import make_scanner, open_photo_reader
+
         with self._lock:
             if self._scanner is None:
                 pool = DatabasePool(self.database.url, SCAN_CONNECTIONS, retries=SCAN_RETRIES)

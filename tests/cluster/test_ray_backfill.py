@@ -17,10 +17,10 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from shelfsight import __version__
 from tests.cluster.nodes import QUIET, cluster, raylet_of
 from tests.end_to_end.command import PATIENCE, Command, failed_plainly
-from tests.end_to_end.conftest import command, home_of_its_own
+from tests.end_to_end.conftest import command, home_of_its_own, model_server
 from tests.end_to_end.shop_tables import create_tables, run
 
-__all__ = ["home_of_its_own"]
+__all__ = ["home_of_its_own", "model_server"]
 
 PRODUCTS = 500
 EMPTY = (7, 400)
@@ -42,7 +42,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def shop(url: str, tmp_path: Path) -> Command:
+def shop(url: str, tmp_path: Path, model_server: str) -> Command:
     """Products with text, except for two without any content; all pictures are missing."""
     create_tables(url)
     run(
@@ -56,7 +56,8 @@ def shop(url: str, tmp_path: Path) -> Command:
         'INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl")'
         ' SELECT "Id", \'gone.png\' FROM "ProductVariants" WHERE "Title" LIKE \'%50\'',
     )
-    return command(url, tmp_path, IMAGE_ROOT=str(tmp_path), **QUIET)
+    served = {"EMBEDDING_SERVER_URL": model_server}  # a worker starts faster without the models
+    return command(url, tmp_path, IMAGE_ROOT=str(tmp_path), **served, **QUIET)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def test_a_second_ctrl_c_stops_at_once_and_still_reports_what_is_stored(
 def test_an_error_that_ends_a_worker_ends_the_run_with_its_message(
     shop: Command, address: str
 ) -> None:
-    folder = {"MODELS": "siglip-qwen3", "MODEL_DIR": "/nowhere"}
+    folder = {"MODELS": "siglip-qwen3", "MODEL_DIR": "/nowhere", "EMBEDDING_SERVER_URL": ""}
     done = shop("backfill", "--engine=ray", f"--address={address}", **folder)
     assert "/nowhere" in failed_plainly(done, 1)
 
@@ -217,7 +218,8 @@ def test_workers_that_ray_ends_for_want_of_memory_are_replaced_until_it_is_too_o
     shop: Command,
 ) -> None:
     full = {"RAY_memory_usage_threshold": "0.01", "RAY_memory_monitor_refresh_ms": "100"}
-    done = shop("backfill", "--all", "--engine=ray", "--workers=1", **full)
+    in_process = {"EMBEDDING_SERVER_URL": ""}  # loading the models takes longer than Ray waits
+    done = shop("backfill", "--all", "--engine=ray", "--workers=1", **full, **in_process)
     said = failed_plainly(done, 1)
     assert "Ray loses one worker after another" in said
     assert "low on memory" in said

@@ -5,9 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from shelfsight.cli.main import main
 
 PASSWORD = "hunter2"
 
@@ -33,6 +37,29 @@ class Command:
             process.kill()
         assert PASSWORD not in out + err
         return Done(arguments, process.returncode, out, err)
+
+    def here(self, *arguments: str, **variables: str) -> Done:
+        """Run to the end in this process, for what a process of its own would show no better."""
+        out, err = (TextIOWrapper(BytesIO(), encoding="utf-8") for _ in range(2))
+        status: object = None
+        with (
+            mock.patch.dict(os.environ, self.environment(**variables), clear=True),
+            mock.patch.object(sys, "argv", ["shelfsight", *arguments]),
+            chdir(self.folder),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                main()
+            except SystemExit as end:
+                status = end.code
+        assert isinstance(status, int)
+        texts = []
+        for stream in (out, err):
+            stream.seek(0)
+            texts.append(stream.read())
+        assert PASSWORD not in "".join(texts)
+        return Done(arguments, status, *texts)
 
     def json(self, *arguments: str, **variables: str) -> list[dict[str, Any]]:
         """Run with `--json`, assert that it succeeded, and return the printed objects."""

@@ -40,9 +40,9 @@ def nobody_connected(listener: socket.socket) -> bool:
 def test_every_command_has_a_help_text_and_every_setting_is_a_flag(
     shelfsight: Command,
 ) -> None:
-    processes = {name: shelfsight.start(name, "--help") for name in COMMANDS}
-    shown = {name: process.communicate()[0] for name, process in processes.items()}
-    assert {process.returncode for process in processes.values()} == {0}
+    done = {name: shelfsight.here(name, "--help") for name in COMMANDS}
+    assert {one.returncode for one in done.values()} == {0}
+    shown = {name: one.stdout for name, one in done.items()}
     assert [name for name, text in shown.items() if not text.startswith("Usage: shelfsight")] == []
     everything = "".join(shown.values())
     for name in Settings.model_fields:
@@ -75,7 +75,7 @@ def test_help_without_a_command_lists_the_commands(shelfsight: Command) -> None:
 def test_wrong_usage_is_exit_status_2_and_points_to_the_help(
     shelfsight: Command, listener: socket.socket, arguments: list[str], error: str
 ) -> None:
-    done = shelfsight(*arguments)
+    done = shelfsight.here(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert error in done.stderr
     assert "--help' for help" in done.stderr
@@ -119,7 +119,7 @@ def test_weights_that_are_both_0_are_refused(shelfsight: Command) -> None:
 def test_an_invalid_database_url_is_named_without_its_password(
     shelfsight: Command, url: str
 ) -> None:
-    error = failed_plainly(shelfsight("status", DATABASE_URL=url), 2)
+    error = failed_plainly(shelfsight.here("status", DATABASE_URL=url), 2)
     assert error.startswith("shelfsight: DATABASE_URL='...@db.example.com/shop' makes no sense")
 
 

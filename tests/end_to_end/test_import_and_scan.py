@@ -42,7 +42,9 @@ JSONL = """\
 
 
 @pytest.fixture(scope="module")
-def shelfsight(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Command:
+def shelfsight(
+    module_url: str, model_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Command:
     """The command in a folder with three product files and their pictures."""
     folder = tmp_path_factory.mktemp("shop")
     for number in range(1, PRODUCTS + 1):
@@ -51,7 +53,9 @@ def shelfsight(module_url: str, tmp_path_factory: pytest.TempPathFactory) -> Com
     (folder / "shopify.csv").write_text(SHOPIFY)
     (folder / "posters.jsonl").write_text(JSONL)
     photograph(folder / "photo.jpg")
-    shelfsight = command(module_url, folder, IMAGE_ROOT=str(folder))
+    shelfsight = command(
+        module_url, folder, IMAGE_ROOT=str(folder), EMBEDDING_SERVER_URL=model_server
+    )
     assert shelfsight("init").returncode == 0
     return shelfsight
 

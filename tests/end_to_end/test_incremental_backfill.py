@@ -1,6 +1,7 @@
 """What a second run embeds again, what it only recombines, and what it leaves unchanged."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from tests.end_to_end.shop_tables import add_product, create_tables, run, stored
 
 @pytest.fixture(scope="module")
 def embedded(
-    module_url: str, pictures: PictureHost, tmp_path_factory: pytest.TempPathFactory
+    module_url: str,
+    pictures: PictureHost,
+    model_server: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Command:
     """Six embedded products: A, B and C with one picture each, one with four, two with text."""
-    shelfsight = command(
-        module_url, tmp_path_factory.mktemp("shop"), ALLOW_PRIVATE_IMAGES=pictures.host
-    )
+    shelfsight = served(module_url, tmp_path_factory.mktemp("shop"), pictures, model_server)
     create_tables(module_url)
     urls = pictures.draw(1, 2, 3, 4)
     for title, url in zip("ABC", urls, strict=False):
@@ -32,9 +34,15 @@ def embedded(
 
 
 @pytest.fixture
-def shop(embedded: Command, copied_url: str, pictures: PictureHost) -> Command:
+def shop(embedded: Command, copied_url: str, pictures: PictureHost, model_server: str) -> Command:
     """The same for each test."""
-    return command(copied_url, embedded.folder, ALLOW_PRIVATE_IMAGES=pictures.host)
+    return served(copied_url, embedded.folder, pictures, model_server)
+
+
+def served(url: str, folder: Path, pictures: PictureHost, model_server: str) -> Command:
+    return command(
+        url, folder, ALLOW_PRIVATE_IMAGES=pictures.host, EMBEDDING_SERVER_URL=model_server
+    )
 
 
 def vector(url: str, title: str, column: str) -> np.ndarray:

@@ -101,6 +101,7 @@ def shop(url: str, tmp_path: Path, seed: int) -> Shop:
     return shop
 
 
+@pytest.mark.usefixtures("model_server")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_after_ten_kills_no_product_is_duplicated_missing_or_stale(
     shelfsight: Command, shop: Shop, url: str, seed: int

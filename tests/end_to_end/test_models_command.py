@@ -14,6 +14,11 @@ PRODUCTS = 8
 LITE = ("efficientnet-lite0@0.1.0", "wordllama-l2-supercat-256@0.4.0.post1")
 
 
+pytestmark = pytest.mark.usefixtures("model_server")
+
+IN_PROCESS = {"EMBEDDING_SERVER_URL": ""}
+
+
 @pytest.fixture
 def letters() -> Iterator[Server]:
     """Another embedding server, with other models."""
@@ -123,8 +128,8 @@ def test_a_dry_run_of_a_staged_set_counts_and_creates_nothing(
 
 @pytest.mark.usefixtures("shop")
 def test_it_shows_which_vectors_the_configured_models_would_replace(shelfsight: Command) -> None:
-    assert "would replace" not in shelfsight("models").stdout
-    shown = shelfsight("models", "--models", "siglip-qwen3").stdout
+    assert "would replace" not in shelfsight("models", **IN_PROCESS).stdout
+    shown = shelfsight("models", "--models", "siglip-qwen3", **IN_PROCESS).stdout
     assert f"would replace {PRODUCTS} text vectors: shelfsight backfill --staged --all" in shown
 
 
@@ -140,6 +145,6 @@ def test_it_shows_which_vectors_the_configured_models_would_replace(shelfsight: 
 def test_contradictory_flags_are_refused(
     shelfsight: Command, words: tuple[str, ...], error: str
 ) -> None:
-    done = shelfsight(*words)
+    done = shelfsight.here(*words)
     assert done.returncode == 2
     assert error in done.stderr

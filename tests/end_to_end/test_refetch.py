@@ -69,6 +69,7 @@ def embedded(
     module_url: str,
     titles: list[str],
     versions: Versions,
+    model_server: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Command:
     """All of them embedded."""
@@ -76,16 +77,22 @@ def embedded(
         module_url,
         tmp_path_factory.mktemp("refetch"),
         ALLOW_PRIVATE_IMAGES=versions.host.host,
+        EMBEDDING_SERVER_URL=model_server,
     )
     assert shelfsight.result()["embedded"] == len(titles)
     return shelfsight
 
 
 @pytest.fixture
-def shop(embedded: Command, copied_url: str, versions: Versions) -> Command:
+def shop(embedded: Command, copied_url: str, versions: Versions, model_server: str) -> Command:
     """The same for each test."""
     versions.statuses.clear()
-    return command(copied_url, embedded.folder, ALLOW_PRIVATE_IMAGES=versions.host.host)
+    return command(
+        copied_url,
+        embedded.folder,
+        ALLOW_PRIVATE_IMAGES=versions.host.host,
+        EMBEDDING_SERVER_URL=model_server,
+    )
 
 
 def path_of(title: str) -> str:

@@ -11,6 +11,9 @@ from tests.end_to_end.shop_tables import add_product, create_tables, run
 FAILURES = "shelfsight failures"
 
 
+pytestmark = pytest.mark.usefixtures("model_server")
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> str:
     path = tmp_path / "photo.png"
@@ -58,3 +61,15 @@ def test_the_reason_follows_what_is_stored(
     other = shelfsight("scan", photo)
     assert other.returncode == 1
     assert "embedded by other@1" in other.stderr
+
+
+def test_calibrate_and_evaluate_say_what_they_need(
+    shelfsight: Command, url: str, tmp_path: Path
+) -> None:
+    create_tables(url)
+    done = shelfsight("calibrate")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("Too few pictures to calibrate with: 50 are needed.\n")
+    done = shelfsight("evaluate", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("photos.csv: No such file or directory\n")

@@ -99,7 +99,7 @@ def test_a_killed_database_is_told_at_once_and_used_again(
         told_soon(url)
         running.start()
         until(lambda: is_found(url))
-        until(lambda: send(url + "/ready").json == {"ready": True, "problems": []})
+        until(lambda: send(url + "/ready").json == {"ready": True, "problems": [], "notes": []})
 
 
 def test_a_database_that_hangs_is_told_soon_and_used_again(

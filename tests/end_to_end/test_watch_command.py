@@ -13,6 +13,8 @@ import pytest
 from tests.end_to_end.command import PATIENCE, Command
 from tests.end_to_end.shop_tables import run, stored
 
+pytestmark = pytest.mark.usefixtures("model_server")
+
 
 @pytest.fixture
 def shop(shelfsight: Command, tmp_path: Path) -> Command:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from shelfsight.backfill.failure_kinds import KINDS
 from shelfsight.images.decoder.pool import DecoderPool
-from shelfsight.images.decoder.protocol import photo_views, reduced, thumbnail, whole
+from shelfsight.images.decoder.protocol import PhotoViews, photo_views, reduced, thumbnail, whole
 from shelfsight.images.file_formats import FORMATS
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import PictureFormat, Stage
@@ -24,7 +24,7 @@ _FORMAT = PictureFormat(side=32, resample="bicubic")
 _JOBS = {
     "whole": (whole(_FORMAT), 1),
     "reduced": (reduced(_FORMAT), 1),
-    "views": (photo_views(3, _FORMAT), 3),
+    "views": (photo_views(3, _FORMAT, codes=True), 3),
     "thumbnail": (thumbnail(32), 1),
 }
 pillow_heif.register_heif_opener()  # so that Pillow can write HEIC
@@ -86,12 +86,13 @@ def checker() -> Iterator[Callable[[tuple[str, bytes]], None]]:
             name, data = case
             job, count = _JOBS[name]
             try:
-                pixels = pool.decode(job, data)
+                decoded = pool.submit(job, data).result()
             except UnusablePictureError as error:
                 assert error.failure.stage is Stage.DECODE
                 assert error.failure.kind in KINDS
                 assert error.failure.message.isprintable()
                 return
+            pixels = decoded.views if isinstance(decoded, PhotoViews) else decoded
             assert pixels.dtype == np.uint8
             assert pixels.shape[0] == count
             assert pixels.shape[3] == 3

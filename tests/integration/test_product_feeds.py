@@ -12,7 +12,7 @@ from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.imported import Item
 from shelfsight.errors import ImportFileError
 from shelfsight.settings import Settings
-from shelfsight.wiring import product_file
+from shelfsight.wiring import product_download, product_file
 
 FEED = (Path(__file__).parent / "exports" / "google.xml").read_bytes()
 ALLOWED = Settings(_env_file=None, allow_private_images="127.0.0.1")
@@ -76,8 +76,8 @@ def test_what_cannot_be_downloaded_is_refused_with_the_reason(
     host: str, monkeypatch: pytest.MonkeyPatch, path: str, options: dict[str, str], says: str
 ) -> None:
     settings = ALLOWED.model_copy(update=options)
-    limits = replace(product_file.FEED_LIMITS, max_bytes=2_000)
-    monkeypatch.setattr(product_file, "FEED_LIMITS", limits)
+    limits = replace(product_download.FEED_LIMITS, max_bytes=2_000)
+    monkeypatch.setattr(product_download, "FEED_LIMITS", limits)
     with pytest.raises(ImportFileError, match="cannot be read: ") as caught:
         read(host + path, settings)
     assert str(caught.value).startswith(f"{host}{path} ")

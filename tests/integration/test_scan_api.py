@@ -12,8 +12,10 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
+import numpy as np
 import psycopg
 import pytest
+import zxingcpp
 from PIL import Image
 from psycopg import sql
 
@@ -106,6 +108,7 @@ def test_a_photo_in_base64_finds_its_product_with_all_that_is_to_be_shown(site: 
     assert match["textSimilarity"] is None
     # these models were never calibrated, so that a photo makes nobody sure
     assert match["confidence"] == answer["confidence"] == "medium"
+    assert match["probability"] is answer["notInCatalog"] is None
     assert answer["recommendedAction"] == "show_multiple_candidates"
     (result,) = answer["results"]
     assert (result["sourceIndex"], result["sourceType"]) == (0, "base64")
@@ -140,6 +143,39 @@ def test_words_find_by_text_and_a_sku_is_told_as_such(site: str, shop: Database)
     (match,) = answer["matches"]
     assert (match["sku"], match["exactCode"], match["confidence"]) == ("sku-9", True, "high")
     assert answer["recommendedAction"] == "show_single_match"
+
+
+def labelled(code: str, angle: float) -> str:
+    """A photo of nothing but a label with the EAN-13 of these digits, in base64."""
+    bars = zxingcpp.create_barcode(code, zxingcpp.BarcodeFormat.EAN13)
+    drawn = np.array(zxingcpp.write_barcode_to_image(bars, scale=3, add_quiet_zones=True))
+    label = Image.fromarray(drawn).rotate(
+        angle, Image.Resampling.BICUBIC, expand=True, fillcolor=200
+    )
+    return base64.b64encode(in_png(np.asarray(label.convert("RGB")))).decode()
+
+
+@pytest.mark.parametrize("angle", [0, 40])
+def test_a_barcode_in_the_photo_finds_the_product_that_has_it(
+    site: str, shop: Database, angle: float
+) -> None:
+    """The shop has lost the leading zero of this UPC-A, as spreadsheets do."""
+    set_barcode = 'UPDATE "ProductVariants" SET "Barcode" = %s WHERE "Sku" = %s'
+    shop.run(lambda c: c.execute(set_barcode, ["36000291452", "sku-9"]))
+    answer = scan(site, imageBase64=labelled("0036000291452", angle), limit=1).json
+    (match,) = answer["matches"]
+    assert (match["sku"], match["exactCode"], match["confidence"]) == ("sku-9", True, "high")
+    assert answer["recommendedAction"] == "show_single_match"
+    other = scan(site, imageBase64=labelled("4006381333931", angle), limit=1).json
+    assert not any(match["exactCode"] for match in other["matches"])
+
+
+def test_codes_in_photos_are_not_read_where_that_is_switched_off(shop: Database) -> None:
+    set_barcode = 'UPDATE "ProductVariants" SET "Barcode" = %s WHERE "Sku" = %s'
+    shop.run(lambda c: c.execute(set_barcode, ["036000291452", "sku-9"]))
+    with scan_server(shop, scan_codes=False) as url:
+        answer = scan(url, imageBase64=labelled("0036000291452", 0)).json
+    assert not any(match["exactCode"] for match in answer["matches"])
 
 
 def test_words_go_with_each_photo(site: str) -> None:
@@ -362,7 +398,7 @@ def test_health_ready_and_metrics_tell_what_is(site: str, pictures: str) -> None
     health = send(site + "/health")
     assert (health.status, health.json["status"], health.json["problems"]) == (200, "healthy", [])
     assert health.json["models"]["image"] == HashEmbedder().models.image
-    assert send(site + "/ready").json == {"ready": True, "problems": []}
+    assert send(site + "/ready").json == {"ready": True, "problems": [], "notes": []}
     scan(site, imageBase64=photo(1))
     scan(site, imageUrl=f"http://{pictures}/1.png")
     scan(site, imageBase64="AAAA")

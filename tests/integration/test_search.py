@@ -18,6 +18,7 @@ from shelfsight.errors import FilterError
 from shelfsight.postgres.connection import Connection, Database, Query, Result, Rows, Work
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.scan.matching import Filters, Means, SearchQuery
+from shelfsight.scan.product_codes import stored_as
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.product_search import PostgresProductSearch
@@ -117,7 +118,7 @@ def test_a_filter_by_a_column_that_the_shop_lacks_is_refused(database: Database)
 def test_a_sku_or_barcode_is_found_however_far_its_picture(database: Database, code: str) -> None:
     fill(database, 30)
     vector = direction(b"query", 768)
-    search_query = SearchQuery(column="image", vector=vector, image=vector, words=code)
+    search_query = SearchQuery(column="image", vector=vector, image=vector, codes=stored_as([code]))
     found = PostgresProductSearch(database).candidates(search_query, ALL, 1)
     assert [UUID(one.id).int for one in found if one.is_code] == [7]
 
@@ -214,7 +215,9 @@ def test_the_hnsw_options_hold_for_the_search_alone(
 def test_the_columns_of_a_search_have_the_names_of_its_rows_fields(database: Database) -> None:
     """A row is made of a tuple, so the order of the columns matters."""
     vector = direction(b"query", 1024)
-    search_query = SearchQuery(column="text", vector=vector, text=vector, words="SKU-1")
+    search_query = SearchQuery(
+        column="text", vector=vector, text=vector, words="SKU-1", codes=("SKU-1",)
+    )
     filter_sql = FilterSql(ALL, lambda _table: {"Id": "uuid"})
     shape = statement_shape(search_query, filter_sql, 5, by_index=False, find_words=True)
 
@@ -345,7 +348,7 @@ def test_a_barcode_column_may_be_numeric(database: Database, kind: str, code: st
         )
     )
     vector = direction(b"query", 768)
-    search_query = SearchQuery(column="image", vector=vector, image=vector, words=code)
+    search_query = SearchQuery(column="image", vector=vector, image=vector, codes=stored_as([code]))
     found = PostgresProductSearch(database).candidates(search_query, ALL, 1)
     assert [UUID(one.id).int for one in found if one.is_code] == [7] * (code == "407")
 

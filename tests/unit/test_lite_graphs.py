@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
-from shelfsight.embedding.local.onnx_model import load_text, open_pair
+from shelfsight.embedding.local.onnx_model import load_text
 from shelfsight.models.table import WORDLLAMA
 from shelfsight.records import Failure, ModelPair, PictureFormat
+from tests.integration.embedding_server import in_process
 
 
 @pytest.fixture(scope="module")
 def lite() -> LocalEmbedder:
-    return open_pair("lite", model_dir=None)
+    return in_process()
 
 
 def picture(seed: int) -> np.ndarray:

@@ -16,7 +16,8 @@ from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.errors import ModelError
-from shelfsight.models.specs import UNMEASURED, Device, ModelSpec, Pair, Thresholds, for_torch
+from shelfsight.models.calibration import Calibration, Evidence
+from shelfsight.models.specs import Device, ModelSpec, Pair, for_torch
 from shelfsight.models.table import (
     EFFICIENTNET_LITE0,
     PAIRS,
@@ -28,10 +29,11 @@ from shelfsight.models.table import (
 )
 from shelfsight.records import BRANCH, Failure, ModelPair
 from shelfsight.scan import mean_centering
-from shelfsight.scan.confidence import thresholds
+from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import files_to_download
 from shelfsight.wiring.embedding_server import embedding_app
+from tests.integration.embedding_server import in_process
 
 WORDS = {"a": 0, "red": 1, "mug": 2, "broken": 3, "unknown": 4}
 TABLE = np.eye(4, 3, dtype=np.float32) + 0.1
@@ -117,19 +119,20 @@ from shelfsight.embedding.local.onnx_model import open_pair
 open_pair("lite", model_dir=None)
 """
     # Without what the tests' environment has: ONNX Runtime is silent by itself where it sees CI.
-    subprocess.run([sys.executable, "-c", code], env={"HOME": str(tmp_path)}, check=True)
+    clean = {"HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], env=clean, check=True)
     assert list(tmp_path.rglob("*onnxruntime*")) == []
 
 
 def test_a_model_says_where_it_runs_and_how_much_at_once():
-    lite = open_pair("lite", model_dir=None)
+    lite = in_process()
     assert (lite.image.device, lite.text.device) == ("cpu", "cpu")
     assert lite.image.batch == 8
     assert [len(batch) for batch in lite.text.batches([[0] * 512] * 9)] == [4, 4, 1]
 
 
 def test_texts_are_not_filled_up_with_padding_for_the_sake_of_a_long_one():
-    lite = open_pair("lite", model_dir=None)
+    lite = in_process()
     texts = [[0] * length for length in (500, 3, 8, 4, 490, 3)]
     assert list(lite.text.batches(texts)) == [[1, 5, 3, 2], [4, 0]]
 
@@ -141,17 +144,18 @@ def test_the_pairs_and_the_devices_are_those_that_can_be_set():
 
 
 def test_one_row_of_the_table_is_all_that_a_new_pair_takes(monkeypatch: pytest.MonkeyPatch):
-    limits = Thresholds(high=0.8, medium=0.5, low=0.1, spread=0.1, absent=0.2)
+    calibration = Calibration(
+        evidence={"image": Evidence(sharp=0.1, broad=0.2, clear=0.5)}, source=""
+    )
     image = replace(EFFICIENTNET_LITE0, name="third-image", revision="2")
     text = replace(WORDLLAMA, name="third-text", revision=BRANCH)
-    row = Pair(image=image, text=text, thresholds={"image": limits})
+    row = Pair(image=image, text=text, calibration=calibration)
     monkeypatch.setitem(PAIRS, "third", row)
     models = open_pair("third", model_dir=None).models
     assert models == row.identities
-    assert thresholds(models, "image") is limits
-    assert thresholds(models, "text") is UNMEASURED
+    assert built_in(models) is calibration
     downloaded = ModelPair(image=models.image, text="third-text@0123abcd")
-    assert thresholds(downloaded, "image") is limits
+    assert built_in(downloaded) is calibration
     assert mean_centering.helps(models)
     monkeypatch.setitem(PAIRS, "third", replace(row, image=replace(image, is_centred=False)))
     assert not mean_centering.helps(models)

@@ -1,19 +1,20 @@
 """The views of a photo: the whole, then ever closer to its centre."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.fusion import mean_of
 from shelfsight.images.decode import decode, opened_picture, pixels
 from shelfsight.images.photo_views import photo_views, views
 from shelfsight.images.resize import resize
 from shelfsight.ports import Embedder
 from shelfsight.records import PictureFormat, Vector
+from tests.integration.embedding_server import in_process
 
 FORMAT = PictureFormat(side=32, resample="bicubic")
 
@@ -49,9 +50,10 @@ def test_any_number_of_looks_at_any_photo(count: int) -> None:
 
 @pytest.fixture(scope="module")
 def lite() -> Embedder:
-    return open_pair("lite", model_dir=None)
+    return in_process()
 
 
+@cache
 def detailed(width: int, height: int) -> bytes:
     """A JPEG with patches of all sizes, down to the noise of a sensor."""
     rng = np.random.default_rng(width)

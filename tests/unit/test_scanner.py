@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import WeightedMean
-from shelfsight.models.specs import Thresholds
+from shelfsight.models.calibration import Calibration, Evidence
 from shelfsight.records import EmbeddedProduct, ModelPair, Pixels, Product, Weights
 from shelfsight.scan.matching import Candidate, Filters, Match, ScanOptions, ScanQuery
 from shelfsight.scan.ranking import found, rank
@@ -16,7 +16,13 @@ from shelfsight.testing import MODELS, HashEmbedder, MemorySearch, MemoryStore, 
 
 WEIGHTS = Weights()
 FUSION = WeightedMean(WEIGHTS)
-LIMITS = Thresholds(high=0.9, medium=0.5, low=0.1, spread=0.1, absent=0.2)
+KNOWN = Calibration(
+    evidence={
+        "image": Evidence(sharp=0.05, broad=0.05, clear=1, absent=4, absent_slope=8),
+        "text": Evidence(sharp=0.1, broad=0.1, clear=1),
+    },
+    source="made up",
+)
 ALL = ScanOptions(threshold=-1)
 
 
@@ -53,6 +59,11 @@ def product(
     )
 
 
+@pytest.fixture(params=[None, KNOWN], ids=["not calibrated", "calibrated"])
+def calibration(request: pytest.FixtureRequest) -> Calibration | None:
+    return request.param
+
+
 def test_the_score_is_the_weighted_mean_of_both_scores() -> None:
     first, second = rank(
         [
@@ -60,24 +71,28 @@ def test_the_score_is_the_weighted_mean_of_both_scores() -> None:
             Candidate(id="two", image_score=0.5, text_score=0.6),
         ],
         WEIGHTS,
-        LIMITS,
-    )
+        None,
+    ).matches
     assert first.score == pytest.approx(0.7 * 1.0 + 0.3 * 0.2)
     assert second.score == pytest.approx(0.7 * 0.5 + 0.3 * 0.6)
 
 
-def test_a_product_without_a_picture_does_not_win_by_lacking_it() -> None:
+def test_a_product_without_a_picture_does_not_win_by_lacking_it(
+    calibration: Calibration | None,
+) -> None:
     photographed = Candidate(id="photographed", image_score=0.5, text_score=0.7)
     others = [Candidate(id=f"other {n}", image_score=0.1, text_score=0.3) for n in range(9)]
     bare = Candidate(id="bare", text_score=0.72)
-    matches = rank([photographed, *others, bare], WEIGHTS, LIMITS)
+    matches = rank([photographed, *others, bare], WEIGHTS, calibration).matches
     assert [match.product.id for match in matches[:2]] == ["photographed", "bare"]
 
 
-def test_a_product_without_a_picture_wins_where_no_picture_is_like_the_photo() -> None:
+def test_a_product_without_a_picture_wins_where_no_picture_is_like_the_photo(
+    calibration: Calibration | None,
+) -> None:
     others = [Candidate(id=f"other {n}", image_score=0.1, text_score=0.3) for n in range(9)]
     bare = Candidate(id="bare", text_score=0.72)
-    assert rank([*others, bare], WEIGHTS, LIMITS)[0].product.id == "bare"
+    assert rank([*others, bare], WEIGHTS, calibration).matches[0].product.id == "bare"
 
 
 SCORE = st.floats(-1, 1)
@@ -95,7 +110,7 @@ def test_a_missing_score_counts_as_one_between_the_lowest_and_the_highest(
         Candidate(id=str(n), image_score=i, text_score=t) for n, (i, t) in enumerate(complete)
     ]
     bare = Candidate(id="bare", image_score=image, text_score=text)
-    scores = {m.product.id: m.score for m in rank([*candidates, bare], WEIGHTS, LIMITS)}
+    scores = {m.product.id: m.score for m in rank([*candidates, bare], WEIGHTS, None).matches}
     for n, (i, t) in enumerate(complete):
         assert scores[str(n)] == pytest.approx(0.7 * i + 0.3 * t)
     for bound, score in ((min, scores["bare"] + 1e-9), (max, scores["bare"] - 1e-9)):
@@ -107,38 +122,45 @@ def test_a_missing_score_counts_as_one_between_the_lowest_and_the_highest(
 
 def test_a_kind_of_score_that_no_product_has_does_not_count() -> None:
     candidates = [Candidate(id="near", text_score=0.9), Candidate(id="far", text_score=0.2)]
-    assert [match.score for match in rank(candidates, WEIGHTS, LIMITS)] == [0.9, 0.2]
+    assert [match.score for match in rank(candidates, WEIGHTS, None).matches] == [0.9, 0.2]
 
 
-def test_with_an_image_weight_of_zero_a_photo_alone_still_ranks() -> None:
+def test_with_an_image_weight_of_zero_a_photo_alone_still_ranks(
+    calibration: Calibration | None,
+) -> None:
     candidates = [Candidate(id="far", image_score=0.1), Candidate(id="near", image_score=0.9)]
-    matches = rank(candidates, Weights(image=0, text=1), LIMITS)
+    matches = rank(candidates, Weights(image=0, text=1), calibration).matches
     assert [match.product.id for match in matches] == ["near", "far"]
 
 
-def test_a_product_with_the_words_beats_one_that_only_means_the_like() -> None:
+def test_a_product_with_the_words_beats_one_that_only_means_the_like(
+    calibration: Calibration | None,
+) -> None:
     candidates = [
         Candidate(id="like", text_score=0.6, word_score=0.0),
         Candidate(id="said", text_score=0.5, word_score=1.0),
     ]
-    assert [match.product.id for match in rank(candidates, WEIGHTS, LIMITS)] == ["said", "like"]
+    matches = rank(candidates, WEIGHTS, calibration).matches
+    assert [match.product.id for match in matches] == ["said", "like"]
 
 
-def test_a_sku_or_barcode_wins_and_is_sure() -> None:
+def test_a_sku_or_barcode_wins_and_is_sure(
+    calibration: Calibration | None,
+) -> None:
     candidates = [
         Candidate(id="near", image_score=1.0, text_score=1.0),
         Candidate(id="coded", text_score=0.0, is_code=True),
     ]
-    first, second = rank(candidates, WEIGHTS, LIMITS)
-    assert (first.product.id, first.confidence) == ("coded", "high")
+    first, second = rank(candidates, WEIGHTS, calibration).matches
+    assert (first.product.id, first.confidence, first.probability) == ("coded", "high", 1.0)
     assert found([first, second]).action == "show_single_match"
 
 
 @pytest.mark.parametrize(
     ("scores", "confidence", "action"),
     [
-        ([0.95, 0.7], "high", "show_single_match"),
-        ([0.95, 0.94], "medium", "show_multiple_candidates"),
+        ([0.95, 0.6], "high", "show_single_match"),
+        ([0.95, 0.9], "medium", "show_multiple_candidates"),
         ([0.6, 0.59, 0.58], "low", "show_multiple_candidates"),
         ([0.15], "low", "show_multiple_candidates"),
         ([], "low", "fallback_to_manual"),
@@ -148,7 +170,7 @@ def test_what_is_shown_follows_from_how_sure_it_is(
     scores: list[float], confidence: str, action: str
 ) -> None:
     candidates = [Candidate(id=str(score), image_score=score) for score in scores]
-    answer = found(rank(candidates, WEIGHTS, LIMITS))
+    answer = found(*rank(candidates, WEIGHTS, KNOWN))
     assert (answer.confidence, answer.action) == (confidence, action)
 
 
@@ -266,8 +288,8 @@ def test_an_empty_catalogue_is_told_from_one_without_a_match() -> None:
 
 def test_a_match_tells_all_that_its_candidate_did() -> None:
     candidate = Candidate(id="1", product_id="p", title="Mug", sku="m", image_score=0.95)
-    (match,) = rank([candidate], WEIGHTS, LIMITS)
-    assert match == Match(product=candidate, score=0.95, confidence="high")
+    (match,) = rank([candidate], WEIGHTS, None).matches
+    assert match == Match(product=candidate, score=0.95, confidence="medium")
 
 
 def test_a_scan_among_no_products_teaches_nothing() -> None:

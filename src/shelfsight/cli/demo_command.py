@@ -5,7 +5,7 @@ import click
 from shelfsight.backfill.progress_output import choose
 from shelfsight.cli.options import Command
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.listening import Listen
 
 
 @click.command(cls=Command, settings=("shelfsight_home",))

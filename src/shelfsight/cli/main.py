@@ -13,34 +13,61 @@ INTERRUPTED = 130
 
 SECTIONS = {
     "Set up": {
-        "init": "init_command:init",
-        "catalog": "init_command:catalog",
-        "import": "import_command:import_file",
-        "doctor": "doctor_command:doctor",
-        "demo": "demo_command:demo",
+        "init": (
+            "init_command:init",
+            "Prepare the database: say how products are read, and create what is missing.",
+        ),
+        "catalog": (
+            "init_command:catalog",
+            "Show what is read: the preset, its options, counts, and the first products.",
+        ),
+        "import": (
+            "import_command:import_file",
+            "Import products from a shop's export, a feed, or a file of your own.",
+        ),
+        "doctor": ("doctor_command:doctor", "Check database, pgvector, models, server and disk."),
+        "demo": ("demo_command:demo", "Draw a shop, embed it, and find ten photos in it."),
     },
     "Embed products": {
-        "backfill": "backfill_command:backfill",
-        "watch": "watch_command:watch",
-        "retry": "retry_command:retry",
-        "serve-models": "serve_models_command:serve_models",
+        "backfill": (
+            "backfill_command:backfill",
+            "Give every product its image, text and combined vector.",
+        ),
+        "watch": ("watch_command:watch", "Keep the catalogue embedded as it changes."),
+        "retry": ("retry_command:retry", "Try again what failed, and nothing else."),
+        "serve-models": ("serve_models_command:serve_models", "Serve both models over HTTP."),
     },
     "Find products": {
-        "scan": "scan_command:scan",
-        "serve": "serve_command:serve",
-        "keys": "keys_command:keys",
+        "scan": ("scan_command:scan", "Find the products that photos or words show."),
+        "serve": ("serve_command:serve", "Answer scans over HTTP, and show a page for them."),
+        "keys": ("keys_command:keys", "Make, list and revoke the API keys of `serve`."),
     },
     "See how it stands, and keep it well": {
-        "status": "status_command:status",
-        "runs": "runs_command:runs",
-        "failures": "failures_command:failures",
-        "index": "index_command:index",
-        "models": "models_command:models",
-        "prune": "prune_command:prune",
-        "upgrade-embedded": "upgrade_embedded_command:upgrade_embedded",
+        "status": ("status_command:status", "Show what is embedded, what is due, and what failed."),
+        "runs": ("runs_command:runs", "List the runs of the backfill."),
+        "failures": ("failures_command:failures", "Show what failed, by kind."),
+        "index": ("index_command:index", "Build, drop and measure indexes for fast search."),
+        "models": ("models_command:models", "Show which models made the vectors, or change them."),
+        "calibrate": (
+            "calibrate_command:calibrate",
+            "Learn how probable a match is, from photos made of the shop's own pictures.",
+        ),
+        "evaluate": (
+            "evaluate_command:evaluate",
+            "Measure how often photos find their product, and whether probabilities are true.",
+        ),
+        "prune": ("prune_command:prune", "Delete what is left over in our own tables."),
+        "upgrade-embedded": (
+            "upgrade_embedded_command:upgrade_embedded",
+            "Copy the embedded database to the Postgres that is installed now.",
+        ),
     },
 }
-"""The sections of `shelfsight --help`; each command has its module and its name in that module."""
+"""The sections of `shelfsight --help`: each command's module, its name there, and its summary.
+
+The summary is the first sentence of the command's own help. It is written here so that `--help`
+does not have to import all commands.
+"""
 
 HELP = """Visual product search for the Postgres a shop already has.
 
@@ -55,11 +82,11 @@ Every setting is an environment variable, a line of .env, or a flag.
 """
 
 
-_PLACES = {name: place for commands in SECTIONS.values() for name, place in commands.items()}
+_PLACES = {name: place for commands in SECTIONS.values() for name, (place, _) in commands.items()}
 
 
 class LazyGroup(click.Group):
-    """A command group that imports a subcommand only when it is called or listed by `--help`."""
+    """A command group that imports a subcommand only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, section by section."""
@@ -77,12 +104,12 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands under the headings of `SECTIONS`."""
+        del ctx
         width = formatter.width - 6 - max(map(len, _PLACES))
         for section, commands in SECTIONS.items():
             rows = [
-                (name, command.get_short_help_str(width))
-                for name in commands
-                if (command := self.get_command(ctx, name)) is not None
+                (name, click.Command(name, help=summary).get_short_help_str(width))
+                for name, (_, summary) in commands.items()
             ]
             with formatter.section(section):
                 formatter.write_dl(rows)

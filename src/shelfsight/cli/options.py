@@ -28,7 +28,8 @@ TEXTS = ("product_text", "text_language", "shop_time_zone")
 CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
-    *("scan_views", "scan_timeout", "stop_timeout", "memory", *CATALOGUE),
+    *("scan_views", "scan_codes", "scan_timeout", "stop_timeout", "memory", "follow_models"),
+    *CATALOGUE,
     *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
@@ -43,15 +44,16 @@ _GROUPS = {
         *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
     ),
     "How the run goes": ("yes", "defer_index", "staged", "join", "new"),
-    "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views"),
+    "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views", "scan_codes"),
     "Pictures": (*PICTURES, "host_concurrency"),
     "Texts and times": TEXTS,
     "Database": DATABASE,
     "Server": (
         *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
-        *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
+        *("follow_models", "rate_limit", "byte_limit", "cors_origins", "api_prefix"),
+        "trusted_proxies",
     ),
-    "Several machines": ("engine", "address", "workers", "gpus_per_worker"),
+    "Workers": ("engine", "address", "workers", "gpus_per_worker"),
     "Output": ("verbose", "as_json", "help"),
 }
 """The headings of `--help` and their options; `OTHER` has the options that are in no group."""

@@ -36,7 +36,7 @@ _HINTS = {
 }
 
 
-@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views"))
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views", "scan_codes"))
 @click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--text", help="Words that describe the thing, or its SKU or barcode.")
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 200))
@@ -101,8 +101,12 @@ def _show(found: ScanResult, hint: str, *, as_json: bool) -> None:
 
 
 def _flat(match: Match) -> dict[str, object]:
-    score = {"score": match.score, "confidence": match.confidence}
-    return {**match.product._asdict(), **score}
+    return {
+        **match.product._asdict(),
+        "score": match.score,
+        "confidence": match.confidence,
+        "probability": match.probability,
+    }
 
 
 def table(matches: Sequence[Match]) -> Table:
@@ -119,8 +123,14 @@ def table(matches: Sequence[Match]) -> Table:
         scores = (match.score, product.image_score, product.text_score)
         cells = ("-" if score is None else f"{score:.3f}" for score in scores)
         sku, title = (Text(one_line(text)) for text in (product.sku or product.id, product.title))
-        shown.add_row(str(number), sku, title, *cells, match.confidence)
+        shown.add_row(str(number), sku, title, *cells, _sure(match))
     return shown
+
+
+def _sure(match: Match) -> str:
+    if match.probability is None or match.product.is_code:
+        return match.confidence
+    return f"{match.confidence}, {match.probability:.0%}"
 
 
 def _silent(_message: str) -> None:

@@ -4,7 +4,7 @@ import click
 
 from shelfsight.cli.options import DATABASE, MODELS, SERVING, WEIGHTS, Command
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.listening import Listen
 from shelfsight.wiring.scan_server import serve_scans
 
 
@@ -13,8 +13,15 @@ from shelfsight.wiring.scan_server import serve_scans
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
 )
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that serve; each loads the models.",
+)
 @click.option("--insecure", is_flag=True, help="Serve other machines though there is no key.")
-def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
+def serve(settings: Settings, host: str, port: int, workers: int, insecure: bool) -> None:
     """Answer scans over HTTP, and show a page for them.
 
     As long as no API key exists, only requests from this machine are answered, and they need no
@@ -22,4 +29,4 @@ def serve(settings: Settings, host: str, port: int, insecure: bool) -> None:
     Ctrl-C or SIGTERM, after answering the requests in progress, and at the latest after
     STOP_TIMEOUT; the exit status is 1 if something had to be cut.
     """
-    serve_scans(settings, Listen(host, port, insecure), click.echo)
+    serve_scans(settings, Listen(host, port, insecure, workers), click.echo)

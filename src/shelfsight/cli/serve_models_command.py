@@ -4,8 +4,8 @@ import click
 
 from shelfsight.cli.options import IN_PROCESS, Command
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedding_server import Listen
 from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
+from shelfsight.wiring.listening import Listen
 
 
 @click.command(
@@ -17,8 +17,15 @@ from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
 )
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that serve; each loads the models.",
+)
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
-def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> None:
+def serve_models(settings: Settings, host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve both models over HTTP.
 
     Use the server with EMBEDDING_SERVER_URL, or with clients of OpenAI. It stops at Ctrl-C or
@@ -26,4 +33,4 @@ def serve_models(settings: Settings, host: str, port: int, insecure: bool) -> No
     machines are served only with EMBEDDING_SERVER_API_KEY; clients must send this key as a bearer
     token.
     """
-    serve_embeddings(settings, Listen(host, port, insecure), click.echo)
+    serve_embeddings(settings, Listen(host, port, insecure, workers), click.echo)

@@ -27,7 +27,7 @@ from shelfsight.settings import Settings
 from shelfsight.storage.status import read as read_status
 from shelfsight.wiring.database import database_name, home, open_database
 from shelfsight.wiring.embedder import models_name, open_embedder
-from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.listening import Listen
 from shelfsight.wiring.pipeline import open_pipeline
 from shelfsight.wiring.scan_server import serve_shop
 from shelfsight.wiring.scanning import make_scanner, open_photo_reader, read_photo
@@ -98,7 +98,7 @@ def run(user_settings: Settings, demo: Demo, progress: Progress, out: Out) -> in
             scanner = make_scanner(settings, database, embedder)
 
             def scan(photo: Path) -> ScanResult:
-                views = read_photo(photo, read)
+                views = list(read_photo(photo, read).views)
                 return scanner.scan(ScanQuery(photos=(views,)), ScanOptions(limit=LIMIT))
 
             _scan_all(photographs, scan, shop, out)

@@ -1,15 +1,13 @@
-"""The fields of the table of models: files, inputs, and measured thresholds."""
+"""The fields of the table of models: files, inputs, and what was measured."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from shelfsight.errors import ModelError
+from shelfsight.models.calibration import Calibration
 from shelfsight.records import (
     IMAGE_WIDTH,
     TEXT_WIDTH,
-    Modality,
     ModelPair,
     PictureFormat,
     model_identity,
@@ -142,39 +140,15 @@ Spec = TypeVar("Spec", ImageSpec, TextSpec)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thresholds:
-    """The limits that decide how sure a match is; `scan.confidence` says how they are used.
-
-    `high` and `medium` are the smallest shares, in [0, 1], of a match of that confidence. A score
-    below `low` is no match. If the scores of two products differ by `spread`, the better product
-    weighs e times as much. `absent` is the score of the rival that stands for "not in the
-    catalogue".
-    """
-
-    high: float
-    medium: float
-    low: float
-    spread: float
-    absent: float
-
-
-UNMEASURED = Thresholds(high=math.inf, medium=0.5, low=0.0, spread=0.05, absent=0.0)
-"""The thresholds of pairs that were not measured, such as SigLIP with Qwen3. Confidence is never
-high. It is medium only for a match that clearly stands out. Only a product that has nothing in
-common with the query is no match."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
     """An image model and a text model that are used together.
 
-    `thresholds` are the measured thresholds of scans by these models, by kind of query. They are
-    empty if nothing was measured.
+    `calibration` says how probable a match is; None if nobody has measured these models.
     """
 
     image: ImageSpec
     text: TextSpec
-    thresholds: Mapping[Modality, Thresholds] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def identities(self) -> ModelPair:

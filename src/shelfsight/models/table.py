@@ -5,6 +5,7 @@ A new pair needs a row in `PAIRS`, the rows of its models, and a reference vecto
 
 from typing import TYPE_CHECKING, Literal
 
+from shelfsight.models.calibration import Calibration, Evidence
 from shelfsight.models.specs import (
     HubFiles,
     ImageSpec,
@@ -12,22 +13,12 @@ from shelfsight.models.specs import (
     PackagedModel,
     Pair,
     TextSpec,
-    Thresholds,
     TorchForm,
 )
 from shelfsight.records import BRANCH, IMAGE_WIDTH, PictureFormat
 
 QUERY_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 """The instruction for a search query, with which Qwen3-Embedding was published."""
-
-
-def _measured(*, low: float, spread: float, absent: float) -> Thresholds:
-    """Thresholds of a pair that was measured.
-
-    A fitted share is the probability that the match is right, so `high` and `medium` are the same
-    for every such pair: 0.8 and 0.5.
-    """
-    return Thresholds(high=0.8, medium=0.5, low=low, spread=spread, absent=absent)
 
 
 SIGLIP = ImageSpec(
@@ -170,15 +161,18 @@ PAIRS: dict[str, Pair] = {
     "lite": Pair(
         image=EFFICIENTNET_LITE0,
         text=WORDLLAMA,
-        # Fitted by `benchmarks/scan_quality.py --fit` on half of 620 photos of 81 groceries, under
-        # the assumption that one scan in five is of something that is not in the catalogue. The row
-        # "text" rests on only 21 words (names of categories), so it is weak. In a combined query
-        # only the weights 70/30 were measured.
-        thresholds={
-            "image": _measured(low=0.23, spread=0.065, absent=0.38),
-            "combined": _measured(low=0.32, spread=0.05, absent=0.42),
-            "text": _measured(low=0.42, spread=0.055, absent=0.46),
-        },
+        calibration=Calibration(
+            evidence={
+                "image": Evidence(
+                    sharp=0.0106, broad=0.0663, clear=0.278, absent=1.4, absent_slope=3.64
+                ),
+                "text": Evidence(
+                    sharp=0.0813, broad=0.0802, clear=0.412, absent=4.38, absent_slope=6.43
+                ),
+            },
+            # `benchmarks/scan_quality.py --fit` prints them. The words were names of categories.
+            source="202 labelled photos of groceries",
+        ),
     ),
 }
 

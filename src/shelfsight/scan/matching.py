@@ -44,22 +44,34 @@ class Filters:
 class ScanQuery:
     """What to search for: photos of one thing, words that describe it, or both.
 
-    `text` may also be a SKU or a barcode.
+    `text` may also be a SKU or a barcode. `codes` are the texts of the barcodes and QR codes that
+    were read in the photos.
     """
 
     photos: tuple[Photo, ...] = ()
     text: str | None = None
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanOptions:
-    """The options of a scan: at most `limit` matches, and none with a score below `threshold`."""
+    """The options of a scan.
+
+    Attributes:
+        limit: how many matches there are at most.
+        filters: which products may be found.
+        weights: how much the photo and the words count; None: as the scanner's settings say.
+        threshold: the least score of a match; None: probability decides what is a match.
+        group_by: "variant", or "product": only the best variant of each product.
+        without: the SKUs of products that are left out, as if the catalogue lacked them.
+    """
 
     limit: int = 10
     filters: Filters = field(default_factory=Filters)
     weights: Weights | None = None
     threshold: float | None = None
     group_by: GroupBy = "variant"
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +148,10 @@ class Centre:
 class SearchQuery:
     """The vectors and words that the database search uses to find one thing.
 
-    Candidates are the products whose vector in the column `column` is nearest to `vector`, and the
-    products that share words with `words` or have `words` as SKU or barcode. Each candidate's own
-    vectors are then compared with `image` (768,) and `text` (1024,). If `centre` is given, it is
-    subtracted from the image vectors first.
+    Candidates are the products whose vector in the column `column` is nearest to `vector`, the
+    products that share words with `words`, and those whose SKU or barcode is one of `codes`. Each
+    candidate's own vectors are then compared with `image` (768,) and `text` (1024,). If `centre` is
+    given, it is subtracted from the image vectors first.
     """
 
     column: Modality
@@ -147,6 +159,7 @@ class SearchQuery:
     image: Vector | None = None
     text: Vector | None = None
     words: str | None = None
+    codes: tuple[str, ...] = ()
     centre: Centre | None = None
 
 
@@ -167,7 +180,7 @@ class Candidate(NamedTuple):
         text_score: cosine of the text vectors; None if they were not compared.
         word_score: share of the query's words that occur in the product's text, in [0, 1]; None if
             words were not compared.
-        is_code: whether the query's text is the product's SKU or barcode.
+        is_code: whether the query's text, or a code in its photo, is the product's SKU or barcode.
     """
 
     id: str
@@ -184,20 +197,28 @@ class Candidate(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A product that a scan found. `score` is in [-1, 1]."""
+    """A product that a scan found. `score` is in [-1, 1].
+
+    `probability` is how probable it is that the query shows this product, in [0, 1]; None if the
+    models were not calibrated. `confidence` is its level.
+    """
 
     product: Candidate
     score: float
     confidence: Confidence
+    probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
     """The result of a scan: the matches, best first, and the recommended way to show them.
 
-    `confidence` is that of the first match; `action` is the recommendation.
+    `confidence` is that of the first match; `action` is the recommendation. `not_in_catalog` is how
+    probable it is that the query shows no product of the catalogue, in [0, 1]; None if the models
+    were not calibrated.
     """
 
     matches: tuple[Match, ...]
     confidence: Confidence
     action: Action
+    not_in_catalog: float | None = None

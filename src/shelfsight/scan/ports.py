@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from shelfsight.models.calibration import Calibration
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 
@@ -55,6 +56,13 @@ class ProductSearch(Protocol):
         """Return the mean vectors of an owner's catalogue and scans, or of all owners if None.
 
         The result is None if no product has an image vector.
+        """
+        ...
+
+    def calibration(self) -> Calibration | None:
+        """Return what was fitted on this shop's own pictures, for the models of `require`.
+
+        The result is None if nothing was, or if they were replaced by those of other models.
         """
         ...
 

@@ -1,21 +1,20 @@
 """Finds products by photos, words or both: embeds the query, searches, and ranks the results."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from shelfsight.errors import DatabaseError, ModelError
 from shelfsight.fusion import mean_of
-from shelfsight.models.specs import Thresholds
+from shelfsight.models.calibration import Calibration
 from shelfsight.ports import Embedder, Fusion
-from shelfsight.records import Failure, Modality, Vector, Weights
+from shelfsight.records import Failure, Vector, Weights
 from shelfsight.scan import mean_centering
-from shelfsight.scan.confidence import thresholds
+from shelfsight.scan.confidence import built_in
 from shelfsight.scan.matching import (
     Centre,
     Filters,
-    Match,
     Means,
     Photo,
     ScanOptions,
@@ -26,7 +25,16 @@ from shelfsight.scan.matching import (
     why_nothing,
 )
 from shelfsight.scan.ports import ProductSearch
-from shelfsight.scan.ranking import best_of_each_product, by_score, found, rank
+from shelfsight.scan.product_codes import stored_as
+from shelfsight.scan.ranking import (
+    Ranking,
+    best_of_each_product,
+    found,
+    is_absent,
+    is_shown,
+    merged,
+    rank,
+)
 
 CANDIDATES = 100
 """Number of nearest neighbours whose scores are then computed exactly.
@@ -40,6 +48,10 @@ Later = Callable[[Callable[[], None]], None]
 def at_once(work: Callable[[], None]) -> None:
     """Run the work immediately; the simplest function of the type `Later`."""
     work()
+
+
+def never(_work: Callable[[], None]) -> None:
+    """Leave the work undone: a scan that only measures changes nothing."""
 
 
 class Scanner:
@@ -66,9 +78,10 @@ class Scanner:
         """Find the products that the photos show and the words describe, with the best match first.
 
         The database finds candidates by the vector column that fits the query: image, text or
-        combined. The candidates are then ranked by their exact image and text scores. If there are
-        several photos, the best score of each product counts. The combined vectors are not used for
-        ranking, because products without text would be ranked above complete products.
+        combined. The candidates are then ranked by the evidence of their exact image and text
+        scores. If there are several photos, the best match of each product counts. The combined
+        vectors are not used for ranking, because products without text would be ranked above
+        complete products.
 
         Raises:
             ModelError: the query cannot be embedded.
@@ -79,14 +92,15 @@ class Scanner:
         self._search.require(self._embedder.models)
         words = (scan_query.text or "").strip() or None
         text = self._text(words) if words else None
+        codes = stored_as([*([words] if words else []), *scan_query.codes])
         images = [self._image(photo) for photo in scan_query.photos]
         means = self._means(options) if images else None
         centre = None if means is None else mean_centering.centre_of(means)
         asked = [
-            replace(self._search_query(image, text, words), centre=centre)
+            replace(self._search_query(image, text, words), centre=centre, codes=codes)
             for image in images or [None]
         ]
-        found = self._found(asked, options)
+        found = self._found(asked, options, self._calibration())
         if means is not None:
             self._later(partial(self._learn, options.filters.owner, images))
         return found
@@ -110,7 +124,9 @@ class Scanner:
     def similar(self, id_: str, options: ScanOptions) -> ScanResult | None:
         """Find products similar to a stored product, without that product itself.
 
-        Without a threshold, the nearest products are returned, even if they are not similar. The
+        They are ranked by score: nothing was measured about how probable it is that a person finds
+        two products similar. Without a threshold, the nearest are returned, even if they are not
+        similar. The
         result is None if the stored product has no vectors or does not pass the filters.
 
         Raises:
@@ -125,46 +141,46 @@ class Scanner:
             search_query = replace(search_query, centre=centre)
         if options.threshold is None:
             options = replace(options, threshold=-1)
-        return self._found([search_query], options, without=id_)
+        return self._found([search_query], options, None, without=id_)
 
     def _found(
-        self, asked: Sequence[SearchQuery], options: ScanOptions, *, without: str | None = None
+        self,
+        asked: Sequence[SearchQuery],
+        options: ScanOptions,
+        calibration: Calibration | None,
+        without: str | None = None,
     ) -> ScanResult:
-        limits = self._thresholds(asked[0].column)
-        least = limits.low if options.threshold is None else options.threshold
-        best: dict[str, Match] = {}
-        for search_query in asked:
-            for match in self._ranked(search_query, options, limits, without):
-                known = best.get(match.product.id)
-                if known is None or match.score > known.score:
-                    best[match.product.id] = match
-        matches = sorted(best.values(), key=by_score)
-        kept = [match for match in matches if match.score >= least or match.product.is_code]
+        rankings = [self._ranked(one, options, calibration, without) for one in asked]
+        matches, not_in_catalog = merged(rankings)
+        if options.threshold is None and is_absent(matches, not_in_catalog):
+            matches = []
+        kept = [match for match in matches if is_shown(match, options.threshold)]
         if options.group_by == "product":
             kept = best_of_each_product(kept)
-        return found(kept[: options.limit])
+        return found(kept[: options.limit], not_in_catalog)
 
     def _ranked(
         self,
         search_query: SearchQuery,
         options: ScanOptions,
-        limits: Thresholds,
+        calibration: Calibration | None,
         without: str | None,
-    ) -> Iterable[Match]:
+    ) -> Ranking:
         candidates = self._search.candidates(
             search_query, options.filters, max(CANDIDATES, options.limit)
         )
-        others = [candidate for candidate in candidates if candidate.id != without]
-        return rank(others, options.weights or self._weights, limits)
+        others = [one for one in candidates if one.id != without and one.sku not in options.without]
+        return rank(others, options.weights or self._weights, calibration)
+
+    def _calibration(self) -> Calibration | None:
+        """Return the calibration of the shop, or else the one that comes with the models."""
+        return self._search.calibration() or built_in(self._embedder.models)
 
     def _means(self, options: ScanOptions) -> Means | None:
         """Return the means to subtract from image vectors; None if these models need none."""
         if not mean_centering.helps(self._embedder.models):
             return None
         return self._search.means(options.filters.owner)
-
-    def _thresholds(self, kind: Modality) -> Thresholds:
-        return thresholds(self._embedder.models, kind)
 
     def _search_query(
         self, image: Vector | None, text: Vector | None, words: str | None

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -76,8 +77,16 @@ def server_config(
     )
 
 
-def serve(app: ASGIApp, bound: socket.socket, connections: ConnectionTable, seconds: float) -> None:
+def serve(
+    app: ASGIApp,
+    bound: socket.socket,
+    connections: ConnectionTable,
+    seconds: float,
+    on_started: Callable[[], None] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests in progress and return.
+
+    `on_started` is called when connections are accepted.
 
     The process ends within `seconds` after the signal, whatever is stuck. It then says what it cut,
     and its exit status is 1.
@@ -89,7 +98,7 @@ def serve(app: ASGIApp, bound: socket.socket, connections: ConnectionTable, seco
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
     config = server_config(app, connections, stop_seconds=seconds_for_requests(seconds))
-    server = StoppingServer(config, seconds)
+    server = StoppingServer(config, seconds, on_started)
     server.run(sockets=[bound])
     if server.cut:
         raise ServerError(f"{server.cut} requests in progress were cut when the server stopped")

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import sleep
 from types import FrameType
 
@@ -25,10 +25,15 @@ class StoppingServer(uvicorn.Server):
 
     `cut` is the number of requests that did not. If the process still lives when the seconds are
     over, it says which threads are stuck and ends with status 1.
+
+    `on_started` is called when connections are accepted.
     """
 
-    def __init__(self, config: uvicorn.Config, seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, seconds: float, on_started: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(config)
+        self._on_started = on_started
         self.cut = 0
         self._seconds = seconds
 
@@ -39,6 +44,12 @@ class StoppingServer(uvicorn.Server):
         super().handle_exit(sig, frame)
         if self.force_exit:
             self._count_cut()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, and accept connections."""
+        await super().startup(sockets)
+        if self.started and self._on_started is not None:
+            self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Wait for the requests in progress, cut those that take too long, and close the app."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from shelfsight.errors import FilterError
+from shelfsight.models.calibration import Calibration
 from shelfsight.records import EmbeddedProduct, ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.testing.store import MemoryStore
@@ -30,6 +31,8 @@ class MemorySearch:
         self, search_query: SearchQuery, filters: Filters, limit: int
     ) -> list[Candidate]:
         """Return the `limit` products nearest to the query, and those that contain all its words.
+
+        Products in memory have no SKU and no barcode, so the query's codes find nothing.
 
         Raises:
             FilterError: `filters` has a filter other than the owner.
@@ -87,6 +90,10 @@ class MemorySearch:
         return Means(
             catalogue=_mean(images), scans=_mean(scans) if scans else None, count=len(scans)
         )
+
+    def calibration(self) -> Calibration | None:
+        """Return None: nothing was fitted on these pictures."""
+        return None
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Add the image vector of a scanned photo to the mean of the owner's scans."""

@@ -1,26 +1,22 @@
 """Makes the embedding server from the settings, and runs it."""
 
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, install_command
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import Notify, open_models
+from shelfsight.wiring.listening import Listen, settings_of_worker
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from fastapi import FastAPI
 
     from shelfsight.serving.connections import ConnectionTable
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """The address of a server. `insecure` allows requests from other machines without a key."""
-
-    host: str
-    port: int
-    insecure: bool = False
+    from shelfsight.serving.workers.link import WorkerLink
 
 
 def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
@@ -33,17 +29,52 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     """
     try:
         from shelfsight.serving import access
-        from shelfsight.serving.connections import ConnectionTable, TrustedProxies
-        from shelfsight.serving.listen import bind, serve, url_of
+        from shelfsight.serving.listen import bind, url_of
+        from shelfsight.serving.workers.supervisor import WorkerPlan, run_workers
     except ModuleNotFoundError as error:
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     has_key = settings.embedding_server_api_key is not None
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:
-        connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
-        app = embedding_app(settings, open_to_all=listen.insecure, connections=connections)
-        notify(f"serving {settings.models} at {url_of(taken)}; Ctrl-C stops")
-        serve(app, taken, connections, settings.stop_timeout)
+        greeting = f"serving {settings.models} at {url_of(taken)}"
+        if listen.workers == 1:
+            _serve(settings, listen, taken, notify=lambda: notify(f"{greeting}; Ctrl-C stops"))
+            return
+        run_workers(
+            WorkerPlan(
+                serve=partial(_serve, settings_of_worker(settings, listen), listen),
+                bound=taken,
+                count=listen.workers,
+                stop_seconds=settings.stop_timeout,
+                notify=notify,
+                greeting=f"{greeting}; {listen.workers} workers; Ctrl-C stops",
+            )
+        )
+
+
+def _serve(
+    settings: Settings,
+    listen: Listen,
+    taken: "socket",
+    link: "WorkerLink | None" = None,
+    notify: Callable[[], None] | None = None,
+) -> None:
+    """Load the models and serve them, as the only process or as one of several workers."""
+    from shelfsight.serving.connections import ConnectionTable, TrustedProxies
+    from shelfsight.serving.listen import serve
+
+    connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
+    app = embedding_app(
+        settings,
+        open_to_all=listen.insecure,
+        connections=connections,
+        decoders=listen.cores,
+        link=link,
+    )
+    if notify is not None:
+        notify()
+    started = None if link is None else link.tell_started
+    serve(app, taken, connections, settings.stop_timeout, started)
 
 
 def embedding_app(
@@ -51,10 +82,14 @@ def embedding_app(
     *,
     open_to_all: bool = False,
     connections: "ConnectionTable | None" = None,
+    decoders: int | None = None,
+    link: "WorkerLink | None" = None,
 ) -> "FastAPI":
     """Return the ASGI app of the embedding server, with its models loaded.
 
-    Without a key, only clients on this machine are served, unless it is `open_to_all`.
+    Without a key, only clients on this machine are served, unless it is `open_to_all`. There are
+    as many decoder processes as cores, or `decoders`. With a `link`, its metrics are those of all
+    workers.
 
     Raises:
         ModelError: the models cannot be loaded.
@@ -68,5 +103,7 @@ def embedding_app(
         key=None if key is None else ServerKey(key.get_secret_value()),
         open_to_all=open_to_all,
         device=models.image.device,
+        decoders=decoders,
+        share_metrics=None if link is None else link.share_metrics,
     )
     return create(models.image, models.text, config, connections)

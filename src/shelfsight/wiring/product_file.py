@@ -1,22 +1,13 @@
 """Opens a product file: one of this machine, or one that is downloaded."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from yarl import URL
-
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.product_file import ProductFile
-from shelfsight.errors import ImportFileError
-from shelfsight.images.download import Downloader, FetchLimits
-from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.settings import Settings
-
-FEED_LIMITS = FetchLimits(total=300, read=30, redirects=5, max_bytes=256 * 1024 * 1024)
-"""Limits of a product file that is downloaded."""
 
 
 @contextmanager
@@ -34,21 +25,11 @@ def open_product_file(
     if not source.lower().startswith(("http://", "https://")):
         yield ProductFile(Path(source), mapped=options.mapped, encoding=options.encoding)
         return
+    from yarl import URL
+
+    from shelfsight.wiring.product_download import download
+
     with TemporaryDirectory(prefix="shelfsight-") as folder:
         path = Path(folder, URL(source).name or "products")
-        path.write_bytes(_download(source, settings.private_hosts))
+        path.write_bytes(download(source, settings.private_hosts))
         yield ProductFile(path, name=source, mapped=options.mapped, encoding=options.encoding)
-
-
-def _download(address: str, private_hosts: frozenset[str]) -> bytes:
-    async def body() -> bytes:
-        async with (
-            Downloader(private_hosts, FEED_LIMITS) as downloader,
-            downloader.download(address) as data,
-        ):
-            return data
-
-    try:
-        return asyncio.run(body())
-    except UnusablePictureError as error:
-        raise ImportFileError(f"{address} cannot be read: {error}") from error

@@ -1,6 +1,5 @@
 """Measures what the models of a scan server take, and divides the rest of its memory."""
 
-import os
 import resource
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shelfsight.errors import SettingsError
 from shelfsight.ports import Embedder
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import Notify
+from shelfsight.wiring.listening import Listen
 
 if TYPE_CHECKING:
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan
@@ -21,31 +22,46 @@ _LONGEST_TEXT = "word " * 800
 
 
 def plan_memory(
-    settings: Settings, embedder: Embedder, threads: int, notify: Notify
+    settings: Settings, embedder: Embedder, notify: Notify, listen: Listen
 ) -> "MemoryPlan":
     """Return the usual limits or, with `MEMORY`, smaller ones; then tell how it was divided.
 
+    Of several workers each has an equal part of the memory and of the cores.
+
     Raises:
-        SettingsError: `MEMORY` is too small for the models.
+        SettingsError: `MEMORY` is too small for the models, or `FOLLOW_MODELS` is set, too.
     """
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan, describe, divide
 
+    if settings.memory is not None and settings.follow_models:
+        raise SettingsError(
+            "MEMORY is divided for one pair of models, and FOLLOW_MODELS loads a second one: leave"
+            " one of them out"
+        )
     if settings.memory is None:
-        return MemoryPlan()
-    models = _models_bytes(embedder, settings.scan_views, threads)
+        return MemoryPlan(decoder_count=listen.cores)
+    models = _models_bytes(embedder, settings.scan_views)
     photo = settings.scan_views * 3 * embedder.picture_format.side**2
-    cores = os.cpu_count() or 1
-    plan = divide(settings.memory, models=models, photo=photo, cores=cores)
-    notify(describe(plan, models=models, photo=photo))
+    size = settings.memory // listen.workers
+    try:
+        plan = divide(size, models=models, photo=photo, cores=listen.cores)
+    except SettingsError as error:
+        if listen.workers == 1:
+            raise
+        raise SettingsError(f"for each of {listen.workers} workers {error}") from None
+    each = "" if listen.workers == 1 else "each worker: "
+    notify(each + describe(plan, models=models, photo=photo))
     return plan
 
 
-def _models_bytes(embedder: Embedder, views: int, threads: int) -> int:
-    """Measure the resident bytes of this process once all threads have used the models.
+def _models_bytes(embedder: Embedder, views: int) -> int:
+    """Measure the resident bytes of this process once all threads have run the models.
 
     The largest scan runs alone, then twice at the same time: the difference is what each further
     thread takes.
     """
+    from shelfsight.embedding.local.run_threads import RUNS_AT_ONCE
+
     side = embedder.picture_format.side
     photo = [np.full((side, side, 3), 128, np.uint8)] * views
 
@@ -57,7 +73,7 @@ def _models_bytes(embedder: Embedder, views: int, threads: int) -> int:
     alone = _resident_bytes()
     with ThreadPoolExecutor(2) as two:
         list(two.map(scan, range(2)))
-    return alone + (threads - 1) * max(0, _resident_bytes() - alone)
+    return alone + (RUNS_AT_ONCE - 1) * max(0, _resident_bytes() - alone)
 
 
 def _resident_bytes() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,16 @@ from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import content, open_any_version
 from shelfsight.wiring.embedder import Notify, fusion, open_embedder
-from shelfsight.wiring.embedding_server import Listen
+from shelfsight.wiring.listening import Listen, settings_of_worker
 from shelfsight.wiring.scan_memory import plan_memory
+from shelfsight.wiring.scan_models import open_scan_models
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from shelfsight.serving.scan_api.context import ScanContext
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan
+    from shelfsight.serving.workers.link import WorkerLink
 
 SCANS_AT_ONCE = 8
 CALLERS_AT_ONCE = 4
@@ -53,29 +58,76 @@ def serve_scans(settings: Settings, listen: Listen, notify: Notify) -> None:
 def serve_shop(settings: Settings, database: Database, listen: Listen, notify: Notify) -> None:
     """Answer scans of the products in this database; see `serve_scans`."""
     try:
-        from shelfsight.serving.connections import ConnectionTable, TrustedProxies
         from shelfsight.serving.listen import bind, url_of
-        from shelfsight.serving.listen import serve as serve_app
-        from shelfsight.serving.scan_api.app import create
-        from shelfsight.serving.scan_api.health import HealthCheck
+        from shelfsight.serving.scan_api import shared_state
+        from shelfsight.serving.workers.supervisor import WorkerPlan, run_workers
     except ModuleNotFoundError as error:
         raise ServerError(f"{error.name} is not installed; {install_command('server')}") from None
     _check_access(database.url, listen, notify)
-    with (
-        ExitStack() as stack,
-        closing(bind(listen.host, listen.port)) as taken,
-        open_embedder(_with_less_patience(settings), notify) as embedder,
-    ):
-        plan = plan_memory(settings, embedder, SCANS_AT_ONCE, notify)
-        connections = ConnectionTable(plan.connections, TrustedProxies(settings.proxies))
-        service = stack.enter_context(
-            open_service(settings, database, embedder, plan, open_to_all=listen.insecure)
+    with closing(bind(listen.host, listen.port)) as taken:
+        greeting = f"serving scans at {url_of(taken)}"
+        if listen.workers == 1:
+            worker = _Worker(settings, database.url, listen)
+            worker.serve(taken, notify, greeting=f"{greeting}; Ctrl-C stops")
+            return
+        run_workers(
+            WorkerPlan(
+                serve=_Worker(settings_of_worker(settings, listen), database.url, listen),
+                bound=taken,
+                count=listen.workers,
+                stop_seconds=settings.stop_timeout,
+                notify=notify,
+                greeting=f"{greeting}; {listen.workers} workers; Ctrl-C stops",
+                handlers=shared_state.handlers(),
+            )
         )
-        app = create(service, connections)
-        for problem in asyncio.run(HealthCheck(service).ready()).problems:
-            notify(f"not ready ({problem.kind}): {problem.detail}")
-        notify(f"serving scans at {url_of(taken)}; Ctrl-C stops")
-        serve_app(app, taken, connections, settings.stop_timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process that serves scans: the only one, or one of several."""
+
+    settings: Settings
+    url: str
+    listen: Listen
+
+    def __call__(self, taken: "socket", link: "WorkerLink") -> None:
+        """Serve as one of several workers."""
+        self.serve(taken, link.notify, link=link)
+
+    def serve(
+        self,
+        taken: "socket",
+        notify: Notify,
+        *,
+        link: "WorkerLink | None" = None,
+        greeting: str | None = None,
+    ) -> None:
+        """Load the models, and serve until the process is told to stop."""
+        from shelfsight.serving.connections import ConnectionTable, TrustedProxies
+        from shelfsight.serving.listen import serve as serve_app
+        from shelfsight.serving.scan_api.app import create
+        from shelfsight.serving.scan_api.health import HealthCheck
+        from shelfsight.serving.scan_api.shared_state import share
+
+        settings, listen = self.settings, self.listen
+        with ExitStack() as stack:
+            database = stack.enter_context(closing(Database(self.url)))
+            embedder = stack.enter_context(open_embedder(_with_less_patience(settings), notify))
+            plan = plan_memory(settings, embedder, notify, listen)
+            connections = ConnectionTable(plan.connections, TrustedProxies(settings.proxies))
+            service = stack.enter_context(
+                open_service(settings, database, embedder, plan, open_to_all=listen.insecure)
+            )
+            if link is not None:
+                share(service, link)
+            app = create(service, connections)
+            for problem in asyncio.run(HealthCheck(service).ready()).problems:
+                notify(f"not ready ({problem.kind}): {problem.detail}")
+            if greeting is not None:
+                notify(greeting)
+            started = None if link is None else link.tell_started
+            serve_app(app, taken, connections, settings.stop_timeout, started)
 
 
 def _with_less_patience(settings: Settings) -> Settings:
@@ -102,6 +154,7 @@ def open_service(
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
     from shelfsight.serving.scan_api.recent_scans import RecentScans
+    from shelfsight.serving.scan_api.scan_models import LoadedModels
     from shelfsight.serving.thread_pool import MAX_SUBMITTED, ThreadPool
     from shelfsight.storage.api_keys import ApiKeys
     from shelfsight.storage.search.feedback import FeedbackStore
@@ -111,9 +164,8 @@ def open_service(
     plan = plan or MemoryPlan()
     rule = AccessRule(open_to_all=open_to_all, origins=settings.origins)
     rate_limiter, metrics = RateLimiter(settings.rate_limit, settings.byte_limit), ScanMetrics()
-    job = photo_views(settings.scan_views, embedder.picture_format)
-    timed = TimedEmbedder(embedder, metrics)
     with (
+        ExitStack() as stack,
         _open_pools(database.url, settings.scan_timeout + CALL_SECONDS) as (pool, learner),
         closing(ThreadPool(SCANS_AT_ONCE, "scan")) as threads,
         closing(ThreadPool(CALLERS_AT_ONCE, "caller")) as asking,
@@ -121,14 +173,28 @@ def open_service(
         closing(DecoderPool(plan.decoders, plan.decoder_count)) as decoders,
     ):
         timed_pool = TimedDatabase(pool, learner, metrics)
-        search = PostgresProductSearch(timed_pool, time_zone=settings.shop_time_zone)
-        metrics.stores.watch_items("search_facts", lambda: search.cached_answers, MAX_ANSWERS)
-        metrics.stores.watch_items("scans_to_learn", lambda: learning.submitted, MAX_SUBMITTED)
+
+        def prepare(embedder: Embedder) -> LoadedModels:
+            search = PostgresProductSearch(timed_pool, time_zone=settings.shop_time_zone)
+            timed, weights = TimedEmbedder(embedder, metrics), settings.weights
+            views, form = settings.scan_views, embedder.picture_format
+            job = photo_views(views, form, codes=settings.scan_codes)
+            return LoadedModels(
+                embedder=embedder,
+                scanner=Scanner(timed, search, fusion(settings), weights, learning.submit),
+                read_photo=partial(decoders.submit_photo, job),
+                cached_answers=lambda: search.cached_answers,
+            )
+
+        models = stack.enter_context(
+            open_scan_models(settings, pool, database.url, embedder, prepare)
+        )
+        stores = metrics.stores
+        stores.watch_items("search_facts", models.cached_answers, MAX_ANSWERS)
+        stores.watch_items("scans_to_learn", lambda: learning.submitted, MAX_SUBMITTED)
         yield ScanContext(
-            scanner=Scanner(timed, search, fusion(settings), settings.weights, learning.submit),
-            embedder=embedder,
+            models=models,
             decoders=decoders,
-            read_photo=partial(decoders.submit, job),
             database=pool,
             feedback=FeedbackStore(pool),
             authenticator=Authenticator(ApiKeys(pool), asking, rate_limiter, rule),

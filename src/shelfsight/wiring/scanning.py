@@ -3,57 +3,70 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from shelfsight.errors import PictureError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
-from shelfsight.scan.matching import Photo
-from shelfsight.scan.scanner import Scanner
+from shelfsight.scan.scanner import Scanner, at_once, never
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
+
+if TYPE_CHECKING:
+    from shelfsight.images.decoder.protocol import PhotoViews
 
 PhotoSource = str | Path | bytes | Image.Image
 """A photo: the path of its file, the bytes of its file, or a PIL image."""
 
-ReadPhoto = Callable[[bytes | Image.Image], Photo]
-"""Turns a picture into views, each uint8 of shape (side, side, 3), as the image model takes them.
+ReadPhoto = Callable[[bytes | Image.Image], "PhotoViews"]
+"""Turns a picture into the views that are embedded, and reads the codes in it.
 
 Raises `UnusablePictureError` if it is not a picture that can be read.
 """
 
 
-def make_scanner(settings: Settings, database: Transactions, embedder: Embedder) -> Scanner:
-    """Return a scanner of the stored products."""
+def make_scanner(
+    settings: Settings, database: Transactions, embedder: Embedder, *, learns: bool = True
+) -> Scanner:
+    """Return a scanner of the stored products.
+
+    `learns` says whether it updates the mean of scanned photos.
+    """
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(database, time_zone=settings.shop_time_zone)
-    return Scanner(embedder, search, fusion(settings), settings.weights)
+    later = at_once if learns else never
+    return Scanner(embedder, search, fusion(settings), settings.weights, later)
 
 
 @contextmanager
 def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPhoto]:
     """Yield a function that reads photos for this embedder; several threads may call it."""
+    import numpy as np
+
     from shelfsight.images.decode import opened_picture
     from shelfsight.images.decoder.pool import DecoderPool
-    from shelfsight.images.decoder.protocol import photo_views
-    from shelfsight.images.photo_views import views
+    from shelfsight.images.decoder.protocol import PhotoViews, photo_views
+    from shelfsight.images.photo_views import codes_in, views
 
     picture_format, count = embedder.picture_format, settings.scan_views
-    job = photo_views(count, picture_format)
+    job = photo_views(count, picture_format, codes=settings.scan_codes)
 
     with closing(DecoderPool()) as decoders:
 
-        def read(photo: bytes | Image.Image) -> Photo:
+        def read(photo: bytes | Image.Image) -> PhotoViews:
             if isinstance(photo, bytes):
-                return list(decoders.decode(job, photo))
-            return views(opened_picture(photo), count, picture_format)
+                return decoders.decode_photo(job, photo)
+            picture = opened_picture(photo)
+            codes = codes_in(picture) if job.codes else ()
+            return PhotoViews(np.stack(views(picture, count, picture_format)), codes)
 
         yield read
 
 
-def read_photo(source: PhotoSource, read: ReadPhoto) -> Photo:
+def read_photo(source: PhotoSource, read: ReadPhoto) -> "PhotoViews":
     """Read a photo from a file, from bytes, or from a PIL image.
 
     Raises:

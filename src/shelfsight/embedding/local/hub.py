@@ -1,11 +1,12 @@
-"""Finds the files of a model in MODEL_DIR or in the hub's cache, or downloads them from the hub."""
+"""Finds the files of a model in MODEL_DIR or in the hub's cache, or downloads them from the hub.
+
+The hub's client takes long to import, so only the functions that need it import it: the lite pair
+starts faster without.
+"""
 
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
@@ -13,10 +14,6 @@ from shelfsight.records import BRANCH, model_identity
 
 _REACH_TIMEOUT = 10.0
 """Seconds to wait for the first answer of the hub. The download itself may take longer."""
-
-_HUB_ERRORS: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
-"""Errors of the hub. The base class of `HfHubHTTPError` is an error of its HTTP client, and that
-client differs from version to version."""
 
 
 def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
@@ -45,6 +42,8 @@ def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
 
     The network is not used, so a snapshot that is complete never gets newer.
     """
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     try:
         folder = _snapshot(spec, hub, offline=True)
     except LocalEntryNotFoundError:
@@ -102,6 +101,8 @@ def files_to_download(spec: ModelSpec) -> list[str]:
     """List the files that the hub's cache lacks; `[]` for a model that is not from the hub."""
     if isinstance(spec.source, PackagedModel):
         return []
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     try:
         return _missing(_snapshot(spec, spec.source, offline=True), spec.source)
     except LocalEntryNotFoundError:
@@ -109,13 +110,18 @@ def files_to_download(spec: ModelSpec) -> list[str]:
 
 
 def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # The base class of `HfHubHTTPError` is an error of its HTTP client, which differs by version.
+    hub_errors: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
     try:
         # Ask once first: if the hub did not answer, a download would retry for 30 s.
         HfApi().model_info(hub.repository, revision=spec.revision, timeout=_REACH_TIMEOUT)
         folder = _snapshot(spec, hub, offline=False)
         missing = _missing(folder, hub)
         reason = f"it has no {', '.join(missing)}"
-    except _HUB_ERRORS as error:
+    except hub_errors as error:
         missing = [hub.graph]
         reason = str(error).partition("\n")[0] or type(error).__name__
     if missing:
@@ -128,6 +134,8 @@ def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
 
 
 def _snapshot(spec: ModelSpec, hub: HubFiles, *, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
     return Path(
         snapshot_download(
             hub.repository,

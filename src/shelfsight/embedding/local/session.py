@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
 from shelfsight.embedding.local.graph import RunError
+from shelfsight.embedding.local.run_threads import run_model
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device
 
@@ -71,7 +72,7 @@ class Session:
         """Compute the output for the inputs; see `Graph.run`."""
         cast = {name: feed.astype(self._dtypes[name], copy=False) for name, feed in feeds.items()}
         try:
-            result: NDArray[Any] = self._session.run(self._outputs, cast)[0]
+            result: NDArray[Any] = run_model(self._session.run, self._outputs, cast)[0]
         except _ONNX_ERRORS as error:
             raise RunError(error) from None
         return result if positions is None else result[np.arange(len(positions)), positions]

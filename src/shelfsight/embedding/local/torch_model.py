@@ -15,6 +15,7 @@ from shelfsight.embedding.local.graph import RunError
 from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
+from shelfsight.embedding.local.run_threads import run_model
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, ImageSpec, ModelSpec, TextSpec, for_torch, torch_form
@@ -117,7 +118,7 @@ class TorchGraph:
         if self._vocabulary is not None and feed.max() >= self._vocabulary:
             raise RunError(f"token {feed.max()} is beyond the vocabulary of {self._vocabulary}")
         try:
-            return self._forward(feed, positions)
+            return run_model(self._forward, feed, positions)
         except torch.AcceleratorError as error:
             raise ModelError(f"{self.name}: the GPU is lost: {RunError(error)}") from None
         except (RuntimeError, ValueError) as error:

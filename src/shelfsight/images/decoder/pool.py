@@ -8,23 +8,24 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock, Thread
+from typing import Any
 
 from shelfsight.images.decoder.fair_queue import BlockingFairQueue
 from shelfsight.images.decoder.limits import BACKFILL, DecoderLimits
 from shelfsight.images.decoder.process import DecoderProcess, Outcome
-from shelfsight.images.decoder.protocol import DecodeJob, Pictures
+from shelfsight.images.decoder.protocol import DecodeJob, PhotoViews, Pictures
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
-    """A file to decode, and the future of its pixels."""
+    """A file to decode, and the future of its pixels, or of its `PhotoViews`."""
 
     job: DecodeJob
     data: bytes
     caller: str
-    future: "Future[Pictures]" = field(default_factory=Future)
+    future: "Future[Any]" = field(default_factory=Future)
 
 
 class DecoderPool:
@@ -69,19 +70,19 @@ class DecoderPool:
         `too_slow_to_decode`, `too_much_memory`, `decode_timeout` or `decoder_crashed`. It raises
         `DecoderError` if no process can be started. Cancelling it frees its place.
         """
-        task = _Task(job, data, caller)
-        with self._lock:
-            if self._is_closed:
-                task.future.cancel()
-                return task.future
-            if not self._threads:
-                self._start_threads()
-            self._quick.put(caller, task)
-        return task.future
+        return self._submit(job, data, caller)
+
+    def submit_photo(self, job: DecodeJob, data: bytes, caller: str = "") -> "Future[PhotoViews]":
+        """Decode a photo; see `submit`."""
+        return self._submit(job, data, caller)
 
     def decode(self, job: DecodeJob, data: bytes) -> Pictures:
         """Decode a file and wait for its pixels; see `submit`."""
         return self.submit(job, data).result()
+
+    def decode_photo(self, job: DecodeJob, data: bytes) -> PhotoViews:
+        """Decode a photo and wait for its views; see `submit`."""
+        return self.submit_photo(job, data).result()
 
     def close(self) -> None:
         """Cancel all files, end the processes and wait for that; a second call does nothing."""
@@ -95,6 +96,17 @@ class DecoderPool:
         self._slow.close()
         for thread in threads:
             thread.join()
+
+    def _submit(self, job: DecodeJob, data: bytes, caller: str) -> "Future[Any]":
+        task = _Task(job, data, caller)
+        with self._lock:
+            if self._is_closed:
+                task.future.cancel()
+                return task.future
+            if not self._threads:
+                self._start_threads()
+            self._quick.put(caller, task)
+        return task.future
 
     def _start_threads(self) -> None:
         loops: list[Callable[[], None]]

@@ -17,7 +17,7 @@ import numpy as np
 
 from shelfsight.errors import DecoderError
 from shelfsight.images.decoder.limits import DecoderLimits
-from shelfsight.images.decoder.protocol import DecodeJob, Pictures, receive, send
+from shelfsight.images.decoder.protocol import DecodeJob, PhotoViews, Pictures, receive, send
 from shelfsight.records import Failure, Stage
 
 START_SECONDS = 60.0
@@ -36,7 +36,7 @@ _MEMORY: Final = {
 """Environment of a decoder process: glibc keeps up to 64 MB of freed memory for the next picture.
 If it gave that back each time, a picture of 1,000 x 1,000 would take twice the processor time."""
 
-Outcome = Pictures | Failure
+Outcome = Pictures | PhotoViews | Failure
 
 
 class DecoderProcess:
@@ -142,7 +142,9 @@ class DecoderProcess:
                 self.is_usable = kind != "too_much_memory"
                 return _failure(kind, message)
             case {"shape": [int(count), int(height), int(width), 3]}:
-                return np.frombuffer(body, np.uint8).reshape(count, height, width, 3)
+                pictures = np.frombuffer(body, np.uint8).reshape(count, height, width, 3)
+                codes = header.get("codes")
+                return PhotoViews(pictures, tuple(codes)) if isinstance(codes, list) else pictures
         self.end()
         raise RuntimeError(f"a decoder process has a bug: it answers {header}")
 

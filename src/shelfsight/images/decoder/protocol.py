@@ -1,7 +1,7 @@
 """What this process and a decoder process say to each other: a job and a file, then pixels.
 
 A message is two lengths, a JSON header and a body. The header of a reply has the `shape` of the
-pixels in the body, or a `failure`, or the traceback of a `bug`.
+pixels in the body, and the `codes` if it was a photo; or a `failure`, or the traceback of a `bug`.
 """
 
 import json
@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ _MAX_BODY = 256_000_000
 Pictures: TypeAlias = NDArray[np.uint8]
 """A uint8 array of shape (count, height, width, 3): several pictures of one size."""
 
+
+class PhotoViews(NamedTuple):
+    """The views of a photo, uint8 (count, side, side, 3), and the texts of the codes in it."""
+
+    views: Pictures
+    codes: tuple[str, ...] = ()
+
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Header: TypeAlias = Mapping[str, object]
 
@@ -31,6 +39,8 @@ Header: TypeAlias = Mapping[str, object]
 class DecodeJob:
     """What to make of a file. The result is uint8 of shape (count, height, width, 3).
 
+    That of `views` is `PhotoViews`.
+
     Attributes:
         result: `whole` is the picture as the model takes it, exactly. `reduced` is the same, but a
             large JPEG is decoded at a reduced size first. `views` are `count` views of a photo.
@@ -38,12 +48,14 @@ class DecodeJob:
         side: the side of the result in pixels.
         resample: the filter that resizes.
         count: the number of pictures in the result.
+        codes: whether the barcodes and QR codes in a photo are read, too.
     """
 
     result: Literal["whole", "reduced", "views", "thumbnail"]
     side: int
     resample: Literal["bilinear", "bicubic"] = "bicubic"
     count: int = 1
+    codes: bool = False
 
     @property
     def picture_format(self) -> PictureFormat:
@@ -65,10 +77,14 @@ def reduced(picture_format: PictureFormat) -> DecodeJob:
     return DecodeJob(result="reduced", side=picture_format.side, resample=picture_format.resample)
 
 
-def photo_views(count: int, picture_format: PictureFormat) -> DecodeJob:
-    """Return the job that cuts views out of a photo; see `images.photo_views`."""
+def photo_views(count: int, picture_format: PictureFormat, *, codes: bool = False) -> DecodeJob:
+    """Return the job that cuts views out of a photo, and may read the codes in it."""
     return DecodeJob(
-        result="views", side=picture_format.side, resample=picture_format.resample, count=count
+        result="views",
+        side=picture_format.side,
+        resample=picture_format.resample,
+        count=count,
+        codes=codes,
     )
 
 

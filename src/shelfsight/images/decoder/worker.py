@@ -20,8 +20,16 @@ from PIL import Image
 
 from shelfsight.images.decode import decode, decode_picture, pixels, resized
 from shelfsight.images.decoder.limits import DecoderLimits
-from shelfsight.images.decoder.protocol import Buffer, DecodeJob, Header, Pictures, receive, send
-from shelfsight.images.photo_views import photo_views
+from shelfsight.images.decoder.protocol import (
+    Buffer,
+    DecodeJob,
+    Header,
+    PhotoViews,
+    Pictures,
+    receive,
+    send,
+)
+from shelfsight.images.photo_views import photo_views, views_and_codes
 from shelfsight.images.unusable import UnusablePictureError
 
 
@@ -30,14 +38,14 @@ class Decoder:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="photo view")
-        self._results: dict[str, Callable[[bytes, DecodeJob], Pictures]] = {
+        self._results: dict[str, Callable[[bytes, DecodeJob], Pictures | PhotoViews]] = {
             "whole": _whole,
             "reduced": _reduced,
             "views": self._views,
             "thumbnail": _thumbnail,
         }
 
-    def decode(self, data: bytes, job: DecodeJob) -> Pictures:
+    def decode(self, data: bytes, job: DecodeJob) -> Pictures | PhotoViews:
         """Return the pictures that the job asks for: uint8 (count, height, width, 3).
 
         Raises:
@@ -46,8 +54,12 @@ class Decoder:
         """
         return self._results[job.result](data, job)
 
-    def _views(self, data: bytes, job: DecodeJob) -> Pictures:
-        return np.stack(photo_views(data, job.count, job.picture_format, self._threads.map))
+    def _views(self, data: bytes, job: DecodeJob) -> PhotoViews:
+        if not job.codes:
+            views = photo_views(data, job.count, job.picture_format, self._threads.map)
+            return PhotoViews(np.stack(views))
+        views, codes = views_and_codes(data, job.count, job.picture_format, self._threads.map)
+        return PhotoViews(np.stack(views), codes)
 
 
 def _whole(data: bytes, job: DecodeJob) -> Pictures:
@@ -89,7 +101,9 @@ def _answer(
 ) -> tuple[Header, Buffer]:
     try:
         found = decoder.decode(bytes(data), DecodeJob(**header))  # type: ignore[arg-type]
-        return {"shape": found.shape}, np.ascontiguousarray(found).data.cast("B")
+        pictures = found.views if isinstance(found, PhotoViews) else found
+        codes = {"codes": found.codes} if isinstance(found, PhotoViews) else {}
+        return {"shape": pictures.shape, **codes}, np.ascontiguousarray(pictures).data.cast("B")
     except UnusablePictureError as error:
         return {"failure": [error.failure.kind, error.failure.message]}, b""
     except MemoryError:

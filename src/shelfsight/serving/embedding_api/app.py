@@ -44,6 +44,7 @@ from shelfsight.serving.refusals import (
     error_response,
 )
 from shelfsight.serving.request_metrics import RequestMetricsMiddleware
+from shelfsight.serving.workers.link import OwnMetrics, Scrape
 
 Guard = Callable[[Request], Awaitable[None]]
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -56,13 +57,17 @@ _CHECKS_PER_STUCK_TIME = 20
 class AppConfig:
     """Options of the app. `/health` reports the `device`.
 
-    Without a `key`, clients on this machine are served; with `open_to_all`, all clients are.
+    Without a `key`, clients on this machine are served; with `open_to_all`, all clients are. There
+    are `decoders` processes that decode pictures, or one per core. `share_metrics` gets the metrics
+    of this app, and returns what reads those that `/metrics` shows.
     """
 
     key: ServerKey | None = None
     open_to_all: bool = False
     limits: ServerLimits = field(default_factory=ServerLimits)
     device: str = "cpu"
+    decoders: int | None = None
+    share_metrics: Callable[[OwnMetrics], Scrape] | None = None
 
 
 def create(
@@ -78,7 +83,9 @@ def create(
     metrics = EmbeddingMetrics()
     if connections is not None:
         metrics.stores.watch_connections(connections)
-    batchers = ModelBatchers(image, text, config.limits, metrics)
+    if config.share_metrics is not None:
+        metrics.scrape = config.share_metrics(metrics.text)
+    batchers = ModelBatchers(image, text, config.limits, metrics, config.decoders)
     endpoints = EmbeddingEndpoints(batchers, config.limits, metrics, config.device)
     app = FastAPIOffline(
         title="shelfsight embedding server",

@@ -135,7 +135,7 @@ class EmbeddingEndpoints:
 
     async def metrics(self) -> Response:
         """Report all metrics in the text format of Prometheus."""
-        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(await self._metrics.scrape(), media_type="text/plain; version=0.0.4")
 
     async def root(self) -> Response:
         """Return the list of endpoints."""

@@ -1,6 +1,6 @@
 """Prometheus metrics of the embedding server: requests, items, batches, queues, errors."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -11,10 +11,14 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class EmbeddingMetrics:
-    """The metrics of one app, in a separate registry; the label `lane` is `image` or `text`."""
+    """The metrics of one process, in a separate registry; the label `lane` is `image` or `text`.
+
+    `scrape` is what `/metrics` shows.
+    """
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        self.scrape: Callable[[], Awaitable[bytes]] = self._scrape_own
         self.stores = StoreMetrics(registry)
         self.requests = Counter(
             "shelfsight_requests", "Requests answered", ("path", "status"), registry=registry
@@ -61,5 +65,8 @@ class EmbeddingMetrics:
         self._depth.labels(model).set_function(queue_length)
 
     def text(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
+        """Return the metrics of this process in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+    async def _scrape_own(self) -> bytes:
+        return self.text()

@@ -57,7 +57,12 @@ class ModelBatchers:
     """
 
     def __init__(
-        self, image: ImageModel, text: TextModel, limits: ServerLimits, metrics: EmbeddingMetrics
+        self,
+        image: ImageModel,
+        text: TextModel,
+        limits: ServerLimits,
+        metrics: EmbeddingMetrics,
+        decoders: int | None = None,
     ) -> None:
         self.image, self.text = image.spec, text.spec
         self._text_model = text
@@ -88,14 +93,14 @@ class ModelBatchers:
         self._picture_capacity = FairCapacity(limits.waiting_pictures)
         self._text_capacity = FairCapacity(limits.waiting_texts)
         self._readers = ThreadPoolExecutor(_CORES, thread_name_prefix="base64")
-        self._decoders = DecoderPool(SERVER)
+        self._decoders = DecoderPool(SERVER, decoders)
         for name, capacity in (
             ("waiting_pictures", self._picture_capacity),
             ("waiting_texts", self._text_capacity),
         ):
             metrics.stores.watch_items(name, partial(getattr, capacity, "held"), capacity.capacity)
-        decoders = self._decoders
-        metrics.stores.watch_items("decoders", lambda: decoders.processes, decoders.max_processes)
+        pool = self._decoders
+        metrics.stores.watch_items("decoders", lambda: pool.processes, pool.max_processes)
         self._tokenizers = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
         self._free_at = float("-inf")
 

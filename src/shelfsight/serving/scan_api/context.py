@@ -6,17 +6,15 @@ from pathlib import Path
 from shelfsight.catalog.content import Content
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.download import FetchLimits
-from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
-from shelfsight.scan.scanner import Scanner
 from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.limits import ServerLimits
 from shelfsight.serving.scan_api.auth import Authenticator
 from shelfsight.serving.scan_api.memory_plan import MAP_BYTES
 from shelfsight.serving.scan_api.metrics import ScanMetrics
-from shelfsight.serving.scan_api.photo_input import ReadPhoto
 from shelfsight.serving.scan_api.rate_limits import RateLimiter
 from shelfsight.serving.scan_api.recent_scans import RecentScans
+from shelfsight.serving.scan_api.scan_models import ScanModels
 from shelfsight.serving.thread_pool import ThreadPool
 from shelfsight.storage.search.feedback import FeedbackStore
 
@@ -60,14 +58,11 @@ class ScanContext:
     and words of the scans in progress; `ServerLimits` limits both.
 
     Every endpoint starts with `caller = await context.authenticator.authenticate(request)`. It may
-    then show only products of `caller.owner`, or of all owners if that is None. `read_photo`
-    decodes the bytes of a photo in `decoders`.
+    then show only products of `caller.owner`, or of all owners if that is None.
     """
 
-    scanner: Scanner
-    embedder: Embedder
+    models: ScanModels
     decoders: DecoderPool
-    read_photo: ReadPhoto
     database: Transactions
     feedback: FeedbackStore
     authenticator: Authenticator

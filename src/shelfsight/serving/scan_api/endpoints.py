@@ -36,6 +36,7 @@ from shelfsight.serving.scan_api.responses import (
     ScanResponse,
     matches_response,
 )
+from shelfsight.serving.scan_api.scan_models import scan_with
 
 FEEDBACK_BYTES = 10_000
 """The largest body of a verdict: two texts of 500 characters, each escaped as six bytes."""
@@ -51,7 +52,7 @@ class ScanEndpoints:
         self._health = health
         config = context.config
         downloader = Downloader(config.private_hosts, config.fetch_limits)
-        self.photos = PhotoReader(downloader, context.read_photo, context.threads, context.metrics)
+        self.photos = PhotoReader(downloader, context.threads, context.metrics)
         self._quick_scan = QuickScan(context, self.photos)
         _watch_stores(context, downloader)
 
@@ -128,8 +129,10 @@ class ScanEndpoints:
             filters=Filters(owner=caller.owner),
         )
         async with asyncio.timeout(self._context.config.seconds):
-            work = partial(self._context.scanner.similar, id, options)
-            found = await self._context.threads.run(work)
+            run = self._context.threads.run
+            found = await scan_with(
+                self._context.models, lambda used: run(partial(used.scanner.similar, id, options))
+            )
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
         return json_response(matches_response(found, self._context.config.image_base_url))
@@ -172,7 +175,9 @@ class ScanEndpoints:
         Once a key exists, this needs the key of an admin.
         """
         await self._context.authenticator.authenticate_admin(request)
-        return Response(self._context.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(
+            await self._context.metrics.scrape(), media_type="text/plain; version=0.0.4"
+        )
 
 
 def _watch_stores(context: ScanContext, downloader: Downloader) -> None:

@@ -12,13 +12,13 @@ from psycopg import sql
 from pydantic import BaseModel
 
 from shelfsight import __version__
-from shelfsight.errors import ModelError, ServerError
-from shelfsight.ports import Embedder
+from shelfsight.errors import ModelError, ModelMismatchError, ServerError
 from shelfsight.postgres.connection import Transactions
-from shelfsight.records import Failure, ModelPair
+from shelfsight.records import Failure
 from shelfsight.serving.callers import CALLER
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.problems import unavailable
+from shelfsight.serving.scan_api.scan_models import LoadedModels, ScanModels
 from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.serving.thread_pool import ThreadPool
 from shelfsight.storage.vectors.model_check import checked_table, refuse_others
@@ -49,18 +49,23 @@ class HealthProblem(BaseModel):
 
 
 class Readiness(BaseModel):
-    """The response of `/ready`."""
+    """The response of `/ready`. `notes` tell what happens to the models (`FOLLOW_MODELS`)."""
 
     ready: bool
     problems: list[HealthProblem]
+    notes: list[str] = []
 
 
 class ServiceHealth(BaseModel):
-    """The response of `/health`. `problems` are those that a restart would end."""
+    """The response of `/health`. `problems` are those that a restart would end.
+
+    `models` are those that answer scans now, and `notes` tell what happens to the models.
+    """
 
     status: str
     models: dict[str, str]
     problems: list[str]
+    notes: list[str] = []
     uptime: float
     version: str
 
@@ -69,12 +74,12 @@ class HealthCheck:
     """Checks the database, the stored vectors, the models, and the threads for scans."""
 
     def __init__(self, context: ScanContext) -> None:
-        self._models = context.embedder.models
+        self._models = context.models
         self._threads = context.threads
         self._blocked_seconds = context.config.seconds + BLOCKED_SECONDS
         self._started = monotonic()
         self._model_check = _Check(
-            partial(_check_models, context.embedder), "model_away", f"no vector was made {SLOW}"
+            partial(_check_models, context.models), "model_away", f"no vector was made {SLOW}"
         )
         self._checks = (
             _Check(
@@ -96,7 +101,8 @@ class HealthCheck:
     async def ready(self) -> Readiness:
         """Report whether scans can be answered now; a result of the last second is reused."""
         problems = await self._problems.get(None, self._find_problems)
-        return Readiness(ready=not problems, problems=problems)
+        notes = list(self._models.notes)
+        return Readiness(ready=not problems, problems=problems, notes=notes)
 
     async def health(self) -> ServiceHealth:
         """Report what a restart would end, as far as it is known now; nothing is waited for."""
@@ -111,10 +117,12 @@ class HealthCheck:
         error = self._model_check.error
         if isinstance(error, ModelError) and not isinstance(error, ServerError):
             problems.append("the models in this process have failed")
+        models = self._models.current.embedder.models
         return ServiceHealth(
             status="unhealthy" if problems else "healthy",
-            models={"image": self._models.image, "text": self._models.text},
+            models={"image": models.image, "text": models.text},
             problems=problems,
+            notes=list(self._models.notes),
             uptime=round(monotonic() - self._started, 3),
             version=__version__,
         )
@@ -156,19 +164,29 @@ class _Check:
 class _StoredModels:
     """Checks which models made the stored vectors: when they were switched, or now and then."""
 
-    def __init__(self, database: Transactions, models: ModelPair) -> None:
+    def __init__(self, database: Transactions, models: ScanModels) -> None:
         self._database = database
         self._models = models
-        self._table: int | None = None
+        self._checked: tuple[int, LoadedModels] | None = None
         self._checked_at = 0.0
 
     def check(self) -> None:
         """Raise an error if the tables are missing, or other models made the stored vectors."""
         table = self._database.run(checked_table, read_only=True)
-        if table == self._table and monotonic() - self._checked_at < MODELS_SECONDS:
+        used = self._models.current
+        is_new = monotonic() - self._checked_at < MODELS_SECONDS
+        if self._checked == (table, used) and is_new:
             return
-        self._table = None
-        self._table = refuse_others(self._database, self._models)
+        self._checked = None
+        try:
+            table = refuse_others(self._database, used.embedder.models)
+        except ModelMismatchError:
+            self._models.update()
+            if self._models.current is used:
+                raise
+            used = self._models.current
+            table = refuse_others(self._database, used.embedder.models)
+        self._checked = (table, used)
         self._checked_at = monotonic()
 
 
@@ -176,8 +194,8 @@ def _check_database(database: Transactions) -> None:
     database.ask((sql.SQL("SELECT true"), {}))
 
 
-def _check_models(embedder: Embedder) -> None:
-    result = embedder.embed_texts(["ready"], query=True)[0]
+def _check_models(models: ScanModels) -> None:
+    result = models.current.embedder.embed_texts(["ready"], query=True)[0]
     if isinstance(result, Failure):
         raise ModelError(result.message)
 

@@ -1,6 +1,6 @@
 """Prometheus metrics of `shelfsight serve`: scans, their steps, requests, errors by kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TypeVar
@@ -18,10 +18,11 @@ Result = TypeVar("Result")
 
 
 class ScanMetrics:
-    """The metrics of one server, in a separate registry."""
+    """The metrics of one process, in a separate registry; `scrape` is what `/metrics` shows."""
 
     def __init__(self) -> None:
         registry = self._registry = CollectorRegistry()
+        self.scrape: Callable[[], Awaitable[bytes]] = self._scrape_own
         self.requests = Counter(
             "shelfsight_requests", "Requests answered", ("path", "status"), registry=registry
         )
@@ -65,8 +66,11 @@ class ScanMetrics:
             self._steps.labels(name).observe(perf_counter() - started)
 
     def text(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
+        """Return the metrics of this process in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+    async def _scrape_own(self) -> bytes:
+        return self.text()
 
 
 class TimedEmbedder:

@@ -10,7 +10,7 @@ from functools import partial
 import pybase64
 
 from shelfsight.images.decode import MAX_BYTES
-from shelfsight.images.decoder.protocol import Pictures
+from shelfsight.images.decoder.protocol import PhotoViews
 from shelfsight.images.download import Downloader
 from shelfsight.images.truncated_jpeg import is_truncated
 from shelfsight.images.unusable import UnusablePictureError
@@ -24,9 +24,9 @@ from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import PhotoNote, SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
-ReadPhoto = Callable[[bytes, str], Future[Pictures]]
-"""Decodes the bytes of a picture, sent by a caller, into the views to embed. The future raises
-`UnusablePictureError`."""
+ReadPhoto = Callable[[bytes, str], Future[PhotoViews]]
+"""Decodes the bytes of a picture, sent by a caller, into the views to embed, and reads its codes.
+The future raises `UnusablePictureError`."""
 
 DOWNLOADS_PER_CALLER = 16
 """Downloads of one caller at the same time; its other downloads wait, but not those of others."""
@@ -42,9 +42,10 @@ class PhotoSource:
 
 @dataclass(frozen=True, slots=True)
 class DecodedPhoto:
-    """The views of a photo, and what is to be said of its file."""
+    """The views of a photo, the codes in it, and what is to be said of its file."""
 
     photo: Photo
+    codes: tuple[str, ...]
     notes: tuple[PhotoNote, ...]
 
 
@@ -83,12 +84,10 @@ class PhotoReader:
     def __init__(
         self,
         downloader: Downloader,
-        read_photo: ReadPhoto,
         threads: ThreadPool,
         metrics: ScanMetrics,
     ) -> None:
         self._downloader = downloader
-        self._read_photo = read_photo
         self._threads = threads
         self._metrics = metrics
         self._slots = CallerSlots(DOWNLOADS_PER_CALLER)
@@ -97,8 +96,10 @@ class PhotoReader:
         """Return a context in which the downloader's connections stay open."""
         return self._downloader
 
-    async def read(self, source: PhotoSource, on_bytes: Callable[[int], None]) -> DecodedPhoto:
-        """Download a photo if it is a URL, and decode it.
+    async def read(
+        self, source: PhotoSource, read_photo: ReadPhoto, on_bytes: Callable[[int], None]
+    ) -> DecodedPhoto:
+        """Download a photo if it is a URL, and decode it with `read_photo`.
 
         `on_bytes` is called with the size of each part of a download; an error of it is raised.
 
@@ -107,19 +108,21 @@ class PhotoReader:
         """
         content = source.content
         if isinstance(content, bytes):
-            return await self._decode(content)
+            return await self._decode(content, read_photo)
         if source.kind == "base64":
-            return await self._decode(await self._threads.run(partial(decode_base64, content)))
+            data = await self._threads.run(partial(decode_base64, content))
+            return await self._decode(data, read_photo)
         async with self._slots.of(CALLER.get()), AsyncExitStack() as download:
             with self._metrics.step("fetch"):
                 downloading = self._downloader.download(content, on_bytes)
                 data = await download.enter_async_context(downloading)
-            return await self._decode(data)
+            return await self._decode(data, read_photo)
 
-    async def _decode(self, data: bytes) -> DecodedPhoto:
+    async def _decode(self, data: bytes, read_photo: ReadPhoto) -> DecodedPhoto:
         with self._metrics.step("decode"):
-            pictures = await asyncio.wrap_future(self._read_photo(data, CALLER.get()))
-            return DecodedPhoto(list(pictures), ("truncated",) if is_truncated(data) else ())
+            photo = await asyncio.wrap_future(read_photo(data, CALLER.get()))
+        notes: tuple[PhotoNote, ...] = ("truncated",) if is_truncated(data) else ()
+        return DecodedPhoto(list(photo.views), photo.codes, notes)
 
 
 def decode_base64(encoded: str) -> bytes:

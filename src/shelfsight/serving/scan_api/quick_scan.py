@@ -31,6 +31,7 @@ from shelfsight.serving.scan_api.responses import (
     matches_response,
     merge_matches,
 )
+from shelfsight.serving.scan_api.scan_models import LoadedModels, scan_with
 
 _EMPTY_CATALOGUE = "no product has vectors yet; run: shelfsight backfill"
 
@@ -109,12 +110,17 @@ class QuickScan:
             FullError: the bodies and photos of other requests use the memory for them now.
             ShelfsightError: as in `Scanner.scan`.
         """
+        return await scan_with(self._context.models, partial(self._run, task, room))
+
+    async def _run(self, task: ScanTask, room: Reservation, used: LoadedModels) -> ScanResponse:
         started = perf_counter()
-        by_group = await _gather(self._scan_group(task, room, *group) for group in task.groups)
+        by_group = await _gather(
+            self._scan_group(task, room, used, *group) for group in task.groups
+        )
         results = [result for group in by_group for result in group]
         if len(task.photos) == 1 and results[0].error is not None:
             raise results[0].error
-        return await self._response(task, results, started)
+        return await self._response(task, results, started, used)
 
     async def stream(
         self, task: ScanTask, room: Reservation, seconds: float
@@ -129,12 +135,18 @@ class QuickScan:
             ShelfsightError: as in `run`.
         """
         started = perf_counter()
-        base_url = self._context.config.image_base_url
-        scans = [asyncio.create_task(self._scan_group(task, room, *one)) for one in task.groups]
+        base_url, models = self._context.config.image_base_url, self._context.models
+
+        async def scan(index: int, photos: tuple[PhotoSource, ...]) -> list[PhotoResult]:
+            return await scan_with(
+                models, lambda used: self._scan_group(task, room, used, index, photos)
+            )
+
+        scans = [asyncio.create_task(scan(*group)) for group in task.groups]
         results: list[PhotoResult] = []
         try:
-            for done, scan in enumerate(asyncio.as_completed(scans, timeout=seconds), start=1):
-                for result in await scan:
+            for done, ended in enumerate(asyncio.as_completed(scans, timeout=seconds), start=1):
+                for result in await ended:
                     results.append(result)
                     yield _result_response(result, base_url)
                 yield ScanProgress(done=done, total=len(scans))
@@ -143,11 +155,11 @@ class QuickScan:
                 pending.cancel()
         results.sort(key=lambda result: result.index)
         async with asyncio.timeout(seconds):
-            response = await self._response(task, results, started)
+            response = await self._response(task, results, started, models.current)
         yield response
 
     async def _response(
-        self, task: ScanTask, results: list[PhotoResult], started: float
+        self, task: ScanTask, results: list[PhotoResult], started: float, used: LoadedModels
     ) -> ScanResponse:
         for result in results:
             self._count(task, result)
@@ -155,10 +167,10 @@ class QuickScan:
         scan_results = [result.scan_result for result in results if result.error is None]
         combined = combine_results(scan_results, options.limit, options.group_by)
         shown = merge_matches(scan_results, "variant")
-        owner, models = options.filters.owner, self._context.embedder.models
+        owner, models = options.filters.owner, used.embedder.models
         base_url = self._context.config.image_base_url
         response = matches_response(combined, base_url)
-        response.hint = None if combined.matches else await self._hint(task)
+        response.hint = None if combined.matches else await self._hint(task, used)
         return ScanResponse(
             **dict(response),
             overall_confidence=response.confidence,
@@ -169,14 +181,19 @@ class QuickScan:
         )
 
     async def _scan_group(
-        self, task: ScanTask, room: Reservation, first: int, sources: tuple[PhotoSource, ...]
+        self,
+        task: ScanTask,
+        room: Reservation,
+        used: LoadedModels,
+        first: int,
+        sources: tuple[PhotoSource, ...],
     ) -> list[PhotoResult]:
         """Search for several photos together; return their result, and one error per failed photo.
 
         `first` is the position of the first photo in the request.
         """
         started = perf_counter()
-        photos_read = await _gather(self._read(source, room) for source in sources)
+        photos_read = await _gather(self._read(source, room, used) for source in sources)
         kinds = {source.kind for source in sources} or {"text"}
         failed = [
             PhotoResult(
@@ -193,8 +210,9 @@ class QuickScan:
             return failed
         photos = tuple(photo.photo for photo in decoded)
         notes = tuple({note for photo in decoded for note in photo.notes})
-        scan_query = ScanQuery(photos=photos, text=task.text)
-        work = partial(self._context.scanner.scan, scan_query, task.options)
+        codes = tuple(code for photo in decoded for code in photo.codes)
+        scan_query = ScanQuery(photos=photos, text=task.text, codes=codes)
+        work = partial(used.scanner.scan, scan_query, task.options)
         found = await self._context.threads.run(work)
         kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
         seconds = perf_counter() - started
@@ -204,16 +222,16 @@ class QuickScan:
         return [result, *failed]
 
     async def _read(
-        self, source: PhotoSource, room: Reservation
+        self, source: PhotoSource, room: Reservation, used: LoadedModels
     ) -> DecodedPhoto | UnusablePictureError:
         try:
-            return await self._photos.read(source, room.grow)
+            return await self._photos.read(source, used.read_photo, room.grow)
         except UnusablePictureError as error:
             return error
 
-    async def _hint(self, task: ScanTask) -> str | None:
+    async def _hint(self, task: ScanTask, used: LoadedModels) -> str | None:
         why_nothing = partial(
-            self._context.scanner.why_nothing,
+            used.scanner.why_nothing,
             Filters(owner=task.options.filters.owner),
             photo=bool(task.photos),
             text=task.text is not None,

@@ -2,6 +2,7 @@
 
 from math import ceil
 from time import time
+from typing import Literal, Protocol
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -14,15 +15,70 @@ MAX_COUNTERS = 20_000
 
 _OTHERS = "others"
 
+Unit = Literal["requests", "bytes"]
 
-class RateLimiter:
-    """Counts each client's requests and bytes per minute, in this process; 0 means no limit."""
 
-    def __init__(self, requests: int, size: int) -> None:
+class Counters(Protocol):
+    """Counts what each client sends per minute."""
+
+    def hit(self, unit: Unit, limit: int, caller: str, cost: int) -> int:
+        """Count `cost`, and return 0. If that would be more than `limit`, count nothing.
+
+        Then the result is the number of seconds after which to try again.
+        """
+        ...
+
+    def test(self, unit: Unit, limit: int, caller: str, cost: int) -> int:
+        """Return what `hit` would, and count nothing."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of counters."""
+        ...
+
+
+class RateCounters:
+    """Implements `Counters` in this process."""
+
+    def __init__(self) -> None:
         self._storage = MemoryStorage()
         self._limiter = FixedWindowRateLimiter(self._storage)
-        self._requests = RateLimitItemPerMinute(requests, namespace="requests")
-        self._bytes = RateLimitItemPerMinute(size, namespace="bytes")
+
+    def hit(self, unit: Unit, limit: int, caller: str, cost: int) -> int:
+        """Count; see `Counters.hit`."""
+        item, caller = self._counter(unit, limit, caller)
+        return 0 if self._limiter.hit(item, caller, cost=cost) else self._wait(item, caller)
+
+    def test(self, unit: Unit, limit: int, caller: str, cost: int) -> int:
+        """Look without counting; see `Counters.test`."""
+        item, caller = self._counter(unit, limit, caller)
+        return 0 if self._limiter.test(item, caller, cost=cost) else self._wait(item, caller)
+
+    def __len__(self) -> int:
+        """Return the number of counters."""
+        return len(self._storage.storage)
+
+    def _counter(self, unit: Unit, limit: int, caller: str) -> tuple[RateLimitItemPerMinute, str]:
+        """Return a limit, and the name under which a client is counted."""
+        item = RateLimitItemPerMinute(limit, namespace=unit)
+        is_known = self._storage.get(item.key_for(caller)) > 0
+        return item, caller if is_known or len(self) < MAX_COUNTERS else _OTHERS
+
+    def _wait(self, item: RateLimitItemPerMinute, caller: str) -> int:
+        seconds = self._limiter.get_window_stats(item, caller).reset_time - time()
+        return max(1, ceil(seconds))
+
+
+class RateLimiter:
+    """Limits each client's requests and bytes per minute; 0 means no limit.
+
+    The `counters` of several workers are in their parent.
+    """
+
+    def __init__(self, requests: int, size: int) -> None:
+        self._requests = requests
+        self._bytes = size
+        self.counters: Counters = RateCounters()
 
     def count_request(self, caller: str) -> None:
         """Count a request.
@@ -31,9 +87,8 @@ class RateLimiter:
             RateLimitedError: there were too many requests; the error says when to retry.
         """
         limit = self._requests
-        caller = self._counted(limit, caller)
-        if limit.amount and not self._limiter.hit(limit, caller):
-            raise self._exceeded(limit, caller, "requests")
+        if limit and (wait := self.counters.hit("requests", limit, caller, 1)):
+            raise RateLimitedError(f"{limit:,} requests a minute", wait)
 
     def check_body(self, caller: str, announced: int) -> None:
         """Refuse a body whose announced bytes would be too many; nothing is counted.
@@ -41,10 +96,9 @@ class RateLimiter:
         Raises:
             RateLimitedError: there would be too many bytes; the error says when to retry.
         """
-        limit, cost = self._bytes, min(announced, self._bytes.amount)
-        caller = self._counted(limit, caller)
-        if limit.amount and not self._limiter.test(limit, caller, cost=cost):
-            raise self._exceeded(limit, caller, "bytes")
+        limit = self._bytes
+        if limit and (wait := self.counters.test("bytes", limit, caller, min(announced, limit))):
+            raise RateLimitedError(f"{limit:,} bytes a minute", wait)
 
     def count_body(self, caller: str, size: int) -> None:
         """Count the bytes of a body that came; a body above the limit uses all bytes of a minute.
@@ -52,20 +106,10 @@ class RateLimiter:
         Raises:
             RateLimitedError: there were too many bytes; the error says when to retry.
         """
-        limit, cost = self._bytes, min(size, self._bytes.amount)
-        caller = self._counted(limit, caller)
-        if cost and not self._limiter.hit(limit, caller, cost=cost):
-            raise self._exceeded(limit, caller, "bytes")
+        limit, cost = self._bytes, min(size, self._bytes)
+        if cost and (wait := self.counters.hit("bytes", limit, caller, cost)):
+            raise RateLimitedError(f"{limit:,} bytes a minute", wait)
 
     def __len__(self) -> int:
         """Return the number of counters."""
-        return len(self._storage.storage)
-
-    def _counted(self, limit: RateLimitItemPerMinute, caller: str) -> str:
-        """Return the name under which a client is counted."""
-        is_known = self._storage.get(limit.key_for(caller)) > 0
-        return caller if is_known or len(self) < MAX_COUNTERS else _OTHERS
-
-    def _exceeded(self, limit: RateLimitItemPerMinute, caller: str, unit: str) -> RateLimitedError:
-        seconds = self._limiter.get_window_stats(limit, caller).reset_time - time()
-        return RateLimitedError(f"{limit.amount:,} {unit} a minute", max(1, ceil(seconds)))
+        return len(self.counters)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 from cachetools import FIFOCache
@@ -51,20 +51,59 @@ class _Scan(NamedTuple):
 _DECODER = msgspec.msgpack.Decoder(_Scan)
 
 
+class ScanStore(Protocol):
+    """Keeps encoded scans by their ids, and forgets the oldest."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+        ...
+
+    def keep(self, id_: str, encoded: bytes) -> None:
+        """Keep a scan under its id."""
+        ...
+
+    def find(self, id_: str) -> bytes | None:
+        """Return a scan; None if it is not known any more."""
+        ...
+
+
+class EncodedScans:
+    """Implements `ScanStore` in this process, with at most `max_bytes`."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._scans: FIFOCache[str, bytes] = FIFOCache(max_bytes, getsizeof=_size)
+
+    @property
+    def size(self) -> int:
+        """The bytes that they take."""
+        return int(self._scans.currsize)
+
+    def keep(self, id_: str, encoded: bytes) -> None:
+        """Keep a scan under its id; the oldest are forgotten when there is no room."""
+        self._scans[id_] = encoded
+
+    def find(self, id_: str) -> bytes | None:
+        """Return a scan; None if it is not known any more."""
+        found: bytes | None = self._scans.get(id_)
+        return found
+
+
 class RecentScans:
     """The most recent scans of this server, until it is restarted. For use from one thread.
 
     They are kept encoded, and the oldest are forgotten when they would take more than `max_bytes`.
+    The `store` of several workers is in their parent.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self.max_bytes = max_bytes
-        self._scans: FIFOCache[str, bytes] = FIFOCache(max_bytes, getsizeof=_size)
+        self.store: ScanStore = EncodedScans(max_bytes)
 
     @property
     def bytes(self) -> int:
         """The bytes that the remembered scans take."""
-        return int(self._scans.currsize)
+        return self.store.size
 
     def add(
         self, owner: str | None, kind: Modality, models: ModelPair, matches: Sequence[Match]
@@ -73,7 +112,7 @@ class RecentScans:
         id_ = secrets.token_urlsafe(16)
         scan = _Scan(owner, kind, models.image, models.text, [_shown(match) for match in matches])
         # a copy, because msgspec leaves up to half of what it returns allocated but unused
-        self._scans[id_] = bytes(memoryview(msgspec.msgpack.encode(scan)))
+        self.store.keep(id_, bytes(memoryview(msgspec.msgpack.encode(scan))))
         return id_
 
     def get(self, id_: str, caller: Caller) -> ShownScan:
@@ -82,7 +121,7 @@ class RecentScans:
         Raises:
             NotFoundError: the scan is unknown, too old, or of another owner.
         """
-        encoded = self._scans.get(id_)
+        encoded = self.store.find(id_)
         scan = None if encoded is None else _DECODER.decode(encoded)
         if scan is None or not (caller.sees_all or scan.owner == caller.owner):
             raise NotFoundError(

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from shelfsight.images.location import location
 from shelfsight.scan.matching import Action, Confidence, GroupBy, Match, ScanResult
+from shelfsight.scan.ranking import best_first
 from shelfsight.serving.scan_api.problems import ProblemDetails
 
 SourceType = Literal["url", "base64", "file", "text", "combined"]
@@ -26,9 +27,10 @@ class MatchResponse(ResponseModel):
     """One matching product, with its scores.
 
     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
-    `exactCode` is true if the words of the query are the product's SKU or barcode. `combinedScore`
-    is `score` once more, `productUrl` is always null, and `isLocalMatch` always true: clients of
-    other servers read them.
+    `probability` is how probable it is that the query shows this product, or null if the models
+    were not calibrated; `confidence` is its level. `exactCode` is true if the query's words, or a
+    code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
+    `productUrl` is always null, and `isLocalMatch` always true: clients of other servers read them.
     """
 
     product_id: str | None
@@ -41,6 +43,7 @@ class MatchResponse(ResponseModel):
     score: float
     image_similarity: float | None
     text_similarity: float | None
+    probability: float | None
     confidence: Confidence
     exact_code: bool
     combined_score: float
@@ -49,10 +52,15 @@ class MatchResponse(ResponseModel):
 
 
 class MatchesResponse(ResponseModel):
-    """Matches, best first, and the recommended way to show them."""
+    """Matches, best first, and the recommended way to show them.
+
+    `notInCatalog` is how probable it is that the query shows no product that may be found. It is
+    null if the models were not calibrated, and for several photos of different things.
+    """
 
     matches: list[MatchResponse]
     confidence: Confidence
+    not_in_catalog: float | None = None
     recommended_action: Action
     hint: str | None = None
 
@@ -115,6 +123,7 @@ def match_responses(
             score=round(match.score, 4),
             image_similarity=_rounded(match.product.image_score),
             text_similarity=_rounded(match.product.text_score),
+            probability=_rounded(match.probability),
             confidence=match.confidence,
             exact_code=match.product.is_code,
             combined_score=round(match.score, 4),
@@ -131,6 +140,7 @@ def matches_response(result: ScanResult, image_base_url: str | None = None) -> M
     return MatchesResponse(
         matches=match_responses(result.matches, image_base_url),
         confidence=result.confidence,
+        not_in_catalog=_rounded(result.not_in_catalog),
         recommended_action=result.action,
     )
 
@@ -139,11 +149,11 @@ def merge_matches(results: Sequence[ScanResult], group_by: GroupBy) -> list[Matc
     """Return the matches of all results, best first, without duplicates.
 
     If several results have the same variant (or the same product, as `group_by` says), only the
-    match with the best score is kept.
+    best match is kept.
     """
     matches = [match for result in results for match in result.matches]
     best: dict[str, Match] = {}
-    for match in sorted(matches, key=lambda match: match.score, reverse=True):
+    for match in sorted(matches, key=best_first):
         best.setdefault(_identity(match, group_by), match)
     return list(best.values())
 

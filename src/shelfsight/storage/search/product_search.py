@@ -10,11 +10,13 @@ import psycopg
 from pgvector import Vector as PgVector
 
 from shelfsight.errors import FilterError, SchemaError
+from shelfsight.models.calibration import Calibration
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.postgres.session import OWN_SCHEMA
 from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.storage import schema
+from shelfsight.storage.calibrations import CalibrationStore
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
@@ -66,6 +68,7 @@ class PostgresProductSearch:
     ) -> None:
         self._database = database
         self._time_zone = time_zone
+        self._calibrations = CalibrationStore(database)
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
         self._table_oid: int | None = None
@@ -155,6 +158,15 @@ class PostgresProductSearch:
             return Means(catalogue=catalogue)
         ((scans, count),) = rows
         return Means(catalogue=catalogue, scans=_array(scans), count=count)
+
+    def calibration(self) -> Calibration | None:
+        """Return what was fitted on this shop's own pictures for the models of `require`."""
+
+        def load() -> tuple[Calibration | None]:
+            return (self._calibrations.load(self._models),)
+
+        (calibration,) = self._cache.get(("calibration", self._models), load)
+        return calibration
 
     def learn(self, owner: str | None, image: Vector) -> None:
         """Add the image vector of a scanned photo to the mean of the owner's scans."""

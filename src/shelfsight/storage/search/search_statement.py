@@ -3,11 +3,11 @@
 A search is a single statement, so that a scan costs one round trip and reads no row twice.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from psycopg import sql
 
 from shelfsight.postgres import statements
@@ -39,8 +39,6 @@ WORD_SCAN_ROWS = 20_000
 WORD_MATCHES = 50
 """How many products that contain all words of the query become candidates, and how many products
 whose SKU or barcode the query is."""
-
-_MAX_CODE_LENGTH = 64
 
 _ZERO_LENGTH = 1e-6
 """A vector whose length is below this is only rounding error."""
@@ -91,7 +89,7 @@ class StatementShape:
     """Everything that the text of a search statement depends on; the key of a cached statement.
 
     `image`, `text` and `words` say how each score is computed. `filters` are the names of the
-    filters that are set.
+    filters that are set. With `codes`, products are also found by their SKU or barcode.
     """
 
     tables: Tables
@@ -99,7 +97,8 @@ class StatementShape:
     column: Modality
     image: Literal["no_score", "image_score", "centred_score"]
     text: Literal["no_score", "text_score"]
-    words: Literal["none", "words", "code"]
+    words: bool
+    codes: bool
     filters: frozenset[str]
     by_index: bool
     find_words: bool
@@ -110,7 +109,7 @@ class StatementShape:
 
         With filters or words it cannot: some values select few rows, and others select many.
         """
-        return not self.filters and self.words == "none"
+        return not self.filters and not self.words
 
 
 def statement_shape(
@@ -121,17 +120,17 @@ def statement_shape(
     by_index: bool,
     find_words: bool,
 ) -> StatementShape:
-    """Return the shape of a search. Only short words may be a SKU or a barcode (`code`)."""
+    """Return the shape of a search."""
     score: Literal["image_score", "centred_score"]
     score = "image_score" if search_query.centre is None else "centred_score"
-    words = search_query.words
     return StatementShape(
         tables=filter_sql.tables,
         limit=limit,
         column=search_query.column,
         image="no_score" if search_query.image is None else score,
         text="no_score" if search_query.text is None else "text_score",
-        words="none" if not words else "code" if len(words) <= _MAX_CODE_LENGTH else "words",
+        words=bool(search_query.words),
+        codes=bool(search_query.codes),
         filters=frozenset(filter_sql.values),
         by_index=by_index,
         find_words=find_words,
@@ -149,7 +148,7 @@ def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
         centred=QUERIES["centred"] if shape.image == "centred_score" else sql.SQL(""),
         image_score=QUERIES[shape.image],
         text_score=QUERIES[shape.text],
-        word_score=QUERIES["no_score" if shape.words == "none" else "word_score"],
+        word_score=QUERIES["word_score" if shape.words else "no_score"],
     )
     return statements.trusted(composed.as_string())
 
@@ -166,7 +165,7 @@ def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> 
         "uncentred_image": image,
         "text": search_query.text,
         "words": words,
-        "codes": _codes(words or ""),
+        "codes": list(search_query.codes),
         **filter_sql.values,
     }
 
@@ -181,18 +180,18 @@ def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Compo
     distance = QUERIES["index_distance" if shape.by_index else "exact_distance"].format(
         column=column, width=sql.Literal(width)
     )
-    variants, has_words = filter_sql.variants, shape.words != "none"
+    variants = filter_sql.variants
     columns = QUERIES["columns"].format(
-        is_code=_is_code(variants) if has_words else sql.SQL("false"),
+        is_code=_is_code(variants) if shape.codes else sql.SQL("false"),
         price=_price(variants),
         **{name: _or_null(variants, column) for name, column in _CANDIDATE_COLUMNS.items()},
     )
     common = {"columns": columns, "join": filter_sql.join, "condition": filter_sql.condition}
     limit = sql.Literal(shape.limit)
     sources = [QUERIES["nearest"].format(column=column, distance=distance, limit=limit, **common)]
-    if has_words and shape.find_words:
+    if shape.words and shape.find_words:
         sources.append(QUERIES["with_words"].format(**common))
-    if shape.words == "code":
+    if shape.codes:
         sources.append(QUERIES["with_code"].format(is_code=_is_code(variants), **common))
     return sources
 
@@ -209,18 +208,10 @@ def _is_code(variants: Mapping[str, str]) -> sql.Composable:
     return sql.SQL("({})").format(sql.SQL(" OR ").join(comparisons))
 
 
-def _codes(words: str) -> list[str]:
-    """Return the query's words as written, in upper case and in lower case: spellings of a code.
-
-    A SKU or a barcode may be stored in any of them.
-    """
-    return list({words, words.upper(), words.lower()})
-
-
 def _centred(image: Vector, mean: Vector) -> Vector:
     """Subtract the mean from an image vector, unless the result would have no direction."""
     centred = image - mean
-    return centred if np.linalg.norm(centred) > _ZERO_LENGTH else image
+    return centred if math.hypot(*centred) > _ZERO_LENGTH else image
 
 
 def _price(variants: Mapping[str, str]) -> sql.Composable:

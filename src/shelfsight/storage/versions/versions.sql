@@ -9,6 +9,14 @@ FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE t.oid = to_regclass('"ProductEmbeddings"')
   OR (t.relname = 'ProductEmbeddings' AND n.nspname = ANY(%(schemas)s))
 
+-- name: vector_tables
+-- The tables of these schemas, with their OIDs, and whether each is the one in use.
+SELECT n.nspname AS schema, t.oid::bigint AS oid,
+  t.oid = to_regclass('"ProductEmbeddings"') AS is_in_use
+FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+WHERE t.oid = to_regclass('"ProductEmbeddings"')
+  OR (t.relname = 'ProductEmbeddings' AND n.nspname = ANY(%(schemas)s))
+
 -- name: count_by_model
 SELECT 'image' AS kind, "ModelVersions" ->> 'image' AS model, count(*) AS count
 FROM "ProductEmbeddings" WHERE "ImageEmbedding" IS NOT NULL AND "SourceHash" <> '' GROUP BY 2

@@ -69,7 +69,7 @@ function heading({ matches, recommendedAction, confidence }) {
   return confidence === "low" ? "Perhaps one of these" : "One of these";
 }
 
-function explanation({ matches, confidence, hint, totalProcessingTimeMs }) {
+function explanation({ matches, confidence, notInCatalog, hint, totalProcessingTimeMs }) {
   const time = `${Math.max(1, Math.round(totalProcessingTimeMs))} ms`;
   if (hint) return hint;
   if (!matches.length) {
@@ -77,7 +77,18 @@ function explanation({ matches, confidence, hint, totalProcessingTimeMs }) {
       + " background, or add words: a brand, a colour, a SKU.";
   }
   const advice = confidence === "low" ? " A closer photo or a few words may help." : "";
-  return `${CONFIDENCE[confidence]}, ${time}.${advice}`;
+  return `${CONFIDENCE[confidence]}, ${time}.${chances(matches[0], notInCatalog)}${advice}`;
+}
+
+/** Say in words how probable the first match is, and that the catalogue lacks the thing. */
+function chances({ probability, exactCode }, notInCatalog) {
+  if (probability === null || exactCode) return "";
+  const absent = notInCatalog === null ? "" : `, that the catalogue lacks it ${percent(notInCatalog)}`;
+  return ` The chance that the first is right is ${percent(probability)}${absent}.`;
+}
+
+function percent(share) {
+  return share > 0 && share < 0.01 ? "below 1%" : `${Math.round(share * 100)}%`;
 }
 
 function announcement({ matches, confidence }) {
@@ -99,7 +110,7 @@ function card(response, match, index, onPoint) {
   find(".facts").append(...facts(match));
   find(".description").textContent = plainText(match.description);
   const confidence = find(".confidence");
-  confidence.textContent = match.exactCode ? "Exact code" : CONFIDENCE[match.confidence];
+  confidence.textContent = match.exactCode ? "Exact code" : likelihood(match);
   confidence.classList.add(match.confidence);
   find(".scores").append(...scoreRows(match));
   showPicture(find(".picture img"), { id, address: match.imageUrl, title: name(match) });
@@ -112,6 +123,11 @@ function card(response, match, index, onPoint) {
   for (const event of ["pointerenter", "focusin"]) item.addEventListener(event, () => onPoint(id));
   for (const event of ["pointerleave", "focusout"]) item.addEventListener(event, () => onPoint());
   return item;
+}
+
+function likelihood({ confidence, probability }) {
+  if (probability === null) return CONFIDENCE[confidence];
+  return `${CONFIDENCE[confidence]}, ${percent(probability)}`;
 }
 
 function facts(match) {

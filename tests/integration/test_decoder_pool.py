@@ -107,10 +107,12 @@ def test_a_decoder_process_gives_the_pixels_that_decoding_here_gives(
     for job, expected in (
         (whole(FORMAT), [resize(decode(data), FORMAT)]),
         (reduced(FORMAT), [pixels(data, FORMAT)]),
-        (views(3, FORMAT), photo_views.photo_views(data, 3, FORMAT)),
         (thumbnail(20), [np.asarray(small)]),
     ):
         assert np.array_equal(decoders.decode(job, data), np.stack(expected))
+    photo = decoders.decode_photo(views(3, FORMAT), data)
+    assert np.array_equal(photo.views, np.stack(photo_views.photo_views(data, 3, FORMAT)))
+    assert photo.codes == ()
 
 
 @pytest.mark.parametrize(
@@ -347,8 +349,9 @@ def test_a_slow_file_goes_on_with_a_lower_priority() -> None:
 def test_a_phone_photo_of_48_megapixels_is_read(decoders: DecoderPool) -> None:
     file = BytesIO()
     Image.new("RGB", (8000, 6000), (250, 120, 5)).save(file, "JPEG")
-    for job in (whole(FORMAT), reduced(FORMAT), views(3, FORMAT), thumbnail(32)):
-        found = decoders.decode(job, file.getvalue())
+    photo = decoders.decode_photo(views(3, FORMAT, codes=True), file.getvalue())
+    others = (whole(FORMAT), reduced(FORMAT), thumbnail(32))
+    for found in (photo.views, *(decoders.decode(job, file.getvalue()) for job in others)):
         assert np.abs(found.astype(int) - (250, 120, 5)).max() < 6
 
 
