@@ -69,21 +69,29 @@ class Besieged:
         for name, process in (("serve", self.scans), ("serve-models", self.models)):
             process.send_signal(signal.SIGTERM)
             if (status := process.wait(PATIENCE)) != 0:
-                wrong.append(f"{name} has ended with {status} after SIGTERM")
+                last = self.log.read_text(errors="replace").splitlines()[-3:]
+                wrong.append(f"{name} has ended with {status} after SIGTERM: {last}")
         return wrong
 
     def _wait_until_idle(self) -> None:
-        """Wait until no items of attackers who have gone wait for a model."""
+        """Wait until serve-models has done what attackers who have gone had sent."""
         deadline = monotonic() + PATIENCE
         while monotonic() < deadline:
             with urlopen(f"{self.models_url}/metrics") as answer:
                 told = answer.read().decode()
-            depths = re.findall(r"^shelfsight_queue_depth{.*} (.*)$", told, re.MULTILINE)
-            assert len(depths) == 2
-            if not any(map(float, depths)):
+            at_work = re.findall(rf"^{_AT_WORK} (.*)$", told, re.MULTILINE)
+            assert len(at_work) == 5
+            if not any(map(float, at_work)):
                 return
             sleep(0.2)
-        raise AssertionError(f"items still wait for a model: {depths}")
+        raise AssertionError(f"serve-models is still at work: {at_work}")
+
+
+_AT_WORK = (
+    r"shelfsight_(?:queue_depth{.*}"
+    r'|store_items{store="waiting_(?:pictures|texts)"}|store_bytes{store="bodies"})'
+)
+"""The metrics that are 0 when no request is in progress."""
 
 
 @contextmanager

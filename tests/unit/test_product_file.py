@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from shelfsight.catalog.imports.columns import ColumnUse
@@ -293,6 +293,15 @@ def test_another_encoding_can_be_named(read):
         assert f"there is no encoding '{wrong}'" in refused(read, content, encoding=wrong)
 
 
+def is_utf_8(content: bytes) -> bool:
+    """Whether UTF-8 can be meant, too: the cp1252 of "Ã©" is the UTF-8 of "é"."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 @given(
     title=st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), max_size=10),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
@@ -300,6 +309,7 @@ def test_another_encoding_can_be_named(read):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_read_back_from_the_encodings_that_are_found(read, title, encoding):
     content = f"sku,title\nm1,T{title}.\n".encode(encoding, errors="replace")
+    assume(encoding != "cp1252" or content.isascii() or not is_utf_8(content))
 
     assert the_product(read(content)).title == f"T{title}.".encode(encoding, "replace").decode(
         encoding

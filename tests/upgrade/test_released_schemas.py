@@ -284,7 +284,13 @@ def test_a_role_that_is_called_as_our_schema_finds_the_shop_and_us_apart(url: st
                 ("Products",),
             ]
             found = {name for (name,) in connection.execute(tables, ["shelfsight"])}
-            assert found == {*TABLES, "SchemaVersion", "Catalog", "CatalogueColumns"}
+            assert found == {
+                *TABLES,
+                "SchemaVersion",
+                "Catalog",
+                "CatalogueColumns",
+                "Calibrations",
+            }
         finally:
             connection.execute("DROP OWNED BY shelfsight CASCADE")
             connection.execute("DROP ROLE shelfsight")

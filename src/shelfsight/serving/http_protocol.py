@@ -11,7 +11,8 @@ from shelfsight.serving.connections import Activity, ConnectionTable
 from shelfsight.serving.limits import ConnectionLimits
 
 CLOSING_SECONDS = 5
-"""Seconds in which a client has to take what was sent to it before its connection was closed."""
+"""Seconds in which a client has to take what was sent to it before its connection was closed, and
+to send the rest of a request that was answered early."""
 
 
 def limited_protocol(connections: ConnectionTable) -> type["LimitedHttpProtocol"]:
@@ -44,6 +45,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._unparsed = self._header_bytes = self._header_count = 0
         self._is_complete = False
         self._is_refused = False
+        self._closes = False
         if not self.table.admit(self):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again later")
 
@@ -95,6 +97,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._is_refused = True
             self.app = _headers_too_large
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = _ClosedOnceRead(self)  # type: ignore[assignment]  # has all of it
 
     def on_body(self, body: bytes) -> None:
         """Pass on a part of the body."""
@@ -107,6 +111,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_complete = True
         self._deadline = None
         super().on_message_complete()
+        if self._closes:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Let the connection wait for the next request."""
@@ -130,6 +136,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return Activity.IDLE
         return Activity.ANSWERED if self._is_complete else Activity.SENDING
 
+    def close_once_read(self) -> None:
+        """Close the connection after the request, whose rest is read and dropped.
+
+        If it was closed before, the system would tell the client that the connection was reset, and
+        the client would lose the response.
+        """
+        if self._is_complete or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self._closes = True
+            self._deadline = self.loop.time() + CLOSING_SECONDS
+
     def drop(self) -> None:
         """Close the connection at once, whatever is under way."""
         self.transport.abort()
@@ -142,7 +160,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.transport.abort()
         elif self._deadline is None or now < self._deadline:
             return
-        elif self.transport.is_closing() or self.activity is not Activity.IDLE:
+        elif self._closes or self.transport.is_closing() or self.activity is not Activity.IDLE:
             self.transport.abort()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
@@ -161,6 +179,22 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         )
         self.transport.write(response.encode())
         self.transport.close()
+
+
+class _ClosedOnceRead:
+    """The transport of a connection, as the cycle of a request sees it: it closes once it is read.
+
+    uvicorn closes a connection that is not kept alive as soon as the response was sent.
+    """
+
+    def __init__(self, protocol: LimitedHttpProtocol) -> None:
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._protocol.transport, name)
+
+    def close(self) -> None:
+        self._protocol.close_once_read()
 
 
 async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> None:
