@@ -56,6 +56,8 @@ def _for_libpq(url: str | None) -> str | None:
         parts = conninfo_to_dict(url)
     except ProgrammingError:
         parts = {"port": "unreadable"}
+    if "@" in str(parts.get("host", "")):
+        raise ValueError("postgresql://user:password@host/database; write @ in a password as %40")
     if not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
         raise ValueError("postgresql://user:password@host:port/database, odd characters as %40")
     return url

@@ -17,8 +17,8 @@ from tests.shop import backfill_all, fill
 from tests.siege.attacks_pictures import jpeg_of_hidden_scans
 
 UPLOADS = 8
-SHORT = DecoderLimits(cpu_seconds=2, wall_seconds=280, quick_seconds=0.3)
-"""Two seconds of processor time, however long that takes on a busy machine."""
+SHORT = DecoderLimits(cpu_seconds=1, wall_seconds=280, quick_seconds=0.3)
+"""A second of processor time, however long that takes on a busy machine."""
 
 
 @pytest.fixture(scope="module")

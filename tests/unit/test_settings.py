@@ -101,6 +101,7 @@ def test_both_weights_zero_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql://user:hun%zzter2hunter2@host/db"),
         ("DATABASE_URL", "postgresql://user:hunter2/hunter2@host/db"),
         ("DATABASE_URL", "postgresql://user:hunter2@host:port/db"),
+        ("DATABASE_URL", "postgresql://user:pass@hunter2@host/db"),
         ("DATABASE_URL", "postgresql://user:hunter2@host/db?bogus=1"),
         ("EMBEDDING_SERVER_URL", "ftp://user:hunter2@host"),
     ],
@@ -119,6 +120,12 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, v
 def test_an_address_without_its_password_still_says_where(password: str) -> None:
     url = f"postgresql://shop:{password}@db.example.com:6432/shop?password=hunter2"
     assert without_password(url) == "postgresql://shop@db.example.com:6432/shop"
+
+
+def test_an_at_sign_in_a_password_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://shop:p@ss@db.example.com/shop")
+    with pytest.raises(SettingsError, match="write @ in a password as %40"):
+        load()
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,7 +190,7 @@ class _ClosedOnceRead:
     def __init__(self, protocol: LimitedHttpProtocol) -> None:
         self._protocol = protocol
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._protocol.transport, name)
 
     def close(self) -> None:
