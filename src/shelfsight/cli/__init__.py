@@ -13,6 +13,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):  # escape characters that the terminal cannot show
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        import_module("shelfsight.cli.interrupt").postpone_during_imports()
         import_module("shelfsight.cli.main").main()
     except KeyboardInterrupt:
         sys.exit(130)
