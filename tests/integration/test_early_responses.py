@@ -66,3 +66,16 @@ def test_a_client_that_never_sends_the_rest_is_let_go(url: str) -> None:
         while chunk := line.recv(65_536):
             received += chunk
     assert received.startswith(b"HTTP/1.1 401")
+
+
+def test_headers_that_are_too_large_get_their_response_while_they_are_sent(url: str) -> None:
+    place = urlsplit(url)
+    with socket.create_connection((str(place.hostname), int(place.port or 0)), 30) as line:
+        line.sendall(f"GET /health HTTP/1.1\r\nHost: {place.netloc}\r\n".encode())
+        for number in range(200):
+            sleep(0.005)
+            line.sendall(f"X-{number}: {'x' * 2_000}\r\n".encode())
+        received = b""
+        while chunk := line.recv(65_536):
+            received += chunk
+    assert received.startswith(b"HTTP/1.1 431")

@@ -119,6 +119,13 @@ def test_variants_of_one_product_do_not_compete_and_neither_do_owners_of_one_pic
     assert sure(*pictured, other)["twin"] == pytest.approx(alone)
 
 
+def test_a_picture_of_two_products_is_one_rival_also_where_its_similarity_is_0() -> None:
+    other = Candidate(id="other", image_url="o.jpg", image_score=-0.5)
+    alone = sure(Candidate(id="a", image_url="one.jpg", image_score=0.0), other)
+    twins = sure(*(Candidate(id=i, image_url="one.jpg", image_score=0.0) for i in "ab"), other)
+    assert twins["a"] == twins["b"] == pytest.approx(alone["a"])
+
+
 def test_weights_scale_the_evidence() -> None:
     pictured = Candidate(id="pictured", image_score=0.6, text_score=0.2)
     described = Candidate(id="described", image_score=0.2, text_score=0.6)

@@ -61,6 +61,15 @@ _GROUPS = {
 FEW_OPTIONS = 10
 """The largest number of options that are listed without groups."""
 
+serving_processes = click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that serve; each loads the models.",
+)
+"""The decorator of commands that serve with several processes."""
+
 
 class Command(click.Command):
     """A command with a flag for each of the given settings; it receives them as `settings`.

@@ -2,7 +2,7 @@
 
 import click
 
-from shelfsight.cli.options import DATABASE, MODELS, SERVING, WEIGHTS, Command
+from shelfsight.cli.options import DATABASE, MODELS, SERVING, WEIGHTS, Command, serving_processes
 from shelfsight.settings import Settings
 from shelfsight.wiring.listening import Listen
 from shelfsight.wiring.scan_server import serve_scans
@@ -13,13 +13,7 @@ from shelfsight.wiring.scan_server import serve_scans
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
 )
-@click.option(
-    "--workers",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 64),
-    help="Processes that serve; each loads the models.",
-)
+@serving_processes
 @click.option("--insecure", is_flag=True, help="Serve other machines though there is no key.")
 def serve(settings: Settings, host: str, port: int, workers: int, insecure: bool) -> None:
     """Answer scans over HTTP, and show a page for them.

@@ -2,7 +2,7 @@
 
 import click
 
-from shelfsight.cli.options import IN_PROCESS, Command
+from shelfsight.cli.options import IN_PROCESS, Command, serving_processes
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 from shelfsight.wiring.listening import Listen
@@ -17,13 +17,7 @@ from shelfsight.wiring.listening import Listen
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free."
 )
-@click.option(
-    "--workers",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1, 64),
-    help="Processes that serve; each loads the models.",
-)
+@serving_processes
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 def serve_models(settings: Settings, host: str, port: int, workers: int, insecure: bool) -> None:
     """Serve both models over HTTP.

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 MAX_CODES = 8
 """The most codes of one photo that are returned."""
 
-_FORMATS: Final = (
+_LINEAR: Final = (
     zxingcpp.BarcodeFormat.EANUPC,
     zxingcpp.BarcodeFormat.Code128,
     zxingcpp.BarcodeFormat.Code39,
     zxingcpp.BarcodeFormat.ITF,
-    zxingcpp.BarcodeFormat.QRCode,
-    zxingcpp.BarcodeFormat.DataMatrix,
 )
-_LINEAR: Final = _FORMATS[:4]
+_BARS: Final = zxingcpp.BarcodeFormats(_LINEAR)
+_ALL: Final = zxingcpp.BarcodeFormats(
+    (*_LINEAR, zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.DataMatrix)
+)
 
 _STEP: Final = 2
 """Gradients are computed at every second pixel of every second row."""
@@ -65,26 +66,26 @@ def read_codes(photo: Image.Image) -> tuple[str, ...]:
 
     Believe a code only if it is that of a product.
     """
-    grey = photo if photo.mode == "L" else photo.convert("L")
-    found = _texts(np.asarray(grey), _FORMATS)
-    for strip in _strips(grey):
-        across = _texts(strip, _LINEAR)
+    grey = photo.convert("L")
+    found = _texts(zxingcpp.read_barcodes(grey, formats=_ALL, try_invert=False))
+    for place in _striped_places(np.asarray(grey)):
+        across = _texts(
+            zxingcpp.read_barcodes(
+                _legible(_cut(grey, place)),
+                formats=_BARS,
+                try_invert=False,
+                try_rotate=False,
+                try_downscale=False,
+            )
+        )
         found += across
         if across:
             break
     return tuple(dict.fromkeys(found))[:MAX_CODES]
 
 
-def _texts(grey: "Pixels", formats: tuple[zxingcpp.BarcodeFormat, ...]) -> list[str]:
-    whole = formats is _FORMATS
-    barcodes = zxingcpp.read_barcodes(
-        np.ascontiguousarray(grey),
-        formats=zxingcpp.BarcodeFormats(formats),
-        try_rotate=whole,
-        try_downscale=whole,
-        try_invert=False,
-    )
-    return [barcode.text.strip() for barcode in barcodes if barcode.text.strip()]
+def _texts(barcodes: list[zxingcpp.Barcode]) -> list[str]:
+    return [text for barcode in barcodes if (text := barcode.text.strip())]
 
 
 class _Stripes(NamedTuple):
@@ -94,11 +95,6 @@ class _Stripes(NamedTuple):
     y: float
     across: float
     """In radians, clockwise from the x axis."""
-
-
-def _strips(grey: Image.Image) -> Iterator["Pixels"]:
-    for place in _striped_places(np.asarray(grey)):
-        yield _legible(_cut(grey, place))
 
 
 def _striped_places(grey: "Pixels") -> Iterator[_Stripes]:

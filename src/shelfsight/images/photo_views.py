@@ -55,9 +55,9 @@ def views_and_codes(
 
 def codes_in(picture: DecodedPicture) -> tuple[str, ...]:
     """Return the texts of the codes in a photo; see `images.codes`."""
-    grey = picture.image.convert("L")
-    factor = min(grey.size) // CODE_SIDE
-    return read_codes(grey.reduce(factor) if factor > 1 else grey)
+    photo = picture.image
+    factor = min(photo.size) // CODE_SIDE
+    return read_codes(photo.reduce(factor) if factor > 1 else photo)
 
 
 def views(

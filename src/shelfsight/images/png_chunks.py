@@ -11,7 +11,7 @@ _USED = frozenset({b"tRNS", b"eXIf", b"iCCP"})
 colours."""
 
 MAX_PROFILE_BYTES = 1_000_000
-"""A colour profile that unpacks to more is left out."""
+"""A colour profile that unpacks to more is left out: Pillow refuses a PNG that has one."""
 
 
 def without_metadata(data: bytes) -> bytes | None:

@@ -192,7 +192,9 @@ def _groups(candidates: Sequence[Candidate]) -> list[int]:
     first: dict[tuple[str, str], int] = {}
     for place, one in enumerate(candidates):
         keys = [("product", one.product_id)] if one.product_id else []
-        keys += [("picture", one.image_url)] if one.image_url and one.image_score else []
+        keys += (
+            [("picture", one.image_url)] if one.image_url and one.image_score is not None else []
+        )
         for key in keys:
             other = numbers[first.setdefault(key, place)]
             mine = numbers[place]

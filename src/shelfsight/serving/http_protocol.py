@@ -46,6 +46,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_complete = False
         self._is_refused = False
         self._closes = False
+        self._drops_input = False
         if not self.table.admit(self):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections: try again later")
 
@@ -56,6 +57,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, and refuse headers that are too large."""
+        if self._drops_input:
+            return
         if self._deadline is None and self.activity is Activity.IDLE:
             self._deadline = self.loop.time() + self.limits.header_seconds
         self._unparsed += len(data)
@@ -63,7 +66,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         too_large = max(self._unparsed, self._header_bytes) > self.limits.header_bytes
         too_large = too_large or self._header_count > self.limits.headers
         if too_large and not self._is_refused and not self.transport.is_closing():
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are too large")
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            self._refuse(status, "the headers are too large", is_sending=True)
 
     def on_message_begin(self) -> None:
         """Start to count the headers and the time of a request."""
@@ -165,8 +169,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time")
 
-    def _refuse(self, status: HTTPStatus, message: str) -> None:
-        """Answer without the app, and close; a request in progress is broken off."""
+    def _refuse(self, status: HTTPStatus, message: str, *, is_sending: bool = False) -> None:
+        """Answer without the app, and close; a request in progress is broken off.
+
+        A client that `is_sending` is told that this is all, and has until the deadline to close. If
+        the connection was closed before, the client would lose the response; see `close_once_read`.
+        """
         self._is_refused = True
         self._deadline = self.loop.time() + CLOSING_SECONDS
         if self.activity is not Activity.IDLE:
@@ -178,7 +186,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             f"connection: close\r\n\r\n{message}\n"
         )
         self.transport.write(response.encode())
-        self.transport.close()
+        if is_sending and self.transport.can_write_eof():
+            self._closes = self._drops_input = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
 
 
 class _ClosedOnceRead:

@@ -24,7 +24,7 @@ from shelfsight.wiring.scan_models import open_scan_models
 if TYPE_CHECKING:
     from socket import socket
 
-    from shelfsight.serving.scan_api.context import ScanContext
+    from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan
     from shelfsight.serving.workers.link import WorkerLink
 
@@ -149,7 +149,7 @@ def open_service(
     from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.decoder.protocol import photo_views
     from shelfsight.serving.scan_api.auth import AccessRule, Authenticator
-    from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
+    from shelfsight.serving.scan_api.context import ScanContext
     from shelfsight.serving.scan_api.memory_plan import MemoryPlan
     from shelfsight.serving.scan_api.metrics import ScanMetrics, TimedDatabase, TimedEmbedder
     from shelfsight.serving.scan_api.rate_limits import RateLimiter
@@ -201,19 +201,25 @@ def open_service(
             rate_limiter=rate_limiter,
             threads=threads,
             metrics=metrics,
-            config=ScanConfig(
-                image_root=settings.image_root,
-                image_base_url=settings.image_base_url,
-                content=content(settings),
-                private_hosts=settings.private_hosts,
-                cors_origins=settings.origins,
-                path_prefix=settings.api_prefix,
-                seconds=settings.scan_timeout,
-                limits=plan.limits,
-                map_bytes=plan.map_bytes,
-            ),
+            config=_scan_config(settings, plan),
             recent=RecentScans(plan.recent_bytes),
         )
+
+
+def _scan_config(settings: Settings, plan: "MemoryPlan") -> "ScanConfig":
+    from shelfsight.serving.scan_api.context import ScanConfig
+
+    return ScanConfig(
+        image_root=settings.image_root,
+        image_base_url=settings.image_base_url,
+        content=content(settings),
+        private_hosts=settings.private_hosts,
+        cors_origins=settings.origins,
+        path_prefix=settings.api_prefix,
+        seconds=settings.scan_timeout,
+        limits=plan.limits,
+        map_bytes=plan.map_bytes,
+    )
 
 
 @contextmanager

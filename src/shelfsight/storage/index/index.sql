@@ -29,7 +29,7 @@ FROM "ProductEmbeddings" WHERE "SourceHash" IS NOT NULL
 -- name: table
 SELECT relkind = 'r' AS is_table, pg_has_role(relowner, 'USAGE') AS is_owner,
   pg_get_userbyid(relowner) AS owner,
-  (SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension
+  (SELECT string_to_array(substring(extversion from '^[0-9]+[.][0-9]+'), '.')::int[] >= '{0,8}' FROM pg_extension
    WHERE extname = 'vector') AS can_iterate
 FROM pg_class WHERE oid = to_regclass('"ProductEmbeddings"')
 

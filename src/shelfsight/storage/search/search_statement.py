@@ -211,7 +211,7 @@ def _is_code(variants: Mapping[str, str]) -> sql.Composable:
 def _centred(image: Vector, mean: Vector) -> Vector:
     """Subtract the mean from an image vector, unless the result would have no direction."""
     centred = image - mean
-    return centred if math.hypot(*centred) > _ZERO_LENGTH else image
+    return centred if math.sqrt(centred @ centred) > _ZERO_LENGTH else image
 
 
 def _price(variants: Mapping[str, str]) -> sql.Composable:

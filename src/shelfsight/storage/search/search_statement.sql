@@ -4,7 +4,7 @@
 SELECT reltuples::bigint, ARRAY(
   SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%'
-    AND (SELECT string_to_array(extversion, '.')::int[] >= '{0,8}' FROM pg_extension
+    AND (SELECT string_to_array(substring(extversion from '^[0-9]+[.][0-9]+'), '.')::int[] >= '{0,8}' FROM pg_extension
          WHERE extname = 'vector'))
 FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
 

@@ -43,7 +43,7 @@ def existing_schemas(database: Database) -> set[str]:
     values = {"schemas": [STAGED_SCHEMA, PREVIOUS_SCHEMA]}
 
     def work(connection: Connection) -> set[str]:
-        return {name for (name,) in connection.execute(QUERIES["vector_schemas"], values)}
+        return {schema for schema, *_ in connection.execute(QUERIES["vector_tables"], values)}
 
     return database.run(work, read_only=True) & {STAGED_SCHEMA, PREVIOUS_SCHEMA}
 
@@ -213,8 +213,8 @@ def _has_only_copies(connection: Connection) -> bool:
 def _create_staged(connection: Connection) -> None:
     connection.execute(QUERIES["lock"], {"key": LockKey.CREATE_STAGED})
     values = {"schemas": [STAGED_SCHEMA]}
-    existing = connection.execute(QUERIES["vector_schemas"], values).fetchall()
-    if (STAGED_SCHEMA,) not in existing:
+    existing = {schema for schema, *_ in connection.execute(QUERIES["vector_tables"], values)}
+    if STAGED_SCHEMA not in existing:
         clone_table.require_rights(connection)
         clone_table.create(connection, STAGED_SCHEMA)
         connection.execute(QUERIES["drop_failures"], {"set": STAGED_SCHEMA})

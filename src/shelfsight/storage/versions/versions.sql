@@ -2,15 +2,8 @@
 -- Two backfills that start at the same time must not both create the staged tables.
 SELECT pg_advisory_xact_lock(%(key)s)
 
--- name: vector_schemas
--- The schemas that hold vectors: the schema in use, and those among the given names that do.
-SELECT n.nspname
-FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
-WHERE t.oid = to_regclass('"ProductEmbeddings"')
-  OR (t.relname = 'ProductEmbeddings' AND n.nspname = ANY(%(schemas)s))
-
 -- name: vector_tables
--- The tables of these schemas, with their OIDs, and whether each is the one in use.
+-- The tables of vectors: the one in use, and those in the given schemas, with their OIDs.
 SELECT n.nspname AS schema, t.oid::bigint AS oid,
   t.oid = to_regclass('"ProductEmbeddings"') AS is_in_use
 FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
