@@ -242,8 +242,26 @@ def test_a_server_that_dies_ends_the_run_with_what_to_do(server, connect, stumbl
     assert len(server.requests) <= 128
 
 
+class ClockOfFirst(Clock):
+    """Passes for the first request that pauses; another one pauses until it is cancelled.
+
+    It may begin between the failure of the first and the moment in which the run cancels it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first: asyncio.Task[object] | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        self._first = self._first or task
+        if task is not self._first:
+            await asyncio.Event().wait()
+        await super().sleep(seconds)
+
+
 def test_a_server_that_listens_no_more_ends_the_run(connect):
-    clock, server = Clock(), Server()
+    clock, server = ClockOfFirst(), Server()
     with serving(server.handle) as url:
         # one request at a time: on this clock, the pauses of several would add up
         config = {"retry_policy": clock.retry_policy(), "concurrency": 1}
