@@ -179,7 +179,7 @@ class Shop:
 
         with self._lock:
             if self._embedder is None:
-                opening = open_embedder(self.settings, self._notify)
+                opening = open_embedder(self.settings, self._notify, for_scans=True)
                 self._embedder = self._resources.enter_context(opening)
             return self._embedder
 

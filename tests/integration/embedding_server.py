@@ -34,7 +34,8 @@ def lite() -> tuple[ImageModel, TextModel]:
 
 
 def in_process() -> LocalEmbedder:
-    return LocalEmbedder(*lite())
+    image, text = lite()
+    return LocalEmbedder(image, text.spec.identity, lambda: text)
 
 
 @contextmanager

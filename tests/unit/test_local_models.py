@@ -2,18 +2,22 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import get_ident
 from typing import get_args
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from shelfsight.embedding.local import lite_graphs
+from shelfsight.embedding.local import lite_graphs, session
+from shelfsight.embedding.local.available_memory import available_memory
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.local.session import Session
+from shelfsight.embedding.local.session import Execution, Session, has_room_for, weights_of
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.errors import ModelError
 from shelfsight.models.calibration import Calibration, Evidence
@@ -33,7 +37,7 @@ from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import files_to_download
 from shelfsight.wiring.embedding_server import embedding_app
-from tests.integration.embedding_server import in_process
+from tests.integration.embedding_server import in_process, lite
 
 WORDS = {"a": 0, "red": 1, "mug": 2, "broken": 3, "unknown": 4}
 TABLE = np.eye(4, 3, dtype=np.float32) + 0.1
@@ -109,12 +113,13 @@ def test_a_graph_that_ends_up_on_the_cpu_is_an_error(monkeypatch: pytest.MonkeyP
     claimed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: claimed)
     with pytest.raises(ModelError, match="DEVICE=cuda: ONNX Runtime has put words on the CPU"):
-        means(device="cuda")
+        means(execution=Execution(device="cuda"))
 
 
 def test_onnx_runtime_tells_nobody_of_the_models_it_opens(tmp_path: Path):
     """When loaded, it would create a machine id and a file with what it is about to send."""
     code = """
+from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import open_pair
 open_pair("lite", model_dir=None)
 """
@@ -191,3 +196,54 @@ def test_the_backends_vectors_count_as_of_different_models(spec: ModelSpec):
 )
 def test_every_model_fits_its_column(spec: ModelSpec):
     assert spec.width <= spec.column
+
+
+def test_a_model_that_saves_memory_gives_the_same_vectors(tmp_path: Path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(lite_graphs.token_means(TABLE))
+    ids = {"input_ids": np.array([[0, 1, 2, 3], [3, 2, 0, 0]])}
+    ids["attention_mask"] = np.ones_like(ids["input_ids"])
+    saving, fast = (
+        Session(path, name="words", output=None, execution=Execution(low_memory=low_memory))
+        for low_memory in (True, False)
+    )
+    feeds = {name: ids[name] for name in fast.inputs}
+    for _ in range(3):  # each run gives back its memory
+        np.testing.assert_allclose(saving.run(feeds), fast.run(feeds), atol=1e-6)
+
+
+def test_the_text_model_is_loaded_once_when_a_text_comes():
+    image, text = lite()
+    loads: list[int] = []
+
+    def load() -> TextModel:
+        loads.append(get_ident())
+        return text
+
+    embedder = LocalEmbedder(image, text.spec.identity, load)
+    embedder.embed_images([np.zeros((224, 224, 3), np.uint8)])
+    assert embedder.models == ModelPair(image=image.spec.identity, text=text.spec.identity)
+    assert loads == []
+    with ThreadPoolExecutor(8) as pool:
+        vectors = list(pool.map(embedder.embed_texts, [["a red mug"]] * 8))
+    assert len(loads) == 1
+    assert all(len(vector) == 1024 for (vector,) in vectors)
+
+
+def test_a_large_model_has_no_room_on_a_small_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    graph, weights = tmp_path / "model.onnx", tmp_path / "model.onnx_data"
+    graph.write_bytes(b"graph")
+    with weights.open("wb") as file:
+        file.truncate(2_400_000_000)
+    assert weights_of(graph) == 2_400_000_005
+    monkeypatch.setattr(session, "available_memory", lambda: 4_000_000_000)
+    assert not has_room_for(graph)
+    monkeypatch.setattr(session, "available_memory", lambda: 5_000_000_000)
+    assert has_room_for(graph)
+
+
+def test_the_available_memory_is_some():
+    available = available_memory()
+    assert available is None or 10_000_000 < available < 1e14

@@ -12,10 +12,15 @@ from shelfsight.settings import Settings, without_password
 
 if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
+    from shelfsight.embedding.local.loading import Loading
     from shelfsight.embedding.local.local_embedder import LocalEmbedder
     from shelfsight.models.specs import Device, ImageSpec
 
 Notify = Callable[[str], None]
+
+
+def _silent(_message: str) -> None:
+    pass
 
 
 def models_name(settings: Settings) -> str:
@@ -28,20 +33,24 @@ def models_name(settings: Settings) -> str:
 
 
 @contextmanager
-def open_embedder(settings: Settings, notify: Notify) -> Iterator[Embedder]:
+def open_embedder(
+    settings: Settings, notify: Notify, *, for_scans: bool = False
+) -> Iterator[Embedder]:
     """Open the two models, here or on an embedding server; `notify` is told when that takes long.
+
+    `for_scans` loads the text model only when it is first used.
 
     Raises:
         ModelError: the models cannot be loaded.
         ServerError: the embedding server cannot be used.
     """
-    with closing(_embedder(settings, notify)) as embedder:
+    with closing(_embedder(settings, notify, for_scans=for_scans)) as embedder:
         yield embedder
 
 
-def _embedder(settings: Settings, notify: Notify) -> Embedder:
+def _embedder(settings: Settings, notify: Notify, *, for_scans: bool) -> Embedder:
     if settings.embedding_server_url is None:
-        return open_models(settings)
+        return open_models(settings, notify, for_scans=for_scans)
     from shelfsight.embedding.remote.config import ServerConfig
     from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
 
@@ -58,30 +67,40 @@ def _embedder(settings: Settings, notify: Notify) -> Embedder:
     return RemoteEmbedder(config, partial(_open_image_model, settings, notify))
 
 
-def open_models(settings: Settings) -> "LocalEmbedder":
-    """Load the two models into this process.
+def open_models(
+    settings: Settings, notify: Notify = _silent, *, for_scans: bool = False
+) -> "LocalEmbedder":
+    """Load the two models into this process. The arguments are those of `open_embedder`.
 
     Raises:
         ModelError: the models cannot be loaded, the device is not supported, or the backend is not
             installed.
     """
+    from shelfsight.embedding.local.loading import Loading
+
     backend = _backend(settings)
     return backend.open_pair(
         settings.models,
         model_dir=settings.model_dir,
         device=settings.device,
         threads=settings.model_threads,
+        loading=Loading(for_scans=for_scans, notify=notify),
     )
 
 
 def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
     """Load only the image model, for use with a server that embeds only texts."""
+    from shelfsight.embedding.local.loading import Loading
     from shelfsight.models.table import PAIRS
 
     image = PAIRS[settings.models].image
     notify(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
     return _backend(settings).load_image(
-        image, settings.model_dir, settings.device, settings.model_threads
+        image,
+        settings.model_dir,
+        settings.device,
+        settings.model_threads,
+        Loading(notify=notify),
     )
 
 
@@ -89,11 +108,22 @@ class _Backend(Protocol):
     """The interface of a module that loads models, such as the one for ONNX Runtime."""
 
     def open_pair(
-        self, name: str, *, model_dir: Path | None, device: "Device", threads: int
+        self,
+        name: str,
+        *,
+        model_dir: Path | None,
+        device: "Device",
+        threads: int,
+        loading: "Loading",
     ) -> "LocalEmbedder": ...
 
     def load_image(
-        self, spec: "ImageSpec", model_dir: Path | None, device: "Device", threads: int
+        self,
+        spec: "ImageSpec",
+        model_dir: Path | None,
+        device: "Device",
+        threads: int,
+        loading: "Loading",
     ) -> "ImageModel": ...
 
 

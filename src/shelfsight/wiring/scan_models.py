@@ -37,7 +37,8 @@ def open_scan_models(
         return
 
     def load(name: str) -> "LoadedModels":
-        return prepare(open_models(settings.model_copy(update={"models": name})))
+        chosen = settings.model_copy(update={"models": name})
+        return prepare(open_models(chosen, for_scans=True))
 
     with closing(FollowedModels(first, SetModels(database, url), PAIRS, load)) as followed:
         followed.start()

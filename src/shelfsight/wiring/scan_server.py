@@ -113,7 +113,9 @@ class _Worker:
         settings, listen = self.settings, self.listen
         with ExitStack() as stack:
             database = stack.enter_context(closing(Database(self.url)))
-            embedder = stack.enter_context(open_embedder(_with_less_patience(settings), notify))
+            embedder = stack.enter_context(
+                open_embedder(_with_less_patience(settings), notify, for_scans=True)
+            )
             plan = plan_memory(settings, embedder, notify, listen)
             connections = ConnectionTable(plan.connections, TrustedProxies(settings.proxies))
             service = stack.enter_context(

@@ -1,6 +1,7 @@
 """The `Embedder` that runs the image model and the text model in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Lock
 
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.text_model import TextModel
@@ -9,16 +10,37 @@ from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
 
 
 class LocalEmbedder:
-    """Implements `ports.Embedder`. Pictures and texts may be embedded at the same time."""
+    """Implements `ports.Embedder`. Pictures and texts may be embedded at the same time.
 
-    def __init__(self, image: ImageModel, text: TextModel) -> None:
+    `load_text` loads the text model, of which `text_identity` is known before: it is called when
+    the first text is embedded, because many scans have none.
+    """
+
+    def __init__(
+        self, image: ImageModel, text_identity: str, load_text: Callable[[], TextModel]
+    ) -> None:
         self.image = image
-        self.text = text
+        self._text_identity = text_identity
+        self._load_text = load_text
+        self._text: TextModel | None = None
+        self._loading = Lock()
+
+    @property
+    def text(self) -> TextModel:
+        """The text model.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        with self._loading:
+            if self._text is None:
+                self._text = self._load_text()
+            return self._text
 
     @property
     def models(self) -> ModelPair:
         """The identities of the models."""
-        return ModelPair(image=self.image.spec.identity, text=self.text.spec.identity)
+        return ModelPair(image=self.image.spec.identity, text=self._text_identity)
 
     @property
     def picture_format(self) -> PictureFormat:

@@ -1,5 +1,6 @@
 """Loads the models of `models.table` with ONNX Runtime."""
 
+from functools import partial
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -7,16 +8,22 @@ from tokenizers import Tokenizer
 from shelfsight.embedding.local import lite_graphs, lite_weights
 from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.loading import AT_ONCE, Loading
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
-from shelfsight.embedding.local.session import Session
+from shelfsight.embedding.local.session import Execution, Session, has_room_for, weights_of
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.errors import ModelError
-from shelfsight.models.specs import Device, ImageSpec, PackagedModel, TextSpec
+from shelfsight.models.specs import Device, ImageSpec, ModelSpec, PackagedModel, TextSpec
 from shelfsight.models.table import PAIRS
 
 
 def open_pair(
-    name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+    name: str,
+    *,
+    model_dir: Path | None,
+    device: Device = "cpu",
+    threads: int = 0,
+    loading: Loading = AT_ONCE,
 ) -> LocalEmbedder:
     """Load a pair of `table.PAIRS` by its name.
 
@@ -31,40 +38,73 @@ def open_pair(
 
     """
     pair = PAIRS[name]
-    return LocalEmbedder(
-        load_image(pair.image, model_dir, device, threads),
-        load_text(pair.text, model_dir, device, threads),
-    )
+    image = load_image(pair.image, model_dir, device, threads, loading)
+    text = _FoundText(pair.text, model_dir)
+    if loading.for_scans:
+        load = partial(text.load, device, threads, loading)
+        return LocalEmbedder(image, text.spec.identity, load)
+    loaded = text.load(device, threads, loading)
+    return LocalEmbedder(image, text.spec.identity, lambda: loaded)
 
 
 def load_image(
-    spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+    spec: ImageSpec,
+    model_dir: Path | None,
+    device: Device = "cpu",
+    threads: int = 0,
+    loading: Loading = AT_ONCE,
 ) -> ImageModel:
     """Load an image model. The arguments and errors are those of `open_pair`."""
-    graph: bytes | Path
     if isinstance(spec.source, PackagedModel):
-        graph = _build(spec.source)
-    else:
-        folder = model_folder(spec, spec.source, model_dir)
-        graph = folder / spec.source.graph
-        spec = with_revision_of_files(spec, spec.source, folder, model_dir)
-    session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
-    return ImageModel(spec, session)
+        session = _open(_build(spec.source), spec, Execution(device=device, threads=threads))
+        return ImageModel(spec, session)
+    folder = model_folder(spec, spec.source, model_dir)
+    graph = folder / spec.source.graph
+    spec = with_revision_of_files(spec, spec.source, folder, model_dir)
+    loading.notify(_loads(spec, graph))
+    low_memory = not has_room_for(graph)
+    execution = Execution(device=device, threads=threads, low_memory=low_memory)
+    return ImageModel(spec, _open(graph, spec, execution))
 
 
 def load_text(
     spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> TextModel:
     """Load a text model. The arguments and errors are those of `open_pair`."""
-    graph: bytes | Path
-    if isinstance(spec.source, PackagedModel):
-        graph, tokenizer = _build(spec.source), _packaged_tokenizer(spec, spec.source)
-    else:
-        folder = model_folder(spec, spec.source, model_dir)
-        graph, tokenizer = folder / spec.source.graph, read_tokenizer(spec, folder)
-        spec = with_revision_of_files(spec, spec.source, folder, model_dir)
-    session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
-    return TextModel(spec, session, tokenizer)
+    return _FoundText(spec, model_dir).load(device, threads, AT_ONCE)
+
+
+class _FoundText:
+    """A text model whose files were found, or downloaded. Its `spec` names their revision."""
+
+    def __init__(self, spec: TextSpec, model_dir: Path | None) -> None:
+        self.spec = spec
+        self._folder = Path()
+        if not isinstance(spec.source, PackagedModel):
+            self._folder = model_folder(spec, spec.source, model_dir)
+            self.spec = with_revision_of_files(spec, spec.source, self._folder, model_dir)
+
+    def load(self, device: Device, threads: int, loading: Loading) -> TextModel:
+        """Load the model."""
+        source = self.spec.source
+        if isinstance(source, PackagedModel):
+            execution = Execution(device=device, threads=threads)
+            session = _open(_build(source), self.spec, execution)
+            return TextModel(self.spec, session, _packaged_tokenizer(self.spec, source))
+        graph = self._folder / source.graph
+        loading.notify(_loads(self.spec, graph))
+        low_memory = loading.for_scans or not has_room_for(graph)
+        execution = Execution(device=device, threads=threads, low_memory=low_memory)
+        session = _open(graph, self.spec, execution)
+        return TextModel(self.spec, session, read_tokenizer(self.spec, self._folder))
+
+
+def _open(graph: bytes | Path, spec: ModelSpec, execution: Execution) -> Session:
+    return Session(graph, name=spec.name, output=spec.output, execution=execution)
+
+
+def _loads(spec: ModelSpec, graph: Path) -> str:
+    return f"loading {spec.name} ({weights_of(graph) / 1e9:.1f} GB)"
 
 
 def _build(model: PackagedModel) -> bytes:

@@ -14,11 +14,20 @@ from transformers.utils import logging
 from shelfsight.embedding.local.graph import RunError
 from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.loading import AT_ONCE, Loading
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.run_threads import run_model
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.errors import ModelError
-from shelfsight.models.specs import Device, ImageSpec, ModelSpec, TextSpec, for_torch, torch_form
+from shelfsight.models.specs import (
+    Device,
+    ImageSpec,
+    ModelSpec,
+    Spec,
+    TextSpec,
+    for_torch,
+    torch_form,
+)
 from shelfsight.models.table import PAIRS
 
 DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat16}
@@ -28,7 +37,12 @@ _LOAD_ERRORS = (OSError, RuntimeError, ValueError, SafetensorError)
 
 
 def open_pair(
-    name: str, *, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+    name: str,
+    *,
+    model_dir: Path | None,
+    device: Device = "cpu",
+    threads: int = 0,
+    loading: Loading = AT_ONCE,
 ) -> LocalEmbedder:
     """Load a pair of `table.PAIRS` with torch.
 
@@ -41,20 +55,29 @@ def open_pair(
 
     """
     pair = PAIRS[name]
-    return LocalEmbedder(
-        load_image(pair.image, model_dir, device, threads),
-        load_text(pair.text, model_dir, device, threads),
-    )
+    image = load_image(pair.image, model_dir, device, threads, loading)
+    row, folder = _found(pair.text, model_dir)
+
+    def load() -> TextModel:
+        loading.notify(f"loading {row.name} with torch")
+        return _load_text(row, folder, device, threads)
+
+    if loading.for_scans:
+        return LocalEmbedder(image, row.identity, load)
+    text = load()
+    return LocalEmbedder(image, row.identity, lambda: text)
 
 
 def load_image(
-    spec: ImageSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
+    spec: ImageSpec,
+    model_dir: Path | None,
+    device: Device = "cpu",
+    threads: int = 0,
+    loading: Loading = AT_ONCE,
 ) -> ImageModel:
     """Load an image model. The arguments and errors are those of `open_pair`."""
-    row = for_torch(spec)
-    hub = torch_form(spec).hub
-    folder = model_folder(row, hub, model_dir)
-    row = with_revision_of_files(row, hub, folder, model_dir)
+    row, folder = _found(spec, model_dir)
+    loading.notify(f"loading {row.name} with torch")
     _compute_with(threads)
     return ImageModel(row, TorchGraph(row, folder, device=device, dtype=DTYPES[device]))
 
@@ -63,10 +86,19 @@ def load_text(
     spec: TextSpec, model_dir: Path | None, device: Device = "cpu", threads: int = 0
 ) -> TextModel:
     """Load a text model. The arguments and errors are those of `open_pair`."""
+    row, folder = _found(spec, model_dir)
+    return _load_text(row, folder, device, threads)
+
+
+def _found(spec: Spec, model_dir: Path | None) -> tuple[Spec, Path]:
+    """Return the row of a model for torch, with the revision of its files, and their folder."""
     row = for_torch(spec)
     hub = torch_form(spec).hub
     folder = model_folder(row, hub, model_dir)
-    row = with_revision_of_files(row, hub, folder, model_dir)
+    return with_revision_of_files(row, hub, folder, model_dir), folder
+
+
+def _load_text(row: TextSpec, folder: Path, device: Device, threads: int) -> TextModel:
     _compute_with(threads)
     graph = TorchGraph(row, folder, device=device, dtype=DTYPES[device])
     return TextModel(row, graph, read_tokenizer(row, folder))
