@@ -1,6 +1,7 @@
 """The pages of a lease, stored in any order: what is left is known at any time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from random import Random
 
 from hypothesis import given
@@ -22,12 +23,15 @@ def ids(within: KeyRange) -> list[str]:
     return [one for one in SHOP if after < one <= last]
 
 
-def read(of: Lease, *, batch: int = 9, size: int = 3) -> Iterator[Page[str]]:
+def read(of: Lease, *, batch: int = 9, sizes: Sequence[int] = (3,)) -> Iterator[Page[str]]:
+    """Read pages, of the next of these sizes each."""
+    size = cycle(sizes)
+
     def batches(within: KeyRange) -> Iterator[list[str]]:
         due = ids(within)
         return (due[start : start + batch] for start in range(0, len(due), batch))
 
-    return lease_pages(of, batches, size, str)
+    return lease_pages(of, batches, lambda: next(size), str)
 
 
 @st.composite
@@ -41,13 +45,13 @@ def pipeline(draw: st.DrawFn) -> tuple[KeyRange, ...]:
     return tuple(ranges)
 
 
-@given(ranges=pipeline(), size=st.integers(1, 5), batches=st.integers(1, 4))
+@given(ranges=pipeline(), sizes=st.lists(st.integers(1, 5), min_size=1), batch=st.integers(1, 20))
 def test_pages_hold_each_product_once_and_in_order(
-    ranges: tuple[KeyRange, ...], size: int, batches: int
+    ranges: tuple[KeyRange, ...], sizes: list[int], batch: int
 ) -> None:
-    given_ = list(read(lease(*ranges), batch=size * batches, size=size))
+    given_ = list(read(lease(*ranges), batch=batch, sizes=sizes))
     assert [one for page in given_ for one in page.items] == [i for r in ranges for i in ids(r)]
-    assert max(len(page.items) for page in given_) <= size
+    assert max(len(page.items) for page in given_) <= max(sizes)
 
 
 @given(ranges=pipeline(), chance=st.randoms(use_true_random=False), ahead=st.integers(1, 20))

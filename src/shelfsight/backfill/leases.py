@@ -153,10 +153,12 @@ def per_page(function: Callable[[Sequence[In]], list[Out]]) -> Callable[[Page[In
 def lease_pages(
     lease: Lease,
     batches: Callable[[KeyRange], Iterable[Sequence[Item]]],
-    size: int,
+    size: Callable[[], int],
     id_of: Callable[[Item], str],
 ) -> Iterator[Page[Item]]:
-    """Divide the batches of a lease into pages of `size` items; a batch's last page may be smaller.
+    """Divide the batches of a lease into pages; a batch's last page may be smaller.
+
+    `size` returns how many items the next page has.
 
     After the last item of each range, an empty page covers the rest of the range.
     """
@@ -171,8 +173,10 @@ def lease_pages(
     for index, whole in enumerate(lease.ranges):
         later, after = lease.ranges[index + 1 :], whole.after
         for batch in batches(whole):
-            for start in range(0, len(batch), size):
-                items = batch[start : start + size]
+            start = 0
+            while start < len(batch):
+                items = batch[start : start + size()]
+                start += len(items)
                 before, after = after, id_of(items[-1])
                 rest = KeyRange(after=after, last=whole.last)
                 if lease.lost:

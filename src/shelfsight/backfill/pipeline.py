@@ -4,7 +4,7 @@
 see `concurrency`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, takewhile
@@ -14,19 +14,17 @@ from threading import Event
 from shelfsight.backfill.concurrency import map_concurrently
 from shelfsight.backfill.leases import Lease, Page, lease_pages, per_page
 from shelfsight.backfill.losses import Guard, RunPolicy, accept_losses, guard_of
+from shelfsight.backfill.page_size import Embed, PageSize
 from shelfsight.backfill.ports import Catalog, ImageFetcher, Ledger, VectorStore
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import PAGES_IN_FLIGHT, Job, KeyRange, Partitioning, Run
 from shelfsight.records import (
     EmbeddedProduct,
-    FetchedProduct,
     ModelPair,
     Product,
     Selection,
 )
-
-Embed = Callable[[Sequence[FetchedProduct]], list[EmbeddedProduct]]
 
 PAGES_FETCHING = 2 * PAGES_IN_FLIGHT
 """Pages that are being fetched or wait to be embedded, as long as no slow host holds them up."""
@@ -90,9 +88,11 @@ def work_until_done(
     """
     max_workers = min(MAX_PRODUCTS_FETCHING // run.job.page_size, MAX_PAGES_FETCHING)
     with progress.working(), pipeline.ledger.leases(run, stop, progress.notify) as leases:
-        read = _read(pipeline.catalog, run.job, leases, progress)
+        page_size = PageSize(run.job.page_size)
+        read = _read(pipeline.catalog, run.job, leases, progress, page_size)
         guard = guard_of(run, pipeline.store, pipeline.ledger)
-        for page in process_pages(pipeline, read, guard, stop, max_workers):
+        timed = replace(pipeline, embed=page_size.timed(pipeline.embed))
+        for page in process_pages(timed, read, guard, stop, max_workers):
             if page.items:
                 report.add(page.items)
                 progress.stored(page.items)
@@ -231,7 +231,7 @@ class _CallLimit:
 
 
 def _read(
-    catalog: Catalog, job: Job, leases: Iterator[Lease], progress: Progress
+    catalog: Catalog, job: Job, leases: Iterator[Lease], progress: Progress, page_size: PageSize
 ) -> Iterator[Page[Product]]:
     """Read the pages of each lease, and report each batch that was read to `progress`.
 
@@ -251,7 +251,7 @@ def _read(
     for lease in leases:
         chosen = job.selection if lease.ids is None else replace(job.selection, variants=lease.ids)
         read = partial(batches, chosen)
-        pages = lease_pages(lease, read, job.page_size, attrgetter("id"))
+        pages = lease_pages(lease, read, lambda: page_size.products, attrgetter("id"))
         # after a cut, the next page would count the rest of the lease as done
         yield from takewhile(lambda _: not limit.is_cut, pages)
         if limit.room == 0:

@@ -4,13 +4,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import ceil
 from threading import Event
 from types import FrameType
 
+from shelfsight.backfill.page_size import FIRST_PAGE, PAGE_SECONDS
 from shelfsight.backfill.pipeline import Pipeline, backfill
 from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
-from shelfsight.backfill.runs import Job
+from shelfsight.backfill.runs import PAGES_IN_FLIGHT, Job
 from shelfsight.backfill.throughput import duration
 
 STDERR = 2
@@ -26,10 +28,19 @@ def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> Non
     """
 
     def waits_for() -> str:
-        return stopping(job.batch_size, progress.seconds_for(job.batch_size))
+        return stopping(*_in_progress(job, progress))
 
     with interruptible(waits_for) as stop:
         backfill(pipeline, job, report, progress, stop)
+
+
+def _in_progress(job: Job, progress: Progress) -> tuple[int, float | None]:
+    """Return how many products are being embedded at the most, and how long they take."""
+    seconds = progress.seconds_for(job.batch_size)
+    if seconds is None:
+        return min(job.batch_size, PAGES_IN_FLIGHT * FIRST_PAGE), None
+    share = PAGE_SECONDS / max(PAGE_SECONDS, seconds)
+    return ceil(share * job.batch_size), share * seconds
 
 
 def stopping(products: int, seconds: float | None) -> str:
