@@ -8,6 +8,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+from shelfsight.embedding.local.file_digest import file_digest
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
 from shelfsight.records import BRANCH, model_identity
@@ -56,7 +57,7 @@ def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: P
 
     A row that names a commit keeps it. If the row names `BRANCH`, the revision becomes the commit
     of the hub's snapshot. For files in `model_dir` it becomes `sha256:` and 40 hex digits of the
-    files' hash. Hashing takes 2 to 5 seconds for each gigabyte, each time the model is loaded.
+    files' hash. Hashing takes 2 to 5 seconds for each gigabyte, once for each file.
     """
     if spec.revision != BRANCH:
         return spec
@@ -88,8 +89,7 @@ def _revision_of(hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
 def _hash_of_files(folder: Path, hub: HubFiles) -> str:
     total = hashlib.sha256()
     for name in sorted((hub.graph, *hub.others)):
-        with (folder / name).open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(file_digest(folder / name))
     return f"sha256:{total.hexdigest()[:40]}"
 
 
