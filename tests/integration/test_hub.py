@@ -57,13 +57,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Hub(ThreadingHTTPServer):
-    """A fake hub that answers the three requests of a download from a folder."""
+    """A fake hub that answers the three requests of a download from a folder.
+
+    `sizes` has what it says of the size of files, and `lies` what it sends instead of them. It
+    answers everything with `status`.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), HubHandler)
         self.folder = folder
         self.commit = COMMIT
         self.asked: list[str] = []
+        self.sizes: dict[str, int] = {}
+        self.lies: dict[str, bytes] = {}
+        self.status = 200
 
 
 class HubHandler(BaseHTTPRequestHandler):
@@ -78,8 +85,14 @@ class HubHandler(BaseHTTPRequestHandler):
         commit = self.server.commit
         path = path.replace(COMMIT, commit)
         files = [file for file in self.server.folder.rglob("*") if file.is_file()]
-        if path == f"/api/models/{HUB.repository}/revision/{commit}":
-            self.answer(json.dumps({"id": HUB.repository, "sha": commit}).encode())
+        names = {str(file.relative_to(self.server.folder)): file for file in files}
+        sizes = {name: file.stat().st_size for name, file in names.items()} | self.server.sizes
+        if self.server.status != 200:
+            self.answer(b"{}", status=self.server.status)
+        elif path == f"/api/models/{HUB.repository}/revision/{commit}":
+            siblings = [{"rfilename": name, "size": size} for name, size in sizes.items()]
+            told = {"id": HUB.repository, "sha": commit, "siblings": siblings}
+            self.answer(json.dumps(told).encode())
         elif path == f"/api/models/{HUB.repository}/tree/{commit}":
             listed = [
                 {
@@ -92,14 +105,18 @@ class HubHandler(BaseHTTPRequestHandler):
             ]
             self.answer(json.dumps(listed).encode())
         elif path.startswith(f"/{HUB.repository}/resolve/{commit}/"):
-            self.answer((self.server.folder / path.split(f"{commit}/")[1]).read_bytes())
+            name = path.split(f"{commit}/")[1]
+            content = (self.server.folder / name).read_bytes()
+            is_large = name.endswith("_data")  # the hub names large files by their SHA-256
+            tag = hashlib.sha256(content).hexdigest() if is_large else None
+            self.answer(self.server.lies.get(name, content), tag=tag)
         else:
             self.answer(b"{}", status=404)
 
-    def answer(self, body: bytes, status: int = 200) -> None:
+    def answer(self, body: bytes, status: int = 200, tag: str | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+        self.send_header("ETag", f'"{tag or hashlib.sha1(body).hexdigest()}"')
         self.send_header("X-Repo-Commit", self.server.commit)
         self.end_headers()
         if self.command == "GET":
@@ -223,3 +240,45 @@ def test_a_broken_tokenizer_is_named(repository: Path, tmp_path: Path):
     (tmp_path / "words" / "tokenizer.json").write_text("<html>not found</html>")
     with pytest.raises(ModelError, match=r"words cannot be loaded: .*tokenizer\.json"):
         load_text(SPEC, tmp_path)
+
+
+def test_a_file_that_is_not_what_the_hub_says_is_named(hub: Hub, repository: Path):
+    weights = "onnx/model.onnx_data"
+    hub.lies[weights] = bytes(len((repository / weights).read_bytes()))
+    with pytest.raises(
+        ModelError, match=r"model\.onnx_data is broken: its SHA-256 is .* delete it"
+    ):
+        load_text(SPEC, None)
+    with pytest.raises(ModelError, match=r"model\.onnx_data is broken"):
+        load_text(SPEC, None)
+
+
+def test_zeros_in_your_folder_instead_of_weights_are_named(repository: Path, tmp_path: Path):
+    shutil.copytree(repository, tmp_path / "words")
+    with (tmp_path / "words" / "onnx" / "model.onnx_data").open("r+b") as file:
+        file.truncate(150_000_000)
+    with pytest.raises(ModelError, match=r"model\.onnx_data is broken: it has zeros"):
+        load_text(SPEC, tmp_path)
+
+
+def test_a_download_for_which_the_disk_has_no_room_is_refused_before_it_begins(hub: Hub):
+    hub.sizes["onnx/model.onnx_data"] = 10**15
+    with pytest.raises(
+        ModelError, match=r"it takes 1000000\.0 GB, and .* make room, or set HF_HOME"
+    ):
+        model_folder(SPEC, HUB, None)
+    assert not [path for path in hub.asked if "/resolve/" in path]
+
+
+def test_a_model_that_asks_for_a_token_says_so(hub: Hub):
+    hub.status = 401
+    with pytest.raises(ModelError, match="set HF_TOKEN"):
+        model_folder(SPEC, HUB, None)
+
+
+def test_a_proxy_that_is_gone_is_called_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    use_hub(monkeypatch, "http://hub.invalid", tmp_path / "cache")
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:1")
+    with pytest.raises(ModelError, match=r"the proxy 127\.0\.0\.1:1 does not answer") as caught:
+        model_folder(SPEC, HUB, None)
+    assert "secret" not in str(caught.value)

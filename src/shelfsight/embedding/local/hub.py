@@ -8,13 +8,13 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from shelfsight.embedding.local.file_digest import file_digest
+from shelfsight.embedding.local.file_content import content_of
+from shelfsight.embedding.local.hub_download import download, missing_files, snapshot
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
 from shelfsight.records import BRANCH, model_identity
 
-_REACH_TIMEOUT = 10.0
-"""Seconds to wait for the first answer of the hub. The download itself may take longer."""
+_SHA256_DIGITS = 64
 
 
 def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
@@ -24,18 +24,43 @@ def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path
     cache. If the snapshot lacks a file, the files are downloaded first, with a progress bar.
 
     Raises:
-        ModelError: a file is missing from `model_dir`, or cannot be downloaded.
+        ModelError: a file is missing from `model_dir`, is broken, or cannot be downloaded.
 
     """
+    folder = _found_folder(spec, hub, model_dir)
+    for name in (hub.graph, *hub.others):
+        _check_file(folder / name, hub)
+    return folder
+
+
+def _check_file(path: Path, hub: HubFiles) -> None:
+    """Refuse a file that is not what was published.
+
+    The hub's cache is told the SHA-256 of a large file, and names the file after it.
+    """
+    content = content_of(path)
+    published = path.resolve().name
+    if content.has_gap:
+        reason = "it has zeros where weights should be"
+    elif len(published) == _SHA256_DIGITS and published != content.sha256:
+        reason = f"its SHA-256 is {content.sha256}, but the hub's is {published}"
+    else:
+        return
+    raise ModelError(
+        f"{path} is broken: {reason}; delete it, and get it again from {hub.repository}"
+    )
+
+
+def _found_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
     if model_dir is not None:
         folder = _folder_in(model_dir, spec)
-        if missing := _missing(folder, hub):
+        if missing := missing_files(folder, hub):
             raise ModelError(
                 f"MODEL_DIR: {folder} lacks {', '.join(missing)} of {hub.repository}; "
                 "put the repository's files there, in its folders"
             )
         return folder
-    return _cached(spec, hub) or _downloaded(spec, hub)
+    return _cached(spec, hub) or download(spec, hub)
 
 
 def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
@@ -46,10 +71,10 @@ def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = _snapshot(spec, hub, offline=True)
+        folder = snapshot(spec, hub, offline=True)
     except LocalEntryNotFoundError:
         return None
-    return None if _missing(folder, hub) else folder
+    return None if missing_files(folder, hub) else folder
 
 
 def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: Path | None) -> Spec:
@@ -75,7 +100,7 @@ def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str:
         folder = _cached(spec, spec.source)
     else:
         own = _folder_in(model_dir, spec)
-        folder = None if _missing(own, spec.source) else own
+        folder = None if missing_files(own, spec.source) else own
     if folder is None:
         return spec.name
     return model_identity(spec.name, _revision_of(spec.source, folder, model_dir))
@@ -89,7 +114,7 @@ def _revision_of(hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
 def _hash_of_files(folder: Path, hub: HubFiles) -> str:
     total = hashlib.sha256()
     for name in sorted((hub.graph, *hub.others)):
-        total.update(file_digest(folder / name))
+        total.update(bytes.fromhex(content_of(folder / name).sha256))
     return f"sha256:{total.hexdigest()[:40]}"
 
 
@@ -104,47 +129,6 @@ def files_to_download(spec: ModelSpec) -> list[str]:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return _missing(_snapshot(spec, spec.source, offline=True), spec.source)
+        return missing_files(snapshot(spec, spec.source, offline=True), spec.source)
     except LocalEntryNotFoundError:
         return [spec.source.graph, *spec.source.others]
-
-
-def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    # The base class of `HfHubHTTPError` is an error of its HTTP client, which differs by version.
-    hub_errors: tuple[type[Exception], ...] = (OSError, *HfHubHTTPError.__bases__)
-    try:
-        # Ask once first: if the hub did not answer, a download would retry for 30 s.
-        HfApi().model_info(hub.repository, revision=spec.revision, timeout=_REACH_TIMEOUT)
-        folder = _snapshot(spec, hub, offline=False)
-        missing = _missing(folder, hub)
-        reason = f"it has no {', '.join(missing)}"
-    except hub_errors as error:
-        missing = [hub.graph]
-        reason = str(error).partition("\n")[0] or type(error).__name__
-    if missing:
-        raise ModelError(
-            f"the model {spec.name} cannot be fetched ({hub.repository}: {reason}); "
-            "use --models lite, a folder with the files (MODEL_DIR) "
-            "or an embedding server (EMBEDDING_SERVER_URL)"
-        )
-    return folder
-
-
-def _snapshot(spec: ModelSpec, hub: HubFiles, *, offline: bool) -> Path:
-    from huggingface_hub import snapshot_download
-
-    return Path(
-        snapshot_download(
-            hub.repository,
-            revision=spec.revision,
-            allow_patterns=[hub.graph, *hub.others],
-            local_files_only=offline,
-        )
-    )
-
-
-def _missing(folder: Path, hub: HubFiles) -> list[str]:
-    return [name for name in (hub.graph, *hub.others) if not (folder / name).is_file()]
