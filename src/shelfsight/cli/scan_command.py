@@ -126,7 +126,7 @@ def table(matches: Sequence[Match]) -> Table:
     for name in ("Score", "Image", "Text"):
         shown.add_column(name, justify="right")
     shown.add_column("Sure")
-    shown.add_column("Because of")
+    shown.add_column("Why")
     for number, match in enumerate(matches, start=1):
         product = match.product
         scores = (match.score, product.image_score, product.text_score)
