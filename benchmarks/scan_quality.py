@@ -97,7 +97,9 @@ def main() -> None:
     folder: Path = arguments.folder.absolute()
     catalogue = rows(folder / "catalog.csv")
     incomplete = take_away(catalogue, ("image",), arguments.without_pictures)
-    incomplete |= take_away(catalogue, ("title", "description"), arguments.without_texts)
+    incomplete |= take_away(
+        catalogue, ("title", "description", "category"), arguments.without_texts
+    )
     part: Part = "fit" if arguments.fit else arguments.part
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)

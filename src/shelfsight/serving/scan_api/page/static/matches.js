@@ -138,7 +138,8 @@ function facts(match) {
   });
   const because = match.because.map((reason) => REASONS[reason]).join(", ");
   const reasons = because && `because of ${because}`;
-  return [["price", price], ["sku", match.sku], ["because", reasons]].filter(([, text]) => text).map(([kind, text]) => {
+  const parts = [["price", price], ["sku", match.sku], ["because", reasons]];
+  return parts.filter(([, text]) => text).map(([kind, text]) => {
     const span = document.createElement("span");
     span.className = kind;
     span.textContent = text;
