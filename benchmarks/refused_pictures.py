@@ -61,7 +61,7 @@ def draw(folder: Path, count: int) -> None:
 
 def measure(folder: Path, count: int, embedder: HashEmbedder) -> None:
     with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
-        config = FetchConfig(image_root=folder, known_result=pages.picture_result)
+        config = FetchConfig(image_root=folder, known_picture=pages.known_picture)
         with (
             closing(DecoderPool()) as decoders,
             closing(PictureFetcher(FORMAT, decoders, config)) as fetcher,

@@ -41,9 +41,10 @@ from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.product_file import ProductFile
 from shelfsight.engines import local
 from shelfsight.fusion import mean_of
+from shelfsight.models.color_histogram import color_histograms
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
-from shelfsight.records import Failure, Modality, Pixels, Selection, Vector
+from shelfsight.records import EvidenceKind, Failure, Pixels, Selection, Vector
 from shelfsight.scan.calibration_fit import ScoredQueries, fit
 from shelfsight.scan.evaluation import Outcome, figures, lines, outcome
 from shelfsight.scan.matching import ScanOptions, ScanQuery, ScanResult
@@ -96,7 +97,9 @@ def main() -> None:
     folder: Path = arguments.folder.absolute()
     catalogue = rows(folder / "catalog.csv")
     incomplete = take_away(catalogue, ("image",), arguments.without_pictures)
-    incomplete |= take_away(catalogue, ("title", "description"), arguments.without_texts)
+    incomplete |= take_away(
+        catalogue, ("title", "description", "category"), arguments.without_texts
+    )
     part: Part = "fit" if arguments.fit else arguments.part
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
@@ -130,6 +133,9 @@ def learn(
             image = mean_of([v for v in embedder.embed_images(views) if isinstance(v, np.ndarray)])
             if image is not None:
                 search.learn(None, image)
+            color = mean_of(color_histograms(views))
+            if color is not None:
+                search.learn(None, color, "color")
 
 
 @contextmanager
@@ -296,25 +302,26 @@ def tell_apart(
 
 
 def print_fit(kind: str, scanner: Scanner, queries: Sequence[LabelledQuery], limit: int) -> None:
-    """Print the evidence of the modality that this kind of query compares.
+    """Print the evidence of what this kind of query compares.
 
-    Photos with words are not fitted: their evidence is the sum. Words are fitted on the words of
-    photos, of which only the one product that is shown is right.
+    Photos with words are not fitted for images: their evidence is the sum. Words are fitted on the
+    words of photos, of which only the one product that is shown is right.
     """
-    modality: Modality = "image" if kind == "photo only" else "text"
     if kind == "category only":
         return
+    names: tuple[EvidenceKind, ...] = ("image", "color") if kind == "photo only" else ("text",)
     found = [
         scanner.scan(one.scan_query, ScanOptions(limit=limit, threshold=-1.0)) for one in queries
     ]
-    scores = np.full((len(found), limit), -np.inf)
-    right = np.zeros(scores.shape, bool)
-    for n, (result, one) in enumerate(zip(found, queries, strict=True)):
-        for m, match in enumerate(result.matches):
-            score = SCORES[modality](match.product)
-            scores[n, m] = np.nan if score is None else score
-            right[n, m] = match.product.sku in one.right
-    print(f"{modality}: {fit(ScoredQueries(scores=scores, right=right))}")
+    for name in names:
+        scores = np.full((len(found), limit), -np.inf)
+        right = np.zeros(scores.shape, bool)
+        for n, (result, one) in enumerate(zip(found, queries, strict=True)):
+            for m, match in enumerate(result.matches):
+                score = SCORES[name](match.product)
+                scores[n, m] = np.nan if score is None else score
+                right[n, m] = match.product.sku in one.right
+        print(f"{name}: {fit(ScoredQueries(scores=scores, right=right))}")
 
 
 if __name__ == "__main__":

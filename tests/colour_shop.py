@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from shelfsight.models.color_histogram import color_histogram
 from shelfsight.postgres.connection import Database
 from shelfsight.records import EmbeddedProduct, ModelPair, PictureFile, PictureFormat, Product
 from shelfsight.settings import Settings, load
@@ -36,7 +37,8 @@ def colour_shop(database: Database, folder: Path, count: int) -> Settings:
         colours = chance.integers(0, 256, (3, 1, 3), dtype=np.uint8)
         stripes = Image.fromarray(colours).resize((64, 64), Image.Resampling.NEAREST)
         stripes.save(folder / f"{number}.png")
-        (image,) = embedder.embed_images([np.asarray(stripes.resize((16, 16)))])
+        pixels = np.asarray(stripes.resize((16, 16)))
+        (image,) = embedder.embed_images([pixels])
         title = f"red striped shirt number {number:03}"
         (text,) = embedder.embed_texts([title])
         id_ = f"00000000-0000-0000-0000-{number:012x}"
@@ -46,6 +48,7 @@ def colour_shop(database: Database, folder: Path, count: int) -> Settings:
                 image=image,
                 text=text,
                 combined=FUSION.combine(image, text),
+                color=color_histogram(pixels),
                 text_used=title,
                 picture=PictureFile(url=f"{number}.png", content_hash=str(number)),
             )

@@ -38,6 +38,13 @@ DEFAULT_LANGUAGE = "en"
 IMAGE_WIDTH = 768
 TEXT_WIDTH = 1024
 COMBINED_WIDTH = 768
+COLOR_WIDTH = 256
+
+Feature = Literal["image", "color"]
+"""What a picture is described by: the vector of the image model, or its colour histogram."""
+
+EvidenceKind = Literal["image", "text", "color"]
+"""What a scan compares. Colours are those of the photo, so they count as the image does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +227,13 @@ class Picture:
 class KnownPicture:
     """A picture with content that was embedded earlier in this run, so that no pixels are needed.
 
-    `result` is the vector (768,) of the picture, or the reason why it has none.
+    `result` is the vector (768,) of the picture, or the reason why it has none. `color` is its
+    colour histogram (256,).
     """
 
     file: PictureFile
     result: Vector | Failure
+    color: Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,15 +258,17 @@ Refetched = Literal["unchanged", "changed", "failed"]
 class EmbeddedProduct:
     """A product with up to three vectors: image (768,), text (1024,), combined (768,).
 
-    After it was stored, it also has the vectors that were kept. `text_used` is the normalised text
-    that was embedded. `picture` is the file of the first picture that was used. `files` are the
-    picture files of the image vector, if they were requested.
+    `color` is the colour histogram (256,) of the pictures of the image vector. After the product
+    was stored, it also has the vectors that were kept, but not a histogram that was kept.
+    `text_used` is the normalised text that was embedded. `picture` is the file of the first picture
+    that was used. `files` are the picture files of the image vector, if they were requested.
     """
 
     product: Product
     image: Vector | None = None
     text: Vector | None = None
     combined: Vector | None = None
+    color: Vector | None = None
     text_used: str = ""
     picture: PictureFile | None = None
     failures: tuple[Failure, ...] = ()

@@ -214,6 +214,9 @@ class Settings(BaseSettings):
     scan_codes: bool = Field(
         True, description="whether barcodes and QR codes in photos find their products"
     )
+    scan_color: bool = Field(
+        True, description="whether the colours of photos count, beside the vectors of the model"
+    )
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
     )

@@ -6,7 +6,7 @@ import pytest
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import combine
 from shelfsight.records import Modality, ModelPair, Vector, Weights
-from shelfsight.scan.matching import Candidate, Centre, Coverage, Filters, SearchQuery
+from shelfsight.scan.matching import Candidate, Centre, Coverage, Filters, PhotoColor, SearchQuery
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 from tests.contract.test_shop import embed_all
@@ -16,6 +16,10 @@ ALL = Filters()
 
 def image_of(address: str) -> Vector:
     return direction(address.encode(), 768)
+
+
+def color_of(address: str) -> Vector:
+    return direction(address.encode(), 256)
 
 
 def text_of(title: str) -> Vector:
@@ -124,6 +128,67 @@ def test_the_mean_of_the_scans_is_learnt_scan_by_scan_for_each_owner(shop: Shop)
     others = shop.search.means("0")
     assert others is not None
     assert (others.scans, others.count) == (None, 0)
+
+
+def colors_of(shop: Shop, photo: str, scans: str) -> dict[str, float | None]:
+    """Return how like the colours of each product are to a photo's, by id."""
+    means = shop.search.means(None, "color")
+    assert means is not None
+    centre = Centre(catalogue=means.catalogue, scans=color_of(scans))
+    image = image_of("photo")
+    color = PhotoColor(photo=color_of(photo), centre=centre)
+    query = SearchQuery(column="combined", vector=image, image=image, color=color)
+    return {one.id: one.color_score for one in shop.search.candidates(query, ALL, 9)}
+
+
+def test_colours_are_compared_after_subtracting_the_means(shop: Shop) -> None:
+    fill(shop, 4)
+    shop.put(5, title="Without a picture")
+    embed_all(shop)
+    found = colors_of(shop, "3.png", "common")
+    mean = np.mean([color_of(f"{number}.png") for number in range(1, 5)], axis=0)
+    for number in range(1, 5):
+        stored, asked = color_of(f"{number}.png") - mean, color_of("3.png") - color_of("common")
+        cosine = stored @ asked / np.linalg.norm(stored) / np.linalg.norm(asked)
+        assert found[product_id(number)] == pytest.approx(float(cosine), abs=1e-5)
+    assert found[product_id(5)] is None
+
+
+def test_colours_equal_to_the_mean_or_without_a_photo_say_nothing(shop: Shop) -> None:
+    fill(shop, 1)
+    assert colors_of(shop, "photo", "common") == {product_id(1): None}
+    (found,) = shop.search.candidates(by_image(image_of("1.png")), ALL, 5)
+    assert found.color_score is None
+
+
+def test_new_pictures_bring_new_colours_and_a_new_title_leaves_them(shop: Shop) -> None:
+    fill(shop, 3)
+    shop.put(1, title="Product 1", urls=("new.png",))
+    shop.put(2, title="A new title", urls=("2.png",))
+    shop.put(3, title="Product 3")
+    embed_all(shop)
+    means = shop.search.means(None, "color")
+    assert means is not None
+    expected = (color_of("new.png") + color_of("2.png")) / 2
+    np.testing.assert_allclose(means.catalogue, expected, atol=1e-5)
+    found = colors_of(shop, "2.png", "common")
+    assert found[product_id(2)] > found[product_id(1)]
+    assert found[product_id(3)] is None
+
+
+def test_the_mean_of_colours_is_learnt_apart_from_that_of_vectors(shop: Shop) -> None:
+    fill(shop, 2)
+    shop.search.require(MODELS)
+    seen = [color_of(f"photo {number}") for number in range(3)]
+    for color in seen:
+        shop.search.learn("1", color, "color")
+    means = shop.search.means("1", "color")
+    assert means is not None
+    assert means.count == 3
+    np.testing.assert_allclose(means.scans, np.mean(seen, axis=0), atol=1e-5)
+    images = shop.search.means("1")
+    assert images is not None
+    assert images.scans is None
 
 
 def test_without_a_catalogue_there_is_nothing_to_find(shop: Shop) -> None:

@@ -37,9 +37,10 @@ def due(shop: Shop, selection: Selection = EVERYTHING, size: int = 10) -> list[P
 def embed(product: Product, *failures: Failure) -> EmbeddedProduct:
     """Embed a product as a run would: vectors of its content, except where it failed."""
     stages = {failure.stage for failure in failures}
-    image = text = None
+    image = text = color = None
     if product.image_urls and Stage.FETCH not in stages:
         image = direction("".join(product.image_urls).encode(), 768)
+        color = direction("".join(product.image_urls).encode(), 256)
     if product.title and Stage.TEXT not in stages:
         text = direction(product.title.encode(), 1024)
     nothing = () if image is not None or text is not None or failures else (NO_CONTENT,)
@@ -48,6 +49,7 @@ def embed(product: Product, *failures: Failure) -> EmbeddedProduct:
         image=image,
         text=text,
         combined=combine(image, text, Weights()),
+        color=color,
         text_used=product.title,
         failures=(*failures, *nothing),
     )

@@ -256,7 +256,7 @@ def test_a_photo_finds_its_product_first(shop: Command) -> None:
     done = shop("scan", "photo.jpg", "--threshold=-1")
     assert (done.returncode, done.stderr) == (0, "")
     header, _, best, *others = filter(str.strip, done.stdout.splitlines())
-    assert header.split() == ["#", "SKU", "Title", "Score", "Image", "Text", "Sure"]
+    assert header.split() == ["#", "SKU", "Title", "Score", "Image", "Text", "Sure", "Why"]
     assert best.split()[:4] == ["1", "mug-1", "Blue", "mug"]
     assert len(others) == 4
 
@@ -279,6 +279,8 @@ def test_json_gives_the_matches_with_their_scores_best_first(shop: Command) -> N
         "image_score",
         "text_score",
         "confidence",
+        "because",
+        "color_score",
     }
     assert matches[0].keys() > fields
     assert matches[0]["text_score"] is not None

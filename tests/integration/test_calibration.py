@@ -63,6 +63,29 @@ def test_a_shop_that_calibrates_gets_probabilities_where_it_had_none(
     assert "shelfsight calibrate" in told["calibration"].advice
 
 
+def test_colours_are_calibrated_too_learned_by_scans_and_can_be_switched_off(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = colour_shop(database, tmp_path, 60)
+    calibration = calibrate_on_pictures(settings, database, ColourEmbedder(), lambda _line: None)
+    assert calibration is not None
+    assert "color" in calibration.evidence
+    pixels = np.asarray(Image.open(tmp_path / "7.png").resize((16, 16)))
+    query = ScanQuery(photos=([pixels],) * 5)
+    off = settings.model_copy(update={"scan_color": False})
+    for chosen, counts in ((off, False), (settings, False), (settings, True)):
+        scanner = make_scanner(chosen, database, ColourEmbedder())
+        (match, *_) = scanner.scan(query, ScanOptions()).matches
+        assert (match.product.color_score is not None) == counts
+        learned = rows(
+            database,
+            """SELECT "Count" FROM shelfsight."ScanMeans"
+                                    WHERE "Model" = 'lab-4x8x8'""",
+        )
+        assert bool(learned) == chosen.scan_color
+    assert match.because[0] in {"picture", "color"}
+
+
 def test_too_few_pictures_or_other_models_calibrate_nothing(
     database: Database, tmp_path: Path
 ) -> None:

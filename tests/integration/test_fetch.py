@@ -34,6 +34,7 @@ from shelfsight.images.resize import resize
 from shelfsight.records import (
     Failure,
     FetchedProduct,
+    KnownPicture,
     Need,
     Picture,
     PictureFile,
@@ -257,9 +258,13 @@ def test_an_address_is_fetched_once_in_a_run_whatever_comes_of_it(fetcher, site)
     assert len([found for fetched in results for found in fetched.failures]) == 20
 
 
+def broken(file: PictureFile) -> KnownPicture:
+    return KnownPicture(file=file, result=BROKEN, color=np.zeros(256, np.float32))
+
+
 def test_only_so_many_addresses_are_remembered(make_fetcher, site, monkeypatch) -> None:
     monkeypatch.setattr(fetch_module, "CACHED_ADDRESSES", 2)
-    fetcher = make_fetcher(known_result=lambda _: BROKEN)
+    fetcher = make_fetcher(known_picture=broken)
     urls = [site.page(f"/{n}.png", body=PNG) for n in range(3)]
     for n in (0, 1, 0, 2, 0, 1):
         assert get(fetcher, urls[n]).pictures
@@ -269,8 +274,10 @@ def test_only_so_many_addresses_are_remembered(make_fetcher, site, monkeypatch) 
 def test_a_picture_that_no_page_holds_is_known_by_its_result_or_fetched_again(
     make_fetcher, site
 ) -> None:
-    results: dict[str, Failure] = {}
-    fetcher = make_fetcher(known_result=results.get)
+    known_hashes: set[str] = set()
+    fetcher = make_fetcher(
+        known_picture=lambda file: broken(file) if file.content_hash in known_hashes else None
+    )
     url = site.page("/mug.png", body=PNG)
     [held] = get(fetcher, url).pictures
     [same] = get(fetcher, url).pictures
@@ -281,7 +288,7 @@ def test_a_picture_that_no_page_holds_is_known_by_its_result_or_fetched_again(
     [again] = get(fetcher, url).pictures
     assert isinstance(again, Picture)
     assert site.hits == {"/mug.png": 2}
-    results[again.file.content_hash] = BROKEN
+    known_hashes.add(again.file.content_hash)
     pixels = weakref.ref(again.pixels)
     del again
     wait_until(lambda: pixels() is None)

@@ -55,7 +55,7 @@ def test_no_picture_leaves_its_pixels_whether_it_is_refused_or_embedded(
 ) -> None:
     embedder = make()
     with closing(PageEmbedder(embedder, WeightedMean(Weights()))) as pages:
-        config = FetchConfig(image_root=folder, known_result=pages.picture_result)
+        config = FetchConfig(image_root=folder, known_picture=pages.known_picture)
         with closing(PictureFetcher(FORMAT, decoders, config)) as fetcher:
 
             def embed(number: int) -> None:

@@ -142,6 +142,7 @@ def test_words_find_by_text_and_a_sku_is_told_as_such(site: str, shop: Database)
     answer = scan(site, textQuery="sku-9", limit=1).json
     (match,) = answer["matches"]
     assert (match["sku"], match["exactCode"], match["confidence"]) == ("sku-9", True, "high")
+    assert match["because"][0] == "code"
     assert answer["recommendedAction"] == "show_single_match"
 
 

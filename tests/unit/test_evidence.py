@@ -33,6 +33,7 @@ CANDIDATES = st.lists(
         image_score=st.none() | SCORE,
         text_score=st.none() | SCORE,
         word_score=st.none() | st.floats(0, 1),
+        color_score=st.none() | SCORE,
         title=st.just(""),
         description=st.just(""),
         sku=st.none(),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from threading import Condition, Event, current_thread, main_thread
 
 import numpy as np
@@ -223,18 +224,22 @@ def test_a_picture_whose_result_is_known_is_not_embedded_nor_is_its_copy(
     pages: PageEmbedder, embedder: HashEmbedder
 ) -> None:
     (first, refused) = pages.embed([product("", picture(1)), product("", picture(0))])
-    results = [pages.picture_result(f"hash of {n}") for n in (1, 0, 2)]
-    np.testing.assert_array_equal(results[0], first.image)
-    assert results[1:] == [refused.failures[0], None]
     good, bad = (
-        KnownPicture(file=picture(n).file, result=result)
-        for n, result in zip((5, 6), results[:2], strict=True)
+        pages.known_picture(replace(picture(n).file, content_hash=f"hash of {known}"))
+        for n, known in ((5, 1), (6, 0))
     )
+    assert good is not None
+    assert bad is not None
+    assert pages.known_picture(picture(2).file) is None
+    good, bad = (replace(one, file=picture(n).file) for one, n in ((good, 5), (bad, 6)))
+    np.testing.assert_array_equal(good.result, first.image)
+    assert bad.result == refused.failures[0]
     before = embedder.images_embedded
     items = pages.embed([product("", good), product("", bad), product("", picture(5, "copy.png"))])
     assert embedder.images_embedded == before
     for item in (items[0], items[2]):
         np.testing.assert_array_equal(item.image, first.image)
+        np.testing.assert_array_equal(item.color, first.color)
     assert items[1].failures == refused.failures
 
 

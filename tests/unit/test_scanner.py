@@ -1,5 +1,7 @@
 """Late fusion: products are ranked by their image score and their text score."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import WeightedMean
 from shelfsight.models.calibration import Calibration, Evidence
+from shelfsight.models.color_histogram import color_histograms
 from shelfsight.records import EmbeddedProduct, ModelPair, Pixels, Product, Weights
 from shelfsight.scan.matching import Candidate, Filters, Match, ScanOptions, ScanQuery
 from shelfsight.scan.ranking import found, rank
@@ -298,3 +301,66 @@ def test_a_scan_among_no_products_teaches_nothing() -> None:
     empty = Scanner(HashEmbedder(models=lite), search, FUSION, WEIGHTS)
     empty.scan(ScanQuery(photos=(photo(1),)), ALL)
     assert search.scans == {}
+
+
+COLORFUL = replace(
+    KNOWN, evidence={**KNOWN.evidence, "color": Evidence(sharp=0.1, broad=0.1, clear=1)}
+)
+
+
+class ColorfulSearch(MemorySearch):
+    """A search in a shop whose calibration has colours."""
+
+    def calibration(self) -> Calibration:
+        return COLORFUL
+
+
+def painted(*color: int) -> list[Pixels]:
+    return [np.full((8, 8, 3), color, np.uint8)]
+
+
+def colored(id_: str, *color: int) -> EmbeddedProduct:
+    """A product whose picture looks like that of all others, but for its colour."""
+    (histogram,) = color_histograms(painted(*color))
+    return replace(product(id_, shade=7), color=histogram)
+
+
+def test_colours_tell_products_apart_once_five_photos_were_scanned() -> None:
+    store = store_of(
+        colored("red", 200, 30, 30), colored("green", 30, 160, 30), product("plain", shade=7)
+    )
+    search = ColorfulSearch(store)
+    scan = Scanner(HashEmbedder(), search, FUSION, WEIGHTS).scan
+    green = ScanQuery(photos=(painted(30, 150, 40),))
+    first = scan(green, ALL).matches
+    assert all(match.product.color_score is None for match in first)
+    for shade in range(4):
+        scan(ScanQuery(photos=(painted(90, 60 + shade, 60),)), ALL)
+    matches = scan(green, ALL).matches
+    assert matches[0].product.id == "green"
+    assert "color" in matches[0].because
+    assert matches[-1].product.id == "red"
+    assert "color" not in matches[-1].because
+    (plain,) = (match for match in matches if match.product.id == "plain")
+    assert "color" not in plain.because
+
+
+def test_colours_that_were_not_calibrated_are_neither_compared_nor_learned() -> None:
+    search = MemorySearch(store_of(colored("red", 200, 30, 30)))
+    scan = Scanner(HashEmbedder(), search, FUSION, WEIGHTS).scan
+    for _ in range(6):
+        (match,) = scan(ScanQuery(photos=(painted(200, 30, 30),)), ALL).matches
+    assert match.product.color_score is None
+    assert search.means(None, "color").count == 0
+
+
+def test_a_match_says_what_speaks_for_it_the_strongest_first(
+    calibration: Calibration | None,
+) -> None:
+    others = [Candidate(id=str(n), image_score=0.1, text_score=0.1) for n in range(9)]
+    both = Candidate(id="both", image_score=0.3, text_score=0.8, is_code=True)
+    words = Candidate(id="words", image_score=0.1, text_score=0.6)
+    found = {m.product.id: m for m in rank([both, words, *others], WEIGHTS, calibration).matches}
+    assert found["both"].because == ("code", "words", "picture")
+    assert found["words"].because == ("words",)
+    assert found["1"].because == ()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
+from shelfsight.cli.options import DATABASE, MODELS, PHOTO, WEIGHTS, Command
 from shelfsight.scan.evaluation import lines
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 from shelfsight.wiring.evaluating import Evaluation
 
 
-@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views", "scan_codes"))
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *PHOTO))
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with the figures.")
 def evaluate(settings: Settings, folder: Path, as_json: bool) -> int:

@@ -27,8 +27,10 @@ PICTURES = (
 TEXTS = ("product_text", "text_language", "shop_time_zone")
 CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
+PHOTO = ("scan_views", "scan_codes", "scan_color")
 SERVING = (
-    *("scan_views", "scan_codes", "scan_timeout", "stop_timeout", "memory", "follow_models"),
+    *PHOTO,
+    *("scan_timeout", "stop_timeout", "memory", "follow_models"),
     *CATALOGUE,
     *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
 )
@@ -44,7 +46,7 @@ _GROUPS = {
         *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
     ),
     "How the run goes": ("yes", "defer_index", "staged", "join", "new"),
-    "Models and embedding server": (*MODELS, *WEIGHTS, "scan_views", "scan_codes"),
+    "Models and embedding server": (*MODELS, *WEIGHTS, *PHOTO),
     "Pictures": (*PICTURES, "host_concurrency"),
     "Texts and times": TEXTS,
     "Database": DATABASE,

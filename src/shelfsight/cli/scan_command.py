@@ -1,7 +1,7 @@
 """The command `shelfsight scan`, which finds products by photos or words."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from shelfsight.backfill.report import one_line
-from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
-from shelfsight.scan.matching import Filters, Match, ScanResult, WhyNothing
+from shelfsight.cli.options import DATABASE, MODELS, PHOTO, WEIGHTS, Command
+from shelfsight.scan.matching import Because, Filters, Match, ScanResult, WhyNothing
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
 
@@ -35,8 +35,15 @@ _HINTS = {
     ),
 }
 
+_REASONS: Mapping[Because, str] = {
+    "code": "code",
+    "picture": "picture",
+    "color": "colour",
+    "words": "words",
+}
 
-@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, "scan_views", "scan_codes"))
+
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *PHOTO))
 @click.argument("photos", metavar="[PHOTO]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--text", help="Words that describe the thing, or its SKU or barcode.")
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 200))
@@ -106,6 +113,7 @@ def _flat(match: Match) -> dict[str, object]:
         "score": match.score,
         "confidence": match.confidence,
         "probability": match.probability,
+        "because": list(match.because),
     }
 
 
@@ -118,12 +126,14 @@ def table(matches: Sequence[Match]) -> Table:
     for name in ("Score", "Image", "Text"):
         shown.add_column(name, justify="right")
     shown.add_column("Sure")
+    shown.add_column("Why")
     for number, match in enumerate(matches, start=1):
         product = match.product
         scores = (match.score, product.image_score, product.text_score)
         cells = ("-" if score is None else f"{score:.3f}" for score in scores)
+        because = ", ".join(_REASONS[reason] for reason in match.because)
         sku, title = (Text(one_line(text)) for text in (product.sku or product.id, product.title))
-        shown.add_row(str(number), sku, title, *cells, _sure(match))
+        shown.add_row(str(number), sku, title, *cells, _sure(match), because)
     return shown
 
 

@@ -1,13 +1,17 @@
 """Turns a page of products with pictures into a page of products with vectors."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+
+import numpy as np
 
 from shelfsight.backfill.failure_kinds import is_absence
 from shelfsight.embedding.embedding_cache import EmbeddingCache, Result, Results, wait_for
 from shelfsight.embedding.text import text_of
 from shelfsight.fusion import mean_of
+from shelfsight.models.color_histogram import color_histograms
 from shelfsight.ports import Embedder, Fusion
 from shelfsight.records import (
     EMPTY_TEXT,
@@ -26,8 +30,8 @@ from shelfsight.records import (
 )
 
 CACHED_PICTURES = 8192
-"""How many results of pictures are kept for later pages: 25 MB. The fetcher remembers as many
-addresses."""
+"""How many results of pictures are kept for later pages: 33 MB with their colours. The fetcher
+remembers as many addresses."""
 
 CACHED_TEXTS = 2_000
 """How many results of texts are kept for later pages: 8 MB."""
@@ -54,6 +58,7 @@ class PageEmbedder:
         embed_images = partial(embedder.embed_images, advanced=partial(embedded, "image"))
         embed_texts = partial(embedder.embed_texts, advanced=partial(embedded, "text"))
         self._pictures = EmbeddingCache[Pixels]("pictures", embed_images, CACHED_PICTURES)
+        self._colors = EmbeddingCache[Pixels]("colours", color_histograms, CACHED_PICTURES)
         self._texts = EmbeddingCache[str]("texts", embed_texts, CACHED_TEXTS)
 
     def embed(self, page: Sequence[FetchedProduct]) -> list[EmbeddedProduct]:
@@ -64,21 +69,31 @@ class PageEmbedder:
         """
         texts = [_text(item.product) for item in page]
         known = _known_results(page)
-        pictures = self._pictures.start(_unknown_pixels(page, known))
+        new = _unknown_pixels(page, known)
+        pictures = self._pictures.start(new)
+        colors = _known_colors(page) | wait_for(self._colors.start(new))
         text_results = wait_for(self._texts.start({_key(text): text for text in texts if text}))
         picture_results = known | wait_for(pictures)
         return [
-            self._fuse(item, text, text_results.get(_key(text)), picture_results)
+            replace(
+                self._fuse(item, text, text_results.get(_key(text)), picture_results),
+                color=_color(item, picture_results, colors),
+            )
             for item, text in zip(page, texts, strict=True)
         ]
 
-    def picture_result(self, content_hash: str) -> Vector | Failure | None:
-        """Return the result of a picture file that an earlier page embedded; None if unknown."""
-        return self._pictures.get(content_hash)
+    def known_picture(self, file: PictureFile) -> KnownPicture | None:
+        """Return a picture whose file an earlier page embedded; None if it is not known."""
+        result = self._pictures.get(file.content_hash)
+        color = self._colors.get(file.content_hash)
+        if result is None or not isinstance(color, np.ndarray):
+            return None
+        return KnownPicture(file=file, result=result, color=color)
 
     def close(self) -> None:
         """End the threads that embed."""
         self._pictures.close()
+        self._colors.close()
         self._texts.close()
 
     def _fuse(
@@ -123,6 +138,22 @@ def _known_results(page: Sequence[FetchedProduct]) -> Results:
         for picture in item.pictures
         if isinstance(picture, KnownPicture)
     }
+
+
+def _known_colors(page: Sequence[FetchedProduct]) -> Results:
+    return {
+        picture.file.content_hash: picture.color
+        for item in page
+        for picture in item.pictures
+        if isinstance(picture, KnownPicture)
+    }
+
+
+def _color(item: FetchedProduct, results: Results, colors: Results) -> Vector | None:
+    """Return the mean histogram of the pictures that have a vector."""
+    hashes = [picture.file.content_hash for picture in item.pictures]
+    used = [colors[one] for one in hashes if not isinstance(results[one], Failure)]
+    return mean_of([color for color in used if not isinstance(color, Failure)])
 
 
 def _unknown_pixels(page: Sequence[FetchedProduct], known: Results) -> dict[str, Pixels]:

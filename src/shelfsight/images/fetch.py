@@ -36,7 +36,6 @@ from shelfsight.records import (
     PictureFile,
     PictureFormat,
     Product,
-    Vector,
 )
 
 Result = TypeVar("Result")
@@ -70,8 +69,8 @@ class FetchConfig:
         notify: called with a line when a host is paused, or when a truncated picture was read, from
             another thread.
         fetched: called when a picture was fetched or could not be, from another thread.
-        known_result: returns the vector or the failure of a file that was embedded before, by its
-            content hash; None for other files. Several threads call it.
+        known_picture: returns a picture whose file was embedded before; None for other files.
+            Several threads call it.
     """
 
     images_per_product: int = 1
@@ -81,7 +80,7 @@ class FetchConfig:
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     notify: Callable[[str], None] = lambda _: None
     fetched: Callable[[], None] = lambda: None
-    known_result: Callable[[str], Vector | Failure | None] = lambda _: None
+    known_picture: Callable[[PictureFile], KnownPicture | None] = lambda _: None
 
 
 class PictureFetcher:
@@ -198,8 +197,7 @@ class PictureFetcher:
         waiting = self._waiting.get(url)
         if waiting is not None and waiting.file.content_hash == recent.content_hash:
             return waiting
-        result = self._config.known_result(recent.content_hash)
-        return None if result is None else KnownPicture(file=recent, result=result)
+        return self._config.known_picture(recent)
 
     async def _fetch_new(self, url: str, known: PictureFile | None) -> Outcome:
         try:
@@ -285,10 +283,7 @@ class PictureFetcher:
         )
         if _is_file(known, file.content_hash):
             return file
-        result = self._config.known_result(file.content_hash)
-        if result is not None:
-            return KnownPicture(file=file, result=result)
-        return _NewFile(file, data)
+        return self._config.known_picture(file) or _NewFile(file, data)
 
 
 @dataclass(frozen=True, slots=True)

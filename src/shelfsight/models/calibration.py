@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from shelfsight.records import Modality
+from shelfsight.records import EvidenceKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The evidence of each modality for a pair of models.
+    """The evidence of each kind for a pair of models.
 
     Attributes:
-        evidence: the constants of the modalities that were measured: "image", "text" or both.
+        evidence: the constants of the kinds that were measured: "image", "text", "color".
         source: what they were fitted on, in words for people.
     """
 
-    evidence: Mapping[Modality, Evidence]
+    evidence: Mapping[EvidenceKind, Evidence]
     source: str
 
     def as_json(self) -> dict[str, object]:

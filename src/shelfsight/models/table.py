@@ -169,6 +169,9 @@ PAIRS: dict[str, Pair] = {
                 "text": Evidence(
                     sharp=0.0813, broad=0.0802, clear=0.412, absent=4.38, absent_slope=6.43
                 ),
+                "color": Evidence(
+                    sharp=0.124, broad=0.135, clear=0.365, absent=0.718, absent_slope=1.09
+                ),
             },
             # `benchmarks/scan_quality.py --fit` prints them. The words were names of categories.
             source="202 labelled photos of groceries",

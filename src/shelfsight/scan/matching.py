@@ -14,6 +14,9 @@ Photo = Sequence[Pixels]
 
 Confidence = Literal["high", "medium", "low"]
 Action = Literal["show_single_match", "show_multiple_candidates", "fallback_to_manual"]
+Because = Literal["code", "picture", "color", "words"]
+"""A kind of evidence: a SKU or barcode, the look of the picture, its colours, or the words."""
+
 GroupBy = Literal["variant", "product"]
 
 
@@ -125,7 +128,10 @@ def why_nothing(coverage: Coverage, *, photo: bool, text: bool) -> WhyNothing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """Mean image vectors of shape (768,): of a catalogue, and of `count` scanned photos."""
+    """Means of a feature, image vectors (768,) or colour histograms (256,).
+
+    `catalogue` is that of a catalogue, and `scans` that of `count` scanned photos.
+    """
 
     catalogue: Vector
     scans: Vector | None = None
@@ -134,7 +140,7 @@ class Means:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Centre:
-    """The mean vectors, shape (768,), that are subtracted before image vectors are compared.
+    """The means that are subtracted before image vectors (768,) or colours (256,) are compared.
 
     Pictures of the same shop are alike in many ways, and so are photos from phones. Subtracting the
     mean removes this likeness, and keeps what distinguishes products (GR-CLIP, arXiv 2507.19054).
@@ -145,13 +151,21 @@ class Centre:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoColor:
+    """The colour histogram of a photo, (256,), and the means to subtract before comparing it."""
+
+    photo: Vector
+    centre: Centre
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchQuery:
     """The vectors and words that the database search uses to find one thing.
 
     Candidates are the products whose vector in the column `column` is nearest to `vector`, the
     products that share words with `words`, and those whose SKU or barcode is one of `codes`. Each
-    candidate's own vectors are then compared with `image` (768,) and `text` (1024,). If `centre` is
-    given, it is subtracted from the image vectors first.
+    candidate's own vectors are then compared with `image` (768,) and `text` (1024,), and its
+    colours with `color`. If `centre` is given, it is subtracted from the image vectors first.
     """
 
     column: Modality
@@ -161,6 +175,7 @@ class SearchQuery:
     words: str | None = None
     codes: tuple[str, ...] = ()
     centre: Centre | None = None
+    color: PhotoColor | None = None
 
 
 class Candidate(NamedTuple):
@@ -180,6 +195,7 @@ class Candidate(NamedTuple):
         text_score: cosine of the text vectors; None if they were not compared.
         word_score: share of the query's words that occur in the product's text, in [0, 1]; None if
             words were not compared.
+        color_score: cosine of the colour histograms; None if they were not compared.
         is_code: whether the query's text, or a code in its photo, is the product's SKU or barcode.
     """
 
@@ -193,6 +209,7 @@ class Candidate(NamedTuple):
     image_score: float | None = None
     text_score: float | None = None
     word_score: float | None = None
+    color_score: float | None = None
     is_code: bool = False
 
 
@@ -200,13 +217,15 @@ class Match(NamedTuple):
     """A product that a scan found. `score` is in [-1, 1].
 
     `probability` is how probable it is that the query shows this product, in [0, 1]; None if the
-    models were not calibrated. `confidence` is its level.
+    models were not calibrated. `confidence` is its level. `because` are the kinds of evidence
+    that speak for it, the strongest first; there may be none.
     """
 
     product: Candidate
     score: float
     confidence: Confidence
     probability: float | None = None
+    because: tuple[Because, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shelfsight.models.calibration import Calibration
-from shelfsight.records import ModelPair, Vector
+from shelfsight.records import Feature, ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 
 
@@ -52,10 +52,10 @@ class ProductSearch(Protocol):
         """
         ...
 
-    def means(self, owner: str | None) -> Means | None:
-        """Return the mean vectors of an owner's catalogue and scans, or of all owners if None.
+    def means(self, owner: str | None, feature: Feature = "image") -> Means | None:
+        """Return the means of a feature in an owner's catalogue and scans, or of all if None.
 
-        The result is None if no product has an image vector.
+        The result is None if no product has this feature.
         """
         ...
 
@@ -66,6 +66,6 @@ class ProductSearch(Protocol):
         """
         ...
 
-    def learn(self, owner: str | None, image: Vector) -> None:
-        """Update the mean of scanned photos with the vector of one more photo."""
+    def learn(self, owner: str | None, vector: Vector, feature: Feature = "image") -> None:
+        """Update the mean of scanned photos with a feature of one more photo."""
         ...

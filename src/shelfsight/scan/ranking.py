@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from shelfsight.models.calibration import Calibration, Evidence
-from shelfsight.records import Modality, Weights
+from shelfsight.records import EvidenceKind, Weights
 from shelfsight.scan.confidence import LEAST, MEDIUM, confidence
 from shelfsight.scan.evidence import absent_log_ratio, best_of_groups, log_ratios, odds_of, shares
-from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
+from shelfsight.scan.matching import Action, Because, Candidate, Match, ScanResult
 
 WORDS = 0.3
 """The weight of word matches in the text score; the cosine has the weight 0.7.
@@ -46,18 +46,22 @@ def rank(
     groups = _groups(candidates)
     if calibration is None or not (known := _known(candidates, weights, calibration)):
         return _uncalibrated(candidates, scores, groups)
-    ratios = np.zeros(len(candidates))
+    terms: dict[EvidenceKind, np.ndarray] = {}
     absent = 0.0
-    for values, factor, evidence in known:
+    for kind, (values, factor, evidence) in known.items():
         rivals = best_of_groups(values, groups)
-        ratios = ratios + factor * log_ratios(values, evidence, rivals)
+        terms[kind] = factor * log_ratios(values, evidence, rivals)
         absent += factor * float(absent_log_ratio(values, evidence))
+    ratios = sum(terms.values(), np.zeros(len(candidates)))
     parts, nothing = shares(*odds_of(ratios, absent, len(set(groups))), groups)
     if any(one.is_code for one in candidates):
         nothing = 0.0
+    reasons = _reasons(candidates, terms)
     matches = [
-        Match(one, score, confidence(part), part)
-        for one, score, part in zip(candidates, scores, _with_codes(candidates, parts), strict=True)
+        Match(one, score, confidence(part), part, because)
+        for one, score, part, because in zip(
+            candidates, scores, _with_codes(candidates, parts), reasons, strict=True
+        )
     ]
     return Ranking(sorted(matches, key=best_first), nothing)
 
@@ -157,20 +161,54 @@ def text_score(candidate: Candidate) -> float | None:
     return (1 - WORDS) * text + WORDS * candidate.word_score
 
 
-SCORES: Mapping[Modality, Callable[[Candidate], float | None]] = {
+def color_score(candidate: Candidate) -> float | None:
+    """Return the similarity of the pictures' colours; None if they were not compared."""
+    return candidate.color_score
+
+
+SCORES: Mapping[EvidenceKind, Callable[[Candidate], float | None]] = {
     "image": image_score,
     "text": text_score,
+    "color": color_score,
 }
-"""How each modality compares a candidate with the query. A further one is one more row here."""
+"""How each kind of evidence compares a candidate with the query. A further one is one more row."""
+
+REASONS: Mapping[EvidenceKind, Because] = {"image": "picture", "text": "words", "color": "color"}
+"""What a match says of each kind of evidence that speaks for it."""
+
+_WEIGHTED: Mapping[EvidenceKind, str] = {"image": "image", "text": "text", "color": "image"}
+"""The weight that scales each kind of evidence."""
+
+COLOR_SHARE = 0.7
+"""How much of the evidence of colours counts beside that of the image vector.
+
+The vector has seen the colours, too, so the two are not independent. Of 0.5, 0.7, 0.85 and 1, this
+was best on the photos of `choose` (docs/figures.md)."""
+
+_IN_SCORE: tuple[EvidenceKind, ...] = ("image", "text")
+"""The kinds whose weighted mean is the score."""
+
+
+def _reasons(
+    candidates: Sequence[Candidate], terms: Mapping[EvidenceKind, np.ndarray]
+) -> list[tuple[Because, ...]]:
+    """Return the reasons for each candidate: the terms above 0, the greatest first."""
+    rows = [(REASONS[kind], values.tolist()) for kind, values in terms.items()]
+    reasons: list[tuple[Because, ...]] = []
+    for place, one in enumerate(candidates):
+        found = [(values[place], name) for name, values in rows if values[place] > 0]
+        code: tuple[Because, ...] = ("code",) if one.is_code else ()
+        reasons.append((*code, *(name for _, name in sorted(found, reverse=True))))
+    return reasons
 
 
 def _known(
     candidates: Sequence[Candidate], weights: Weights, calibration: Calibration
-) -> list[tuple[np.ndarray, float, Evidence]]:
-    """Return the scores of each modality that counts, their factor, and their evidence.
+) -> dict[EvidenceKind, tuple[np.ndarray, float, Evidence]]:
+    """Return the scores of each kind of evidence that counts, their factor, and their constants.
 
-    The factor is 1 for the modality whose weight is raised most above its default, so that weights
-    only ever take evidence away. It is 1 too for a modality that is alone.
+    The factor is 1 for the kind whose weight is raised most above its default, so that weights
+    only ever take evidence away. It is 1 too for a kind that is alone.
     """
     columns = {
         name: np.array([score(one) for one in candidates], dtype=float)
@@ -178,12 +216,18 @@ def _known(
         if name in calibration.evidence
     }
     columns = {name: values for name, values in columns.items() if not np.isnan(values).all()}
-    raised = {name: getattr(weights, name) / getattr(DEFAULT_WEIGHTS, name) for name in columns}
+    raised = {
+        name: getattr(weights, _WEIGHTED[name]) / getattr(DEFAULT_WEIGHTS, _WEIGHTED[name])
+        for name in columns
+    }
     most = max(raised.values(), default=0.0)
-    return [
-        (values, raised[name] / most if most else 1.0, calibration.evidence[name])
+    factors = {name: one / most if most else 1.0 for name, one in raised.items()}
+    if "image" in factors and "color" in factors:
+        factors["color"] *= COLOR_SHARE
+    return {
+        name: (values, factors[name], calibration.evidence[name])
         for name, values in columns.items()
-    ]
+    }
 
 
 def _groups(candidates: Sequence[Candidate]) -> list[int]:
@@ -213,16 +257,30 @@ def _with_codes(candidates: Sequence[Candidate], parts: Sequence[float]) -> list
 def _uncalibrated(
     candidates: Sequence[Candidate], scores: Sequence[float], groups: Sequence[int]
 ) -> Ranking:
-    """Rank by score. Confidence is medium at most, for a match that clearly stands out."""
+    """Rank by score. Confidence is medium at most, for a match that clearly stands out.
+
+    What is more alike than the mean of the candidates speaks for a match.
+    """
     parts, _ = shares([score / SPREAD for score in scores], 0.0, groups)
+    columns = {
+        kind: np.array([SCORES[kind](one) for one in candidates], dtype=float) for kind in _IN_SCORE
+    }
+    terms: dict[EvidenceKind, np.ndarray] = {
+        kind: values - np.nanmean(values)
+        for kind, values in columns.items()
+        if not np.isnan(values).all()
+    }
     matches = [
         Match(
             one,
             score,
             "high" if one.is_code else "medium" if part >= MEDIUM else "low",
             1.0 if one.is_code else None,
+            because,
         )
-        for one, score, part in zip(candidates, scores, parts, strict=True)
+        for one, score, part, because in zip(
+            candidates, scores, parts, _reasons(candidates, terms), strict=True
+        )
     ]
     return Ranking(sorted(matches, key=best_first), None)
 
@@ -230,8 +288,7 @@ def _uncalibrated(
 def _fused(candidates: Sequence[Candidate], weights: Weights) -> list[float]:
     """Return the weighted mean of the scores, shown beside the probability."""
     kinds = [
-        ([score(one) for one in candidates], getattr(weights, name))
-        for name, score in SCORES.items()
+        ([SCORES[name](one) for one in candidates], getattr(weights, name)) for name in _IN_SCORE
     ]
     known = [(scores, weight) for scores, weight in kinds if any(s is not None for s in scores)]
     if not sum(weight for _, weight in known):

@@ -1,15 +1,17 @@
 """Finds products by photos, words or both: embeds the query, searches, and ranks the results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 
 from shelfsight.errors import DatabaseError, ModelError
 from shelfsight.fusion import mean_of
 from shelfsight.models.calibration import Calibration
+from shelfsight.models.color_histogram import color_histograms
 from shelfsight.ports import Embedder, Fusion
-from shelfsight.records import Failure, Vector, Weights
+from shelfsight.records import Failure, Feature, Vector, Weights
 from shelfsight.scan import mean_centering
 from shelfsight.scan.confidence import built_in
 from shelfsight.scan.matching import (
@@ -17,6 +19,7 @@ from shelfsight.scan.matching import (
     Filters,
     Means,
     Photo,
+    PhotoColor,
     ScanOptions,
     ScanQuery,
     ScanResult,
@@ -40,6 +43,13 @@ CANDIDATES = 100
 """Number of nearest neighbours whose scores are then computed exactly.
 
 The 50 nearest by the combined column contained 99% of the 10 best products."""
+
+COLOR_SCANS = 5
+"""Colours count once so many photos were scanned.
+
+Their mean must be known, because shop pictures have a white background and photos do not. With the
+catalogue's mean in its place, recall@1 on photos of groceries was 0.08 lower than without colours;
+with the mean of 5 photos it was 0.08 higher."""
 
 Later = Callable[[Callable[[], None]], None]
 """A function that runs work immediately, or after the answer was sent."""
@@ -96,13 +106,22 @@ class Scanner:
         images = [self._image(photo) for photo in scan_query.photos]
         means = self._means(options) if images else None
         centre = None if means is None else mean_centering.centre_of(means)
+        owner, calibration = options.filters.owner, self._calibration()
+        colors, color_centre = self._colors(scan_query.photos, owner, calibration)
         asked = [
-            replace(self._search_query(image, text, words), centre=centre, codes=codes)
-            for image in images or [None]
+            replace(
+                self._search_query(image, text, words),
+                centre=centre,
+                codes=codes,
+                color=_photo_color(color, color_centre),
+            )
+            for image, color in zip_longest(images or [None], colors)
         ]
-        found = self._found(asked, options, self._calibration())
-        if means is not None:
-            self._later(partial(self._learn, options.filters.owner, images))
+        found = self._found(asked, options, calibration)
+        learned: dict[Feature, list[Vector | None]]
+        learned = {"image": [] if means is None else images, "color": colors}
+        if any(learned.values()):
+            self._later(partial(self._learn, owner, learned))
         return found
 
     def is_empty(self, filters: Filters) -> bool:
@@ -199,15 +218,40 @@ class Scanner:
         """Return the mean of the vectors of a photo's views."""
         return mean_of(_vectors(self._embedder.embed_images(photo)))
 
+    def _colors(
+        self, photos: Sequence[Photo], owner: str | None, calibration: Calibration | None
+    ) -> tuple[list[Vector | None], Centre | None]:
+        """Return the histogram of each photo, and the means to subtract before comparing them.
+
+        There are no histograms if colours do not count, and no means before enough photos were
+        scanned.
+        """
+        if not photos or calibration is None or "color" not in calibration.evidence:
+            return [], None
+        means = self._search.means(owner, "color")
+        if means is None:
+            return [], None
+        centre = None
+        if means.scans is not None and means.count >= COLOR_SCANS:
+            centre = Centre(catalogue=means.catalogue, scans=means.scans)
+        return [mean_of(color_histograms(photo)) for photo in photos], centre
+
     def _text(self, words: str) -> Vector | None:
         return mean_of(_vectors(self._embedder.embed_texts([words], query=True)))
 
-    def _learn(self, owner: str | None, images: Sequence[Vector | None]) -> None:
-        """Update the mean of scanned photos, unless the database is read-only or fails."""
+    def _learn(self, owner: str | None, learned: Mapping[Feature, Sequence[Vector | None]]) -> None:
+        """Update the means of scanned photos, unless the database is read-only or fails."""
         with suppress(DatabaseError):
-            for image in images:
-                if image is not None:
-                    self._search.learn(owner, image)
+            for feature, vectors in learned.items():
+                for vector in vectors:
+                    if vector is not None:
+                        self._search.learn(owner, vector, feature)
+
+
+def _photo_color(color: Vector | None, centre: Centre | None) -> PhotoColor | None:
+    if color is None or centre is None:
+        return None
+    return PhotoColor(photo=color, centre=centre)
 
 
 def _vectors(results: Sequence[Vector | Failure]) -> list[Vector]:

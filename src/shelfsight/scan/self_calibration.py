@@ -6,18 +6,20 @@ less true than one on labelled photos; `docs/figures.md` compares both.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from shelfsight.fusion import mean_of
 from shelfsight.models.calibration import Calibration, Evidence
+from shelfsight.models.color_histogram import color_histograms
 from shelfsight.ports import Embedder
-from shelfsight.records import Failure, Modality, Vector
+from shelfsight.records import EvidenceKind, Failure, Vector
 from shelfsight.scan import mean_centering
 from shelfsight.scan.calibration_fit import ScoredQueries, fit
-from shelfsight.scan.matching import Candidate, Centre, Filters, Photo, SearchQuery
+from shelfsight.scan.matching import Candidate, Centre, Filters, Photo, PhotoColor, SearchQuery
 from shelfsight.scan.ports import ProductSearch
 from shelfsight.scan.ranking import SCORES
 from shelfsight.scan.scanner import CANDIDATES
@@ -48,13 +50,14 @@ def calibrate(
         ModelMismatchError: other models made the stored vectors.
     """
     search.require(embedder.models)
-    scored: dict[Modality, list[tuple[str, list[Candidate]]]] = {"image": [], "text": []}
-    for one in queries:
-        modality: Modality = "image" if one.photo is not None else "text"
-        if (asked := _search_query(embedder, search, one)) is not None:
-            found = search.candidates(asked, Filters(), CANDIDATES)
-            if any(candidate.id == one.product for candidate in found):
-                scored[modality].append((one.product, found))
+    scored: dict[EvidenceKind, list[tuple[str, list[Candidate]]]]
+    scored = {"image": [], "text": [], "color": []}
+    for product, asked in _with_colors(search, _asked(embedder, search, queries)):
+        found = search.candidates(asked, Filters(), CANDIDATES)
+        if any(candidate.id == product for candidate in found):
+            scored["text" if asked.image is None else "image"].append((product, found))
+        if any(one.id == product and one.color_score is not None for one in found):
+            scored["color"].append((product, found))
     evidence = {name: _fitted(name, rows) for name, rows in scored.items() if len(rows) >= ENOUGH}
     if "image" not in evidence:
         return None
@@ -73,6 +76,44 @@ def words_of(text: str, chance: np.random.Generator) -> str | None:
     count = min(int(chance.integers(1, 4)), len(title) - 1)
     places = sorted(chance.choice(len(title), count, replace=False).tolist())
     return " ".join(title[place] for place in places).lower()
+
+
+class _Asked(NamedTuple):
+    """What to search for, the product that is right, and the photo's colours (256,)."""
+
+    product: str
+    search_query: SearchQuery
+    color: Vector | None
+
+
+def _asked(
+    embedder: Embedder, search: ProductSearch, queries: Iterable[OwnQuery]
+) -> Iterator[_Asked]:
+    for one in queries:
+        asked = _search_query(embedder, search, one)
+        color = None if one.photo is None else mean_of(color_histograms(one.photo))
+        if asked is not None:
+            yield _Asked(one.product, asked, color)
+
+
+def _with_colors(search: ProductSearch, queries: Iterable[_Asked]) -> list[tuple[str, SearchQuery]]:
+    """Return products and queries; photos have their colours, centred by the mean of all photos."""
+    every = list(queries)
+    colors = [one.color for one in every if one.color is not None]
+    means = search.means(None, "color")
+    if not colors or means is None:
+        return [(one.product, one.search_query) for one in every]
+    scans: Vector = np.mean(colors, axis=0, dtype=np.float32)
+    centre = Centre(catalogue=means.catalogue, scans=scans)
+    return [
+        (
+            one.product,
+            one.search_query
+            if one.color is None
+            else replace(one.search_query, color=PhotoColor(photo=one.color, centre=centre)),
+        )
+        for one in every
+    ]
 
 
 def _search_query(embedder: Embedder, search: ProductSearch, one: OwnQuery) -> SearchQuery | None:
@@ -98,12 +139,12 @@ def _known(results: Sequence[Vector | Failure]) -> list[Vector]:
     return [one for one in results if not isinstance(one, Failure)]
 
 
-def _fitted(modality: Modality, rows: Sequence[tuple[str, list[Candidate]]]) -> Evidence:
+def _fitted(kind: EvidenceKind, rows: Sequence[tuple[str, list[Candidate]]]) -> Evidence:
     width = max(len(found) for _, found in rows)
     scores = np.full((len(rows), width), -np.inf)
     right = np.zeros(scores.shape, bool)
     for n, (product, found) in enumerate(rows):
-        values = [SCORES[modality](candidate) for candidate in found]
+        values = [SCORES[kind](candidate) for candidate in found]
         scores[n, : len(found)] = [np.nan if value is None else value for value in values]
         wanted = {one.product_id or one.id for one in found if one.id == product}
         right[n, : len(found)] = [(one.product_id or one.id) in wanted for one in found]

@@ -13,7 +13,7 @@ from psycopg.rows import class_row
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, columns
-from shelfsight.records import COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
+from shelfsight.records import COLOR_WIDTH, COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WIDTH
 
 QUERIES = statements.load("shelfsight.storage", "embeddings_table.sql")
 
@@ -21,6 +21,7 @@ VECTOR_COLUMNS = {
     "ImageEmbedding": f"vector({IMAGE_WIDTH})",
     "TextEmbedding": f"vector({TEXT_WIDTH})",
     "CombinedEmbedding": f"vector({COMBINED_WIDTH})",
+    "ColorHistogram": f"vector({COLOR_WIDTH})",
 }
 
 OTHER_COLUMNS = {
@@ -46,10 +47,14 @@ WRITTEN = {
 """The columns that shelfsight fills with a value. All others are the shop's."""
 
 _NULLABLE = {
-    *("ImageEmbedding", "TextEmbedding"),
+    *("ImageEmbedding", "TextEmbedding", "ColorHistogram"),
     *("ImageUrl", "ImageHash", "ImageFiles", "ProductText"),
 }
 """Columns that must allow NULL: not every product has both an image and a text."""
+
+_NEWEST = {"ColorHistogram"}
+"""Columns that scans do without: a server of this release also answers while `init` still waits for
+the workers of an older one. Writers are refused before, by the version of the schema."""
 
 _VARIANT_NAMES = (
     *("ProductVariantId", "VariantId", "variantId", "variant_id"),
@@ -117,7 +122,8 @@ def check(connection: Connection, *, doubles: bool = False) -> None:
         faults.append(Fault(what, _KEEP_NEWEST))
     if faults:
         raise SchemaError(_described(faults))
-    missing = [name for name in (*VECTOR_COLUMNS, *OTHER_COLUMNS) if name not in found]
+    present = found.keys() | _NEWEST
+    missing = [name for name in (*VECTOR_COLUMNS, *OTHER_COLUMNS) if name not in present]
     if missing:
         raise SchemaError(
             f'the database is not prepared ("ProductEmbeddings" lacks {", ".join(missing)});'

@@ -4,8 +4,8 @@ import numpy as np
 
 from shelfsight.errors import FilterError
 from shelfsight.models.calibration import Calibration
-from shelfsight.records import EmbeddedProduct, ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
+from shelfsight.records import EmbeddedProduct, Feature, ModelPair, Vector
+from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, PhotoColor, SearchQuery
 from shelfsight.testing.store import MemoryStore
 
 _MIN_NORM = 1e-6
@@ -17,7 +17,7 @@ class MemorySearch:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self.scans: dict[str | None, list[Vector]] = {}
+        self.scans: dict[tuple[Feature, str | None], list[Vector]] = {}
 
     def require(self, models: ModelPair) -> None:
         """Check that these models made the stored vectors; call this before the first search.
@@ -76,28 +76,29 @@ class MemorySearch:
             None if row.text is None else SearchQuery(column="text", vector=row.text, text=row.text)
         )
 
-    def means(self, owner: str | None) -> Means | None:
-        """Return the mean image vector of an owner's catalogue and that of the owner's scans.
+    def means(self, owner: str | None, feature: Feature = "image") -> Means | None:
+        """Return the mean of a feature in an owner's catalogue, and in the owner's scans.
 
-        If `owner` is None, the catalogue is that of all owners. The result is None if the catalogue
-        has no image vectors.
+        If `owner` is None, the catalogue is that of all owners. The result is None if no product of
+        the catalogue has this feature.
         """
         rows = self._visible(Filters(owner=owner)).values()
-        images = [row.image for row in rows if row.image is not None]
-        if not images:
+        stored = [row.image if feature == "image" else row.color for row in rows]
+        known = [vector for vector in stored if vector is not None]
+        if not known:
             return None
-        scans = self.scans.get(owner, [])
+        scans = self.scans.get((feature, owner), [])
         return Means(
-            catalogue=_mean(images), scans=_mean(scans) if scans else None, count=len(scans)
+            catalogue=_mean(known), scans=_mean(scans) if scans else None, count=len(scans)
         )
 
     def calibration(self) -> Calibration | None:
         """Return None: nothing was fitted on these pictures."""
         return None
 
-    def learn(self, owner: str | None, image: Vector) -> None:
-        """Add the image vector of a scanned photo to the mean of the owner's scans."""
-        self.scans.setdefault(owner, []).append(image)
+    def learn(self, owner: str | None, vector: Vector, feature: Feature = "image") -> None:
+        """Add a feature of a scanned photo to its mean in the owner's scans."""
+        self.scans.setdefault((feature, owner), []).append(vector)
 
     def _visible(self, filters: Filters) -> dict[str, EmbeddedProduct]:
         if filters != Filters(owner=filters.owner):
@@ -125,7 +126,17 @@ def _candidate(row: EmbeddedProduct, search_query: SearchQuery) -> Candidate:
         image_score=_cosine(image, stored),
         text_score=_cosine(search_query.text, row.text),
         word_score=_share(search_query.words, row) if search_query.words else None,
+        color_score=_color_score(search_query.color, row.color),
     )
+
+
+def _color_score(color: PhotoColor | None, stored: Vector | None) -> float | None:
+    if color is None or stored is None:
+        return None
+    rest = stored - color.centre.catalogue
+    if np.linalg.norm(rest) <= _MIN_NORM:
+        return None
+    return _cosine(color.photo - color.centre.scans, rest)
 
 
 def _share(words: str, row: EmbeddedProduct) -> float:

@@ -156,7 +156,7 @@ class MemoryStore:
             return item
         if item.product.image_need is Need.KEEP:
             files = item.files or row.files
-            item = replace(item, image=row.image, picture=row.picture, files=files)
+            item = replace(item, image=row.image, color=row.color, picture=row.picture, files=files)
         if item.product.text_need is Need.KEEP:
             item = replace(item, text=row.text, text_used=row.text_used)
         return replace(item, combined=self._fusion.combine(item.image, item.text))
@@ -190,13 +190,13 @@ class MemoryStore:
         old = self.rows.get(item.product.id)
         if old is None or not item.failures:
             return item
-        image, text, files = item.image, item.text, item.files
+        image, text, files, color = item.image, item.text, item.files, item.color
         if image is None and self._failed_but_current(item, "image"):
-            image, files = old.image, old.files
+            image, files, color = old.image, old.files, old.color
         if text is None and self._failed_but_current(item, "text"):
             text = old.text
         combined = self._fusion.combine(image, text)
-        return replace(item, image=image, text=text, combined=combined, files=files)
+        return replace(item, image=image, text=text, combined=combined, color=color, files=files)
 
     def _failed_but_current(self, item: EmbeddedProduct, modality: ContentModality) -> bool:
         has_failed = any(failure.stage in STAGES[modality] for failure in item.failures)

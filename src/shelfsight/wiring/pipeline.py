@@ -47,7 +47,7 @@ def open_pipeline(
         fingerprints=settings.fingerprints,
         notify=progress.notify,
         fetched=progress.fetched,
-        known_result=pages.picture_result,
+        known_picture=pages.known_picture,
     )
     prepare_staged(database, embedder.models)
     with (

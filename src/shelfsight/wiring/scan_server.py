@@ -177,7 +177,9 @@ def open_service(
         timed_pool = TimedDatabase(pool, learner, metrics)
 
         def prepare(embedder: Embedder) -> LoadedModels:
-            search = PostgresProductSearch(timed_pool, time_zone=settings.shop_time_zone)
+            search = PostgresProductSearch(
+                timed_pool, time_zone=settings.shop_time_zone, colors=settings.scan_color
+            )
             timed, weights = TimedEmbedder(embedder, metrics), settings.weights
             views, form = settings.scan_views, embedder.picture_format
             job = photo_views(views, form, codes=settings.scan_codes)

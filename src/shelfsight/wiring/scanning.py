@@ -36,7 +36,9 @@ def make_scanner(
     """
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
-    search = PostgresProductSearch(database, time_zone=settings.shop_time_zone)
+    search = PostgresProductSearch(
+        database, time_zone=settings.shop_time_zone, colors=settings.scan_color
+    )
     later = at_once if learns else never
     return Scanner(embedder, search, fusion(settings), settings.weights, later)
 

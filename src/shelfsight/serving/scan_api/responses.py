@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shelfsight.images.location import location
-from shelfsight.scan.matching import Action, Confidence, GroupBy, Match, ScanResult
+from shelfsight.scan.matching import Action, Because, Confidence, GroupBy, Match, ScanResult
 from shelfsight.scan.ranking import best_first
 from shelfsight.serving.scan_api.problems import ProblemDetails
 
@@ -28,9 +28,11 @@ class MatchResponse(ResponseModel):
 
     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
     `probability` is how probable it is that the query shows this product, or null if the models
-    were not calibrated; `confidence` is its level. `exactCode` is true if the query's words, or a
-    code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
-    `productUrl` is always null, and `isLocalMatch` always true: clients of other servers read them.
+    were not calibrated; `confidence` is its level. `because` are the kinds of
+    evidence that speak for the match, the strongest first; it may be empty. `exactCode` is true if
+    the query's words, or a code in its photo, are the product's SKU or barcode. `combinedScore` is
+    `score` once more, `productUrl` is always null, and `isLocalMatch` always true: clients of other
+    servers read them.
     """
 
     product_id: str | None
@@ -45,6 +47,7 @@ class MatchResponse(ResponseModel):
     text_similarity: float | None
     probability: float | None
     confidence: Confidence
+    because: list[Because]
     exact_code: bool
     combined_score: float
     product_url: str | None = None
@@ -125,6 +128,7 @@ def match_responses(
             text_similarity=_rounded(match.product.text_score),
             probability=_rounded(match.probability),
             confidence=match.confidence,
+            because=list(match.because),
             exact_code=match.product.is_code,
             combined_score=round(match.score, 4),
         )

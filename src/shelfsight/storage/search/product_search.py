@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 import numpy as np
 import psycopg
 from pgvector import Vector as PgVector
+from psycopg import sql
 
 from shelfsight.errors import FilterError, SchemaError
 from shelfsight.models.calibration import Calibration
+from shelfsight.models.color_histogram import NAME as COLOR_HISTOGRAM
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.postgres.session import OWN_SCHEMA
-from shelfsight.records import ModelPair, Vector
+from shelfsight.records import COLOR_WIDTH, IMAGE_WIDTH, Feature, ModelPair, Vector
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.calibrations import CalibrationStore
@@ -30,6 +32,12 @@ from shelfsight.storage.search.search_statement import (
     statement_shape,
 )
 from shelfsight.storage.vectors.model_check import refuse_others
+
+_FEATURES: Mapping[Feature, tuple[str, int]] = {
+    "image": ("ImageEmbedding", IMAGE_WIDTH),
+    "color": ("ColorHistogram", COLOR_WIDTH),
+}
+"""The column and the width of each feature of a picture."""
 
 MEAN_SAMPLE = 10_000
 """How many stored image vectors are averaged for the mean of a catalogue."""
@@ -56,7 +64,7 @@ class PostgresProductSearch:
     """Implements `scan.ports.ProductSearch` on `"ProductEmbeddings"` and the shop's tables.
 
     Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`. The
-    shop's times without a zone are in `time_zone`.
+    shop's times without a zone are in `time_zone`. Without `colors`, no product has any.
     """
 
     def __init__(
@@ -65,9 +73,11 @@ class PostgresProductSearch:
         timer: Callable[[], float] = monotonic,
         *,
         time_zone: str = "UTC",
+        colors: bool = True,
     ) -> None:
         self._database = database
         self._time_zone = time_zone
+        self._colors = colors
         self._calibrations = CalibrationStore(database)
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
@@ -142,22 +152,28 @@ class PostgresProductSearch:
             return SearchQuery(column="image", vector=image, image=image)
         return None if text is None else SearchQuery(column="text", vector=text, text=text)
 
-    def means(self, owner: str | None) -> Means | None:
-        """Return the mean image vector of a catalogue and the mean image vector of its scans.
+    def means(self, owner: str | None, feature: Feature = "image") -> Means | None:
+        """Return the mean of a feature in a catalogue, and its mean in the catalogue's scans.
 
         The catalogue is that of the owner, or the whole catalogue if `owner` is None. The result is
-        None if the catalogue has no image vectors.
+        None if no product of the catalogue has this feature.
         """
-        means = self._cache.get(("mean", owner), partial(self._catalogue_mean, owner))
+        if feature == "color" and not self._colors:
+            return None
+        column, width = _FEATURES[feature]
+        if column not in self._columns("ProductEmbeddings"):
+            return None
+        read = partial(self._catalogue_mean, owner, column)
+        means = self._cache.get(("mean", feature, owner), read)
         if not means or not self._has_scan_means:
             return None
         (catalogue,) = means
-        values = {"owner": owner or "", "model": self._models.image}
-        rows = self._cache.get(("scans", owner), partial(self._run, "scans_mean", values))
+        values = {"owner": owner or "", "model": self._feature_model(feature)}
+        rows = self._cache.get(("scans", feature, owner), partial(self._run, "scans_mean", values))
         if not rows:
             return Means(catalogue=catalogue)
         ((scans, count),) = rows
-        return Means(catalogue=catalogue, scans=_array(scans), count=count)
+        return Means(catalogue=catalogue, scans=scans.to_numpy()[:width], count=count)
 
     def calibration(self) -> Calibration | None:
         """Return what was fitted on this shop's own pictures for the models of `require`."""
@@ -168,21 +184,22 @@ class PostgresProductSearch:
         (calibration,) = self._cache.get(("calibration", self._models), load)
         return calibration
 
-    def learn(self, owner: str | None, image: Vector) -> None:
-        """Add the image vector of a scanned photo to the mean of the owner's scans."""
+    def learn(self, owner: str | None, vector: Vector, feature: Feature = "image") -> None:
+        """Add a feature of a scanned photo to its mean in the owner's scans."""
         if not self._has_scan_means:
             return
         values = {
             "owner": owner or "",
-            "model": self._models.image,
-            "image": image,
+            "model": self._feature_model(feature),
+            # the column has the width of image vectors
+            "vector": np.pad(vector, (0, IMAGE_WIDTH - len(vector))),
             "window": _SCAN_MEAN_WINDOW,
         }
 
         def work(connection: Connection) -> list[tuple[Any, ...]]:
             return connection.execute(QUERIES["learn"], values, binary=True).fetchall()
 
-        self._cache.put(("scans", owner), self._database.run(work))
+        self._cache.put(("scans", feature, owner), self._database.run(work))
 
     def _fresh(self, ask: Callable[[], Result]) -> Result:
         """Call `ask`; if a table or column is gone that the cache knows, once more without it.
@@ -240,11 +257,16 @@ class PostgresProductSearch:
         passing = self._cache.get(("count", filters.owner), count) if is_cached else count()
         return passing <= EXACT_SEARCH_ROWS
 
-    def _catalogue_mean(self, owner: str | None) -> tuple[Vector, ...]:
-        """Return a tuple with the mean, or an empty tuple if there is no image vector."""
+    def _catalogue_mean(self, owner: str | None, column: str) -> tuple[Vector, ...]:
+        """Return a tuple with the mean, or an empty tuple if the column has no value."""
         filter_sql = FilterSql(Filters(owner=owner), self._columns)
-        mean = _array(self._run("catalogue_mean", {"limit": MEAN_SAMPLE}, filter_sql)[0][0])
+        rows = self._run("catalogue_mean", {"limit": MEAN_SAMPLE}, filter_sql, column=column)
+        mean = _array(rows[0][0])
         return () if mean is None else (mean,)
+
+    def _feature_model(self, feature: Feature) -> str:
+        """Return the name under which the mean of a feature of scans is stored."""
+        return self._models.image if feature == "image" else COLOR_HISTOGRAM
 
     def _columns(self, table: str) -> dict[str, str]:
         def read() -> dict[str, str]:
@@ -258,11 +280,18 @@ class PostgresProductSearch:
         return bool(self._cache.get("scan means", lambda: self._database.run(read, read_only=True)))
 
     def _run(
-        self, name: str, values: Mapping[str, object], filter_sql: FilterSql | None = None
+        self,
+        name: str,
+        values: Mapping[str, object],
+        filter_sql: FilterSql | None = None,
+        **names: str,
     ) -> Rows:
         if filter_sql is None:
             return self._ask((QUERIES[name], values))
-        statement = QUERIES[name].format(join=filter_sql.join, condition=filter_sql.condition)
+        identifiers = {name: sql.Identifier(column) for name, column in names.items()}
+        statement = QUERIES[name].format(
+            join=filter_sql.join, condition=filter_sql.condition, **identifiers
+        )
         return self._ask((statement, {**values, **filter_sql.values}))
 
     def _ask(self, query: Query, *, prepare: bool = False) -> Rows:

@@ -25,6 +25,7 @@ class SearchRow(NamedTuple):
     image_score: float | None
     text_score: float | None
     word_score: float | None
+    color_score: float | None
     is_code: bool
     table_oid: int
 

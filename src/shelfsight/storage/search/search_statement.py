@@ -43,6 +43,8 @@ whose SKU or barcode the query is."""
 _ZERO_LENGTH = 1e-6
 """A vector whose length is below this is only rounding error."""
 
+_COLOR, _NO_COLOR = 'e."ColorHistogram"', "NULL::vector"
+
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "money")
 
 _CANDIDATE_COLUMNS = {
@@ -88,8 +90,8 @@ def count_query(filter_sql: FilterSql) -> Query:
 class StatementShape:
     """Everything that the text of a search statement depends on; the key of a cached statement.
 
-    `image`, `text` and `words` say how each score is computed. `filters` are the names of the
-    filters that are set. With `codes`, products are also found by their SKU or barcode.
+    `image`, `text`, `color` and `words` say how each score is computed. `filters` are the names of
+    the filters that are set. With `codes`, products are also found by their SKU or barcode.
     """
 
     tables: Tables
@@ -97,6 +99,7 @@ class StatementShape:
     column: Modality
     image: Literal["no_score", "image_score", "centred_score"]
     text: Literal["no_score", "text_score"]
+    color: Literal["no_score", "color_score"]
     words: bool
     codes: bool
     filters: frozenset[str]
@@ -129,6 +132,7 @@ def statement_shape(
         column=search_query.column,
         image="no_score" if search_query.image is None else score,
         text="no_score" if search_query.text is None else "text_score",
+        color="no_score" if search_query.color is None else "color_score",
         words=bool(search_query.words),
         codes=bool(search_query.codes),
         filters=frozenset(filter_sql.values),
@@ -149,6 +153,7 @@ def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
         image_score=QUERIES[shape.image],
         text_score=QUERIES[shape.text],
         word_score=QUERIES["word_score" if shape.words else "no_score"],
+        color_score=QUERIES[shape.color],
     )
     return statements.trusted(composed.as_string())
 
@@ -156,6 +161,7 @@ def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
 def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> dict[str, object]:
     """Return the parameters of the statement. Its parameter `ef_search` is at least `limit`."""
     image, centre, words = search_query.image, search_query.centre, search_query.words
+    color = search_query.color
     return {
         "query": search_query.vector,
         "ef_search": str(max(HNSW_EF_SEARCH, limit)),
@@ -164,6 +170,8 @@ def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> 
         "mean": centre and centre.catalogue,
         "uncentred_image": image,
         "text": search_query.text,
+        "color": color and color.photo - color.centre.scans,
+        "color_mean": color and color.centre.catalogue,
         "words": words,
         "codes": list(search_query.codes),
         **filter_sql.values,
@@ -184,6 +192,7 @@ def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Compo
     columns = QUERIES["columns"].format(
         is_code=_is_code(variants) if shape.codes else sql.SQL("false"),
         price=_price(variants),
+        color=sql.SQL(_NO_COLOR if shape.color == "no_score" else _COLOR),
         **{name: _or_null(variants, column) for name, column in _CANDIDATE_COLUMNS.items()},
     )
     common = {"columns": columns, "join": filter_sql.join, "condition": filter_sql.condition}

@@ -36,14 +36,14 @@ SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
   coalesce(f.title::text, '') AS title,
   left(coalesce(f.description::text, ''), 2000) AS description, f.sku::text AS sku, f.price,
   f.image_url::text AS image_url, {image_score} AS image_score, {text_score} AS text_score,
-  {word_score} AS word_score, coalesce(f.is_code, false) AS is_code,
+  {word_score} AS word_score, {color_score} AS color_score, coalesce(f.is_code, false) AS is_code,
   (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint) AS table_oid
 FROM ({sources}) AS f {centred}
 
 -- name: columns
 v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS description,
   {sku} AS sku, {price} AS price, e."ImageUrl" AS image_url, e."ImageEmbedding" AS image,
-  e."TextEmbedding" AS text, e."ProductText" AS words, {is_code} AS is_code
+  e."TextEmbedding" AS text, {color} AS color, e."ProductText" AS words, {is_code} AS is_code
 
 -- name: price
 nullif({price}::numeric, 'NaN')
@@ -91,6 +91,10 @@ CASE WHEN vector_norm(c.image) > 1e-6 THEN 1 - (c.image <=> %(image)s)
 -- be decompressed again in each place that uses it.
 CROSS JOIN LATERAL (SELECT f.image::vector - %(mean)s AS image OFFSET 0) AS c
 
+-- name: color_score
+CASE WHEN vector_norm(f.color::vector - %(color_mean)s) > 1e-6
+  THEN 1 - ((f.color::vector - %(color_mean)s) <=> %(color)s) END
+
 -- name: text_score
 1 - (f.text::vector <=> %(text)s)
 
@@ -125,11 +129,11 @@ WHERE v."Id"::text = %(id)s AND e."SourceHash" <> '' AND {condition}
 LIMIT 1
 
 -- name: catalogue_mean
-SELECT avg(image) FROM (
-  SELECT e."ImageEmbedding"::vector AS image
+SELECT avg(stored) FROM (
+  SELECT e.{column}::vector AS stored
   FROM "ProductEmbeddings" AS e
   JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
-  WHERE e."ImageEmbedding" IS NOT NULL AND e."SourceHash" <> '' AND {condition}
+  WHERE e.{column} IS NOT NULL AND e."SourceHash" <> '' AND {condition}
   LIMIT %(limit)s) AS sampled
 
 -- name: scans_mean
@@ -138,7 +142,7 @@ SELECT "Mean", "Count" FROM shelfsight."ScanMeans" WHERE "UserId" = %(owner)s AN
 -- name: learn
 -- Updates the running mean. After %(window)s scans it is an exponential moving average.
 INSERT INTO shelfsight."ScanMeans" AS m ("UserId", "Model", "Mean", "Count")
-VALUES (%(owner)s, %(model)s, %(image)s, 1)
+VALUES (%(owner)s, %(model)s, %(vector)s, 1)
 ON CONFLICT ("UserId", "Model") DO UPDATE
 SET "Mean" = m."Mean" + (EXCLUDED."Mean" - m."Mean")
       * array_fill((1.0 / (m."Count" + 1))::real, ARRAY[vector_dims(m."Mean")])::vector,

@@ -104,6 +104,7 @@ def _row(item: EmbeddedProduct, staged: StagedProduct, types: Mapping[str, str])
         "ImageEmbedding": staged.image,
         "TextEmbedding": staged.text,
         "CombinedEmbedding": staged.combined,
+        "ColorHistogram": staged.color,
         "ImageUrl": staged.image_url,
         "ImageHash": staged.image_hash,
         "ProductText": staged.product_text,

@@ -43,6 +43,7 @@ class StagedProduct(NamedTuple):
     image: _Vector
     text: _Vector
     combined: _Vector
+    color: _Vector
     image_need: Annotated[Need, "text"]
     text_need: Annotated[Need, "text"]
     image_url: _Text
@@ -75,6 +76,7 @@ def staged_product(item: EmbeddedProduct, models: ModelPair, fusion: Fusion) -> 
         image=item.image,
         text=item.text,
         combined=item.combined,
+        color=item.color,
         image_need=_remaining_need(item.product.image_need, item, "image"),
         text_need=_remaining_need(item.product.text_need, item, "text"),
         image_url=stored_address(picture.url) if picture else None,

@@ -69,7 +69,7 @@ WITH staged AS (
       WHEN 'keep' THEN true WHEN 'check' THEN {text_is_current} IS NOT FALSE ELSE false
     END AS keep_text,
     e."ImageEmbedding" AS old_image, e."TextEmbedding" AS old_text,
-    e."CombinedEmbedding" AS old_combined, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
+    e."CombinedEmbedding" AS old_combined, e."ColorHistogram" AS old_color, e."ImageUrl" AS old_url, e."ImageHash" AS old_hash,
     e."ImageFiles" AS old_files, e."ProductText" AS old_product_text, e."ModelVersions" AS old_versions
   FROM shelfsight_page AS s
   JOIN "ProductVariants" AS v ON v."Id" = s.id::{id_type}
@@ -79,6 +79,7 @@ WITH staged AS (
   SELECT variant_id, product_id, owner, source_hash,
     CASE WHEN keep_image THEN old_image ELSE image END AS image,
     CASE WHEN keep_text THEN old_text ELSE text END AS text,
+    CASE WHEN keep_image THEN old_color ELSE color END AS color,
     coalesce(combined, CASE WHEN keep_image OR keep_text THEN old_combined END) AS combined,
     CASE WHEN keep_image THEN old_url ELSE image_url END AS image_url,
     CASE WHEN keep_image THEN old_hash ELSE image_hash END AS image_hash,
@@ -103,9 +104,9 @@ WITH staged AS (
 )
 INSERT INTO "ProductEmbeddings" (
   {id_column} "ProductVariantId", "ProductId", "UserId", "ImageEmbedding", "TextEmbedding",
-  "CombinedEmbedding", "ImageUrl", "ImageHash", "ProductText", "SourceType", "SourceHash",
-  "ModelVersions", "ImageFiles", "CreatedAt", "UpdatedAt")
-SELECT {id_value} variant_id, product_id::{ProductId}, owner::{UserId}, image, text, combined,
+  "CombinedEmbedding", "ColorHistogram", "ImageUrl", "ImageHash", "ProductText", "SourceType",
+  "SourceHash", "ModelVersions", "ImageFiles", "CreatedAt", "UpdatedAt")
+SELECT {id_value} variant_id, product_id::{ProductId}, owner::{UserId}, image, text, combined, color,
   image_url::{ImageUrl}, image_hash::{ImageHash}, product_text::{ProductText},
   (CASE WHEN text IS NULL THEN 'image' WHEN image IS NULL THEN 'text' ELSE 'image_text' END)
     ::{SourceType},
@@ -115,7 +116,8 @@ WHERE image IS NOT NULL OR text IS NOT NULL
 ON CONFLICT ("ProductVariantId") WHERE "SourceHash" IS NOT NULL DO UPDATE SET
   "ProductId" = EXCLUDED."ProductId", "UserId" = EXCLUDED."UserId",
   "ImageEmbedding" = EXCLUDED."ImageEmbedding", "TextEmbedding" = EXCLUDED."TextEmbedding",
-  "CombinedEmbedding" = EXCLUDED."CombinedEmbedding", "ImageUrl" = EXCLUDED."ImageUrl",
+  "CombinedEmbedding" = EXCLUDED."CombinedEmbedding",
+  "ColorHistogram" = EXCLUDED."ColorHistogram", "ImageUrl" = EXCLUDED."ImageUrl",
   "ImageHash" = EXCLUDED."ImageHash", "ProductText" = EXCLUDED."ProductText",
   "SourceType" = EXCLUDED."SourceType", "SourceHash" = EXCLUDED."SourceHash",
   "ModelVersions" = EXCLUDED."ModelVersions", "ImageFiles" = EXCLUDED."ImageFiles", "UpdatedAt" = now()

@@ -14,6 +14,7 @@ const noneNote = document.getElementById("none-note");
 const status = document.getElementById("status");
 
 const CONFIDENCE = { high: "High confidence", medium: "Medium confidence", low: "Low confidence" };
+const REASONS = { code: "code", picture: "picture", color: "colour", words: "words" };
 const INVITATION = noneNote.textContent;
 
 /** Show that a scan is in progress. */
@@ -135,7 +136,10 @@ function facts(match) {
     minimumFractionDigits: 2,
     maximumFractionDigits: 2,
   });
-  return [["price", price], ["sku", match.sku]].filter(([, text]) => text).map(([kind, text]) => {
+  const because = match.because.map((reason) => REASONS[reason]).join(", ");
+  const reasons = because && `because of ${because}`;
+  const parts = [["price", price], ["sku", match.sku], ["because", reasons]];
+  return parts.filter(([, text]) => text).map(([kind, text]) => {
     const span = document.createElement("span");
     span.className = kind;
     span.textContent = text;
