@@ -177,7 +177,7 @@ def test_what_is_found_is_said_to_screen_readers(page: Page, shop: Shop) -> None
 
 
 def test_the_state_of_the_catalogue_is_told(page: Page) -> None:
-    expect(page.locator("#state-sentences")).to_contain_text("There are 18 products.")
+    expect(page.locator("#state-sentences")).to_contain_text("There are 20 products.")
     expect(page.locator("#state-sentences")).to_contain_text("3 problems with pictures or texts")
     expect(page.locator("#counts")).to_be_hidden()
     page.locator("#state-details summary").click()

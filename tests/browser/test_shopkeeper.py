@@ -43,7 +43,7 @@ def test_the_page_speaks_the_language_of_the_browser(
     wait_for_answer(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     if language == "de":
-        expect(page.locator("#state-sentences")).to_contain_text("Es gibt 18 Produkte.")
+        expect(page.locator("#state-sentences")).to_contain_text("Es gibt 20 Produkte.")
         assert violations(page) == []
 
 
@@ -139,6 +139,8 @@ def test_what_is_not_in_the_catalogue_can_be_looked_for_otherwise(page: Page) ->
     nothing_found(page)
     expect(page.locator("#results-title")).to_have_text("Not in your catalogue")
     assert violations(page) == []
+    add = page.get_by_role("link", name="Add it to the shop")
+    expect(add).to_have_attribute("href", "https://shop.example/admin/new")
     page.get_by_role("button", name="Search by words").click()
     expect(page.get_by_label("Words")).to_be_focused()
     page.get_by_role("button", name="Show the nearest").click()
@@ -165,9 +167,13 @@ def test_both_pictures_are_shown_in_large(page: Page, shop: Shop) -> None:
 
 
 def test_while_it_works_one_sees_what_is_done(page: Page, shop: Shop) -> None:
-    expect(page.locator("#state-sentences")).to_contain_text("18 products")
-    held = []
-    page.route(SCAN, lambda route: held.append(route))
+    expect(page.locator("#state-sentences")).to_contain_text("20 products")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(SCAN, hold)
     page.set_input_files("#file", shop.photographs[0][0])
     expect(page.locator("#results-note")).to_have_text("Comparing with 16 products …")
     moving = "(frame) => getComputedStyle(frame, '::after').animationName"
@@ -176,3 +182,22 @@ def test_while_it_works_one_sees_what_is_done(page: Page, shop: Shop) -> None:
     held[0].continue_()
     wait_for_answer(page)
     expect(cards(page).first).to_be_visible()
+
+
+def test_a_product_is_one_match_with_its_variants_as_chips(page: Page) -> None:
+    ask(page, "Swim short")
+    short = cards(page).filter(has_text="Swim short")
+    expect(short).to_have_count(1)
+    large = short.get_by_role("button", name="L · navy")
+    large.click()
+    expect(large).to_have_attribute("aria-pressed", "true")
+    expect(short.get_by_role("button", name="M · navy")).to_have_attribute("aria-pressed", "false")
+    expect(short.locator(".facts")).to_have_text("€21.00SHORT-L")
+    assert violations(page) == []
+
+
+def test_a_match_leads_to_the_product_in_the_shop(page: Page, shop: Shop) -> None:
+    sku = shop.photographs[0][1]
+    ask(page, sku)
+    link = cards(page).first.locator("h3 a")
+    expect(link).to_have_attribute("href", f"https://shop.example/p/{sku}")

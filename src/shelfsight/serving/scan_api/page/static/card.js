@@ -15,7 +15,8 @@ export function card(match, index, { response, photoUrl, onPoint }) {
   item.dataset.id = id;
   find(".rank").textContent = index + 1;
   find(".title").append(titleElement(match));
-  find(".facts").append(...facts(match));
+  find(".sku").textContent = match.sku ?? "";
+  find(".price").textContent = match.price === null ? "" : money(match.price);
   find(".description").textContent = plainText(match.description);
   const confidence = find(".confidence");
   confidence.textContent = match.exactCode ? t("confidence.code") : likelihood(match);
@@ -56,17 +57,6 @@ function titleElement(match) {
   Object.assign(link, { href: match.productUrl, target: "_blank", rel: "noopener noreferrer" });
   link.textContent = name(match);
   return link;
-}
-
-function facts(match) {
-  const price = match.price === null ? "" : money(match.price);
-  return [["price", price], ["sku", match.sku]].filter(([, text]) => text).map(([kind, text]) => {
-    const span = document.createElement("span");
-    span.className = kind;
-    span.dir = "auto";
-    span.textContent = text;
-    return span;
-  });
 }
 
 /** Return bars for the similarities, and for the total score if it differs from the only one. */

@@ -8,6 +8,7 @@ const details = document.getElementById("state-details");
 const counts = document.getElementById("counts");
 const failures = document.getElementById("failures");
 const failed = document.getElementById("failed");
+const add = document.getElementById("absent-add");
 const note = document.getElementById("state-note");
 
 /** Fetch the current numbers, show them, and return them; null if they cannot be had. */
@@ -23,7 +24,7 @@ export async function load() {
   }
 }
 
-function showState({ products, embedded, image, text, due, failures: kinds }) {
+function showState({ products, embedded, image, text, due, addProductUrl, failures: kinds }) {
   const troubled = kinds.reduce((sum, kind) => sum + kind.products, 0);
   sentences.replaceChildren(...[
     products ? t("state.products", { count: products }) : t("state.empty"),
@@ -40,6 +41,8 @@ function showState({ products, embedded, image, text, due, failures: kinds }) {
     ...countRow(t("count.due"), due),
   );
   details.hidden = false;
+  add.hidden = !/^https?:/i.test(addProductUrl ?? "");
+  if (!add.hidden) add.href = addProductUrl;
   failures.hidden = kinds.length === 0;
   failed.replaceChildren(...kinds.map(failureItem));
   note.textContent = advice(products, due);

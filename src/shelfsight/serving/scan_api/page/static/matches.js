@@ -4,6 +4,7 @@ import { card, likelihood, name } from "./card.js";
 import * as feedback from "./feedback.js";
 import { locale, percent, t } from "./messages.js";
 import * as problems from "./problems.js";
+import { addChips } from "./variants.js";
 
 const list = document.getElementById("matches");
 const title = document.getElementById("results-title");
@@ -34,6 +35,7 @@ export function showResponse(response, context) {
   list.replaceChildren(
     ...matches.map((match, index) => card(match, index, { response, ...context })),
   );
+  addChips(matches, [...list.children]);
   list.classList.toggle("single", outcome(response) === "single");
   absent.hidden = matches.length > 0 || Boolean(response.hint);
   showFigures(response);

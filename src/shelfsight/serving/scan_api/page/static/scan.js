@@ -87,7 +87,7 @@ async function enterKey() {
 
 async function scanRequest() {
   const text = words.value.trim();
-  const options = { limit: LIMIT, ...(text && { textQuery: text }) };
+  const options = { limit: LIMIT, groupBy: "product", ...(text && { textQuery: text }) };
   if (typeof photo === "string") return { ...options, imageUrl: photo };
   return photo ? { ...options, imageBase64: await encoded(photo) } : options;
 }
