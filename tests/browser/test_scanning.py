@@ -81,7 +81,9 @@ def test_it_can_be_done_without_a_mouse(page: Page, shop: Shop) -> None:
     page.keyboard.type(sku)
     page.keyboard.press("Enter")
     wait_for_answer(page)
-    for _ in range(4):  # details of the answer; of the first match: picture, link to the shop, "Right"
+    for _ in range(
+        4
+    ):  # details of the answer; of the first match: picture, link to the shop, "Right"
         page.keyboard.press("Tab")
     right = cards(page).first.get_by_role("button", name="Right")
     expect(right).to_be_focused()

@@ -5,6 +5,7 @@ import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
 import { t } from "./messages.js";
 import { selectPhoto, setProductCount, showProblem } from "./scan.js";
+import * as tray from "./tray.js";
 
 const byId = (id) => document.getElementById(id);
 const drop = byId("drop");
@@ -21,12 +22,20 @@ function picturesIn(data) {
 function acceptPictures(data) {
   const pictures = picturesIn(data);
   if (pictures.length) take(pictures);
-  else if (data.files.length) showProblem(new ApiError("file"));
+  else if (data.files.length) {
+    tray.close();
+    showProblem(new ApiError("file"));
+  }
   return pictures.length > 0;
 }
 
 function take(pictures) {
-  selectPhoto(pictures[0]);
+  if (pictures.length > 1) {
+    tray.open(pictures);
+  } else {
+    tray.close();
+    selectPhoto(pictures[0]);
+  }
 }
 
 function updateKeyButton() {
@@ -60,6 +69,7 @@ for (const input of [byId("file"), byId("camera")]) {
 }
 keyButton.addEventListener("click", () => changeKey().catch(() => updateKeyButton()));
 
+byId("scan").addEventListener("submit", tray.close);
 document.addEventListener("key", start);
 
 document.addEventListener("paste", (event) => {
