@@ -201,3 +201,41 @@ def test_a_match_leads_to_the_product_in_the_shop(page: Page, shop: Shop) -> Non
     ask(page, sku)
     link = cards(page).first.locator("h3 a")
     expect(link).to_have_attribute("href", f"https://shop.example/p/{sku}")
+
+
+def test_a_box_over_the_photo_is_what_is_looked_for(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", shop.photographs[0][0])
+    wait_for_answer(page)
+    photo = page.locator("#preview").bounding_box()
+    assert photo is not None
+    with page.expect_request(SCAN) as sent:
+        page.mouse.move(photo["x"] + photo["width"] * 0.4, photo["y"] + photo["height"] * 0.3)
+        page.mouse.down()
+        page.mouse.move(photo["x"] + photo["width"] * 0.6, photo["y"] + photo["height"] * 0.8)
+        page.mouse.up()
+    box = json.loads(sent.value.post_data or "")["box"]
+    assert round(box["y"], 1) == 0.3
+    assert round(box["height"], 1) == 0.5
+    wait_for_answer(page)
+    assert violations(page) == []
+    page.get_by_role("button", name="Whole photo").click()
+    expect(page.locator("#box")).to_be_hidden()
+
+
+def test_a_box_is_marked_by_keys(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", shop.photographs[0][0])
+    wait_for_answer(page)
+    page.get_by_role("button", name="Mark the thing meant").click()
+    expect(page.locator("#box")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("-")
+    with page.expect_request(SCAN) as sent:
+        page.keyboard.press("Enter")
+    box = json.loads(sent.value.post_data or "")["box"]
+    assert {name: round(part, 2) for name, part in box.items()} == {
+        "x": 0.3,
+        "y": 0.25,
+        "width": 0.45,
+        "height": 0.45,
+    }
+    wait_for_answer(page)

@@ -8,13 +8,16 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.actions import drop_all
-from tests.browser.conftest import PHONE, Open
+from tests.browser.conftest import PATIENCE, PHONE, Open
 from tests.browser.shop import Shop
 from tests.browser.test_looks import violations
 from tests.shop import rows
 
 FIRST = 18
 CORRECTED = 2
+
+MANY = 10 * PATIENCE
+"""Milliseconds before twenty scans fail."""
 
 
 def delivery(shop: Shop, folder: Path) -> list[tuple[Path, str]]:
@@ -41,7 +44,7 @@ def test_a_delivery_is_checked_in_from_the_drop_to_the_csv(
     photos = delivery(shop, tmp_path)
     drop_all(page, [photo for photo, _ in photos])
     expect(page.locator("#tray-title")).to_have_text("Delivery: 20 photos")
-    expect(page.locator("#tray-note")).to_contain_text("20 of 20 photos")
+    expect(page.locator("#tray-note")).to_contain_text("20 of 20 photos", timeout=MANY)
     choices = page.locator("#tray select")
     expected = [sku for _, sku in photos]
     for number, sku in enumerate(expected[:FIRST]):
@@ -52,7 +55,7 @@ def test_a_delivery_is_checked_in_from_the_drop_to_the_csv(
         choices.nth(number).select_option(index=1)
     assert violations(page) == []
     page.get_by_role("button", name="Confirm all").click()
-    expect(page.locator("#tray-note")).to_have_text("20 answers were kept.")
+    expect(page.locator("#tray-note")).to_have_text("20 answers were kept.", timeout=MANY)
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Export as CSV").click()
     content = Path(downloading.value.path()).read_text(encoding="utf-8-sig")

@@ -53,11 +53,10 @@ async function changeKey() {
 }
 
 async function start() {
-  const [state] = await Promise.all([
-    catalogue.load().catch(() => null),
+  await Promise.allSettled([
+    catalogue.load().then((state) => setProductCount(state?.image ?? 0)),
     map.showErrors(map.load),
   ]);
-  setProductCount(state?.image ?? 0);
   updateKeyButton();
 }
 

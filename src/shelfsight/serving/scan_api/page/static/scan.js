@@ -1,6 +1,7 @@
 // One scan: the photo and the words that are looked for, the request, and its answer.
 
 import { ApiError, askForKey, request } from "./api.js";
+import * as box from "./box.js";
 import * as map from "./map.js";
 import * as matches from "./matches.js";
 import { toBase64 } from "./photo.js";
@@ -26,6 +27,7 @@ export function selectPhoto(source) {
   photo = source;
   if (preview.src.startsWith("blob:")) URL.revokeObjectURL(preview.src);
   preview.src = typeof source === "string" ? source : URL.createObjectURL(source);
+  box.reset();
   selected.hidden = false;
   drop.classList.add("filled");
   return scan();
@@ -88,8 +90,8 @@ async function enterKey() {
 async function scanRequest() {
   const text = words.value.trim();
   const options = { limit: LIMIT, groupBy: "product", ...(text && { textQuery: text }) };
-  if (typeof photo === "string") return { ...options, imageUrl: photo };
-  return photo ? { ...options, imageBase64: await encoded(photo) } : options;
+  if (typeof photo === "string") return { ...options, ...box.field(), imageUrl: photo };
+  return photo ? { ...options, ...box.field(), imageBase64: await encoded(photo) } : options;
 }
 
 async function encoded(file) {
@@ -104,6 +106,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   scan();
 });
+box.watch(() => scan());
 byId("remove").addEventListener("click", removePhoto);
 byId("absent-nearest").addEventListener("click", () => scan({ threshold: NEAREST }));
 byId("absent-words").addEventListener("click", () => words.focus());
