@@ -28,6 +28,9 @@ EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
 
 
+PRODUCT_URL_NAMES = frozenset({"sku", "id", "productId"})
+"""The placeholders of `PRODUCT_URL`."""
+
 SECRET = frozenset({"database_url", "embedding_server_api_key"})
 """Settings that may hold a password or a key, so their values are never shown."""
 
@@ -89,6 +92,13 @@ def _for_pictures(base: str | None) -> str | None:
     if parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("an address without login, ? and #, as https://cdn.shop.example/media")
     return base
+
+
+def _for_products(template: str | None) -> str | None:
+    names = re.findall(r"\{([^{}]*)\}", _for_http(template) or "{sku}")
+    if not names or not set(names) <= PRODUCT_URL_NAMES:
+        raise ValueError("an address with {sku}, {id} or {productId}")
+    return template
 
 
 def _for_parameters(names: str) -> str:
@@ -246,6 +256,16 @@ class Settings(BaseSettings):
         "/api",
         pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
         description="serve answers below this path too, as /api/products/...; empty for none",
+    )
+    product_url: Annotated[str | None, AfterValidator(_for_products)] = Field(
+        None,
+        description="a product's page, as https://shop.example/p/{sku}; or {id}, {productId}",
+    )
+    add_product_url: Annotated[str | None, AfterValidator(_for_http)] = Field(
+        None, description="the page of the shop where a product is added"
+    )
+    currency: str | None = Field(
+        None, pattern=r"^[A-Z]{3}$", description="the currency of all prices, as EUR"
     )
     trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
         "",

@@ -14,9 +14,26 @@ _TRANSFER = """([content, name, type]) => {
 }"""
 
 
+_SEVERAL = """(files) => {
+  const data = new DataTransfer();
+  for (const [content, name] of files) {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    data.items.add(new File([bytes], name, { type: "image/jpeg" }));
+  }
+  return data;
+}"""
+
+
 def drop(page: Page, file: Path, kind: str = "image/jpeg") -> None:
     data = _transfer(page, file, kind)
     page.dispatch_event("#drop", "dragover", {"dataTransfer": data})
+    page.dispatch_event("#drop", "drop", {"dataTransfer": data})
+
+
+def drop_all(page: Page, files: list[Path]) -> None:
+    """Drop several photos at once."""
+    contents = [[base64.b64encode(file.read_bytes()).decode(), file.name] for file in files]
+    data = page.evaluate_handle(_SEVERAL, contents)
     page.dispatch_event("#drop", "drop", {"dataTransfer": data})
 
 

@@ -20,6 +20,13 @@ PATIENCE = 20_000
 
 expect.set_options(timeout=PATIENCE)
 
+IN_THE_SHOP = {
+    "product_url": "https://shop.example/p/{sku}",
+    "add_product_url": "https://shop.example/admin/new",
+    "currency": "EUR",
+}
+"""What the page knows of the shop."""
+
 Open = Callable[..., Page]
 
 
@@ -43,7 +50,9 @@ def shop(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop
 
 @pytest.fixture(scope="session")
 def site(shop: Shop) -> Iterator[str]:
-    with scan_server(shop.database, in_process(), image_root=shop.folder, models="lite") as url:
+    with scan_server(
+        shop.database, in_process(), image_root=shop.folder, models="lite", **IN_THE_SHOP
+    ) as url:
         yield url
 
 

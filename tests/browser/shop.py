@@ -1,6 +1,7 @@
 """A small shop with drawn pictures, embedded by the lite models, and photos of its products."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 from threading import Event
@@ -50,6 +51,15 @@ def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
                 *(_imported(p.sku, p.title, p.description, p.picture) for p in products),
                 _imported(
                     "HOSTILE", HOSTILE, "<script>document.title='owned'</script>A lamp", None
+                ),
+                *(
+                    replace(
+                        _imported(f"SHORT-{size}", "Swim short", "", None),
+                        product_key="SHORT",
+                        options={"Size": size, "Colour": "navy"},
+                        price=price,
+                    )
+                    for size, price in (("M", Decimal("19.5")), ("L", Decimal(21)))
                 ),
                 _imported("GONE", "A thing whose picture is gone", "", "gone.png"),
             ]

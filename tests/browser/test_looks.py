@@ -171,12 +171,16 @@ def test_what_is_found_is_said_to_screen_readers(page: Page, shop: Shop) -> None
     page.set_input_files("#file", shop.photographs[0][0])
     wait_for_answer(page)
     title = cards(page).first.locator(".title").text_content()
-    expect(page.get_by_role("status")).to_contain_text(f"The first is {title}")
+    expect(page.get_by_role("status")).to_contain_text(str(title))
     named = cards(page).first.get_by_role("button", name=f"Right: {title}")
     expect(named).to_be_visible()
 
 
 def test_the_state_of_the_catalogue_is_told(page: Page) -> None:
+    expect(page.locator("#state-sentences")).to_contain_text("There are 20 products.")
+    expect(page.locator("#state-sentences")).to_contain_text("3 problems with pictures or texts")
+    expect(page.locator("#counts")).to_be_hidden()
+    page.locator("#state-details summary").click()
     expect(page.locator("#counts")).to_contain_text("Embedded")
     expect(page.locator("#failed")).to_contain_text("file_not_found")
 

@@ -21,6 +21,7 @@ from tests.integration.scan_server import (
 from tests.shop import backfill_all, fill, picture, rows
 
 ANNS, BOBS = 6, 5
+PRODUCT = "00000000-0000-0000-0000-0000000000aa"
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +199,26 @@ def test_before_there_are_products_the_page_is_told_so(database: Database) -> No
         assert (state["products"], state["due"]) == (0, 0)
         drawn = send(f"{url}/catalogue/map").json
         assert (drawn["products"], drawn["explained"]) == ([], 0)
+
+
+def test_variants_are_those_of_the_product_that_the_caller_may_see(shop: Database) -> None:
+    def join_ann_and_bob(connection: Connection) -> None:
+        connection.execute(
+            """UPDATE "ProductVariants" SET "ProductId" = %s, "Options" = '{"Size": "M"}'"""
+            """ WHERE "Sku" IN ('sku-1', 'sku-2', 'sku-11')""",
+            [PRODUCT],
+        )
+
+    shop.run(join_ann_and_bob)
+    key = ApiKeys(shop).create("ann", "")[1]
+    with scan_server(shop, currency="EUR") as url:
+        path = f"{url}/catalogue/variants?productId={PRODUCT}"
+        seen = send(path, key=key).json
+        everything = send(f"{path}&productId=no-uuid", key=key).json
+    assert seen["currency"] == "EUR"
+    (variants,) = seen["products"].values()
+    assert [(one["sku"], one["options"]) for one in variants] == [
+        ("sku-1", {"Size": "M"}),
+        ("sku-2", {"Size": "M"}),
+    ]
+    assert everything["products"] == {}

@@ -593,3 +593,32 @@ def test_models_in_this_process_that_fail_make_health_503(shop: Database) -> Non
         health = send(url + "/health")
         problems = ["the models in this process have failed"]
         assert (health.status, health.json["problems"]) == (503, problems)
+
+
+def test_only_the_part_of_a_photo_in_a_box_is_looked_at(site: str) -> None:
+    two = np.concatenate([picture(1), picture(3)], axis=1)
+    photograph = base64.b64encode(in_png(two)).decode()
+    left = {"x": 0, "y": 0, "width": 0.5, "height": 1}
+    right = {**left, "x": 0.5}
+    assert skus(scan(site, imageBase64=photograph, box=left, limit=1)) == ["sku-1"]
+    assert skus(scan(site, imageBase64=photograph, box=right, limit=1)) == ["sku-3"]
+    assert skus(scan_form(site, [in_png(two)], box=json.dumps(right), limit="1")) == ["sku-3"]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        {"x": 0.6, "y": 0, "width": 0.5, "height": 1},
+        {"x": -0.1, "y": 0, "width": 0.5, "height": 1},
+        {"x": 0, "y": 0, "width": 0, "height": 1},
+        {"x": 0, "y": 0, "width": 1},
+    ],
+)
+def test_a_box_beyond_the_photo_is_refused(site: str, box: dict[str, float]) -> None:
+    assert scan(site, imageBase64=photo(1), box=box).status == 422
+
+
+def test_a_box_belongs_to_one_photo(site: str) -> None:
+    whole = {"x": 0, "y": 0, "width": 1, "height": 1}
+    several = [{"base64": photo(1)}, {"base64": photo(2)}]
+    assert problem(scan(site, images=several, box=whole)) == (422, "bad_request")

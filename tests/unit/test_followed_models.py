@@ -38,7 +38,7 @@ def loaded(models: ModelPair) -> LoadedModels:
     return LoadedModels(
         embedder=HashEmbedder(models=models),
         scanner=SimpleNamespace(spec=Scanner),
-        read_photo=lambda _data, _caller: pytest.fail("nothing is scanned"),
+        read_photo=lambda _data, _caller, _box: pytest.fail("nothing is scanned"),
         cached_answers=lambda: 0,
     )
 

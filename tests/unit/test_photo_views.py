@@ -6,10 +6,13 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from shelfsight.fusion import mean_of
 from shelfsight.images.decode import decode, opened_picture, pixels
+from shelfsight.images.photo_box import PhotoBox
 from shelfsight.images.photo_views import photo_views, views
 from shelfsight.images.resize import resize
 from shelfsight.ports import Embedder
@@ -115,3 +118,31 @@ def test_threads_see_what_one_sees() -> None:
         by_threads = photo_views(data, 5, FORMAT, threads.map)
     for one, other in zip(by_threads, photo_views(data, 5, FORMAT), strict=True):
         assert np.array_equal(one, other)
+
+
+@given(
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    *(st.floats(0, 0.98) for _ in range(2)),
+    *(st.floats(0.01, 1) for _ in range(2)),
+)
+def test_a_box_is_a_part_of_the_photo_and_never_empty(
+    size: tuple[int, int], x: float, y: float, width: float, height: float
+) -> None:
+    box = PhotoBox(x, y, min(width, 1 - x), min(height, 1 - y))
+    cut = box.cut(opened_picture(Image.new("RGB", size, "red"))).image
+    for length, whole, share in zip(cut.size, size, (box.width, box.height), strict=True):
+        assert 1 <= length <= whole
+        assert abs(length - share * whole) < 2
+
+
+def test_the_views_of_a_box_are_those_of_its_part_alone() -> None:
+    photo = Image.new("RGB", (800, 400), "white")
+    part = framed(400)
+    photo.paste(part, (400, 0))
+    files = []
+    for picture in (photo, part):
+        file = BytesIO()
+        picture.save(file, "PNG")
+        files.append(file.getvalue())
+    boxed = photo_views(files[0], 3, FORMAT, box=PhotoBox(0.5, 0, 0.5, 1))
+    assert np.array_equal(boxed, photo_views(files[1], 3, FORMAT))

@@ -1,6 +1,10 @@
 """Responses of the scan server: several results become one, in the right format."""
 
 from functools import partial
+from urllib.parse import unquote
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
 from shelfsight.serving.scan_api.responses import (
@@ -63,3 +67,20 @@ def test_a_similarity_that_was_not_compared_is_null() -> None:
     told = answer.model_dump(by_alias=True)
     assert (told["imageSimilarity"], told["textSimilarity"], told["score"]) == (None, None, 0.1235)
     assert told["ProductVariantId"] == "a"
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.sampled_from(["{sku}", "{id}", "{productId}"]),
+)
+def test_the_address_of_a_product_is_one_part_of_the_path(value: str, name: str) -> None:
+    product = Candidate(id=value, product_id=value, sku=value)
+    result = found(Match(product=product, score=0.5, confidence="low"))
+    template = f"https://shop.test/p/{name}/view"
+    address = matches_response(result, product_url=template).matches[0].product_url
+    if not value:
+        assert address is None
+    else:
+        assert address is not None
+        *_, host, folder, part, end = address.split("/")
+        assert (host, folder, unquote(part), end) == ("shop.test", "p", value, "view")

@@ -132,3 +132,12 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DATABASE_URL", "")
     monkeypatch.setenv("BATCH_SIZE", "")
     assert load().database_url is None
+
+
+@pytest.mark.parametrize("url", ["https://shop.test/p/1", "https://shop.test/{name}", "p/{sku}"])
+def test_the_address_of_products_names_what_there_is(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("PRODUCT_URL", url)
+    with pytest.raises(SettingsError, match=r"PRODUCT_URL.*an address"):
+        load()

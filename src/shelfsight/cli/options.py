@@ -33,6 +33,7 @@ SERVING = (
     *("scan_timeout", "stop_timeout", "memory", "follow_models"),
     *CATALOGUE,
     *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
+    *("product_url", "add_product_url", "currency"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
@@ -53,7 +54,7 @@ _GROUPS = {
     "Server": (
         *("host", "port", "insecure", "scan_timeout", "stop_timeout", "memory"),
         *("follow_models", "rate_limit", "byte_limit", "cors_origins", "api_prefix"),
-        "trusted_proxies",
+        *("trusted_proxies", "product_url", "add_product_url", "currency"),
     ),
     "Workers": ("engine", "address", "workers", "gpus_per_worker"),
     "Output": ("verbose", "as_json", "help"),
@@ -133,6 +134,9 @@ _METAVARS = {
     "api_prefix": "PATH",
     "cors_origins": "SITES",
     "product_text": "FIELDS",
+    "product_url": "URL",
+    "add_product_url": "URL",
+    "currency": "CODE",
     "shop_time_zone": "ZONE",
     "text_language": "LANGUAGE",
     "trusted_proxies": "ADDRESSES",

@@ -7,6 +7,7 @@ from PIL import Image
 
 from shelfsight.images.codes import read_codes
 from shelfsight.images.decode import DecodedPicture, decode_picture, seen
+from shelfsight.images.photo_box import WHOLE, PhotoBox
 from shelfsight.images.resize import Box, part_resizer
 from shelfsight.records import PictureFormat, Pixels
 
@@ -30,26 +31,34 @@ MapViews = Callable[[Callable[[Box], Pixels], Iterable[Box]], Iterable[Pixels]]
 
 
 def photo_views(
-    data: bytes, count: int, picture_format: PictureFormat, map_views: MapViews = map
+    data: bytes,
+    count: int,
+    picture_format: PictureFormat,
+    map_views: MapViews = map,
+    box: PhotoBox = WHOLE,
 ) -> list[Pixels]:
-    """Decode a photo's file and cut out its views; see `views`.
+    """Decode a photo's file and cut the views out of the part in `box`; see `views`.
 
     Raises:
         UnusablePictureError: as in `decode`.
     """
-    picture = decode_picture(data, min_side=_min_side(picture_format))
+    picture = _decode(data, _min_side(picture_format), box)
     return views(picture, count, picture_format, map_views)
 
 
 def views_and_codes(
-    data: bytes, count: int, picture_format: PictureFormat, map_views: MapViews = map
+    data: bytes,
+    count: int,
+    picture_format: PictureFormat,
+    map_views: MapViews = map,
+    box: PhotoBox = WHOLE,
 ) -> tuple[list[Pixels], tuple[str, ...]]:
-    """Decode a photo's file, cut out its views, and read the barcodes and QR codes in it.
+    """Do the same, and read the barcodes and QR codes in the box.
 
     Raises:
         UnusablePictureError: as in `decode`.
     """
-    picture = decode_picture(data, min_side=max(CODE_SIDE, _min_side(picture_format)))
+    picture = _decode(data, max(CODE_SIDE, _min_side(picture_format)), box)
     return views(picture, count, picture_format, map_views), codes_in(picture)
 
 
@@ -76,6 +85,13 @@ def views(
     boxes = (_centre(photo, 1 - number * step) for number in range(count))
     cut = [picture.pixels_in_srgb(view) for view in map_views(resize_part, boxes)]
     return [seen(cut[0]), *cut[1:]]
+
+
+def _decode(data: bytes, min_side: int, box: PhotoBox) -> DecodedPicture:
+    """Decode a photo; the box in it has the side that a whole photo would have, or all pixels."""
+    share = max(0.01, min(box.width, box.height))
+    picture = decode_picture(data, min_side=ceil(min_side / share))
+    return picture if box == WHOLE else box.cut(picture)
 
 
 def _min_side(picture_format: PictureFormat) -> int:

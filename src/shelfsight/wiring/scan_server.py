@@ -216,6 +216,9 @@ def _scan_config(settings: Settings, plan: "MemoryPlan") -> "ScanConfig":
     return ScanConfig(
         image_root=settings.image_root,
         image_base_url=settings.image_base_url,
+        product_url=settings.product_url,
+        add_product_url=settings.add_product_url,
+        currency=settings.currency,
         content=content(settings),
         private_hosts=settings.private_hosts,
         cors_origins=settings.origins,

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Container
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock, Thread
 from typing import Any
@@ -14,6 +14,7 @@ from shelfsight.images.decoder.fair_queue import BlockingFairQueue
 from shelfsight.images.decoder.limits import BACKFILL, DecoderLimits
 from shelfsight.images.decoder.process import DecoderProcess, Outcome
 from shelfsight.images.decoder.protocol import DecodeJob, PhotoViews, Pictures
+from shelfsight.images.photo_box import WHOLE, PhotoBox
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure
 
@@ -72,9 +73,11 @@ class DecoderPool:
         """
         return self._submit(job, data, caller)
 
-    def submit_photo(self, job: DecodeJob, data: bytes, caller: str = "") -> "Future[PhotoViews]":
-        """Decode a photo; see `submit`."""
-        return self._submit(job, data, caller)
+    def submit_photo(
+        self, job: DecodeJob, data: bytes, caller: str = "", box: PhotoBox = WHOLE
+    ) -> "Future[PhotoViews]":
+        """Decode the part of a photo in `box`; see `submit`."""
+        return self._submit(replace(job, box=box), data, caller)
 
     def decode(self, job: DecodeJob, data: bytes) -> Pictures:
         """Decode a file and wait for its pixels; see `submit`."""

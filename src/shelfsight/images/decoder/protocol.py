@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from shelfsight.images.photo_box import WHOLE, PhotoBox
 from shelfsight.records import PictureFormat
 
 _LENGTHS = struct.Struct(">II")
@@ -49,6 +50,7 @@ class DecodeJob:
         resample: the filter that resizes.
         count: the number of pictures in the result.
         codes: whether the barcodes and QR codes in a photo are read, too.
+        box: the part of a photo that its views and codes come from.
     """
 
     result: Literal["whole", "reduced", "views", "thumbnail"]
@@ -56,6 +58,7 @@ class DecodeJob:
     resample: Literal["bilinear", "bicubic"] = "bicubic"
     count: int = 1
     codes: bool = False
+    box: PhotoBox = WHOLE
 
     @property
     def picture_format(self) -> PictureFormat:

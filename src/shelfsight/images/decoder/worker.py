@@ -29,6 +29,7 @@ from shelfsight.images.decoder.protocol import (
     receive,
     send,
 )
+from shelfsight.images.photo_box import PhotoBox
 from shelfsight.images.photo_views import photo_views, views_and_codes
 from shelfsight.images.unusable import UnusablePictureError
 
@@ -55,10 +56,12 @@ class Decoder:
         return self._results[job.result](data, job)
 
     def _views(self, data: bytes, job: DecodeJob) -> PhotoViews:
+        box = PhotoBox(*job.box)
         if not job.codes:
-            views = photo_views(data, job.count, job.picture_format, self._threads.map)
+            views = photo_views(data, job.count, job.picture_format, self._threads.map, box)
             return PhotoViews(np.stack(views))
-        views, codes = views_and_codes(data, job.count, job.picture_format, self._threads.map)
+        map_views = self._threads.map
+        views, codes = views_and_codes(data, job.count, job.picture_format, map_views, box)
         return PhotoViews(np.stack(views), codes)
 
 

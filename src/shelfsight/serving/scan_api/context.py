@@ -35,11 +35,16 @@ class ScanConfig:
     served below `path_prefix`, too. A scan times out after
     `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root`,
     `image_base_url` and `content` are as in the backfill; they serve to show pictures of products
-    and to count the products that are due.
+    and to count the products that are due. `product_url` is the address of a product in the shop,
+    with the placeholders `{sku}`, `{id}` and `{productId}`. `add_product_url` is that of the page
+    where one is added. All prices are in `currency` (ISO 4217).
     """
 
     image_root: Path | None = None
     image_base_url: str | None = None
+    product_url: str | None = None
+    add_product_url: str | None = None
+    currency: str | None = None
     content: Content = field(default_factory=Content)
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()

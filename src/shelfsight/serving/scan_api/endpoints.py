@@ -135,7 +135,8 @@ class ScanEndpoints:
             )
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
-        return json_response(matches_response(found, self._context.config.image_base_url))
+        config = self._context.config
+        return json_response(matches_response(found, config.image_base_url, config.product_url))
 
     async def feedback(self, request: Request) -> Response:
         """Store a verdict on a scan, with the scores that were shown.

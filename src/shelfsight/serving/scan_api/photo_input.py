@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pybase64
@@ -12,6 +12,7 @@ import pybase64
 from shelfsight.images.decode import MAX_BYTES
 from shelfsight.images.decoder.protocol import PhotoViews
 from shelfsight.images.download import Downloader
+from shelfsight.images.photo_box import WHOLE, PhotoBox
 from shelfsight.images.truncated_jpeg import is_truncated
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Stage
@@ -24,8 +25,9 @@ from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
 from shelfsight.serving.scan_api.responses import PhotoNote, SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
-ReadPhoto = Callable[[bytes, str], Future[PhotoViews]]
-"""Decodes the bytes of a picture, sent by a caller, into the views to embed, and reads its codes.
+ReadPhoto = Callable[[bytes, str, PhotoBox], Future[PhotoViews]]
+"""Decodes the bytes of a picture, sent by a caller, into the views to embed of the part in a box,
+and reads the codes there.
 The future raises `UnusablePictureError`."""
 
 DOWNLOADS_PER_CALLER = 16
@@ -34,10 +36,14 @@ DOWNLOADS_PER_CALLER = 16
 
 @dataclass(frozen=True, slots=True)
 class PhotoSource:
-    """A photo in the form in which it was sent: a URL, base64, a data URI, or a file's bytes."""
+    """A photo in the form in which it was sent: a URL, base64, a data URI, or a file's bytes.
+
+    Only the part of it in `box` is looked at.
+    """
 
     kind: SourceType
     content: str | bytes
+    box: PhotoBox = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,11 @@ def photo_sources(body: ScanBody, files: tuple[bytes, ...]) -> tuple[PhotoSource
     photos = tuple(ways[0]) if ways else ()
     if len(photos) > MAX_PHOTOS:
         raise RequestRefusedError("too_many_photos", f"at most {MAX_PHOTOS} photos at a time")
-    return photos
+    if body.box is None:
+        return photos
+    if len(photos) != 1:
+        raise RequestRefusedError("bad_request", "box: give one photo with it")
+    return (replace(photos[0], box=PhotoBox(**dict(body.box))),)
 
 
 def _image_source(image: ImageBody) -> PhotoSource:
@@ -108,19 +118,19 @@ class PhotoReader:
         """
         content = source.content
         if isinstance(content, bytes):
-            return await self._decode(content, read_photo)
+            return await self._decode(content, read_photo, source.box)
         if source.kind == "base64":
             data = await self._threads.run(partial(decode_base64, content))
-            return await self._decode(data, read_photo)
+            return await self._decode(data, read_photo, source.box)
         async with self._slots.of(CALLER.get()), AsyncExitStack() as download:
             with self._metrics.step("fetch"):
                 downloading = self._downloader.download(content, on_bytes)
                 data = await download.enter_async_context(downloading)
-            return await self._decode(data, read_photo)
+            return await self._decode(data, read_photo, source.box)
 
-    async def _decode(self, data: bytes, read_photo: ReadPhoto) -> DecodedPhoto:
+    async def _decode(self, data: bytes, read_photo: ReadPhoto, box: PhotoBox) -> DecodedPhoto:
         with self._metrics.step("decode"):
-            photo = await asyncio.wrap_future(read_photo(data, CALLER.get()))
+            photo = await asyncio.wrap_future(read_photo(data, CALLER.get(), box))
         notes: tuple[PhotoNote, ...] = ("truncated",) if is_truncated(data) else ()
         return DecodedPhoto(list(photo.views), photo.codes, notes)
 

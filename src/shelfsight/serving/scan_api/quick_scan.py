@@ -17,7 +17,7 @@ from shelfsight.scan.matching import (
     WhyNothing,
 )
 from shelfsight.serving.fair_capacity import Reservation
-from shelfsight.serving.scan_api.context import ScanContext
+from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
 from shelfsight.serving.scan_api.photo_input import DecodedPhoto, PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
 from shelfsight.serving.scan_api.responses import (
@@ -135,7 +135,7 @@ class QuickScan:
             ShelfsightError: as in `run`.
         """
         started = perf_counter()
-        base_url, models = self._context.config.image_base_url, self._context.models
+        config, models = self._context.config, self._context.models
 
         async def scan(index: int, photos: tuple[PhotoSource, ...]) -> list[PhotoResult]:
             return await scan_with(
@@ -148,7 +148,7 @@ class QuickScan:
             for done, ended in enumerate(asyncio.as_completed(scans, timeout=seconds), start=1):
                 for result in await ended:
                     results.append(result)
-                    yield _result_response(result, base_url)
+                    yield _result_response(result, config)
                 yield ScanProgress(done=done, total=len(scans))
         finally:
             for pending in scans:
@@ -168,15 +168,15 @@ class QuickScan:
         combined = combine_results(scan_results, options.limit, options.group_by)
         shown = merge_matches(scan_results, "variant")
         owner, models = options.filters.owner, used.embedder.models
-        base_url = self._context.config.image_base_url
-        response = matches_response(combined, base_url)
+        config = self._context.config
+        response = matches_response(combined, config.image_base_url, config.product_url)
         response.hint = None if combined.matches else await self._hint(task, used)
         return ScanResponse(
             **dict(response),
             overall_confidence=response.confidence,
             ignored=list(task.ignored),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
-            results=[_result_response(result, base_url) for result in results],
+            results=[_result_response(result, config) for result in results],
             total_processing_time_ms=_milliseconds(perf_counter() - started),
         )
 
@@ -247,9 +247,9 @@ class QuickScan:
             metrics.count_scan(task.kind, confidence)
 
 
-def _result_response(result: PhotoResult, image_base_url: str | None) -> PhotoResultResponse:
+def _result_response(result: PhotoResult, config: ScanConfig) -> PhotoResultResponse:
     return PhotoResultResponse(
-        **dict(matches_response(result.scan_result, image_base_url)),
+        **dict(matches_response(result.scan_result, config.image_base_url, config.product_url)),
         source_index=result.index,
         source_type=result.kind,
         notes=list(result.notes),

@@ -11,6 +11,8 @@ from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 
 MAX_PHOTOS = 10
 MAX_LIMIT = 100
+ROUNDING = 1e-6
+"""How far the sum of two parts of a photo may be above 1."""
 
 
 def without_nul(text: str) -> str:
@@ -27,6 +29,8 @@ def without_nul(text: str) -> str:
 Text = Annotated[str, Field(max_length=500), AfterValidator(without_nul)]
 Words = Annotated[str, Field(max_length=4000), AfterValidator(without_nul)]
 Price = Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=6, allow_inf_nan=False)]
+Part = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Size = Annotated[float, Field(ge=0.01, le=1, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
@@ -112,6 +116,21 @@ class ImageBody(RequestModel):
         return self
 
 
+class BoxBody(RequestModel):
+    """A part of a photo, by its upper left corner and its size, as parts of the upright photo."""
+
+    x: Part
+    y: Part
+    width: Size
+    height: Size
+
+    @model_validator(mode="after")
+    def _require_inside(self) -> "BoxBody":
+        if max(self.x + self.width, self.y + self.height) > 1 + ROUNDING:
+            raise ValueError("the box reaches beyond the photo")
+        return self
+
+
 class UnusedFields(RequestModel):
     """Fields of other servers' scans that mean nothing here, so that their clients can ask us."""
 
@@ -127,7 +146,8 @@ class ScanBody(OptionsBody, UnusedFields):
     """A scan: one photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
 
     With `combineImages`, all photos must show the same thing, and are searched for together.
-    Otherwise each photo is searched for separately. `targetSites`, `reranker`, `useReranker`,
+    Otherwise each photo is searched for separately. `box` is the part of the only photo that shows
+    the thing. `targetSites`, `reranker`, `useReranker`,
     `mode`, `links` and `businessTemplate` have no effect; the response names those that were sent.
     """
 
@@ -135,6 +155,7 @@ class ScanBody(OptionsBody, UnusedFields):
     image_base64: str | None = None
     images: list[ImageBody] | None = Field(None, min_length=1, max_length=MAX_PHOTOS)
     text_query: Words | None = None
+    box: BoxBody | None = None
     combine_images: bool = False
 
     @property

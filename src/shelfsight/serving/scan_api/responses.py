@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from shelfsight.images.location import location
-from shelfsight.scan.matching import Action, Because, Confidence, GroupBy, Match, ScanResult
+from shelfsight.scan.matching import (
+    Action,
+    Because,
+    Candidate,
+    Confidence,
+    GroupBy,
+    Match,
+    ScanResult,
+)
 from shelfsight.scan.ranking import best_first
 from shelfsight.serving.scan_api.problems import ProblemDetails
 
@@ -28,11 +37,11 @@ class MatchResponse(ResponseModel):
 
     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
     `probability` is how probable it is that the query shows this product, or null if the models
-    were not calibrated; `confidence` is its level. `because` are the kinds of
-    evidence that speak for the match, the strongest first; it may be empty. `exactCode` is true if
-    the query's words, or a code in its photo, are the product's SKU or barcode. `combinedScore` is
-    `score` once more, `productUrl` is always null, and `isLocalMatch` always true: clients of other
-    servers read them.
+    were not calibrated; `confidence` is its level. `because` are the kinds of evidence that speak
+    for the match, the strongest first; it may be empty. `exactCode` is true if the query's words,
+    or a code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
+    `productUrl` is the page of the product in the shop (setting `PRODUCT_URL`), or null;
+    `isLocalMatch` is always true: clients of other servers read it.
     """
 
     product_id: str | None
@@ -111,7 +120,7 @@ NO_MATCHES = ScanResult(matches=(), confidence="low", action="fallback_to_manual
 
 
 def match_responses(
-    matches: Iterable[Match], image_base_url: str | None = None
+    matches: Iterable[Match], image_base_url: str | None = None, product_url: str | None = None
 ) -> list[MatchResponse]:
     """Convert matches to the response format; scores are rounded to four decimals."""
     return [
@@ -131,18 +140,22 @@ def match_responses(
             because=list(match.because),
             exact_code=match.product.is_code,
             combined_score=round(match.score, 4),
+            product_url=_product_url(match.product, product_url),
         )
         for match in matches
     ]
 
 
-def matches_response(result: ScanResult, image_base_url: str | None = None) -> MatchesResponse:
+def matches_response(
+    result: ScanResult, image_base_url: str | None = None, product_url: str | None = None
+) -> MatchesResponse:
     """Convert the result of a scan to the response format.
 
-    Addresses of pictures that are relative follow `image_base_url`.
+    Addresses of pictures that are relative follow `image_base_url`. `product_url` is the address of
+    a product in the shop, with `{sku}`, `{id}` or `{productId}` for what it has there.
     """
     return MatchesResponse(
-        matches=match_responses(result.matches, image_base_url),
+        matches=match_responses(result.matches, image_base_url, product_url),
         confidence=result.confidence,
         not_in_catalog=_rounded(result.not_in_catalog),
         recommended_action=result.action,
@@ -185,6 +198,16 @@ def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy
 def _identity(match: Match, group_by: GroupBy) -> str:
     product = match.product
     return product.product_id or product.id if group_by == "product" else product.id
+
+
+def _product_url(product: Candidate, template: str | None) -> str | None:
+    """Return the address of a product in the shop; None if the address needs what it lacks."""
+    values = {"sku": product.sku, "id": product.id, "productId": product.product_id}
+    if template is None or any(f"{{{name}}}" in template and not values[name] for name in values):
+        return None
+    for name, value in values.items():
+        template = template.replace(f"{{{name}}}", quote(value or "", safe=""))
+    return template
 
 
 def _whole(address: str | None, base_url: str | None) -> str | None:

@@ -18,7 +18,7 @@ from shelfsight.serving.scan_api.problems import ContentTypeError
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ScanBody
 
 MAX_FIELDS = 20
-_JSON_FIELDS = ("filters", "weights", "images")
+_JSON_FIELDS = ("filters", "weights", "images", "box")
 """Fields of a form that contain JSON."""
 
 _CHUNK = 65536

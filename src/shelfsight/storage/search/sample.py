@@ -1,7 +1,9 @@
 """Reads what the page shows of a catalogue: counts, a sample of image vectors, pictures."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
@@ -17,6 +19,7 @@ from shelfsight.records import Vector
 from shelfsight.scan.matching import Filters
 from shelfsight.storage import schema
 from shelfsight.storage.search.filters import FilterSql
+from shelfsight.storage.search.search_statement import column_or_null, variant_price
 
 QUERIES = statements.load("shelfsight.storage.search", "sample.sql")
 
@@ -46,6 +49,17 @@ class SampledProduct:
     title: str
     image_url: str | None
     vector: Vector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A variant of a product: its SKU, its price, and its options such as size and colour."""
+
+    id: str
+    product_id: str
+    sku: str | None
+    price: Decimal | None
+    options: Mapping[str, object]
 
 
 class CatalogueSample:
@@ -89,6 +103,24 @@ class CatalogueSample:
         except psycopg.DataError:  # `id_` has another type than the shop's ids
             return None
 
+    def variants(self, owner: str | None, products: Sequence[str], limit: int) -> list[Variant]:
+        """Return up to `limit` variants of these products, those of one product in a row by SKU.
+
+        There are none if the shop's variants do not say of which product they are.
+        """
+
+        def work(connection: Connection) -> list[Variant]:
+            queries = _OwnerQueries(connection, owner)
+            if not queries.has_products:
+                return []
+            rows = queries.rows("variants", {"products": list(products), "limit": limit})
+            return [Variant(**{**row, "options": _options(row["options"])}) for row in rows]
+
+        try:
+            return self._run(work)
+        except psycopg.DataError:  # an id has another type than the shop's ids
+            return []
+
     def _sampled(
         self, owner: str | None, name: str, values: Mapping[str, object]
     ) -> list[SampledProduct]:
@@ -120,13 +152,32 @@ class _OwnerQueries:
             "condition": self._filter_sql.condition,
             "columns": QUERIES["columns"].format(title=title),
             "id_type": statements.trusted(variants.get("Id", "uuid")),
+            "product_id_type": statements.trusted(variants.get("ProductId", "uuid")),
+            "sku": column_or_null(variants, "Sku"),
+            "price": variant_price(variants),
+            "options": column_or_null(variants, "Options"),
         }
+
+    @property
+    def has_products(self) -> bool:
+        """Whether variants name the product that they belong to."""
+        return "ProductId" in self._filter_sql.variants
 
     def rows(self, name: str, values: Mapping[str, object] | None = None) -> list[DictRow]:
         statement = QUERIES[name].format(**self._parts)
         given = {**self._filter_sql.values, **(values or {})}
         cursor = self._connection.cursor(row_factory=dict_row)
         return cursor.execute(statement, given, binary=True).fetchall()
+
+
+def _options(value: object) -> Mapping[str, object]:
+    """Return options that are a JSON object; a shop may keep them as text, or in another form."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _sampled(row: DictRow) -> SampledProduct:

@@ -38,6 +38,14 @@ JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId" {join}
 WHERE e."ProductVariantId" = ANY(%(ids)s::{id_type}[]) AND e."ImageEmbedding" IS NOT NULL
   AND e."SourceHash" <> '' AND {condition}
 
+-- name: variants
+SELECT v."Id"::text AS id, v."ProductId"::text AS product_id, {sku}::text AS sku,
+  {price} AS price, {options} AS options
+FROM "ProductVariants" AS v {join}
+WHERE v."ProductId" = ANY(%(products)s::{product_id_type}[]) AND {condition}
+ORDER BY v."ProductId", {sku}, v."Id"
+LIMIT %(limit)s
+
 -- name: columns
 v."Id"::text AS id, left({title}::text, 200) AS title, e."ImageUrl"::text AS image_url,
   e."ImageEmbedding"::vector AS vector

@@ -191,9 +191,9 @@ def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Compo
     variants = filter_sql.variants
     columns = QUERIES["columns"].format(
         is_code=_is_code(variants) if shape.codes else sql.SQL("false"),
-        price=_price(variants),
+        price=variant_price(variants),
         color=sql.SQL(_NO_COLOR if shape.color == "no_score" else _COLOR),
-        **{name: _or_null(variants, column) for name, column in _CANDIDATE_COLUMNS.items()},
+        **{name: column_or_null(variants, column) for name, column in _CANDIDATE_COLUMNS.items()},
     )
     common = {"columns": columns, "join": filter_sql.join, "condition": filter_sql.condition}
     limit = sql.Literal(shape.limit)
@@ -223,13 +223,13 @@ def _centred(image: Vector, mean: Vector) -> Vector:
     return centred if math.sqrt(centred @ centred) > _ZERO_LENGTH else image
 
 
-def _price(variants: Mapping[str, str]) -> sql.Composable:
+def variant_price(variants: Mapping[str, str]) -> sql.Composable:
     """Return the SQL of a variant's price as a number; NULL where the price is not a number."""
-    price = _or_null(variants, "Price")
+    price = column_or_null(variants, "Price")
     is_number = variants.get("Price", "").partition("(")[0] in _NUMBERS
     return QUERIES["price" if is_number else "price_in_text"].format(price=price)
 
 
-def _or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
+def column_or_null(variants: Mapping[str, str], name: str) -> sql.Composable:
     """Return the SQL of a variant's column, or NULL if the table has no such column."""
     return sql.SQL("v.{}").format(sql.Identifier(name)) if name in variants else sql.SQL("NULL")

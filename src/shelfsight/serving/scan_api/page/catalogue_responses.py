@@ -2,11 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from shelfsight.images.location import location
 from shelfsight.serving.scan_api.page.map2d import Plane
 from shelfsight.serving.scan_api.responses import ResponseModel
-from shelfsight.storage.search.sample import CatalogueCounts, SampledProduct
+from shelfsight.storage.search.sample import CatalogueCounts, SampledProduct, Variant
 
 
 class FailureCountResponse(ResponseModel):
@@ -18,7 +19,10 @@ class FailureCountResponse(ResponseModel):
 
 
 class CatalogueStateResponse(ResponseModel):
-    """Counts of products: all, those with a vector of each kind, and those that are due."""
+    """Counts of products: all, those with a vector of each kind, and those that are due.
+
+    `addProductUrl` is the page of the shop where a product is added, if that is known.
+    """
 
     products: int
     embedded: int
@@ -26,7 +30,24 @@ class CatalogueStateResponse(ResponseModel):
     text: int
     combined: int
     due: int
+    add_product_url: str | None = None
     failures: list[FailureCountResponse]
+
+
+class VariantResponse(ResponseModel):
+    """A variant of a product; `options` are such as size and colour, by name."""
+
+    product_variant_id: str = Field(alias="ProductVariantId")
+    sku: str | None
+    price: float | None
+    options: dict[str, str]
+
+
+class VariantsResponse(ResponseModel):
+    """The variants of products, by the id of the product; `currency` is that of the prices."""
+
+    currency: str | None
+    products: dict[str, list[VariantResponse]]
 
 
 class MapPoint(ResponseModel):
@@ -66,7 +87,25 @@ class ScanOnMapResponse(ResponseModel):
     products: list[ProductOnMap]
 
 
-def state_response(counts: CatalogueCounts, due: int) -> CatalogueStateResponse:
+def variants_response(variants: list[Variant], currency: str | None) -> VariantsResponse:
+    """Convert variants to the response format."""
+    products: dict[str, list[VariantResponse]] = {}
+    for variant in variants:
+        options = {name: str(value) for name, value in variant.options.items() if value}
+        products.setdefault(variant.product_id, []).append(
+            VariantResponse(
+                ProductVariantId=variant.id,
+                sku=variant.sku,
+                price=None if variant.price is None else float(variant.price),
+                options=options,
+            )
+        )
+    return VariantsResponse(currency=currency, products=products)
+
+
+def state_response(
+    counts: CatalogueCounts, due: int, add_product_url: str | None
+) -> CatalogueStateResponse:
     """Convert counts to the response format."""
     return CatalogueStateResponse(
         products=counts.products,
@@ -75,6 +114,7 @@ def state_response(counts: CatalogueCounts, due: int) -> CatalogueStateResponse:
         text=counts.text,
         combined=counts.combined,
         due=due,
+        add_product_url=add_product_url,
         failures=[
             FailureCountResponse(kind=kind, products=products, example=example)
             for kind, products, example in counts.failures

@@ -27,12 +27,14 @@ from shelfsight.serving.scan_api.page.catalogue_responses import (
     MapPoint,
     MapResponse,
     ScanOnMapResponse,
+    VariantsResponse,
     products_on_map,
     state_response,
+    variants_response,
     vectors_of,
 )
 from shelfsight.serving.scan_api.problems import NotFoundError
-from shelfsight.serving.scan_api.requests import without_nul
+from shelfsight.serving.scan_api.requests import MAX_LIMIT, without_nul
 from shelfsight.serving.scan_api.single_flight import SingleFlightCache
 from shelfsight.storage.search.feedback import ShownScan
 from shelfsight.storage.search.sample import CatalogueSample, SampledProduct
@@ -44,10 +46,17 @@ MAP_TTL = 300.0
 MAP_SAMPLE = 2_000
 """The number of products on a map: as many dots as the eye can distinguish; 6 MB of vectors."""
 
+MAX_VARIANTS = 500
+"""The number of variants in one response."""
+
 THUMBNAIL_SIDE = 320
 """Longest side of a picture, in pixels."""
 
 ProductId = Annotated[str, Path(max_length=200), AfterValidator(without_nul)]
+ProductIds = Annotated[
+    list[Annotated[str, AfterValidator(without_nul)]],
+    Query(alias="productId", min_length=1, max_length=MAX_LIMIT),
+]
 ScanId = Annotated[str, Query(alias="scanId", max_length=200)]
 
 
@@ -71,6 +80,11 @@ def router(context: ScanContext) -> APIRouter:
         "/catalogue/map/places",
         view.places,
         responses={200: {"model": ScanOnMapResponse}, **error_responses(404, 422)},
+    )
+    routes.add_api_route(
+        "/catalogue/variants",
+        view.variants,
+        responses={200: {"model": VariantsResponse}, **error_responses(422)},
     )
     routes.add_api_route(
         "/catalogue/picture/{id:path}",
@@ -131,6 +145,13 @@ class CatalogueView:
         work = partial(self._locate_scan, fitted, scan, caller.owner)
         return json_response(await self._context.threads.run(work))
 
+    async def variants(self, request: Request, product_ids: ProductIds) -> Response:
+        """Return the variants of products, up to 500 in all."""
+        caller = await self._context.authenticator.authenticate(request)
+        work = partial(self._sample.variants, caller.owner, product_ids, MAX_VARIANTS)
+        variants = await self._context.threads.run(work)
+        return json_response(variants_response(variants, self._context.config.currency))
+
     async def picture(self, request: Request, id: ProductId) -> Response:
         """Return a small JPEG of a product's picture, which must be a file in `IMAGE_ROOT`."""
         caller = await self._context.authenticator.authenticate(request)
@@ -157,7 +178,8 @@ class CatalogueView:
 
     def _count_state(self, owner: str | None) -> CatalogueStateResponse:
         due = self._catalog.due(Selection(owner=owner)).products
-        return state_response(self._sample.counts(owner), due)
+        url = self._context.config.add_product_url
+        return state_response(self._sample.counts(owner), due, url)
 
     def _fit_map(self, owner: str | None) -> _FittedMap:
         products = self._sample.spread(owner, MAP_SAMPLE)

@@ -1,9 +1,33 @@
-// HTTP requests to this server, with the API key. Errors contain the message of the server.
+// HTTP requests to this server, with the API key. An error has a kind, and the server's words.
+
+import { t } from "./messages.js";
 
 const KEY = "shelfsight-key";
 
-/** The error of a failed request; `message` is for people. */
-export class ApiError extends Error {}
+const KINDS = {
+  403: "key",
+  404: "gone",
+  413: "picture",
+  415: "picture",
+  422: "picture",
+  424: "address",
+  429: "busy",
+  502: "asleep",
+  503: "asleep",
+  504: "asleep",
+};
+
+/**
+ * The error of a failed request. `kind` is what a person can do something about: offline, asleep,
+ * key, picture, address, file, busy, gone or unknown. `message` is in the words of the server.
+ */
+export class ApiError extends Error {
+  constructor(kind, message = "", seconds = 5) {
+    super(message);
+    this.kind = kind;
+    this.seconds = seconds;
+  }
+}
 
 /** Send a GET request, or a POST request if there is a body; return the parsed JSON. */
 export async function request(path, body) {
@@ -43,31 +67,32 @@ async function send(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers, referrerPolicy: "no-referrer" });
   } catch {
-    throw new ApiError("The server does not answer. Does it still run?");
+    throw new ApiError(navigator.onLine ? "asleep" : "offline");
   }
   if (response.ok) return response;
-  const detail = await errorText(response);
-  if (response.status !== 401) throw new ApiError(detail);
+  if (response.status !== 401) throw await errorOf(response);
   if (key === sessionStorage.getItem(KEY)) {
     forgetKey();
-    await askForKey(key ? "That key is wrong, or was revoked." : "");
+    await askForKey(key ? t("key.refused") : "");
   }
   return send(path, options);
 }
 
-async function errorText(response) {
+async function errorOf(response) {
+  const kind = KINDS[response.status] ?? "unknown";
+  const seconds = Number(response.headers.get("Retry-After")) || 5;
   try {
     const { detail, title } = await response.json();
-    return detail || title;
+    return new ApiError(kind, detail || title, seconds);
   } catch {
-    return `The server answers ${response.status} ${response.statusText}`.trim();
+    return new ApiError(kind, `${response.status} ${response.statusText}`.trim(), seconds);
   }
 }
 
 function openDialog(why) {
   const dialog = document.getElementById("key-dialog");
   const field = document.getElementById("key");
-  if (why) document.getElementById("key-why").textContent = why;
+  document.getElementById("key-why").textContent = why || t("key.why");
   field.value = "";
   dialog.returnValue = "";
   dialog.showModal();
@@ -78,7 +103,7 @@ function openDialog(why) {
     };
     dialog.addEventListener("close", () => {
       if (hasKey()) resolve();
-      else reject(new ApiError("Without a key this server does not answer."));
+      else reject(new ApiError("key"));
     }, { once: true });
   });
 }

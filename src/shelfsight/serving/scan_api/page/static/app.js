@@ -1,84 +1,45 @@
-// The main script of the page: sends a photo or words to the server, and shows the matches.
+// The main script of the page: takes photos from the inputs, and starts the parts of the page.
 
-import { ApiError, askForKey, forgetKey, hasKey, request } from "./api.js";
+import { ApiError, askForKey, forgetKey, hasKey } from "./api.js";
 import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
-import * as matches from "./matches.js";
-import { toBase64 } from "./photo.js";
-
-const LIMIT = 10;
+import { t } from "./messages.js";
+import { selectPhoto, setProductCount, showProblem } from "./scan.js";
+import * as tray from "./tray.js";
 
 const byId = (id) => document.getElementById(id);
-const [form, drop, selected, preview, words] =
-  ["scan", "drop", "selected", "preview", "words"].map(byId);
+const drop = byId("drop");
 const keyButton = byId("key-button");
 
-let photo = null; // a File, a Blob, or the URL of a picture
-let latestScan = 0; // number of the latest scan; responses to earlier scans are ignored
-
-function selectPhoto(source) {
-  photo = source;
-  if (preview.src.startsWith("blob:")) URL.revokeObjectURL(preview.src);
-  preview.src = typeof source === "string" ? source : URL.createObjectURL(source);
-  selected.hidden = false;
-  drop.classList.add("filled");
-  scan();
-}
-
-function removePhoto() {
-  photo = null;
-  preview.removeAttribute("src");
-  selected.hidden = true;
-  drop.classList.remove("filled");
-  byId("file").focus();
-}
-
-async function scanRequest() {
-  const text = words.value.trim();
-  const options = { limit: LIMIT, ...(text && { textQuery: text }) };
-  if (typeof photo === "string") return { ...options, imageUrl: photo };
-  return photo ? { ...options, imageBase64: await toBase64(photo) } : options;
-}
-
-async function scan() {
-  if (!photo && !words.value.trim()) {
-    words.focus();
-    return;
-  }
-  const number = ++latestScan;
-  form.classList.add("busy");
-  matches.showBusy();
-  try {
-    const response = await request("products/orchestrate/quick-scan", await scanRequest());
-    if (number !== latestScan) return;
-    matches.showResponse(response, map.highlight);
-    map.showErrors(() => map.showScan(response.scanId));
-  } catch (error) {
-    if (number !== latestScan) return;
-    matches.showError(error instanceof ApiError ? error.message : "This photo cannot be read.");
-  } finally {
-    if (number === latestScan) form.classList.remove("busy");
-  }
-  matches.focusResults();
-}
-
-/** Return the picture in dropped or pasted data: a file or a URL; null if there is none. */
-function pictureIn(data) {
-  const file = [...data.files].find(({ type }) => type.startsWith("image/"));
-  if (file) return file;
+/** Return the pictures in dropped or pasted data: files, or one address; perhaps none. */
+function picturesIn(data) {
+  const files = [...data.files].filter(({ type }) => type.startsWith("image/"));
+  if (files.length) return files;
   const url = (data.getData("text/uri-list") || data.getData("text/plain")).trim();
-  return /^https?:\/\/\S+$/i.test(url) ? url : null;
+  return /^https?:\/\/\S+$/i.test(url) ? [url] : [];
 }
 
-function acceptPicture(data) {
-  const picture = pictureIn(data);
-  if (picture) selectPhoto(picture);
-  else if (data.files.length) matches.showError("That file is not a picture.");
-  return Boolean(picture);
+function acceptPictures(data) {
+  const pictures = picturesIn(data);
+  if (pictures.length) take(pictures);
+  else if (data.files.length) {
+    tray.close();
+    showProblem(new ApiError("file"));
+  }
+  return pictures.length > 0;
+}
+
+function take(pictures) {
+  if (pictures.length > 1) {
+    tray.open(pictures);
+  } else {
+    tray.close();
+    selectPhoto(pictures[0]);
+  }
 }
 
 function updateKeyButton() {
-  keyButton.textContent = hasKey() ? "Forget the key" : "API key";
+  keyButton.textContent = t(hasKey() ? "key.forget" : "key.button");
 }
 
 async function changeKey() {
@@ -92,26 +53,27 @@ async function changeKey() {
 }
 
 async function start() {
-  await Promise.allSettled([catalogue.load(), map.showErrors(map.load)]);
+  await Promise.allSettled([
+    catalogue.load().then((state) => setProductCount(state?.image ?? 0)),
+    map.showErrors(map.load),
+  ]);
   updateKeyButton();
 }
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  scan();
-});
 for (const input of [byId("file"), byId("camera")]) {
   input.addEventListener("change", () => {
-    if (input.files.length) selectPhoto(input.files[0]);
+    if (input.files.length) take([...input.files]);
     input.value = "";
   });
 }
-byId("remove").addEventListener("click", removePhoto);
 keyButton.addEventListener("click", () => changeKey().catch(() => updateKeyButton()));
+
+byId("scan").addEventListener("submit", tray.close);
+document.addEventListener("key", start);
 
 document.addEventListener("paste", (event) => {
   const typing = event.target instanceof HTMLInputElement && !event.clipboardData.files.length;
-  if (!typing && acceptPicture(event.clipboardData)) event.preventDefault();
+  if (!typing && acceptPictures(event.clipboardData)) event.preventDefault();
 });
 document.addEventListener("dragover", (event) => {
   event.preventDefault();
@@ -123,7 +85,7 @@ document.addEventListener("dragleave", (event) => {
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   drop.classList.remove("over");
-  acceptPicture(event.dataTransfer);
+  acceptPictures(event.dataTransfer);
 });
 
 start();

@@ -1,6 +1,7 @@
 // Draws the map: products by their image vectors in two dimensions, and a scan's photo and matches.
 
 import { ApiError, request } from "./api.js";
+import { percent, t } from "./messages.js";
 import { showPicture } from "./pictures.js";
 import { plainText } from "./plain.js";
 
@@ -16,6 +17,7 @@ const plot = document.getElementById("plot");
 const tip = document.getElementById("tip");
 const label = document.getElementById("map-label");
 const note = document.getElementById("map-note");
+const details = document.getElementById("map-details");
 const layers = {
   products: document.getElementById("map-products"),
   matches: document.getElementById("map-matches"),
@@ -114,17 +116,18 @@ function make(name, attributes) {
 }
 
 function describe(matches) {
+  details.hidden = !map.products.length;
   if (!map.products.length) {
-    note.textContent = "Once products have image vectors, they are drawn here.";
-    label.textContent = "An empty map";
+    note.textContent = t("map.later");
+    label.textContent = t("map.empty");
     return;
   }
-  const sampled = map.products.length < map.count ? ` ${map.products.length} drawn.` : "";
-  const share = Math.round(100 * map.explained);
-  note.textContent = `Pictures that look alike lie near each other. Two of many directions: they`
-    + ` show ${share}% of the differences.${sampled}`;
-  label.textContent = `A map of ${map.products.length} products by how their pictures look.`
-    + (scan.photo && matches.length ? ` Your photo lies near ${plainText(matches[0].title)}.` : "");
+  note.textContent = t("map.note");
+  details.querySelector("p").textContent =
+    t("map.explained", { share: percent(map.explained), pictures: map.count });
+  const near = scan.photo && matches.length
+    ? t("map.near", { title: plainText(matches[0].title) }) : "";
+  label.textContent = `${t("map.label", { products: map.products.length })} ${near}`.trim();
 }
 
 function nearestTo(event) {
@@ -145,7 +148,7 @@ function showTip(product) {
   tip.hidden = !product;
   if (!product) return;
   const { id, imageUrl, title, at: [x, y] } = product;
-  tip.querySelector("span").textContent = plainText(title) || "(no title)";
+  tip.querySelector("span").textContent = plainText(title) || t("match.untitled");
   tip.style.setProperty("--x", x / WIDTH);
   tip.style.setProperty("--y", y / HEIGHT);
   tip.classList.toggle("below", y < HEIGHT / 2);
@@ -165,6 +168,6 @@ export async function showErrors(work) {
     await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    note.textContent = error.message;
+    note.textContent = t(`problem.${error.kind}`, { seconds: error.seconds });
   }
 }

@@ -1,0 +1,28 @@
+"""A box in a photo: the part that shows the thing meant."""
+
+from dataclasses import replace
+from math import ceil, floor
+from typing import NamedTuple
+
+from shelfsight.images.decode import DecodedPicture
+
+
+class PhotoBox(NamedTuple):
+    """A box by its upper left corner and its size, as shares of the upright photo, in [0, 1]."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def cut(self, picture: DecodedPicture) -> DecodedPicture:
+        """Return the part of a picture in the box: whole pixels, and at least one."""
+        across, down = picture.image.size
+        left = min(floor(self.x * across), across - 1)
+        top = min(floor(self.y * down), down - 1)
+        right = min(max(ceil((self.x + self.width) * across), left + 1), across)
+        bottom = min(max(ceil((self.y + self.height) * down), top + 1), down)
+        return replace(picture, image=picture.image.crop((left, top, right, bottom)))
+
+
+WHOLE = PhotoBox(0, 0, 1, 1)
