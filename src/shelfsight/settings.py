@@ -32,6 +32,10 @@ SECRET = frozenset({"database_url", "embedding_server_api_key"})
 """Settings that may hold a password or a key, so their values are never shown."""
 
 
+_POSTGRES = re.compile(r"(postgres|postgresql)(?:\+[a-z0-9_]+)?://")
+"""How a database URL starts; SQLAlchemy names the driver in it, as in `postgresql+asyncpg`."""
+
+
 def _for_http(url: str | None) -> str | None:
     try:
         parts = urlsplit(url or "http://none")
@@ -44,16 +48,19 @@ def _for_http(url: str | None) -> str | None:
 
 
 def _for_libpq(url: str | None) -> str | None:
-    """Refuse an address that libpq would refuse; its message could show a part of the password."""
+    """Refuse an address that libpq would refuse; its message could show a part of the password.
+
+    The parameters are checked when the database is opened; see `postgres/database_url.py`.
+    """
     if url is None:
         return None
-    if not url.startswith(("postgresql://", "postgres://")):
+    if not _POSTGRES.match(url):
         raise ValueError("an address that starts with postgresql://... or postgres://...")
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        parts = conninfo_to_dict(url)
+        parts = conninfo_to_dict(split_database_url(url)[0])
     except ProgrammingError:
         parts = {"port": "unreadable"}
     if "@" in str(parts.get("host", "")):
@@ -61,6 +68,17 @@ def _for_libpq(url: str | None) -> str | None:
     if not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
         raise ValueError("postgresql://user:password@host:port/database, odd characters as %40")
     return url
+
+
+def split_database_url(url: str) -> tuple[str, str]:
+    """Return a database URL without its parameters and driver, and the parameters (after `?`).
+
+    As in libpq, a `?` before the first @ belongs to the password, unless a / comes earlier.
+    """
+    place = _POSTGRES.sub(r"\1://", url, count=1)
+    login = re.match("[a-z]+://[^@/]*@", place)
+    start = place.find("?", login.end() if login else 0)
+    return (place, "") if start < 0 else (place[:start], place[start + 1 :])
 
 
 def _listed(text: str) -> tuple[str, ...]:
