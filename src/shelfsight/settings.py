@@ -177,10 +177,16 @@ class Settings(BaseSettings):
         None, description="an embedding server; without one the models run in this process"
     )
     embedding_server_api_key: SecretStr | None = Field(
-        None, description="sent to the embedding server as a bearer token"
+        None, description="the key of the embedding server or service, sent in a header"
     )
     embedding_server_text_model: str | None = Field(
         None, description="the model for texts, where an embedding server lists several"
+    )
+    embedding_server_image_model: str | None = Field(
+        None, description="the model for pictures, of an embedding service that has several"
+    )
+    embedding_server_api: Literal["auto", "openai", "jina", "cohere", "voyage", "gemini"] = Field(
+        "auto", description="the API of an embedding service; auto tells it by the address"
     )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
