@@ -35,6 +35,10 @@ SECRET = frozenset({"database_url", "embedding_server_api_key"})
 """Settings that may hold a password or a key, so their values are never shown."""
 
 
+_POSTGRES = re.compile(r"(postgres|postgresql)(?:\+[a-z0-9_]+)?://")
+"""How a database URL starts; SQLAlchemy names the driver in it, as in `postgresql+asyncpg`."""
+
+
 def _for_http(url: str | None) -> str | None:
     try:
         parts = urlsplit(url or "http://none")
@@ -47,16 +51,19 @@ def _for_http(url: str | None) -> str | None:
 
 
 def _for_libpq(url: str | None) -> str | None:
-    """Refuse an address that libpq would refuse; its message could show a part of the password."""
+    """Refuse an address that libpq would refuse; its message could show a part of the password.
+
+    The parameters are checked when the database is opened; see `postgres/database_url.py`.
+    """
     if url is None:
         return None
-    if not url.startswith(("postgresql://", "postgres://")):
+    if not _POSTGRES.match(url):
         raise ValueError("an address that starts with postgresql://... or postgres://...")
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        parts = conninfo_to_dict(url)
+        parts = conninfo_to_dict(split_database_url(url)[0])
     except ProgrammingError:
         parts = {"port": "unreadable"}
     if "@" in str(parts.get("host", "")):
@@ -64,6 +71,17 @@ def _for_libpq(url: str | None) -> str | None:
     if not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
         raise ValueError("postgresql://user:password@host:port/database, odd characters as %40")
     return url
+
+
+def split_database_url(url: str) -> tuple[str, str]:
+    """Return a database URL without its parameters and driver, and the parameters (after `?`).
+
+    As in libpq, a `?` before the first @ belongs to the password, unless a / comes earlier.
+    """
+    place = _POSTGRES.sub(r"\1://", url, count=1)
+    login = re.match("[a-z]+://[^@/]*@", place)
+    start = place.find("?", login.end() if login else 0)
+    return (place, "") if start < 0 else (place[:start], place[start + 1 :])
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -169,10 +187,16 @@ class Settings(BaseSettings):
         None, description="an embedding server; without one the models run in this process"
     )
     embedding_server_api_key: SecretStr | None = Field(
-        None, description="sent to the embedding server as a bearer token"
+        None, description="the key of the embedding server or service, sent in a header"
     )
     embedding_server_text_model: str | None = Field(
         None, description="the model for texts, where an embedding server lists several"
+    )
+    embedding_server_image_model: str | None = Field(
+        None, description="the model for pictures, of an embedding service that has several"
+    )
+    embedding_server_api: Literal["auto", "openai", "jina", "cohere", "voyage", "gemini"] = Field(
+        "auto", description="the API of an embedding service; auto tells it by the address"
     )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"

@@ -142,6 +142,27 @@ def test_postgres_and_python_agree_on_which_addresses_are_of_the_same_picture(
     assert [hashes.index(one) for one in hashes] == [lasting.index(one) for one in lasting]
 
 
+def test_the_picture_that_a_variant_names_comes_first(database: Database) -> None:
+    urls = [f"http://shop.test/{n}.png" for n in (1, 2, 3)]
+    replace_content(database, [("Mug", "", urls)] * 4)
+    execute(database, 'ALTER TABLE "ProductVariants" ADD "ImageId" uuid')
+    both = Content(images_per_product=2)
+    assert [product.image_urls for product in due(database, both)] == [tuple(urls[:2])] * 4
+    backfill_all(database, content=both)
+    assert due(database, both) == []
+    choose = """UPDATE "ProductVariants" SET "ImageId" = (SELECT "Id" FROM "ProductImages"
+                WHERE "ProductVariantId" = '{}' AND "Position" = {}) WHERE "Id" = '{}'"""
+    two, three, four = (f"{number:032x}" for number in (2, 3, 4))
+    execute(
+        database,
+        choose.format(two, 2, two),
+        choose.format(ONE, 0, three),  # another variant's picture, which is not its own
+        choose.format(four, 0, four),  # the picture that is first anyway
+    )
+    (changed,) = due(database, both)
+    assert (numbers([changed]), changed.image_urls) == ([2], (urls[2], urls[0]))
+
+
 def test_a_new_signature_makes_nothing_due_and_another_picture_does(database: Database) -> None:
     urls = [f"https://s3.test/{n}.jpg?X-Amz-Date=1&X-Amz-Signature=a{n}" for n in (1, 2)]
     replace_content(database, [("Mug", "", [url]) for url in urls])

@@ -76,6 +76,18 @@ def test_each_kind_of_change_is_queued(shop: Database) -> None:
     ]
 
 
+def test_another_first_picture_is_a_change(database: Database) -> None:
+    fill(database, 2)
+    with client(database) as connection:
+        connection.execute('ALTER TABLE "ProductVariants" ADD "ImageId" uuid')
+    triggers.create(database)
+    with client(database) as connection:
+        connection.execute(
+            'UPDATE "ProductVariants" SET "ImageId" = %s WHERE "Id" = %s', [TWO, ONE]
+        )
+    assert queued(database) == [ONE]
+
+
 def test_deleted_products_and_both_ids_of_a_changed_id_are_queued(shop: Database) -> None:
     new = f"{ONE[:-1]}9"
     with client(shop) as connection:

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from shelfsight.errors import DatabaseError
+from shelfsight.errors import DatabaseError, SchemaError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import CatalogChoice, ModelPair
 from shelfsight.scan.matching import Filters, SearchQuery
@@ -153,6 +153,54 @@ def test_a_catalogue_is_read_through_views_without_affecting_other_clients(
             with psycopg.connect(pooled) as stranger:
                 paths |= set(stranger.execute("SHOW search_path").fetchall())
         assert paths == {('"$user", public',)}
+
+
+@pytest.mark.parametrize("way", ["direct", "pooler", "pooler that the URL tells of"])
+def test_the_schema_of_the_url_holds_the_shop_and_its_vectors(
+    way: str, url: str, request: pytest.FixtureRequest
+) -> None:
+    """Prisma names the schema in the URL; tables of the same names in another are not touched."""
+    address = url if way == "direct" else request.getfixturevalue("pooled")
+    more = "&pgbouncer=true&connection_limit=1" if way == "pooler that the URL tells of" else ""
+    with closing(Database(url)) as other, psycopg.connect(url) as shop:
+        schema.create(other)
+        shop.execute('CREATE SCHEMA "My Shop"')
+    with closing(Database(f"{address}&schema=My%20Shop{more}")) as database:
+        schema.create(database)
+        fill(database, 20)
+        assert backfill_all(database).found == 20
+        assert len(index_build.build(database, index_build.BuildLogger(list().append))) == 4
+        assert {one.state for one in index.read(database)} == {"valid"}
+        search = PostgresProductSearch(database)
+        vector = direction(b"x", 1024)
+        query = SearchQuery(column="text", vector=vector, text=vector)
+        assert len(search.candidates(query, Filters(), 10)) == 10
+        others = ModelPair(image="other-pixels@1", text="other-words@1")
+        with closing(vector_versions.prepare_staged(database, others)) as new:
+            rows(
+                new,
+                'INSERT INTO "ProductEmbeddings" SELECT * FROM "My Shop"."ProductEmbeddings"'
+                " RETURNING 1",
+            )
+        switch(database, index_build.BuildLogger(list().append))
+        assert read(database).total == 20
+        roll_back(database)
+        assert len(index.drop(database)) == 4
+    with psycopg.connect(url) as shop:
+        count = 'SELECT count(*) FROM {}."ProductEmbeddings"'
+        names = [sql.Identifier("My Shop"), sql.Identifier("public")]
+        counts = [shop.execute(sql.SQL(count).format(name)).fetchall() for name in names]
+        assert counts == [[(20,)], [(0,)]]
+    with psycopg.connect(address) as stranger:
+        assert stranger.execute("SHOW search_path").fetchall() == [('"$user", public',)]
+
+
+def test_a_schema_of_the_url_that_is_not_there_is_named(url: str) -> None:
+    with (
+        closing(Database(f"{url}&schema=shpo")) as database,
+        pytest.raises(SchemaError, match="no schema 'shpo', which DATABASE_URL names"),
+    ):
+        schema.create(database)
 
 
 def test_models_are_switched_through_a_transaction_pooler_without_affecting_other_clients(

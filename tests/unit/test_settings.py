@@ -102,7 +102,6 @@ def test_both_weights_zero_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql://user:hunter2/hunter2@host/db"),
         ("DATABASE_URL", "postgresql://user:hunter2@host:port/db"),
         ("DATABASE_URL", "postgresql://user:pass@hunter2@host/db"),
-        ("DATABASE_URL", "postgresql://user:hunter2@host/db?bogus=1"),
         ("EMBEDDING_SERVER_URL", "ftp://user:hunter2@host"),
     ],
 )

@@ -4,7 +4,7 @@
 -- the text as it is stored, the part after it is of the picture addresses. `due` compares these
 -- products with the stored rows, and has only the products that are due.
 WITH span AS MATERIALIZED (
-  SELECT "Id", {product_id} AS product_id,
+  SELECT "Id", {product_id} AS product_id, {chosen_image} AS chosen_image,
          {title} AS title, {description} AS description,
          {own_category} AS category, {options} AS options, {own_brand} AS brand
   FROM "ProductVariants"
@@ -19,7 +19,7 @@ WITH span AS MATERIALIZED (
   FROM span
 ), pictures AS (
   SELECT i."ProductVariantId" AS id,
-         (array_agg(btrim(i."ImageUrl") ORDER BY {position}, i."Id"))[1:%(images)s] AS urls
+         (array_agg(btrim(i."ImageUrl") ORDER BY {is_other} {position}, i."Id"))[1:%(images)s] AS urls
   FROM "ProductImages" AS i JOIN span ON span."Id" = i."ProductVariantId"
   WHERE btrim(i."ImageUrl") <> '' AND i."ProductVariantId" {within}
   GROUP BY i."ProductVariantId"
@@ -65,6 +65,10 @@ WITH span AS MATERIALIZED (
   CROSS JOIN LATERAL (SELECT {image_need} AS image, {text_need} AS text) AS need
   WHERE {due}
 )
+
+-- name: is_other
+-- The picture that the variant names as its own comes before the others.
+i."Id"::text IS DISTINCT FROM span.chosen_image,
 
 -- name: further_text
 -- A part of the text besides title and description. Products without it have the hash that they had

@@ -21,7 +21,7 @@ Tables = Mapping[str, Mapping[str, str]]
 """The columns of each table of the shop, with their SQL types, in order; `{}` if it is missing."""
 
 _READ: Mapping[str, frozenset[str]] = {
-    "ProductVariants": frozenset({"Id", "ProductId", "UserId", *archived.MARKS}),
+    "ProductVariants": frozenset({"Id", "ProductId", "UserId", "ImageId", *archived.MARKS}),
     "ProductImages": frozenset({"Id", "ProductVariantId", "ImageUrl", "Position"}),
     "Products": frozenset({"Id", *archived.MARKS}),
 }

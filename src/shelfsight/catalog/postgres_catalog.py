@@ -229,6 +229,8 @@ class PostgresCatalog:
             id_type=statements.trusted(variants["Id"]),
             product_id=_column(variants, "ProductId", "NULL::text"),
             **content_parts(self.text_fields(), self._content.language, variants, readable),
+            chosen_image=_chosen_image(variants),
+            is_other=QUERIES["is_other"] if "ImageId" in variants else sql.SQL(""),
             position=_column(images, "Position", "0"),
             selected=condition,
             within=_within(selection, variants["Id"]),
@@ -306,6 +308,10 @@ def _shop_columns(connection: Connection) -> tuple[dict[str, str], ...]:
             )
     readable = readable_columns(connection, "Products")
     return found["ProductVariants"], found["ProductImages"], found["Products"], readable
+
+
+def _chosen_image(variants: dict[str, str]) -> sql.Composable:
+    return sql.SQL("{}::text").format(_column(variants, "ImageId", "NULL"))
 
 
 def _within(selection: Selection, id_type: str) -> sql.Composable:

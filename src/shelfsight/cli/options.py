@@ -17,6 +17,7 @@ IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
     *("embedding_server_url", "embedding_server_api_key", "embedding_server_text_model"),
+    *("embedding_server_image_model", "embedding_server_api"),
     *("cold_start_timeout", "server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
@@ -142,6 +143,7 @@ _METAVARS = {
     "trusted_proxies": "ADDRESSES",
     "database_url": "URL",
     "embedding_server_api_key": "KEY",
+    "embedding_server_image_model": "NAME",
     "embedding_server_text_model": "NAME",
     "embedding_server_url": "URL",
     "image_base_url": "URL",
@@ -152,7 +154,7 @@ _METAVARS = {
     "shelfsight_home": "FOLDER",
     **{
         name: "|".join(get_args(Settings.model_fields[name].annotation))
-        for name in ("backend", "device", "models")
+        for name in ("backend", "device", "embedding_server_api", "models")
     },
 }
 

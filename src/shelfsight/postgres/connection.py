@@ -25,7 +25,6 @@ from shelfsight.postgres.errors import explained, is_time_limit
 from shelfsight.postgres.retries import LOST, PATIENT, RETRYABLE, Retries, RetryPolicy
 from shelfsight.postgres.rows import Row, columns, copy_rows, fetch_as
 from shelfsight.postgres.session import (
-    OWN_SCHEMA,
     Connection,
     closed_on_interrupt,
     connect,
@@ -120,7 +119,7 @@ class Database:
         self._opened: Connection | None = None
         self._severed = Event()
         self._may_prepare: bool | None = None
-        self._enters_catalogue = False
+        self._entered: list[str] = []  # schemas that each transaction searches first
         self._was_connected = False
 
     @cached_property
@@ -257,14 +256,14 @@ class Database:
 
     def _enter(self, connection: Connection) -> None:
         """Make this transaction find the catalogue and the set of vectors."""
-        if self._enters_catalogue:
-            search_first(connection, OWN_SCHEMA)
+        for schema in self._entered:
+            search_first(connection, schema)
         if self.schema is not None:
             enter_schema(connection, self.schema)
 
     def _ask_once(self, query: Query, prepare: bool) -> Rows:
         with self._in_use() as connection:
-            if self._enters_catalogue:
+            if self._entered:
                 connection.read_only = True
                 with connection.transaction():
                     self._enter(connection)
@@ -302,9 +301,12 @@ class Database:
     def _open(self) -> Connection:
         if self._connection is None:
             connection = self._opened = connect(self.url, self._parameters)
-            if TypeInfo.fetch(connection, "vector") is not None:
-                register_vector(connection)
-            self._enters_catalogue = find_catalogue(connection)
+            self._entered = find_catalogue(connection)
+            with connection.transaction():  # the extension may be in the schema of the URL
+                for schema in self._entered:
+                    search_first(connection, schema)
+                if TypeInfo.fetch(connection, "vector") is not None:
+                    register_vector(connection)
             self._connection = connection
             self._may_prepare = None
             self._was_connected = True

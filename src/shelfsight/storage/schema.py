@@ -103,8 +103,9 @@ def _create(views: Work[list[str]] | None, connection: Connection) -> list[str]:
         done += [*made, *(rights.protect(connection, OWN_SCHEMA) if made else [])]
     place = _schema_of_new_tables(connection)
     beside_views = reads_views(connection)
+    has_place = beside_views or connection.schema is not None
     for table in ["ProductEmbeddings"] if beside_views else TABLES:
-        if columns(connection, table, schema=place if beside_views else None):
+        if columns(connection, table, schema=place if has_place else None):
             continue
         name = sql.Identifier(place, table)
         connection.execute(TABLES[table].format(table=name, **_id_type(connection)))

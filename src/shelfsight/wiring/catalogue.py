@@ -183,6 +183,11 @@ def _report(connection: Connection) -> CatalogReport:
     sample = QUERIES["sample"].format(
         in_shop=in_shop,
         title=trusted('v."Title"' if "Title" in found else "NULL"),
+        is_other=trusted(
+            'i."Id"::text IS DISTINCT FROM v."ImageId"::text'
+            if "ImageId" in found
+            else "NULL::bool"
+        ),
         position=trusted('i."Position"' if has_position else "NULL::int"),
     )
     shown = connection.cursor(row_factory=class_row(SampleProduct))

@@ -1,13 +1,16 @@
 """Opens the database that holds the products: the user's own, or the embedded one."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shelfsight.errors import DatabaseError
 from shelfsight.postgres.connection import Database, Transactions
+from shelfsight.postgres.database_url import parse_database_url
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from shelfsight.catalog.content import Content
     from shelfsight.catalog.postgres_catalog import PostgresCatalog
     from shelfsight.embedded_postgres.upgrade import Upgraded
+
+_LOG = logging.getLogger("shelfsight.postgres")
 
 EMBEDDED = "shelfsight"
 """Name of the database within the embedded Postgres."""
@@ -42,14 +47,25 @@ def connect_database(settings: Settings, *, name: str = EMBEDDED) -> Iterator[Da
 
     Raises:
         DatabaseError: the embedded Postgres cannot be started.
+        SettingsError: the URL has a parameter that is not understood.
     """
     with ExitStack() as resources:
         url = settings.database_url
-        if url is None:
+        if url is not None:
+            _tell_what_is_left_out(url)
+        else:
             from shelfsight.embedded_postgres.instance import EmbeddedPostgres
 
             url = resources.enter_context(EmbeddedPostgres(home(settings), database=name))
         yield resources.enter_context(closing(Database(url)))
+
+
+@lru_cache
+def _tell_what_is_left_out(url: str) -> None:
+    """Say once in this process which parameters of the URL have no meaning here."""
+    left_out = parse_database_url(url).left_out
+    if left_out:
+        _LOG.warning("DATABASE_URL: %s left out, for other clients only", ", ".join(left_out))
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def _embedder(settings: Settings, notify: Notify, *, for_scans: bool) -> Embedde
         return open_models(settings, notify, for_scans=for_scans)
     from shelfsight.embedding.remote.config import ServerConfig
     from shelfsight.embedding.remote.remote_embedder import RemoteEmbedder
+    from shelfsight.embedding.remote.services.table import service_of
 
     key = settings.embedding_server_api_key
     config = ServerConfig(
@@ -62,6 +63,8 @@ def _embedder(settings: Settings, notify: Notify, *, for_scans: bool) -> Embedde
         down_timeout=settings.server_down_timeout,
         concurrency=settings.server_concurrency,
         text_model=settings.embedding_server_text_model,
+        image_model=settings.embedding_server_image_model,
+        service=service_of(settings.embedding_server_api, settings.embedding_server_url),
         waiting=notify,
     )
     return RemoteEmbedder(config, partial(_open_image_model, settings, notify))

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from shelfsight.embedding.wire import decode_vector, encode_vector
+from shelfsight.errors import ServerError
 from shelfsight.records import Failure, ModelPair, PictureFormat, Stage
 from tests.integration.remote.scripted_server import (
     HEALTH,
@@ -313,3 +314,10 @@ def test_a_vector_survives_the_wire_unchanged():
 
     assert np.array_equal(decode_vector(encode_vector(vector)), vector)
     assert decode_vector(encode_vector(vector)).dtype == np.float32
+
+
+def test_a_server_must_have_the_model_for_pictures_that_is_named(server, connect):
+    assert connect(server.url, image_model="pixels").models.image == "pixels@1"
+    assert connect(server.url, image_model="pixels@1").models.image == "pixels@1"
+    with pytest.raises(ServerError, match=r"pictures by pixels@1: .*IMAGE_MODEL \(clip\)"):
+        connect(server.url, image_model="clip")

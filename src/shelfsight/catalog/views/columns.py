@@ -36,7 +36,7 @@ _CURES = {
 _KNOWN = {
     *("Id", "ProductId", "UserId", "Sku", "Barcode", "Title", "Description", "Price", "Options"),
     *("Category", "Brand", "CreatedAt", "UpdatedAt", "ProductVariantId", "ImageUrl", "AltText"),
-    "Position",
+    *("ImageId", "Position"),
 }
 
 

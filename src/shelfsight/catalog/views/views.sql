@@ -51,7 +51,7 @@ EXPLAIN (FORMAT JSON) SELECT * FROM {table} WHERE {column} = ANY(%(ids)s)
 -- Products with the address of their first picture.
 SELECT v."Id"::text AS id, {title}::text AS title, (
   SELECT i."ImageUrl"::text FROM "ProductImages" AS i WHERE i."ProductVariantId" = v."Id"
-  ORDER BY {position}, i."Id" LIMIT 1) AS image_url
+  ORDER BY {is_other}, {position}, i."Id" LIMIT 1) AS image_url
 FROM "ProductVariants" AS v WHERE {in_shop} ORDER BY v."Id" LIMIT %(limit)s
 
 -- name: counts

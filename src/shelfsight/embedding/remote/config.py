@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
 
+from shelfsight.embedding.remote.services.service import Service
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -38,11 +40,14 @@ class ServerConfig:
 
     Attributes:
         url: the address of the server.
-        api_key: the key that is sent as a bearer token.
+        api_key: the key that is sent, as a bearer token unless the service has another way.
+        service: the service whose API the server has; None for shelfsight's own, or OpenAI's.
         cold_start_timeout: seconds to wait for the first response.
         down_timeout: seconds to wait for a later response.
         concurrency: how many requests for pictures, and how many for texts, are sent at a time.
         text_model: the name of the model for texts, on a server that has several.
+        image_model: the name of the model for pictures, of a service that has such models. Another
+            server must have this model; None for any.
         waiting: a function that is called now and then with a message while there is no response.
         retry_policy: how requests are retried.
     """
@@ -53,5 +58,7 @@ class ServerConfig:
     down_timeout: float = 600
     concurrency: int = 4
     text_model: str | None = None
+    image_model: str | None = None
+    service: Service | None = None
     waiting: Callable[[str], None] = lambda _: None
     retry_policy: RetryPolicy = RetryPolicy()

@@ -23,17 +23,16 @@ class ServerConnection:
 
     def __init__(self, config: ServerConfig) -> None:
         self._retry_policy = config.retry_policy
-        self._api_key = config.api_key
+        self._headers = _key_headers(config)
         url = URL(config.url)
-        url = url.with_path(url.raw_path.rstrip("/").removesuffix("/v1"), encoded=True)
+        url = url.with_path(url.raw_path.rstrip("/").removesuffix(_prefix(config)), encoded=True)
         self._url = url.with_user(None) if config.api_key else url
         self.shown = str(url.with_user(None))
         self._breaker = ServerBreaker(config, self.shown)
 
     async def __aenter__(self) -> Self:
-        key = self._api_key
         self._session = aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=self._headers,
             # The operator's own server: the system may know its name from other sources than DNS.
             connector=aiohttp.TCPConnector(limit=0, resolver=aiohttp.ThreadedResolver()),
             timeout=aiohttp.ClientTimeout(
@@ -114,3 +113,15 @@ class ServerConnection:
                 f"the embedding server {self.shown} has moved to {response.url.origin()}:"
                 " set EMBEDDING_SERVER_URL to its new address"
             )
+
+
+def _prefix(config: ServerConfig) -> str:
+    return "/v1" if config.service is None else config.service.prefix
+
+
+def _key_headers(config: ServerConfig) -> dict[str, str]:
+    if config.api_key is None:
+        return {}
+    if config.service is None:
+        return {"Authorization": f"Bearer {config.api_key}"}
+    return config.service.key_headers(config.api_key)

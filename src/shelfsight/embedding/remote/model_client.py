@@ -110,7 +110,8 @@ class ModelClient:
         self, items: Sequence[str], *, query: bool = False, keep_trying: bool = False
     ) -> EmbedResponse:
         asking = RequestOptions(plain=self._plain, query=query, model=self._model)
-        body = self._protocol.write(items, asking).model_dump_json(exclude_defaults=True).encode()
+        request = self._protocol.write(items, asking)
+        body = request.model_dump_json(exclude_defaults=True, by_alias=True).encode()
         value = await self._connection.post(self._protocol.path, body, keep_trying=keep_trying)
         try:
             response = self._protocol.read(value)

@@ -20,6 +20,7 @@ from shelfsight.embedding.remote.connection import ServerConnection
 from shelfsight.embedding.remote.handshake import Endpoint, TextChoice, handshake
 from shelfsight.embedding.remote.model_client import ModelClient
 from shelfsight.embedding.remote.server_protocol import BATCH, image_protocol
+from shelfsight.embedding.remote.service_handshake import ServiceHandshake
 from shelfsight.embedding.wire import IMAGE_PATH
 from shelfsight.errors import ServerError
 from shelfsight.ports import Advanced, ignore
@@ -66,7 +67,7 @@ class RemoteEmbedder:
             model=config.text_model, say=config.waiting, concurrency=config.concurrency
         )
         self._concurrency = config.concurrency
-        self._encode = partial(encode_picture, compressed=not _is_local(config.url))
+        self._encode = _encoder(config)
         self._embed_images: EmbedImages
         self._batches: set[Future[Results]] = set()
         with ExitStack() as opening:
@@ -75,10 +76,15 @@ class RemoteEmbedder:
                 self._portal.wrap_async_context_manager(ServerConnection(config))
             )
             grey = np.full((DEFAULT_PICTURE.side, DEFAULT_PICTURE.side, 3), 128, np.uint8)
-            server = self._portal.call(
-                handshake, connection, image_protocol(self._encode(grey)), choice
-            )
+            probe = self._encode(grey)
+            if config.service is None:
+                server = self._portal.call(handshake, connection, image_protocol(probe), choice)
+            else:
+                asked = ServiceHandshake(config.service, connection, config.concurrency)
+                server = self._portal.call(asked.open, config.text_model, config.image_model, probe)
             self._texts = server.texts.client
+            if config.service is None and config.image_model is not None:
+                _require_image_model(config.image_model, server.images, connection.shown)
             image = self._use_images(server.images, load_image_model, connection.shown)
             opening.callback(self._cancel)
             self._open = opening.pop_all()
@@ -150,6 +156,33 @@ class RemoteEmbedder:
 def _advance(advanced: Advanced, count: int, future: Future[Results]) -> None:
     if not future.cancelled():
         advanced(count)
+
+
+def _require_image_model(name: str, images: Endpoint | None, shown: str) -> None:
+    """Refuse a server that embeds pictures by another model than the one that was named.
+
+    Raises:
+        ServerError: it does, or it embeds no pictures.
+    """
+    if images is None or name not in {images.model.name, images.model.identity}:
+        has = "no pictures" if images is None else f"pictures by {images.model.identity}"
+        raise ServerError(
+            f"the embedding server {shown} embeds {has}: correct EMBEDDING_SERVER_IMAGE_MODEL"
+            f" ({name}), or leave it out"
+        )
+
+
+def _encoder(config: ServerConfig) -> Callable[[Pixels], str]:
+    if config.service is not None:
+        return encode_png
+    return partial(encode_picture, compressed=not _is_local(config.url))
+
+
+def encode_png(pixels: Pixels) -> str:
+    """Encode pixels as a PNG file in base64, which every service reads."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return pybase64.b64encode_as_string(file.getvalue())
 
 
 def encode_picture(pixels: Pixels, *, compressed: bool) -> str:

@@ -87,7 +87,7 @@ def openai_protocol(path: str, model: str | None) -> ServerProtocol:
         width=TEXT_WIDTH,
         probe_item="a mug",
         write=write,
-        read=_read_openai,
+        read=read_openai,
     )
 
 
@@ -113,7 +113,7 @@ def _query_template(model: str | None) -> str:
     return QWEN3.query if "qwen3-embedding" in (model or "").lower() else "{text}"
 
 
-def _read_openai(value: object) -> EmbedResponse:
+def read_openai(value: object) -> EmbedResponse:
     """Convert a response of OpenAI's protocol to ours.
 
     Its vectors come in any order, each with the `index` of its input; without any index, they come

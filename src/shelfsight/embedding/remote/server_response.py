@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 
 from shelfsight.errors import ServerError
@@ -17,6 +18,18 @@ _LATER_STATUSES = frozenset({408, 425, 429, 503})
 
 _BACKEND_FAILED = 424
 """The status that text-embeddings-inference sends where other servers send 500."""
+
+
+class _Detail(BaseModel):
+    retryDelay: str | None = Field(None, pattern=r"^[0-9]{1,6}(\.[0-9]+)?s$")
+
+
+class _ErrorBody(BaseModel):
+    details: list[_Detail]
+
+
+class _GoogleError(BaseModel):
+    error: _ErrorBody
 
 
 class NoSuchEndpointError(ServerError):
@@ -77,7 +90,7 @@ class ServerResponse:
             ServerError: no other attempt can succeed.
         """
         if self.status in _LATER_STATUSES:
-            after = retry_after(self.headers)
+            after = retry_after(self.headers) or self._retry_delay
             pause = "" if after is None else f", asking for a pause of {after:.0f} s"
             raise UnavailableError(f"status {self.status}{pause}", after)
         if self.status >= 500 or self.status == _BACKEND_FAILED:
@@ -111,6 +124,16 @@ class ServerResponse:
             if isinstance(error, str):
                 return _excerpt(error)
         return _excerpt(self.content[:1000].decode("utf-8", "replace"))
+
+    @property
+    def _retry_delay(self) -> float | None:
+        """The pause in seconds that the error says in its details, as services of Google do."""
+        try:
+            details = _GoogleError.model_validate_json(self.content).error.details
+        except ValidationError:
+            return None
+        delays = [float(detail.retryDelay[:-1]) for detail in details if detail.retryDelay]
+        return max(delays, default=None)
 
     @property
     def _is_html(self) -> bool:

@@ -17,7 +17,7 @@ QUERIES = statements.load("shelfsight.storage.changes", "triggers.sql")
 _WATCHED: Mapping[str, tuple[str, ...]] = {
     "ProductVariants": (
         *("Id", "Title", "Description", "Category", "Options"),
-        *("Brand", "Vendor", "Manufacturer"),
+        *("Brand", "Vendor", "Manufacturer", "ImageId"),
     ),
     "ProductImages": ("ImageUrl", "Position", "ProductVariantId"),
 }
