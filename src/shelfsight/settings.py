@@ -91,6 +91,19 @@ def _for_pictures(base: str | None) -> str | None:
     return base
 
 
+def _for_product_pages(url: str | None) -> str | None:
+    names = re.findall(r"\{(.*?)\}", url or "{sku}")
+    if (
+        not names
+        or not set(names) <= {"id", "productId", "sku"}
+        or not _for_http(url or "http://a")
+    ):
+        raise ValueError(
+            "an address with {sku}, {id} or {productId}, as https://shop.example/p/{sku}"
+        )
+    return url
+
+
 def _for_parameters(names: str) -> str:
     for name in _listed(names):
         if not re.fullmatch(r"[a-z0-9_.-]+\*?", name):
@@ -243,6 +256,11 @@ class Settings(BaseSettings):
         "/api",
         pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
         description="serve answers below this path too, as /api/products/...; empty for none",
+    )
+    product_url: Annotated[str | None, AfterValidator(_for_product_pages)] = Field(
+        None,
+        description="the address of a product's page, as https://shop.example/p/{sku}; also"
+        " {id} and {productId}",
     )
     trusted_proxies: Annotated[str, AfterValidator(_for_proxies)] = Field(
         "",

@@ -30,7 +30,7 @@ FETCHING = (*CATALOGUE, "host_concurrency")
 SERVING = (
     *("scan_views", "scan_codes", "scan_timeout", "stop_timeout", "memory", "follow_models"),
     *CATALOGUE,
-    *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
+    *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "product_url", "trusted_proxies"),
 )
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
@@ -131,6 +131,7 @@ _METAVARS = {
     "api_prefix": "PATH",
     "cors_origins": "SITES",
     "product_text": "FIELDS",
+    "product_url": "URL",
     "shop_time_zone": "ZONE",
     "text_language": "LANGUAGE",
     "trusted_proxies": "ADDRESSES",

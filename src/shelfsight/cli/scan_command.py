@@ -1,7 +1,7 @@
 """The command `shelfsight scan`, which finds products by photos or words."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, MODELS, WEIGHTS, Command
+from shelfsight.records import PhotoNote
 from shelfsight.scan.matching import Filters, Match, ScanResult, WhyNothing
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
@@ -33,6 +34,10 @@ _HINTS = {
     WhyNothing.UNLIKE: (
         "No match: no product is like it. See the nearest ones with: --threshold -1"
     ),
+}
+
+_NOTES: Mapping[PhotoNote, str] = {
+    "truncated": "A photo is truncated, and was read without its last bytes.",
 }
 
 
@@ -94,7 +99,10 @@ def _show(found: ScanResult, hint: str, *, as_json: bool) -> None:
         matches = [_flat(match) for match in found.matches]
         shown = {**asdict(found), "matches": matches, "hint": hint or None}
         click.echo(json.dumps(shown, ensure_ascii=False, default=str))
-    elif found.matches:
+        return
+    for note in found.notes:
+        click.echo(_NOTES[note], err=True)
+    if found.matches:
         Console().print(table(found.matches))
     else:
         click.echo(hint, err=True)

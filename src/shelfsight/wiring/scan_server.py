@@ -212,6 +212,7 @@ def _scan_config(settings: Settings, plan: "MemoryPlan") -> "ScanConfig":
     return ScanConfig(
         image_root=settings.image_root,
         image_base_url=settings.image_base_url,
+        product_url=settings.product_url,
         content=content(settings),
         private_hosts=settings.private_hosts,
         cors_origins=settings.origins,

@@ -9,6 +9,7 @@ from shelfsight.images.download import FetchLimits
 from shelfsight.postgres.connection import Transactions
 from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.limits import ServerLimits
+from shelfsight.serving.scan_api.addresses import AddressFormat
 from shelfsight.serving.scan_api.auth import Authenticator
 from shelfsight.serving.scan_api.memory_plan import MAP_BYTES
 from shelfsight.serving.scan_api.metrics import ScanMetrics
@@ -35,11 +36,12 @@ class ScanConfig:
     served below `path_prefix`, too. A scan times out after
     `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root`,
     `image_base_url` and `content` are as in the backfill; they serve to show pictures of products
-    and to count the products that are due.
+    and to count the products that are due. `product_url` is as in `AddressFormat`.
     """
 
     image_root: Path | None = None
     image_base_url: str | None = None
+    product_url: str | None = None
     content: Content = field(default_factory=Content)
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
@@ -48,6 +50,11 @@ class ScanConfig:
     limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS
     map_bytes: int = MAP_BYTES
+
+    @property
+    def addresses(self) -> AddressFormat:
+        """How the addresses in responses are made."""
+        return AddressFormat(self.image_base_url, self.product_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,7 +135,7 @@ class ScanEndpoints:
             )
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
-        return json_response(matches_response(found, self._context.config.image_base_url))
+        return json_response(matches_response(found, self._context.config.addresses))
 
     async def feedback(self, request: Request) -> Response:
         """Store a verdict on a scan, with the scores that were shown.

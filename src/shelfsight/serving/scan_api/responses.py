@@ -6,15 +6,20 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from shelfsight.images.location import location
-from shelfsight.scan.matching import Action, Confidence, GroupBy, Match, ScanResult
+from shelfsight.records import PhotoNote
+from shelfsight.scan.matching import (
+    Action,
+    Confidence,
+    GroupBy,
+    Match,
+    ScanResult,
+)
 from shelfsight.scan.ranking import best_first
+from shelfsight.serving.scan_api.addresses import AddressFormat
 from shelfsight.serving.scan_api.problems import ProblemDetails
 
-SourceType = Literal["url", "base64", "file", "text", "combined"]
-
-PhotoNote = Literal["truncated"]
-"""What is said of a photo that was read: `truncated` lacks its last bytes."""
+SourceType = Literal["image", "text"]
+"""What a result is of: photos, maybe with words, or words alone."""
 
 
 class ResponseModel(BaseModel):
@@ -29,8 +34,9 @@ class MatchResponse(ResponseModel):
     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
     `probability` is how probable it is that the query shows this product, or null if the models
     were not calibrated; `confidence` is its level. `exactCode` is true if the query's words, or a
-    code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
-    `productUrl` is always null, and `isLocalMatch` always true: clients of other servers read them.
+    code in its photo, are the product's SKU or barcode. `productUrl` is its page in the shop, or
+    null if the server does not know it. `combinedScore` is `score` once more, and `isLocalMatch`
+    always true: clients of other servers read them.
     """
 
     product_id: str | None
@@ -47,7 +53,7 @@ class MatchResponse(ResponseModel):
     confidence: Confidence
     exact_code: bool
     combined_score: float
-    product_url: str | None = None
+    product_url: str | None
     is_local_match: bool = True
 
 
@@ -66,7 +72,7 @@ class MatchesResponse(ResponseModel):
 
 
 class PhotoResultResponse(MatchesResponse):
-    """The result of one photo, of all photos together (`combined`), or of words alone."""
+    """The result of one photo, of photos of one thing, or of words alone."""
 
     source_index: int
     source_type: SourceType
@@ -107,9 +113,7 @@ class FeedbackResponse(ResponseModel):
 NO_MATCHES = ScanResult(matches=(), confidence="low", action="fallback_to_manual")
 
 
-def match_responses(
-    matches: Iterable[Match], image_base_url: str | None = None
-) -> list[MatchResponse]:
+def match_responses(matches: Iterable[Match], addresses: AddressFormat) -> list[MatchResponse]:
     """Convert matches to the response format; scores are rounded to four decimals."""
     return [
         MatchResponse(
@@ -119,7 +123,7 @@ def match_responses(
             description=match.product.description,
             sku=match.product.sku,
             price=None if match.product.price is None else float(match.product.price),
-            image_url=_whole(match.product.image_url, image_base_url),
+            image_url=addresses.image(match.product.image_url),
             score=round(match.score, 4),
             image_similarity=_rounded(match.product.image_score),
             text_similarity=_rounded(match.product.text_score),
@@ -127,18 +131,16 @@ def match_responses(
             confidence=match.confidence,
             exact_code=match.product.is_code,
             combined_score=round(match.score, 4),
+            product_url=addresses.page(match.product),
         )
         for match in matches
     ]
 
 
-def matches_response(result: ScanResult, image_base_url: str | None = None) -> MatchesResponse:
-    """Convert the result of a scan to the response format.
-
-    Addresses of pictures that are relative follow `image_base_url`.
-    """
+def matches_response(result: ScanResult, addresses: AddressFormat) -> MatchesResponse:
+    """Convert the result of a scan to the response format."""
     return MatchesResponse(
-        matches=match_responses(result.matches, image_base_url),
+        matches=match_responses(result.matches, addresses),
         confidence=result.confidence,
         not_in_catalog=_rounded(result.not_in_catalog),
         recommended_action=result.action,
@@ -181,10 +183,6 @@ def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy
 def _identity(match: Match, group_by: GroupBy) -> str:
     product = match.product
     return product.product_id or product.id if group_by == "product" else product.id
-
-
-def _whole(address: str | None, base_url: str | None) -> str | None:
-    return None if address is None else location(address, base_url)
 
 
 def _rounded(score: float | None) -> float | None:
