@@ -141,16 +141,19 @@ test-ray: $(VENV)/ray.done ## workers on Ray clusters that this machine plays (i
 CLIENTS := $(VENV)-clients
 NPM := $(shell command -v npm)
 
-$(CLIENTS)/done: requirements/clients.txt
+$(CLIENTS)/done: requirements/clients.txt clients/python/pyproject.toml clients/typescript/package-lock.json
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip --disable-pip-version-check install --quiet --requirement requirements/clients.txt
+	$(CLIENTS)/bin/python -m pip --disable-pip-version-check install --quiet --editable clients/python
+	$(if $(NPM),$(NPM) ci --silent --no-audit --no-fund --ignore-scripts --prefix clients/typescript)
 	$(if $(NPM),$(NPM) install --silent --no-audit --no-fund --prefix $(CLIENTS) openai@6.49.0)
 	touch $@
 
-test-clients: $(VENV)/dev.done $(CLIENTS)/done ## clients of OpenAI, LangChain, LlamaIndex, LiteLLM; with npm also Node's
+test-clients: $(VENV)/dev.done $(CLIENTS)/done ## our clients, and those of OpenAI, LangChain, LlamaIndex, LiteLLM
 	CLIENTS=$(CLIENTS) $(VENV)/bin/python -m pytest tests/clients/test_python_clients.py \
-	  $(if $(NPM),tests/clients/test_node_client.py)
-	@$(if $(NPM),,echo "the client for Node left out: npm is not installed")
+	  tests/clients/test_python_client.py \
+	  $(if $(NPM),tests/clients/test_node_client.py tests/clients/test_typescript_client.py)
+	@$(if $(NPM),,echo "the clients for Node left out: npm is not installed")
 
 $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 	$(PIP) --requirement requirements/browser.txt
@@ -170,4 +173,4 @@ bench-quick: $(VENV)/dev.done ## the same, small: whether it runs, not how fast 
 ##@ Clean up
 
 clean: ## removes .venv and its like; the next target installs it again
-	rm -rf $(VENV) $(SHIPPED) $(RELEASE) $(CLIENTS)
+	rm -rf $(VENV) $(SHIPPED) $(RELEASE) $(CLIENTS) clients/typescript/node_modules

@@ -157,7 +157,7 @@ def formats_table() -> Iterator[str]:
 
 
 def root_file(name: str) -> str:
-    """Give a file of the root, its links as seen from the docs, without its title."""
+    """Give a file of the repository, its links as seen from the docs, without its title."""
     text = (ROOT / name).read_text(encoding="utf-8")
     _, _, body = text.partition("\n")
     return re.sub(r"\]\(docs/", "](", body)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 else:  # commands that need no vectors start faster without numpy
     Vector = Pixels = Any
 
+PhotoNote = Literal["truncated"]
+"""What is said of a photo that was read: `truncated` lacks its last bytes."""
+
 Modality = Literal["image", "text", "combined"]
 
 ContentModality = Literal["image", "text"]

@@ -6,6 +6,7 @@ The command line uses this module too.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event, RLock
@@ -320,7 +321,8 @@ class Shop:
             text=text or None,
             codes=tuple(code for photo in photos for code in photo.codes),
         )
-        return scanner.scan(query, ScanOptions(**options))
+        notes = {note for photo in photos for note in photo.notes}
+        return replace(scanner.scan(query, ScanOptions(**options)), notes=tuple(notes))
 
     async def scan_async(
         self,

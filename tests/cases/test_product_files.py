@@ -126,6 +126,7 @@ def test_a_row_with_more_cells_than_columns_is_refused(tmp_path: Path) -> None:
     """A comma that should have been quoted would put the cells behind it into other columns."""
     [bad] = read(tmp_path, "sku,title,description\np1,Mug, blue,a mug\n")
     assert isinstance(bad, BadLine)
+    assert bad.reason.startswith("has 4 fields where the header has 3, so 'a mug' has no column")
 
 
 SHOPIFY = (

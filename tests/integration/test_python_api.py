@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
 
@@ -87,6 +88,14 @@ def test_a_photo_may_be_a_path_bytes_or_a_pillow_image_in_any_mode(
     sources = [path, str(path), path.read_bytes(), Image.open(path), palette, [path, palette]]
     for source in sources:
         assert shop.scan(source, threshold=-1).matches[0].product.sku == "CAP", source
+
+
+def test_a_photo_without_its_last_bytes_is_noted(shop: Shop) -> None:
+    file = BytesIO()
+    picture("red").save(file, "JPEG")
+    assert shop.scan(file.getvalue()).notes == ()
+    cut = [file.getvalue()[:-2]] * 2
+    assert shop.scan(cut, threshold=-1).notes == ("truncated",)
 
 
 def test_a_scan_takes_filters_weights_and_words_alone(shop: Shop) -> None:

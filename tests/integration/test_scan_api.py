@@ -111,7 +111,7 @@ def test_a_photo_in_base64_finds_its_product_with_all_that_is_to_be_shown(site: 
     assert match["probability"] is answer["notInCatalog"] is None
     assert answer["recommendedAction"] == "show_multiple_candidates"
     (result,) = answer["results"]
-    assert (result["sourceIndex"], result["sourceType"]) == (0, "base64")
+    assert (result["sourceIndex"], result["sourceType"]) == (0, "image")
     assert result["matches"] == answer["matches"]
     assert 0 <= result["processingTimeMs"] <= answer["totalProcessingTimeMs"]
     assert answer["hint"] is None
@@ -128,7 +128,7 @@ def test_every_way_to_send_a_photo_finds_the_same(site: str, pictures: str) -> N
     ]
     assert [skus(answer) for answer in sent] == [["sku-5"]] * len(sent)
     kinds = [answer.json["results"][0]["sourceType"] for answer in sent]
-    assert kinds == ["base64", "base64", "url", "base64", "url", "file"]
+    assert kinds == ["image"] * len(sent)
 
 
 def test_words_find_by_text_and_a_sku_is_told_as_such(site: str, shop: Database) -> None:
@@ -204,7 +204,7 @@ def test_photos_of_one_thing_are_one_result(site: str) -> None:
     photos = [{"base64": photo(number)} for number in (4, 8)]
     answer = scan(site, images=photos, combineImages=True, threshold=0.9).json
     (result,) = answer["results"]
-    assert result["sourceType"] == "combined"
+    assert result["sourceType"] == "image"
     assert sorted(m["sku"] for m in result["matches"]) == ["sku-4", "sku-8"]
 
 

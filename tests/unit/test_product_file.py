@@ -130,7 +130,11 @@ def test_line_numbers_are_those_of_the_file(read):
     assert items[0].line == 4
     assert bad(items) == [
         (7, "has no sku"),
-        (8, "has 3 fields where the header has 2"),
+        (
+            8,
+            "has 3 fields where the header has 2, so 'y' has no column: put double quotes round"
+            " a cell with the separator in it",
+        ),
         (9, "sku 'm1' was given before, in line 4"),
     ]
 

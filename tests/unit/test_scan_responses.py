@@ -3,10 +3,12 @@
 from functools import partial
 from urllib.parse import unquote
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.scan.matching import Action, Candidate, Match, ScanResult
+from shelfsight.serving.scan_api.addresses import AddressFormat
 from shelfsight.serving.scan_api.responses import (
     combine_results,
     match_responses,
@@ -57,13 +59,31 @@ def test_relative_addresses_of_pictures_come_whole_where_there_is_a_base() -> No
     addresses = ["mugs/a.jpg", "https://img.test/a.jpg", None]
     products = [Candidate(id="a", image_url=address) for address in addresses]
     result = found(*(Match(product=one, score=0.5, confidence="low") for one in products))
-    shown = [match.image_url for match in matches_response(result, "https://cdn.test/").matches]
+    based = AddressFormat("https://cdn.test/")
+    shown = [match.image_url for match in matches_response(result, based).matches]
     assert shown == ["https://cdn.test/mugs/a.jpg", *addresses[1:]]
-    assert [match.image_url for match in matches_response(result).matches] == addresses
+    plain = matches_response(result, AddressFormat()).matches
+    assert [match.image_url for match in plain] == addresses
+
+
+@pytest.mark.parametrize(
+    ("product_url", "page"),
+    [
+        (None, None),
+        ("https://s.test/p/{sku}", "https://s.test/p/a%2Fb%20%7Bid%7D"),
+        ("https://s.test/?v={id}&s={sku}", "https://s.test/?v=gid%3A%2F%2F1&s=a%2Fb%20%7Bid%7D"),
+        ("https://s.test/{productId}", None),
+    ],
+)
+def test_the_page_of_a_product_has_its_own_parts(product_url: str | None, page: str | None) -> None:
+    product = Candidate(id="gid://1", sku="a/b {id}")
+    result = found(Match(product=product, score=0.5, confidence="low"))
+    (shown,) = matches_response(result, AddressFormat(None, product_url)).matches
+    assert shown.product_url == page
 
 
 def test_a_similarity_that_was_not_compared_is_null() -> None:
-    (answer,) = match_responses([match("a", 0.123456)])
+    (answer,) = match_responses([match("a", 0.123456)], AddressFormat())
     told = answer.model_dump(by_alias=True)
     assert (told["imageSimilarity"], told["textSimilarity"], told["score"]) == (None, None, 0.1235)
     assert told["ProductVariantId"] == "a"

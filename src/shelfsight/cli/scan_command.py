@@ -14,6 +14,7 @@ from rich.text import Text
 
 from shelfsight.backfill.report import one_line
 from shelfsight.cli.options import DATABASE, MODELS, PHOTO, WEIGHTS, Command
+from shelfsight.records import PhotoNote
 from shelfsight.scan.matching import Because, Filters, Match, ScanResult, WhyNothing
 from shelfsight.settings import Settings
 from shelfsight.shop import Shop
@@ -40,6 +41,9 @@ _REASONS: Mapping[Because, str] = {
     "picture": "picture",
     "color": "colour",
     "words": "words",
+}
+_NOTES: Mapping[PhotoNote, str] = {
+    "truncated": "A photo is truncated, and was read without its last bytes.",
 }
 
 
@@ -101,7 +105,10 @@ def _show(found: ScanResult, hint: str, *, as_json: bool) -> None:
         matches = [_flat(match) for match in found.matches]
         shown = {**asdict(found), "matches": matches, "hint": hint or None}
         click.echo(json.dumps(shown, ensure_ascii=False, default=str))
-    elif found.matches:
+        return
+    for note in found.notes:
+        click.echo(_NOTES[note], err=True)
+    if found.matches:
         Console().print(table(found.matches))
     else:
         click.echo(hint, err=True)

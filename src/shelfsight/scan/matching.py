@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-from shelfsight.records import Modality, Pixels, Vector, Weights
+from shelfsight.records import Modality, PhotoNote, Pixels, Vector, Weights
 
 Photo = Sequence[Pixels]
 """The views of one photo, each uint8 of shape (side, side, 3), as the image model takes them."""
@@ -234,10 +234,11 @@ class ScanResult:
 
     `confidence` is that of the first match; `action` is the recommendation. `not_in_catalog` is how
     probable it is that the query shows no product of the catalogue, in [0, 1]; None if the models
-    were not calibrated.
+    were not calibrated. `notes` is what is to be said of the photos, each note once.
     """
 
     matches: tuple[Match, ...]
     confidence: Confidence
     action: Action
     not_in_catalog: float | None = None
+    notes: tuple[PhotoNote, ...] = ()

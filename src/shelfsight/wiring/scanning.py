@@ -10,6 +10,7 @@ from PIL import Image
 from shelfsight.errors import PictureError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Transactions
+from shelfsight.records import PhotoNote
 from shelfsight.scan.scanner import Scanner, at_once, never
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import fusion
@@ -52,6 +53,7 @@ def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPh
     from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.decoder.protocol import PhotoViews, photo_views
     from shelfsight.images.photo_views import codes_in, views
+    from shelfsight.images.truncated_jpeg import is_truncated
 
     picture_format, count = embedder.picture_format, settings.scan_views
     job = photo_views(count, picture_format, codes=settings.scan_codes)
@@ -60,7 +62,8 @@ def open_photo_reader(settings: Settings, embedder: Embedder) -> Iterator[ReadPh
 
         def read(photo: bytes | Image.Image) -> PhotoViews:
             if isinstance(photo, bytes):
-                return decoders.decode_photo(job, photo)
+                notes: tuple[PhotoNote, ...] = ("truncated",) if is_truncated(photo) else ()
+                return decoders.decode_photo(job, photo)._replace(notes=notes)
             picture = opened_picture(photo)
             codes = codes_in(picture) if job.codes else ()
             return PhotoViews(np.stack(views(picture, count, picture_format)), codes)

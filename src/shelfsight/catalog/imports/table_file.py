@@ -107,6 +107,11 @@ def _unique(columns: list[str]) -> list[str]:
     return unique
 
 
+def _beyond(cell: str) -> str:
+    shown = BROKEN.sub("?", cell if len(cell) <= 40 else f"{cell[:37]}...")
+    return f", so {shown!r} has no column: put double quotes round a cell with the separator in it"
+
+
 def _records(reader: "Reader", columns: list[str]) -> Iterator[Record | BadLine | BadCell]:
     while True:
         number = reader.line_num + 1
@@ -121,8 +126,8 @@ def _records(reader: "Reader", columns: list[str]) -> Iterator[Record | BadLine 
         if not any(cell.strip() for cell in row):
             continue
         reason = f"has {len(row)} fields where the header has {len(columns)}"
-        if any(cell.strip() for cell in row[len(columns) :]):
-            yield BadLine(line=number, reason=reason)
+        if extra := [cell.strip() for cell in row[len(columns) :] if cell.strip()]:
+            yield BadLine(line=number, reason=f"{reason}{_beyond(extra[0])}")
             continue
         if len(row) < len(columns):
             yield BadCell(line=number, reason=f"{reason}, so the last ones are missing")

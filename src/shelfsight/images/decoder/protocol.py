@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shelfsight.images.photo_box import WHOLE, PhotoBox
-from shelfsight.records import PictureFormat
+from shelfsight.records import PhotoNote, PictureFormat
 
 _LENGTHS = struct.Struct(">II")
 _MAX_HEADER = 100_000
@@ -26,10 +26,14 @@ Pictures: TypeAlias = NDArray[np.uint8]
 
 
 class PhotoViews(NamedTuple):
-    """The views of a photo, uint8 (count, side, side, 3), and the texts of the codes in it."""
+    """The views of a photo, uint8 (count, side, side, 3), and the texts of the codes in it.
+
+    `notes` is what is to be said of its file.
+    """
 
     views: Pictures
     codes: tuple[str, ...] = ()
+    notes: tuple[PhotoNote, ...] = ()
 
 
 Buffer: TypeAlias = bytes | bytearray | memoryview

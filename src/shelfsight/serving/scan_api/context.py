@@ -9,6 +9,7 @@ from shelfsight.images.download import FetchLimits
 from shelfsight.postgres.connection import Transactions
 from shelfsight.serving.fair_capacity import FairCapacity
 from shelfsight.serving.limits import ServerLimits
+from shelfsight.serving.scan_api.addresses import AddressFormat
 from shelfsight.serving.scan_api.auth import Authenticator
 from shelfsight.serving.scan_api.memory_plan import MAP_BYTES
 from shelfsight.serving.scan_api.metrics import ScanMetrics
@@ -31,13 +32,12 @@ class ScanConfig:
     """The options of a scan server.
 
     Photos may be fetched from `private_hosts` (`host` or `host:port`) even if their addresses are
-    private. `cors_origins` are sites whose pages may send requests. All paths are
-    served below `path_prefix`, too. A scan times out after
-    `seconds`. Maps of the catalogue in memory take up to `map_bytes`. `image_root`,
-    `image_base_url` and `content` are as in the backfill; they serve to show pictures of products
-    and to count the products that are due. `product_url` is the address of a product in the shop,
-    with the placeholders `{sku}`, `{id}` and `{productId}`. `add_product_url` is that of the page
-    where one is added. All prices are in `currency` (ISO 4217).
+    private. `cors_origins` are sites whose pages may send requests. All paths are served below
+    `path_prefix`, too. A scan times out after `seconds`. Maps of the catalogue in memory take up to
+    `map_bytes`. `image_root`, `image_base_url` and `content` are as in the backfill; they serve to
+    show pictures of products and to count the products that are due. `product_url` is as in
+    `AddressFormat`, and `add_product_url` is the page of the shop where a product is added. All
+    prices are in `currency` (ISO 4217).
     """
 
     image_root: Path | None = None
@@ -53,6 +53,11 @@ class ScanConfig:
     limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS
     map_bytes: int = MAP_BYTES
+
+    @property
+    def addresses(self) -> AddressFormat:
+        """How the addresses in responses are made."""
+        return AddressFormat(self.image_base_url, self.product_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,8 +135,7 @@ class ScanEndpoints:
             )
         if found is None:
             raise NotFoundError("product_unknown", "there is no such product with vectors")
-        config = self._context.config
-        return json_response(matches_response(found, config.image_base_url, config.product_url))
+        return json_response(matches_response(found, self._context.config.addresses))
 
     async def feedback(self, request: Request) -> Response:
         """Store a verdict on a scan, with the scores that were shown.

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from shelfsight.serving.scan_api.problems import PROBLEM_JSON, ProblemDetails
 from shelfsight.serving.scan_api.requests import FeedbackBody, ScanBody
+from shelfsight.serving.scan_api.responses import ScanProgress
 
 _COMPONENT = "#/components/schemas/{model}"
 
@@ -55,13 +56,13 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe(app: FastAPI) -> None:
-    """Add the schemas of bodies and errors to the app's document, and how to send a key.
+    """Add the schemas of bodies, errors and events to the document, and how to send a key.
 
     Call it after all routes are registered.
     """
     components = app.openapi().setdefault("components", {})
     _, schemas = models_json_schema(
-        [(model, "validation") for model in (ScanBody, FeedbackBody, ProblemDetails)],
+        [(model, "validation") for model in (ScanBody, FeedbackBody, ProblemDetails, ScanProgress)],
         ref_template=_COMPONENT,
     )
     components.setdefault("schemas", {}).update(schemas["$defs"])

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import pybase64
 
@@ -15,14 +16,13 @@ from shelfsight.images.download import Downloader
 from shelfsight.images.photo_box import WHOLE, PhotoBox
 from shelfsight.images.truncated_jpeg import is_truncated
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import Stage
+from shelfsight.records import PhotoNote, Stage
 from shelfsight.scan.matching import Photo
 from shelfsight.serving.caller_slots import CallerSlots
 from shelfsight.serving.callers import CALLER
 from shelfsight.serving.refusals import RequestRefusedError
 from shelfsight.serving.scan_api.metrics import ScanMetrics
 from shelfsight.serving.scan_api.requests import MAX_PHOTOS, ImageBody, ScanBody
-from shelfsight.serving.scan_api.responses import PhotoNote, SourceType
 from shelfsight.serving.thread_pool import ThreadPool
 
 ReadPhoto = Callable[[bytes, str, PhotoBox], Future[PhotoViews]]
@@ -41,7 +41,7 @@ class PhotoSource:
     Only the part of it in `box` is looked at.
     """
 
-    kind: SourceType
+    kind: Literal["url", "base64", "file"]
     content: str | bytes
     box: PhotoBox = WHOLE
 

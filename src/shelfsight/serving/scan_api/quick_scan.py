@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Any, TypeVar
 
 from shelfsight.images.unusable import UnusablePictureError
-from shelfsight.records import Modality
+from shelfsight.records import Modality, PhotoNote
 from shelfsight.scan.matching import (
     Filters,
     ScanOptions,
@@ -17,12 +17,12 @@ from shelfsight.scan.matching import (
     WhyNothing,
 )
 from shelfsight.serving.fair_capacity import Reservation
-from shelfsight.serving.scan_api.context import ScanConfig, ScanContext
+from shelfsight.serving.scan_api.addresses import AddressFormat
+from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.photo_input import DecodedPhoto, PhotoReader, PhotoSource
 from shelfsight.serving.scan_api.problems import picture_problem
 from shelfsight.serving.scan_api.responses import (
     NO_MATCHES,
-    PhotoNote,
     PhotoResultResponse,
     ScanProgress,
     ScanResponse,
@@ -135,7 +135,7 @@ class QuickScan:
             ShelfsightError: as in `run`.
         """
         started = perf_counter()
-        config, models = self._context.config, self._context.models
+        addresses, models = self._context.config.addresses, self._context.models
 
         async def scan(index: int, photos: tuple[PhotoSource, ...]) -> list[PhotoResult]:
             return await scan_with(
@@ -148,7 +148,7 @@ class QuickScan:
             for done, ended in enumerate(asyncio.as_completed(scans, timeout=seconds), start=1):
                 for result in await ended:
                     results.append(result)
-                    yield _result_response(result, config)
+                    yield _result_response(result, addresses)
                 yield ScanProgress(done=done, total=len(scans))
         finally:
             for pending in scans:
@@ -168,15 +168,15 @@ class QuickScan:
         combined = combine_results(scan_results, options.limit, options.group_by)
         shown = merge_matches(scan_results, "variant")
         owner, models = options.filters.owner, used.embedder.models
-        config = self._context.config
-        response = matches_response(combined, config.image_base_url, config.product_url)
+        addresses = self._context.config.addresses
+        response = matches_response(combined, addresses)
         response.hint = None if combined.matches else await self._hint(task, used)
         return ScanResponse(
             **dict(response),
             overall_confidence=response.confidence,
             ignored=list(task.ignored),
             scan_id=self._context.recent.add(owner, task.kind, models, shown),
-            results=[_result_response(result, config) for result in results],
+            results=[_result_response(result, addresses) for result in results],
             total_processing_time_ms=_milliseconds(perf_counter() - started),
         )
 
@@ -194,11 +194,10 @@ class QuickScan:
         """
         started = perf_counter()
         photos_read = await _gather(self._read(source, room, used) for source in sources)
-        kinds = {source.kind for source in sources} or {"text"}
         failed = [
             PhotoResult(
                 index=first + offset,
-                kind=sources[offset].kind,
+                kind="image",
                 seconds=perf_counter() - started,
                 error=photo,
             )
@@ -214,7 +213,7 @@ class QuickScan:
         scan_query = ScanQuery(photos=photos, text=task.text, codes=codes)
         work = partial(used.scanner.scan, scan_query, task.options)
         found = await self._context.threads.run(work)
-        kind: SourceType = "combined" if len(sources) > 1 else kinds.pop()
+        kind: SourceType = "image" if sources else "text"
         seconds = perf_counter() - started
         result = PhotoResult(
             index=first, kind=kind, seconds=seconds, scan_result=found, notes=notes
@@ -247,9 +246,9 @@ class QuickScan:
             metrics.count_scan(task.kind, confidence)
 
 
-def _result_response(result: PhotoResult, config: ScanConfig) -> PhotoResultResponse:
+def _result_response(result: PhotoResult, addresses: AddressFormat) -> PhotoResultResponse:
     return PhotoResultResponse(
-        **dict(matches_response(result.scan_result, config.image_base_url, config.product_url)),
+        **dict(matches_response(result.scan_result, addresses)),
         source_index=result.index,
         source_type=result.kind,
         notes=list(result.notes),

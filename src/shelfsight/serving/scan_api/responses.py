@@ -2,28 +2,25 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from shelfsight.images.location import location
+from shelfsight.records import PhotoNote
 from shelfsight.scan.matching import (
     Action,
     Because,
-    Candidate,
     Confidence,
     GroupBy,
     Match,
     ScanResult,
 )
 from shelfsight.scan.ranking import best_first
+from shelfsight.serving.scan_api.addresses import AddressFormat
 from shelfsight.serving.scan_api.problems import ProblemDetails
 
-SourceType = Literal["url", "base64", "file", "text", "combined"]
-
-PhotoNote = Literal["truncated"]
-"""What is said of a photo that was read: `truncated` lacks its last bytes."""
+SourceType = Literal["image", "text"]
+"""What a result is of: photos, maybe with words, or words alone."""
 
 
 class ResponseModel(BaseModel):
@@ -59,7 +56,7 @@ class MatchResponse(ResponseModel):
     because: list[Because]
     exact_code: bool
     combined_score: float
-    product_url: str | None = None
+    product_url: str | None
     is_local_match: bool = True
 
 
@@ -78,7 +75,7 @@ class MatchesResponse(ResponseModel):
 
 
 class PhotoResultResponse(MatchesResponse):
-    """The result of one photo, of all photos together (`combined`), or of words alone."""
+    """The result of one photo, of photos of one thing, or of words alone."""
 
     source_index: int
     source_type: SourceType
@@ -119,9 +116,7 @@ class FeedbackResponse(ResponseModel):
 NO_MATCHES = ScanResult(matches=(), confidence="low", action="fallback_to_manual")
 
 
-def match_responses(
-    matches: Iterable[Match], image_base_url: str | None = None, product_url: str | None = None
-) -> list[MatchResponse]:
+def match_responses(matches: Iterable[Match], addresses: AddressFormat) -> list[MatchResponse]:
     """Convert matches to the response format; scores are rounded to four decimals."""
     return [
         MatchResponse(
@@ -131,7 +126,7 @@ def match_responses(
             description=match.product.description,
             sku=match.product.sku,
             price=None if match.product.price is None else float(match.product.price),
-            image_url=_whole(match.product.image_url, image_base_url),
+            image_url=addresses.image(match.product.image_url),
             score=round(match.score, 4),
             image_similarity=_rounded(match.product.image_score),
             text_similarity=_rounded(match.product.text_score),
@@ -140,22 +135,16 @@ def match_responses(
             because=list(match.because),
             exact_code=match.product.is_code,
             combined_score=round(match.score, 4),
-            product_url=_product_url(match.product, product_url),
+            product_url=addresses.page(match.product),
         )
         for match in matches
     ]
 
 
-def matches_response(
-    result: ScanResult, image_base_url: str | None = None, product_url: str | None = None
-) -> MatchesResponse:
-    """Convert the result of a scan to the response format.
-
-    Addresses of pictures that are relative follow `image_base_url`. `product_url` is the address of
-    a product in the shop, with `{sku}`, `{id}` or `{productId}` for what it has there.
-    """
+def matches_response(result: ScanResult, addresses: AddressFormat) -> MatchesResponse:
+    """Convert the result of a scan to the response format."""
     return MatchesResponse(
-        matches=match_responses(result.matches, image_base_url, product_url),
+        matches=match_responses(result.matches, addresses),
         confidence=result.confidence,
         not_in_catalog=_rounded(result.not_in_catalog),
         recommended_action=result.action,
@@ -198,20 +187,6 @@ def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy
 def _identity(match: Match, group_by: GroupBy) -> str:
     product = match.product
     return product.product_id or product.id if group_by == "product" else product.id
-
-
-def _product_url(product: Candidate, template: str | None) -> str | None:
-    """Return the address of a product in the shop; None if the address needs what it lacks."""
-    values = {"sku": product.sku, "id": product.id, "productId": product.product_id}
-    if template is None or any(f"{{{name}}}" in template and not values[name] for name in values):
-        return None
-    for name, value in values.items():
-        template = template.replace(f"{{{name}}}", quote(value or "", safe=""))
-    return template
-
-
-def _whole(address: str | None, base_url: str | None) -> str | None:
-    return None if address is None else location(address, base_url)
 
 
 def _rounded(score: float | None) -> float | None:
