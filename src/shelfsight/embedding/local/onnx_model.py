@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from shelfsight.embedding.local import lite_graphs, lite_weights
+from shelfsight.embedding.local import lite_weights
+from shelfsight.embedding.local.graph_cache import built_graph
 from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
@@ -43,7 +44,7 @@ def load_image(
     """Load an image model. The arguments and errors are those of `open_pair`."""
     graph: bytes | Path
     if isinstance(spec.source, PackagedModel):
-        graph = _build(spec.source)
+        graph = built_graph(spec.source.builder)
     else:
         folder = model_folder(spec, spec.source, model_dir)
         graph = folder / spec.source.graph
@@ -58,18 +59,13 @@ def load_text(
     """Load a text model. The arguments and errors are those of `open_pair`."""
     graph: bytes | Path
     if isinstance(spec.source, PackagedModel):
-        graph, tokenizer = _build(spec.source), _packaged_tokenizer(spec, spec.source)
+        graph, tokenizer = built_graph(spec.source.builder), _packaged_tokenizer(spec, spec.source)
     else:
         folder = model_folder(spec, spec.source, model_dir)
         graph, tokenizer = folder / spec.source.graph, read_tokenizer(spec, folder)
         spec = with_revision_of_files(spec, spec.source, folder, model_dir)
     session = Session(graph, name=spec.name, output=spec.output, device=device, threads=threads)
     return TextModel(spec, session, tokenizer)
-
-
-def _build(model: PackagedModel) -> bytes:
-    graph: bytes = getattr(lite_graphs, model.builder)()
-    return graph
 
 
 def _packaged_tokenizer(spec: TextSpec, model: PackagedModel) -> Tokenizer:
