@@ -6,7 +6,7 @@ from threading import Barrier, Event, get_ident
 import pytest
 
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.local.run_threads import RUNS_AT_ONCE, run_model
+from shelfsight.embedding.local.run_threads import RUNS_AT_ONCE, in_this_thread, run_model
 
 
 def test_many_callers_use_few_threads():
@@ -45,3 +45,9 @@ def test_a_model_waits_while_all_threads_run_others():
 def test_an_error_reaches_the_caller():
     with pytest.raises(ZeroDivisionError):
         run_model(divmod, 1, 0)
+
+
+def test_a_thread_that_does_nothing_else_runs_models_itself():
+    with ThreadPoolExecutor(2) as pool:
+        assert pool.submit(in_this_thread(lambda: run_model(get_ident) == get_ident())).result()
+    assert run_model(get_ident) != get_ident()

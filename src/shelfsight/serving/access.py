@@ -12,12 +12,13 @@ from shelfsight.serving.refusals import ForbiddenError
 
 _FORWARDING_HEADERS = frozenset(
     {
-        *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip"),
-        *("x-original-forwarded-for", "x-original-host", "x-envoy-external-address"),
-        *("client-ip", "true-client-ip", "cf-connecting-ip", "cf-ray", "fastly-client-ip"),
+        *(b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip"),
+        *(b"x-proxyuser-ip", b"x-original-forwarded-for", b"x-original-host"),
+        *(b"x-envoy-external-address", b"client-ip", b"true-client-ip", b"cf-connecting-ip"),
+        *(b"cf-ray", b"fastly-client-ip"),
     }
 )
-_FORWARDING_PREFIX = "x-forwarded"
+_FORWARDING_PREFIX = b"x-forwarded"
 
 
 class ServerKey:
@@ -54,8 +55,9 @@ def check_origin(request: Request, origins: Collection[str] = ()) -> None:
         ForbiddenError: the page is neither the server's own nor of one of the `origins`.
     """
     origin = request.headers.get("origin")
-    own = f"{request.url.scheme}://{request.url.netloc}"
-    if origin is not None and origin != own and origin not in origins:
+    if origin is None or origin in origins:
+        return
+    if origin != f"{request.url.scheme}://{request.url.netloc}":
         raise ForbiddenError("foreign_origin", "pages of other sites may not ask without a key")
 
 
@@ -68,8 +70,9 @@ def check_local(request: Request) -> None:
     Raises:
         ForbiddenError: the request was forwarded, or names another host.
     """
-    for name in request.headers:
-        if name in _FORWARDING_HEADERS or name.startswith(_FORWARDING_PREFIX):
+    for header, _ in request.headers.raw:
+        if header in _FORWARDING_HEADERS or header.startswith(_FORWARDING_PREFIX):
+            name = header.decode("latin-1")
             raise ForbiddenError(
                 "forwarded", f"a proxy forwarded this ({name}): behind a proxy, a key is needed"
             )

@@ -26,7 +26,7 @@ _MAX_CHARACTERS_PER_TOKEN = 32
 """A text is cut after this many characters for each token that the model takes, before it is
 tokenised. A token of prose never has more characters."""
 
-FEW_CHARACTERS = 1000
+FEW_CHARACTERS = 2000
 """If all texts together have fewer characters, they are tokenised in this thread, because waking
 other threads takes longer."""
 

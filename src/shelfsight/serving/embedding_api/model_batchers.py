@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.run_threads import in_this_thread
 from shelfsight.embedding.local.text_model import FEW_CHARACTERS, TextModel, Tokens
 from shelfsight.embedding.wire import ModelInfo, ModelsInfo, PictureInfo
 from shelfsight.images.decoder.limits import SERVER
@@ -73,7 +74,7 @@ class ModelBatchers:
                 stage=Stage.IMAGE,
                 window=self._picture_window,
                 plan=lambda pictures: [range(len(pictures))],
-                run=image.embed,
+                run=in_this_thread(image.embed),
                 on_batch=metrics.batch_observer("image"),
             ),
             stuck_seconds=limits.stuck_seconds,
@@ -83,7 +84,7 @@ class ModelBatchers:
                 stage=Stage.TEXT,
                 window=_TEXT_WINDOW,
                 plan=text.batches,
-                run=text.embed_tokens,
+                run=in_this_thread(text.embed_tokens),
                 on_batch=metrics.batch_observer("text"),
             ),
             stuck_seconds=limits.stuck_seconds,
