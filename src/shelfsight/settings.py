@@ -316,9 +316,7 @@ class Settings(BaseSettings):
     allow_private_images: str = Field(
         "", description="hosts (comma-separated) that may be fetched from though they are private"
     )
-    shelfsight_home: Path | None = Field(
-        None, description="where the embedded database and built models are kept"
-    )
+    shelfsight_home: Path | None = Field(None, description="where the embedded database is kept")
 
     @model_validator(mode="after")
     def _some_weight(self) -> "Settings":

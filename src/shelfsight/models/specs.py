@@ -31,11 +31,15 @@ class HubFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedFile:
-    """A file inside an installed package. Its content is checked by its SHA-256."""
+    """A file inside an installed package. Its content is checked by its SHA-256.
+
+    `extra` is the extra of Shelfsight that installs the package.
+    """
 
     package: str
     path: str
     sha256: str
+    extra: str = "lite"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,18 @@ EFFICIENTNET_LITE0 = ImageSpec(
     is_centred=True,
 )
 
+EFFICIENTNET_LITE1 = ImageSpec(
+    name="efficientnet-lite1-int8",
+    # The version of the package, and the number of the table of ranges.
+    revision="0.1.0.r1",
+    source=PackagedModel(builder="efficientnet_lite1_int8"),
+    width=768,
+    picture=PictureFormat(side=240, resample="bicubic"),
+    mean=127.0,
+    deviation=128.0,
+    is_centred=True,
+)
+
 WORDLLAMA = TextSpec(
     name="wordllama-l2-supercat-256",
     revision="0.4.0.post1",
@@ -156,6 +168,12 @@ WORDLLAMA = TextSpec(
     shortest=64,  # trained at 64, 128, 256, 512 and 1024 (WordLlama's README)
 )
 
+# `benchmarks/scan_quality.py --fit` prints these constants, and those of `image` below. The words
+# were names of categories.
+_GROCERIES = "202 labelled photos of groceries"
+_GROCERY_COLORS = Evidence(sharp=0.124, broad=0.135, clear=0.365, absent=0.718, absent_slope=1.09)
+_GROCERY_WORDS = Evidence(sharp=0.0813, broad=0.0802, clear=0.412, absent=4.38, absent_slope=6.43)
+
 PAIRS: dict[str, Pair] = {
     "siglip-qwen3": Pair(image=SIGLIP, text=QWEN3),
     "lite": Pair(
@@ -166,15 +184,24 @@ PAIRS: dict[str, Pair] = {
                 "image": Evidence(
                     sharp=0.0106, broad=0.0663, clear=0.278, absent=1.4, absent_slope=3.64
                 ),
-                "text": Evidence(
-                    sharp=0.0813, broad=0.0802, clear=0.412, absent=4.38, absent_slope=6.43
-                ),
-                "color": Evidence(
-                    sharp=0.124, broad=0.135, clear=0.365, absent=0.718, absent_slope=1.09
-                ),
+                "text": _GROCERY_WORDS,
+                "color": _GROCERY_COLORS,
             },
-            # `benchmarks/scan_quality.py --fit` prints them. The words were names of categories.
-            source="202 labelled photos of groceries",
+            source=_GROCERIES,
+        ),
+    ),
+    "lite-int8": Pair(
+        image=EFFICIENTNET_LITE1,
+        text=WORDLLAMA,
+        calibration=Calibration(
+            evidence={
+                "image": Evidence(
+                    sharp=0.0269, broad=0.0686, clear=0.561, absent=1.49, absent_slope=3.89
+                ),
+                "text": _GROCERY_WORDS,
+                "color": _GROCERY_COLORS,
+            },
+            source=_GROCERIES,
         ),
     ),
 }

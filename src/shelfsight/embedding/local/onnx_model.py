@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from shelfsight.embedding.local import lite_graphs, lite_weights
+from shelfsight.embedding.local import lite_weights
+from shelfsight.embedding.local.graph_cache import built_graph
 from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.loading import AT_ONCE, Loading
@@ -56,7 +57,9 @@ def load_image(
 ) -> ImageModel:
     """Load an image model. The arguments and errors are those of `open_pair`."""
     if isinstance(spec.source, PackagedModel):
-        session = _open(_build(spec.source), spec, Execution(device=device, threads=threads))
+        session = _open(
+            built_graph(spec.source.builder), spec, Execution(device=device, threads=threads)
+        )
         return ImageModel(spec, session)
     folder = model_folder(spec, spec.source, model_dir)
     graph = folder / spec.source.graph
@@ -89,7 +92,7 @@ class _FoundText:
         source = self.spec.source
         if isinstance(source, PackagedModel):
             execution = Execution(device=device, threads=threads)
-            session = _open(_build(source), self.spec, execution)
+            session = _open(built_graph(source.builder), self.spec, execution)
             return TextModel(self.spec, session, _packaged_tokenizer(self.spec, source))
         graph = self._folder / source.graph
         loading.notify(_loads(self.spec, graph))
@@ -105,11 +108,6 @@ def _open(graph: bytes | Path, spec: ModelSpec, execution: Execution) -> Session
 
 def _loads(spec: ModelSpec, graph: Path) -> str:
     return f"loading {spec.name} ({weights_of(graph) / 1e9:.1f} GB)"
-
-
-def _build(model: PackagedModel) -> bytes:
-    graph: bytes = getattr(lite_graphs, model.builder)()
-    return graph
 
 
 def _packaged_tokenizer(spec: TextSpec, model: PackagedModel) -> Tokenizer:
