@@ -97,7 +97,9 @@ def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
     from shelfsight.models.table import PAIRS
 
     image = PAIRS[settings.models].image
-    notify(f"the embedding server embeds texts only; pictures are embedded here, by {image.name}")
+    notify(
+        f"the embedding server embeds only the texts; pictures are embedded here, by {image.name}"
+    )
     return _backend(settings).load_image(
         image,
         settings.model_dir,
