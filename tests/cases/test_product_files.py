@@ -43,6 +43,12 @@ def products(items: list[object]) -> list[ImportedProduct]:
         ("cap 2.jpg cap 3.JPG;cap 4.webp", ["cap 2.jpg", "cap 3.JPG", "cap 4.webp"]),
         ("https://shop.example/w_200,h_100/a.jpg", ["https://shop.example/w_200,h_100/a.jpg"]),
         ("[broken", ["[broken"]),
+        (f"['{A}', '{B}']", [A, B]),
+        (f"['{A}']", [A]),
+        (f"{{{A},{B}}}", [A, B]),
+        ('{"https://s.test/a b.jpg",https://s.test/c.jpg}', [
+            "https://s.test/a b.jpg", "https://s.test/c.jpg"
+        ]),
         ("", []),
     ],
 )  # fmt: skip
@@ -60,6 +66,11 @@ def test_the_addresses_of_a_cell(cell: str, addresses: list[str]) -> None:
 )
 def test_whole_addresses_come_apart_whatever_divides_them(urls: list[str], between: str) -> None:
     assert addresses_in(between.join(urls)) == urls
+
+
+def test_many_blanks_take_no_more_time() -> None:
+    """With time that grows by the square of the blanks, this would take half an hour."""
+    assert addresses_in(f"{A}{' ' * 300_000}x") == [A, "x"]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +93,7 @@ def test_prices_as_people_write_them(tmp_path: Path, cell: str, price: str) -> N
     assert product.price == Decimal(price)
 
 
-@pytest.mark.parametrize("cell", ["-1", "1e3", "call us", "5 to 9"])
+@pytest.mark.parametrize("cell", ["-1", "1e3", "call us", "5 to 9", "12.50-", "(12.50)", "12.50 -"])
 def test_what_is_no_price_costs_the_product_only_its_price(tmp_path: Path, cell: str) -> None:
     bad, product = read(tmp_path, f"sku,title,price\np1,Mug,{cell}\n")
     assert isinstance(bad, BadCell)
@@ -96,6 +107,7 @@ def test_what_is_no_price_costs_the_product_only_its_price(tmp_path: Path, cell:
         "sep=,\r\nsku,title\r\np1,Mug\r\n",
         "\ufeffsku;title\np1;Mug\n",
         "sku\ttitle\np1\tMug\n",
+        "sku|title\np1|Mug\n",
         "sku,title,,\np1,Mug,,\n,,,\n,,,\n",
         "\n\nsku,title\n\np1,Mug\n\n",
         "sku,title\np1,Mug,,,\n",

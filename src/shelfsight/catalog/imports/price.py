@@ -6,7 +6,8 @@ from decimal import Decimal
 from price_parser import Price
 
 _PLAIN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
-_NEGATIVE = re.compile(r"[-\u2212]\s*[^\d\s]?\s*\d")
+_NEGATIVE = re.compile(r"[-\u2212]\s*[^\d\s]?\s*\d|[.,]\d{1,2}\s*[-\u2212]$|^\(.*\)$")
+"""A sign before the amount, or behind its cents (`12,-` has none), or brackets, as in accounts."""
 _MOST = Decimal(10) ** 12
 
 

@@ -23,10 +23,16 @@ _KEYS = frozenset({"sku", "product_key", "owner"})
 _EXCEL_NUMBER = re.compile(r"[0-9]([.,][0-9]+)?E\+[0-9]+")
 _ENDINGS = ("avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "tif", "tiff", "webp")
 _AFTER_PICTURE = "|".join(rf"(?<=\.{ending})" for ending in _ENDINGS)
+_LIST = re.compile(r"\[(.+)\]|\{(.+)\}", re.DOTALL)
+_QUOTE = re.compile(r"""(?:^|(?<=[,\s]))['"]|['"](?=\s*(?:,|$))""")
+"""A quote at the start or the end of an item of a list."""
+
 _BETWEEN_ADDRESSES = re.compile(
-    rf"[,;]?\s*[|\r\n\t]+\s*|[,;]\s+|[,;\s]\s*(?=https?://|//)|(?:{_AFTER_PICTURE})[,;\s]\s*",
+    r"(?:[,;]|(?<!\s))\s*[|\r\n\t][|\s]*|[,;]\s+|(?:[,;]|(?<!\s)\s)\s*(?=https?://|//)"
+    rf"|(?:{_AFTER_PICTURE})[,;\s]\s*",
     re.IGNORECASE,
 )
+"""Blanks are looked at from the first of them only, so that many of them take no more time."""
 _KINDS = {bool: "true or false", list: "a list", dict: "an object", float: "no finite number"}
 
 
@@ -154,13 +160,15 @@ def _options(value: object) -> dict[str, str]:
 def addresses_in(text: str) -> list[str]:
     """Return the picture addresses in a text.
 
-    They are a list in JSON, or divided by | and line breaks, by commas and semicolons before a
-    blank, and by commas, semicolons and blanks before a whole address or after a picture's ending.
-    Other blanks are part of an address.
+    They are a list in JSON, a list as Python prints it, an array of Postgres, or divided by | and
+    line breaks, by commas and semicolons before a blank, and by commas, semicolons and blanks
+    before a whole address or after a picture's ending. Other blanks are part of an address.
     """
     if text.startswith("["):
         with suppress(ValueError, RecursionError):
             return _addresses("images", json.loads(text))
+    if listed := _LIST.fullmatch(text):
+        text = _QUOTE.sub("", listed[1] or listed[2])
     return [part.strip() for part in _BETWEEN_ADDRESSES.split(text) if part.strip()]
 
 

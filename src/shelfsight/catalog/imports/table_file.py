@@ -1,4 +1,4 @@
-"""Reads tables: CSV divided by comma, semicolon or tab."""
+"""Reads tables: CSV divided by comma, semicolon, tab or `|`."""
 
 import csv
 import re
@@ -90,7 +90,7 @@ class TableFile:
 def _delimiter(header: str) -> str:
     """Choose the separator that occurs most often in the header; quoted parts do not count."""
     bare = re.sub(r'"[^"]*"', "", header)
-    return max(",;\t", key=bare.count)
+    return max(",;\t|", key=bare.count)
 
 
 def _is_above_header(row: list[str]) -> bool:
