@@ -96,8 +96,8 @@ def test_a_similarity_that_was_not_compared_is_null() -> None:
 def test_the_address_of_a_product_is_one_part_of_the_path(value: str, name: str) -> None:
     product = Candidate(id=value, product_id=value, sku=value)
     result = found(Match(product=product, score=0.5, confidence="low"))
-    template = f"https://shop.test/p/{name}/view"
-    address = matches_response(result, product_url=template).matches[0].product_url
+    addresses = AddressFormat(product_url=f"https://shop.test/p/{name}/view")
+    address = matches_response(result, addresses).matches[0].product_url
     if not value:
         assert address is None
     else:

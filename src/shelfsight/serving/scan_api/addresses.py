@@ -31,7 +31,7 @@ class AddressFormat:
         for name, value in parts.items():
             if f"{{{name}}}" not in self.product_url:
                 continue
-            if value is None:
+            if not value:
                 return None
             address = address.replace(f"{{{name}}}", quote(value, safe=""))
         return address
