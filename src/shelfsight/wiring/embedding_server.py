@@ -36,7 +36,6 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     has_key = settings.embedding_server_api_key is not None
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:
-        notify(f"loading {settings.models}")
         greeting = f"serving {settings.models} at {url_of(taken)}"
         if listen.workers == 1:
             _serve(settings, listen, taken, notify=lambda: notify(f"{greeting}; Ctrl-C stops"))
