@@ -62,7 +62,9 @@ def _serve(
     """Load the models and serve them, as the only process or as one of several workers."""
     from shelfsight.serving.connections import ConnectionTable, TrustedProxies
     from shelfsight.serving.listen import serve
+    from shelfsight.serving.malloc_arenas import limit_arenas
 
+    limit_arenas()
     connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
     app = embedding_app(
         settings,

@@ -106,10 +106,12 @@ class _Worker:
         """Load the models, and serve until the process is told to stop."""
         from shelfsight.serving.connections import ConnectionTable, TrustedProxies
         from shelfsight.serving.listen import serve as serve_app
+        from shelfsight.serving.malloc_arenas import limit_arenas
         from shelfsight.serving.scan_api.app import create
         from shelfsight.serving.scan_api.health import HealthCheck
         from shelfsight.serving.scan_api.shared_state import share
 
+        limit_arenas()
         settings, listen = self.settings, self.listen
         with ExitStack() as stack:
             database = stack.enter_context(closing(Database(self.url)))
