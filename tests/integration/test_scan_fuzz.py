@@ -29,6 +29,7 @@ WITH_INPUT = [
     ("POST", "/products/feedback"),
     ("GET", "/products/{id}/similar"),
     ("GET", "/catalogue/map/places"),
+    ("GET", "/catalogue/variants"),
     ("GET", "/catalogue/picture/{id}"),
 ]
 WITHOUT_INPUT = [

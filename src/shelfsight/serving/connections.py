@@ -61,8 +61,9 @@ class ConnectionTable:
     """Admits connections, at most `capacity` at a time. For use from one event loop.
 
     At a limit, the newcomer takes the place of the connection that has waited longest: of the same
-    address at the limit of an address, else of the address with the most connections. A request
-    in progress is only broken off in favour of an address that has fewer connections.
+    address at the limit of an address, else of the address with the most connections where one
+    waits. A request in progress is only broken off in favour of an address that has fewer
+    connections.
     """
 
     def __init__(
@@ -85,11 +86,8 @@ class ConnectionTable:
         limited = connection.host not in self.proxies
         if limited and len(own) >= self.limits.per_address and not self._drop_one(own):
             return False
-        if self._count >= self.capacity:
-            largest = max(self._by_address.values(), key=len)
-            may_break = len(largest) > len(own) + 1
-            if not self._drop_one(largest, may_break=may_break):
-                return False
+        if self._count >= self.capacity and not self._make_room_for(own):
+            return False
         self._by_address.setdefault(address, set()).add(connection)
         self._count += 1
         self._sweep_soon()
@@ -107,6 +105,16 @@ class ConnectionTable:
 
     def __len__(self) -> int:
         return self._count
+
+    def _make_room_for(self, own: set[Connection]) -> bool:
+        """Drop a connection of an address that has more than `own`, or else one of `own`."""
+        by_size = sorted(self._by_address.values(), key=len, reverse=True)
+        larger = [others for others in by_size if len(others) > len(own)]
+        return any(
+            self._drop_one(group, may_break=len(group) > len(own) + 1)
+            for group in [*(larger or by_size[:1]), own]
+            if group
+        )
 
     def _drop_one(self, connections: set[Connection], *, may_break: bool = False) -> bool:
         victim = min(connections, key=lambda one: (one.activity, one.since))
