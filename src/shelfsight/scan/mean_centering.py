@@ -23,12 +23,34 @@ def helps(models: ModelPair) -> bool:
     return any(pair.image.is_centred for pair in PAIRS.values() if pair.image.name == name)
 
 
+def diversity(means: Means) -> float:
+    """Return how much scanned photos differ from each other, from 0 (not at all) to 1.
+
+    It is 1 if they differ as much as the catalogue's pictures do. The measure is the variance of
+    vectors of unit length, 1 - |mean|^2, corrected for few photos. Of 200 photos of 81 groceries it
+    was 0.59, as of the pictures, and of five photos of one product 0.17 to 0.26; of their colour
+    histograms 0.32, as of the pictures 0.24, and 0.03 to 0.22.
+    """
+    if means.scans is None or means.count < 2:
+        return 0
+    of_catalogue = 1 - float(means.catalogue @ means.catalogue)
+    if of_catalogue < NEGLIGIBLE:  # a single picture
+        return 1
+    of_scans = 1 - float(means.scans @ means.scans)
+    return min(1, max(0, of_scans * means.count / (means.count - 1) / of_catalogue))
+
+
 def centre_of(means: Means) -> Centre:
-    """Return the means to subtract from the image vectors of products and of scanned photos."""
+    """Return the means to subtract from the image vectors of products and of scanned photos.
+
+    Photos that are all alike, as of one product, count little: what they have in common would be
+    taken from the next photo of this product, which would find another one then.
+    """
     if means.scans is None:
         return Centre(catalogue=means.catalogue, scans=means.catalogue)
-    total = means.count * means.scans + PRIOR_SCANS * means.catalogue
-    scans = total / np.float32(means.count + PRIOR_SCANS)
+    count = means.count * max(0, 2 * diversity(means) - 1)
+    total = count * means.scans + PRIOR_SCANS * means.catalogue
+    scans = total / np.float32(count + PRIOR_SCANS)
     return Centre(catalogue=means.catalogue, scans=scans.astype(np.float32))
 
 

@@ -51,6 +51,11 @@ Their mean must be known, because shop pictures have a white background and phot
 catalogue's mean in its place, recall@1 on photos of groceries was 0.08 lower than without colours;
 with the mean of 5 photos it was 0.08 higher."""
 
+LEAST_DIVERSITY = 0.5
+"""How much these photos must differ, as `mean_centering.diversity` measures it.
+
+Otherwise their mean may be that of one product, and nothing would be left of its colours."""
+
 Later = Callable[[Callable[[], None]], None]
 """A function that runs work immediately, or after the answer was sent."""
 
@@ -232,7 +237,8 @@ class Scanner:
         if means is None:
             return [], None
         centre = None
-        if means.scans is not None and means.count >= COLOR_SCANS:
+        is_enough = means.count >= COLOR_SCANS and mean_centering.diversity(means) > LEAST_DIVERSITY
+        if means.scans is not None and is_enough:
             centre = Centre(catalogue=means.catalogue, scans=means.scans)
         return [mean_of(color_histograms(photo)) for photo in photos], centre
 
