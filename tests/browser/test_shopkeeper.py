@@ -192,7 +192,9 @@ def test_a_product_is_one_match_with_its_variants_as_chips(page: Page) -> None:
     large.click()
     expect(large).to_have_attribute("aria-pressed", "true")
     expect(short.get_by_role("button", name="M · navy")).to_have_attribute("aria-pressed", "false")
-    expect(short.locator(".facts")).to_have_text("€21.00SHORT-L")
+    expect(short.locator(".price")).to_have_text("€21.00")
+    expect(short.locator(".sku")).to_have_text("SHORT-L")
+    expect(short.locator(".because")).to_have_text("because of words")
     assert violations(page) == []
 
 

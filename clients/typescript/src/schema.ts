@@ -214,6 +214,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/catalogue/variants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Variants
+         * @description Return the variants of products, up to 500 in all.
+         */
+        get: operations["variants_catalogue_variants_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/catalogue/picture/{id}": {
         parameters: {
             query?: never;
@@ -241,6 +261,8 @@ export interface components {
         /**
          * CatalogueStateResponse
          * @description Counts of products: all, those with a vector of each kind, and those that are due.
+         *
+         *     `addProductUrl` is the page of the shop where a product is added, if that is known.
          */
         CatalogueStateResponse: {
             /** Products */
@@ -255,6 +277,8 @@ export interface components {
             combined: number;
             /** Due */
             due: number;
+            /** Addproducturl */
+            addProductUrl?: string | null;
             /** Failures */
             failures: components["schemas"]["FailureCountResponse"][];
         };
@@ -328,10 +352,11 @@ export interface components {
          *
          *     `imageSimilarity` and `textSimilarity` are cosines, or null if these vectors were not compared.
          *     `probability` is how probable it is that the query shows this product, or null if the models
-         *     were not calibrated; `confidence` is its level. `exactCode` is true if the query's words, or a
-         *     code in its photo, are the product's SKU or barcode. `productUrl` is its page in the shop, or
-         *     null if the server does not know it. `combinedScore` is `score` once more, and `isLocalMatch`
-         *     always true: clients of other servers read them.
+         *     were not calibrated; `confidence` is its level. `because` are the kinds of evidence that speak
+         *     for the match, the strongest first; it may be empty. `exactCode` is true if the query's words,
+         *     or a code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
+         *     `productUrl` is the page of the product in the shop (setting `PRODUCT_URL`), or null;
+         *     `isLocalMatch` is always true: clients of other servers read it.
          */
         MatchResponse: {
             /** Productid */
@@ -361,6 +386,8 @@ export interface components {
              * @enum {string}
              */
             confidence: "high" | "medium" | "low";
+            /** Because */
+            because: ("code" | "picture" | "color" | "words")[];
             /** Exactcode */
             exactCode: boolean;
             /** Combinedscore */
@@ -560,6 +587,48 @@ export interface components {
             version: string;
         };
         /**
+         * VariantResponse
+         * @description A variant of a product; `options` are such as size and colour, by name.
+         */
+        VariantResponse: {
+            /** Productvariantid */
+            ProductVariantId: string;
+            /** Sku */
+            sku: string | null;
+            /** Price */
+            price: number | null;
+            /** Options */
+            options: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * VariantsResponse
+         * @description The variants of products, by the id of the product; `currency` is that of the prices.
+         */
+        VariantsResponse: {
+            /** Currency */
+            currency: string | null;
+            /** Products */
+            products: {
+                [key: string]: components["schemas"]["VariantResponse"][];
+            };
+        };
+        /**
+         * BoxBody
+         * @description A part of a photo, by its upper left corner and its size, as parts of the upright photo.
+         */
+        BoxBody: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
+        };
+        /**
          * FeedbackBody
          * @description A verdict on a scan: a match was `right`, a match was `wrong`, or `none` was right.
          */
@@ -642,7 +711,8 @@ export interface components {
          * @description A scan: one photo (`imageUrl` or `imageBase64`) or several (`images`), words, or both.
          *
          *     With `combineImages`, all photos must show the same thing, and are searched for together.
-         *     Otherwise each photo is searched for separately. `targetSites`, `reranker`, `useReranker`,
+         *     Otherwise each photo is searched for separately. `box` is the part of the only photo that shows
+         *     the thing. `targetSites`, `reranker`, `useReranker`,
          *     `mode`, `links` and `businessTemplate` have no effect; the response names those that were sent.
          */
         ScanBody: {
@@ -715,6 +785,8 @@ export interface components {
              * @default null
              */
             textQuery?: string | null;
+            /** @default null */
+            box?: components["schemas"]["BoxBody"] | null;
             /**
              * Combineimages
              * @default false
@@ -1447,6 +1519,73 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    variants_catalogue_variants_get: {
+        parameters: {
+            query: {
+                productId: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VariantsResponse"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

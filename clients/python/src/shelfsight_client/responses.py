@@ -3,6 +3,7 @@
 from typing import Literal, TypedDict
 
 Confidence = Literal["high", "medium", "low"]
+Because = Literal["code", "picture", "color", "words"]
 Action = Literal["show_single_match", "show_multiple_candidates", "fallback_to_manual"]
 
 
@@ -30,6 +31,7 @@ class Match(TypedDict):
     textSimilarity: float | None
     probability: float | None
     confidence: Confidence
+    because: list[Because]
     exactCode: bool
     combinedScore: float
     productUrl: str | None
