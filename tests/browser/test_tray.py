@@ -67,7 +67,7 @@ def test_a_delivery_is_checked_in_from_the_drop_to_the_csv(
     kept = rows(
         shop.database,
         'SELECT v."Sku", "Verdict", "Rank" FROM shelfsight."ScanFeedback" AS f'
-        ' JOIN "ProductVariants" AS v ON v."Id"::text = f."ProductVariantId"'
+        ' LEFT JOIN "ProductVariants" AS v ON v."Id"::text = f."ProductVariantId"'
         f' ORDER BY f."UpdatedAt" OFFSET {before}',
     )
     ranks = [1] * FIRST + [2] * CORRECTED
