@@ -70,12 +70,15 @@ def test_colours_are_calibrated_too_learned_by_scans_and_can_be_switched_off(
     calibration = calibrate_on_pictures(settings, database, ColourEmbedder(), lambda _line: None)
     assert calibration is not None
     assert "color" in calibration.evidence
-    pixels = np.asarray(Image.open(tmp_path / "7.png").resize((16, 16)))
-    query = ScanQuery(photos=([pixels],) * 5)
+    photos = [
+        [np.asarray(Image.open(tmp_path / f"{number}.png").resize((16, 16)))]
+        for number in range(1, 8)
+    ]
     off = settings.model_copy(update={"scan_color": False})
     for chosen, counts in ((off, False), (settings, False), (settings, True)):
         scanner = make_scanner(chosen, database, ColourEmbedder())
-        (match, *_) = scanner.scan(query, ScanOptions()).matches
+        (match, *_) = scanner.scan(ScanQuery(photos=(photos[6],)), ScanOptions()).matches
+        scanner.scan(ScanQuery(photos=tuple(photos)), ScanOptions())
         assert (match.product.color_score is not None) == counts
         learned = rows(
             database,

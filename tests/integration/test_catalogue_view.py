@@ -201,7 +201,10 @@ def test_before_there_are_products_the_page_is_told_so(database: Database) -> No
         assert (drawn["products"], drawn["explained"]) == ([], 0)
 
 
-def test_variants_are_those_of_the_product_that_the_caller_may_see(shop: Database) -> None:
+def test_variants_are_those_of_the_product_that_the_caller_may_see(database: Database) -> None:
+    fill(database, ANNS, owner="ann")
+    fill(database, BOBS, first=11, owner="bob")
+
     def join_ann_and_bob(connection: Connection) -> None:
         connection.execute(
             """UPDATE "ProductVariants" SET "ProductId" = %s, "Options" = '{"Size": "M"}'"""
@@ -209,9 +212,9 @@ def test_variants_are_those_of_the_product_that_the_caller_may_see(shop: Databas
             [PRODUCT],
         )
 
-    shop.run(join_ann_and_bob)
-    key = ApiKeys(shop).create("ann", "")[1]
-    with scan_server(shop, currency="EUR") as url:
+    database.run(join_ann_and_bob)
+    key = ApiKeys(database).create("ann", "")[1]
+    with scan_server(database, currency="EUR") as url:
         path = f"{url}/catalogue/variants?productId={PRODUCT}"
         seen = send(path, key=key).json
         everything = send(f"{path}&productId=no-uuid", key=key).json
