@@ -1,14 +1,13 @@
 """What is in large files, read once until they change: 2 GB take seconds to hash."""
 
 import hashlib
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from platformdirs import user_cache_path
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from shelfsight.embedding.local.cache_file import cache_folder, write_whole
 
 _CHUNK = 1 << 20
 _GAP_CHUNKS = 16
@@ -42,7 +41,7 @@ def content_of(path: Path, folder: Path | None = None) -> FileContent:
     Raises:
         OSError: the file cannot be read.
     """
-    kept_in = (folder or user_cache_path("shelfsight")) / "model_files.json"
+    kept_in = (folder or cache_folder()) / "model_files.json"
     status = path.stat()
     identity = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     key = " ".join([*map(str, identity), str(path.resolve())])
@@ -51,7 +50,8 @@ def content_of(path: Path, folder: Path | None = None) -> FileContent:
         return kept[key]
     kept[key] = content = _content(path)
     with suppress(OSError, UnicodeError):
-        _write(kept_in, dict(list(kept.items())[-_KEPT:]))
+        newest = dict(list(kept.items())[-_KEPT:])
+        write_whole(kept_in, [_MEMORY.dump_json(newest)])
     return content
 
 
@@ -71,18 +71,3 @@ def _read(path: Path) -> dict[str, FileContent]:
         return _MEMORY.validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return {}
-
-
-def _write(path: Path, kept: dict[str, FileContent]) -> None:
-    """Write a file that other processes see whole or not at all."""
-    if not path.is_absolute():  # this user has no home
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MEMORY.dump_json(kept))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

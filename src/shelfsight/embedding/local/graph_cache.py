@@ -7,14 +7,10 @@ another key, or with other content than was written, counts as missing.
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-
-from platformdirs import user_cache_path
 
 from shelfsight.embedding import width
 from shelfsight.embedding.local import (
@@ -25,6 +21,7 @@ from shelfsight.embedding.local import (
     lite_weights,
     onnx_graph,
 )
+from shelfsight.embedding.local.cache_file import cache_folder, write_whole
 
 _SOURCES = (
     *(bias_correction, efficientnet, int8_layers, lite_graphs, lite_weights, onnx_graph),
@@ -42,7 +39,7 @@ def built_graph(builder: str, folder: Path | None = None) -> bytes:
     Raises:
         ModelError: a package that the graph is built from is missing or has other content.
     """
-    path = (folder or user_cache_path("shelfsight")) / f"{builder}.onnx"
+    path = (folder or cache_folder()) / f"{builder}.onnx"
     build: Callable[[], bytes] = getattr(lite_graphs, builder)
     try:
         key = _key(builder)
@@ -53,7 +50,7 @@ def built_graph(builder: str, folder: Path | None = None) -> bytes:
         return kept
     graph = build()
     with suppress(OSError):
-        _write(path, key, graph)
+        write_whole(path, [_head(key, graph), graph])
     return graph
 
 
@@ -77,19 +74,3 @@ def _read(path: Path, key: bytes) -> bytes | None:
 
 def _head(key: bytes, graph: bytes) -> bytes:
     return key + hashlib.sha256(graph).digest()
-
-
-def _write(path: Path, key: bytes, graph: bytes) -> None:
-    """Write a file that other processes see whole or not at all."""
-    if not path.is_absolute():  # this user has no home
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_head(key, graph))
-            file.write(graph)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
