@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import huggingface_hub
 import huggingface_hub.constants
 import numpy as np
 import onnx
@@ -276,6 +277,15 @@ def test_a_model_that_asks_for_a_token_says_so(hub: Hub):
         model_folder(SPEC, HUB, None)
 
 
+@pytest.fixture
+def new_client() -> Iterator[None]:
+    """Let the hub's client read the environment anew, in this test and in the next."""
+    huggingface_hub.close_session()
+    yield
+    huggingface_hub.close_session()
+
+
+@pytest.mark.usefixtures("new_client")
 def test_a_proxy_that_is_gone_is_called_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     use_hub(monkeypatch, "http://hub.invalid", tmp_path / "cache")
     monkeypatch.setenv("HTTP_PROXY", "http://user:secret@127.0.0.1:1")
