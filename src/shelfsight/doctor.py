@@ -24,7 +24,12 @@ from shelfsight.wiring.database import (
     open_any_version,
     postgres_catalog,
 )
-from shelfsight.wiring.embedder import files_to_download, models_name, open_embedder
+from shelfsight.wiring.embedder import (
+    check_model_files,
+    files_to_download,
+    models_name,
+    open_embedder,
+)
 from shelfsight.wiring.product_text import text_summary
 
 LOW_DISK = 1_000_000_000
@@ -229,6 +234,7 @@ def _check_models(settings: Settings) -> Finding:
             what = f"{name}: {len(absent)} files would be downloaded, such as {absent[0]}"
             advice = "where no hub is reachable: MODEL_DIR, EMBEDDING_SERVER_URL, or --models lite"
             return Finding(subject=subject, verdict="warning", what=what, advice=advice)
+        check_model_files(settings)
         with open_embedder(settings, lambda _message: None) as embedder:
             made = embedder.models
     except ShelfsightError as error:

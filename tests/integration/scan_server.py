@@ -24,7 +24,7 @@ from shelfsight.serving.scan_api.app import create
 from shelfsight.settings import Settings
 from shelfsight.storage import schema
 from shelfsight.testing import HashEmbedder
-from shelfsight.wiring.scan_server import open_service
+from shelfsight.wiring.scan_service import open_service
 from tests.integration.embedding_server import Answer, running
 from tests.shop import picture
 

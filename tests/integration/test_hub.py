@@ -18,7 +18,7 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from shelfsight.embedding.local import lite_graphs
-from shelfsight.embedding.local.hub import identity_without_download, model_folder
+from shelfsight.embedding.local.hub import check_files, identity_without_download, model_folder
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import HubFiles, TextSpec
@@ -243,15 +243,25 @@ def test_a_broken_tokenizer_is_named(repository: Path, tmp_path: Path):
         load_text(SPEC, tmp_path)
 
 
-def test_a_file_that_is_not_what_the_hub_says_is_named(hub: Hub, repository: Path):
+def test_a_download_that_is_not_what_the_hub_says_is_named_and_fetched_again(
+    hub: Hub, repository: Path
+):
     weights = "onnx/model.onnx_data"
     hub.lies[weights] = bytes(len((repository / weights).read_bytes()))
-    with pytest.raises(
-        ModelError, match=r"model\.onnx_data is broken: its SHA-256 is .* delete it"
-    ):
-        load_text(SPEC, None)
-    with pytest.raises(ModelError, match=r"model\.onnx_data is broken"):
-        load_text(SPEC, None)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"model\.onnx_data was broken, .* its SHA-256 is"):
+            load_text(SPEC, None)
+    hub.lies.clear()
+    assert len(load_text(SPEC, None).embed(["mug"])) == 1
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_file_of_the_cache_that_was_damaged_later_is_found():
+    weights = model_folder(SPEC, HUB, None) / "onnx/model.onnx_data"
+    check_files(SPEC, None)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(ModelError, match=r"model\.onnx_data is broken: its SHA-256 is"):
+        check_files(SPEC, None)
 
 
 def test_zeros_in_your_folder_instead_of_weights_are_named(repository: Path, tmp_path: Path):

@@ -334,8 +334,8 @@ def test_colours_tell_products_apart_once_five_photos_were_scanned() -> None:
     green = ScanQuery(photos=(painted(30, 150, 40),))
     first = scan(green, ALL).matches
     assert all(match.product.color_score is None for match in first)
-    for shade in range(4):
-        scan(ScanQuery(photos=(painted(90, 60 + shade, 60),)), ALL)
+    for color in ((90, 60, 60), (60, 60, 120), (150, 130, 60), (120, 60, 120)):
+        scan(ScanQuery(photos=(painted(*color),)), ALL)
     matches = scan(green, ALL).matches
     assert matches[0].product.id == "green"
     assert "color" in matches[0].because
@@ -343,6 +343,15 @@ def test_colours_tell_products_apart_once_five_photos_were_scanned() -> None:
     assert "color" not in matches[-1].because
     (plain,) = (match for match in matches if match.product.id == "plain")
     assert "color" not in plain.because
+
+
+def test_colours_do_not_count_while_all_photos_are_alike() -> None:
+    search = ColorfulSearch(store_of(colored("red", 200, 30, 30), colored("green", 30, 160, 30)))
+    scan = Scanner(HashEmbedder(), search, FUSION, WEIGHTS).scan
+    for _ in range(20):
+        matches = scan(ScanQuery(photos=(painted(200, 30, 30),)), ALL).matches
+    assert search.means(None, "color").count == 20
+    assert all(match.product.color_score is None for match in matches)
 
 
 def test_colours_that_were_not_calibrated_are_neither_compared_nor_learned() -> None:

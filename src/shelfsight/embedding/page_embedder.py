@@ -70,9 +70,9 @@ class PageEmbedder:
         texts = [_text(item.product) for item in page]
         known = _known_results(page)
         new = _unknown_pixels(page, known)
-        pictures = self._pictures.start(new)
-        colors = _known_colors(page) | wait_for(self._colors.start(new))
+        pictures, new_colors = self._pictures.start(new), self._colors.start(new)
         text_results = wait_for(self._texts.start({_key(text): text for text in texts if text}))
+        colors = _known_colors(page) | wait_for(new_colors)
         picture_results = known | wait_for(pictures)
         return [
             replace(

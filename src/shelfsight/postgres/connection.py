@@ -10,7 +10,7 @@ first.
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from functools import cached_property, partial
 from threading import Event
 from typing import Any, Protocol, TypeVar
@@ -302,7 +302,8 @@ class Database:
         if self._connection is None:
             connection = self._opened = connect(self.url, self._parameters)
             self._entered = find_catalogue(connection)
-            with connection.transaction():  # the extension may be in the schema of the URL
+            # The extension may be in the schema of the URL.
+            with connection.transaction() if self._entered else nullcontext():
                 for schema in self._entered:
                     search_first(connection, schema)
                 if TypeInfo.fetch(connection, "vector") is not None:

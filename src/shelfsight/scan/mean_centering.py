@@ -40,15 +40,20 @@ def diversity(means: Means) -> float:
     return min(1, max(0, of_scans * means.count / (means.count - 1) / of_catalogue))
 
 
-def centre_of(means: Means) -> Centre:
-    """Return the means to subtract from the image vectors of products and of scanned photos.
+def effective_scans(means: Means) -> float:
+    """Return for how many photos the mean of scanned photos counts; for none if they are alike.
 
-    Photos that are all alike, as of one product, count little: what they have in common would be
-    taken from the next photo of this product, which would find another one then.
+    What photos of one product have in common would be taken from the next photo of it, which would
+    find another one then. So photos of a diversity of a half or less do not count.
     """
+    return means.count * max(0, 2 * diversity(means) - 1)
+
+
+def centre_of(means: Means) -> Centre:
+    """Return the means to subtract from the image vectors of products and of scanned photos."""
     if means.scans is None:
         return Centre(catalogue=means.catalogue, scans=means.catalogue)
-    count = means.count * max(0, 2 * diversity(means) - 1)
+    count = effective_scans(means)
     total = count * means.scans + PRIOR_SCANS * means.catalogue
     scans = total / np.float32(count + PRIOR_SCANS)
     return Centre(catalogue=means.catalogue, scans=scans.astype(np.float32))

@@ -1,6 +1,6 @@
 """Opens the embedder: with models in this process, or with an embedding server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
     from shelfsight.embedding.local.loading import Loading
     from shelfsight.embedding.local.local_embedder import LocalEmbedder
-    from shelfsight.models.specs import Device, ImageSpec
+    from shelfsight.models.specs import Device, ImageSpec, ModelSpec
 
 Notify = Callable[[str], None]
 
@@ -155,16 +155,34 @@ def files_to_download(settings: Settings) -> list[str]:
         ModelError: the backend does not run these models.
     """
     from shelfsight.embedding.local.hub import files_to_download
-    from shelfsight.models.specs import for_torch
-    from shelfsight.models.table import PAIRS
 
     if settings.embedding_server_url is not None or settings.model_dir is not None:
         return []
+    return [name for spec in _specs(settings) for name in files_to_download(spec)]
+
+
+def check_model_files(settings: Settings) -> None:
+    """Read the files of the models in this process, and check that they are whole.
+
+    Raises:
+        ModelError: a file is broken, or the backend does not run these models.
+    """
+    from shelfsight.embedding.local.hub import check_files
+
+    if settings.embedding_server_url is None:
+        for spec in _specs(settings):
+            check_files(spec, settings.model_dir)
+
+
+def _specs(settings: Settings) -> "Iterable[ModelSpec]":
+    """Return the rows of the image model and of the text model, as the backend reads them."""
+    from shelfsight.models.specs import for_torch
+    from shelfsight.models.table import PAIRS
+
     pair = PAIRS[settings.models]
-    image, text = pair.image, pair.text
     if settings.backend == "torch":
-        image, text = for_torch(image), for_torch(text)
-    return [*files_to_download(image), *files_to_download(text)]
+        return for_torch(pair.image), for_torch(pair.text)
+    return pair.image, pair.text
 
 
 def fusion(settings: Settings) -> Fusion:

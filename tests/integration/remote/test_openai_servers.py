@@ -1,5 +1,6 @@
 """Texts embedded by servers that speak OpenAI's `/v1/embeddings`, each in its own way."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,7 +26,7 @@ from tests.integration.remote.scripted_server import (
 NAME = "Qwen/Qwen3-Embedding-0.6B"
 
 
-class OpenAIServer(Server):
+class OpenAIServer(Server, ABC):
     """The common part of three servers. `words` is the longest text that is accepted."""
 
     prefix = "/v1"
@@ -77,8 +78,9 @@ class OpenAIServer(Server):
     def too_many(self, count: int) -> web.Response:
         return web.json_response({"detail": [{"msg": f"List of {count}"}]}, status=422)
 
+    @abstractmethod
     def too_long(self) -> web.Response:
-        raise NotImplementedError
+        """Refuse a text that is too long."""
 
 
 class TextEmbeddingsInference(OpenAIServer):

@@ -1,6 +1,7 @@
 """Embedding services by their own APIs, whose servers here follow the public references."""
 
 import base64
+from abc import ABC, abstractmethod
 from io import BytesIO
 from urllib.parse import unquote
 
@@ -33,7 +34,7 @@ PATIENT = {"cold_start_timeout": 600, "down_timeout": 600}
 TEXTS = [f"mug number {n}" for n in range(40)]
 
 
-class ServiceServer:
+class ServiceServer(ABC):
     """The part that services share: the key, limits, and vectors that depend on what is asked.
 
     A vector of a query is that of the text with a `?` at its end.
@@ -66,11 +67,13 @@ class ServiceServer:
     def knows(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {KEY}"
 
+    @abstractmethod
     def has(self, path: str) -> bool:
-        raise NotImplementedError
+        """Whether the API has this path."""
 
+    @abstractmethod
     def embed(self, body: dict) -> dict:
-        raise NotImplementedError
+        """Answer a request."""
 
     def text(self, text: str, width: int | None = None, *, query: bool) -> list[float]:
         if not text.strip() or "refused" in text:

@@ -21,37 +21,13 @@ def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path
     """Return the folder that holds the files of `hub`, with the same paths as in the repository.
 
     With `model_dir` the folder is `model_dir / spec.name`. Otherwise it is a snapshot in the hub's
-    cache. If the snapshot lacks a file, the files are downloaded first, with a progress bar.
+    cache. If the snapshot lacks a file, the files are downloaded first, with a progress bar. Files
+    that were downloaded, and those in `model_dir`, are checked; see `check_files`.
 
     Raises:
         ModelError: a file is missing from `model_dir`, is broken, or cannot be downloaded.
 
     """
-    folder = _found_folder(spec, hub, model_dir)
-    for name in (hub.graph, *hub.others):
-        _check_file(folder / name, hub)
-    return folder
-
-
-def _check_file(path: Path, hub: HubFiles) -> None:
-    """Refuse a file that is not what was published.
-
-    The hub's cache is told the SHA-256 of a large file, and names the file after it.
-    """
-    content = content_of(path)
-    published = path.resolve().name
-    if content.has_gap:
-        reason = "it has zeros where weights should be"
-    elif len(published) == _SHA256_DIGITS and published != content.sha256:
-        reason = f"its SHA-256 is {content.sha256}, but the hub's is {published}"
-    else:
-        return
-    raise ModelError(
-        f"{path} is broken: {reason}; delete it, and get it again from {hub.repository}"
-    )
-
-
-def _found_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
     if model_dir is not None:
         folder = _folder_in(model_dir, spec)
         if missing := missing_files(folder, hub):
@@ -59,8 +35,60 @@ def _found_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Pat
                 f"MODEL_DIR: {folder} lacks {', '.join(missing)} of {hub.repository}; "
                 "put the repository's files there, in its folders"
             )
+        _require_whole(folder, hub)
         return folder
-    return _cached(spec, hub) or download(spec, hub)
+    return _cached(spec, hub) or _downloaded(spec, hub)
+
+
+def check_files(spec: ModelSpec, model_dir: Path | None) -> None:
+    """Check the files of a model, if they are there and do not come with a package.
+
+    None may have zeros where weights should be, and those from the hub have the SHA-256 that the
+    hub told. Reading them takes 2 to 5 seconds for each gigabyte, once for each file.
+
+    Raises:
+        ModelError: a file is broken.
+    """
+    if isinstance(spec.source, PackagedModel):
+        return
+    folder = _cached(spec, spec.source) if model_dir is None else _folder_in(model_dir, spec)
+    if folder is not None and not missing_files(folder, spec.source):
+        _require_whole(folder, spec.source)
+
+
+def _downloaded(spec: ModelSpec, hub: HubFiles) -> Path:
+    """Download a model; a broken file is removed, so that the next download fetches it again."""
+    folder = download(spec, hub)
+    for name in _names(hub):
+        path = folder / name
+        if reason := _fault(path):
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+            raise ModelError(
+                f"{path} was broken, and is removed: {reason}; run the same again, or see whether"
+                " a proxy changes what it passes on"
+            )
+    return folder
+
+
+def _require_whole(folder: Path, hub: HubFiles) -> None:
+    for name in _names(hub):
+        if reason := _fault(folder / name):
+            raise ModelError(
+                f"{folder / name} is broken: {reason};"
+                f" delete it, and get it again from {hub.repository}"
+            )
+
+
+def _fault(path: Path) -> str | None:
+    """Return what is wrong with a file; the hub's cache names a large file after its SHA-256."""
+    content = content_of(path)
+    published = path.resolve().name
+    if content.has_gap:
+        return "it has zeros where weights should be"
+    if len(published) == _SHA256_DIGITS and published != content.sha256:
+        return f"its SHA-256 is {content.sha256}, but the hub's is {published}"
+    return None
 
 
 def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
@@ -113,7 +141,7 @@ def _revision_of(hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
 
 def _hash_of_files(folder: Path, hub: HubFiles) -> str:
     total = hashlib.sha256()
-    for name in sorted((hub.graph, *hub.others)):
+    for name in sorted(_names(hub)):
         total.update(bytes.fromhex(content_of(folder / name).sha256))
     return f"sha256:{total.hexdigest()[:40]}"
 
@@ -132,3 +160,7 @@ def files_to_download(spec: ModelSpec) -> list[str]:
         return missing_files(snapshot(spec, spec.source, offline=True), spec.source)
     except LocalEntryNotFoundError:
         return [spec.source.graph, *spec.source.others]
+
+
+def _names(hub: HubFiles) -> tuple[str, ...]:
+    return (hub.graph, *hub.others)

@@ -1,16 +1,21 @@
 // Prepares a photo for upload: turns it upright, and shrinks it to the size that the models need.
 
+import { ApiError } from "./api.js";
+
 const LONGEST_SIDE = 1280;
 const QUALITY = 0.9;
 const MAX_BYTES_UNCHANGED = 1_000_000;
 
-/** Encode a photo in base64. If this browser cannot decode the photo, it is sent unchanged. */
+/**
+ * Encode a photo in base64. If this browser cannot decode the photo, it is sent unchanged. Raises
+ * ApiError if its file cannot be read.
+ */
 export async function toBase64(file) {
   const blob = await downscaled(file);
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => reject(reader.error);
+    reader.onerror = () => reject(new ApiError("picture"));
     reader.readAsDataURL(blob);
   });
 }

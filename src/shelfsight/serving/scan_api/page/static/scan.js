@@ -1,6 +1,6 @@
 // One scan: the photo and the words that are looked for, the request, and its answer.
 
-import { ApiError, askForKey, request } from "./api.js";
+import { askForKey, request } from "./api.js";
 import * as box from "./box.js";
 import * as map from "./map.js";
 import * as matches from "./matches.js";
@@ -91,15 +91,7 @@ async function scanRequest() {
   const text = words.value.trim();
   const options = { limit: LIMIT, groupBy: "product", ...(text && { textQuery: text }) };
   if (typeof photo === "string") return { ...options, ...box.field(), imageUrl: photo };
-  return photo ? { ...options, ...box.field(), imageBase64: await encoded(photo) } : options;
-}
-
-async function encoded(file) {
-  try {
-    return await toBase64(file);
-  } catch {
-    throw new ApiError("picture");
-  }
+  return photo ? { ...options, ...box.field(), imageBase64: await toBase64(photo) } : options;
 }
 
 form.addEventListener("submit", (event) => {

@@ -55,7 +55,7 @@ async function lookFor(row) {
   row.item.querySelector(".again").hidden = true;
   say.textContent = t("progress.reading.unknown");
   try {
-    const body = { ...OPTIONS, imageBase64: await encoded(row.file) };
+    const body = { ...OPTIONS, imageBase64: await toBase64(row.file) };
     row.response = await patiently(() => request("products/orchestrate/quick-scan", body));
     showChoices(row);
   } catch (error) {
@@ -65,14 +65,6 @@ async function lookFor(row) {
     row.item.querySelector(".again").hidden = false;
   }
   updateButtons();
-}
-
-async function encoded(file) {
-  try {
-    return await toBase64(file);
-  } catch {
-    throw new ApiError("picture");
-  }
 }
 
 /** Send a request again when the server says that it was too much at once. */
