@@ -712,8 +712,8 @@ export interface components {
          *
          *     With `combineImages`, all photos must show the same thing, and are searched for together.
          *     Otherwise each photo is searched for separately. `box` is the part of the only photo that shows
-         *     the thing. `targetSites`, `reranker`, `useReranker`,
-         *     `mode`, `links` and `businessTemplate` have no effect; the response names those that were sent.
+         *     the thing. `targetSites`, `reranker`, `useReranker`, `mode`, `links` and `businessTemplate` have
+         *     no effect; the response names those that were sent.
          */
         ScanBody: {
             /**
