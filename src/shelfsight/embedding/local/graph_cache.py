@@ -57,7 +57,7 @@ def built_graph(builder: str, folder: Path | None = None) -> bytes:
 @cache
 def _key(builder: str) -> bytes:
     files = [Path(str(module.__file__)) for module in _SOURCES]
-    files.append(Path(str(lite_graphs.__file__)).with_name(lite_graphs.LITE1_RANGES))
+    files.append(Path(str(lite_graphs.__file__)).with_name(lite_graphs.RANGES))
     contents = (hashlib.sha256(file.read_bytes()).digest() for file in files)
     return hashlib.sha256(b"".join([builder.encode(), *contents])).digest()
 

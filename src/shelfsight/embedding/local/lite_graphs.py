@@ -1,6 +1,6 @@
 """Builds the models of the pairs `lite` and `lite-int8` from weights in installed packages.
 
-Nothing is downloaded, and torch is not needed. The image models are EfficientNet-Lite
+Nothing is downloaded, and torch is not needed. The image models are made of EfficientNet-Lite
 (`efficientnet`). WordLlama is the mean of a text's token vectors.
 """
 
@@ -19,35 +19,35 @@ from shelfsight.embedding.width import projection
 from shelfsight.models.specs import PackagedFile
 from shelfsight.records import IMAGE_WIDTH
 
-LITE1_RANGES = "efficientnet_lite1_ranges.json"
-"""The file with the ranges of EfficientNet-Lite1's values, on drawn pictures and photos of them.
+RANGES = "efficientnet_ranges.json"
+"""The file with the ranges of both networks' values, on drawn pictures and photos of them.
 
 `python -m benchmarks.activation_ranges` writes it. They come with the program, so that every
 machine makes the same integers."""
 
 
-def efficientnet_lite0() -> bytes:
-    """Build the graph `pixels` (n, 3, 224, 224) float32 -> `features` (n, 768) float32.
+SIDE = 224
+"""The width and height of the pictures that the image models take, in pixels."""
 
-    The last feature map before the classifier has 1280 channels. Their means are projected to 768
-    features. The projection keeps the 320 directions that the last convolution can write to.
+
+def efficientnet_lite0() -> bytes:
+    """Build the graph of EfficientNet-Lite0, in float; see `feature_graph`.
 
     Raises:
-        ModelError: a package is missing or has other content.
-
+        ModelError: a package of the extra `lite` is missing or has other content.
     """
-    return feature_graph(lite0_network(), FloatLayers(), side=224)
+    return feature_graph([lite0_network()], FloatLayers())
 
 
-def efficientnet_lite1_int8() -> bytes:
-    """Build a graph as `efficientnet_lite0` does, of 240 x 240 pixels, in integers of eight bits.
+def efficientnet_lite1_lite2_int8() -> bytes:
+    """Build the graph of EfficientNet-Lite1 and Lite2, in integers of eight bits.
 
     Raises:
         ModelError: a package of the extra `lite-int8` is missing or has other content.
     """
     # Pixels come as (0..255 - 127) / 128.
-    layers = Int8Layers(lite1_ranges(), scale=1 / 128, zero=127)
-    return feature_graph(lite1_network(), layers, side=240)
+    layers = Int8Layers(read_ranges(), scale=1 / 128, zero=127)
+    return feature_graph([lite1_network(), lite2_network()], layers)
 
 
 def lite0_network() -> EfficientNet:
@@ -56,7 +56,7 @@ def lite0_network() -> EfficientNet:
     Raises:
         ModelError: the package is missing or has other content.
     """
-    return _network(lite_weights.EFFICIENTNET_LITE0_WEIGHTS, (1, 2, 2, 3, 3, 4, 1))
+    return _network("lite0", lite_weights.EFFICIENTNET_LITE0_WEIGHTS, (1, 2, 2, 3, 3, 4, 1))
 
 
 def lite1_network() -> EfficientNet:
@@ -65,12 +65,21 @@ def lite1_network() -> EfficientNet:
     Raises:
         ModelError: the package is missing or has other content.
     """
-    return _network(lite_weights.EFFICIENTNET_LITE1_WEIGHTS, (1, 3, 3, 4, 4, 5, 1))
+    return _network("lite1", lite_weights.EFFICIENTNET_LITE1_WEIGHTS, (1, 3, 3, 4, 4, 5, 1))
 
 
-def lite1_ranges() -> Ranges:
-    """Return the ranges of the values of EfficientNet-Lite1, by the names of its layers."""
-    content = resources.files(__package__).joinpath(LITE1_RANGES).read_bytes()
+def lite2_network() -> EfficientNet:
+    """Read EfficientNet-Lite2 from its package.
+
+    Raises:
+        ModelError: the package is missing or has other content.
+    """
+    return _network("lite2", lite_weights.EFFICIENTNET_LITE2_WEIGHTS, (1, 3, 3, 4, 4, 5, 1))
+
+
+def read_ranges() -> Ranges:
+    """Return the ranges of the values of both networks in eight bits, by the names of layers."""
+    content = resources.files(__package__).joinpath(RANGES).read_bytes()
     return {name: (low, high) for name, (low, high) in json.loads(content).items()}
 
 
@@ -111,19 +120,31 @@ def token_means(table: NDArray[np.floating]) -> bytes:
     )
 
 
-def _network(file: PackagedFile, repeats: Sequence[int]) -> EfficientNet:
+def _network(name: str, file: PackagedFile, repeats: Sequence[int]) -> EfficientNet:
     content = lite_weights.read_packaged(file)
-    return EfficientNet(lite_weights.read_legacy_torch(content), repeats)
+    return EfficientNet(name, lite_weights.read_legacy_torch(content), repeats)
 
 
-def feature_graph(network: EfficientNet, layers: Layers, *, side: int) -> bytes:
-    """Build a network's graph for pictures of this side; see `efficientnet_lite0`."""
+def feature_graph(networks: Sequence[EfficientNet], layers: Layers) -> bytes:
+    """Build the graph `pixels` (n, 3, 224, 224) float32 -> `features` (n, 768) float32.
+
+    Each network has an equal part of the features, and counts as much as the others. The last
+    feature map before a network's classifier has 1280 channels. Their means are scaled to a vector
+    of unit length and projected. The projection keeps the 320 directions that the last convolution
+    can write to.
+    """
     graph = layers.graph
-    last = network.feature_map(layers, "pixels")
-    means = graph.add("Flatten", [graph.add("GlobalAveragePool", [last])])
-    narrow = projection(network.head.kernel[:, :, 0, 0], IMAGE_WIDTH)
-    graph.add("MatMul", [means, graph.constant("narrow", narrow)], output="features")
+    width = IMAGE_WIDTH // len(networks)
+    parts = []
+    for network in networks:
+        last = network.feature_map(layers, "pixels")
+        means = graph.add("Flatten", [graph.add("GlobalAveragePool", [last])])
+        unit = graph.add("LpNormalization", [means], axis=1, p=2)
+        narrow = projection(network.head.kernel[:, :, 0, 0], width)
+        constant = graph.constant(f"{network.name}.narrow", narrow)
+        parts.append(graph.add("MatMul", [unit, constant]))
+    graph.add("Concat", parts, axis=1, output="features")
     return graph.serialized(
-        inputs=[graph.declare("pixels", np.float32, ["n", 3, side, side])],
+        inputs=[graph.declare("pixels", np.float32, ["n", 3, SIDE, SIDE])],
         outputs=[graph.declare("features", np.float32, ["n", IMAGE_WIDTH])],
     )

