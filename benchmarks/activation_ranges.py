@@ -1,4 +1,4 @@
-"""Measure the ranges that the image model of `lite-int8` uses, and write them to its file.
+"""Measure the ranges that the image model of `lite` uses, and write them to its file.
 
     python -m benchmarks.activation_ranges
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.clients.python_clients import QUERY, TEXTS
 from tests.integration.embedding_server import cosine, in_process
 
-TEXT, IMAGE = "wordllama-l2-supercat-256", "efficientnet-lite0"
+TEXT, IMAGE = "wordllama-l2-supercat-256", "efficientnet-lite1-lite2-int8"
 HERE = Path(__file__).parent
 PACKAGES = Path(os.environ.get("CLIENTS", ".venv-clients")).absolute()
 """The environment with the clients, and their packages for Node."""

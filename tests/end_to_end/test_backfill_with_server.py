@@ -152,9 +152,9 @@ def test_with_a_text_only_server_this_process_embeds_the_pictures_and_says_so(
             "backfill", EMBEDDING_SERVER_URL=f"{address}/v1", ALLOW_PRIVATE_IMAGES=pictures.host
         )
     assert done.returncode == 0, done
-    notice = "embeds only the texts; pictures are embedded here, by efficientnet-lite0"
+    notice = "embeds only the texts; pictures are embedded here, by efficientnet-lite1-lite2-int8"
     assert notice in done.stdout
     row = stored(url)["Mug"]
-    assert row["ModelVersions"]["image"] == "efficientnet-lite0@0.1.0"
+    assert row["ModelVersions"]["image"] == "efficientnet-lite1-lite2-int8@0.1.0.r1"
     assert row["ModelVersions"]["text"] == NAME
     assert None not in (row["ImageEmbedding"], row["TextEmbedding"], row["CombinedEmbedding"])

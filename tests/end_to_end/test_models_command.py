@@ -11,7 +11,7 @@ from tests.end_to_end.test_interrupt import count, read_until
 from tests.integration.remote.scripted_server import Server, refused, serving
 
 PRODUCTS = 8
-LITE = ("efficientnet-lite0@0.1.0", "wordllama-l2-supercat-256@0.4.0.post1")
+LITE = ("efficientnet-lite1-lite2-int8@0.1.0.r1", "wordllama-l2-supercat-256@0.4.0.post1")
 
 
 pytestmark = pytest.mark.usefixtures("model_server")

@@ -21,7 +21,7 @@ from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import load_image, load_text
 from shelfsight.embedding.local.text_model import TextModel
-from shelfsight.models.table import EFFICIENTNET_LITE0, WORDLLAMA
+from shelfsight.models.table import EFFICIENTNET_LITE1_LITE2, WORDLLAMA
 from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.embedding_api.app import AppConfig, create
 from shelfsight.serving.limits import ConnectionLimits
@@ -30,7 +30,7 @@ from shelfsight.serving.listen import bind, server_config, url_of
 
 @cache
 def lite() -> tuple[ImageModel, TextModel]:
-    return load_image(EFFICIENTNET_LITE0, None), load_text(WORDLLAMA, None)
+    return load_image(EFFICIENTNET_LITE1_LITE2, None), load_text(WORDLLAMA, None)
 
 
 def in_process() -> LocalEmbedder:

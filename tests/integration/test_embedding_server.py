@@ -129,7 +129,7 @@ def test_one_picture_alone(url: str) -> None:
     assert answer.status == 200
     told = answer.json
     assert (told["dimension"], len(told["embeddings"]), len(told["embeddings"][0])) == (768, 1, 768)
-    assert told["model"] == "efficientnet-lite0@0.1.0"
+    assert told["model"] == "efficientnet-lite1-lite2-int8@0.1.0.r1"
     assert told["usage"] == {"images": 1}
     assert told["processing_time_ms"] > 0
     assert told["errors"] == []

@@ -11,7 +11,7 @@ from shelfsight.serving.access import ServerKey
 from tests.integration.embedding_server import ask, cosine, in_base64, in_process, picture, serving
 
 TEXT = "wordllama-l2-supercat-256"
-IMAGE = "efficientnet-lite0"
+IMAGE = "efficientnet-lite1-lite2-int8"
 
 
 @pytest.fixture(scope="module")

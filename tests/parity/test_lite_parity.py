@@ -46,10 +46,10 @@ def test_the_image_graph_is_efficientnet(name, file, network):
 
 def test_a_picture_is_scaled_as_the_weights_were_trained():
     picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    graph = Session(lite_graphs.efficientnet_lite0(), name="lite", output=None)
+    graph = Session(lite_graphs.efficientnet_lite0(), name="lite0", output=None)
     scaled = ((picture.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[None]
     expected = graph.run({"pixels": scaled})[0]
-    (vector,) = open_pair("lite", model_dir=None).embed_images([picture])
+    (vector,) = open_pair("lite0", model_dir=None).embed_images([picture])
     assert vector @ expected / np.linalg.norm(expected) >= 0.99999
     assert EFFICIENTNET_LITE0.picture == EFFICIENTNET_LITE1_LITE2.picture
     assert EFFICIENTNET_LITE0.picture.resample == "bicubic"

@@ -164,7 +164,7 @@ def test_cuda_without_a_gpu_is_an_error(reference: Reference):
 
 
 def test_lite_has_no_form_for_torch():
-    with pytest.raises(ModelError, match="efficientnet-lite0 has no form for torch"):
+    with pytest.raises(ModelError, match="efficientnet-lite1-lite2-int8 has no form for torch"):
         torch_model.open_pair("lite", model_dir=None)
 
 

@@ -168,7 +168,10 @@ def test_the_lite_pair_comes_with_a_calibration_and_others_are_never_highly_sure
     assert built_in(LITE.identities) is LITE.calibration
     unknown = ModelPair(image=SIGLIP.identity, text="qwen3-embedding-0.6b@main")
     assert built_in(unknown) is None
-    assert built_in(ModelPair(image="efficientnet-lite0@9", text=LITE.text.identity)) is None
+    assert (
+        built_in(ModelPair(image="efficientnet-lite1-lite2-int8@9", text=LITE.text.identity))
+        is None
+    )
     candidates = [Candidate(id=str(n), image_score=score) for n, score in enumerate((1, 0.2, -0.1))]
     matches, absent = rank(candidates, Weights(), None)
     assert [match.confidence for match in matches] == ["medium", "low", "low"]

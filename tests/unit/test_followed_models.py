@@ -6,7 +6,7 @@ import pytest
 
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Pair
-from shelfsight.models.table import EFFICIENTNET_LITE0, PAIRS, QWEN3, SIGLIP, WORDLLAMA
+from shelfsight.models.table import EFFICIENTNET_LITE1_LITE2, PAIRS, QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.records import ModelPair
 from shelfsight.scan.scanner import Scanner
 from shelfsight.serving.scan_api import followed_models
@@ -16,7 +16,7 @@ from shelfsight.storage.vectors.model_check import StoredModels
 from shelfsight.storage.versions.set_models import IN_USE, PREVIOUS, STAGED
 from shelfsight.testing import HashEmbedder
 
-LITE = Pair(image=EFFICIENTNET_LITE0, text=WORDLLAMA).identities
+LITE = Pair(image=EFFICIENTNET_LITE1_LITE2, text=WORDLLAMA).identities
 LARGE = Pair(image=SIGLIP, text=QWEN3).identities
 
 

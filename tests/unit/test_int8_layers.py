@@ -1,4 +1,4 @@
-"""The image model of `lite-int8`: as good as in float, and the same on every processor."""
+"""The image model of `lite`: as good as in float, and the same on every processor."""
 
 import numpy as np
 import onnxruntime

