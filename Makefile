@@ -169,6 +169,7 @@ bench: $(VENV)/dev.done ## every stage against the limit of its slowest part; wr
 
 bench-quick: $(VENV)/dev.done ## the same, small: whether it runs, not how fast anything is
 	$(VENV)/bin/python -m benchmarks.suite --quick
+	$(VENV)/bin/python -m benchmarks.stress --demo 12
 
 ##@ Clean up
 
