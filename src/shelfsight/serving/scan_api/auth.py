@@ -18,11 +18,13 @@ class Caller:
     """The client that sent a request.
 
     `owner` is the owner whose products the client may see; None means all products. `id` identifies
-    the client for its rate limit; a client without an id is not limited.
+    the client for its rate limit; a client without an id is not limited. `is_known` is False for a
+    client without a key on another machine, whose word must not change what others find.
     """
 
     owner: str | None = None
     id: str | None = None
+    is_known: bool = True
 
     @property
     def sees_all(self) -> bool:
@@ -120,6 +122,6 @@ class Authenticator:
         """
         check_origin(request, self._rule.origins)
         if self._rule.open_to_all:
-            return Caller(id=address_of(request))
+            return Caller(id=address_of(request), is_known=False)
         check_local(request)
         return Caller()
