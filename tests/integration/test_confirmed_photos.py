@@ -14,6 +14,7 @@ from shelfsight.records import ModelPair, Vector
 from shelfsight.scan.matching import Filters, ScanOptions, ScanQuery, ScanResult
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
+from shelfsight.storage.api_keys import ApiKeys
 from shelfsight.storage.calibrations import CalibrationStore
 from shelfsight.storage.prune import prune
 from shelfsight.storage.search.confirmed_photos import (
@@ -216,7 +217,7 @@ def test_each_photo_of_a_scan_is_kept_for_the_product_it_showed(served: Database
     [
         ("no_photo", {"textQuery": "Product 3"}, False, {}),
         ("off", {"imageBase64": photo(3)}, False, {"scan_confirmed": False}),
-        ("no_key", {"imageBase64": photo(3)}, True, {}),
+        ("not_allowed", {"imageBase64": photo(3)}, True, {}),
     ],
 )
 def test_the_answer_says_why_no_photo_was_kept(
@@ -235,3 +236,17 @@ def test_the_answer_says_why_no_photo_was_kept(
         assert answer.status == 201
         assert (answer.json["confirmedPhotos"], answer.json["whyNotConfirmed"]) == (0, why)
         assert stored(served) == []
+
+
+def test_a_key_that_confirms_nothing_gives_feedback_all_the_same(shop: Database) -> None:
+    keys = ApiKeys(shop)
+    _, shopper = keys.create("ann", "app", may_confirm=False)
+    _, keeper = keys.create("ann", "till")
+    with scan_server(shop, rate_limit=0, byte_limit=0) as url:
+        for key, kept in ((shopper, (0, "not_allowed")), (keeper, (1, None))):
+            shown = scan(url, imageBase64=photo(3), threshold=-1, key=key).json
+            id_ = shown["matches"][0]["ProductVariantId"]
+            said = {"scanId": shown["scanId"], "productVariantId": id_, "verdict": "right"}
+            answer = send(url + FEEDBACK, said, key=key).json
+            assert (answer["confirmedPhotos"], answer["whyNotConfirmed"]) == kept
+    assert [one.owner for one in stored(shop)] == ["ann"]

@@ -156,7 +156,7 @@ class ScanEndpoints:
             raise RequestRefusedError(
                 "not_a_match", "productVariantId: this product was not among the scan's matches"
             )
-        photos = scan.photos.get(product, ()) if product and caller.is_known else ()
+        photos = scan.photos.get(product, ()) if product and caller.may_confirm else ()
         work = partial(self._context.feedback.save, scan, body.verdict, product, photos)
         confirmed = await self._context.threads.run(work)
         response = FeedbackResponse(
@@ -164,9 +164,10 @@ class ScanEndpoints:
             verdict=body.verdict,
             product_variant_id=product,
             confirmed_photos=confirmed,
+            why_not_confirmed=None
+            if confirmed or body.verdict != "right"
+            else self._why_not_confirmed(scan, caller, photos),
         )
-        if body.verdict == "right" and not confirmed:
-            response.why_not_confirmed = self._why_not_confirmed(scan, caller, photos)
         return json_response(response, 201)
 
     def _why_not_confirmed(
@@ -176,8 +177,8 @@ class ScanEndpoints:
             return "no_photo"
         if not self._context.config.confirms_photos:
             return "off"
-        if not caller.is_known:
-            return "no_key"
+        if not caller.may_confirm:
+            return "not_allowed"
         return "product_gone" if photos else "no_photo"
 
     async def health(self) -> Response:

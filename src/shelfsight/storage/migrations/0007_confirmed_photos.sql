@@ -29,3 +29,6 @@ BEGIN
   END IF;
 END
 $$;
+
+-- Whether photos that the bearer of a key confirms become references.
+ALTER TABLE shelfsight."ApiKeys" ADD "MayConfirm" boolean NOT NULL DEFAULT true;
