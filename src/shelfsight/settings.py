@@ -251,6 +251,9 @@ class Settings(BaseSettings):
     scan_color: bool = Field(
         True, description="whether the colours of photos count, beside the vectors of the model"
     )
+    scan_confirmed: bool = Field(
+        True, description="whether photos that people have confirmed count, and are kept as vectors"
+    )
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
     )

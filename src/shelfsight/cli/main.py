@@ -40,6 +40,10 @@ SECTIONS = {
     "Find products": {
         "scan": ("scan_command:scan", "Find the products that photos or words show."),
         "serve": ("serve_command:serve", "Answer scans over HTTP, and show a page for them."),
+        "feedback": (
+            "feedback_command:feedback",
+            "List the photos that people confirmed, or take them back.",
+        ),
         "keys": ("keys_command:keys", "Make, list and revoke the API keys of `serve`."),
     },
     "See how it stands, and keep it well": {

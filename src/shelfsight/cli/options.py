@@ -28,7 +28,7 @@ PICTURES = (
 TEXTS = ("product_text", "text_language", "shop_time_zone")
 CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
-PHOTO = ("scan_views", "scan_codes", "scan_color")
+PHOTO = ("scan_views", "scan_codes", "scan_color", "scan_confirmed")
 SERVING = (
     *PHOTO,
     *("scan_timeout", "stop_timeout", "memory", "follow_models"),
