@@ -198,6 +198,10 @@ class Settings(BaseSettings):
     embedding_server_api: Literal["auto", "openai", "jina", "cohere", "voyage", "gemini"] = Field(
         "auto", description="the API of an embedding service; auto tells it by the address"
     )
+    embedding_server_pictures: Literal["auto", "original", "model"] = Field(
+        "auto",
+        description="send original pictures, or resized ones; auto: as the server wants",
+    )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )

@@ -17,7 +17,7 @@ IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
     *("embedding_server_url", "embedding_server_api_key", "embedding_server_text_model"),
-    *("embedding_server_image_model", "embedding_server_api"),
+    *("embedding_server_image_model", "embedding_server_api", "embedding_server_pictures"),
     *("cold_start_timeout", "server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
@@ -154,7 +154,13 @@ _METAVARS = {
     "shelfsight_home": "FOLDER",
     **{
         name: "|".join(get_args(Settings.model_fields[name].annotation))
-        for name in ("backend", "device", "embedding_server_api", "models")
+        for name in (
+            "backend",
+            "device",
+            "embedding_server_api",
+            "embedding_server_pictures",
+            "models",
+        )
     },
 }
 

@@ -65,6 +65,7 @@ def _embedder(settings: Settings, notify: Notify, *, for_scans: bool) -> Embedde
         text_model=settings.embedding_server_text_model,
         image_model=settings.embedding_server_image_model,
         service=service_of(settings.embedding_server_api, settings.embedding_server_url),
+        pictures=settings.embedding_server_pictures,
         waiting=notify,
     )
     return RemoteEmbedder(config, partial(_open_image_model, settings, notify))
