@@ -30,6 +30,8 @@ IN_THE_SHOP = {
 PLAIN_HTTP = "The Cross-Origin-Opener-Policy header has been ignored"
 """What Chromium says of every page over plain HTTP from another machine."""
 
+NO_WORKER = "Service Worker registration blocked by Playwright"
+
 Open = Callable[..., Page]
 
 
@@ -85,21 +87,24 @@ def open_page(browser: Browser) -> Iterator[Open]:
         *,
         within: Browser = browser,
         refusals: bool = False,
+        expected: str = PLAIN_HTTP,
         pictures: str = "blob:",
         **options: object,
     ) -> Page:
         """Open a URL. With `refusals`, responses of 4xx may be logged to the console.
 
-        `pictures` is the only other host that the page may send requests to.
+        Messages with the text `expected` may be too. `pictures` is the only other host that the
+        page may send requests to. It has no service worker, unless `service_workers="allow"`.
         """
-        context = within.new_context(**{"viewport": DESK, **options})
+        always = {"viewport": DESK, "service_workers": "block"}
+        context = within.new_context(**{**always, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
 
         def check_console(kind: str, text: str) -> None:
-            expected = [PLAIN_HTTP, *(["status of 4"] if refusals else [])]
-            if kind in {"error", "warning"} and not any(part in text for part in expected):
+            parts = [expected, NO_WORKER, *(["status of 4"] if refusals else [])]
+            if kind in {"error", "warning"} and not any(part in text for part in parts):
                 complaints.append(text)
 
         def check_host(url: str) -> None:

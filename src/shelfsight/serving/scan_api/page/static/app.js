@@ -5,6 +5,7 @@ import * as camera from "./camera.js";
 import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
 import { t } from "./messages.js";
+import * as offline from "./offline.js";
 import { findCode, removePhoto, selectPhoto, setProductCount, showProblem } from "./scan.js";
 import * as tray from "./tray.js";
 
@@ -77,6 +78,7 @@ async function changeKey() {
 }
 
 async function start() {
+  if (!navigator.onLine) return; // it is said once
   await Promise.allSettled([
     catalogue.load().then((state) => setProductCount(state?.image ?? 0)),
     map.showErrors(map.load),
@@ -114,4 +116,5 @@ document.addEventListener("drop", (event) => {
   acceptPictures(event.dataTransfer);
 });
 
+offline.watch(start);
 start();
