@@ -27,19 +27,39 @@ IN_THE_SHOP = {
 }
 """What the page knows of the shop."""
 
+PLAIN_HTTP = "The Cross-Origin-Opener-Policy header has been ignored"
+"""What Chromium says of every page over plain HTTP from another machine."""
+
+NO_WORKER = "Service Worker registration blocked by Playwright"
+
 Open = Callable[..., Page]
 
 
+Launch = Callable[..., Browser]
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without its sandbox when run as root."""
+def launch() -> Iterator[Launch]:
+    """Starts Debian's Chromium with further flags, without its sandbox when run as root."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     assert path is not None, "install a browser: apt-get install chromium"
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    always = ["--no-sandbox"] if os.geteuid() == 0 else []
+    launched = []
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield launched
-        launched.close()
+
+        def launch_(*flags: str) -> Browser:
+            browser = playwright.chromium.launch(executable_path=path, args=[*always, *flags])
+            launched.append(browser)
+            return browser
+
+        yield launch_
+        for browser in launched:
+            browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Launch) -> Browser:
+    return launch()
 
 
 @pytest.fixture(scope="session")
@@ -63,19 +83,28 @@ def open_page(browser: Browser) -> Iterator[Open]:
     contexts = []
 
     def open_(
-        address: str, *, refusals: bool = False, pictures: str = "blob:", **options: object
+        address: str,
+        *,
+        within: Browser = browser,
+        refusals: bool = False,
+        expected: str = PLAIN_HTTP,
+        pictures: str = "blob:",
+        **options: object,
     ) -> Page:
         """Open a URL. With `refusals`, responses of 4xx may be logged to the console.
 
-        `pictures` is the only other host that the page may send requests to.
+        Messages with the text `expected` may be too. `pictures` is the only other host that the
+        page may send requests to. It has no service worker, unless `service_workers="allow"`.
         """
-        context = browser.new_context(**{"viewport": DESK, **options})
+        always = {"viewport": DESK, "service_workers": "block"}
+        context = within.new_context(**{**always, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
 
         def check_console(kind: str, text: str) -> None:
-            if kind in {"error", "warning"} and not (refusals and "status of 4" in text):
+            parts = [expected, NO_WORKER, *(["status of 4"] if refusals else [])]
+            if kind in {"error", "warning"} and not any(part in text for part in parts):
                 complaints.append(text)
 
         def check_host(url: str) -> None:
