@@ -126,7 +126,7 @@ audit: $(SHIPPED)/done $(RELEASE)/done ## known vulnerabilities of what a user i
 test-parity: $(VENV)/parity.done ## SigLIP and Qwen3 against transformers (installs torch)
 	$(ONE_PROCESS) tests/parity
 
-test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks for, without Modal (installs torch, modal)
+test-deploy: $(VENV)/deploy.done ## what is in deploy/, without Docker or Modal (installs torch, modal)
 	$(VENV)/bin/mypy deploy
 	$(ONE_PROCESS) tests/deploy
 

@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shelfsight.errors import SettingsError
 from shelfsight.models.table import PairName
 from shelfsight.records import TEXT_FIELDS, Weights
+from shelfsight.telemetry.logs import LogFormat
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
@@ -322,6 +323,9 @@ class Settings(BaseSettings):
     )
     allow_private_images: str = Field(
         "", description="hosts (comma-separated) that may be fetched from though they are private"
+    )
+    log_format: LogFormat = Field(
+        "text", description="the log on stderr, as text or as one JSON object a line"
     )
     shelfsight_home: Path | None = Field(None, description="where the embedded database is kept")
 

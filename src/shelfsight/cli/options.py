@@ -11,6 +11,7 @@ import click
 
 from shelfsight.records import Selection
 from shelfsight.settings import Settings, load
+from shelfsight.telemetry import logs
 
 DATABASE = ("database_url", "shelfsight_home")
 IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
@@ -36,6 +37,7 @@ SERVING = (
     *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
     *("product_url", "add_product_url", "currency"),
 )
+LOGS = ("log_format",)
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
 MOST_USED = "Options that most people need"
@@ -58,7 +60,7 @@ _GROUPS = {
         *("trusted_proxies", "product_url", "add_product_url", "currency"),
     ),
     "Workers": ("engine", "address", "workers", "gpus_per_worker"),
-    "Output": ("verbose", "as_json", "help"),
+    "Output": ("verbose", "as_json", *LOGS, "help"),
 }
 """The headings of `--help` and their options; `OTHER` has the options that are in no group."""
 
@@ -110,7 +112,9 @@ class Command(click.Command):
         flags = {name: ctx.params.pop(name) for name in self._settings}
         if self._settings:
             given = {name: value for name, value in flags.items() if value is not None}
-            ctx.params["settings"] = load(given)
+            settings = ctx.params["settings"] = load(given)
+            if "log_format" in self._settings and settings.log_format == "json":
+                logs.configure("json")
         return super().invoke(ctx)
 
 
@@ -159,6 +163,7 @@ _METAVARS = {
             "device",
             "embedding_server_api",
             "embedding_server_pictures",
+            "log_format",
             "models",
         )
     },

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, install_command
 from shelfsight.settings import Settings
+from shelfsight.telemetry.logs import configure
 from shelfsight.wiring.embedder import Notify, open_models
 from shelfsight.wiring.listening import Listen, settings_of_worker
 
@@ -65,6 +66,8 @@ def _serve(
     from shelfsight.serving.malloc_arenas import limit_arenas
 
     limit_arenas()
+    if link is not None:
+        configure(settings.log_format)
     connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
     app = embedding_app(
         settings,

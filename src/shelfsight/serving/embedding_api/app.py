@@ -43,6 +43,7 @@ from shelfsight.serving.refusals import (
     UnauthorizedError,
     error_response,
 )
+from shelfsight.serving.request_log import RequestLogMiddleware
 from shelfsight.serving.request_metrics import RequestMetricsMiddleware
 from shelfsight.serving.workers.link import OwnMetrics, Scrape
 
@@ -95,6 +96,7 @@ def create(
         redoc_url=None,
         swagger_ui_parameters={"validatorUrl": None},  # the validator is on another host
     )
+    app.add_middleware(RequestLogMiddleware)
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
     guard = _guard(config)
     for path, handler, request_model, response_model in (
