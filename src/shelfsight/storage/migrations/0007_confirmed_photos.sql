@@ -12,12 +12,11 @@ CREATE TABLE shelfsight."ConfirmedPhotos" (
   "Vector" vector(768) NOT NULL,
   "Resembles" boolean NOT NULL,
   "CreatedAt" timestamptz NOT NULL DEFAULT now(),
-  UNIQUE ("ScanId", "ProductVariantId", "Number")
+  UNIQUE ("ProductVariantId", "ScanId", "Number")
 );
 -- Vectors are read by each scan, so they stay in the row instead of being compressed elsewhere.
 ALTER TABLE shelfsight."ConfirmedPhotos" ALTER "Vector" SET STORAGE PLAIN;
-CREATE INDEX "ConfirmedPhotos_ProductVariantId_idx"
-ON shelfsight."ConfirmedPhotos" ("ProductVariantId", "ImageModel");
+CREATE INDEX "ConfirmedPhotos_ScanId_idx" ON shelfsight."ConfirmedPhotos" ("ScanId");
 
 -- Indexes of pgvector before 0.8 cannot be scanned iteratively, so scans would not use one.
 DO $$

@@ -34,7 +34,7 @@ INSERT INTO shelfsight."ConfirmedPhotos" ("ProductVariantId", "UserId", "ScanId"
   "ImageModel", "Vector", "Resembles")
 SELECT v."Id", %(owner)s, %(scan_id)s, %(number)s, %(model)s, %(vector)s, %(resembles)s
 FROM "ProductVariants" AS v WHERE v."Id" = %(product)s::{id_type}
-ON CONFLICT ("ScanId", "ProductVariantId", "Number") DO NOTHING
+ON CONFLICT ("ProductVariantId", "ScanId", "Number") DO NOTHING
 
 -- name: drop_oldest
 DELETE FROM shelfsight."ConfirmedPhotos" WHERE "Id" IN (

@@ -32,6 +32,7 @@ from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
+    EXACT_CONFIRMED,
     EXACT_SEARCH_ROWS,
     QUERIES,
     ConfirmedSearch,
@@ -267,13 +268,13 @@ class PostgresProductSearch:
             ((may_read,),) = self._ask((CONFIRMED["may_read"], {}))
             values = {
                 "models": stored_identities(self._models.image),
-                "count_limit": EXACT_SEARCH_ROWS + 1,
+                "count_limit": EXACT_CONFIRMED + 1,
             }
             rows = self._ask((CONFIRMED["count"], values)) if may_read else []
             return [row for row in rows if row[0]]
 
         for photos, has_index in self._cache.get(("confirmed", self._models.image), count):
-            return "index" if has_index and photos > EXACT_SEARCH_ROWS else "exact"
+            return "index" if has_index and photos > EXACT_CONFIRMED else "exact"
         return "none"
 
     def _indexes(self) -> Indexes:

@@ -44,8 +44,12 @@ WORD_MATCHES = 50
 """How many products that contain all words of the query become candidates, and how many products
 whose SKU or barcode the query is."""
 
-CONFIRMED_MATCHES = 30
-"""The products of so many nearest confirmed photos become candidates."""
+CONFIRMED_MATCHES = 10
+"""The products of so many nearest confirmed photos become candidates. Each costs a scan about 30
+microseconds."""
+
+EXACT_CONFIRMED = 1_000
+"""A search among at most this many confirmed photos compares all of them."""
 
 ConfirmedSearch = Literal["none", "exact", "index"]
 """How the nearest confirmed photos are found, if they count."""

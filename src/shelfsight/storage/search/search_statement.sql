@@ -100,9 +100,11 @@ JOIN "ProductVariants" AS v ON v."Id" = c."ProductVariantId" {join}
 WHERE {of_owner} AND {condition}
 
 -- name: confirmed_index_distance
+-- Few photos are wanted, so the scan of their graph looks less far than that of the products, which
+-- has ended before.
 c."Vector"::halfvec(768) <=> (
   SELECT %(uncentred_image)s::halfvec(768)
-  WHERE set_config('hnsw.ef_search', %(ef_search)s, true) IS NOT NULL
+  WHERE set_config('hnsw.ef_search', '40', true) IS NOT NULL
     AND set_config('hnsw.iterative_scan', 'relaxed_order', true) IS NOT NULL)
 
 -- name: confirmed_exact_distance
