@@ -105,8 +105,10 @@ def site(shop: Shop, embedder: Embedder) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens pages; afterwards checks for console errors and for requests to other hosts."""
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site")  # stops only after the pages are closed
     complaints: list[str] = []
     contexts = []
 
