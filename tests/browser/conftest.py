@@ -3,14 +3,19 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from shelfsight.ports import Embedder
+from shelfsight.postgres.connection import Database
 from tests.browser.shop import Shop, open_shop
+from tests.conftest import created
 from tests.integration.embedding_server import in_process
-from tests.integration.scan_server import prepared, scan_server
+from tests.integration.scan_server import scan_server
 
 DESK = {"width": 1280, "height": 860}
 PHONE = {"width": 375, "height": 812}
@@ -63,22 +68,47 @@ def browser(launch: Launch) -> Browser:
 
 
 @pytest.fixture(scope="session")
-def shop(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with prepared(server, "browser") as database:
-        yield open_shop(database, in_process(), Path(tmp_path_factory.mktemp("browser")))
+def embedder() -> Embedder:
+    return in_process()
 
 
 @pytest.fixture(scope="session")
-def site(shop: Shop) -> Iterator[str]:
+def embedded_shop(
+    server: str, prepared: str, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Shop]]:
+    """A database to copy, by its name, and the shop in it, whose connections are closed."""
+    with created(server, template=prepared) as url:
+        with closing(Database(url)) as database:
+            shop = open_shop(database, embedder, tmp_path_factory.mktemp("browser"))
+        yield url.partition("?")[0].rpartition("/")[2], shop
+
+
+@pytest.fixture(scope="session")
+def photographs(embedded_shop: tuple[str, Shop]) -> list[tuple[Path, str]]:
+    return embedded_shop[1].photographs
+
+
+@pytest.fixture
+def shop(server: str, embedded_shop: tuple[str, Shop]) -> Iterator[Shop]:
+    """The shop of one test: what others scanned or judged is not in it."""
+    template, shop = embedded_shop
+    with created(server, template=template) as url, closing(Database(url)) as database:
+        yield replace(shop, database=database)
+
+
+@pytest.fixture
+def site(shop: Shop, embedder: Embedder) -> Iterator[str]:
     with scan_server(
-        shop.database, in_process(), image_root=shop.folder, models="lite", **IN_THE_SHOP
+        shop.database, embedder, image_root=shop.folder, models="lite", **IN_THE_SHOP
     ) as url:
         yield url
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[Open]:
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Opens pages; afterwards checks for console errors and for requests to other hosts."""
+    if "site" in request.fixturenames:
+        request.getfixturevalue("site")  # stops only after the pages are closed
     complaints: list[str] = []
     contexts = []
 

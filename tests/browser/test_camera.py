@@ -29,6 +29,8 @@ DETECTOR = """(codes) => {
 """A reader of codes, as phones and macOS have one, which Chromium on Linux lacks. It sees
 one code in a corner, and in the middle the one that the body of the page names."""
 
+Photographs = list[tuple[Path, str]]
+
 PLAYED = """new Promise((resolve) => {
   const video = document.getElementById("camera-video");
   video.addEventListener("timeupdate", () => { if (video.currentTime > 2) resolve(); });
@@ -42,23 +44,27 @@ DEVICE = """() => {
 
 
 @pytest.fixture(scope="module")
-def still_camera(launch: Launch, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+def still_camera(
+    launch: Launch, photographs: Photographs, tmp_path_factory: pytest.TempPathFactory
+) -> Browser:
     """A browser whose camera is moved for a second, and then held still on the first photo."""
     path = tmp_path_factory.mktemp("film") / "still.y4m"
-    first = Image.open(shop.photographs[0][0])
+    first = Image.open(photographs[0][0])
     film.save([*film.moving(first, 10), *film.still(first, 30)], path)
     return _launch(launch, path)
 
 
 @pytest.fixture(scope="module")
-def moved_camera(launch: Launch, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+def moved_camera(
+    launch: Launch, photographs: Photographs, tmp_path_factory: pytest.TempPathFactory
+) -> Browser:
     """A browser whose camera always moves: the first photo with the barcode of the second."""
     path = tmp_path_factory.mktemp("film") / "moved.y4m"
-    photo = Image.open(shop.photographs[0][0])
-    barcode = zxingcpp.create_barcode(shop.photographs[1][1], zxingcpp.BarcodeFormat.Code128)
+    photo = Image.open(photographs[0][0])
+    barcode = zxingcpp.create_barcode(photographs[1][1], zxingcpp.BarcodeFormat.Code128)
     bars = Image.fromarray(barcode.to_image(scale=3)).resize((360, 160))
     photo.paste(bars.convert("RGB"), (180, 500))
-    film.save(film.moving(photo, 20), path)
+    film.save(film.moving(photo, 21), path)
     return _launch(launch, path)
 
 
@@ -165,3 +171,35 @@ def test_the_other_camera_takes_over(open_page: Open, site: str, launch: Launch)
     until(lambda: page.evaluate(DEVICE) not in {first, None})
     page.get_by_role("button", name="Other camera").click()
     until(lambda: page.evaluate(DEVICE) == first)
+
+
+LOOKS = """async ({ shift, light }) => {
+  const { Stillness } = await import("./page/stillness.js");
+  const stillness = new Stillness();
+  const outcomes = [];
+  for (let look = 0; look < 8; look += 1) {
+    outcomes.push(stillness.look((context, side) => {
+      context.fillStyle = `rgb(${light} ${light} ${light})`;
+      context.fillRect(0, 0, side, side);
+      context.fillStyle = "black";
+      context.fillRect(side * (0.3 + shift * (look % 2)), side / 4, side / 2, side / 2);
+    }));
+  }
+  return outcomes;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("shift", "light", "expected"),
+    [
+        (0, 255, [False] * 5 + [True] * 3),
+        (0, 60, [False] * 5 + [True] * 3),  # in the dusk
+        (0.06, 255, [False] * 8),
+        (0.06, 60, [False] * 8),
+        (0, 5, [False] * 8),  # a covered lens
+    ],
+)
+def test_still_is_what_neither_moves_nor_is_dark(
+    page: Page, shift: float, light: int, expected: list[bool]
+) -> None:
+    assert page.evaluate(LOOKS, {"shift": shift, "light": light}) == expected

@@ -6,7 +6,7 @@ import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
 import { t } from "./messages.js";
 import * as offline from "./offline.js";
-import { findCode, removePhoto, selectPhoto, setProductCount, showProblem } from "./scan.js";
+import { clear, findCode, removePhoto, selectPhoto, setProductCount, showProblem } from "./scan.js";
 import * as tray from "./tray.js";
 
 const byId = (id) => document.getElementById(id);
@@ -36,6 +36,7 @@ function acceptPictures(data) {
 function take(pictures) {
   isFromCamera = false;
   if (pictures.length > 1) {
+    clear();
     tray.open(pictures);
   } else {
     tray.close();

@@ -85,6 +85,7 @@ async function watch(number) {
   const draw = (context, side) => video.drawView(picture, context, side);
   let [before, unknown] = ["", ""];
   for (;;) {
+    await video.nextFrame(picture); // a stalled camera is not a still view
     const code = await readCode(draw);
     if (number !== opened) return;
     if (code && code === before && code !== unknown) {

@@ -4,7 +4,7 @@ import { ApiError, askForKey, request } from "./api.js";
 import * as box from "./box.js";
 import * as map from "./map.js";
 import * as matches from "./matches.js";
-import { toBase64 } from "./photo.js";
+import { photoFields } from "./photo.js";
 
 const SCAN = "products/orchestrate/quick-scan";
 const OPTIONS = { limit: 10, groupBy: "product" };
@@ -40,6 +40,14 @@ export function removePhoto() {
   preview.removeAttribute("src");
   selected.hidden = true;
   drop.classList.remove("filled");
+}
+
+/** Begin anew: without a photo, and without the answer to the last scan. */
+export function clear() {
+  cancel();
+  removePhoto();
+  matches.clear();
+  map.clearScan();
 }
 
 /** Look for the photo and the words; `extra` are further fields of the request. */
@@ -120,8 +128,10 @@ async function enterKey() {
 async function scanRequest() {
   const text = words.value.trim();
   const options = { ...OPTIONS, ...(text && { textQuery: text }) };
-  if (typeof photo === "string") return { ...options, ...box.field(), imageUrl: photo };
-  return photo ? { ...options, ...box.field(), imageBase64: await toBase64(photo) } : options;
+  if (!photo) return options;
+  const part = box.marked();
+  if (typeof photo === "string") return { ...options, imageUrl: photo, ...(part && { box: part }) };
+  return { ...options, ...await photoFields(photo, part) };
 }
 
 form.addEventListener("submit", (event) => {

@@ -3,8 +3,8 @@
 const SIDE = 64; // pixels that are read
 const CELLS = 16; // a row of 16 means over 4 x 4 pixels: the noise of the sensor is gone
 const LOOKS = 5; // so many looks in a row without a difference are still
-const MOST_CHANGE = 6; // of 255, mean over the cells: the view moved by about a hundredth
-const LEAST_CONTRAST = 8; // of 255, standard deviation: below it nothing is to be seen
+const MOST_CHANGE = 0.12; // mean over the cells, in contrasts: the view moved by a hundredth
+const LEAST_CONTRAST = 8; // of 255, standard deviation of the cells: below it there is nothing
 
 const canvas = document.createElement("canvas");
 [canvas.width, canvas.height] = [SIDE, SIDE];
@@ -19,7 +19,9 @@ export class Stillness {
   look(draw) {
     draw(context, SIDE);
     const cells = greyCells(context.getImageData(0, 0, SIDE, SIDE).data);
-    const isStill = this.#before && hasContrast(cells) && change(cells, this.#before) <= MOST_CHANGE;
+    const contrast = contrastOf(cells);
+    const isStill = this.#before && contrast >= LEAST_CONTRAST
+      && changeOf(cells, this.#before) <= MOST_CHANGE * contrast;
     this.#before = cells;
     this.looks = isStill ? this.looks + 1 : 0;
     return this.looks >= LOOKS;
@@ -39,13 +41,13 @@ function greyCells(pixels) {
   return cells;
 }
 
-function change(cells, before) {
+function changeOf(cells, before) {
   return mean(cells.map((cell, index) => Math.abs(cell - before[index])));
 }
 
-function hasContrast(cells) {
+function contrastOf(cells) {
   const middle = mean(cells);
-  return Math.sqrt(mean(cells.map((cell) => (cell - middle) ** 2))) >= LEAST_CONTRAST;
+  return Math.sqrt(mean(cells.map((cell) => (cell - middle) ** 2)));
 }
 
 function mean(values) {

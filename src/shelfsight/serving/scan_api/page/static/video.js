@@ -56,6 +56,14 @@ export async function switchLight(stream, isOn) {
   await trackOf(stream).applyConstraints({ advanced: [{ torch: isOn }] });
 }
 
+/** Wait until a video shows another picture of the camera. */
+export function nextFrame(video) {
+  return new Promise((resolve) => {
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(resolve);
+    else requestAnimationFrame(resolve);
+  });
+}
+
 /** Draw the square in the middle of a video, which is all that the page shows of it. */
 export function drawView(video, context, side) {
   const shown = Math.min(video.videoWidth, video.videoHeight);
