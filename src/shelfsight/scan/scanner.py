@@ -40,6 +40,7 @@ from shelfsight.scan.ranking import (
     merged,
     rank,
 )
+from shelfsight.telemetry.traces import span
 
 CANDIDATES = 100
 """Number of nearest neighbours whose scores are then computed exactly.
@@ -191,7 +192,8 @@ class Scanner:
             search_query, options.filters, max(CANDIDATES, options.limit)
         )
         others = [one for one in candidates if one.id != without and one.sku not in options.without]
-        return rank(others, options.weights or self._weights, calibration)
+        with span("rank", **{"shelfsight.candidates": len(others)}):
+            return rank(others, options.weights or self._weights, calibration)
 
     def _calibration(self) -> Calibration | None:
         """Return the calibration of the shop, or else the one that comes with the models."""
