@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
@@ -401,6 +402,33 @@ def load(flags: dict[str, object] | None = None) -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f".env cannot be read: {error}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """What OpenTelemetry's standard variables ask for; its packages read the others themselves."""
+
+    are_on: bool
+    protocol: str
+
+
+def trace_settings() -> TraceSettings:
+    """Read the variables that switch traces on: an address of a collector, or an exporter."""
+    read = {name: os.environ.get(f"OTEL_{name}", "").strip() for name in _TRACE_VARIABLES}
+    exporter = read["TRACES_EXPORTER"].lower()
+    is_off = read["SDK_DISABLED"].lower() == "true" or exporter == "none"
+    address = read["EXPORTER_OTLP_ENDPOINT"] or read["EXPORTER_OTLP_TRACES_ENDPOINT"]
+    protocol = read["EXPORTER_OTLP_TRACES_PROTOCOL"] or read["EXPORTER_OTLP_PROTOCOL"]
+    return TraceSettings(
+        are_on=not is_off and bool(address or exporter == "otlp"),
+        protocol=protocol or "http/protobuf",
+    )
+
+
+_TRACE_VARIABLES = (
+    *("SDK_DISABLED", "TRACES_EXPORTER", "EXPORTER_OTLP_PROTOCOL"),
+    *("EXPORTER_OTLP_ENDPOINT", "EXPORTER_OTLP_TRACES_ENDPOINT", "EXPORTER_OTLP_TRACES_PROTOCOL"),
+)
 
 
 def given_by_environment(names: Iterable[str]) -> dict[str, str]:

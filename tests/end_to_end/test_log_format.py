@@ -49,7 +49,7 @@ def test_a_run_tells_its_progress_with_its_id(shop: Command, model_server: str) 
     of_the_run = [one for one in log if one["event"] in {"start", "stored", "batch", "result"}]
     assert {one["run"] for one in of_the_run} == {1}
     assert sum(one["products"] for one in log if one["event"] == "stored") == 3
-    assert log[-1]["failures"] == {"http_404": 1}
+    assert (log[-1]["message"], log[-1]["failures"]) == ("result", {"http_404": 1})
 
     # what a program reads from stdout is the same as without a log
     again = shop("backfill", "--all", "--json", "-v", EMBEDDING_SERVER_URL=model_server)

@@ -122,7 +122,8 @@ class JsonProgress(CountingProgress):
             return
         self._is_over = event == "result"
         if self._out is None:
-            log_event(event, str(values.get("text", event)), **self._run, **values)
+            message = str(values["text"]) if event == "message" else event
+            log_event(event, message, **self._run, **values)
             return
         self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
         self._out.flush()

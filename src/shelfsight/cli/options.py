@@ -11,7 +11,7 @@ import click
 
 from shelfsight.records import Selection
 from shelfsight.settings import Settings, load
-from shelfsight.telemetry import logs
+from shelfsight.wiring.telemetry import start_telemetry
 
 DATABASE = ("database_url", "shelfsight_home")
 IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
@@ -113,8 +113,8 @@ class Command(click.Command):
         if self._settings:
             given = {name: value for name, value in flags.items() if value is not None}
             settings = ctx.params["settings"] = load(given)
-            if "log_format" in self._settings and settings.log_format == "json":
-                logs.configure("json")
+            if "log_format" in self._settings:
+                start_telemetry(settings, self.name or "")
         return super().invoke(ctx)
 
 

@@ -40,6 +40,7 @@ from shelfsight.scan.ranking import (
     merged,
     rank,
 )
+from shelfsight.telemetry.traces import span
 
 CANDIDATES = 100
 """Number of nearest neighbours whose scores are then computed exactly.
@@ -194,9 +195,10 @@ class Scanner:
         )
         others = [one for one in candidates if one.id != without and one.sku not in options.without]
         weights = options.weights or self._weights
-        if not any(one.confirmed for one in others):
-            return rank(others, weights, calibration)
-        return rank(others, weights, calibration, self._photo_level(search_query, options))
+        has_confirmed = any(one.confirmed for one in others)
+        level = self._photo_level(search_query, options) if has_confirmed else 0.0
+        with span("rank", **{"shelfsight.candidates": len(others)}):
+            return rank(others, weights, calibration, level)
 
     def _photo_level(self, search_query: SearchQuery, options: ScanOptions) -> float:
         """Return how alike two photos of different things are; 0 if the means are subtracted.

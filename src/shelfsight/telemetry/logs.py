@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
+from shelfsight.telemetry.traces import trace_id
+
 LogFormat = Literal["text", "json"]
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
@@ -47,7 +49,7 @@ def configure(log_format: LogFormat) -> None:
     handler = _StderrHandler()
     if log_format == "json":
         handler.setFormatter(_json_formatter())
-        handler.addFilter(_add_request_id)
+        handler.addFilter(_add_ids)
         logging.captureWarnings(True)
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # a bar is not JSON
         sys.excepthook = _log_exception
@@ -98,9 +100,11 @@ def _json_formatter() -> logging.Formatter:
     )
 
 
-def _add_request_id(record: logging.LogRecord) -> bool:
+def _add_ids(record: logging.LogRecord) -> bool:
     if request_id := REQUEST_ID.get():
         record.request_id = request_id
+    if trace := trace_id():
+        record.trace_id = trace
     return True
 
 

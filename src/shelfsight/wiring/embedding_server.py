@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from shelfsight.errors import ServerError, install_command
 from shelfsight.settings import Settings
-from shelfsight.telemetry.logs import configure
 from shelfsight.wiring.embedder import Notify, open_models
 from shelfsight.wiring.listening import Listen, settings_of_worker
+from shelfsight.wiring.telemetry import start_telemetry
 
 if TYPE_CHECKING:
     from socket import socket
@@ -67,7 +67,7 @@ def _serve(
 
     limit_arenas()
     if link is not None:
-        configure(settings.log_format)
+        start_telemetry(settings, "serve-models")
     connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
     app = embedding_app(
         settings,

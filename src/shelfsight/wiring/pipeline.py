@@ -13,6 +13,7 @@ from shelfsight.settings import Settings
 from shelfsight.wiring.database import postgres_catalog
 from shelfsight.wiring.embedder import fusion
 from shelfsight.wiring.staging import prepare_staged
+from shelfsight.wiring.traced_pages import traced
 
 
 @contextmanager
@@ -56,14 +57,16 @@ def open_pipeline(
         closing(DecoderPool()) as decoders,
         closing(PictureFetcher(embedder.picture_format, decoders, config, limits)) as fetcher,
     ):
-        yield Pipeline(
-            catalog=postgres_catalog(settings, reading, embedder.models),
-            fetcher=fetcher,
-            embed=pages.embed,
-            models=embedder.models,
-            store=PostgresVectorStore(database, fusion(settings)),
-            ledger=PostgresLedger(database, joins=policy.joins),
-            policy=policy,
+        yield traced(
+            Pipeline(
+                catalog=postgres_catalog(settings, reading, embedder.models),
+                fetcher=fetcher,
+                embed=pages.embed,
+                models=embedder.models,
+                store=PostgresVectorStore(database, fusion(settings)),
+                ledger=PostgresLedger(database, joins=policy.joins),
+                policy=policy,
+            )
         )
 
 

@@ -11,12 +11,12 @@ from shelfsight.postgres.circuit_breaker import CircuitBreaker
 from shelfsight.postgres.connection import Database
 from shelfsight.postgres.pool import DatabasePool
 from shelfsight.settings import Settings
-from shelfsight.telemetry.logs import configure
 from shelfsight.wiring.database import open_any_version
 from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.listening import Listen, settings_of_worker
 from shelfsight.wiring.scan_memory import plan_memory
 from shelfsight.wiring.scan_service import RETRIES, open_service
+from shelfsight.wiring.telemetry import start_telemetry
 
 if TYPE_CHECKING:
     from socket import socket
@@ -77,7 +77,7 @@ class _Worker:
 
     def __call__(self, taken: "socket", link: "WorkerLink") -> None:
         """Serve as one of several workers."""
-        configure(self.settings.log_format)
+        start_telemetry(self.settings, "serve")
         self.serve(taken, link.notify, link=link)
 
     def serve(

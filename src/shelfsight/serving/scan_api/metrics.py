@@ -11,8 +11,12 @@ from shelfsight.ports import Advanced, Embedder, ignore
 from shelfsight.postgres.connection import Query, Rows, Transactions, Work
 from shelfsight.records import Failure, ModelPair, ModelPicture, PictureFormat, Vector
 from shelfsight.serving.store_metrics import StoreMetrics
+from shelfsight.telemetry.traces import span
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+_SPANS = {"model": "embed", "sql": "search"}
+"""The spans of steps that have another name as a metric."""
 
 Result = TypeVar("Result")
 
@@ -58,10 +62,11 @@ class ScanMetrics:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Record how long a step of a scan takes: the duration of the context."""
+        """Record how long a step of a scan takes, as a metric and a span: the context's time."""
         started = perf_counter()
         try:
-            yield
+            with span(_SPANS.get(name, name)):
+                yield
         finally:
             self._steps.labels(name).observe(perf_counter() - started)
 
