@@ -139,7 +139,7 @@ def test_many_photos_are_searched_by_their_index(
     before = found(shop, 90)
     confirm(shop, MODELS, before, product(5), None)
     exact = found(shop, 90)
-    monkeypatch.setattr("shelfsight.storage.search.product_search.EXACT_CONFIRMED", 5)
+    monkeypatch.setattr("shelfsight.storage.search.confirmed_photos.EXACT_CONFIRMED", 5)
     by_index = found(shop, 90)
     assert [one.product.id for one in by_index.matches] == [one.product.id for one in exact.matches]
     assert by_index.matches[0].product.id == product(5)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shelfsight.models.calibration import Calibration, Evidence
 from shelfsight.records import Weights
-from shelfsight.scan.confirmed_photos import PRIOR, UNLIKE, with_confirmed
+from shelfsight.scan.confirmed_photos import MIXTURE, UNLIKE, with_confirmed
 from shelfsight.scan.matching import Candidate
 from shelfsight.scan.ranking import Ranking, rank
 
@@ -41,7 +41,7 @@ def test_photos_take_no_more_than_their_share_from_the_picture(
     own: float, photos: list[tuple[float, float]]
 ) -> None:
     number = sum(like or UNLIKE for _, like in photos)
-    least = own + np.log(PRIOR / (number + PRIOR))
+    least = own + np.log(MIXTURE.prior / (number + MIXTURE.prior))
     assert ratio(own, *photos) >= least - 1e-9
 
 

@@ -1,7 +1,7 @@
 """Adds the evidence of photos that people have confirmed to that of a product's own picture.
 
 A product with confirmed photos looks like its picture or like one of them: its likelihood is a
-mixture over these references. The photos' share of it, n / (n + `PRIOR`), grows with their number
+mixture over these references. The photos' share of it, n / (n + 2), grows with their number
 n. So one photo adds little and four add much, and a wrong one can take little away: the picture
 keeps the rest. A photo that does not resemble the product counts as `UNLIKE` photos.
 
@@ -11,6 +11,7 @@ pictures, so a model needs no constants besides those (docs/figures.md).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,17 +19,27 @@ from shelfsight.models.calibration import Evidence
 from shelfsight.scan.evidence import Scores
 from shelfsight.scan.matching import Because, Candidate, Match
 
-PRIOR = 2.0
-"""The number of photos whose share is a half."""
+
+class ReferenceMixture(NamedTuple):
+    """How much the confirmed photos of a product count beside its own picture.
+
+    Attributes:
+        prior: the number of photos whose share is a half.
+        temperature: that of the similarity of two photos, in units of `Evidence.broad`.
+        neutral: the similarity of two photos that says nothing, in the same units, beyond that of
+            all photos.
+    """
+
+    prior: float
+    temperature: float
+    neutral: float
+
+
+MIXTURE = ReferenceMixture(prior=2.0, temperature=0.875, neutral=5.4)
+"""The mixture that scans use; `benchmarks/confirmed_photos.py` fits it."""
 
 UNLIKE = 0.5
 """How many photos one counts as that neither the picture, nor colours, nor a code spoke for."""
-
-TEMPERATURE = 0.875
-"""The temperature of the similarity of two photos, in units of `Evidence.broad`."""
-
-NEUTRAL = 5.4
-"""The similarity of two photos that says nothing, in the same units, beyond that of all photos."""
 
 RESEMBLING: frozenset[Because] = frozenset({"code", "picture", "color"})
 """The reasons of a match that say that the photo resembles the product."""
@@ -38,7 +49,11 @@ _MOST = 60.0
 
 
 def with_confirmed(
-    own: Scores, candidates: Sequence[Candidate], evidence: Evidence, photo_level: float
+    own: Scores,
+    candidates: Sequence[Candidate],
+    evidence: Evidence,
+    photo_level: float = 0.0,
+    mixture: ReferenceMixture = MIXTURE,
 ) -> Scores:
     """Return the log-likelihood ratio of n candidates by all their references, (n,).
 
@@ -51,12 +66,12 @@ def with_confirmed(
     counts = [len(candidates[place].confirmed or ()) for place in places]
     pairs = np.array([pair for place in places for pair in candidates[place].confirmed or ()])
     starts = np.cumsum([0, *counts[:-1]])
-    neutral = photo_level + NEUTRAL * evidence.broad
-    logs = np.minimum((pairs[:, 0] - neutral) / (TEMPERATURE * evidence.broad), _MOST)
+    neutral = photo_level + mixture.neutral * evidence.broad
+    logs = np.minimum((pairs[:, 0] - neutral) / (mixture.temperature * evidence.broad), _MOST)
     weights = np.where(pairs[:, 1] > 0, 1.0, UNLIKE)
     number = np.add.reduceat(weights, starts)
     photos = np.log(np.add.reduceat(weights * np.exp(logs), starts) / number)
-    share = number / (number + PRIOR)
+    share = number / (number + mixture.prior)
     both = own.copy()
     both[places] = np.logaddexp(np.log1p(-share) + own[places], np.log(share) + photos)
     return both

@@ -13,11 +13,22 @@ import psycopg
 
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
-from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
-from shelfsight.records import Vector
+from shelfsight.postgres.connection import (
+    Connection,
+    Query,
+    Rows,
+    Transactions,
+    columns,
+    fetch_as,
+)
+from shelfsight.records import ModelPair, Vector, stored_identities
 from shelfsight.scan.matching import Filters
 from shelfsight.storage.search.filters import FilterSql
-from shelfsight.storage.search.search_statement import column_or_null
+from shelfsight.storage.search.search_statement import (
+    EXACT_CONFIRMED,
+    ConfirmedSearch,
+    column_or_null,
+)
 
 QUERIES = statements.load("shelfsight.storage.search", "confirmed_photos.sql")
 
@@ -172,6 +183,23 @@ def add(connection: Connection, scan: ConfirmedScan) -> int:
 def drop_scan(connection: Connection, scan_id: str, product: str | None) -> None:
     """Take back the photos of a scan in this transaction: of a product, or None for all."""
     connection.execute(QUERIES["drop_scan"], {"scan_id": scan_id, "product": product})
+
+
+def confirmed_search(
+    ask: Callable[[Query], Rows], models: ModelPair
+) -> tuple[ConfirmedSearch, ...]:
+    """Return how to find the nearest photos that these models have seen; empty if there are none.
+
+    There are none either if this role may not read them. `ask` runs a query.
+    """
+    ((may_read,),) = ask((QUERIES["may_read"], {}))
+    if not may_read:
+        return ()
+    values = {"models": stored_identities(models.image), "count_limit": EXACT_CONFIRMED + 1}
+    ((photos, has_index),) = ask((QUERIES["count"], values))
+    if not photos:
+        return ()
+    return ("index",) if has_index and photos > EXACT_CONFIRMED else ("exact",)
 
 
 def _values(choice: Choice) -> dict[str, object]:

@@ -27,12 +27,11 @@ from shelfsight.records import (
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.calibrations import CalibrationStore
-from shelfsight.storage.search.confirmed_photos import QUERIES as CONFIRMED
+from shelfsight.storage.search.confirmed_photos import confirmed_search
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
-    EXACT_CONFIRMED,
     EXACT_SEARCH_ROWS,
     QUERIES,
     ConfirmedSearch,
@@ -263,19 +262,9 @@ class PostgresProductSearch:
         """Return how to find the nearest confirmed photos: not at all if there are none."""
         if not (self._confirmed and search_query.confirmed and search_query.image is not None):
             return "none"
-
-        def count() -> Rows:
-            ((may_read,),) = self._ask((CONFIRMED["may_read"], {}))
-            values = {
-                "models": stored_identities(self._models.image),
-                "count_limit": EXACT_CONFIRMED + 1,
-            }
-            rows = self._ask((CONFIRMED["count"], values)) if may_read else []
-            return [row for row in rows if row[0]]
-
-        for photos, has_index in self._cache.get(("confirmed", self._models.image), count):
-            return "index" if has_index and photos > EXACT_CONFIRMED else "exact"
-        return "none"
+        find = partial(confirmed_search, self._ask, self._models)
+        found = self._cache.get(("confirmed", self._models.image), find)
+        return found[0] if found else "none"
 
     def _indexes(self) -> Indexes:
         for rows, ef_search in self._ask((QUERIES["indexes"], {})):

@@ -104,7 +104,7 @@ WHERE {of_owner} AND {condition}
 -- has ended before.
 c."Vector"::halfvec(768) <=> (
   SELECT %(uncentred_image)s::halfvec(768)
-  WHERE set_config('hnsw.ef_search', '40', true) IS NOT NULL
+  WHERE set_config('hnsw.ef_search', '20', true) IS NOT NULL
     AND set_config('hnsw.iterative_scan', 'relaxed_order', true) IS NOT NULL)
 
 -- name: confirmed_exact_distance
