@@ -173,6 +173,15 @@ def check_model_files(settings: Settings) -> None:
             check_files(spec, settings.model_dir)
 
 
+def has_large_models(settings: Settings) -> bool:
+    """Return whether models in this process are so large that a product may exhaust the memory."""
+    from shelfsight.models.specs import PackagedModel
+
+    if settings.embedding_server_url is not None:
+        return False
+    return not all(isinstance(spec.source, PackagedModel) for spec in _specs(settings))
+
+
 def weights_in_memory(settings: Settings) -> "WeightsInMemory | None":
     """Return whether the weights of the models have room in memory, and how much there is.
 
