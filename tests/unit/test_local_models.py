@@ -38,7 +38,11 @@ from shelfsight.records import BRANCH, Failure, ModelPair
 from shelfsight.scan import mean_centering
 from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedder import files_to_download, weights_in_memory
+from shelfsight.wiring.embedder import (
+    files_to_download,
+    has_large_models,
+    weights_in_memory,
+)
 from shelfsight.wiring.embedding_server import embedding_app
 from tests.integration.embedding_server import in_process, lite
 
@@ -271,6 +275,13 @@ def test_doctor_says_whether_the_weights_have_room(
     assert weights_in_memory(Settings(models="lite")) is None
     assert weights_in_memory(Settings(embedding_server_url="http://127.0.0.1:1")) is None
     assert weights_in_memory(Settings(model_dir=tmp_path / "none")) is None
+
+
+def test_only_large_models_in_this_process_may_exhaust_the_memory():
+    assert has_large_models(Settings(models="siglip-qwen3"))
+    assert not has_large_models(Settings(models="lite"))
+    served = Settings(models="siglip-qwen3", embedding_server_url="http://127.0.0.1:1")
+    assert not has_large_models(served)
 
 
 def test_the_available_memory_is_some():
