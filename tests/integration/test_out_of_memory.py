@@ -3,8 +3,21 @@
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from io import StringIO
+from threading import Event
 
+import pytest
+
+from shelfsight.backfill.pipeline import backfill
+from shelfsight.backfill.progress_json import JsonProgress
+from shelfsight.backfill.report import Report
+from shelfsight.backfill.runs import Job
 from shelfsight.postgres.connection import Database
+from shelfsight.records import Selection
+from shelfsight.settings import Settings
+from shelfsight.testing import HashEmbedder
+from shelfsight.wiring.pipeline import open_pipeline
 from tests.integration.killed_worker import DEADLY
 from tests.shop import fill, rows
 
@@ -15,6 +28,9 @@ RENAME = """
       SELECT "Id" FROM "ProductVariants" ORDER BY "Id" OFFSET 5 LIMIT 1)
     RETURNING "Id"::text
 """
+
+
+ATTEMPTS = 'SELECT "ProductVariantId", "Attempts" FROM shelfsight."EmbeddingAttempts"'
 
 
 def work(database: Database) -> int:
@@ -41,4 +57,27 @@ def test_the_third_start_goes_on_without_the_product(database: Database) -> None
     renamed(database, "A mug")
     assert work(database) == 0
     assert rows(database, FAILURES) == []
-    assert rows(database, 'SELECT * FROM shelfsight."EmbeddingAttempts"') == []
+    assert rows(database, ATTEMPTS) == []
+
+
+@pytest.mark.parametrize(("models", "noted"), [("siglip-qwen3", True), ("lite", False)])
+def test_what_large_models_embed_is_noted_meanwhile(
+    database: Database, models: str, noted: bool
+) -> None:
+    class Watched(HashEmbedder):
+        """Looks what is noted while it embeds texts."""
+
+        def embed_texts(self, texts, **options):
+            with closing(Database(database.url)) as other:
+                seen.append(len(rows(other, ATTEMPTS)) == len(texts))
+            return super().embed_texts(texts, **options)
+
+    seen: list[bool] = []
+    fill(database, 3)
+    settings = Settings(models=models, database_url=database.url)
+    progress = JsonProgress(StringIO())
+    job = Job(selection=Selection(), batch_size=10, max_batches=0)
+    with open_pipeline(settings, database, Watched(), progress) as pipeline:
+        backfill(pipeline, job, Report(), progress, Event())
+    assert seen == [noted]
+    assert rows(database, ATTEMPTS) == []
