@@ -1,5 +1,7 @@
 """The memory of picture files that wait to be sent has a bound, and nobody waits for ever."""
 
+import gc
+import weakref
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from threading import Lock
 
@@ -46,6 +48,25 @@ def test_what_pictures_hold_counts_until_they_are_gone() -> None:
         assert not waiting.done()
         budget.release(50)
         waiting.result(timeout=30)
+
+
+class Held:
+    """Something that refers to itself, so that only the garbage collector frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_only_the_garbage_collector_frees_keeps_nobody_waiting() -> None:
+    budget, held = MemoryBudget(LIMIT), Held()
+    budget.reserve(LIMIT)
+    weakref.finalize(held, budget.release, LIMIT)
+    gc.disable()
+    try:
+        del held
+        budget.reserve(LIMIT)
+    finally:
+        gc.enable()
 
 
 def test_closing_ends_the_waiting() -> None:

@@ -291,6 +291,7 @@ def test_a_role_that_is_called_as_our_schema_finds_the_shop_and_us_apart(url: st
                 "CatalogueColumns",
                 "Calibrations",
                 "ConfirmedPhotos",
+                "EmbeddingAttempts",
             }
         finally:
             connection.execute("DROP OWNED BY shelfsight CASCADE")

@@ -1,8 +1,13 @@
 """A budget of memory for pictures that wait to be embedded."""
 
+import gc
 from concurrent.futures import CancelledError
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Lock
+
+_PATIENCE = 2.0
+"""Seconds after which a page that waits for memory looks for pictures that nobody needs."""
 
 
 class MemoryBudget:
@@ -30,10 +35,16 @@ class MemoryBudget:
             while not self._changes.empty():
                 self._held += self._changes.get()
             while self._held > 0 and self._held + count > self._limit and not self._is_closed:
-                self._held += self._changes.get()
+                self._held += self._next_change()
             if self._is_closed:
                 raise CancelledError
             self._held += count
+
+    def _next_change(self) -> int:
+        with suppress(Empty):
+            return self._changes.get(timeout=_PATIENCE)
+        gc.collect()  # a picture in a reference cycle is freed only now
+        return 0
 
     def hold(self, count: int) -> None:
         """Hold bytes without waiting: a part of what was reserved."""

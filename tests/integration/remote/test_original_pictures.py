@@ -2,8 +2,10 @@
 
 import base64
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shelfsight.embedding.page_embedder import PageEmbedder
+from shelfsight.embedding.remote.remote_embedder import ORIGINAL_PICTURE
 from shelfsight.fusion import WeightedMean
+from shelfsight.images import picture_maker
 from shelfsight.images.decode import decode, decode_picture
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
@@ -120,6 +124,29 @@ def test_a_batch_has_no_more_bytes_than_a_request_may_have(server, embed: Embed)
     embed({f"{number}.png": file for number, file in enumerate(large)})
     assert {len(body["images"]) for body in server.bodies("/embed/image")} <= {1, 2, 3, 4}
     assert len(sent(server)) == 8
+
+
+def test_a_page_waits_until_the_files_of_the_page_before_are_sent(
+    tmp_path: Path, decoders: DecoderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_maker, "SENT_MEMORY", 1)
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(saved(scene(number), "PNG"))
+    pages = [[Product(id=f"{n}", image_urls=(f"{n}.png",))] for n in range(3)]
+    config = FetchConfig(image_root=tmp_path)
+    with (
+        closing(PictureFetcher(ORIGINAL_PICTURE, decoders, config)) as fetcher,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for before, page in pairwise(pages):
+            held = fetcher.fetch(before)
+            waiting = pool.submit(fetcher.fetch, page)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.2)
+            assert held[0].pictures
+            del held
+            assert waiting.result(timeout=30)[0].pictures
+            del waiting
 
 
 def test_a_photo_that_is_searched_for_keeps_its_shape(server, connect) -> None:
