@@ -14,8 +14,9 @@ from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Product, Weights
+from shelfsight.scan.matching import ConfirmedScan
 from shelfsight.scan.ports import ProductSearch
-from shelfsight.storage.search.confirmed_photos import ConfirmedPhotos, ConfirmedScan
+from shelfsight.storage.search.confirmed_photos import ConfirmedPhotos
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MemoryCatalog, MemorySearch, MemoryStore

@@ -8,8 +8,15 @@ import pytest
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import combine
 from shelfsight.records import Modality, ModelPair, Vector, Weights
-from shelfsight.scan.matching import Candidate, Centre, Coverage, Filters, PhotoColor, SearchQuery
-from shelfsight.storage.search.confirmed_photos import ConfirmedScan
+from shelfsight.scan.matching import (
+    Candidate,
+    Centre,
+    ConfirmedScan,
+    Coverage,
+    Filters,
+    PhotoColor,
+    SearchQuery,
+)
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 from tests.contract.test_shop import embed_all

@@ -251,3 +251,24 @@ class ScanResult:
     not_in_catalog: float | None = None
     notes: tuple[PhotoNote, ...] = ()
     vectors: tuple[Vector, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedScan:
+    """The photos of one scan that were confirmed to show one product.
+
+    Attributes:
+        id: the id of the scan.
+        owner: the owner whose products were scanned; None if those of all owners were.
+        product: the id of the product variant.
+        model: the identity of the image model.
+        vectors: the image vector of each photo, (768,).
+        resembles: whether the product's own picture, its colours or a code spoke for the product.
+    """
+
+    id: str
+    owner: str | None
+    product: str
+    model: str
+    vectors: Sequence[Vector]
+    resembles: bool

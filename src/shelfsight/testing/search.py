@@ -5,8 +5,15 @@ import numpy as np
 from shelfsight.errors import FilterError
 from shelfsight.models.calibration import Calibration
 from shelfsight.records import EmbeddedProduct, Feature, ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, PhotoColor, SearchQuery
-from shelfsight.storage.search.confirmed_photos import ConfirmedScan
+from shelfsight.scan.matching import (
+    Candidate,
+    ConfirmedScan,
+    Coverage,
+    Filters,
+    Means,
+    PhotoColor,
+    SearchQuery,
+)
 from shelfsight.testing.store import MemoryStore
 
 _MIN_NORM = 1e-6

@@ -6,8 +6,8 @@ from shelfsight.errors import SelectionError
 from shelfsight.postgres.connection import Transactions
 from shelfsight.records import ModelPair
 from shelfsight.scan.confirmed_photos import resembles
-from shelfsight.scan.matching import ScanResult
-from shelfsight.storage.search.confirmed_photos import ConfirmedPhotos, ConfirmedScan
+from shelfsight.scan.matching import ConfirmedScan, ScanResult
+from shelfsight.storage.search.confirmed_photos import ConfirmedPhotos
 
 
 def confirm(

@@ -21,8 +21,8 @@ from shelfsight.postgres.connection import (
     columns,
     fetch_as,
 )
-from shelfsight.records import ModelPair, Vector, stored_identities
-from shelfsight.scan.matching import Filters
+from shelfsight.records import ModelPair, stored_identities
+from shelfsight.scan.matching import ConfirmedScan, Filters
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_statement import (
     EXACT_CONFIRMED,
@@ -39,27 +39,6 @@ ALIKE = 1e-3
 """Two photos whose cosine distance is smaller are the same photo."""
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfirmedScan:
-    """The photos of one scan that were confirmed to show one product.
-
-    Attributes:
-        id: the id of the scan.
-        owner: the owner whose products were scanned; None if those of all owners were.
-        product: the id of the product variant.
-        model: the identity of the image model.
-        vectors: the image vector of each photo, (768,).
-        resembles: whether the product's own picture, its colours or a code spoke for the product.
-    """
-
-    id: str
-    owner: str | None
-    product: str
-    model: str
-    vectors: Sequence[Vector]
-    resembles: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,8 @@ from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions
 from shelfsight.records import Modality, ModelPair, Vector
-from shelfsight.scan.matching import Match
+from shelfsight.scan.matching import ConfirmedScan, Match
 from shelfsight.storage.search import confirmed_photos
-from shelfsight.storage.search.confirmed_photos import ConfirmedScan
 
 QUERIES = statements.load("shelfsight.storage.search", "feedback.sql")
 

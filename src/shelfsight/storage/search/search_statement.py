@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 from psycopg import sql
 
 from shelfsight.postgres import statements
@@ -217,9 +216,9 @@ def confirmed_parameters(search_query: SearchQuery, owner: str | None) -> dict[s
     if search_query.image is None:
         return {}
     image, centre = search_query.image, search_query.centre
-    mean = np.zeros_like(image) if centre is None else centre.scans
+    mean = 0 * image if centre is None else centre.scans
     photo = image if centre is None else _centred(image, mean)
-    photo = photo / np.linalg.norm(photo)
+    photo = photo / math.sqrt(photo @ photo)
     return {
         "confirmed_owner": owner,
         "confirmed_matches": CONFIRMED_MATCHES,
