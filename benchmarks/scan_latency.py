@@ -46,7 +46,7 @@ from shelfsight.storage import schema
 from shelfsight.storage.index.build import BuildLogger
 from shelfsight.storage.index.build import build as build_indexes
 from shelfsight.storage.index.indexes import drop as drop_indexes
-from shelfsight.storage.index.recall import lines as measure_indexes
+from shelfsight.storage.index.recall import tune as tune_indexes
 from shelfsight.storage.vectors.store import PostgresVectorStore
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
@@ -105,7 +105,7 @@ def main() -> None:
                 # without it, Postgres would still write the filled pages during the measurement
                 database.run_alone(lambda connection: connection.execute("CHECKPOINT"), {})
                 print(f"\n{products:,} products, {arguments.scans} scans a line, milliseconds")
-                for line in measure_indexes(database):
+                for line in tune_indexes(database):
                     print(f"  {line}")
                 for workers in arguments.workers:
                     print(f"  {workers} worker{'s'[: workers - 1]}")

@@ -60,7 +60,7 @@ def test_indexes_are_built_measured_shown_and_dropped(shelfsight: Command, url: 
         f"Built {name}" for name in NAMES
     ]
     assert lines[-3].startswith("Recall@10 against an exact search")
-    assert lines[-2] == "  shelfsight_text_hnsw: 1.000"
+    assert lines[-2] == "  shelfsight_text_hnsw: 1.000 with hnsw.ef_search 100"
     assert "All indexes are there already.\n" in shelfsight("index", "build").stdout
     shown = shelfsight("index", "status").stdout
     assert " shelfsight_text_hnsw     | valid    |     0 MB |        40 | about " in shown

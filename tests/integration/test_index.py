@@ -119,10 +119,41 @@ def test_missing_indexes_are_built_once_and_have_a_high_recall(
         *[("valid", 1_000)] * 3,
     ]
     assert min(one.size for one in found) > 8_192
-    assert min(index_recall.recall(database, one) for one in found[:3]) >= 0.95
-    head, *measured = index_recall.lines(database)
+    assert min(index_recall.measure(database, one)[0].value for one in found[:3]) >= 0.95
+    head, *measured = index_recall.tune(database)
     assert head.startswith("Recall@10")
     assert [line.split(":")[0].strip() for line in measured] == NAMES[:3]
+
+
+def test_a_search_uses_the_ef_search_that_the_build_has_measured(database: Database) -> None:
+    fill(database, 6_000)
+    statement = SEARCH["indexes"]
+    poor = (
+        'CREATE INDEX shelfsight_image_hnsw ON "ProductEmbeddings" USING hnsw'
+        ' (("ImageEmbedding"::halfvec(768)) halfvec_cosine_ops) WITH (m = 4, ef_construction = 8)'
+        ' WHERE "SourceHash" IS NOT NULL'
+    )
+    database.run(lambda c: c.execute(trusted(poor)))
+    database.run_alone(lambda c: c.execute("ANALYZE"), {})
+    assert database.ask((statement, {})) == [(6_000, {NAMES[0]: None})]
+    measured = index_recall.measure(database, index.read(database)[0])
+    assert [one.ef_search for one in measured] == list(index_recall.EF_SEARCH)
+    assert measured[0].value < measured[-1].value < index_recall.WANTED_RECALL
+    (_, line) = index_recall.tune(database)
+    assert line.endswith(" with hnsw.ef_search 800")
+    assert database.ask((statement, {})) == [(6_000, {NAMES[0]: 800})]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=4))
+def test_the_least_ef_search_with_enough_recall_is_chosen(values: list[float]) -> None:
+    measured = [
+        index_recall.Recall(ef_search, value)
+        for ef_search, value in zip(index_recall.EF_SEARCH, values, strict=False)
+    ]
+    chosen = index_recall.choose(measured)
+    better = [one for one in measured if one.value >= index_recall.WANTED_RECALL]
+    assert chosen.value >= min(max(values), index_recall.WANTED_RECALL)
+    assert all(chosen.ef_search <= one.ef_search for one in better)
 
 
 def test_recall_lets_products_with_the_same_picture_stand_for_each_other(
@@ -131,19 +162,19 @@ def test_recall_lets_products_with_the_same_picture_stand_for_each_other(
     fill(database, 300, copies=10)
     built(database)
     image = index.read(database)[0]
-    assert index_recall.recall(database, image) == 1.0
+    assert {one.value for one in index_recall.measure(database, image)} == {1.0}
 
 
 def test_ten_rows_have_no_recall_at_ten_and_no_rows_have_no_time(
     database: Database,
 ) -> None:
     built(database)
-    assert list(index_recall.lines(database)) == []
+    assert list(index_recall.tune(database)) == []
     assert [index_recall.exact_milliseconds(database, one) for one in index.read(database)] == [
         None
     ] * 4
     fill(database, 10)
-    assert list(index_recall.lines(database)) == []
+    assert list(index_recall.tune(database)) == []
     times = [index_recall.exact_milliseconds(database, one) for one in index.read(database)]
     assert min(time for time in times[:3] if time is not None) > 0
     assert times[3] is None
@@ -341,7 +372,7 @@ def test_a_deferred_load_runs_without_indexes_and_restores_them_afterwards(
         assert set(states(database).values()) == {"missing"}
     assert states(database) == dict.fromkeys(kept, "valid") | {"shelfsight_words": "missing"}
     assert "run: shelfsight index build" in heard.lines[0]
-    assert heard.lines[-1].startswith("Built shelfsight_combined_hnsw")
+    assert heard.lines[-1].startswith("  shelfsight_combined_hnsw: ")
 
 
 def test_a_failed_deferred_load_restores_the_indexes_and_raises_its_own_error(
@@ -403,4 +434,4 @@ def test_an_old_pgvector_is_refused_before_anything_is_built_and_scans_go_on(
     assert [one.state for one in index.read(database)].count("valid") == 1
     search = SEARCH["indexes"]
     ((_, names),) = database.run(lambda connection: connection.execute(search).fetchall())
-    assert names == []
+    assert names == {}

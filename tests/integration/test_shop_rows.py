@@ -14,7 +14,7 @@ from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.index import indexes
 from shelfsight.storage.index.build import BuildLogger, build
-from shelfsight.storage.index.recall import recall
+from shelfsight.storage.index.recall import measure
 from shelfsight.storage.prune import prune
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.search.sample import CatalogueSample
@@ -217,7 +217,7 @@ def test_searches_use_the_indexes_of_this_release_and_of_older_ones(
     run(database, "SELECT pg_stat_force_next_flush()")
     assert rows(database, used)[0][0] > 0
     (state,) = (one for one in indexes.read(database) if one.index.name == name)
-    assert recall(database, state) > 0.3
+    assert measure(database, state)[0].value > 0.3
 
 
 FAULTS = {

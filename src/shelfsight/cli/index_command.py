@@ -17,7 +17,7 @@ from shelfsight.storage.index.indexes import advice as index_advice
 from shelfsight.storage.index.indexes import drop as drop_indexes
 from shelfsight.storage.index.indexes import read as read_indexes
 from shelfsight.storage.index.recall import exact_milliseconds
-from shelfsight.storage.index.recall import lines as measure_indexes
+from shelfsight.storage.index.recall import tune as tune_indexes
 from shelfsight.wiring.database import database_name, open_database
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def index() -> None:
 def build(settings: Settings) -> None:
     """Build what is missing or broken, and measure how many true neighbours are found.
 
+    Searches then look as far in each index as the measurement says is necessary (hnsw.ef_search).
+    Run this again when the catalogue has grown to several times its size.
+
     The shop keeps working meanwhile. On Ctrl-C the index that is being built is dropped, and
     finished indexes stay. Through a connection pooler, the server's own maintenance_work_mem and
     statement_timeout apply, so connect directly.
@@ -54,7 +57,7 @@ def build(settings: Settings) -> None:
             built = build_indexes(database, observer)
         if not built:
             click.echo("All indexes are there already.")
-        for line in measure_indexes(database):
+        for line in tune_indexes(database):
             click.echo(line)
 
 

@@ -7,6 +7,7 @@ from shelfsight.errors import ShelfsightError
 from shelfsight.postgres.connection import Database
 from shelfsight.storage.index.build import BuildObserver, build
 from shelfsight.storage.index.indexes import drop
+from shelfsight.storage.index.recall import tune
 
 LARGE = 10_000
 """A load is large if it has more products than this, and more than a fifth of the stored
@@ -55,6 +56,8 @@ class DeferredIndexes:
         self._observer.notify("Building the indexes again")
         try:
             build(self._database, self._observer, self._names)
+            for line in tune(self._database):
+                self._observer.notify(line)
         except ShelfsightError as failure:
             self._observer.notify(f"The indexes are not built again: {failure}; {_HOW_TO_RESUME}")
             if error is None:

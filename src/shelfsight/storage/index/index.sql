@@ -61,8 +61,11 @@ WHERE vector_norm({column}::vector) > 0
 -- The settings that a scan of photos or words uses. Sequential scans and sorts are switched off, so
 -- that the index is used even if the table has few rows.
 SELECT set_config('hnsw.ef_search', %(ef_search)s, true),
-  set_config('hnsw.iterative_scan', 'strict_order', true),
+  set_config('hnsw.iterative_scan', 'relaxed_order', true),
   set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)
+
+-- name: remember
+COMMENT ON INDEX {index} IS {comment}
 
 -- name: nearest_by_index
 SELECT {column}::vector <=> %(vector)s::vector

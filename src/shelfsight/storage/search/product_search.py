@@ -221,7 +221,8 @@ class PostgresProductSearch:
         """Search by the index, or exactly if there is no index or it finds less than `limit`."""
         filter_sql = FilterSql(filters, self._columns, self._time_zone)
         indexes = self._cache.get("indexes", self._indexes)
-        values = parameters(search_query, filter_sql, limit)
+        ef_search = indexes.ef_search_of(search_query.column)
+        values = parameters(search_query, filter_sql, limit, ef_search)
         find_words = indexes.find_words
 
         def search(*, by_index: bool) -> list[SearchRow]:
@@ -240,9 +241,9 @@ class PostgresProductSearch:
         return search(by_index=False)
 
     def _indexes(self) -> Indexes:
-        for rows, names in self._ask((QUERIES["indexes"], {})):
-            return Indexes(rows=rows, names=names)
-        return Indexes(rows=0, names=())
+        for rows, ef_search in self._ask((QUERIES["indexes"], {})):
+            return Indexes(rows=rows, ef_search=ef_search)
+        return Indexes(rows=0, ef_search={})
 
     def _are_few(self, indexes: Indexes, filters: Filters, filter_sql: FilterSql) -> bool:
         """Return whether so few products pass the filters that an exact search is better."""

@@ -26,8 +26,11 @@ COLUMNS: Mapping[Modality, tuple[str, int]] = {
 """The column and the vector width of each modality."""
 
 HNSW_EF_SEARCH = 100
-"""The value of pgvector's setting `hnsw.ef_search`. `shelfsight index build` reports the recall
-that results from it."""
+"""The value of pgvector's setting `hnsw.ef_search`, unless `shelfsight index build` has measured
+that an index needs a larger one."""
+
+_MAX_EF_SEARCH = 1_000
+"""The largest value that pgvector accepts."""
 
 EXACT_SEARCH_ROWS = 5_000
 """A search among at most this many products compares all of them, because an HNSW graph would miss
@@ -57,14 +60,21 @@ _CANDIDATE_COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Indexes:
-    """The names of shelfsight's valid indexes, and the estimated row count (-1 if unknown)."""
+    """Shelfsight's valid indexes, and the estimated row count (-1 if unknown).
+
+    `ef_search` has the name of each index, and the `hnsw.ef_search` that was measured for it.
+    """
 
     rows: int
-    names: Sequence[str]
+    ef_search: Mapping[str, int | None]
 
     def has(self, name: str) -> bool:
         """Return whether there is an index of this name, given without the prefix `shelfsight_`."""
-        return f"shelfsight_{name}" in self.names
+        return f"shelfsight_{name}" in self.ef_search
+
+    def ef_search_of(self, column: Modality) -> int:
+        """Return the `hnsw.ef_search` with which the index of this column is searched."""
+        return self.ef_search.get(f"shelfsight_{column}_hnsw") or HNSW_EF_SEARCH
 
     @property
     def are_rows_few(self) -> bool:
@@ -158,13 +168,18 @@ def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
     return statements.trusted(composed.as_string())
 
 
-def parameters(search_query: SearchQuery, filter_sql: FilterSql, limit: int) -> dict[str, object]:
+def parameters(
+    search_query: SearchQuery,
+    filter_sql: FilterSql,
+    limit: int,
+    ef_search: int = HNSW_EF_SEARCH,
+) -> dict[str, object]:
     """Return the parameters of the statement. Its parameter `ef_search` is at least `limit`."""
     image, centre, words = search_query.image, search_query.centre, search_query.words
     color = search_query.color
     return {
         "query": search_query.vector,
-        "ef_search": str(max(HNSW_EF_SEARCH, limit)),
+        "ef_search": str(min(max(ef_search, limit), _MAX_EF_SEARCH)),
         "word_matches": WORD_MATCHES,
         "image": image if image is None or centre is None else _centred(image, centre.scans),
         "mean": centre and centre.catalogue,

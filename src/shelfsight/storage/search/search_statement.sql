@@ -1,8 +1,11 @@
 -- name: indexes
--- The estimated row count (-1: never counted), and the names of shelfsight's valid indexes. There
--- are none for pgvector before 0.8, whose indexes cannot be scanned iteratively.
-SELECT reltuples::bigint, ARRAY(
-  SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+-- The estimated row count (-1: never counted), and shelfsight's valid indexes: the name of each, and
+-- the `hnsw.ef_search` that its build has written into its comment, if any. There are no indexes for
+-- pgvector before 0.8, whose indexes cannot be scanned iteratively.
+SELECT reltuples::bigint, (
+  SELECT coalesce(jsonb_object_agg(c.relname, substring(
+    obj_description(c.oid, 'pg_class') FROM 'hnsw\.ef_search ([0-9]{1,4})\y')::int), '{}')
+  FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
   WHERE i.indrelid = t.oid AND i.indisvalid AND c.relname LIKE 'shelfsight\_%%'
     AND (SELECT string_to_array(substring(extversion from '^[0-9]+[.][0-9]+'), '.')::int[] >= '{0,8}' FROM pg_extension
          WHERE extname = 'vector'))
@@ -10,12 +13,13 @@ FROM pg_class AS t WHERE t.oid = to_regclass('"ProductEmbeddings"')
 
 -- name: index_distance
 -- The subquery sets pgvector's options for this transaction before it returns the query vector.
--- With them the scan of the HNSW graph goes on, in strict order, until the limit is reached or
--- pgvector's own limit of rows is reached.
+-- With them the scan of the HNSW graph goes on until the limit is reached or pgvector's own limit of
+-- rows is reached. The order may be relaxed, because all rows found are scored exactly and ranked:
+-- in strict order, pgvector drops a row that is nearer than one it has returned already.
 e.{column}::halfvec({width}) <=> (
   SELECT %(query)s::halfvec({width})
   WHERE set_config('hnsw.ef_search', %(ef_search)s, true) IS NOT NULL
-    AND set_config('hnsw.iterative_scan', 'strict_order', true) IS NOT NULL)
+    AND set_config('hnsw.iterative_scan', 'relaxed_order', true) IS NOT NULL)
 
 -- name: exact_distance
 -- The "+ 0" has the effect that no index can be used. An HNSW index that the shop has added might
