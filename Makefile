@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint requirements/constraints.txt
 
-.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser test-clients bench bench-quick clean
+.PHONY: help demo demo-server serve-demo test test-fast fuzz torture siege sbom audit check docs serve-docs test-parity test-deploy test-ray test-browser test-clients page-pictures lighthouse bench bench-quick clean
 .DEFAULT_GOAL := demo
 
 ##@ Try it
@@ -126,7 +126,7 @@ audit: $(SHIPPED)/done $(RELEASE)/done ## known vulnerabilities of what a user i
 test-parity: $(VENV)/parity.done ## SigLIP and Qwen3 against transformers (installs torch)
 	$(ONE_PROCESS) tests/parity
 
-test-deploy: $(VENV)/deploy.done ## what `modal deploy` asks for, without Modal (installs torch, modal)
+test-deploy: $(VENV)/deploy.done ## what is in deploy/, without Docker or Modal (installs torch, modal)
 	$(VENV)/bin/mypy deploy
 	$(ONE_PROCESS) tests/deploy
 
@@ -162,7 +162,22 @@ $(VENV)/browser.done: $(VENV)/dev.done requirements/browser.txt
 test-browser: $(VENV)/browser.done ## the page in Chromium (Debian: apt-get install chromium)
 	$(ONE_PROCESS) tests/browser
 
+page-pictures: $(VENV)/browser.done ## the pictures of docs/page.md, by the test of all states
+	PAGE_PICTURES=docs/page $(ONE_PROCESS) tests/browser/test_states.py
+
 ##@ Measure
+
+LIGHTHOUSE := $(VENV)-lighthouse
+PAGE ?= http://127.0.0.1:8080
+
+# 186 MB of packages, so it is no part of the tests.
+lighthouse: ## Lighthouse's scores of the page on a phone (PAGE=, needs npm and Chromium)
+	npm install --silent --no-audit --no-fund --prefix $(LIGHTHOUSE) lighthouse@12.8.2
+	CHROME_PATH=$$(command -v chromium) $(LIGHTHOUSE)/node_modules/.bin/lighthouse $(PAGE) --quiet \
+	  --chrome-flags="--headless --no-sandbox" --only-categories=performance,accessibility,best-practices \
+	  --output=json --output-path=$(LIGHTHOUSE)/report.json
+	@$(PYTHON) -c 'import json, sys; [print(round(100 * one["score"]), one["title"]) \
+	  for one in json.load(sys.stdin)["categories"].values()]' < $(LIGHTHOUSE)/report.json
 
 bench: $(VENV)/dev.done ## every stage against the limit of its slowest part; writes bench.json
 	$(VENV)/bin/python -m benchmarks.suite
@@ -174,4 +189,4 @@ bench-quick: $(VENV)/dev.done ## the same, small: whether it runs, not how fast 
 ##@ Clean up
 
 clean: ## removes .venv and its like; the next target installs it again
-	rm -rf $(VENV) $(SHIPPED) $(RELEASE) $(CLIENTS) clients/typescript/node_modules
+	rm -rf $(VENV) $(SHIPPED) $(RELEASE) $(CLIENTS) $(LIGHTHOUSE) clients/typescript/node_modules

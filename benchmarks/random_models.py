@@ -1,11 +1,12 @@
 """Create models of SigLIP's and Qwen3's real sizes with random weights, to benchmark offline.
 
     pip install -r requirements/parity.txt
-    python -m benchmarks.random_models FOLDER [--layers 4]
+    python -m benchmarks.random_models FOLDER [--layers 4 | --full]
 
 FOLDER can then be used as MODEL_DIR; its text model has the files of sentence-transformers, too.
 SigLIP's image tower has its full 93 million parameters. Qwen3-Embedding-0.6B has its full widths
-but by default only 4 of its 28 layers: with all of them, a few cores take seconds per text.
+but by default only 4 of its 28 layers: with all of them (`--full`), a few cores take seconds per
+text.
 """
 
 import argparse
@@ -23,12 +24,16 @@ from shelfsight.models.table import QWEN3, SIGLIP
 
 LAYERS = 4
 
+ALL_LAYERS = 28
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument(
-        "--layers", type=int, default=LAYERS, help="layers of Qwen3 (default: 4, real: 28)"
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--layers", type=int, default=LAYERS, help="layers of Qwen3 (default: 4)")
+    size.add_argument(
+        "--full", action="store_const", const=ALL_LAYERS, dest="layers", help="all 28 layers"
     )
     arguments = parser.parse_args()
     torch.manual_seed(1)

@@ -21,7 +21,7 @@ from shelfsight.fusion import WeightedMean
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.fetch import FetchConfig, PictureFetcher
 from shelfsight.ports import Advanced, ignore
-from shelfsight.records import Failure, PictureFormat, Pixels, Product, Stage, Vector, Weights
+from shelfsight.records import Failure, ModelPicture, PictureFormat, Product, Stage, Vector, Weights
 from shelfsight.testing import HashEmbedder
 
 PAGE = 50
@@ -33,7 +33,7 @@ class RefusingEmbedder(HashEmbedder):
     """Answers every picture as a server does that answers 422."""
 
     def embed_images(
-        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+        self, pictures: Sequence[ModelPicture], *, advanced: Advanced = ignore
     ) -> list[Vector | Failure]:
         advanced(len(pictures))
         return [REFUSED] * len(pictures)

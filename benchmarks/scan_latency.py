@@ -1,7 +1,7 @@
 """Measure the latency of scans through `shelfsight serve`, step by step.
 
     python benchmarks/scan_latency.py [--products 10000 100000] [--clients 1 16] [--scans 300]
-        [--workers 1 2 4]
+        [--workers 1 2 4] [--confirmed 4000]
 
 The catalogue is synthetic: vectors scattered around real embeddings, stored like those of a
 backfill and indexed by `shelfsight index build`. Each scan gives the URL of a photo that this
@@ -11,7 +11,8 @@ their median is shown; with several, their mean. The rest is what no step covers
 The processor time is that of the server's processes without the decoders, which other load of the
 machine hardly changes.
 The first line with one client is that of a newly started server: after 30 scans to warm up, every
-photo is new to it. The other lines repeat the same photos.
+photo is new to it. The other lines repeat the same photos. `--confirmed` stores so many confirmed
+photos, four of a product.
 Clients, server and Postgres share this machine's cores; nothing else should run on it.
 """
 
@@ -48,6 +49,15 @@ from shelfsight.storage.index.build import build as build_indexes
 from shelfsight.storage.index.indexes import drop as drop_indexes
 from shelfsight.storage.index.recall import tune as tune_indexes
 from shelfsight.storage.vectors.store import PostgresVectorStore
+
+CONFIRM = """
+    INSERT INTO shelfsight."ConfirmedPhotos"
+      ("ProductVariantId", "ScanId", "Number", "ImageModel", "Vector", "Resembles")
+    SELECT a."ProductVariantId", 'scan', n, %(model)s,
+      l2_normalize(a."ImageEmbedding" + b."ImageEmbedding"), true
+    FROM (SELECT * FROM "ProductEmbeddings" LIMIT %(count)s / 4) AS a,
+      generate_series(1, 4) AS n,
+      LATERAL (SELECT * FROM "ProductEmbeddings" OFFSET n LIMIT 1) AS b"""
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
 STEPS = ("fetch", "decode", "model", "sql")
@@ -91,6 +101,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--scans", type=int, default=300, help="for each line (default: 300)")
     parser.add_argument("--workers", type=int, nargs="+", default=[1], help="of the server")
+    parser.add_argument("--confirmed", type=int, default=0, help="photos, four of a product")
     arguments = parser.parse_args()
     embedder = open_pair("lite", model_dir=None)
     photos = [picture(number) for number in range(CLUSTERS)]
@@ -101,6 +112,7 @@ def main() -> None:
             schema.create(database)
             for products in arguments.products:
                 fill(database, embedder, clusters, products)
+                confirm_photos(database, embedder, arguments.confirmed)
                 build_indexes(database, BuildLogger(lambda _line: None))
                 # without it, Postgres would still write the filled pages during the measurement
                 database.run_alone(lambda connection: connection.execute("CHECKPOINT"), {})
@@ -160,6 +172,20 @@ def fill(database: Database, embedder: Embedder, clusters: np.ndarray, products:
         ]
         store.save(page, embedder.models)
     database.run_alone(lambda connection: connection.execute("VACUUM ANALYZE"), {})
+
+
+def confirm_photos(database: Database, embedder: Embedder, count: int) -> None:
+    """Store so many confirmed photos, four of a product."""
+    values = {"count": count, "model": embedder.models.image}
+
+    def work(connection: Connection) -> None:
+        connection.execute('TRUNCATE shelfsight."ConfirmedPhotos"')
+        connection.execute(CONFIRM, values)
+
+    database.run(work)
+    database.run_alone(
+        lambda connection: connection.execute('VACUUM ANALYZE shelfsight."ConfirmedPhotos"'), {}
+    )
 
 
 def near(centres: np.ndarray, rng: np.random.Generator) -> np.ndarray:

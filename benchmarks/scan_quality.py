@@ -5,6 +5,7 @@ FOLDER contains the pictures, `catalog.csv` (sku, category, title, description, 
 
     python benchmarks/scan_quality.py FOLDER [--models lite] [--part report] [--fit]
     ... [--own-pictures] [--without-pictures 40] [--without-texts 40]
+    ... [--confirmed 4 [--confirmed-products 0.5]] [--wrongly-confirmed 1]
 
 The photos are split once and for all. A third of the products is kept apart with all their
 photos; the photos of the others go to `fit` (half), `choose` and `report` (a quarter each).
@@ -16,7 +17,9 @@ searched alone; then everything is repeated with the right products left out, wh
 catalogue" is right. The scanner has seen the photos of the other parts before, as that of a shop in
 use; it learns nothing from the part that is measured. `--without-pictures` and `--without-texts`
 take the pictures or texts from so many products, chosen at random, and tell their scans apart from
-those of the complete products.
+those of the complete products. `--confirmed` confirms so many photos of each product before, taken
+from other parts, and from this part if the product is kept apart. `--wrongly-confirmed` confirms so
+many photos of it for another product. Neither are then scanned.
 """
 
 import argparse
@@ -32,6 +35,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from psycopg import sql
 
 from shelfsight.backfill.progress_output import choose
 from shelfsight.backfill.report import Report
@@ -53,6 +57,7 @@ from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings, load
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.wiring.calibrating import calibrate_on_pictures
+from shelfsight.wiring.confirming import confirm
 from shelfsight.wiring.database import open_database
 from shelfsight.wiring.embedder import open_embedder
 from shelfsight.wiring.pipeline import open_pipeline
@@ -67,6 +72,15 @@ APART = 1 / 3
 KINDS = ("photo only", "photo and category", "category only")
 
 Part = Literal["fit", "choose", "report"]
+
+CONFIRMED_FROM: dict[Part, tuple[Part, ...]] = {
+    "fit": ("choose",),
+    "choose": ("fit",),
+    "report": ("fit", "choose"),
+}
+"""The parts from which photos are confirmed before the photos of a part are scanned."""
+
+SKU_IDS = sql.SQL('SELECT "Sku", "Id"::text FROM "ProductVariants"')
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,9 @@ def main() -> None:
     parser.add_argument("--fit", action="store_true", help="print constants fitted on `fit`")
     parser.add_argument("--without-pictures", type=int, default=0, metavar="N")
     parser.add_argument("--without-texts", type=int, default=0, metavar="N")
+    parser.add_argument("--confirmed", type=int, default=0, metavar="N")
+    parser.add_argument("--confirmed-products", type=float, default=1.0, metavar="SHARE")
+    parser.add_argument("--wrongly-confirmed", type=int, default=0, metavar="N")
     arguments = parser.parse_args()
     folder: Path = arguments.folder.absolute()
     catalogue = rows(folder / "catalog.csv")
@@ -100,7 +117,7 @@ def main() -> None:
     incomplete |= take_away(
         catalogue, ("title", "description", "category"), arguments.without_texts
     )
-    part: Part = "fit" if arguments.fit else arguments.part
+    part = part_of(arguments)
     with tempfile.TemporaryDirectory(prefix="shelfsight-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)
         settings = load(
@@ -112,13 +129,23 @@ def main() -> None:
             kinds = labelled_queries(settings, folder, embedder)
             learn(database, embedder, kinds["photo only"], part)
             scanner = make_scanner(settings, database, embedder, learns=False)
+            known = confirm_photos(database, embedder, scanner, kinds["photo only"], arguments)
             for kind in arguments.kind or KINDS:
                 every = kinds[kind]
-                queries = [one for one in every if one.part == part]
+                asked = enumerate(every)
+                if kind != "category only":
+                    asked = ((n, one) for n, one in asked if n not in known)
+                queries = [one for _, one in asked if one.part == part]
                 if arguments.fit:
                     print_fit(kind, scanner, queries, len(catalogue))
                 else:
                     measure(f"\n{kind}, {part}, {settings.models}", scanner, queries, incomplete)
+
+
+def part_of(arguments: argparse.Namespace) -> Part:
+    """Return the part whose photos are scanned."""
+    part: Part = "fit" if arguments.fit else arguments.part
+    return part
 
 
 def learn(
@@ -136,6 +163,38 @@ def learn(
             color = mean_of(color_histograms(views))
             if color is not None:
                 search.learn(None, color, "color")
+
+
+def confirm_photos(
+    database: Database,
+    embedder: Embedder,
+    scanner: Scanner,
+    photos: Sequence[LabelledQuery],
+    arguments: argparse.Namespace,
+) -> frozenset[int]:
+    """Confirm photos as the arguments say; return their places."""
+    chance, part = np.random.default_rng(SPLIT_SEED), part_of(arguments)
+    names = sorted({one.name for one in photos})
+    confirmed: set[int] = set()
+    ids = dict(database.ask((SKU_IDS, {})))
+    for name in names:
+        places = [n for n, one in enumerate(photos) if one.name == name]
+        others = [n for n in places if photos[n].part in CONFIRMED_FROM[part]]
+        drawn = [int(n) for n in chance.permutation(others or places)]
+        other_product = names[int(chance.integers(len(names)))]
+        if chance.random() >= arguments.confirmed_products:
+            continue
+        right = drawn[: arguments.confirmed]
+        wrong = drawn[len(right) :][: arguments.wrongly_confirmed]
+        for product, chosen in ((name, right), (other_product, wrong)):
+            for n in chosen:
+                options = ScanOptions(limit=200, threshold=-1.0)
+                found = scanner.scan(photos[n].scan_query, options)
+                confirm(database, embedder.models, found, ids[product], None)
+        confirmed.update(right, wrong)
+    if confirmed:
+        print(f"confirmed {len(confirmed)} photos")
+    return frozenset(confirmed)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.remote.remote_embedder import encode_picture
+from shelfsight.embedding.remote.picture_files import encode_bmp
 
 CLIENTS = (1, 8, 64)
 ITEMS = (1, 16)
@@ -129,7 +129,7 @@ def loads(models: str, model_dir: Path | None) -> list[Load]:
     small = rng.integers(0, 252, (64, 8, 8, 3), np.uint8)
     pictures = [np.array(Image.fromarray(one).resize((side, side))) for one in small]
     pictures = [one // 2 + rng.integers(0, 5, one.shape, np.uint8) for one in pictures]
-    sent = [encode_picture(one, compressed=False) for one in pictures]
+    sent = [encode_bmp(one) for one in pictures]
     words = texts()
     return [
         Load("image", "/embed/image", "images", pictures, sent, embedder.embed_images, 8),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from shelfsight.backfill.attempt_guard import AttemptGuard
 from shelfsight.backfill.leases import Checkpoint
 from shelfsight.backfill.losses import RunPolicy
 from shelfsight.backfill.pipeline import Pipeline, backfill
@@ -28,6 +29,7 @@ from shelfsight.records import (
     Selection,
     Weights,
 )
+from shelfsight.storage.runs.attempt_log import PostgresAttemptLog
 from shelfsight.storage.runs.run_store import PostgresLedger
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import HashEmbedder, MemoryFetcher
@@ -103,20 +105,26 @@ def backfill_all(
     content: Content = WHOLE_CONTENT,
     before_save: Callable[[object], None] = _ignore,
     policy: RunPolicy | None = None,
+    embedder: HashEmbedder | None = None,
+    guarded: bool = False,
 ) -> Report:
     """Run the real backfill over the whole database, with an in-memory fetcher and fake models."""
     if pictures is None:
         pictures = {f"http://shop.test/{n}.png": picture(n) for n in range(1, 100)}
-    embedder = HashEmbedder()
+    embedder = embedder or HashEmbedder()
     report = Report()
     with (
         closing(Database(database.url)) as reading,
+        closing(Database(database.url)) as attempting,
         closing(PageEmbedder(embedder, FUSION)) as pages,
     ):
+        embed_page = pages.embed
+        if guarded:
+            embed_page = AttemptGuard(PostgresAttemptLog(attempting)).guarded(embed_page)
         pipeline = Pipeline(
             catalog=PostgresCatalog(reading, content=content),
             fetcher=MemoryFetcher(pictures),
-            embed=pages.embed,
+            embed=embed_page,
             models=embedder.models,
             store=WatchedStore(database, before_save),
             ledger=PostgresLedger(database),

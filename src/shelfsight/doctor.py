@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from shelfsight.embedding.local.weights_memory import WeightsInMemory
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
@@ -29,6 +30,7 @@ from shelfsight.wiring.embedder import (
     files_to_download,
     models_name,
     open_embedder,
+    weights_in_memory,
 )
 from shelfsight.wiring.product_text import text_summary
 
@@ -101,7 +103,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield from examine_database(database, settings)
     except ShelfsightError as error:
         yield Finding(subject="database", verdict="wrong", what=str(error))
-    yield _check_models(settings)
+    models = _check_models(settings)
+    yield models
+    if models.verdict == "ok" and (weights := weights_in_memory(settings)) is not None:
+        yield _memory_of_models(weights)
     if settings.database_url is None:
         yield _check_disk(home(settings))
 
@@ -240,6 +245,15 @@ def _check_models(settings: Settings) -> Finding:
     except ShelfsightError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
     return Finding(subject=subject, verdict="ok", what=f"{name}: {made.image}, {made.text}")
+
+
+def _memory_of_models(weights: WeightsInMemory) -> Finding:
+    """Say whether the weights of the models are held in memory, or stay in their files."""
+    where = "are held in memory" if weights.fit else "stay in their files, which is slower"
+    sizes = f"models need {weights.needed / 1e9:.1f} GB"
+    if weights.available is not None:
+        sizes = f"{weights.available / 1e9:.1f} GB available, {sizes}"
+    return Finding(subject="memory", verdict="ok", what=f"weights {where}: {sizes}")
 
 
 def _check_disk(home: Path) -> Finding:

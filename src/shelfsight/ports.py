@@ -7,7 +7,7 @@ memory. `tests/contract` runs the same tests on all implementations.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+from shelfsight.records import Failure, ModelPair, ModelPicture, PictureFormat, Vector
 
 Advanced = Callable[[int], None]
 """Called with how many more items of a call are embedded, from any thread."""
@@ -31,13 +31,19 @@ class Embedder(Protocol):
 
     @property
     def picture_format(self) -> PictureFormat:
-        """The size and filter with which pictures must be resized before `embed_images`."""
+        """The size and filter with which pictures must be resized before `embed_images`.
+
+        If it keeps the shape, `embed_images` takes picture files, too.
+        """
         ...
 
     def embed_images(
-        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+        self, pictures: Sequence[ModelPicture], *, advanced: Advanced = ignore
     ) -> list[Vector | Failure]:
-        """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,)."""
+        """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,).
+
+        If the format keeps the shape, pictures are (height, width, 3), or bytes of a picture file.
+        """
         ...
 
     def embed_texts(

@@ -15,8 +15,23 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.uint8]
     """A uint8 array of shape (height, width, 3): RGB, upright, transparency flattened on white."""
+
+    ModelPicture = Pixels | bytes
+    """A picture for a model: its pixels, or a file that an embedding server decodes."""
 else:  # commands that need no vectors start faster without numpy
-    Vector = Pixels = Any
+    Vector = Pixels = ModelPicture = Any
+
+
+def pixels_of(picture: ModelPicture) -> Pixels:
+    """Return a picture's pixels, for a model in this process.
+
+    Raises:
+        TypeError: it is a file, as only embedding servers take it.
+    """
+    if isinstance(picture, bytes):
+        raise TypeError("models in this process take pixels, not picture files")
+    return picture
+
 
 PhotoNote = Literal["truncated"]
 """What is said of a photo that was read: `truncated` lacks its last bytes."""
@@ -219,11 +234,13 @@ class Picture:
     """A decoded picture, ready for the image model.
 
     Only pages that wait to be embedded refer to it, so its pixels are freed when the last of these
-    pages is embedded.
+    pages is embedded. `sent` is the file for an embedding server that takes original pictures; None
+    for models that take the pixels.
     """
 
     file: PictureFile
     pixels: Pixels
+    sent: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -320,11 +337,21 @@ class EmbeddedProduct:
 class PictureFormat:
     """The pictures that a model takes: `side` x `side` pixels, resized by this filter.
 
-    The aspect ratio of a picture is not kept.
+    The aspect ratio of a picture is not kept, unless `keeps_shape`: then `side` is the longest side
+    of a view of a photo, smaller pictures are not enlarged, and the pictures of products come as
+    files. An embedding server that resizes pictures itself takes them so.
     """
 
     side: int
     resample: Literal["bilinear", "bicubic"]
+    keeps_shape: bool = False
+
+    def size_of(self, width: int, height: int) -> tuple[int, int]:
+        """Return the width and the height to which a picture of this size is resized."""
+        if not self.keeps_shape:
+            return self.side, self.side
+        factor = min(1.0, self.side / max(width, height))
+        return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 BRANCH = "main"
@@ -357,6 +384,15 @@ def model_identity(name: str, revision: str) -> str:
 def model_name(identity: str) -> str:
     """Return the name of the model from an identity, without the revision."""
     return identity.partition("@")[0]
+
+
+def variant_of(identity: str, variant: str) -> str:
+    """Return the identity of a model whose vectors differ from those of `identity`.
+
+    It is `name+variant@revision`. Its vectors do not mix with others, since the name is another.
+    """
+    name, at, revision = identity.partition("@")
+    return f"{name}+{variant}{at}{revision}"
 
 
 def stored_identities(identity: str) -> list[str]:

@@ -8,6 +8,7 @@ import math
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shelfsight.errors import SettingsError
 from shelfsight.models.table import PairName
 from shelfsight.records import TEXT_FIELDS, Weights
+from shelfsight.telemetry.logs import LogFormat
 
 EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
@@ -198,6 +200,10 @@ class Settings(BaseSettings):
     embedding_server_api: Literal["auto", "openai", "jina", "cohere", "voyage", "gemini"] = Field(
         "auto", description="the API of an embedding service; auto tells it by the address"
     )
+    embedding_server_pictures: Literal["auto", "original", "model"] = Field(
+        "auto",
+        description="send original pictures, or resized ones; auto: as the server wants",
+    )
     cold_start_timeout: float = Field(
         300, gt=0, description="seconds to wait for an embedding server that wakes up"
     )
@@ -250,6 +256,9 @@ class Settings(BaseSettings):
     )
     scan_color: bool = Field(
         True, description="whether the colours of photos count, beside the vectors of the model"
+    )
+    scan_confirmed: bool = Field(
+        True, description="whether photos that people have confirmed count, and are kept as vectors"
     )
     scan_timeout: float = Field(
         30, gt=0, description="seconds after which a scan over HTTP is given up"
@@ -315,6 +324,9 @@ class Settings(BaseSettings):
     )
     allow_private_images: str = Field(
         "", description="hosts (comma-separated) that may be fetched from though they are private"
+    )
+    log_format: LogFormat = Field(
+        "text", description="the log on stderr, as text or as one JSON object a line"
     )
     shelfsight_home: Path | None = Field(None, description="where the embedded database is kept")
 
@@ -390,6 +402,33 @@ def load(flags: dict[str, object] | None = None) -> Settings:
         raise SettingsError("\n".join(lines)) from None
     except (UnicodeDecodeError, OSError) as error:
         raise SettingsError(f".env cannot be read: {error}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """What OpenTelemetry's standard variables ask for; its packages read the others themselves."""
+
+    are_on: bool
+    protocol: str
+
+
+def trace_settings() -> TraceSettings:
+    """Read the variables that switch traces on: an address of a collector, or an exporter."""
+    read = {name: os.environ.get(f"OTEL_{name}", "").strip() for name in _TRACE_VARIABLES}
+    exporter = read["TRACES_EXPORTER"].lower()
+    is_off = read["SDK_DISABLED"].lower() == "true" or exporter == "none"
+    address = read["EXPORTER_OTLP_ENDPOINT"] or read["EXPORTER_OTLP_TRACES_ENDPOINT"]
+    protocol = read["EXPORTER_OTLP_TRACES_PROTOCOL"] or read["EXPORTER_OTLP_PROTOCOL"]
+    return TraceSettings(
+        are_on=not is_off and bool(address or exporter == "otlp"),
+        protocol=protocol or "http/protobuf",
+    )
+
+
+_TRACE_VARIABLES = (
+    *("SDK_DISABLED", "TRACES_EXPORTER", "EXPORTER_OTLP_PROTOCOL"),
+    *("EXPORTER_OTLP_ENDPOINT", "EXPORTER_OTLP_TRACES_ENDPOINT", "EXPORTER_OTLP_TRACES_PROTOCOL"),
+)
 
 
 def given_by_environment(names: Iterable[str]) -> dict[str, str]:

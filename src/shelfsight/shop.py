@@ -324,6 +324,35 @@ class Shop:
         notes = {note for photo in photos for note in photo.notes}
         return replace(scanner.scan(query, ScanOptions(**options)), notes=tuple(notes))
 
+    def confirm(
+        self,
+        photo: "PhotoSource | Sequence[PhotoSource]",
+        variant_id: str,
+        *,
+        owner: str | None = None,
+    ) -> int:
+        """Make the image vectors of photos further references of the product that they show.
+
+        The photos are not stored. A product keeps the 16 newest for each owner and model.
+
+        Args:
+            photo: as in `scan`.
+            variant_id: the `"Id"` of the product in `"ProductVariants"`.
+            owner: whose scans the photo counts for; None for all.
+
+        Returns:
+            How many photos were stored.
+
+        Raises:
+            SelectionError: there is no such product, or it is not the owner's.
+            PictureError: a photo cannot be read, or is not a picture.
+            ShelfsightError: the database or the models cannot be used.
+        """
+        from shelfsight.wiring.confirming import confirm
+
+        found = self.scan(photo, limit=100, threshold=-1, filters=Filters(owner=owner))
+        return confirm(self.database, self.embedder.models, found, variant_id, owner)
+
     async def scan_async(
         self,
         photo: "PhotoSource | Sequence[PhotoSource]" = (),

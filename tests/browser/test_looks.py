@@ -92,7 +92,7 @@ def test_a_phone_takes_the_photo_and_is_led_to_the_answer(
     open_page: Open, site: str, shop: Shop
 ) -> None:
     page = open_page(site, viewport=PHONE, has_touch=True, is_mobile=True)
-    expect(page.get_by_text("Take a photo")).to_be_visible()
+    expect(page.get_by_role("button", name="Open the camera")).to_be_visible()
     camera = page.locator("#camera")
     assert camera.get_attribute("capture") == "environment"
     camera.set_input_files(shop.photographs[0][0])

@@ -1,14 +1,18 @@
 """The page for a shopkeeper: words, languages, problems, and both pictures in large."""
 
+import base64
 import json
+from io import BytesIO
+from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from shelfsight.postgres.connection import Database
 from shelfsight.storage.api_keys import ApiKeys
 from shelfsight.testing import HashEmbedder
-from tests.browser.actions import ask, cards, wait_for_answer
+from tests.browser.actions import ask, cards, sent_by, wait_for_answer
 from tests.browser.conftest import PHONE, Open
 from tests.browser.shop import Shop
 from tests.browser.test_looks import violations
@@ -240,4 +244,26 @@ def test_a_box_is_marked_by_keys(page: Page, shop: Shop) -> None:
         "width": 0.45,
         "height": 0.45,
     }
+    wait_for_answer(page)
+
+
+def test_a_box_in_a_large_photo_is_sent_at_full_size(page: Page, tmp_path: Path) -> None:
+    photo = Image.new("RGB", (3000, 2000), "white")
+    photo.paste("red", (1000, 500, 2500, 1500))
+    photo.save(tmp_path / "large.png")
+    sent_by(page, tmp_path / "large.png")
+    page.get_by_role("button", name="Mark the thing meant").click()
+    for key in ("ArrowRight", "ArrowRight", "-", "-", "-", "-"):
+        page.keyboard.press(key)
+    with page.expect_request(SCAN) as sent:
+        page.keyboard.press("Enter")
+    body = json.loads(sent.value.post_data or "")
+    part = Image.open(BytesIO(base64.b64decode(body["imageBase64"])))
+    assert "box" not in body
+    assert abs(part.width - 900) <= 1
+    assert abs(part.height - 600) <= 1
+    for corner in ((2, 2), (part.width - 3, part.height - 3)):
+        red, green, _ = part.getpixel(corner)
+        assert red > 200
+        assert green < 50
     wait_for_answer(page)

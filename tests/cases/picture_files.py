@@ -73,6 +73,27 @@ def wrong_checksums() -> Iterator[bytes]:
         yield png_with_chunk(saved(scene(seed), "PNG"), name, body, is_wrong=True)
 
 
+MALFORMED = (
+    (b"iCCP", b""),
+    (b"iCCP", b"\0\0" + zlib.compress(b"a profile")),
+    (b"iCCP", b"ICC\0\7" + zlib.compress(b"a profile")),
+    (b"iCCP", b"ICC\0\0not packed"),
+    (b"tRNS", b"\0\1\2"),
+    (b"gAMA", b"\0"),
+    (b"cHRM", b"\0\1"),
+    (b"pHYs", b""),
+    (b"zTXt", b"Comment\0\0not packed"),
+    (b"iTXt", b"Comment\0\1"),
+)
+"""Chunks beside the picture that cannot be read, although their checksum is right."""
+
+
+def malformed_chunks() -> Iterator[bytes]:
+    """Yield PNG files with a chunk that cannot be read and is no part of the picture."""
+    for seed, (name, body) in enumerate(MALFORMED):
+        yield png_with_chunk(saved(scene(seed), "PNG"), name, body)
+
+
 def large_metadata() -> Iterator[bytes]:
     """Yield PNG files whose profile, or text, unpacks to more than 1 MB."""
     packed = [zlib.compress(bytes(1_100_000 + 700_000 * size)) for size in range(4)]
@@ -194,6 +215,7 @@ KINDS: dict[str, Callable[[], Iterator[bytes]]] = {
     kind.__name__: kind
     for kind in (
         wrong_checksums,
+        malformed_chunks,
         large_metadata,
         cut_jpegs,
         half_jpegs,

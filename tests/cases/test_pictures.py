@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from shelfsight.images.decode import (
@@ -25,6 +27,9 @@ from tests.cases.picture_files import EACH, saved, scene
 
 FORMAT = PictureFormat(side=64, resample="bicubic")
 
+SMALL = scene(1, (40, 30))
+SMALL_PNG = saved(SMALL, "PNG")
+
 
 def difference(data: bytes, expected: Image.Image) -> float:
     """The mean difference of a file's pixels to a picture, of 255."""
@@ -42,12 +47,22 @@ def kinds_of_failures(files: Iterator[bytes]) -> list[str]:
     return kinds
 
 
-@pytest.mark.parametrize("kind", ["wrong_checksums", "large_metadata", "bmps"])
+@pytest.mark.parametrize("kind", ["wrong_checksums", "malformed_chunks", "large_metadata", "bmps"])
 def test_faults_beside_the_picture_do_not_change_it(kind: str) -> None:
     differences = [
         difference(data, scene(seed)) for seed, data in enumerate(picture_files.KINDS[kind]())
     ]
     assert differences == [0.0] * EACH
+
+
+@given(
+    name=st.sampled_from([*picture_files.ANCILLARY, b"iCCP", b"hIST", b"sPLT", b"acTL", b"prVt"]),
+    body=st.binary(max_size=40) | st.binary(max_size=9).map(b"Name\0".__add__),
+    is_wrong=st.booleans(),
+)
+def test_no_chunk_beside_the_picture_costs_it(name: bytes, body: bytes, is_wrong: bool) -> None:
+    data = picture_files.png_with_chunk(SMALL_PNG, name, body, is_wrong=is_wrong)
+    assert difference(data, SMALL) == 0
 
 
 def test_a_wrong_checksum_of_the_header_stays_a_fault() -> None:

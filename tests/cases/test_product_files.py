@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shelfsight.catalog.imports.imported import BadCell, BadLine, ImportedProduct, LeftOut
 from shelfsight.catalog.imports.product_cells import addresses_in
 from shelfsight.catalog.imports.product_file import ProductFile
+from tests.cases import product_files
 
 A, B = "https://shop.example/a.jpg", "https://shop.example/b.jpg"
 
@@ -22,6 +23,13 @@ def read(folder: Path, text: str) -> list[object]:
 
 def products(items: list[object]) -> list[ImportedProduct]:
     return [item for item in items if isinstance(item, ImportedProduct)]
+
+
+@pytest.mark.parametrize("kind", product_files.KINDS)
+def test_files_say_what_their_writers_meant(tmp_path: Path, kind: str) -> None:
+    for case in product_files.cases(kind):
+        found = products(read(tmp_path, case.text))
+        assert [(one.sku, one.title, one.price, one.image_urls) for one in found] == case.products
 
 
 @pytest.mark.parametrize(

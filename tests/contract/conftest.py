@@ -14,7 +14,9 @@ from shelfsight.catalog.postgres_catalog import PostgresCatalog
 from shelfsight.fusion import WeightedMean
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Product, Weights
+from shelfsight.scan.matching import ConfirmedScan
 from shelfsight.scan.ports import ProductSearch
+from shelfsight.storage.search.confirmed_photos import ConfirmedPhotos
 from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MemoryCatalog, MemorySearch, MemoryStore
@@ -28,7 +30,8 @@ def product_id(number: int) -> str:
 class Shop:
     """A catalogue with its store and search.
 
-    `put` adds or edits a product; `store_with` returns the same store with other fusion weights.
+    `put` adds or edits a product; `store_with` returns the same store with other fusion weights;
+    `confirm` stores confirmed photos.
     """
 
     catalog: Catalog
@@ -36,6 +39,7 @@ class Shop:
     search: ProductSearch
     put: Callable[..., None]
     store_with: Callable[[Weights], VectorStore]
+    confirm: Callable[[ConfirmedScan], object]
 
 
 def memory_shop() -> Shop:
@@ -71,7 +75,8 @@ def memory_shop() -> Shop:
         other.fused_by, other.models = store.fused_by, store.models
         return other
 
-    return Shop(catalog, store, MemorySearch(store), put, store_with)
+    search = MemorySearch(store)
+    return Shop(catalog, store, search, put, store_with, search.confirmed.append)
 
 
 def postgres_shop(database: Database) -> Shop:
@@ -106,7 +111,8 @@ def postgres_shop(database: Database) -> Shop:
         return PostgresVectorStore(database, WeightedMean(weights))
 
     catalog = PostgresCatalog(database, content=Content(images_per_product=3))
-    return Shop(catalog, store_with(Weights()), PostgresProductSearch(database), put, store_with)
+    search, confirmed = PostgresProductSearch(database), ConfirmedPhotos(database)
+    return Shop(catalog, store_with(Weights()), search, put, store_with, confirmed.add)
 
 
 @pytest.fixture(params=["memory", "postgres"])

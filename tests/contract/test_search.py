@@ -1,12 +1,22 @@
 """The contract of every product search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from shelfsight.errors import ModelMismatchError
 from shelfsight.fusion import combine
 from shelfsight.records import Modality, ModelPair, Vector, Weights
-from shelfsight.scan.matching import Candidate, Centre, Coverage, Filters, PhotoColor, SearchQuery
+from shelfsight.scan.matching import (
+    Candidate,
+    Centre,
+    ConfirmedScan,
+    Coverage,
+    Filters,
+    PhotoColor,
+    SearchQuery,
+)
 from shelfsight.testing import MODELS, direction
 from tests.contract.conftest import Shop, product_id
 from tests.contract.test_shop import embed_all
@@ -253,3 +263,65 @@ def test_queries_of_other_models_are_refused(shop: Shop) -> None:
     shop.search.require(MODELS)
     with pytest.raises(ModelMismatchError):
         shop.search.require(ModelPair(image="another@2", text=MODELS.text))
+
+
+def confirmed(number: int, photo: Vector, owner: str | None = None) -> ConfirmedScan:
+    return ConfirmedScan(
+        id=f"{number} {owner}",
+        owner=owner,
+        product=product_id(number),
+        model=MODELS.image,
+        vectors=[photo],
+        resembles=number % 2 == 0,
+    )
+
+
+@pytest.mark.parametrize("column", ["image", "combined"])
+def test_a_product_is_found_by_a_photo_that_was_confirmed(shop: Shop, column: Modality) -> None:
+    fill(shop, 6)
+    shop.search.require(MODELS)
+    photo, mean = image_of("photo"), image_of("mean")
+    centre = Centre(catalogue=image_of("1.png"), scans=mean)
+    asked = SearchQuery(column=column, vector=photo, image=photo, centre=centre)
+    before = {one.id for one in shop.search.candidates(asked, ALL, 2)}
+    far = next(number for number in range(1, 7) if product_id(number) not in before)
+    shop.confirm(confirmed(far, photo))
+    assert {one.id for one in shop.search.candidates(asked, ALL, 2)} == before
+    found = shop.search.candidates(replace(asked, confirmed=True), ALL, 2)
+    pairs = {one.id: one.confirmed for one in found}
+    assert pairs.keys() == {*before, product_id(far)}
+    assert pairs[product_id(far)] == [[pytest.approx(1, abs=1e-5), float(far % 2 == 0)]]
+    assert [pairs[id_] for id_ in before] == [None, None]
+
+
+def test_confirmed_photos_are_compared_after_subtracting_the_mean_of_scans(shop: Shop) -> None:
+    fill(shop, 2)
+    shop.search.require(MODELS)
+    photo, other, mean = image_of("photo"), image_of("other"), image_of("mean") * np.float32(0.4)
+    shop.confirm(confirmed(1, other))
+    asked = replace(by_image(photo), confirmed=True)
+    plain = float(photo @ other)
+    centred = (photo - mean) @ (other - mean)
+    centred /= np.linalg.norm(photo - mean) * np.linalg.norm(other - mean)
+    centre = Centre(catalogue=mean, scans=mean)
+    for query, cosine in ((asked, plain), (replace(asked, centre=centre), float(centred))):
+        pairs = {one.id: one.confirmed for one in shop.search.candidates(query, ALL, 5)}
+        assert pairs[product_id(1)] == [[pytest.approx(cosine, abs=1e-5), 0.0]]
+
+
+def test_a_photo_counts_for_the_owner_whose_products_were_scanned(shop: Shop) -> None:
+    fill(shop, 4)  # of the owners "0" and "1" in turn
+    shop.search.require(MODELS)
+    photo = image_of("photo")
+    asked = replace(by_image(photo), confirmed=True)
+    shop.confirm(confirmed(1, photo, "1"))
+    shop.confirm(confirmed(2, photo, "1"))
+    shop.confirm(confirmed(4, photo))
+
+    def known(owner: str | None) -> set[str]:
+        found = shop.search.candidates(asked, Filters(owner=owner), 5)
+        return {one.id for one in found if one.confirmed}
+
+    assert known("1") == {product_id(1)}
+    assert known("0") == {product_id(4)}
+    assert known(None) == {product_id(1), product_id(2), product_id(4)}

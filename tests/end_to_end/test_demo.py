@@ -19,7 +19,9 @@ def shelfsight(tmp_path: Path, home_of_its_own: str) -> Command:
     return Command(tmp_path, SHELFSIGHT_HOME=home_of_its_own)
 
 
-def test_a_shop_is_drawn_embedded_found_and_then_served(shelfsight: Command) -> None:
+def test_a_shop_is_drawn_embedded_found_and_then_served(
+    shelfsight: Command, home_of_its_own: str
+) -> None:
     done = shelfsight("demo")
     assert done.stderr == ""
     assert "total_embeddings | image_count | text_count | combined_count" in done.stdout
@@ -29,6 +31,14 @@ def test_a_shop_is_drawn_embedded_found_and_then_served(shelfsight: Command) -> 
     assert int(among) == 10
     assert done.returncode == 0
     run_the_next_steps(shelfsight, done.stdout)
+
+    drawn = Path(home_of_its_own) / "demo" / "7"
+    again = shelfsight("demo", "--draw", str(drawn))
+    assert "0 pictures drawn, the others were there" in again.stdout
+    assert f"{drawn}/products.csv" in again.stdout
+    refused = shelfsight("demo", "--draw", "/proc/none")
+    assert "--draw /proc/none cannot be made" in refused.stderr
+    assert refused.returncode == 2
 
     with shelfsight.started("demo", "--serve", "--port", "0") as process:
         output, url = address_of(process)

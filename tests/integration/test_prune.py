@@ -12,7 +12,7 @@ from shelfsight.storage import schema
 from shelfsight.storage.prune import Leftovers, prune
 from tests.shop import backfill_all, fill, rows
 
-NOTHING = Leftovers(embeddings=0, failures=0, scan_means=0, runs=0)
+NOTHING = Leftovers(embeddings=0, failures=0, confirmed_photos=0, scan_means=0, runs=0)
 
 
 def run(database: Database, *statements: str) -> None:
@@ -66,7 +66,7 @@ def test_rows_of_deleted_products_are_pruned_window_by_window(
         " \"SourceHash\") SELECT \"Id\", 'decode', 'x', 'x', 'x' FROM shop",
         'DELETE FROM shop WHERE "Id" IN (1, 2, 3, 6)',
     )
-    left = Leftovers(embeddings=4, failures=8, scan_means=0, runs=0)
+    left = Leftovers(embeddings=4, failures=8, confirmed_photos=0, scan_means=0, runs=0)
     assert prune(view, dry_run=True) == left
     assert stored(view) == (list(range(1, 8)), list(range(1, 8)))
     assert prune(view) == left
@@ -85,7 +85,9 @@ def test_rows_of_archived_products_are_pruned_and_made_again_after_restoring(
         'ALTER TABLE "ProductVariants" ADD "IsArchived" boolean',
         'UPDATE "ProductVariants" SET "IsArchived" = "Sku" = \'sku-2\'',
     )
-    assert prune(database) == Leftovers(embeddings=1, failures=1, scan_means=0, runs=0)
+    assert prune(database) == Leftovers(
+        embeddings=1, failures=1, confirmed_photos=0, scan_means=0, runs=0
+    )
     assert rows(database, 'SELECT count(*) FROM "ProductVariants"') == [(3,)]
     assert backfill_all(database).found == 0
     run(database, 'UPDATE "ProductVariants" SET "IsArchived" = false')

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.embedding import plain_bmp
-from shelfsight.embedding.remote.remote_embedder import encode_picture
+from shelfsight.embedding.remote.picture_files import Encode, encode_bmp, encode_webp
 from shelfsight.images.decoder.pool import DecoderPool
 from shelfsight.images.decoder.protocol import whole
 from shelfsight.models.table import QUERY_INSTRUCTION, QWEN3, SIGLIP, WORDLLAMA
@@ -14,15 +14,15 @@ from shelfsight.serving.embedding_api.model_batchers import allowed_dimensions, 
 from shelfsight.serving.embedding_api.picture_input import read_picture
 
 
-@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize("encode", [encode_webp, encode_bmp])
 @pytest.mark.parametrize("colours", [1, 8, 256])
 def test_the_server_sees_the_very_pixels_that_our_client_sends(
-    colours: int, compressed: bool, decoders: DecoderPool
+    colours: int, encode: Encode, decoders: DecoderPool
 ) -> None:
     side = SIGLIP.picture.side
     pixels = np.random.default_rng(1).integers(0, colours, (side, side, 3), np.uint8)
-    seen = read_picture(encode_picture(pixels, compressed=compressed), side)
-    if compressed:
+    seen = read_picture(encode(pixels), side)
+    if encode is encode_webp:
         assert isinstance(seen, bytes)
         seen = decoders.decode(whole(SIGLIP.picture), seen)[0]
     assert np.array_equal(seen, pixels)

@@ -34,6 +34,8 @@ CANDIDATES = st.lists(
         text_score=st.none() | SCORE,
         word_score=st.none() | st.floats(0, 1),
         color_score=st.none() | SCORE,
+        confirmed=st.none()
+        | st.lists(st.tuples(SCORE, st.sampled_from([0.0, 1.0])), min_size=1, max_size=3),
         title=st.just(""),
         description=st.just(""),
         sku=st.none(),

@@ -1,5 +1,6 @@
 """Local models: one that does not match its row is refused, and a bad item fails alone."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,15 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from shelfsight.embedding.local import lite_graphs, session
+from shelfsight.doctor import _memory_of_models
+from shelfsight.embedding.local import lite_graphs, weights_memory
 from shelfsight.embedding.local.available_memory import available_memory
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.embedding.local.session import Execution, Session, has_room_for, weights_of
+from shelfsight.embedding.local.session import Execution, Session
 from shelfsight.embedding.local.text_model import TextModel
+from shelfsight.embedding.local.weights_memory import has_room_for, weights_of
 from shelfsight.errors import ModelError
 from shelfsight.models.calibration import Calibration, Evidence
 from shelfsight.models.specs import Device, ModelSpec, Pair, for_torch
@@ -35,7 +38,11 @@ from shelfsight.records import BRANCH, Failure, ModelPair
 from shelfsight.scan import mean_centering
 from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
-from shelfsight.wiring.embedder import files_to_download
+from shelfsight.wiring.embedder import (
+    files_to_download,
+    has_large_models,
+    weights_in_memory,
+)
 from shelfsight.wiring.embedding_server import embedding_app
 from tests.integration.embedding_server import in_process, lite
 
@@ -238,10 +245,43 @@ def test_a_large_model_has_no_room_on_a_small_machine(
     with weights.open("wb") as file:
         file.truncate(2_400_000_000)
     assert weights_of(graph) == 2_400_000_005
-    monkeypatch.setattr(session, "available_memory", lambda: 4_000_000_000)
+    monkeypatch.setattr(weights_memory, "available_memory", lambda: 4_000_000_000)
     assert not has_room_for(graph)
-    monkeypatch.setattr(session, "available_memory", lambda: 5_000_000_000)
+    monkeypatch.setattr(weights_memory, "available_memory", lambda: 5_000_000_000)
     assert has_room_for(graph)
+
+
+@pytest.mark.parametrize(
+    ("available", "said"),
+    [
+        (3_100_000_000, "weights stay in their files, which is slower: 3.1 GB available, "),
+        (9_000_000_000, "weights are held in memory: 9.0 GB available, "),
+        (None, "weights are held in memory: "),
+    ],
+)
+def test_doctor_says_whether_the_weights_have_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, available: int | None, said: str
+):
+    pair = PAIRS["siglip-qwen3"]
+    for spec, size in ((pair.image, 400_000_000), (pair.text, 2_000_000_000)):
+        for name in (spec.source.graph, *spec.source.others):
+            path = tmp_path / spec.name / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        os.truncate(tmp_path / spec.name / spec.source.graph, size)
+    monkeypatch.setattr(weights_memory, "available_memory", lambda: available)
+    weights = weights_in_memory(Settings(models="siglip-qwen3", model_dir=tmp_path))
+    assert _memory_of_models(weights).what == f"{said}models need 4.4 GB"
+    assert weights_in_memory(Settings(models="lite")) is None
+    assert weights_in_memory(Settings(embedding_server_url="http://127.0.0.1:1")) is None
+    assert weights_in_memory(Settings(model_dir=tmp_path / "none")) is None
+
+
+def test_only_large_models_in_this_process_may_exhaust_the_memory():
+    assert has_large_models(Settings(models="siglip-qwen3"))
+    assert not has_large_models(Settings(models="lite"))
+    served = Settings(models="siglip-qwen3", embedding_server_url="http://127.0.0.1:1")
+    assert not has_large_models(served)
 
 
 def test_the_available_memory_is_some():

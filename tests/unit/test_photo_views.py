@@ -17,6 +17,7 @@ from shelfsight.images.photo_views import photo_views, views
 from shelfsight.images.resize import resize
 from shelfsight.ports import Embedder
 from shelfsight.records import PictureFormat, Vector
+from tests.cases.picture_files import scene
 from tests.integration.embedding_server import in_process
 
 FORMAT = PictureFormat(side=32, resample="bicubic")
@@ -49,6 +50,28 @@ def test_any_number_of_looks_at_any_photo(count: int) -> None:
     for size in ((1, 1), (3, 500), (25, 25)):
         looks = views(opened_picture(Image.new("RGB", size)), count, FORMAT)
         assert [photo_views.shape for photo_views in looks] == [(32, 32, 3)] * count
+
+
+SHAPED = PictureFormat(side=64, resample="bicubic", keeps_shape=True)
+
+
+@given(width=st.integers(1, 700), height=st.integers(1, 700), count=st.integers(1, 4))
+def test_looks_may_keep_the_shape_of_the_photo(width: int, height: int, count: int) -> None:
+    looks = views(opened_picture(Image.new("RGB", (width, height))), count, SHAPED)
+    (shape,) = {look.shape[:2] for look in looks}
+    assert len(looks) == count
+    assert max(shape) == min(64, max(width, height))
+    factor = max(shape) / max(width, height)
+    assert abs(shape[1] - width * factor) <= 1
+    assert abs(shape[0] - height * factor) <= 1
+
+
+def test_looks_that_keep_the_shape_show_what_the_others_show() -> None:
+    photo = scene(3, (900, 500))
+    wide, square = (views(opened_picture(photo), 3, form) for form in (SHAPED, FORMAT))
+    for one, other in zip(wide, square, strict=True):
+        small = np.asarray(Image.fromarray(one).resize((32, 32), Image.Resampling.BICUBIC), int)
+        assert np.abs(small - other).mean() < 4
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,20 @@
 
 import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.records import ModelPair
-from shelfsight.scan.matching import Candidate, Match
+from shelfsight.scan.matching import Candidate, Match, ScanResult
 from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.problems import (
     NotFoundError,
 )
 from shelfsight.serving.scan_api.recent_scans import RecentScans
 from shelfsight.storage.search.feedback import ShownScan
+from shelfsight.testing import direction
 
 MODELS = ModelPair(image="a@1", text="b@1")
 
@@ -30,6 +32,23 @@ def test_a_scan_is_remembered_for_its_owner() -> None:
     assert scans.get(first, Caller()).owner == "ann"
     with pytest.raises(NotFoundError):
         scans.get(first, Caller(owner="bob"))
+
+
+def test_the_vectors_of_photos_are_remembered_with_the_matches_they_found() -> None:
+    one, two = direction(b"one", 768), direction(b"two", 768)
+    first = match("a", 0.9)._replace(because=("words", "picture"))
+    second = match("b", 0.5)._replace(because=("words",))
+    results = [
+        ScanResult(matches=(first,), confidence="low", action="show_single_match", vectors=(one,)),
+        ScanResult(matches=(second,), confidence="low", action="show_single_match", vectors=(two,)),
+    ]
+    scans = RecentScans()
+    kept = scans.get(scans.add(None, "image", MODELS, [second, first], results), Caller())
+    assert kept.photos.keys() == {"a", "b"}
+    np.testing.assert_allclose(kept.photos["a"], [one], atol=1e-3)
+    np.testing.assert_allclose(kept.photos["b"], [two], atol=1e-3)
+    assert kept.resembling == {"a"}
+    assert scans.get(scans.add(None, "image", MODELS, [second, first]), Caller()).photos == {}
 
 
 @given(

@@ -69,7 +69,7 @@ def test_pillow_resizes_what_is_smaller_than_the_side_or_large(
     """Narrow strips, to save time."""
     by_others: list[tuple[int, int]] = []
 
-    def counted(image: Image.Image, form: PictureFormat) -> PartResizer:
+    def counted(image: Image.Image, form: PictureFormat, _size: None) -> PartResizer:
         by_others.append(image.size)
         return pillow_resizer(image, form)
 

@@ -290,6 +290,8 @@ def test_a_role_that_is_called_as_our_schema_finds_the_shop_and_us_apart(url: st
                 "Catalog",
                 "CatalogueColumns",
                 "Calibrations",
+                "ConfirmedPhotos",
+                "EmbeddingAttempts",
             }
         finally:
             connection.execute("DROP OWNED BY shelfsight CASCADE")

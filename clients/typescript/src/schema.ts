@@ -63,7 +63,8 @@ export interface paths {
          * Feedback
          * @description Store a verdict on a scan, with the scores that were shown.
          *
-         *     The verdict is that a match is right, that a match is wrong, or that no match is right.
+         *     The verdict is that a match is right, that a match is wrong, or that no match is right. The
+         *     photo of a match that is right becomes a reference of its product.
          */
         post: operations["feedback_products_feedback_post"];
         delete?: never;
@@ -297,6 +298,11 @@ export interface components {
         /**
          * FeedbackResponse
          * @description The feedback that was stored.
+         *
+         *     `confirmedPhotos` is how many photos became references of the product by a verdict `right`. If
+         *     none did, `whyNotConfirmed` says why: the scan had no photo (`no_photo`), the server does not
+         *     use confirmed photos (`off`), the client may not (`not_allowed`), or the product is gone
+         *     (`product_gone`).
          */
         FeedbackResponse: {
             /** Scanid */
@@ -305,6 +311,10 @@ export interface components {
             verdict: string;
             /** Productvariantid */
             productVariantId: string | null;
+            /** Confirmedphotos */
+            confirmedPhotos: number;
+            /** Whynotconfirmed */
+            whyNotConfirmed: ("no_photo" | "off" | "not_allowed" | "product_gone") | null;
         };
         /**
          * HealthProblem
@@ -387,7 +397,7 @@ export interface components {
              */
             confidence: "high" | "medium" | "low";
             /** Because */
-            because: ("code" | "picture" | "color" | "words")[];
+            because: ("code" | "picture" | "color" | "confirmed_photo" | "words")[];
             /** Exactcode */
             exactCode: boolean;
             /** Combinedscore */

@@ -92,6 +92,9 @@ KINDS: Mapping[str, FailureKind] = {
     "empty_text": FailureKind(Fault.CONTENT, "give the product a title"),
     "model_error": FailureKind(Fault.SERVER, "change this picture or text; the model refuses it"),
     "non_finite": FailureKind(Fault.SERVER, "change this picture or text; the model fails at it"),
+    "out_of_memory": FailureKind(
+        Fault.SERVER, "shorten its text, or give this machine more memory, then: shelfsight retry"
+    ),
     "bad_vector": _REFUSED_ITEM,
     "no_answer": _REFUSED_ITEM,
     "bad_answer": _REFUSED_ITEM,

@@ -173,6 +173,7 @@ def begin_run(
         progress.notify(
             "Stored images: their pictures are asked for again, and embedded if changed"
         )
+    progress.in_run(run.id)
     progress.start(run.remaining, job.batches(run.remaining))
     return run
 

@@ -124,6 +124,25 @@ class VectorStore(Protocol):
         ...
 
 
+class AttemptLog(Protocol):
+    """Records which products are being embedded, so that it is known where a worker was killed."""
+
+    def unended(self) -> dict[str, int]:
+        """Return how often the embedding of each product began since it last ended.
+
+        Products that were recorded as failed for that reason begin anew.
+        """
+        ...
+
+    def begin(self, ids: Sequence[str]) -> None:
+        """Record, before they are embedded, that these products are."""
+        ...
+
+    def end(self, ids: Sequence[str]) -> None:
+        """Record that this has ended, whether it succeeded or not."""
+        ...
+
+
 class Ledger(Protocol):
     """Records the runs, and which worker has leased which range of a run."""
 

@@ -21,6 +21,9 @@ class Progress:
     def configured(self, settings: Mapping[str, str]) -> None:
         """Called before the run begins, with the settings to show."""
 
+    def in_run(self, run_id: int) -> None:
+        """Called before `start`, with the id of the run."""
+
     def start(self, products: int, batches: int) -> None:
         """Called when the run begins, with how many products and batches it will process."""
 

@@ -10,25 +10,33 @@ from shelfsight.backfill.heartbeat import QUIET_SECONDS
 from shelfsight.backfill.progress import CountingProgress
 from shelfsight.backfill.report import Report, product_fields
 from shelfsight.records import Due, EmbeddedProduct
+from shelfsight.telemetry.logs import log_event
 
 
 class JsonProgress(CountingProgress):
     """Prints one JSON object per line; with `verbose`, also one object for each product.
 
+    Without `out`, the objects are records of the log instead, with the id of the run as `run`.
+
     A `batch` object is printed when the batches before it are stored.
     """
 
     def __init__(
-        self, out: IO[str], *, verbose: bool = False, quiet_seconds: float = QUIET_SECONDS
+        self, out: IO[str] | None, *, verbose: bool = False, quiet_seconds: float = QUIET_SECONDS
     ) -> None:
         super().__init__(quiet_seconds)
         self._out = out
         self._verbose = verbose
         self._number = 0
+        self._run: dict[str, int] = {}
 
     def configured(self, settings: Mapping[str, str]) -> None:
         """Print a `configuration` object."""
         self._emit("configuration", **{k.lower().replace(" ", "_"): v for k, v in settings.items()})
+
+    def in_run(self, run_id: int) -> None:
+        """Remember the id of the run, for the records of the log."""
+        self._run = {"run": run_id}
 
     def start(self, products: int, batches: int) -> None:
         """Print a `start` object."""
@@ -113,5 +121,9 @@ class JsonProgress(CountingProgress):
         if self._is_over:  # the thread that reads batches may still call
             return
         self._is_over = event == "result"
+        if self._out is None:
+            message = str(values["text"]) if event == "message" else event
+            log_event(event, message, **self._run, **values)
+            return
         self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False) + "\n")
         self._out.flush()

@@ -18,6 +18,7 @@ from shelfsight.cli.options import (
     BATCHES,
     DATABASE,
     FETCHING,
+    LOGS,
     MODELS,
     RUNNING,
     SELECTION,
@@ -39,7 +40,7 @@ from shelfsight.wiring.product_text import text_change
 from shelfsight.wiring.staging import count_due, open_version
 
 
-@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING))
+@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING, *LOGS))
 @click.option(
     "--defer-index",
     is_flag=True,

@@ -26,25 +26,31 @@ def keys() -> None:
 @click.option("--owner", metavar="ID", help="Whose products (UserId) the key sees.")
 @click.option("--admin", is_flag=True, help="The key sees everyone's products.")
 @click.option("--name", default="", help="What it is for.")
-def create(settings: Settings, owner: str | None, admin: bool, name: str) -> None:
+@click.option(
+    "--confirms/--no-confirms",
+    default=True,
+    help="Whether photos that are confirmed with it count from then on; not for shoppers.",
+)
+def create(settings: Settings, owner: str | None, admin: bool, name: str, confirms: bool) -> None:
     """Make a key and show it, this once; only a digest of it is kept."""
     if admin == bool(owner):
         raise click.UsageError("give either --owner ID or --admin")
     with open_database(settings) as database:
-        key, secret = ApiKeys(database).create(owner, name)
+        key, secret = ApiKeys(database).create(owner, name, may_confirm=confirms)
     click.echo(f"Key {key.id} of {_owner(key.owner)}; it is not shown again:", err=True)
     click.echo(secret)
 
 
 @keys.command("list", cls=Command, settings=DATABASE)
 def list_keys(settings: Settings) -> None:
-    """Show every key: its id, whose it is, when it was made and when revoked."""
+    """Show every key: its id, whose it is, whether it confirms photos, when made and revoked."""
     with open_database(settings) as database:
         found = ApiKeys(database).all()
-    shown = Table("Id", "Owner", "Name", "Made", "Revoked", box=SIMPLE)
+    shown = Table("Id", "Owner", "Name", "Confirms", "Made", "Revoked", box=SIMPLE)
     for key in found:
         revoked = "" if key.revoked_at is None else f"{key.revoked_at:%Y-%m-%d %H:%M}"
-        cells = (key.id, _owner(key.owner), key.name, f"{key.created_at:%Y-%m-%d %H:%M}", revoked)
+        made, confirms = f"{key.created_at:%Y-%m-%d %H:%M}", "yes" if key.may_confirm else "no"
+        cells = (key.id, _owner(key.owner), key.name, confirms, made, revoked)
         shown.add_row(*(Text(one_line(cell)) for cell in cells))
     if found:
         Console().print(shown)

@@ -1,5 +1,6 @@
 """The command `shelfsight`: its subcommands, and how an error is shown and sets the exit status."""
 
+import logging
 import sys
 import traceback
 from importlib import import_module
@@ -8,8 +9,11 @@ import click
 
 from shelfsight import __version__
 from shelfsight.errors import ShelfsightError
+from shelfsight.telemetry.logs import configure
 
 INTERRUPTED = 130
+
+_LOG = logging.getLogger("shelfsight")
 
 SECTIONS = {
     "Set up": {
@@ -40,6 +44,10 @@ SECTIONS = {
     "Find products": {
         "scan": ("scan_command:scan", "Find the products that photos or words show."),
         "serve": ("serve_command:serve", "Answer scans over HTTP, and show a page for them."),
+        "feedback": (
+            "feedback_command:feedback",
+            "List the photos that people confirmed, or take them back.",
+        ),
         "keys": ("keys_command:keys", "Make, list and revoke the API keys of `serve`."),
     },
     "See how it stands, and keep it well": {
@@ -128,6 +136,7 @@ def shelfsight(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line, and exit with its status."""
+    configure("text")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     sys.exit(_run([argument for argument in arguments if argument != "--debug"], debug=debug))
@@ -145,7 +154,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if debug:
             traceback.print_exception(error)
         for line in str(error).splitlines():
-            click.echo(f"shelfsight: {line}", err=True)
+            _LOG.error(line)
         return error.exit_status
 
 

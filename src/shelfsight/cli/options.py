@@ -11,13 +11,14 @@ import click
 
 from shelfsight.records import Selection
 from shelfsight.settings import Settings, load
+from shelfsight.wiring.telemetry import start_telemetry
 
 DATABASE = ("database_url", "shelfsight_home")
 IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
     *("embedding_server_url", "embedding_server_api_key", "embedding_server_text_model"),
-    *("embedding_server_image_model", "embedding_server_api"),
+    *("embedding_server_image_model", "embedding_server_api", "embedding_server_pictures"),
     *("cold_start_timeout", "server_down_timeout", "server_concurrency"),
 )
 WEIGHTS = ("image_weight", "text_weight")
@@ -28,7 +29,7 @@ PICTURES = (
 TEXTS = ("product_text", "text_language", "shop_time_zone")
 CATALOGUE = (*PICTURES, *TEXTS)
 FETCHING = (*CATALOGUE, "host_concurrency")
-PHOTO = ("scan_views", "scan_codes", "scan_color")
+PHOTO = ("scan_views", "scan_codes", "scan_color", "scan_confirmed")
 SERVING = (
     *PHOTO,
     *("scan_timeout", "stop_timeout", "memory", "follow_models"),
@@ -36,6 +37,7 @@ SERVING = (
     *("rate_limit", "byte_limit", "cors_origins", "api_prefix", "trusted_proxies"),
     *("product_url", "add_product_url", "currency"),
 )
+LOGS = ("log_format",)
 BATCHES = ("batch_size", "max_batches", "skip_existing")
 
 MOST_USED = "Options that most people need"
@@ -58,7 +60,7 @@ _GROUPS = {
         *("trusted_proxies", "product_url", "add_product_url", "currency"),
     ),
     "Workers": ("engine", "address", "workers", "gpus_per_worker"),
-    "Output": ("verbose", "as_json", "help"),
+    "Output": ("verbose", "as_json", *LOGS, "help"),
 }
 """The headings of `--help` and their options; `OTHER` has the options that are in no group."""
 
@@ -110,7 +112,9 @@ class Command(click.Command):
         flags = {name: ctx.params.pop(name) for name in self._settings}
         if self._settings:
             given = {name: value for name, value in flags.items() if value is not None}
-            ctx.params["settings"] = load(given)
+            settings = ctx.params["settings"] = load(given)
+            if "log_format" in self._settings:
+                start_telemetry(settings, self.name or "")
         return super().invoke(ctx)
 
 
@@ -154,7 +158,14 @@ _METAVARS = {
     "shelfsight_home": "FOLDER",
     **{
         name: "|".join(get_args(Settings.model_fields[name].annotation))
-        for name in ("backend", "device", "embedding_server_api", "models")
+        for name in (
+            "backend",
+            "device",
+            "embedding_server_api",
+            "embedding_server_pictures",
+            "log_format",
+            "models",
+        )
     },
 }
 

@@ -13,6 +13,7 @@ from shelfsight.wiring.database import open_database
 _NAMES = {
     "embeddings": '"ProductEmbeddings": rows of products that are gone or archived',
     "failures": 'shelfsight."EmbeddingFailures": rows of products that are gone or archived',
+    "confirmed_photos": 'shelfsight."ConfirmedPhotos": vectors of photos of products that are gone',
     "scan_means": 'shelfsight."ScanMeans": rows of owners without any product',
     "runs": '"BackfillRuns": runs that were closed more than 90 days ago',
 }
@@ -24,8 +25,9 @@ _NAMES = {
 def prune(settings: Settings, dry_run: bool, as_json: bool) -> None:
     """Delete what is left over in our own tables.
 
-    Deleted are vectors and other rows of products that no longer exist or are archived, rows of
-    owners without products, and runs that ended more than 90 days ago. The shop's tables are only
+    Deleted are vectors and other rows of products that no longer exist or are archived, confirmed
+    photos of products that no longer exist, rows of owners without products, and runs that ended
+    more than 90 days ago. The shop's tables are only
     read. If an archived product is restored, it is due again.
     """
     with open_database(settings) as database:

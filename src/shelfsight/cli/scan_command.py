@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ _REASONS: Mapping[Because, str] = {
     "code": "code",
     "picture": "picture",
     "color": "colour",
+    "confirmed_photo": "confirmed photo",
     "words": "words",
 }
 _NOTES: Mapping[PhotoNote, str] = {
@@ -103,7 +104,8 @@ def _hint(shop: Shop, filters: Filters, *, photo: bool, text: bool) -> str:
 def _show(found: ScanResult, hint: str, *, as_json: bool) -> None:
     if as_json:
         matches = [_flat(match) for match in found.matches]
-        shown = {**asdict(found), "matches": matches, "hint": hint or None}
+        shown = {**asdict(replace(found, vectors=())), "matches": matches, "hint": hint or None}
+        del shown["vectors"]
         click.echo(json.dumps(shown, ensure_ascii=False, default=str))
         return
     for note in found.notes:

@@ -2,8 +2,9 @@
 
 import click
 
-from shelfsight.cli.options import IN_PROCESS, Command, serving_processes
+from shelfsight.cli.options import IN_PROCESS, LOGS, Command, serving_processes
 from shelfsight.settings import Settings
+from shelfsight.telemetry.logs import notifier
 from shelfsight.wiring.embedding_server import serve_models as serve_embeddings
 from shelfsight.wiring.listening import Listen
 
@@ -11,7 +12,7 @@ from shelfsight.wiring.listening import Listen
 @click.command(
     "serve-models",
     cls=Command,
-    settings=(*IN_PROCESS, "embedding_server_api_key", "stop_timeout", "trusted_proxies"),
+    settings=(*IN_PROCESS, "embedding_server_api_key", "stop_timeout", "trusted_proxies", *LOGS),
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
@@ -27,4 +28,4 @@ def serve_models(settings: Settings, host: str, port: int, workers: int, insecur
     machines are served only with EMBEDDING_SERVER_API_KEY; clients must send this key as a bearer
     token.
     """
-    serve_embeddings(settings, Listen(host, port, insecure, workers), click.echo)
+    serve_embeddings(settings, Listen(host, port, insecure, workers), notifier(click.echo))

@@ -12,16 +12,17 @@ from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import PAGES_IN_FLIGHT
 from shelfsight.backfill.watch import PAGE_SIZE
 from shelfsight.backfill.watch import watch as keep_embedded
-from shelfsight.cli.options import DATABASE, FETCHING, MODELS, WEIGHTS, Command
+from shelfsight.cli.options import DATABASE, FETCHING, LOGS, MODELS, WEIGHTS, Command
 from shelfsight.engines.local import interruptible, stopping
 from shelfsight.records import EmbeddedProduct
 from shelfsight.settings import Settings
+from shelfsight.telemetry.logs import is_json
 from shelfsight.wiring.database import database_name, open_database
 from shelfsight.wiring.embedder import models_name, open_embedder
 from shelfsight.wiring.watching import open_watch
 
 
-@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *FETCHING))
+@click.command(cls=Command, settings=(*MODELS, *DATABASE, *WEIGHTS, *FETCHING, *LOGS))
 @click.option(
     "--every",
     type=click.FloatRange(1),
@@ -47,7 +48,7 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
     Exit status: 0 ended by a signal; 1 ended by an error; 2 wrong usage; 130 ended by a second
     signal.
     """
-    shown = _Json(sys.stdout, verbose=verbose) if as_json else _Lines(sys.stdout, verbose=verbose)
+    shown = _shown(as_json=as_json, verbose=verbose)
     report = Report()
 
     def waits_for() -> str:
@@ -71,6 +72,12 @@ def watch(settings: Settings, every: float, verbose: bool, as_json: bool) -> Non
             shown.finish(report)
             os._exit(130)  # end at once, because a thread may be busy in a model
     shown.finish(report)
+
+
+def _shown(*, as_json: bool, verbose: bool) -> "_Json | _Lines":
+    if as_json or is_json():
+        return _Json(sys.stdout if as_json else None, verbose=verbose)
+    return _Lines(sys.stdout, verbose=verbose)
 
 
 class _Lines(LineProgress):

@@ -71,6 +71,33 @@ class Demo:
     listen: Listen | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnShop:
+    """A shop whose pictures, photographs and file of products lie in `folder`.
+
+    `products_file` is a CSV for `shelfsight import`, with pictures as paths below `folder`. Each of
+    `photographs` is a file and the SKU of the product that it shows.
+    """
+
+    folder: Path
+    shop: Sequence[DemoProduct]
+    products_file: Path
+    photographs: Sequence[tuple[Path, str]]
+
+
+def draw(seed: int, folder: Path, out: Out) -> DrawnShop:
+    """Draw the shop of this seed into a folder; pictures that are there are not drawn again."""
+    shop = make_shop(seed)
+    out(f"Drawing a shop of {len(shop)} products in {folder}")
+    out(f"  {draw_pictures(shop, folder / PICTURES)} pictures drawn, the others were there")
+    return DrawnShop(
+        folder=folder,
+        shop=shop,
+        products_file=write_products_file(shop, folder, PICTURES),
+        photographs=take_photographs(shop, folder / PHOTOGRAPHS, seed=seed),
+    )
+
+
 def run(user_settings: Settings, demo: Demo, progress: Progress, out: Out) -> int:
     """Run the demo in a separate database; return the exit status.
 
@@ -78,12 +105,8 @@ def run(user_settings: Settings, demo: Demo, progress: Progress, out: Out) -> in
         ShelfsightError: the embedded Postgres, the models or the server are not available.
     """
     seed, server = demo.seed, demo.server
-    folder = home(user_settings) / "demo" / str(seed)
-    shop = make_shop(seed)
-    out(f"Drawing a shop of {len(shop)} products in {folder}")
-    out(f"  {draw_pictures(shop, folder / PICTURES)} pictures drawn, the others were there")
-    photographs = take_photographs(shop, folder / PHOTOGRAPHS, seed=seed)
-    products_file = write_products_file(shop, folder, PICTURES)
+    drawn = draw(seed, home(user_settings) / "demo" / str(seed), out)
+    shop, folder, photographs = drawn.shop, drawn.folder, drawn.photographs
     with _served_folder(folder) as (host, address):
         settings = _settings(user_settings, host, server)
         with (
@@ -108,7 +131,7 @@ def run(user_settings: Settings, demo: Demo, progress: Progress, out: Out) -> in
                 )
                 serve_shop(settings, database, demo.listen, out)
                 return status
-    out(next_steps(user_settings, products_file, photographs[0][0]))
+    out(next_steps(user_settings, drawn.products_file, photographs[0][0]))
     return status
 
 

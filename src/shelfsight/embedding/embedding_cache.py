@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -54,7 +55,9 @@ class EmbeddingCache(Generic[Item]):
                 if key not in cached and key not in self._in_flight
             }
             if new:
-                self._in_flight |= dict.fromkeys(new, self._pool.submit(self._compute, new))
+                within = copy_context()  # the trace of the page
+                computed = self._pool.submit(within.run, self._compute, new)
+                self._in_flight |= dict.fromkeys(new, computed)
             in_flight = dict.fromkeys(self._in_flight[key] for key in items if key not in cached)
             return [_done(cached), *in_flight]
 

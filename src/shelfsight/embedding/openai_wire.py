@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, PositiveInt
 
-from shelfsight.embedding.wire import Encoding
+from shelfsight.embedding.wire import Encoding, SentVector
 
 OPENAI_PATH = "/v1/embeddings"
 
@@ -55,17 +55,17 @@ class OpenAIItem(BaseModel):
     """The part of an item that is read of a server's response.
 
     `index` says which input it is for; some servers leave it out, and keep the order. `embedding`
-    is None, or has None among its numbers, if the input failed.
+    is None if the input failed.
     """
 
     index: int | None = None
-    embedding: list[float | None] | str | None = None
+    embedding: SentVector = None
 
 
 class OpenAIResponseBody(BaseModel):
     """The part of a server's response that is read."""
 
-    data: list[OpenAIItem]
+    data: list[OpenAIItem | None]
     model: str | None = None
 
 

@@ -21,6 +21,7 @@ from shelfsight.records import (
     Failure,
     FetchedProduct,
     KnownPicture,
+    ModelPicture,
     Need,
     Picture,
     PictureFile,
@@ -57,7 +58,7 @@ class PageEmbedder:
         self._fusion = fusion
         embed_images = partial(embedder.embed_images, advanced=partial(embedded, "image"))
         embed_texts = partial(embedder.embed_texts, advanced=partial(embedded, "text"))
-        self._pictures = EmbeddingCache[Pixels]("pictures", embed_images, CACHED_PICTURES)
+        self._pictures = EmbeddingCache[ModelPicture]("pictures", embed_images, CACHED_PICTURES)
         self._colors = EmbeddingCache[Pixels]("colours", color_histograms, CACHED_PICTURES)
         self._texts = EmbeddingCache[str]("texts", embed_texts, CACHED_TEXTS)
 
@@ -69,8 +70,9 @@ class PageEmbedder:
         """
         texts = [_text(item.product) for item in page]
         known = _known_results(page)
-        new = _unknown_pixels(page, known)
-        pictures, new_colors = self._pictures.start(new), self._colors.start(new)
+        new = _unknown_pictures(page, known)
+        pictures = self._pictures.start({key: _for_model(one) for key, one in new.items()})
+        new_colors = self._colors.start({key: one.pixels for key, one in new.items()})
         text_results = wait_for(self._texts.start({_key(text): text for text in texts if text}))
         colors = _known_colors(page) | wait_for(new_colors)
         picture_results = known | wait_for(pictures)
@@ -156,14 +158,18 @@ def _color(item: FetchedProduct, results: Results, colors: Results) -> Vector | 
     return mean_of([color for color in used if not isinstance(color, Failure)])
 
 
-def _unknown_pixels(page: Sequence[FetchedProduct], known: Results) -> dict[str, Pixels]:
-    """Return the pixels to embed, by content hash, so that equal files are embedded only once."""
+def _unknown_pictures(page: Sequence[FetchedProduct], known: Results) -> dict[str, Picture]:
+    """Return the pictures to embed, by content hash, so that equal files are embedded only once."""
     return {
-        picture.file.content_hash: picture.pixels
+        picture.file.content_hash: picture
         for item in page
         for picture in item.pictures
         if isinstance(picture, Picture) and picture.file.content_hash not in known
     }
+
+
+def _for_model(picture: Picture) -> ModelPicture:
+    return picture.pixels if picture.sent is None else picture.sent
 
 
 def _text(product: Product) -> str:

@@ -4,12 +4,19 @@ The endpoints are `POST /embed/image`, `POST /embed/text` and `GET /health`. A v
 numbers or, if `encoding_format` is "base64", the base64 of its little-endian float32 values.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pybase64
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import (
+    BaseModel,
+    Field,
+    PositiveInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from shelfsight.records import PictureFormat, model_identity
 
@@ -46,10 +53,25 @@ class ItemError(BaseModel):
     message: str = ""
 
 
+def _none_if_malformed(
+    value: object, read: ValidatorFunctionWrapHandler
+) -> list[float] | str | None:
+    try:
+        vector: list[float] | str | None = read(value)
+    except ValidationError:
+        return None
+    return vector
+
+
+SentVector = Annotated[list[float] | str | None, WrapValidator(_none_if_malformed)]
+"""A vector as numbers or in base64. None is none; so is anything else that a server sends, so that
+one item cannot spoil the response."""
+
+
 class EmbedResponse(BaseModel):
     """The response: a vector for each item, in order; None for an item that `errors` explains."""
 
-    embeddings: list[list[float] | str | None]
+    embeddings: list[SentVector]
     dimension: int | None = None
     model: str | None = None
     errors: list[ItemError] = []

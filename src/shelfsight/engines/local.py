@@ -1,6 +1,5 @@
 """Runs the backfill in this process, and stops it cleanly on Ctrl-C."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,7 @@ from shelfsight.backfill.progress import Progress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import PAGES_IN_FLIGHT, Job
 from shelfsight.backfill.throughput import duration
-
-STDERR = 2
-"""File descriptor to write to: a signal handler must not wait for a lock that `print` holds."""
+from shelfsight.telemetry.logs import write_at_once
 
 
 def run(pipeline: Pipeline, job: Job, report: Report, progress: Progress) -> None:
@@ -71,7 +68,7 @@ def interruptible(message: Callable[[], str]) -> Iterator[Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        os.write(STDERR, f"\n{message()}\n".encode())
+        write_at_once(f"\n{message()}")
 
     signals = (signal.SIGINT, signal.SIGTERM)
     previous = {number: signal.signal(number, interrupt) for number in signals}

@@ -7,13 +7,21 @@ import struct
 import warnings
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from shelfsight.images.color_profile import ColorTransform, transform_of
 from shelfsight.images.file_formats import PILLOW_FORMATS, unidentified
@@ -74,12 +82,28 @@ _UNDO_ORIENTATION = {
 """The transposition that undoes each EXIF orientation (Exif 2.3, tag 0x0112)."""
 
 
+_PLAIN_FORMATS = frozenset(
+    plugin.format
+    for plugin in (
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+    )
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedPicture:
-    """An upright 8-bit RGB picture, and the transform that brings its colours to sRGB, if any."""
+    """An upright 8-bit RGB picture, and the transform that brings its colours to sRGB, if any.
+
+    `is_plain` is true if every reader sees this picture in its file: JPEG, PNG or WebP, with one
+    frame, upright, opaque, in sRGB and undamaged. `stored_side` is the longest side in the file.
+    """
 
     image: Image.Image
     transform: ColorTransform | None
+    is_plain: bool = False
+    stored_side: int = 0
 
     def in_srgb(self) -> Image.Image:
         """Return the picture in sRGB."""
@@ -123,7 +147,7 @@ def decode_picture(data: bytes, *, min_side: int | None = None) -> DecodedPictur
         repaired = _repaired(data, min_side) if error.failure.kind == "broken_image" else None
         if repaired is None:
             raise
-    return _decode(repaired, min_side)
+    return replace(_decode(repaired, min_side), is_plain=False)
 
 
 def pixels(data: bytes, picture_format: PictureFormat) -> Pixels:
@@ -172,12 +196,15 @@ def opened_picture(image: Image.Image) -> DecodedPicture:
 def _decode(data: bytes, min_side: int | None) -> DecodedPicture:
     try:
         with _open(data) as image:
+            stored_side = max(image.size)
             _reduce(image, min_side)
             if image.width * image.height > MAX_PIXELS:
                 raise _too_many_pixels(MAX_PIXELS)
             scale_png_key(image)
             image.load()
-            return opened_picture(image)
+            picture = opened_picture(image)
+            is_plain = picture.transform is None and _is_plain(image)
+            return replace(picture, is_plain=is_plain, stored_side=stored_side)
     except _BOMB_ERRORS:
         raise _too_many_pixels(MAX_PIXELS) from None
     except UnidentifiedImageError:
@@ -220,11 +247,28 @@ def _reduce(image: Image.Image, min_side: int | None) -> None:
         image.draft(None, (width, height))
 
 
-def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:
+def _is_plain(image: Image.Image) -> bool:
+    """Return whether a loaded picture needs no change but to be resized, whoever reads it."""
+    return (
+        image.format in _PLAIN_FORMATS
+        and image.mode in {"RGB", "L", "P"}
+        and not image.has_transparency_data
+        and getattr(image, "n_frames", 1) == 1
+        and _orientation(image) == 1
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1 (upright) if there is none, or the EXIF data is damaged."""
     try:
-        turned = _UNDO_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _PILLOW_ERRORS:  # the picture is used even if its EXIF data is damaged
-        return pixels
+        return 1
+    return orientation if orientation in _UNDO_ORIENTATION else 1
+
+
+def _upright(image: Image.Image, pixels: Image.Image) -> Image.Image:
+    turned = _UNDO_ORIENTATION.get(_orientation(image))
     return pixels if turned is None else pixels.transpose(turned)
 
 

@@ -21,10 +21,9 @@ from shelfsight.backfill.picture_address import shown
 from shelfsight.backfill.refetch import Outcome, fetched_product, stays
 from shelfsight.images.addresses import host_of
 from shelfsight.images.decoder.pool import DecoderPool
-from shelfsight.images.decoder.protocol import reduced
 from shelfsight.images.download import LIMITS, Downloader, FetchLimits
 from shelfsight.images.location import is_local, location, read_local
-from shelfsight.images.truncated_jpeg import is_truncated
+from shelfsight.images.picture_maker import PictureMaker
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.images.validators import Download
 from shelfsight.records import (
@@ -42,9 +41,6 @@ Result = TypeVar("Result")
 
 CACHED_ADDRESSES = 8192
 """Number of addresses whose result (a failure or file, without pixels) is cached: about 8 MB."""
-
-NAMED_TRUNCATED = 10
-"""Number of truncated pictures that are named, each in a line."""
 
 _Request = tuple[str, PictureFile | None]
 """An address, and its known file if the stored image vector is checked.
@@ -103,12 +99,10 @@ class PictureFetcher:
         self._waiting: WeakValueDictionary[str, Picture] = WeakValueDictionary()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._pages: set[Future[list[FetchedProduct]]] = set()
-        self._truncated = 0
         self._is_closing = False
         self._start_lock = Lock()
         cores = os.cpu_count() or 1
-        self._job = reduced(picture_format)
-        self._decoders = decoders
+        self._pictures = PictureMaker(picture_format, decoders, config.notify)
         self._readers = ThreadPoolExecutor(cores, thread_name_prefix="read")
         self._decoding = asyncio.Semaphore(2 * cores)
         self._open = ExitStack()
@@ -127,17 +121,18 @@ class PictureFetcher:
         call blocks until all pictures are there. It raises `concurrent.futures.CancelledError` if
         the fetcher was closed, or is closed by another thread meanwhile.
         """
-        # `close` must cancel every page that has started. A page that it does not know would end
-        # with failures, because its connections are closed.
-        with self._start_lock:
-            if self._is_closing:
-                raise CancelledError
-            future = self._portal.start_task_soon(self._fetch, page)
-            self._pages.add(future)
-        try:
-            return future.result()
-        finally:
-            self._pages.discard(future)
+        with self._pictures.memory_for(sum(len(self._requests(product)) for product in page)):
+            # `close` must cancel every page that has started. A page that it does not know would
+            # end with failures, because its connections are closed.
+            with self._start_lock:
+                if self._is_closing:
+                    raise CancelledError
+                future = self._portal.start_task_soon(self._fetch, page)
+                self._pages.add(future)
+            try:
+                return future.result()
+            finally:
+                self._pages.discard(future)
 
     def close(self) -> None:
         """Cancel the pages in progress and end the threads; a second call does nothing."""
@@ -146,6 +141,7 @@ class PictureFetcher:
     def _cancel(self) -> None:
         with self._start_lock:
             self._is_closing = True
+        self._pictures.close()
         for page in tuple(self._pages):
             page.cancel()
 
@@ -250,21 +246,8 @@ class PictureFetcher:
         content = await self._in_thread(self._known_content, url, download, known)
         if not isinstance(content, _NewFile):
             return content
-        decoded = await asyncio.wrap_future(self._decoders.submit(self._job, content.data))
-        if is_truncated(content.data):
-            self._note_truncated(url)
-        return Picture(file=content.file, pixels=decoded[0])
-
-    def _note_truncated(self, url: str) -> None:
-        self._truncated += 1
-        if self._truncated > NAMED_TRUNCATED:
-            return
         address = shown(location(url, self._config.image_base_url))
-        last = self._truncated == NAMED_TRUNCATED
-        self._config.notify(
-            f"{address} is truncated, and was read without its last bytes"
-            + ("; others like it are not named" if last else "")
-        )
+        return await self._pictures.make(content.file, content.data, address)
 
     async def _in_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)

@@ -8,7 +8,7 @@ from PIL import Image
 from shelfsight.images.codes import read_codes
 from shelfsight.images.decode import DecodedPicture, decode_picture, seen
 from shelfsight.images.photo_box import WHOLE, PhotoBox
-from shelfsight.images.resize import Box, part_resizer
+from shelfsight.images.resize import Box, Size, part_resizer
 from shelfsight.records import PictureFormat, Pixels
 
 SMALLEST_VIEW = 0.6
@@ -74,14 +74,16 @@ def views(
 ) -> list[Pixels]:
     """Cut `count` views out of a photo: the first is the whole photo, each next one is closer.
 
-    Returns arrays of uint8 (side, side, 3) in sRGB.
+    Returns arrays of uint8 (side, side, 3) in sRGB, or all of (height, width, 3) if the format
+    keeps the shape.
 
     Raises:
         UnusablePictureError: `blank`, if the photo is all white.
     """
     step = (1 - SMALLEST_VIEW) / max(1, count - 1)
-    photo = _shrink(picture.image, picture_format.side)
-    resize_part = part_resizer(photo, picture_format)
+    size = picture_format.size_of(*picture.image.size)
+    photo = _shrink(picture.image, size)
+    resize_part = part_resizer(photo, picture_format, size)
     boxes = (_centre(photo, 1 - number * step) for number in range(count))
     cut = [picture.pixels_in_srgb(view) for view in map_views(resize_part, boxes)]
     return [seen(cut[0]), *cut[1:]]
@@ -98,10 +100,11 @@ def _min_side(picture_format: PictureFormat) -> int:
     return ceil(OVERSAMPLING * picture_format.side / SMALLEST_VIEW)
 
 
-def _shrink(photo: Image.Image, side: int) -> Image.Image:
+def _shrink(photo: Image.Image, size: Size) -> Image.Image:
     """Shrink a large photo: average squares of pixels, whose side is a whole number."""
     across, down = (
-        max(1, int(SMALLEST_VIEW * length / (OVERSAMPLING * side))) for length in photo.size
+        max(1, int(SMALLEST_VIEW * length / (OVERSAMPLING * side)))
+        for length, side in zip(photo.size, size, strict=True)
     )
     return photo.reduce((across, down)) if across * down > 1 else photo
 

@@ -10,6 +10,12 @@ _USED = frozenset({b"tRNS", b"eXIf", b"iCCP"})
 """Chunks beside the critical ones that change how the picture looks: transparency, orientation and
 colours."""
 
+_COLOR_TYPE_AT = 25
+"""Where the header has the colour type."""
+
+_TRANSPARENCY_LENGTHS = {0: range(2, 3), 2: range(6, 7), 3: range(1, 257)}
+"""How long `tRNS` may be, by the colour type: grey, RGB and indexed. The others have alpha."""
+
 MAX_PROFILE_BYTES = 1_000_000
 """A colour profile that unpacks to more is left out: Pillow refuses a PNG that has one."""
 
@@ -17,12 +23,14 @@ MAX_PROFILE_BYTES = 1_000_000
 def without_metadata(data: bytes) -> bytes | None:
     """Return the PNG with only the chunks that change how it looks; None if nothing is left out.
 
-    Of these, `tRNS`, `eXIf` and `iCCP` are left out as well if their checksum is wrong, or if the
-    profile is larger than `MAX_PROFILE_BYTES`. Other files are returned as None.
+    Of these, `tRNS`, `eXIf` and `iCCP` are left out as well if their checksum is wrong, if they are
+    malformed, or if the profile is larger than `MAX_PROFILE_BYTES`. Other files are returned as
+    None.
     """
-    if not data.startswith(_SIGNATURE):
+    if not data.startswith(_SIGNATURE) or len(data) <= _COLOR_TYPE_AT:
         return None
-    kept = b"".join((_SIGNATURE, *(chunk for chunk in _chunks(data) if _is_kept(chunk))))
+    lengths = _TRANSPARENCY_LENGTHS.get(data[_COLOR_TYPE_AT], range(0))
+    kept = b"".join((_SIGNATURE, *(chunk for chunk in _chunks(data) if _is_kept(chunk, lengths))))
     return kept if len(kept) < len(data) else None
 
 
@@ -35,19 +43,24 @@ def _chunks(data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _is_kept(chunk: bytes) -> bool:
+def _is_kept(chunk: bytes, transparency_lengths: range) -> bool:
     name, body = chunk[4:8], chunk[8:-4]
     if name in _CRITICAL:
         return True
     checksum = struct.pack(">I", zlib.crc32(chunk[4:-4]))
     if name not in _USED or chunk[-4:] != checksum:
         return False
+    if name == b"tRNS":
+        return len(body) in transparency_lengths
     return name != b"iCCP" or _is_small_profile(body)
 
 
 def _is_small_profile(body: bytes) -> bool:
-    """Return whether a profile (its name, a zero, the method, packed bytes) unpacks to little."""
-    packed = body.partition(b"\0")[2][1:]
+    """Return whether a profile (its name, two zeros, packed bytes) unpacks, and to little."""
+    name, _, rest = body.partition(b"\0")
+    method, packed = rest[:1], rest[1:]
+    if not name or method != b"\0":
+        return False
     try:
         return len(zlib.decompressobj().decompress(packed, MAX_PROFILE_BYTES + 1)) <= (
             MAX_PROFILE_BYTES

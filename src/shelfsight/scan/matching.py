@@ -14,8 +14,9 @@ Photo = Sequence[Pixels]
 
 Confidence = Literal["high", "medium", "low"]
 Action = Literal["show_single_match", "show_multiple_candidates", "fallback_to_manual"]
-Because = Literal["code", "picture", "color", "words"]
-"""A kind of evidence: a SKU or barcode, the look of the picture, its colours, or the words."""
+Because = Literal["code", "picture", "color", "confirmed_photo", "words"]
+"""A kind of evidence: a SKU or barcode, the look of the picture, its colours, a photo that a person
+has confirmed, or the words."""
 
 GroupBy = Literal["variant", "product"]
 
@@ -165,7 +166,9 @@ class SearchQuery:
     Candidates are the products whose vector in the column `column` is nearest to `vector`, the
     products that share words with `words`, and those whose SKU or barcode is one of `codes`. Each
     candidate's own vectors are then compared with `image` (768,) and `text` (1024,), and its
-    colours with `color`. If `centre` is given, it is subtracted from the image vectors first.
+    colours with `color`. If `centre` is given, it is subtracted from the image vectors first. With
+    `confirmed`, `image` is also compared with the photos that were confirmed to show a product,
+    and these find candidates, too.
     """
 
     column: Modality
@@ -176,6 +179,7 @@ class SearchQuery:
     codes: tuple[str, ...] = ()
     centre: Centre | None = None
     color: PhotoColor | None = None
+    confirmed: bool = False
 
 
 class Candidate(NamedTuple):
@@ -196,6 +200,8 @@ class Candidate(NamedTuple):
         word_score: share of the query's words that occur in the product's text, in [0, 1]; None if
             words were not compared.
         color_score: cosine of the colour histograms; None if they were not compared.
+        confirmed: for each photo that was confirmed to show the product, a pair: its cosine with
+            the query's photo, and 1 if it resembles the product, else 0. None if there is none.
         is_code: whether the query's text, or a code in its photo, is the product's SKU or barcode.
     """
 
@@ -210,6 +216,7 @@ class Candidate(NamedTuple):
     text_score: float | None = None
     word_score: float | None = None
     color_score: float | None = None
+    confirmed: Sequence[Sequence[float]] | None = None
     is_code: bool = False
 
 
@@ -234,7 +241,8 @@ class ScanResult:
 
     `confidence` is that of the first match; `action` is the recommendation. `not_in_catalog` is how
     probable it is that the query shows no product of the catalogue, in [0, 1]; None if the models
-    were not calibrated. `notes` is what is to be said of the photos, each note once.
+    were not calibrated. `notes` is what is to be said of the photos, each note once. `vectors` are
+    the image vectors of the photos, (768,) each.
     """
 
     matches: tuple[Match, ...]
@@ -242,3 +250,25 @@ class ScanResult:
     action: Action
     not_in_catalog: float | None = None
     notes: tuple[PhotoNote, ...] = ()
+    vectors: tuple[Vector, ...] = field(default=(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedScan:
+    """The photos of one scan that were confirmed to show one product.
+
+    Attributes:
+        id: the id of the scan.
+        owner: the owner whose products were scanned; None if those of all owners were.
+        product: the id of the product variant.
+        model: the identity of the image model.
+        vectors: the image vector of each photo, (768,).
+        resembles: whether the product's own picture, its colours or a code spoke for the product.
+    """
+
+    id: str
+    owner: str | None
+    product: str
+    model: str
+    vectors: Sequence[Vector]
+    resembles: bool

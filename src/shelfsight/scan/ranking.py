@@ -9,6 +9,7 @@ import numpy as np
 from shelfsight.models.calibration import Calibration, Evidence
 from shelfsight.records import EvidenceKind, Weights
 from shelfsight.scan.confidence import LEAST, MEDIUM, confidence
+from shelfsight.scan.confirmed_photos import with_confirmed
 from shelfsight.scan.evidence import absent_log_ratio, best_of_groups, log_ratios, odds_of, shares
 from shelfsight.scan.matching import Action, Because, Candidate, Match, ScanResult
 
@@ -36,22 +37,30 @@ class Ranking(NamedTuple):
 
 
 def rank(
-    candidates: Sequence[Candidate], weights: Weights, calibration: Calibration | None
+    candidates: Sequence[Candidate],
+    weights: Weights,
+    calibration: Calibration | None,
+    photo_level: float = 0.0,
 ) -> Ranking:
     """Rank candidates by their probability; without a calibration, by their score.
 
-    A product whose SKU or barcode is the query's text always comes first.
+    A product whose SKU or barcode is the query's text always comes first. `photo_level` is that of
+    `confirmed_photos.with_confirmed`.
     """
     scores = _fused(candidates, weights)
     groups = _groups(candidates)
     if calibration is None or not (known := _known(candidates, weights, calibration)):
         return _uncalibrated(candidates, scores, groups)
-    terms: dict[EvidenceKind, np.ndarray] = {}
+    terms: dict[Because, np.ndarray] = {}
     absent = 0.0
     for kind, (values, factor, evidence) in known.items():
         rivals = best_of_groups(values, groups)
-        terms[kind] = factor * log_ratios(values, evidence, rivals)
+        terms[REASONS[kind]] = factor * log_ratios(values, evidence, rivals)
         absent += factor * float(absent_log_ratio(values, evidence))
+    if "image" in calibration.evidence:
+        own = terms.get("picture", np.zeros(len(candidates)))
+        every = with_confirmed(own, candidates, calibration.evidence["image"], photo_level)
+        terms["confirmed_photo"] = every - own
     ratios = sum(terms.values(), np.zeros(len(candidates)))
     parts, nothing = shares(*odds_of(ratios, absent, len(set(groups))), groups)
     if any(one.is_code for one in candidates):
@@ -190,10 +199,10 @@ _IN_SCORE: tuple[EvidenceKind, ...] = ("image", "text")
 
 
 def _reasons(
-    candidates: Sequence[Candidate], terms: Mapping[EvidenceKind, np.ndarray]
+    candidates: Sequence[Candidate], terms: Mapping[Because, np.ndarray]
 ) -> list[tuple[Because, ...]]:
     """Return the reasons for each candidate: the terms above 0, the greatest first."""
-    rows = [(REASONS[kind], values.tolist()) for kind, values in terms.items()]
+    rows = [(name, values.tolist()) for name, values in terms.items()]
     reasons: list[tuple[Because, ...]] = []
     for place, one in enumerate(candidates):
         found = [(values[place], name) for name, values in rows if values[place] > 0]
@@ -265,8 +274,8 @@ def _uncalibrated(
     columns = {
         kind: np.array([SCORES[kind](one) for one in candidates], dtype=float) for kind in _IN_SCORE
     }
-    terms: dict[EvidenceKind, np.ndarray] = {
-        kind: values - np.nanmean(values)
+    terms: dict[Because, np.ndarray] = {
+        REASONS[kind]: values - np.nanmean(values)
         for kind, values in columns.items()
         if not np.isnan(values).all()
     }

@@ -40,6 +40,7 @@ from shelfsight.scan.ranking import (
     merged,
     rank,
 )
+from shelfsight.telemetry.traces import span
 
 CANDIDATES = 100
 """Number of nearest neighbours whose scores are then computed exactly.
@@ -109,6 +110,7 @@ class Scanner:
         means = self._means(options) if images else None
         centre = None if means is None else mean_centering.centre_of(means)
         owner, calibration = options.filters.owner, self._calibration()
+        confirmed = calibration is not None and "image" in calibration.evidence
         colors, color_centre = self._colors(scan_query.photos, owner, calibration)
         asked = [
             replace(
@@ -116,6 +118,7 @@ class Scanner:
                 centre=centre,
                 codes=codes,
                 color=_photo_color(color, color_centre),
+                confirmed=confirmed,
             )
             for image, color in zip_longest(images or [None], colors)
         ]
@@ -124,7 +127,7 @@ class Scanner:
         learned = {"image": [] if means is None else images, "color": colors}
         if any(learned.values()):
             self._later(partial(self._learn, owner, learned))
-        return found
+        return replace(found, vectors=tuple(image for image in images if image is not None))
 
     def is_empty(self, filters: Filters) -> bool:
         """Return whether no product that passes the filters has vectors, so a backfill is needed.
@@ -191,7 +194,21 @@ class Scanner:
             search_query, options.filters, max(CANDIDATES, options.limit)
         )
         others = [one for one in candidates if one.id != without and one.sku not in options.without]
-        return rank(others, options.weights or self._weights, calibration)
+        weights = options.weights or self._weights
+        has_confirmed = any(one.confirmed for one in others)
+        level = self._photo_level(search_query, options) if has_confirmed else 0.0
+        with span("rank", **{"shelfsight.candidates": len(others)}):
+            return rank(others, weights, calibration, level)
+
+    def _photo_level(self, search_query: SearchQuery, options: ScanOptions) -> float:
+        """Return how alike two photos of different things are; 0 if the means are subtracted.
+
+        Without the means, it is taken to be as that of two pictures of the catalogue.
+        """
+        if search_query.centre is not None:
+            return 0.0
+        means = self._search.means(options.filters.owner)
+        return 0.0 if means is None else float(means.catalogue @ means.catalogue)
 
     def _calibration(self) -> Calibration | None:
         """Return the calibration of the shop, or else the one that comes with the models."""

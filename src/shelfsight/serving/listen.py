@@ -66,6 +66,7 @@ def server_config(
         http=limited_protocol(connections),
         ws="none",
         lifespan="on",
+        log_config=None,  # its records go where ours go
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -11,6 +11,8 @@ from types import FrameType
 
 import uvicorn
 
+from shelfsight.telemetry.logs import write_at_once
+
 CLOSING_SHARE = 1 / 6
 """The share of the time to stop that is kept for closing the app, after requests were cut."""
 
@@ -65,11 +67,9 @@ class StoppingServer(uvicorn.Server):
         sleep(self._seconds)
         stuck = ", ".join(_busy_threads()) or "none of its threads is known to be busy"
         cut = f" {self.cut} requests in progress were cut;" if self.cut else ""
-        print(  # noqa: T201  # the thread that shows errors may be the one that is stuck
+        write_at_once(  # the thread that shows errors may be the one that is stuck
             f"shelfsight: the server did not stop within {self._seconds:g} s;{cut}"
-            f" ended with threads still at work: {stuck}",
-            file=sys.stderr,
-            flush=True,
+            f" ended with threads still at work: {stuck}"
         )
         os._exit(1)
 

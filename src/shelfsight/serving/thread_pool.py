@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from threading import Lock
 from time import monotonic
@@ -47,7 +48,7 @@ class ThreadPool:
         else:
             await self._wait_for_turn(caller)
         try:
-            call = self._threads.submit(work)
+            call = self._threads.submit(copy_context().run, work)  # its request, its trace
         except RuntimeError:  # the pool is closed
             self._finish(caller)
             raise

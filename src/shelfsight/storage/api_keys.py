@@ -29,13 +29,17 @@ _NO_DIGEST = secrets.token_bytes(32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key without its secret. `owner` is a `"UserId"`; None for an admin, who sees all."""
+    """A key without its secret. `owner` is a `"UserId"`; None for an admin, who sees all.
+
+    `may_confirm` says whether photos that its bearer confirms change what others find.
+    """
 
     id: str
     name: str
     owner: str | None
     created_at: datetime
     revoked_at: datetime | None
+    may_confirm: bool = True
 
 
 class _Row(NamedTuple):
@@ -47,6 +51,7 @@ class _Row(NamedTuple):
     owner: str | None
     created_at: datetime
     revoked_at: datetime | None
+    may_confirm: bool
 
     def key(self) -> ApiKey:
         return ApiKey(
@@ -55,6 +60,7 @@ class _Row(NamedTuple):
             owner=self.owner,
             created_at=self.created_at,
             revoked_at=self.revoked_at,
+            may_confirm=self.may_confirm,
         )
 
 
@@ -64,14 +70,22 @@ class ApiKeys:
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
-    def create(self, owner: str | None, name: str) -> tuple[ApiKey, str]:
+    def create(
+        self, owner: str | None, name: str, *, may_confirm: bool = True
+    ) -> tuple[ApiKey, str]:
         """Make a key for an owner, or for an admin (None); return the key and its secret.
 
         The secret is not stored and cannot be read again.
         """
         id_ = secrets.token_hex(6)
         secret = f"shelf_{id_}_{secrets.token_urlsafe(32)}"
-        values = {"id": id_, "name": name, "owner": owner, "digest": _digest(secret)}
+        values: dict[str, Any] = {
+            "id": id_,
+            "name": name,
+            "owner": owner,
+            "digest": _digest(secret),
+        }
+        values["may_confirm"] = may_confirm
         return self._rows("add", values)[0].key(), secret
 
     def find(self, secret: str) -> ApiKey | None:

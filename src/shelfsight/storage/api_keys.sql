@@ -1,15 +1,17 @@
 -- name: add
-INSERT INTO shelfsight."ApiKeys" ("Id", "Name", "UserId", "Digest")
-VALUES (%(id)s, %(name)s, %(owner)s, %(digest)s)
-RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+INSERT INTO shelfsight."ApiKeys" ("Id", "Name", "UserId", "Digest", "MayConfirm")
+VALUES (%(id)s, %(name)s, %(owner)s, %(digest)s, %(may_confirm)s)
+RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt", "MayConfirm"
 
 -- name: find
-SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
-FROM shelfsight."ApiKeys" WHERE "Id" = %(id)s
+-- Before the migration that adds it, a key has no "MayConfirm".
+SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt",
+  coalesce((to_jsonb(k) ->> 'MayConfirm')::boolean, true)
+FROM shelfsight."ApiKeys" AS k WHERE "Id" = %(id)s
 
 -- name: find_older
 -- Before the first migration, the table lies where the search path finds it.
-SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt", true
 FROM "ApiKeys" WHERE "Id" = %(id)s
 
 -- name: exist_older
@@ -19,9 +21,9 @@ SELECT EXISTS (SELECT FROM "ApiKeys")
 SELECT EXISTS (SELECT FROM shelfsight."ApiKeys")
 
 -- name: all
-SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+SELECT "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt", "MayConfirm"
 FROM shelfsight."ApiKeys" ORDER BY "CreatedAt", "Id"
 
 -- name: revoke
 UPDATE shelfsight."ApiKeys" SET "RevokedAt" = coalesce("RevokedAt", now()) WHERE "Id" = %(id)s
-RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt"
+RETURNING "Digest", "Id", "Name", "UserId", "CreatedAt", "RevokedAt", "MayConfirm"

@@ -6,7 +6,7 @@ JOIN pg_attribute AS a ON a.attrelid = t.oid
 WHERE n.nspname = 'shelfsight' AND t.relkind = 'r' AND NOT a.attisdropped
   AND (t.relname, a.attname) IN (
     ('EmbeddingFailures', 'ProductVariantId'), ('EmbeddingQueue', 'ProductVariantId'),
-    ('BackfillLeases', 'After'), ('BackfillLeases', 'Last'))
+    ('ConfirmedPhotos', 'ProductVariantId'), ('BackfillLeases', 'After'), ('BackfillLeases', 'Last'))
   AND format_type(a.atttypid, a.atttypmod) <> %(id_type)s
 ORDER BY 1, 2
 

@@ -13,7 +13,14 @@ from shelfsight.postgres import statements
 from shelfsight.postgres.adaptive_size import AdaptiveSize
 from shelfsight.postgres.connection import Connection, Transactions, columns, fetch_as
 from shelfsight.records import VectorCounts
-from shelfsight.storage.prune import FAILURES, VECTORS, WINDOW, disable_row_security, prune_table
+from shelfsight.storage.prune import (
+    FAILURES,
+    VECTORS,
+    WINDOW,
+    disable_row_security,
+    prune_confirmed_photos,
+    prune_table,
+)
 
 QUERIES = statements.load("shelfsight.storage", "orphans.sql")
 
@@ -67,7 +74,8 @@ class PostgresOrphanPruner:
                 return 0
             self._told = None
             prune_gone = partial(prune_table, self._database, archived=False)
-            return (prune_gone(VECTORS) if gone.is_any else 0) + prune_gone(FAILURES)
+            rows = (prune_gone(VECTORS) if gone.is_any else 0) + prune_gone(FAILURES)
+            return rows + prune_confirmed_photos(self._database)
         except DatabaseError as error:
             if not isinstance(error.__cause__, psycopg.errors.InsufficientPrivilege):
                 raise

@@ -45,6 +45,7 @@ class Leftovers:
 
     embeddings: int
     failures: int
+    confirmed_photos: int
     scan_means: int
     runs: int
 
@@ -77,6 +78,7 @@ def prune(database: Database, *, dry_run: bool = False) -> Leftovers:
     return Leftovers(
         embeddings=prune_table(database, VECTORS, dry_run=dry_run),
         failures=prune_table(database, FAILURES, dry_run=dry_run),
+        confirmed_photos=prune_confirmed_photos(database, dry_run=dry_run),
         scan_means=_run(database, _scan_means, dry_run=dry_run),
         runs=_run(database, _old_runs, dry_run=dry_run),
     )
@@ -140,6 +142,20 @@ def _prune_window(
     values = {"after": span.after, "window": span.size}
     (window,) = fetch_as(_Window, connection, statement, values)
     return window
+
+
+def prune_confirmed_photos(database: Transactions, *, dry_run: bool = False) -> int:
+    """Delete or count the confirmed photos of deleted products; those of archived ones stay.
+
+    Raises:
+        DatabaseError: row-level security hides products from this role.
+    """
+
+    def work(connection: Connection, dry_run: bool) -> int:
+        statement = QUERIES["confirmed_photos"].format(prune=_verb(dry_run))
+        return connection.execute(statement).rowcount
+
+    return _run(database, work, dry_run=dry_run)
 
 
 def _scan_means(connection: Connection, dry_run: bool) -> int:

@@ -49,5 +49,9 @@ pruned AS (
 -- name: is_unknown
 NOT EXISTS (SELECT FROM {table} AS t WHERE {belongs})
 
+-- name: confirmed_photos
+{prune} FROM shelfsight."ConfirmedPhotos" AS c
+WHERE NOT EXISTS (SELECT FROM "ProductVariants" AS v WHERE v."Id" = c."ProductVariantId")
+
 -- name: old_runs
 {prune} FROM shelfsight."BackfillRuns" WHERE "ClosedAt" < now() - %(keep)s::interval

@@ -4,6 +4,7 @@ They fulfil the same contracts as the real implementations: the tests in `tests/
 both.
 """
 
+from shelfsight.testing.attempts import MemoryAttemptLog
 from shelfsight.testing.ledger import MemoryLedger
 from shelfsight.testing.memory import (
     MODELS,
@@ -18,6 +19,7 @@ from shelfsight.testing.store import MemoryStore
 __all__ = [
     "MODELS",
     "HashEmbedder",
+    "MemoryAttemptLog",
     "MemoryCatalog",
     "MemoryFetcher",
     "MemoryLedger",

@@ -19,6 +19,7 @@ from shelfsight.records import (
     Failure,
     FetchedProduct,
     ModelPair,
+    ModelPicture,
     Need,
     Picture,
     PictureFile,
@@ -57,12 +58,12 @@ class HashEmbedder:
         self._broken = broken
 
     def embed_images(
-        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+        self, pictures: Sequence[ModelPicture], *, advanced: Advanced = ignore
     ) -> list[Vector | Failure]:
         """Return a unit vector of shape (768,) for each picture, made from its bytes."""
         self.images_embedded += len(pictures)
         advanced(len(pictures))
-        return [direction(pixels.tobytes(), IMAGE_WIDTH) for pixels in pictures]
+        return [direction(bytes(picture), IMAGE_WIDTH) for picture in pictures]
 
     def embed_texts(
         self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore

@@ -5,7 +5,15 @@ import numpy as np
 from shelfsight.errors import FilterError
 from shelfsight.models.calibration import Calibration
 from shelfsight.records import EmbeddedProduct, Feature, ModelPair, Vector
-from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, PhotoColor, SearchQuery
+from shelfsight.scan.matching import (
+    Candidate,
+    ConfirmedScan,
+    Coverage,
+    Filters,
+    Means,
+    PhotoColor,
+    SearchQuery,
+)
 from shelfsight.testing.store import MemoryStore
 
 _MIN_NORM = 1e-6
@@ -18,6 +26,7 @@ class MemorySearch:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self.scans: dict[tuple[Feature, str | None], list[Vector]] = {}
+        self.confirmed: list[ConfirmedScan] = []
 
     def require(self, models: ModelPair) -> None:
         """Check that these models made the stored vectors; call this before the first search.
@@ -44,9 +53,14 @@ class MemorySearch:
             if (vector := getattr(row, search_query.column)) is not None
         ]
         ids = [id_ for _, id_ in sorted(near, reverse=True)[:limit]]
+        confirmed = self._confirmed(search_query, filters)
+        ids += [id_ for id_ in confirmed if id_ in rows]
         if search_query.words:
             ids += [id_ for id_, row in rows.items() if _share(search_query.words, row) == 1]
-        return [_candidate(rows[id_], search_query) for id_ in dict.fromkeys(ids)]
+        return [
+            _candidate(rows[id_], search_query)._replace(confirmed=confirmed.get(id_))
+            for id_ in dict.fromkeys(ids)
+        ]
 
     def coverage(self, filters: Filters) -> Coverage:
         """Return what there is to find among the stored products that pass the filters."""
@@ -99,6 +113,23 @@ class MemorySearch:
     def learn(self, owner: str | None, vector: Vector, feature: Feature = "image") -> None:
         """Add a feature of a scanned photo to its mean in the owner's scans."""
         self.scans.setdefault((feature, owner), []).append(vector)
+
+    def _confirmed(
+        self, search_query: SearchQuery, filters: Filters
+    ) -> dict[str, list[list[float]]]:
+        """Return the pairs of `Candidate.confirmed` by product."""
+        image = search_query.image
+        if image is None or not search_query.confirmed:
+            return {}
+        mean = np.zeros_like(image) if search_query.centre is None else search_query.centre.scans
+        pairs: dict[str, list[list[float]]] = {}
+        for scan in self.confirmed:
+            if filters.owner is None or scan.owner in (None, filters.owner):
+                of_product = pairs.setdefault(scan.product, [])
+                for vector in scan.vectors:
+                    cosine = _cosine(image - mean, vector - mean)
+                    of_product.append([cosine or 0.0, float(scan.resembles)])
+        return pairs
 
     def _visible(self, filters: Filters) -> dict[str, EmbeddedProduct]:
         if filters != Filters(owner=filters.owner):

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from shelfsight.embedding.local.loading import silent
 from shelfsight.errors import ModelError, install_command
 from shelfsight.ports import Embedder, Fusion
 from shelfsight.settings import Settings, without_password
@@ -14,13 +15,10 @@ if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
     from shelfsight.embedding.local.loading import Loading
     from shelfsight.embedding.local.local_embedder import LocalEmbedder
+    from shelfsight.embedding.local.weights_memory import WeightsInMemory
     from shelfsight.models.specs import Device, ImageSpec, ModelSpec
 
 Notify = Callable[[str], None]
-
-
-def _silent(_message: str) -> None:
-    pass
 
 
 def models_name(settings: Settings) -> str:
@@ -65,13 +63,14 @@ def _embedder(settings: Settings, notify: Notify, *, for_scans: bool) -> Embedde
         text_model=settings.embedding_server_text_model,
         image_model=settings.embedding_server_image_model,
         service=service_of(settings.embedding_server_api, settings.embedding_server_url),
+        pictures=settings.embedding_server_pictures,
         waiting=notify,
     )
     return RemoteEmbedder(config, partial(_open_image_model, settings, notify))
 
 
 def open_models(
-    settings: Settings, notify: Notify = _silent, *, for_scans: bool = False
+    settings: Settings, notify: Notify = silent, *, for_scans: bool = False
 ) -> "LocalEmbedder":
     """Load the two models into this process. The arguments are those of `open_embedder`.
 
@@ -172,6 +171,31 @@ def check_model_files(settings: Settings) -> None:
     if settings.embedding_server_url is None:
         for spec in _specs(settings):
             check_files(spec, settings.model_dir)
+
+
+def has_large_models(settings: Settings) -> bool:
+    """Return whether models in this process are so large that a product may exhaust the memory."""
+    from shelfsight.models.specs import PackagedModel
+
+    if settings.embedding_server_url is not None:
+        return False
+    return not all(isinstance(spec.source, PackagedModel) for spec in _specs(settings))
+
+
+def weights_in_memory(settings: Settings) -> "WeightsInMemory | None":
+    """Return whether the weights of the models have room in memory, and how much there is.
+
+    None is returned if they are small, not there yet, or not run by ONNX Runtime on a CPU here.
+    """
+    from shelfsight.embedding.local.hub import graph_file
+    from shelfsight.embedding.local.weights_memory import weights_in_memory as measure
+
+    is_here = settings.embedding_server_url is None
+    if not is_here or (settings.backend, settings.device) != ("onnx", "cpu"):
+        return None
+    found = [graph_file(spec, settings.model_dir) for spec in _specs(settings)]
+    graphs = [graph for graph in found if graph is not None]
+    return measure(graphs) if graphs else None
 
 
 def _specs(settings: Settings) -> "Iterable[ModelSpec]":

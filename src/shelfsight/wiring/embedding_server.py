@@ -1,14 +1,15 @@
 """Makes the embedding server from the settings, and runs it."""
 
-from collections.abc import Callable
 from contextlib import closing
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shelfsight.embedding.local.loading import silent
 from shelfsight.errors import ServerError, install_command
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import Notify, open_models
 from shelfsight.wiring.listening import Listen, settings_of_worker
+from shelfsight.wiring.telemetry import start_telemetry
 
 if TYPE_CHECKING:
     from socket import socket
@@ -38,11 +39,12 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     with closing(bind(listen.host, listen.port)) as taken:
         greeting = f"serving {settings.models} at {url_of(taken)}"
         if listen.workers == 1:
-            _serve(settings, listen, taken, notify=lambda: notify(f"{greeting}; Ctrl-C stops"))
+            worker = _Worker(settings, listen)
+            worker.serve(taken, notify, greeting=f"{greeting}; Ctrl-C stops")
             return
         run_workers(
             WorkerPlan(
-                serve=partial(_serve, settings_of_worker(settings, listen), listen),
+                serve=_Worker(settings_of_worker(settings, listen), listen),
                 bound=taken,
                 count=listen.workers,
                 stop_seconds=settings.stop_timeout,
@@ -52,46 +54,55 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
         )
 
 
-def _serve(
-    settings: Settings,
-    listen: Listen,
-    taken: "socket",
-    link: "WorkerLink | None" = None,
-    notify: Callable[[], None] | None = None,
-) -> None:
-    """Load the models and serve them, as the only process or as one of several workers."""
-    from shelfsight.serving.connections import ConnectionTable, TrustedProxies
-    from shelfsight.serving.listen import serve
-    from shelfsight.serving.malloc_arenas import limit_arenas
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A process that serves models: the only one, or one of several."""
 
-    limit_arenas()
-    connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
-    app = embedding_app(
-        settings,
-        open_to_all=listen.insecure,
-        connections=connections,
-        decoders=listen.cores,
-        link=link,
-    )
-    if notify is not None:
-        notify()
-    started = None if link is None else link.tell_started
-    serve(app, taken, connections, settings.stop_timeout, started)
+    settings: Settings
+    listen: Listen
+
+    def __call__(self, taken: "socket", link: "WorkerLink") -> None:
+        """Serve as one of several workers."""
+        self.serve(taken, link.notify, link=link)
+
+    def serve(
+        self,
+        taken: "socket",
+        notify: Notify,
+        *,
+        link: "WorkerLink | None" = None,
+        greeting: str | None = None,
+    ) -> None:
+        """Load the models, and serve until the process is told to stop."""
+        from shelfsight.serving.connections import ConnectionTable, TrustedProxies
+        from shelfsight.serving.listen import serve
+        from shelfsight.serving.malloc_arenas import limit_arenas
+
+        limit_arenas()
+        settings, listen = self.settings, self.listen
+        if link is not None:
+            start_telemetry(settings, "serve-models")
+        connections = ConnectionTable(proxies=TrustedProxies(settings.proxies))
+        app = embedding_app(settings, listen, notify, connections=connections, link=link)
+        if greeting is not None:
+            notify(greeting)
+        started = None if link is None else link.tell_started
+        serve(app, taken, connections, settings.stop_timeout, started)
 
 
 def embedding_app(
     settings: Settings,
+    listen: Listen | None = None,
+    notify: Notify = silent,
     *,
-    open_to_all: bool = False,
     connections: "ConnectionTable | None" = None,
-    decoders: int | None = None,
     link: "WorkerLink | None" = None,
 ) -> "FastAPI":
     """Return the ASGI app of the embedding server, with its models loaded.
 
-    Without a key, only clients on this machine are served, unless it is `open_to_all`. There are
-    as many decoder processes as cores, or `decoders`. With a `link`, its metrics are those of all
-    workers.
+    Without a key, only clients on this machine are served, unless `listen` is insecure. There are
+    as many decoder processes as cores, or as `listen` has for this worker. `notify` is told of each
+    model that takes long to load. With a `link`, its metrics are those of all workers.
 
     Raises:
         ModelError: the models cannot be loaded.
@@ -99,13 +110,13 @@ def embedding_app(
     from shelfsight.serving.access import ServerKey
     from shelfsight.serving.embedding_api.app import AppConfig, create
 
-    models = open_models(settings)
+    models = open_models(settings, notify)
     key = settings.embedding_server_api_key
     config = AppConfig(
         key=None if key is None else ServerKey(key.get_secret_value()),
-        open_to_all=open_to_all,
+        open_to_all=listen is not None and listen.insecure,
         device=models.image.device,
-        decoders=decoders,
+        decoders=None if listen is None else listen.cores,
         share_metrics=None if link is None else link.share_metrics,
     )
     return create(models.image, models.text, config, connections)

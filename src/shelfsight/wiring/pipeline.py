@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from shelfsight.backfill.attempt_guard import AttemptGuard
 from shelfsight.backfill.losses import RunPolicy
+from shelfsight.backfill.page_size import Embed
 from shelfsight.backfill.pipeline import Pipeline, RunContext
 from shelfsight.backfill.progress import Progress
 from shelfsight.ports import Embedder
@@ -11,8 +13,9 @@ from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 from shelfsight.wiring.database import postgres_catalog
-from shelfsight.wiring.embedder import fusion
+from shelfsight.wiring.embedder import fusion, has_large_models
 from shelfsight.wiring.staging import prepare_staged
+from shelfsight.wiring.traced_pages import traced
 
 
 @contextmanager
@@ -33,6 +36,7 @@ def open_pipeline(
     from shelfsight.images.decoder.pool import DecoderPool
     from shelfsight.images.download import FetchLimits
     from shelfsight.images.fetch import FetchConfig, PictureFetcher
+    from shelfsight.storage.runs.attempt_log import PostgresAttemptLog
     from shelfsight.storage.runs.run_store import PostgresLedger
     from shelfsight.storage.vectors.store import PostgresVectorStore
 
@@ -52,18 +56,24 @@ def open_pipeline(
     prepare_staged(database, embedder.models)
     with (
         closing(database.another()) as reading,
+        closing(database.another()) as attempting,
         closing(pages),
         closing(DecoderPool()) as decoders,
         closing(PictureFetcher(embedder.picture_format, decoders, config, limits)) as fetcher,
     ):
-        yield Pipeline(
-            catalog=postgres_catalog(settings, reading, embedder.models),
-            fetcher=fetcher,
-            embed=pages.embed,
-            models=embedder.models,
-            store=PostgresVectorStore(database, fusion(settings)),
-            ledger=PostgresLedger(database, joins=policy.joins),
-            policy=policy,
+        embed: Embed = pages.embed
+        if has_large_models(settings):
+            embed = AttemptGuard(PostgresAttemptLog(attempting)).guarded(embed)
+        yield traced(
+            Pipeline(
+                catalog=postgres_catalog(settings, reading, embedder.models),
+                fetcher=fetcher,
+                embed=embed,
+                models=embedder.models,
+                store=PostgresVectorStore(database, fusion(settings)),
+                ledger=PostgresLedger(database, joins=policy.joins),
+                policy=policy,
+            )
         )
 
 

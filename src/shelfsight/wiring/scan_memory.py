@@ -10,6 +10,7 @@ import numpy as np
 
 from shelfsight.errors import SettingsError
 from shelfsight.ports import Embedder
+from shelfsight.records import ModelPicture
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import Notify
 from shelfsight.wiring.listening import Listen
@@ -63,7 +64,7 @@ def _models_bytes(embedder: Embedder, views: int) -> int:
     from shelfsight.embedding.local.run_threads import RUNS_AT_ONCE
 
     side = embedder.picture_format.side
-    photo = [np.full((side, side, 3), 128, np.uint8)] * views
+    photo: list[ModelPicture] = [np.full((side, side, 3), 128, np.uint8)] * views
 
     def scan(_number: int = 0) -> None:
         embedder.embed_images(photo)

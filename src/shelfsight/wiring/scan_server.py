@@ -16,6 +16,7 @@ from shelfsight.wiring.embedder import Notify, open_embedder
 from shelfsight.wiring.listening import Listen, settings_of_worker
 from shelfsight.wiring.scan_memory import plan_memory
 from shelfsight.wiring.scan_service import RETRIES, open_service
+from shelfsight.wiring.telemetry import start_telemetry
 
 if TYPE_CHECKING:
     from socket import socket
@@ -76,6 +77,7 @@ class _Worker:
 
     def __call__(self, taken: "socket", link: "WorkerLink") -> None:
         """Serve as one of several workers."""
+        start_telemetry(self.settings, "serve")
         self.serve(taken, link.notify, link=link)
 
     def serve(

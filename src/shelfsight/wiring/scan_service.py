@@ -109,7 +109,10 @@ class _Preparation:
 
         settings = self.settings
         search = PostgresProductSearch(
-            self.database, time_zone=settings.shop_time_zone, colors=settings.scan_color
+            self.database,
+            time_zone=settings.shop_time_zone,
+            colors=settings.scan_color,
+            confirmed=settings.scan_confirmed,
         )
         timed = TimedEmbedder(embedder, self.metrics)
         job = photo_views(settings.scan_views, embedder.picture_format, codes=settings.scan_codes)
@@ -134,6 +137,7 @@ def _scan_config(settings: Settings, plan: "MemoryPlan") -> "ScanConfig":
         private_hosts=settings.private_hosts,
         cors_origins=settings.origins,
         path_prefix=settings.api_prefix,
+        confirms_photos=settings.scan_confirmed,
         seconds=settings.scan_timeout,
         limits=plan.limits,
         map_bytes=plan.map_bytes,

@@ -38,7 +38,10 @@ def make_scanner(
     from shelfsight.storage.search.product_search import PostgresProductSearch
 
     search = PostgresProductSearch(
-        database, time_zone=settings.shop_time_zone, colors=settings.scan_color
+        database,
+        time_zone=settings.shop_time_zone,
+        colors=settings.scan_color,
+        confirmed=settings.scan_confirmed,
     )
     later = at_once if learns else never
     return Scanner(embedder, search, fusion(settings), settings.weights, later)

@@ -177,7 +177,7 @@ def test_the_server_may_embed_pictures_in_our_words_beside(openai_server, connec
         model = connect(url)
         good(model.embed_images(pictures(20)))
         good(model.embed_texts(["mug"]))
-        assert model.models == ModelPair(image="pixels", text=NAME)
+        assert model.models == ModelPair(image="pixels+original", text=NAME)
 
 
 def test_the_model_is_named_in_each_request_where_the_server_lists_it(openai_server, texts_only):

@@ -109,7 +109,7 @@ def test_no_more_requests_than_that_are_under_way(server, connect):
 
 def test_a_server_that_only_has_the_single_form_works_and_that_is_remembered(server, connect):
     server.health, server.takes_batches, server.encodings = None, False, ("float",)
-    model = connect(server.url)
+    model = connect(server.url, pictures="model")
     assert model.models == ModelPair(image="pixels", text="letters")
     assert model.picture_format == PictureFormat(side=224, resample="bicubic")
     server.requests.clear()
@@ -154,7 +154,7 @@ def test_a_server_that_takes_fewer_items_gets_fewer_and_no_product_fails(server,
 def test_health_of_another_shape_is_made_up_for(server, connect):
     server.health = {"status": "ok"}
 
-    assert connect(server.url).models == ModelPair(image="pixels", text="letters")
+    assert connect(server.url).models == ModelPair(image="pixels+original", text="letters")
 
 
 def test_vectors_as_lists_of_numbers_are_understood(server, model):

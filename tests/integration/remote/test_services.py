@@ -17,6 +17,7 @@ from shelfsight.errors import ServerError
 from shelfsight.records import ModelPair
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import open_embedder
+from tests.cases.picture_files import saved, scene
 from tests.integration.embedding_server import in_process
 from tests.integration.remote.scripted_server import (
     Clock,
@@ -89,7 +90,6 @@ class ServiceServer(ABC):
 
 def picture(file: str, width: int | None = None) -> list[float]:
     image = Image.open(BytesIO(base64.b64decode(file, validate=True)))
-    assert image.format == "PNG"
     return image_vector(np.asarray(image), 1024)[:width].tolist()
 
 
@@ -163,7 +163,9 @@ class Voyage(ServiceServer):
         (part,) = item["content"]
         if part["type"] == "text":
             return self.text(part["text"], query=query)
-        return picture(part["image_base64"].removeprefix("data:image/png;base64,"))
+        kind, file = part["image_base64"].split(";base64,")
+        assert Image.open(BytesIO(base64.b64decode(file))).get_format_mimetype() == kind[5:]
+        return picture(file)
 
 
 class Gemini(ServiceServer):
@@ -231,11 +233,24 @@ def test_a_service_embeds_texts_and_queries(name, open_service, with_version) ->
 def test_a_service_with_a_model_for_pictures_embeds_them(name, open_service) -> None:
     server, sent = ALL[name](), pictures(20)
     with serving(server.handle) as url:
-        model = open_service(name, url)
+        model = open_service(name, url, pictures="model")
         assert model.models.image == server.picture_model
         found = good(model.embed_images(sent))
     vectors = np.array([image_vector(pixels, 1024) for pixels in sent])
     width = 1024 if name == "voyage" else 768  # Voyage cannot shorten to 768
+    assert np.allclose(found, fit_width(vectors[:, :width], 768), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITH_PICTURES)
+def test_a_service_is_sent_the_original_files(name, open_service) -> None:
+    server, scenes = ALL[name](), [scene(seed) for seed in range(3)]
+    files = [saved(*made) for made in zip(scenes, ("JPEG", "PNG", "WEBP"), strict=True)]
+    with serving(server.handle) as url:
+        model = open_service(name, url)
+        assert model.models.image == f"{server.picture_model}+original"
+        found = good(model.embed_images(files))
+    vectors = np.array([picture(base64.b64encode(file).decode()) for file in files], np.float32)
+    width = 1024 if name == "voyage" else 768
     assert np.allclose(found, fit_width(vectors[:, :width], 768), atol=1e-5)
 
 
@@ -327,6 +342,7 @@ def test_settings_open_a_service() -> None:
             embedding_server_api_key=KEY,
             embedding_server_text_model=Jina.model,
             embedding_server_image_model=Jina.picture_model,
+            embedding_server_pictures="model",
         )
         with open_embedder(settings, print) as embedder:
             assert embedder.models == ModelPair(image=Jina.picture_model, text=Jina.model)

@@ -3,7 +3,7 @@
 from typing import Literal, TypedDict
 
 Confidence = Literal["high", "medium", "low"]
-Because = Literal["code", "picture", "color", "words"]
+Because = Literal["code", "picture", "color", "confirmed_photo", "words"]
 Action = Literal["show_single_match", "show_multiple_candidates", "fallback_to_manual"]
 
 
@@ -100,11 +100,13 @@ Event = ProgressEvent | PhotoEvent | ScanEnd
 
 
 class FeedbackResponse(TypedDict):
-    """The feedback that was stored."""
+    """The feedback that was stored, and how many photos became references of the product."""
 
     scanId: str
     verdict: str
     productVariantId: str | None
+    confirmedPhotos: int
+    whyNotConfirmed: Literal["no_photo", "off", "not_allowed", "product_gone"] | None
 
 
 class ReadinessProblem(TypedDict):

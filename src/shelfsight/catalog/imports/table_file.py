@@ -57,7 +57,7 @@ class TableFile:
         """Return the columns, and the reader of the records below them."""
         csv.field_size_limit(LONGEST_FIELD)
         above, first = self._first_line(file)
-        separator = re.fullmatch(r'"?sep=(.)"?', first.strip("\r\n"))
+        separator = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)
         if separator is None:
             lines, delimiter = chain(above, [first], file), _delimiter(first)
         else:

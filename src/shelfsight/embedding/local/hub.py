@@ -117,6 +117,16 @@ def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: P
     return replace(spec, revision=_revision_of(hub, folder, model_dir))
 
 
+def graph_file(spec: ModelSpec, model_dir: Path | None) -> Path | None:
+    """Return the graph of a model from the hub; None if it is not there, or is packaged."""
+    if isinstance(spec.source, PackagedModel):
+        return None
+    folder = _cached(spec, spec.source) if model_dir is None else _folder_in(model_dir, spec)
+    if folder is None or missing_files(folder, spec.source):
+        return None
+    return folder / spec.source.graph
+
+
 def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str:
     """Return the identity that loading a model would give; the name alone if that is not known yet.
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
-def _silent(_message: str) -> None:
-    pass
+def silent(_message: str) -> None:
+    """Say nothing: the `notify` of those who show no messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Loading:
     """
 
     for_scans: bool = False
-    notify: Callable[[str], None] = _silent
+    notify: Callable[[str], None] = silent
 
 
 AT_ONCE = Loading()

@@ -6,7 +6,7 @@ from threading import Lock
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.text_model import TextModel
 from shelfsight.ports import Advanced, ignore
-from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+from shelfsight.records import Failure, ModelPair, ModelPicture, PictureFormat, Vector, pixels_of
 
 
 class LocalEmbedder:
@@ -48,10 +48,10 @@ class LocalEmbedder:
         return self.image.spec.picture
 
     def embed_images(
-        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+        self, pictures: Sequence[ModelPicture], *, advanced: Advanced = ignore
     ) -> list[Vector | Failure]:
         """Embed pictures of shape (side, side, 3) to unit vectors (768,)."""
-        return self.image.embed(pictures, advanced=advanced)
+        return self.image.embed([pixels_of(one) for one in pictures], advanced=advanced)
 
     def embed_texts(
         self, texts: Sequence[str], *, query: bool = False, advanced: Advanced = ignore

@@ -11,8 +11,9 @@ from shelfsight.embedding.local.hub import model_folder, with_revision_of_files
 from shelfsight.embedding.local.image_model import ImageModel
 from shelfsight.embedding.local.loading import AT_ONCE, Loading
 from shelfsight.embedding.local.local_embedder import LocalEmbedder
-from shelfsight.embedding.local.session import Execution, Session, has_room_for, weights_of
+from shelfsight.embedding.local.session import Execution, Session
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
+from shelfsight.embedding.local.weights_memory import has_room_for, weights_of
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import Device, ImageSpec, ModelSpec, PackagedModel, TextSpec
 from shelfsight.models.table import PAIRS
@@ -107,7 +108,10 @@ def _open(graph: bytes | Path, spec: ModelSpec, execution: Execution) -> Session
 
 
 def _loads(spec: ModelSpec, graph: Path) -> str:
-    return f"loading {spec.name} ({weights_of(graph) / 1e9:.1f} GB)"
+    size = weights_of(graph)
+    return (
+        f"loading {spec.name} ({f'{size / 1e6:.0f} MB' if size < 1e9 else f'{size / 1e9:.1f} GB'})"
+    )
 
 
 def _packaged_tokenizer(spec: TextSpec, model: PackagedModel) -> Tokenizer:

@@ -11,7 +11,6 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-from shelfsight.embedding.local.available_memory import available_memory
 from shelfsight.embedding.local.graph import RunError
 from shelfsight.embedding.local.run_threads import run_model
 from shelfsight.errors import ModelError
@@ -36,9 +35,6 @@ _DTYPES: dict[str, type[np.generic]] = {
     "tensor(float16)": np.float16,
 }
 
-_ROOM_TO_RUN = 2_000_000_000
-"""Bytes that a run of a model, the pictures of a backfill and the rest of a process may take."""
-
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
@@ -51,7 +47,7 @@ class Execution:
         threads: the threads that compute on the CPU; 0 means one per core.
         low_memory: the weights stay in their file on the CPU, which the system maps into memory and
             may drop again, and each run gives back its memory. Loading is then faster, and running
-            slower; see `has_room_for`.
+            slower; see `weights_memory.has_room_for`.
     """
 
     device: Device = "cpu"
@@ -101,23 +97,6 @@ class Session:
         except _ONNX_ERRORS as error:
             raise RunError(error) from None
         return result if positions is None else result[np.arange(len(positions)), positions]
-
-
-def has_room_for(graph: Path) -> bool:
-    """Return whether this machine has the memory to hold a graph's weights and to run it fast.
-
-    ONNX Runtime copies the weights into an order that suits the processor. SigLIP and Qwen3 of full
-    size then take 0.4 and 1.8 GB of their own, and less than 0.1 GB without. That costs 25% more
-    processor time for a picture; for a text of 64 tokens 60%, of 256 20%, of 512 5%.
-    """
-    available = available_memory()
-    return available is None or available > weights_of(graph) + _ROOM_TO_RUN
-
-
-def weights_of(graph: Path) -> int:
-    """Return the bytes of a graph's file, and of the file beside it that may hold its weights."""
-    files = (graph, graph.with_name(f"{graph.name}_data"))
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _open(graph: bytes | Path, name: str, execution: Execution) -> onnxruntime.InferenceSession:

@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Literal
 
 from shelfsight.embedding.remote.services.service import Service
+
+Pictures = Literal["auto", "original", "model"]
+"""How pictures are sent: see `ServerConfig.pictures`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class ServerConfig:
         text_model: the name of the model for texts, on a server that has several.
         image_model: the name of the model for pictures, of a service that has such models. Another
             server must have this model; None for any.
+        pictures: `original` sends picture files up to a size, `model` pixels as the model takes
+            them. `auto` sends originals to a server that does not state its picture format.
         waiting: a function that is called now and then with a message while there is no response.
         retry_policy: how requests are retried.
     """
@@ -60,5 +66,6 @@ class ServerConfig:
     text_model: str | None = None
     image_model: str | None = None
     service: Service | None = None
+    pictures: Pictures = "auto"
     waiting: Callable[[str], None] = lambda _: None
     retry_policy: RetryPolicy = RetryPolicy()

@@ -16,6 +16,7 @@ from shelfsight.embedding.remote.server_response import (
     UnavailableError,
 )
 from shelfsight.errors import ServerError
+from shelfsight.telemetry.traces import outgoing_headers
 
 
 class ServerConnection:
@@ -24,6 +25,7 @@ class ServerConnection:
     def __init__(self, config: ServerConfig) -> None:
         self._retry_policy = config.retry_policy
         self._headers = _key_headers(config)
+        self._is_ours = config.service is None
         url = URL(config.url)
         url = url.with_path(url.raw_path.rstrip("/").removesuffix(_prefix(config)), encoded=True)
         self._url = url.with_user(None) if config.api_key else url
@@ -72,6 +74,8 @@ class ServerConnection:
     async def _send(self, method: str, path: str, body: bytes | None) -> ServerResponse:
         """Send a request and follow redirects; a 303 is followed with GET, as Modal expects."""
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if self._is_ours:
+            headers |= outgoing_headers()
         url = self._url.joinpath(path.lstrip("/"))
         data = None if body is None else BytesIO(body)  # bytes are sent in one piece
         if self._session.closed:  # closed between two attempts: nobody waits for the response

@@ -4,27 +4,35 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
-from io import BytesIO
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pybase64
 from anyio.from_thread import start_blocking_portal
-from PIL import Image
-from yarl import URL
 
-from shelfsight.embedding import plain_bmp
 from shelfsight.embedding.remote.config import ServerConfig
 from shelfsight.embedding.remote.connection import ServerConnection
 from shelfsight.embedding.remote.handshake import Endpoint, TextChoice, handshake
 from shelfsight.embedding.remote.model_client import ModelClient
+from shelfsight.embedding.remote.picture_files import (
+    encode_original,
+    encode_png,
+    lossless_encoder,
+    split_by_bytes,
+)
 from shelfsight.embedding.remote.server_protocol import BATCH, image_protocol
 from shelfsight.embedding.remote.service_handshake import ServiceHandshake
 from shelfsight.embedding.wire import IMAGE_PATH
 from shelfsight.errors import ServerError
 from shelfsight.ports import Advanced, ignore
-from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+from shelfsight.records import (
+    Failure,
+    ModelPair,
+    ModelPicture,
+    PictureFormat,
+    Vector,
+    pixels_of,
+    variant_of,
+)
 
 if TYPE_CHECKING:
     from shelfsight.embedding.local.image_model import ImageModel
@@ -32,20 +40,26 @@ if TYPE_CHECKING:
 DEFAULT_PICTURE = PictureFormat(side=224, resample="bicubic")
 """The picture format of SigLIP base, which is used if a server does not state a format."""
 
+ORIGINAL_PICTURE = PictureFormat(side=1_000, resample="bicubic", keeps_shape=True)
+"""The format for a server that resizes pictures itself. No model takes more pixels than a view of a
+photo has in it. Picture files of products are larger; see `images.sent_picture`."""
+
+ORIGINAL = "original"
+"""Marks the identity of a model on a server that was sent original pictures."""
+
 MIN_BATCH = 4
 """The smallest batch that items are split into. Smaller batches would cost more than they gain."""
 
 Results = list[Vector | Failure]
 EmbedBatch = Callable[[Sequence[str]], Awaitable[Results]]
 LoadImageModel = Callable[[], "ImageModel"]
-Item = TypeVar("Item")
 
 
 class EmbedImages(Protocol):
     """Embeds pictures, on the server or in this process."""
 
-    def __call__(self, pictures: Sequence[Pixels], *, advanced: Advanced) -> Results:
-        """Embed pictures (side, side, 3) as unit vectors (768,)."""
+    def __call__(self, pictures: Sequence[ModelPicture], *, advanced: Advanced) -> Results:
+        """Embed pictures as unit vectors (768,)."""
         ...
 
 
@@ -67,7 +81,8 @@ class RemoteEmbedder:
             model=config.text_model, say=config.waiting, concurrency=config.concurrency
         )
         self._concurrency = config.concurrency
-        self._encode = _encoder(config)
+        self._pictures = config.pictures
+        self._encode = lossless_encoder(config.url, is_service=config.service is not None)
         self._embed_images: EmbedImages
         self._batches: set[Future[Results]] = set()
         with ExitStack() as opening:
@@ -76,7 +91,7 @@ class RemoteEmbedder:
                 self._portal.wrap_async_context_manager(ServerConnection(config))
             )
             grey = np.full((DEFAULT_PICTURE.side, DEFAULT_PICTURE.side, 3), 128, np.uint8)
-            probe = self._encode(grey)
+            probe = encode_png(grey)
             if config.service is None:
                 server = self._portal.call(handshake, connection, image_protocol(probe), choice)
             else:
@@ -90,8 +105,14 @@ class RemoteEmbedder:
             self._open = opening.pop_all()
         self.models = ModelPair(image=image, text=server.texts.model.identity)
 
-    def embed_images(self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore) -> Results:
-        """Embed pictures (side, side, 3) as unit vectors (768,). Pictures are sent without loss."""
+    def embed_images(
+        self, pictures: Sequence[ModelPicture], *, advanced: Advanced = ignore
+    ) -> Results:
+        """Embed pictures as unit vectors (768,).
+
+        Files are sent as they are. Pixels (side, side, 3) are sent without loss, and those of a
+        view that keeps its shape as a JPEG.
+        """
         return self._embed_images(pictures, advanced=advanced)
 
     def embed_texts(
@@ -111,34 +132,57 @@ class RemoteEmbedder:
     ) -> str:
         """Choose the server or a local model for pictures; return the identity of the model."""
         if endpoint is not None:
-            self.picture_format = endpoint.model.picture_format or DEFAULT_PICTURE
             self._embed_images = partial(self._send_images, endpoint.client)
+            if self._takes_originals(endpoint):
+                self.picture_format, self._encode = ORIGINAL_PICTURE, encode_original
+                return variant_of(endpoint.model.identity, ORIGINAL)
+            self.picture_format = endpoint.model.picture_format or DEFAULT_PICTURE
             return endpoint.model.identity
         if load_image_model is None:
             raise ServerError(f"the embedding server {shown} has no POST {IMAGE_PATH}")
         model = load_image_model()
         self.picture_format = model.spec.picture
-        self._embed_images = model.embed
+        self._embed_images = partial(_embed_here, model)
         return model.spec.identity
 
-    def _send_images(
-        self, client: ModelClient, pictures: Sequence[Pixels], *, advanced: Advanced
-    ) -> Results:
-        batches = (list(map(self._encode, batch)) for batch in self._split(pictures))
-        return self._embed(client.embed, batches, advanced)
+    def _takes_originals(self, endpoint: Endpoint) -> bool:
+        """Return whether the server is sent original pictures.
 
-    def _split(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """Split items into batches, so that all concurrent requests are used but none is small."""
-        size = min(BATCH, max(MIN_BATCH, -(-len(items) // self._concurrency)))
-        return (items[start : start + size] for start in range(0, len(items), size))
+        With `auto`, it is unless it states which pictures its model takes, as shelfsight's own
+        server does.
+        """
+        if self._pictures == "auto":
+            return endpoint.model.picture_format is None
+        return self._pictures == "original"
+
+    def _send_images(
+        self, client: ModelClient, pictures: Sequence[ModelPicture], *, advanced: Advanced
+    ) -> Results:
+        batches = split_by_bytes(pictures, self._batch_size(len(pictures)))
+        return self._embed(
+            client.embed, (list(map(self._encode, batch)) for batch in batches), advanced
+        )
+
+    def _split(self, texts: Sequence[str]) -> Iterator[Sequence[str]]:
+        size = self._batch_size(len(texts))
+        return (texts[start : start + size] for start in range(0, len(texts), size))
+
+    def _batch_size(self, count: int) -> int:
+        """Return a size of batches that uses all concurrent requests, unless they get too small."""
+        return min(BATCH, max(MIN_BATCH, -(-count // self._concurrency)))
 
     def _embed(
         self, embed: EmbedBatch, batches: Iterable[Sequence[str]], advanced: Advanced
     ) -> Results:
-        """Send each batch as soon as it is ready. The client limits how many are sent at a time."""
+        """Send each batch as soon as it is ready. The client limits how many are sent at a time.
+
+        Only a few batches more than that are ready, since those of pictures take memory.
+        """
         futures: list[Future[Results]] = []
         try:
-            for batch in batches:
+            for number, batch in enumerate(batches):
+                if number >= 2 * self._concurrency:
+                    futures[number - 2 * self._concurrency].result()
                 futures.append(self._portal.start_task_soon(embed, batch))
                 self._batches.add(futures[-1])
                 futures[-1].add_done_callback(partial(_advance, advanced, len(batch)))
@@ -151,6 +195,12 @@ class RemoteEmbedder:
     def _cancel(self) -> None:
         for batch in tuple(self._batches):
             batch.cancel()
+
+
+def _embed_here(
+    model: "ImageModel", pictures: Sequence[ModelPicture], *, advanced: Advanced
+) -> Results:
+    return model.embed([pixels_of(one) for one in pictures], advanced=advanced)
 
 
 def _advance(advanced: Advanced, count: int, future: Future[Results]) -> None:
@@ -170,39 +220,3 @@ def _require_image_model(name: str, images: Endpoint | None, shown: str) -> None
             f"the embedding server {shown} embeds {has}: correct EMBEDDING_SERVER_IMAGE_MODEL"
             f" ({name}), or leave it out"
         )
-
-
-def _encoder(config: ServerConfig) -> Callable[[Pixels], str]:
-    if config.service is not None:
-        return encode_png
-    return partial(encode_picture, compressed=not _is_local(config.url))
-
-
-def encode_png(pixels: Pixels) -> str:
-    """Encode pixels as a PNG file in base64, which every service reads."""
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return pybase64.b64encode_as_string(file.getvalue())
-
-
-def encode_picture(pixels: Pixels, *, compressed: bool) -> str:
-    """Encode pixels as a picture file in base64, without loss: the model sees exactly these pixels.
-
-    A photo of 224 x 224 has about half as many bytes in WebP as in BMP, and a quarter fewer than in
-    PNG. On each side WebP takes 2 to 3 ms of a core more than BMP, which is only worth it over a
-    network.
-    """
-    if not compressed:
-        return pybase64.b64encode_as_string(plain_bmp.encode(pixels))
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", lossless=True, quality=0, method=0)
-    return pybase64.b64encode_as_string(file.getvalue())
-
-
-def _is_local(url: str) -> bool:
-    """Return whether the address says that the server is on this machine."""
-    host = URL(url).host or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

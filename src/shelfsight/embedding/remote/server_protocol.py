@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from shelfsight.embedding.openai_wire import OpenAIItem, OpenAIRequest, OpenAIResponseBody
+from shelfsight.embedding.openai_wire import OpenAIRequest, OpenAIResponseBody
 from shelfsight.embedding.wire import (
     IMAGE_PATH,
     TEXT_PATH,
@@ -120,20 +120,10 @@ def read_openai(value: object) -> EmbedResponse:
     in the order of the inputs.
     """
     answer = OpenAIResponseBody.model_validate(value)
-    is_in_order = all(item.index is None for item in answer.data)
-    vectors = {
-        place if is_in_order else item.index: _vector_of(item)
-        for place, item in enumerate(answer.data)
-    }
+    items = [(place, item) for place, item in enumerate(answer.data) if item is not None]
+    is_in_order = all(item.index is None for _, item in items)
+    vectors = {place if is_in_order else item.index: item.embedding for place, item in items}
     return EmbedResponse(
         embeddings=[vectors.get(index) for index in range(len(answer.data))],
         model=answer.model,
     )
-
-
-def _vector_of(item: OpenAIItem) -> list[float] | str | None:
-    """Return the vector of an item; None if one of its numbers is missing, or all are."""
-    if not isinstance(item.embedding, list):
-        return item.embedding
-    numbers = [number for number in item.embedding if number is not None]
-    return numbers if 0 < len(numbers) == len(item.embedding) else None

@@ -13,7 +13,7 @@ from typing import Any
 from shelfsight.images.decoder.fair_queue import BlockingFairQueue
 from shelfsight.images.decoder.limits import BACKFILL, DecoderLimits
 from shelfsight.images.decoder.process import DecoderProcess, Outcome
-from shelfsight.images.decoder.protocol import DecodeJob, PhotoViews, Pictures
+from shelfsight.images.decoder.protocol import DecodeJob, PhotoViews, PictureAndFile, Pictures
 from shelfsight.images.photo_box import WHOLE, PhotoBox
 from shelfsight.images.unusable import UnusablePictureError
 from shelfsight.records import Failure
@@ -78,6 +78,10 @@ class DecoderPool:
     ) -> "Future[PhotoViews]":
         """Decode the part of a photo in `box`; see `submit`."""
         return self._submit(replace(job, box=box), data, caller)
+
+    def submit_original(self, job: DecodeJob, data: bytes) -> "Future[PictureAndFile]":
+        """Decode a file, and make the file that is sent; see `submit`."""
+        return self._submit(job, data, "")
 
     def decode(self, job: DecodeJob, data: bytes) -> Pictures:
         """Decode a file and wait for its pixels; see `submit`."""

@@ -17,7 +17,14 @@ import numpy as np
 
 from shelfsight.errors import DecoderError
 from shelfsight.images.decoder.limits import DecoderLimits
-from shelfsight.images.decoder.protocol import DecodeJob, PhotoViews, Pictures, receive, send
+from shelfsight.images.decoder.protocol import (
+    DecodeJob,
+    PhotoViews,
+    PictureAndFile,
+    Pictures,
+    receive,
+    send,
+)
 from shelfsight.records import Failure, Stage
 
 START_SECONDS = 60.0
@@ -36,7 +43,7 @@ _MEMORY: Final = {
 """Environment of a decoder process: glibc keeps up to 64 MB of freed memory for the next picture.
 If it gave that back each time, a picture of 1,000 x 1,000 would take twice the processor time."""
 
-Outcome = Pictures | PhotoViews | Failure
+Outcome = Pictures | PhotoViews | PictureAndFile | Failure
 
 
 class DecoderProcess:
@@ -142,7 +149,10 @@ class DecoderProcess:
                 self.is_usable = kind != "too_much_memory"
                 return _failure(kind, message)
             case {"shape": [int(count), int(height), int(width), 3]}:
-                pictures = np.frombuffer(body, np.uint8).reshape(count, height, width, 3)
+                size = count * height * width * 3
+                pictures = np.frombuffer(body, np.uint8, size).reshape(count, height, width, 3)
+                if "file" in header:
+                    return PictureAndFile(pictures[0].copy(), bytes(body[size:]))
                 codes = header.get("codes")
                 return PhotoViews(pictures, tuple(codes)) if isinstance(codes, list) else pictures
         self.end()

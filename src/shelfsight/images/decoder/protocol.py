@@ -2,6 +2,7 @@
 
 A message is two lengths, a JSON header and a body. The header of a reply has the `shape` of the
 pixels in the body, and the `codes` if it was a photo; or a `failure`, or the traceback of a `bug`.
+After the pixels, the body may have a file, of the size that the header gives as `file`.
 """
 
 import json
@@ -36,6 +37,13 @@ class PhotoViews(NamedTuple):
     notes: tuple[PhotoNote, ...] = ()
 
 
+class PictureAndFile(NamedTuple):
+    """A picture, uint8 (side, side, 3), and the file that is sent to an embedding server."""
+
+    pixels: NDArray[np.uint8]
+    file: bytes
+
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Header: TypeAlias = Mapping[str, object]
 
@@ -44,22 +52,25 @@ Header: TypeAlias = Mapping[str, object]
 class DecodeJob:
     """What to make of a file. The result is uint8 of shape (count, height, width, 3).
 
-    That of `views` is `PhotoViews`.
+    That of `views` is `PhotoViews`, and that of `original` is `PictureAndFile`.
 
     Attributes:
         result: `whole` is the picture as the model takes it, exactly. `reduced` is the same, but a
-            large JPEG is decoded at a reduced size first. `views` are `count` views of a photo.
-            `thumbnail` keeps the aspect ratio, with `side` as the longest side.
+            large JPEG is decoded at a reduced size first. `original` is the same with the file that
+            is sent to an embedding server that resizes pictures itself. `views` are `count` views
+            of a photo. `thumbnail` keeps the aspect ratio, with `side` as the longest side.
         side: the side of the result in pixels.
         resample: the filter that resizes.
+        keeps_shape: whether views keep the aspect ratio; see `records.PictureFormat`.
         count: the number of pictures in the result.
         codes: whether the barcodes and QR codes in a photo are read, too.
         box: the part of a photo that its views and codes come from.
     """
 
-    result: Literal["whole", "reduced", "views", "thumbnail"]
+    result: Literal["whole", "reduced", "original", "views", "thumbnail"]
     side: int
     resample: Literal["bilinear", "bicubic"] = "bicubic"
+    keeps_shape: bool = False
     count: int = 1
     codes: bool = False
     box: PhotoBox = WHOLE
@@ -67,7 +78,7 @@ class DecodeJob:
     @property
     def picture_format(self) -> PictureFormat:
         """The side and the filter, as the functions that resize take them."""
-        return PictureFormat(side=self.side, resample=self.resample)
+        return PictureFormat(side=self.side, resample=self.resample, keeps_shape=self.keeps_shape)
 
     def header(self) -> Header:
         """Return the header of this job's message."""
@@ -84,12 +95,18 @@ def reduced(picture_format: PictureFormat) -> DecodeJob:
     return DecodeJob(result="reduced", side=picture_format.side, resample=picture_format.resample)
 
 
+def original(side: int) -> DecodeJob:
+    """Return the job that makes a picture of `side` pixels, and the file that is sent."""
+    return DecodeJob(result="original", side=side)
+
+
 def photo_views(count: int, picture_format: PictureFormat, *, codes: bool = False) -> DecodeJob:
     """Return the job that cuts views out of a photo, and may read the codes in it."""
     return DecodeJob(
         result="views",
         side=picture_format.side,
         resample=picture_format.resample,
+        keeps_shape=picture_format.keeps_shape,
         count=count,
         codes=codes,
     )

@@ -25,13 +25,17 @@ from shelfsight.images.decoder.protocol import (
     DecodeJob,
     Header,
     PhotoViews,
+    PictureAndFile,
     Pictures,
     receive,
     send,
 )
 from shelfsight.images.photo_box import PhotoBox
 from shelfsight.images.photo_views import photo_views, views_and_codes
+from shelfsight.images.sent_picture import MAX_SENT_SIDE, sent_file
 from shelfsight.images.unusable import UnusablePictureError
+
+Decoded = Pictures | PhotoViews | PictureAndFile
 
 
 class Decoder:
@@ -39,15 +43,16 @@ class Decoder:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="photo view")
-        self._results: dict[str, Callable[[bytes, DecodeJob], Pictures | PhotoViews]] = {
+        self._results: dict[str, Callable[[bytes, DecodeJob], Decoded]] = {
             "whole": _whole,
             "reduced": _reduced,
+            "original": _original,
             "views": self._views,
             "thumbnail": _thumbnail,
         }
 
-    def decode(self, data: bytes, job: DecodeJob) -> Pictures | PhotoViews:
-        """Return the pictures that the job asks for: uint8 (count, height, width, 3).
+    def decode(self, data: bytes, job: DecodeJob) -> Decoded:
+        """Return what the job asks for; see `DecodeJob`.
 
         Raises:
             UnusablePictureError: as in `images.decode`.
@@ -71,6 +76,11 @@ def _whole(data: bytes, job: DecodeJob) -> Pictures:
 
 def _reduced(data: bytes, job: DecodeJob) -> Pictures:
     return pixels(data, job.picture_format)[np.newaxis]
+
+
+def _original(data: bytes, job: DecodeJob) -> PictureAndFile:
+    picture = decode_picture(data, min_side=MAX_SENT_SIDE)
+    return PictureAndFile(resized(picture, job.picture_format), sent_file(data, picture))
 
 
 def _thumbnail(data: bytes, job: DecodeJob) -> Pictures:
@@ -104,9 +114,7 @@ def _answer(
 ) -> tuple[Header, Buffer]:
     try:
         found = decoder.decode(bytes(data), DecodeJob(**header))  # type: ignore[arg-type]
-        pictures = found.views if isinstance(found, PhotoViews) else found
-        codes = {"codes": found.codes} if isinstance(found, PhotoViews) else {}
-        return {"shape": pictures.shape, **codes}, np.ascontiguousarray(pictures).data.cast("B")
+        return _reply(found)
     except UnusablePictureError as error:
         return {"failure": [error.failure.kind, error.failure.message]}, b""
     except MemoryError:
@@ -115,6 +123,19 @@ def _answer(
         return {"failure": ["too_much_memory", message]}, b""
     except Exception:  # the other process raises it
         return {"bug": traceback.format_exc()}, b""
+
+
+def _reply(found: Decoded) -> tuple[Header, Buffer]:
+    if isinstance(found, PhotoViews):
+        return {"shape": found.views.shape, "codes": found.codes}, _bytes(found.views)
+    if isinstance(found, PictureAndFile):
+        header = {"shape": (1, *found.pixels.shape), "file": len(found.file)}
+        return header, b"".join((_bytes(found.pixels), found.file))
+    return {"shape": found.shape}, _bytes(found)
+
+
+def _bytes(pictures: Pictures) -> memoryview:
+    return np.ascontiguousarray(pictures).data.cast("B")
 
 
 def _limit_process(limits: DecoderLimits) -> None:

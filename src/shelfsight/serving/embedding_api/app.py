@@ -43,7 +43,9 @@ from shelfsight.serving.refusals import (
     UnauthorizedError,
     error_response,
 )
+from shelfsight.serving.request_log import RequestLogMiddleware
 from shelfsight.serving.request_metrics import RequestMetricsMiddleware
+from shelfsight.serving.request_traces import RequestTracesMiddleware
 from shelfsight.serving.workers.link import OwnMetrics, Scrape
 
 Guard = Callable[[Request], Awaitable[None]]
@@ -95,6 +97,8 @@ def create(
         redoc_url=None,
         swagger_ui_parameters={"validatorUrl": None},  # the validator is on another host
     )
+    app.add_middleware(RequestLogMiddleware)
+    app.add_middleware(RequestTracesMiddleware)
     app.add_middleware(RequestMetricsMiddleware, metrics=metrics)
     guard = _guard(config)
     for path, handler, request_model, response_model in (

@@ -13,7 +13,9 @@ from shelfsight import __version__
 from shelfsight.embedding.wire import HEALTH_PATH
 from shelfsight.serving.connections import ConnectionTable
 from shelfsight.serving.paths import DOCS_PATH, METRICS_PATH, READY_PATH
+from shelfsight.serving.request_log import RequestLogMiddleware
 from shelfsight.serving.request_metrics import RequestMetricsMiddleware
+from shelfsight.serving.request_traces import RequestTracesMiddleware
 from shelfsight.serving.scan_api.context import ScanContext
 from shelfsight.serving.scan_api.endpoints import ScanEndpoints
 from shelfsight.serving.scan_api.health import HealthCheck, Readiness, ServiceHealth
@@ -57,6 +59,8 @@ def create(context: ScanContext, connections: ConnectionTable | None = None) -> 
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
+    app.add_middleware(RequestLogMiddleware)
+    app.add_middleware(RequestTracesMiddleware)
     app.add_middleware(RequestMetricsMiddleware, metrics=context.metrics)
     if context.config.path_prefix:
         app.add_middleware(PathPrefix, prefix=context.config.path_prefix)

@@ -18,11 +18,13 @@ class Caller:
     """The client that sent a request.
 
     `owner` is the owner whose products the client may see; None means all products. `id` identifies
-    the client for its rate limit; a client without an id is not limited.
+    the client for its rate limit; a client without an id is not limited. `may_confirm` says
+    whether photos that the client confirms change what others find.
     """
 
     owner: str | None = None
     id: str | None = None
+    may_confirm: bool = True
 
     @property
     def sees_all(self) -> bool:
@@ -93,7 +95,7 @@ class Authenticator:
             if key is None:
                 raise UnauthorizedError("key_refused", "this key is wrong, or was revoked")
             CALLER.set(f"key {key.id}")
-            return Caller(owner=key.owner, id=key.id)
+            return Caller(owner=key.owner, id=key.id, may_confirm=key.may_confirm)
         # Keys are revoked but never deleted, so this stays true once a key exists.
         self._has_keys = self._has_keys or await self._threads.run(self._keys.exist)
         if self._has_keys:
@@ -120,6 +122,6 @@ class Authenticator:
         """
         check_origin(request, self._rule.origins)
         if self._rule.open_to_all:
-            return Caller(id=address_of(request))
+            return Caller(id=address_of(request), may_confirm=False)
         check_local(request)
         return Caller()

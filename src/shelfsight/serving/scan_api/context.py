@@ -37,7 +37,8 @@ class ScanConfig:
     `map_bytes`. `image_root`, `image_base_url` and `content` are as in the backfill; they serve to
     show pictures of products and to count the products that are due. `product_url` is as in
     `AddressFormat`, and `add_product_url` is the page of the shop where a product is added. All
-    prices are in `currency` (ISO 4217).
+    prices are in `currency` (ISO 4217). With `confirms_photos`, photos that people confirm become
+    references of their products.
     """
 
     image_root: Path | None = None
@@ -49,6 +50,7 @@ class ScanConfig:
     private_hosts: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ()
     path_prefix: str = ""
+    confirms_photos: bool = True
     seconds: float = 30
     limits: ServerLimits = field(default_factory=ServerLimits)
     fetch_limits: FetchLimits = FETCH_LIMITS

@@ -1,7 +1,7 @@
 """The endpoints of `shelfsight serve`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from shelfsight.embedding.text import product_text
 from shelfsight.images.download import Downloader
 from shelfsight.images.hosts import CACHED_HOSTS
 from shelfsight.images.names import CACHED_NAMES
+from shelfsight.records import Vector
 from shelfsight.scan.matching import Filters, GroupBy, ScanOptions
 from shelfsight.serving import request_body
 from shelfsight.serving.callers import CALLER
@@ -34,9 +35,11 @@ from shelfsight.serving.scan_api.responses import (
     PhotoResultResponse,
     ScanProgress,
     ScanResponse,
+    WhyNotConfirmed,
     matches_response,
 )
 from shelfsight.serving.scan_api.scan_models import scan_with
+from shelfsight.storage.search.feedback import ShownScan
 
 FEEDBACK_BYTES = 10_000
 """The largest body of a verdict: two texts of 500 characters, each escaped as six bytes."""
@@ -140,7 +143,8 @@ class ScanEndpoints:
     async def feedback(self, request: Request) -> Response:
         """Store a verdict on a scan, with the scores that were shown.
 
-        The verdict is that a match is right, that a match is wrong, or that no match is right.
+        The verdict is that a match is right, that a match is wrong, or that no match is right. The
+        photo of a match that is right becomes a reference of its product.
         """
         caller = await self._context.authenticator.authenticate(request)
         limits = replace(self._context.config.limits, body_bytes=FEEDBACK_BYTES)
@@ -152,12 +156,30 @@ class ScanEndpoints:
             raise RequestRefusedError(
                 "not_a_match", "productVariantId: this product was not among the scan's matches"
             )
-        work = partial(self._context.feedback.save, scan, body.verdict, product)
-        await self._context.threads.run(work)
+        photos = scan.photos.get(product, ()) if product and caller.may_confirm else ()
+        work = partial(self._context.feedback.save, scan, body.verdict, product, photos)
+        confirmed = await self._context.threads.run(work)
         response = FeedbackResponse(
-            scan_id=scan.id, verdict=body.verdict, product_variant_id=product
+            scan_id=scan.id,
+            verdict=body.verdict,
+            product_variant_id=product,
+            confirmed_photos=confirmed,
+            why_not_confirmed=None
+            if confirmed or body.verdict != "right"
+            else self._why_not_confirmed(scan, caller, photos),
         )
         return json_response(response, 201)
+
+    def _why_not_confirmed(
+        self, scan: ShownScan, caller: Caller, photos: Sequence[Vector]
+    ) -> WhyNotConfirmed:
+        if scan.query_kind == "text":
+            return "no_photo"
+        if not self._context.config.confirms_photos:
+            return "off"
+        if not caller.may_confirm:
+            return "not_allowed"
+        return "product_gone" if photos else "no_photo"
 
     async def health(self) -> Response:
         """Report whether a restart would help: 503 if so, else 200."""

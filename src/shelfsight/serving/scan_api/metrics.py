@@ -9,10 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from shelfsight.ports import Advanced, Embedder, ignore
 from shelfsight.postgres.connection import Query, Rows, Transactions, Work
-from shelfsight.records import Failure, ModelPair, PictureFormat, Pixels, Vector
+from shelfsight.records import Failure, ModelPair, ModelPicture, PictureFormat, Vector
 from shelfsight.serving.store_metrics import StoreMetrics
+from shelfsight.telemetry.traces import span
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+_SPANS = {"model": "embed", "sql": "search"}
+"""The spans of steps that have another name as a metric."""
 
 Result = TypeVar("Result")
 
@@ -58,10 +62,11 @@ class ScanMetrics:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Record how long a step of a scan takes: the duration of the context."""
+        """Record how long a step of a scan takes, as a metric and a span: the context's time."""
         started = perf_counter()
         try:
-            yield
+            with span(_SPANS.get(name, name)):
+                yield
         finally:
             self._steps.labels(name).observe(perf_counter() - started)
 
@@ -91,7 +96,7 @@ class TimedEmbedder:
         return self._embedder.picture_format
 
     def embed_images(
-        self, pictures: Sequence[Pixels], *, advanced: Advanced = ignore
+        self, pictures: Sequence[ModelPicture], *, advanced: Advanced = ignore
     ) -> list[Vector | Failure]:
         """Embed pictures of shape (side, side, 3) as unit vectors of shape (768,)."""
         with self._metrics.step("model"):

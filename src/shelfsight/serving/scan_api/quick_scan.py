@@ -175,7 +175,13 @@ class QuickScan:
             **dict(response),
             overall_confidence=response.confidence,
             ignored=list(task.ignored),
-            scan_id=self._context.recent.add(owner, task.kind, models, shown),
+            scan_id=self._context.recent.add(
+                owner,
+                task.kind,
+                models,
+                shown,
+                scan_results if self._context.config.confirms_photos else (),
+            ),
             results=[_result_response(result, addresses) for result in results],
             total_processing_time_ms=_milliseconds(perf_counter() - started),
         )

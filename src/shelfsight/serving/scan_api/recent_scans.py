@@ -5,23 +5,29 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
+import numpy as np
 from cachetools import FIFOCache
 
-from shelfsight.records import Modality, ModelPair
-from shelfsight.scan.matching import Candidate, Confidence, Match
+from shelfsight.records import Modality, ModelPair, Vector
+from shelfsight.scan.confirmed_photos import resembles
+from shelfsight.scan.matching import Candidate, Confidence, Match, ScanResult
 from shelfsight.serving.scan_api.auth import Caller
 from shelfsight.serving.scan_api.problems import NotFoundError
 from shelfsight.storage.search.feedback import ShownScan
 
 MAX_BYTES = 10_000_000
-"""The bytes that remembered scans may take: about 6,000 scans with 10 matches each."""
+"""The bytes that remembered scans may take: about 6,000 scans with 10 matches each, or about 3,000
+if each has the vector of a photo."""
 
 ENTRY_BYTES = 400
 """The bytes of an entry besides its encoded scan: its id, and its place in the cache."""
 
 
 class _Shown(NamedTuple):
-    """What is kept of a match: its variant and its scores, but neither words nor addresses."""
+    """What is kept of a match: its variant and its scores, but neither words nor addresses.
+
+    `scan` is the place of its photos in `_Scan.photos`; None if there are none.
+    """
 
     id: str
     score: float
@@ -29,6 +35,8 @@ class _Shown(NamedTuple):
     image_score: float | None
     text_score: float | None
     word_score: float | None
+    resembles: bool
+    scan: int | None
 
     def match(self) -> Match:
         product = Candidate(
@@ -41,11 +49,14 @@ class _Shown(NamedTuple):
 
 
 class _Scan(NamedTuple):
+    """What is kept of a scan. `photos` has, for each result, the vectors of its photos as bytes."""
+
     owner: str | None
     kind: Modality
     image_model: str
     text_model: str
     shown: list[_Shown]
+    photos: list[list[bytes]]
 
 
 _DECODER = msgspec.msgpack.Decoder(_Scan)
@@ -106,11 +117,27 @@ class RecentScans:
         return self.store.size
 
     def add(
-        self, owner: str | None, kind: Modality, models: ModelPair, matches: Sequence[Match]
+        self,
+        owner: str | None,
+        kind: Modality,
+        models: ModelPair,
+        matches: Sequence[Match],
+        results: Sequence[ScanResult] = (),
     ) -> str:
-        """Remember a scan of an owner's products; return an id that cannot be guessed."""
+        """Remember a scan of an owner's products; return an id that cannot be guessed.
+
+        `results` are those that the matches are from; the vectors of their photos are remembered.
+        """
         id_ = secrets.token_urlsafe(16)
-        scan = _Scan(owner, kind, models.image, models.text, [_shown(match) for match in matches])
+        places = {
+            id(match): place
+            for place, result in enumerate(results)
+            for match in result.matches
+            if result.vectors
+        }
+        shown = [_shown(match, places.get(id(match))) for match in matches]
+        photos = [[_encoded(vector) for vector in result.vectors] for result in results]
+        scan = _Scan(owner, kind, models.image, models.text, shown, photos)
         # a copy, because msgspec leaves up to half of what it returns allocated but unused
         self.store.keep(id_, bytes(memoryview(msgspec.msgpack.encode(scan))))
         return id_
@@ -133,6 +160,12 @@ class RecentScans:
             query_kind=scan.kind,
             models=ModelPair(image=scan.image_model, text=scan.text_model),
             matches=tuple(shown.match() for shown in scan.shown),
+            photos={
+                shown.id: [_decoded(photo) for photo in scan.photos[shown.scan]]
+                for shown in scan.shown
+                if shown.scan is not None
+            },
+            resembling=frozenset(shown.id for shown in scan.shown if shown.resembles),
         )
 
 
@@ -140,7 +173,16 @@ def _size(encoded: bytes) -> int:
     return len(encoded) + ENTRY_BYTES
 
 
-def _shown(match: Match) -> _Shown:
+def _encoded(vector: Vector) -> bytes:
+    """Return a vector of unit length as half-precision numbers."""
+    return vector.astype(np.float16).tobytes()
+
+
+def _decoded(photo: bytes) -> Vector:
+    return np.frombuffer(photo, np.float16).astype(np.float32)
+
+
+def _shown(match: Match, place: int | None) -> _Shown:
     product = match.product
     return _Shown(
         product.id,
@@ -149,4 +191,6 @@ def _shown(match: Match) -> _Shown:
         product.image_score,
         product.text_score,
         product.word_score,
+        resembles(match),
+        place,
     )

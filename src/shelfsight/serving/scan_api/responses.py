@@ -23,6 +23,10 @@ SourceType = Literal["image", "text"]
 """What a result is of: photos, maybe with words, or words alone."""
 
 
+WhyNotConfirmed = Literal["no_photo", "off", "not_allowed", "product_gone"]
+"""Why a photo that is right did not become a reference of its product."""
+
+
 class ResponseModel(BaseModel):
     """A response body, with field names in camelCase."""
 
@@ -106,11 +110,19 @@ class ScanProgress(ResponseModel):
 
 
 class FeedbackResponse(ResponseModel):
-    """The feedback that was stored."""
+    """The feedback that was stored.
+
+    `confirmedPhotos` is how many photos became references of the product by a verdict `right`. If
+    none did, `whyNotConfirmed` says why: the scan had no photo (`no_photo`), the server does not
+    use confirmed photos (`off`), the client may not (`not_allowed`), or the product is gone
+    (`product_gone`).
+    """
 
     scan_id: str
     verdict: str
     product_variant_id: str | None
+    confirmed_photos: int
+    why_not_confirmed: WhyNotConfirmed | None
 
 
 NO_MATCHES = ScanResult(matches=(), confidence="low", action="fallback_to_manual")

@@ -1,6 +1,7 @@
 """The parent of the workers: starts them, replaces those that end, and stops them all."""
 
 import asyncio
+import logging
 import os
 import pickle
 import signal
@@ -27,6 +28,8 @@ SCRAPE_SECONDS = 2.0
 
 KILL_SECONDS = 2.0
 """Seconds beyond the time to stop after which workers that still live are killed."""
+
+_LOG = logging.getLogger("shelfsight.serving")
 
 Serve = Callable[[socket.socket, WorkerLink], None]
 """Serves a socket in a worker process until it is told to stop. It must be possible to pickle."""
@@ -173,7 +176,9 @@ class _Supervisor:
                 return
             if monotonic() - worker.began > STEADY_SECONDS:
                 delay = FIRST_DELAY
-            _say(f"worker {number} has ended ({worker.reason}); it starts again in {delay:g} s")
+            _LOG.warning(
+                "worker %d has ended (%s); it starts again in %g s", number, worker.reason, delay
+            )
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await self._stop.wait()
@@ -248,7 +253,3 @@ def _environment() -> dict[str, str]:
     """Return an environment in which modules are found where this process finds them."""
     path = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     return {**os.environ, "PYTHONPATH": path}
-
-
-def _say(line: str) -> None:
-    print(f"shelfsight: {line}", file=sys.stderr, flush=True)  # noqa: T201

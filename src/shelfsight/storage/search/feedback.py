@@ -1,6 +1,7 @@
 """Stores people's verdicts on matches; the confidence of matches is calibrated with them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import psycopg
@@ -9,8 +10,9 @@ from psycopg.types.json import Jsonb
 from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Transactions
-from shelfsight.records import Modality, ModelPair
-from shelfsight.scan.matching import Match
+from shelfsight.records import Modality, ModelPair, Vector
+from shelfsight.scan.matching import ConfirmedScan, Match
+from shelfsight.storage.search import confirmed_photos
 
 QUERIES = statements.load("shelfsight.storage.search", "feedback.sql")
 
@@ -19,13 +21,20 @@ Verdict = Literal["right", "wrong", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownScan:
-    """A scan that was shown to a person: its models, and its matches with the best match first."""
+    """A scan that was shown to a person: its models, and its matches with the best match first.
+
+    `photos` has the image vectors of the photos, (768,) each, in which a product was found, by the
+    id of the product. `resembling` are the products for which the look of the photo, its colours or
+    a code in it spoke.
+    """
 
     id: str
     owner: str | None
     query_kind: Modality
     models: ModelPair
     matches: tuple[Match, ...]
+    photos: Mapping[str, Sequence[Vector]] = field(default_factory=dict, compare=False, repr=False)
+    resembling: frozenset[str] = frozenset()
 
 
 class FeedbackStore:
@@ -34,10 +43,18 @@ class FeedbackStore:
     def __init__(self, database: Transactions) -> None:
         self._database = database
 
-    def save(self, scan: ShownScan, verdict: Verdict, product: str | None) -> None:
+    def save(
+        self,
+        scan: ShownScan,
+        verdict: Verdict,
+        product: str | None,
+        photos: Sequence[Vector] = (),
+    ) -> int:
         """Store the verdict on the match `product`, or the verdict `none`: all matches are wrong.
 
-        A second verdict on the same match replaces the first.
+        A second verdict on the same match replaces the first. `photos` are the image vectors of
+        photos, (768,) each, that become references of the product if the verdict is `right`. Those
+        of an earlier verdict are taken back. Returns how many were stored.
 
         Raises:
             ValueError: `product` is not among the matches.
@@ -46,14 +63,27 @@ class FeedbackStore:
         """
         values = _values(scan, verdict, product)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> int:
             connection.execute(QUERIES["save"], values)
+            confirmed_photos.drop_scan(connection, scan.id, product)
+            if verdict != "right" or product is None or not photos:
+                return 0
+            confirmed = ConfirmedScan(
+                id=scan.id,
+                owner=scan.owner,
+                product=product,
+                model=scan.models.image,
+                vectors=photos,
+                resembles=product in scan.resembling,
+            )
+            return confirmed_photos.add(connection, confirmed)
 
         try:
-            self._database.run(work)
+            return self._database.run(work)
         except psycopg.errors.UndefinedTable:
             raise SchemaError(
-                'the database is not prepared (no table "ScanFeedback"); run: shelfsight init'
+                "the database is not prepared (a table of feedback is missing);"
+                " run: shelfsight init"
             ) from None
 
 

@@ -1,6 +1,7 @@
 """Finds the stored products that are nearest to a query."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
@@ -15,18 +16,28 @@ from shelfsight.models.calibration import Calibration
 from shelfsight.models.color_histogram import NAME as COLOR_HISTOGRAM
 from shelfsight.postgres.connection import Connection, Query, Rows, Transactions, columns
 from shelfsight.postgres.session import OWN_SCHEMA
-from shelfsight.records import COLOR_WIDTH, IMAGE_WIDTH, Feature, ModelPair, Vector
+from shelfsight.records import (
+    COLOR_WIDTH,
+    IMAGE_WIDTH,
+    Feature,
+    ModelPair,
+    Vector,
+    stored_identities,
+)
 from shelfsight.scan.matching import Candidate, Coverage, Filters, Means, SearchQuery
 from shelfsight.storage import schema
 from shelfsight.storage.calibrations import CalibrationStore
+from shelfsight.storage.search.confirmed_photos import confirmed_search
 from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
     EXACT_SEARCH_ROWS,
     QUERIES,
+    ConfirmedSearch,
     Indexes,
     build_statement,
+    confirmed_parameters,
     count_query,
     parameters,
     statement_shape,
@@ -64,7 +75,8 @@ class PostgresProductSearch:
     """Implements `scan.ports.ProductSearch` on `"ProductEmbeddings"` and the shop's tables.
 
     Facts about the database (tables, indexes, models, means) are kept in a `SearchCache`. The
-    shop's times without a zone are in `time_zone`. Without `colors`, no product has any.
+    shop's times without a zone are in `time_zone`. Without `colors`, no product has any, and
+    without `confirmed` no photos were confirmed.
     """
 
     def __init__(
@@ -74,10 +86,12 @@ class PostgresProductSearch:
         *,
         time_zone: str = "UTC",
         colors: bool = True,
+        confirmed: bool = True,
     ) -> None:
         self._database = database
         self._time_zone = time_zone
         self._colors = colors
+        self._confirmed = confirmed
         self._calibrations = CalibrationStore(database)
         self._cache = SearchCache(timer)
         self._models = ModelPair(image="", text="")
@@ -223,12 +237,16 @@ class PostgresProductSearch:
         indexes = self._cache.get("indexes", self._indexes)
         ef_search = indexes.ef_search_of(search_query.column)
         values = parameters(search_query, filter_sql, limit, ef_search)
-        find_words = indexes.find_words
+        find_words, confirmed = indexes.find_words, self._confirmed_search(search_query)
+        if confirmed != "none":
+            values |= confirmed_parameters(search_query, filters.owner)
+            values["image_models"] = stored_identities(self._models.image)
 
         def search(*, by_index: bool) -> list[SearchRow]:
             shape = statement_shape(
                 search_query, filter_sql, limit, by_index=by_index, find_words=find_words
             )
+            shape = replace(shape, confirmed=confirmed)
             statement = self._cache.get(shape, partial(build_statement, shape, filter_sql))
             rows = self._ask((statement, values), prepare=shape.has_one_plan)
             return [SearchRow._make(row) for row in rows]
@@ -239,6 +257,14 @@ class PostgresProductSearch:
             if sum(row.is_near for row in rows) == limit:
                 return rows
         return search(by_index=False)
+
+    def _confirmed_search(self, search_query: SearchQuery) -> ConfirmedSearch:
+        """Return how to find the nearest confirmed photos: not at all if there are none."""
+        if not (self._confirmed and search_query.confirmed and search_query.image is not None):
+            return "none"
+        find = partial(confirmed_search, self._ask, self._models)
+        found = self._cache.get(("confirmed", self._models.image), find)
+        return found[0] if found else "none"
 
     def _indexes(self) -> Indexes:
         for rows, ef_search in self._ask((QUERIES["indexes"], {})):

@@ -26,6 +26,7 @@ class SearchRow(NamedTuple):
     text_score: float | None
     word_score: float | None
     color_score: float | None
+    confirmed: list[list[float]] | None
     is_code: bool
     table_oid: int
 

@@ -43,10 +43,22 @@ WORD_MATCHES = 50
 """How many products that contain all words of the query become candidates, and how many products
 whose SKU or barcode the query is."""
 
+CONFIRMED_MATCHES = 10
+"""The products of so many nearest confirmed photos become candidates. Each costs a scan about 30
+microseconds."""
+
+EXACT_CONFIRMED = 1_000
+"""A search among at most this many confirmed photos compares all of them."""
+
+ConfirmedSearch = Literal["none", "exact", "index"]
+"""How the nearest confirmed photos are found, if they count."""
+
 _ZERO_LENGTH = 1e-6
 """A vector whose length is below this is only rounding error."""
 
 _COLOR, _NO_COLOR = 'e."ColorHistogram"', "NULL::vector"
+
+_NO_CONFIRMED = sql.SQL("NULL::float8[]")
 
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision", "money")
 
@@ -101,7 +113,8 @@ class StatementShape:
     """Everything that the text of a search statement depends on; the key of a cached statement.
 
     `image`, `text`, `color` and `words` say how each score is computed. `filters` are the names of
-    the filters that are set. With `codes`, products are also found by their SKU or barcode.
+    the filters that are set. With `codes`, products are also found by their SKU or barcode, and
+    with `confirmed` by the photos that were confirmed to show them.
     """
 
     tables: Tables
@@ -112,6 +125,7 @@ class StatementShape:
     color: Literal["no_score", "color_score"]
     words: bool
     codes: bool
+    confirmed: ConfirmedSearch
     filters: frozenset[str]
     by_index: bool
     find_words: bool
@@ -133,7 +147,7 @@ def statement_shape(
     by_index: bool,
     find_words: bool,
 ) -> StatementShape:
-    """Return the shape of a search."""
+    """Return the shape of a search without confirmed photos."""
     score: Literal["image_score", "centred_score"]
     score = "image_score" if search_query.centre is None else "centred_score"
     return StatementShape(
@@ -145,6 +159,7 @@ def statement_shape(
         color="no_score" if search_query.color is None else "color_score",
         words=bool(search_query.words),
         codes=bool(search_query.codes),
+        confirmed="none",
         filters=frozenset(filter_sql.values),
         by_index=by_index,
         find_words=find_words,
@@ -164,6 +179,9 @@ def build_statement(shape: StatementShape, filter_sql: FilterSql) -> sql.SQL:
         text_score=QUERIES[shape.text],
         word_score=QUERIES["word_score" if shape.words else "no_score"],
         color_score=QUERIES[shape.color],
+        confirmed=_NO_CONFIRMED
+        if shape.confirmed == "none"
+        else QUERIES["confirmed_scores"].format(of_owner=QUERIES["of_owner"]),
     )
     return statements.trusted(composed.as_string())
 
@@ -193,6 +211,24 @@ def parameters(
     }
 
 
+def confirmed_parameters(search_query: SearchQuery, owner: str | None) -> dict[str, object]:
+    """Return the parameters that compare a photo with those that were confirmed."""
+    if search_query.image is None:
+        return {}
+    image, centre = search_query.image, search_query.centre
+    mean = 0 * image if centre is None else centre.scans
+    photo = image if centre is None else _centred(image, mean)
+    photo = photo / math.sqrt(photo @ photo)
+    return {
+        "confirmed_owner": owner,
+        "confirmed_matches": CONFIRMED_MATCHES,
+        "photo": photo,
+        "photo_mean": mean,
+        "photo_offset": -float(photo @ mean),
+        "mean_square": float(mean @ mean),
+    }
+
+
 def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Composed]:
     """Return the subqueries that find candidates: nearest neighbours, word matches, code matches.
 
@@ -217,7 +253,21 @@ def _sources(shape: StatementShape, filter_sql: FilterSql) -> Sequence[sql.Compo
         sources.append(QUERIES["with_words"].format(**common))
     if shape.codes:
         sources.append(QUERIES["with_code"].format(is_code=_is_code(variants), **common))
+    if shape.confirmed != "none":
+        sources.append(_with_confirmed(shape, filter_sql, common))
     return sources
+
+
+def _with_confirmed(
+    shape: StatementShape, filter_sql: FilterSql, common: Mapping[str, sql.Composable]
+) -> sql.Composed:
+    """Return the subquery that finds the products of the nearest confirmed photos."""
+    restriction = "any_confirmed" if filter_sql.is_unfiltered else "filtered_confirmed"
+    return QUERIES["with_confirmed"].format(
+        restriction=QUERIES[restriction].format(of_owner=QUERIES["of_owner"], **common),
+        distance=QUERIES[f"confirmed_{shape.confirmed}_distance"],
+        **common,
+    )
 
 
 def _is_code(variants: Mapping[str, str]) -> sql.Composable:

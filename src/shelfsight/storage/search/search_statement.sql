@@ -40,7 +40,8 @@ SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
   coalesce(f.title::text, '') AS title,
   left(coalesce(f.description::text, ''), 2000) AS description, f.sku::text AS sku, f.price,
   f.image_url::text AS image_url, {image_score} AS image_score, {text_score} AS text_score,
-  {word_score} AS word_score, {color_score} AS color_score, coalesce(f.is_code, false) AS is_code,
+  {word_score} AS word_score, {color_score} AS color_score, {confirmed} AS confirmed,
+  coalesce(f.is_code, false) AS is_code,
   (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint) AS table_oid
 FROM ({sources}) AS f {centred}
 
@@ -77,6 +78,53 @@ FROM "ProductVariants" AS v
 JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id" {join}
 WHERE {is_code} AND e."SourceHash" <> '' AND {condition}
 LIMIT %(word_matches)s)
+
+-- name: with_confirmed
+-- The products of the confirmed photos that are nearest.
+(SELECT false AS is_near, {columns}
+FROM (
+  SELECT DISTINCT near.id FROM (
+    SELECT c."ProductVariantId" AS id
+    FROM shelfsight."ConfirmedPhotos" AS c {restriction}
+    ORDER BY {distance}
+    LIMIT %(confirmed_matches)s) AS near) AS confirmed
+JOIN "ProductVariants" AS v ON v."Id" = confirmed.id
+JOIN "ProductEmbeddings" AS e ON e."ProductVariantId" = v."Id" {join}
+WHERE e."SourceHash" <> '' AND {condition})
+
+-- name: any_confirmed
+WHERE {of_owner}
+
+-- name: filtered_confirmed
+JOIN "ProductVariants" AS v ON v."Id" = c."ProductVariantId" {join}
+WHERE {of_owner} AND {condition}
+
+-- name: confirmed_index_distance
+-- Few photos are wanted, so the scan of their graph looks less far than that of the products, which
+-- has ended before.
+c."Vector"::halfvec(768) <=> (
+  SELECT %(uncentred_image)s::halfvec(768)
+  WHERE set_config('hnsw.ef_search', '20', true) IS NOT NULL
+    AND set_config('hnsw.iterative_scan', 'relaxed_order', true) IS NOT NULL)
+
+-- name: confirmed_exact_distance
+(c."Vector" <=> %(uncentred_image)s) + 0
+
+-- name: of_owner
+-- Photos that were confirmed in scans of all owners' products count for each owner.
+c."ImageModel" = ANY(%(image_models)s)
+  AND (%(confirmed_owner)s::text IS NULL OR c."UserId" IS NULL OR c."UserId" = %(confirmed_owner)s)
+
+-- name: confirmed_scores
+-- For each photo that was confirmed to show the product: the cosine of the two photos after the mean
+-- of scanned photos was subtracted, written with inner products, which are faster than a difference
+-- of vectors; and whether the photo resembles the product.
+(SELECT array_agg(ARRAY[
+    (%(photo_offset)s::float8 - (c."Vector" <#> %(photo)s))
+      / sqrt(greatest(%(mean_square)s::float8 + 1 + 2 * (c."Vector" <#> %(photo_mean)s), 1e-6)),
+    c."Resembles"::int])
+ FROM shelfsight."ConfirmedPhotos" AS c
+ WHERE c."ProductVariantId" = f.id AND {of_owner})
 
 -- name: no_score
 NULL::float8

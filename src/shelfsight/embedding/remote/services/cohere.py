@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from shelfsight.embedding.remote.server_protocol import RequestOptions, ServerProtocol
 from shelfsight.embedding.remote.services.service import Service, texts_at
-from shelfsight.embedding.wire import EmbedResponse
+from shelfsight.embedding.wire import EmbedResponse, SentVector
 from shelfsight.records import TEXT_WIDTH
 
 _SHORTENED = "embed-v"
@@ -27,7 +27,7 @@ class CohereRequest(BaseModel):
 class CohereVectors(BaseModel):
     """The vectors of a response, in the order of the texts."""
 
-    vectors: list[list[float]] = Field(alias="float")
+    vectors: list[SentVector] = Field(alias="float")
 
 
 class CohereResponse(BaseModel):

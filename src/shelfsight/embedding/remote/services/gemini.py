@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from shelfsight.embedding.remote.server_protocol import RequestOptions, ServerProtocol
 from shelfsight.embedding.remote.services.service import Service, texts_at
-from shelfsight.embedding.wire import EmbedResponse
+from shelfsight.embedding.wire import EmbedResponse, SentVector
 from shelfsight.records import TEXT_WIDTH
 
 _SHORTENED = "gemini-embedding"
@@ -47,13 +47,13 @@ class GeminiRequest(BaseModel):
 class GeminiVector(BaseModel):
     """The vector of one item."""
 
-    values: list[float]
+    values: SentVector = None
 
 
 class GeminiResponse(BaseModel):
     """The body of a response, in the order of the items."""
 
-    embeddings: list[GeminiVector]
+    embeddings: list[GeminiVector | None]
 
 
 def _texts(model: str) -> ServerProtocol:
@@ -74,8 +74,9 @@ def _texts(model: str) -> ServerProtocol:
         )
 
     def read(value: object) -> EmbedResponse:
-        vectors = GeminiResponse.model_validate(value).embeddings
-        return EmbedResponse(embeddings=[vector.values for vector in vectors], model=name)
+        answer = GeminiResponse.model_validate(value)
+        vectors = [None if vector is None else vector.values for vector in answer.embeddings]
+        return EmbedResponse(embeddings=vectors, model=name)
 
     return texts_at(f"/v1beta/models/{quote(name)}:batchEmbedContents", write, read)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pybase64
 from pydantic import BaseModel
 
 from shelfsight.embedding.remote.server_protocol import (
@@ -19,6 +20,10 @@ TextProtocol = Callable[[str], ServerProtocol]
 PictureProtocol = Callable[[str, str], ServerProtocol]
 
 
+_MIME_TYPES = ((b"\xff\xd8\xff", "image/jpeg"), (b"RIFF", "image/webp"))
+"""How the files start that are sent besides PNG files."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """An embedding service.
@@ -29,8 +34,8 @@ class Service:
         prefix: the version of the API that every path starts with; an address may end in it.
         example: the name of a model for texts, for messages.
         texts: returns the protocol for texts, by the name of a model.
-        pictures: returns the protocol for pictures, by the name of a model and a PNG file in base64
-            to try it with; None if pictures are not sent to this service.
+        pictures: returns the protocol for pictures, JPEG, PNG and WebP files in base64, by the name
+            of a model and a file to try it with; None if this service is sent no pictures.
         key_header: the header that has the key; `Authorization` has it as a bearer token.
     """
 
@@ -73,3 +78,10 @@ def openai_reader(model: str) -> Read:
     The model goes by the name that it was asked for, which the service may say in another way.
     """
     return lambda value: read_openai(value).model_copy(update={"model": model})
+
+
+def mime_type(file: str) -> str:
+    """Return the MIME type of a JPEG, PNG or WebP file in base64."""
+    start = pybase64.b64decode(file[:8])
+    types = (name for signature, name in _MIME_TYPES if start.startswith(signature))
+    return next(types, "image/png")

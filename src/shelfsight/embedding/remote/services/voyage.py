@@ -9,6 +9,7 @@ from shelfsight.embedding.remote.server_protocol import RequestOptions, ServerPr
 from shelfsight.embedding.remote.services.service import (
     Service,
     Write,
+    mime_type,
     openai_reader,
     pictures_at,
     texts_at,
@@ -87,7 +88,7 @@ def _text(text: str) -> VoyageText:
 
 
 def _picture(file: str) -> VoyagePicture:
-    return VoyagePicture(type="image_base64", image_base64=f"data:image/png;base64,{file}")
+    return VoyagePicture(type="image_base64", image_base64=f"data:{mime_type(file)};base64,{file}")
 
 
 def _input_type(asking: RequestOptions) -> InputType:

@@ -1,15 +1,19 @@
 // The main script of the page: takes photos from the inputs, and starts the parts of the page.
 
 import { ApiError, askForKey, forgetKey, hasKey } from "./api.js";
+import * as camera from "./camera.js";
 import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
 import { t } from "./messages.js";
-import { selectPhoto, setProductCount, showProblem } from "./scan.js";
+import * as offline from "./offline.js";
+import { clear, findCode, removePhoto, selectPhoto, setProductCount, showProblem } from "./scan.js";
 import * as tray from "./tray.js";
 
 const byId = (id) => document.getElementById(id);
 const drop = byId("drop");
 const keyButton = byId("key-button");
+
+let isFromCamera = false; // whether the photo came from the live camera
 
 /** Return the pictures in dropped or pasted data: files, or one address; perhaps none. */
 function picturesIn(data) {
@@ -30,12 +34,34 @@ function acceptPictures(data) {
 }
 
 function take(pictures) {
+  isFromCamera = false;
   if (pictures.length > 1) {
+    clear();
     tray.open(pictures);
   } else {
     tray.close();
     selectPhoto(pictures[0]);
   }
+}
+
+function takeFromCamera(photo) {
+  take([photo]);
+  isFromCamera = true;
+}
+
+async function takeCode(code) {
+  const showProduct = await findCode(code);
+  return showProduct && (() => {
+    tray.close();
+    showProduct();
+  });
+}
+
+/** Make room for another photo; whoever works with the live camera goes on with it. */
+function another() {
+  removePhoto();
+  if (isFromCamera) camera.open();
+  else byId("file").focus();
 }
 
 function updateKeyButton() {
@@ -53,6 +79,7 @@ async function changeKey() {
 }
 
 async function start() {
+  if (!navigator.onLine) return; // it is said once
   await Promise.allSettled([
     catalogue.load().then((state) => setProductCount(state?.image ?? 0)),
     map.showErrors(map.load),
@@ -66,6 +93,8 @@ for (const input of [byId("file"), byId("camera")]) {
     input.value = "";
   });
 }
+camera.offer({ onPhoto: takeFromCamera, onCode: takeCode });
+byId("remove").addEventListener("click", another);
 keyButton.addEventListener("click", () => changeKey().catch(() => updateKeyButton()));
 
 byId("scan").addEventListener("submit", tray.close);
@@ -88,4 +117,5 @@ document.addEventListener("drop", (event) => {
   acceptPictures(event.dataTransfer);
 });
 
+offline.watch(start);
 start();

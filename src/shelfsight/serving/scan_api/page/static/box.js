@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 const [frame, photo, mark, start, clear] =
   ["frame", "preview", "box", "box-start", "box-clear"].map(byId);
 
-let box = null; // { x, y, width, height } as parts of the photo; null for all of it
+let box = null; // the marked part
 let dragged = null; // where a drag began
 let onChange = () => {};
 
@@ -17,9 +17,9 @@ export function watch(callback) {
   onChange = callback;
 }
 
-/** Return the marked part for the request: { box }, or {} for the whole photo. */
-export function field() {
-  return box ? { box } : {};
+/** Return the marked part, { x, y, width, height } as parts of the photo; null for all of it. */
+export function marked() {
+  return box;
 }
 
 /** Unmark the photo. */

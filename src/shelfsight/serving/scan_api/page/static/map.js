@@ -45,6 +45,12 @@ export async function showScan(scanId) {
   draw();
 }
 
+/** Take the photo and the matches of a scan off the map. */
+export function clearScan() {
+  scan = { photo: null, products: [] };
+  draw();
+}
+
 /** Highlight the match with this id; without an id, remove the highlight. */
 export function highlight(id) {
   for (const mark of layers.matches.children) {

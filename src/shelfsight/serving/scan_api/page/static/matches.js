@@ -6,6 +6,7 @@ import { locale, percent, t } from "./messages.js";
 import * as problems from "./problems.js";
 import { addChips } from "./variants.js";
 
+const ghosts = document.getElementById("ghosts");
 const list = document.getElementById("matches");
 const title = document.getElementById("results-title");
 const note = document.getElementById("results-note");
@@ -52,10 +53,19 @@ export function showResponse(response, context) {
 
 /** Show a problem instead of matches. */
 export function showProblem(error, actions) {
-  clearStatus();
+  clear();
+  ghosts.hidden = true;
   title.textContent = t("found.problem");
   note.textContent = "";
   problems.show(error, actions);
+}
+
+/** Show that nothing is looked for. */
+export function clear() {
+  clearStatus();
+  ghosts.hidden = false;
+  title.textContent = t("start.title");
+  note.textContent = t("start.note");
   list.replaceChildren();
   noneRow.hidden = true;
   absent.hidden = true;
@@ -71,7 +81,7 @@ export function focusResults() {
 }
 
 function clearStatus() {
-  document.getElementById("ghosts").hidden = true;
+  ghosts.hidden = true;
   list.removeAttribute("aria-busy");
   problems.hide();
 }

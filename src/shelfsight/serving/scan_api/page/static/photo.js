@@ -1,44 +1,62 @@
-// Prepares a photo for upload: turns it upright, and shrinks it to the size that the models need.
+// Prepares a photo for upload: upright, as small as the models need, and only the part that is meant.
 
 import { ApiError } from "./api.js";
 
 const LONGEST_SIDE = 1280;
 const QUALITY = 0.9;
 const MAX_BYTES_UNCHANGED = 1_000_000;
+const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
 
 /**
- * Encode a photo in base64. If this browser cannot decode the photo, it is sent unchanged. Raises
- * ApiError if its file cannot be read.
+ * Return the fields of a request for a photo (a File or Blob), or for the part of it in `box`.
+ *
+ * A large photo is cut to the box before it is shrunk, so that the part keeps its detail. A small
+ * one is sent unchanged with the box, and so is one that this browser cannot decode. Raises ApiError
+ * if the file cannot be read.
  */
-export async function toBase64(file) {
-  const blob = await downscaled(file);
+export async function photoFields(file, box = null) {
+  const drawn = await drawnAnew(file, box ?? WHOLE);
+  if (drawn) return { imageBase64: await toBase64(drawn) };
+  return { imageBase64: await toBase64(file), ...(box && { box }) };
+}
+
+/** Return a JPEG of the box in a photo; null if the photo is sent as it is. */
+async function drawnAnew(file, box) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    return null;
+  }
+  const isSmall = Math.max(bitmap.width, bitmap.height) <= LONGEST_SIDE;
+  if (isSmall && file.size <= MAX_BYTES_UNCHANGED) return null;
+  const canvas = cut(bitmap, box);
+  bitmap.close();
+  return new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", QUALITY); });
+}
+
+function cut(bitmap, box) {
+  const left = Math.floor(box.x * bitmap.width);
+  const top = Math.floor(box.y * bitmap.height);
+  const width = Math.max(1, Math.ceil((box.x + box.width) * bitmap.width) - left);
+  const height = Math.max(1, Math.ceil((box.y + box.height) * bitmap.height) - top);
+  const scale = Math.min(1, LONGEST_SIDE / Math.max(width, height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
+  const context = canvas.getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(bitmap, left, top, width, height, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+function toBase64(blob) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
     reader.onerror = () => reject(new ApiError("picture"));
     reader.readAsDataURL(blob);
-  });
-}
-
-async function downscaled(file) {
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-  } catch {
-    return file;
-  }
-  const scale = LONGEST_SIDE / Math.max(bitmap.width, bitmap.height);
-  if (scale >= 1 && file.size <= MAX_BYTES_UNCHANGED) return file;
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * Math.min(scale, 1)));
-  canvas.height = Math.max(1, Math.round(bitmap.height * Math.min(scale, 1)));
-  const context = canvas.getContext("2d");
-  context.fillStyle = "white";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return new Promise((resolve) => {
-    canvas.toBlob((blob) => resolve(blob ?? file), "image/jpeg", QUALITY);
   });
 }

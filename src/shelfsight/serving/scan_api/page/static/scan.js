@@ -1,12 +1,13 @@
 // One scan: the photo and the words that are looked for, the request, and its answer.
 
-import { askForKey, request } from "./api.js";
+import { ApiError, askForKey, request } from "./api.js";
 import * as box from "./box.js";
 import * as map from "./map.js";
 import * as matches from "./matches.js";
-import { toBase64 } from "./photo.js";
+import { photoFields } from "./photo.js";
 
-const LIMIT = 10;
+const SCAN = "products/orchestrate/quick-scan";
+const OPTIONS = { limit: 10, groupBy: "product" };
 const NEAREST = -1; // a threshold that every product reaches
 
 const byId = (id) => document.getElementById(id);
@@ -39,7 +40,14 @@ export function removePhoto() {
   preview.removeAttribute("src");
   selected.hidden = true;
   drop.classList.remove("filled");
-  byId("file").focus();
+}
+
+/** Begin anew: without a photo, and without the answer to the last scan. */
+export function clear() {
+  cancel();
+  removePhoto();
+  matches.clear();
+  map.clearScan();
 }
 
 /** Look for the photo and the words; `extra` are further fields of the request. */
@@ -54,11 +62,9 @@ export async function scan(extra = {}) {
   try {
     const body = { ...await scanRequest(), ...extra };
     matches.showProgress("comparing", productCount);
-    const response = await request("products/orchestrate/quick-scan", body);
+    const response = await request(SCAN, body);
     if (number !== latestScan) return;
-    const photoUrl = photo ? preview.src : "";
-    matches.showResponse(response, { photoUrl, onPoint: map.highlight });
-    map.showErrors(() => map.showScan(response.scanId));
+    show(response);
   } catch (error) {
     if (number !== latestScan) return;
     showProblem(error);
@@ -66,6 +72,38 @@ export async function scan(extra = {}) {
     if (number === latestScan) form.classList.remove("busy");
   }
   matches.focusResults();
+}
+
+/** Look for a code. Return what shows its product, or the problem; null if no product has it. */
+export async function findCode(code) {
+  let showOutcome;
+  try {
+    const response = await request(SCAN, { ...OPTIONS, textQuery: code });
+    if (!response.matches[0]?.exactCode) return null;
+    showOutcome = () => show(response);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    showOutcome = () => showProblem(error);
+  }
+  return () => {
+    cancel();
+    removePhoto();
+    words.value = code;
+    showOutcome();
+    matches.focusResults();
+  };
+}
+
+/** Ignore the answer to a scan that is under way. */
+function cancel() {
+  latestScan += 1;
+  form.classList.remove("busy");
+}
+
+function show(response) {
+  const photoUrl = photo ? preview.src : "";
+  matches.showResponse(response, { photoUrl, onPoint: map.highlight });
+  map.showErrors(() => map.showScan(response.scanId));
 }
 
 /** Show a problem, with the button that helps. */
@@ -89,9 +127,11 @@ async function enterKey() {
 
 async function scanRequest() {
   const text = words.value.trim();
-  const options = { limit: LIMIT, groupBy: "product", ...(text && { textQuery: text }) };
-  if (typeof photo === "string") return { ...options, ...box.field(), imageUrl: photo };
-  return photo ? { ...options, ...box.field(), imageBase64: await toBase64(photo) } : options;
+  const options = { ...OPTIONS, ...(text && { textQuery: text }) };
+  if (!photo) return options;
+  const part = box.marked();
+  if (typeof photo === "string") return { ...options, imageUrl: photo, ...(part && { box: part }) };
+  return { ...options, ...await photoFields(photo, part) };
 }
 
 form.addEventListener("submit", (event) => {
@@ -99,6 +139,5 @@ form.addEventListener("submit", (event) => {
   scan();
 });
 box.watch(() => scan());
-byId("remove").addEventListener("click", removePhoto);
 byId("absent-nearest").addEventListener("click", () => scan({ threshold: NEAREST }));
 byId("absent-words").addEventListener("click", () => words.focus());

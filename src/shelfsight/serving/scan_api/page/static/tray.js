@@ -5,7 +5,7 @@ import { likelihood, name } from "./card.js";
 import { download, toCsv } from "./csv.js";
 import * as feedback from "./feedback.js";
 import { t } from "./messages.js";
-import { toBase64 } from "./photo.js";
+import { photoFields } from "./photo.js";
 import { showPicture } from "./pictures.js";
 
 const OPTIONS = { limit: 10, threshold: -1 }; // also unlikely matches: one of them may be right
@@ -55,7 +55,7 @@ async function lookFor(row) {
   row.item.querySelector(".again").hidden = true;
   say.textContent = t("progress.reading.unknown");
   try {
-    const body = { ...OPTIONS, imageBase64: await toBase64(row.file) };
+    const body = { ...OPTIONS, ...await photoFields(row.file) };
     row.response = await patiently(() => request("products/orchestrate/quick-scan", body));
     showChoices(row);
   } catch (error) {

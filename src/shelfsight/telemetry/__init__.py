@@ -1,0 +1,1 @@
+"""What a process tells those who run it, besides its output: logs and traces."""
