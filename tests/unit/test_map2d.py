@@ -11,7 +11,7 @@ from shelfsight.serving.scan_api.page.map2d import Plane, fit
 WIDTH = 64
 """Vector width: smaller than 768, for speed."""
 
-CENTRED = ModelPair(image="efficientnet-lite0@1", text="any@1")
+CENTRED = ModelPair(image="efficientnet-lite1-lite2-int8@1", text="any@1")
 PLAIN = ModelPair(image="another@1", text="any@1")
 
 

@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from shelfsight.embedding.local.image_model import ImageModel
+from shelfsight.embedding.local.onnx_model import load_image
 from shelfsight.fusion import mean_of
 from shelfsight.images.decode import decode, opened_picture, pixels
 from shelfsight.images.photo_box import PhotoBox
 from shelfsight.images.photo_views import photo_views, views
 from shelfsight.images.resize import resize
-from shelfsight.ports import Embedder
+from shelfsight.models.table import EFFICIENTNET_LITE0
 from shelfsight.records import PictureFormat, Vector
 from tests.cases.picture_files import scene
-from tests.integration.embedding_server import in_process
 
 FORMAT = PictureFormat(side=32, resample="bicubic")
 
@@ -75,8 +76,9 @@ def test_looks_that_keep_the_shape_show_what_the_others_show() -> None:
 
 
 @pytest.fixture(scope="module")
-def lite() -> Embedder:
-    return in_process()
+def model() -> ImageModel:
+    """A model in float: one in eight bits adds rounding errors of its own to what is compared."""
+    return load_image(EFFICIENTNET_LITE0, None)
 
 
 @cache
@@ -111,25 +113,25 @@ def plain(data: bytes, side: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("size", [(800, 600), (1500, 2000), (4000, 3000)])
 def test_a_photo_read_by_short_cuts_has_the_vector_of_one_read_in_full(
-    lite: Embedder, size: tuple[int, int]
+    model: ImageModel, size: tuple[int, int]
 ) -> None:
     data = detailed(*size)
 
     def vector(photo: list[np.ndarray]) -> Vector:
-        found = mean_of(lite.embed_images(photo))
+        found = mean_of(model.embed(photo))
         assert found is not None
         return found
 
-    short = vector(photo_views(data, 3, lite.picture_format))
-    assert float(short @ vector(plain(data, lite.picture_format.side))) >= 0.999
+    short = vector(photo_views(data, 3, model.spec.picture))
+    assert float(short @ vector(plain(data, model.spec.picture.side))) >= 0.999
 
 
 @pytest.mark.parametrize("size", [(700, 700), (1344, 1500), (2048, 2048), (4000, 3000)])
 def test_a_stored_picture_has_the_vector_of_one_read_in_full(
-    lite: Embedder, size: tuple[int, int]
+    model: ImageModel, size: tuple[int, int]
 ) -> None:
-    data, form = detailed(*size), lite.picture_format
-    short, full = lite.embed_images([pixels(data, form), resize(decode(data), form)])
+    data, form = detailed(*size), model.spec.picture
+    short, full = model.embed([pixels(data, form), resize(decode(data), form)])
     assert isinstance(short, np.ndarray)
     assert isinstance(full, np.ndarray)
     assert float(short @ full) >= 0.999

@@ -19,12 +19,14 @@ from shelfsight.demo.shop.photograph import take_photographs
 from shelfsight.demo.shop.products import DemoProduct, make_shop
 from shelfsight.embedding.text import product_text
 from shelfsight.engines import local
+from shelfsight.errors import ModelMismatchError
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
-from shelfsight.records import Selection
+from shelfsight.records import ModelPair, Selection
 from shelfsight.scan.matching import Match, ScanOptions, ScanQuery, ScanResult
 from shelfsight.settings import Settings
 from shelfsight.storage.status import read as read_status
+from shelfsight.storage.vectors.model_check import refuse_others
 from shelfsight.wiring.database import database_name, home, open_database
 from shelfsight.wiring.embedder import models_name, open_embedder
 from shelfsight.wiring.listening import Listen
@@ -151,7 +153,8 @@ def _backfill(
     settings: Settings, database: Database, embedder: Embedder, progress: Progress
 ) -> int:
     """Embed the products that are due and print the results; return the exit status."""
-    job = Job(selection=Selection(), batch_size=BATCH_SIZE, max_batches=0)
+    selection = selection_of(database, embedder.models)
+    job = Job(selection=selection, batch_size=BATCH_SIZE, max_batches=0)
     report = Report()
     progress.configured(
         {
@@ -165,6 +168,15 @@ def _backfill(
     progress.finish(report)
     is_as_drawn = report.exit_status == INCOMPLETE and report.failures.keys() <= EXPECTED_FAILURES
     return 0 if is_as_drawn else report.exit_status
+
+
+def selection_of(database: Database, models: ModelPair) -> Selection:
+    """Select the products that are due, or all if an older release embedded them otherwise."""
+    try:
+        refuse_others(database, models)
+    except ModelMismatchError:
+        return Selection(skip_existing=False)
+    return Selection()
 
 
 def _scan_all(

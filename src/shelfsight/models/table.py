@@ -15,7 +15,7 @@ from shelfsight.models.specs import (
     TextSpec,
     TorchForm,
 )
-from shelfsight.records import BRANCH, IMAGE_WIDTH, PictureFormat
+from shelfsight.records import BRANCH, IMAGE_WIDTH, PictureFormat, model_name
 
 QUERY_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
 """The instruction for a search query, with which Qwen3-Embedding was published."""
@@ -205,6 +205,21 @@ PAIRS: dict[str, Pair] = {
         ),
     ),
 }
+
+
+def name_of_pair(image: str | None, text: str | None) -> str | None:
+    """Return the name of the pair with these identities; None if no pair has them.
+
+    An identity of None fits every model. Revisions are not compared.
+    """
+    names = (
+        name
+        for name, pair in PAIRS.items()
+        if image is None or model_name(image) == pair.image.name
+        if text is None or model_name(text) == pair.text.name
+    )
+    return next(names, None)
+
 
 if TYPE_CHECKING:
     PairName = str

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from shelfsight.errors import ModelMismatchError
+from shelfsight.models.table import name_of_pair
 from shelfsight.postgres.connection import Connection, Transactions, fetch_as
 from shelfsight.records import ModelPair, stored_identities
 from shelfsight.storage import schema
@@ -55,10 +56,12 @@ def refuse_others(database: Transactions, models: ModelPair) -> int:
     table, others = database.run(work, read_only=True)
     for stored in others:
         names = " and ".join(name for name in (stored.image, stored.text) if name)
+        pair = name_of_pair(stored.image, stored.text)
+        choice = f" (--models {pair})" if pair else ""
         raise ModelMismatchError(
             f'"ProductEmbeddings" holds {stored.rows} products embedded by {names}, not by'
-            f" {models.image} and {models.text}; use those models, or build a staged set and"
-            " switch to it: shelfsight backfill --staged --all, then shelfsight models --switch"
+            f" {models.image} and {models.text}; use those models{choice}, or build a staged set"
+            " and switch to it: shelfsight backfill --staged --all, then shelfsight models --switch"
             " (shelfsight backfill --no-skip-existing --all replaces them in place)"
         )
     return table
