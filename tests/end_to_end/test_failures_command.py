@@ -149,7 +149,7 @@ def test_prune_deletes_what_is_left_of_archived_products_once_it_was_told(
         copied_url,
         'UPDATE "ProductVariants" SET "ArchivedAt" = now() WHERE "Title" IN (\'Gone\', \'Page\')',
     )
-    counts = {"embeddings": 2, "failures": 2, "scan_means": 0, "runs": 0}
+    counts = {"embeddings": 2, "failures": 2, "confirmed_photos": 0, "scan_means": 0, "runs": 0}
     assert shop.json("prune", "--dry-run") == [{**counts, "dry_run": True}]
     done = shop("prune")
     assert done.stdout.splitlines()[0] == "Deleted:"

@@ -141,7 +141,7 @@ def test_a_catalogue_is_read_through_views_without_affecting_other_clients(
         prepare(database, CatalogChoice(name="flat", options=options))
         assert backfill_all(database).embedded == 60
         assert index_build.build(database, index_build.BuildLogger(list().append))
-        assert len(list(recall.lines(database))) == 4
+        assert len(list(recall.tune(database))) == 4
         search = PostgresProductSearch(database)
         vector = direction(b"any", 768)
         query = SearchQuery(column="image", vector=vector, image=vector)
