@@ -145,6 +145,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: check_host(request.url))
         page.goto(address)
+        expect(page.locator("#find")).to_be_enabled()  # its scripts have run
         return page
 
     yield open_

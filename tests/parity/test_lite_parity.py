@@ -31,7 +31,8 @@ from shelfsight.models.table import EFFICIENTNET_LITE0, EFFICIENTNET_LITE1_LITE2
 def test_the_image_graph_is_efficientnet(name, file, network):
     """In float. `tests/unit/test_int8_layers.py` compares the integers with that."""
     path = file.get_model_file_path()
-    theirs = EfficientNet.from_pretrained(name, weights_path=path).eval()
+    # It pads for the size that it is told, not for that of the pictures.
+    theirs = EfficientNet.from_pretrained(name, weights_path=path, image_size=224).eval()
     pixels = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         features = theirs.extract_features(pixels).mean(dim=(2, 3))

@@ -118,4 +118,5 @@ document.addEventListener("drop", (event) => {
 });
 
 offline.watch(start);
+byId("find").disabled = false; // before, the browser would send the form itself
 start();
