@@ -21,6 +21,9 @@ from shelfsight.storage.search.product_search import PostgresProductSearch
 from shelfsight.storage.vectors.store import PostgresVectorStore
 from shelfsight.testing import MemoryCatalog, MemorySearch, MemoryStore
 
+HALF = 2e-4
+"""How far a number of a unit vector may be from the same number after half precision, twice."""
+
 
 def product_id(number: int) -> str:
     return str(UUID(int=number))

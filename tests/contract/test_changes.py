@@ -16,7 +16,7 @@ from shelfsight.fusion import WeightedMean, combine, mean_of
 from shelfsight.records import EmbeddedProduct, Need, Pixels, Product, Selection, Vector, Weights
 from shelfsight.scan.matching import Filters, SearchQuery
 from shelfsight.testing import MODELS, HashEmbedder, MemoryFetcher, direction
-from tests.contract.conftest import Shop, product_id
+from tests.contract.conftest import HALF, Shop, product_id
 
 MAKE, KEEP, CHECK = Need.MAKE, Need.KEEP, Need.CHECK
 AT_ONCE = Selection(retry_failed=True)
@@ -93,7 +93,7 @@ def assert_has(runs: Runs, number: int, image: Vector | None, text: Vector | Non
         stored = getattr(found, name)
         assert (stored is None) == (vector is None), name
         if vector is not None:
-            np.testing.assert_allclose(stored, vector, atol=1e-6)
+            np.testing.assert_allclose(stored, vector, atol=HALF)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_save_returns_kept_vectors_together_with_new_ones(runs: Runs) -> None:
     runs.shop.put(1, title="Cap", urls=("a.png",))
     runs.run(Selection())
     (item,) = runs.stored
-    np.testing.assert_allclose(item.image, image_of("a.png"), atol=1e-6)
+    np.testing.assert_allclose(item.image, image_of("a.png"), atol=HALF)
     np.testing.assert_allclose(
-        item.combined, combine(image_of("a.png"), text_of("Cap"), Weights()), atol=1e-6
+        item.combined, combine(image_of("a.png"), text_of("Cap"), Weights()), atol=HALF
     )
 
 

@@ -18,7 +18,7 @@ from shelfsight.scan.matching import (
     SearchQuery,
 )
 from shelfsight.testing import MODELS, direction
-from tests.contract.conftest import Shop, product_id
+from tests.contract.conftest import HALF, Shop, product_id
 from tests.contract.test_shop import embed_all
 
 ALL = Filters()
@@ -93,7 +93,7 @@ def test_images_are_compared_after_subtracting_the_means(shop: Shop) -> None:
     means = shop.search.means(None)
     assert means is not None
     expected = np.mean([image_of(f"{number}.png") for number in range(1, 5)], axis=0)
-    np.testing.assert_allclose(means.catalogue, expected, atol=1e-6)
+    np.testing.assert_allclose(means.catalogue, expected, atol=HALF)
     search_query = SearchQuery(
         column="image",
         vector=image,
@@ -104,7 +104,7 @@ def test_images_are_compared_after_subtracting_the_means(shop: Shop) -> None:
     for number in range(1, 5):
         stored, asked = image_of(f"{number}.png") - expected, image - common
         cosine = stored @ asked / np.linalg.norm(stored) / np.linalg.norm(asked)
-        assert found[product_id(number)] == pytest.approx(float(cosine), abs=1e-5)
+        assert found[product_id(number)] == pytest.approx(float(cosine), abs=HALF)
 
 
 @pytest.mark.parametrize("asked", ["1.png", "photo"])
@@ -121,7 +121,7 @@ def test_a_picture_equal_to_the_mean_is_compared_without_subtraction(
         centre = Centre(catalogue=common, scans=scans)
         search_query = SearchQuery(column="image", vector=query, image=query, centre=centre)
         (found,) = shop.search.candidates(search_query, ALL, 5)
-        assert found.image_score == pytest.approx(float(image_of("1.png") @ query), abs=1e-5)
+        assert found.image_score == pytest.approx(float(image_of("1.png") @ query), abs=HALF)
 
 
 def test_the_mean_of_the_scans_is_learnt_scan_by_scan_for_each_owner(shop: Shop) -> None:
@@ -134,7 +134,7 @@ def test_the_mean_of_the_scans_is_learnt_scan_by_scan_for_each_owner(shop: Shop)
     assert means is not None
     assert means.count == 5
     np.testing.assert_allclose(means.scans, np.mean(seen, axis=0), atol=1e-5)
-    np.testing.assert_allclose(means.catalogue, image_of("1.png"), atol=1e-6)
+    np.testing.assert_allclose(means.catalogue, image_of("1.png"), atol=HALF)
     others = shop.search.means("0")
     assert others is not None
     assert (others.scans, others.count) == (None, 0)
@@ -160,7 +160,7 @@ def test_colours_are_compared_after_subtracting_the_means(shop: Shop) -> None:
     for number in range(1, 5):
         stored, asked = color_of(f"{number}.png") - mean, color_of("3.png") - color_of("common")
         cosine = stored @ asked / np.linalg.norm(stored) / np.linalg.norm(asked)
-        assert found[product_id(number)] == pytest.approx(float(cosine), abs=1e-5)
+        assert found[product_id(number)] == pytest.approx(float(cosine), abs=HALF)
     assert found[product_id(5)] is None
 
 
@@ -180,7 +180,7 @@ def test_new_pictures_bring_new_colours_and_a_new_title_leaves_them(shop: Shop) 
     means = shop.search.means(None, "color")
     assert means is not None
     expected = (color_of("new.png") + color_of("2.png")) / 2
-    np.testing.assert_allclose(means.catalogue, expected, atol=1e-5)
+    np.testing.assert_allclose(means.catalogue, expected, atol=HALF)
     found = colors_of(shop, "2.png", "common")
     assert found[product_id(2)] > found[product_id(1)]
     assert found[product_id(3)] is None

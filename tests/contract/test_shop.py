@@ -23,7 +23,7 @@ from shelfsight.records import (
 )
 from shelfsight.scan.matching import Candidate, Filters, SearchQuery
 from shelfsight.testing import MODELS, direction
-from tests.contract.conftest import Shop, product_id
+from tests.contract.conftest import HALF, Shop, product_id
 
 EVERYTHING = Selection()
 TIMEOUT = Failure(stage=Stage.FETCH, kind="timeout", message="too slow", retryable=True)
@@ -195,9 +195,9 @@ def test_a_stored_vector_stays_if_embedding_the_same_content_again_fails(shop: S
     image, text = direction(b"a.png", 768), direction(b"Cup", 1024)
     found = shop.search.vectors(product_id(1), Filters())
     assert found is not None
-    np.testing.assert_allclose(found.image, image, atol=1e-6)
-    np.testing.assert_allclose(found.text, text, atol=1e-6)
-    np.testing.assert_allclose(found.vector, combine(image, text, Weights()), atol=1e-6)
+    np.testing.assert_allclose(found.image, image, atol=HALF)
+    np.testing.assert_allclose(found.text, text, atol=HALF)
+    np.testing.assert_allclose(found.vector, combine(image, text, Weights()), atol=HALF)
 
 
 def test_a_vector_is_deleted_with_its_content(shop: Shop) -> None:
@@ -222,7 +222,7 @@ def test_other_weights_recombine_stored_vectors_without_a_model(shop: Shop) -> N
     wanted = combine(direction(b"a.png", 768), direction(b"Mug", 1024), even)
     found = shop.search.vectors(product_id(1), Filters())
     assert found is not None
-    np.testing.assert_allclose(found.vector, wanted, atol=1e-6)
+    np.testing.assert_allclose(found.vector, wanted, atol=HALF)
 
 
 def test_vectors_of_other_models_are_refused_before_the_first_write(shop: Shop) -> None:

@@ -22,8 +22,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from aiohttp import web
-from pgvector import Vector as PgVector
+from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 from psycopg import Connection, OperationalError, connect
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -349,11 +350,11 @@ def picture_vector(file: Path) -> Vector:
     return unit(image_vector(shown))
 
 
-def same(stored: PgVector | None, expected: Vector | None) -> bool:
+def same(stored: HalfVector | None, expected: Vector | None) -> bool:
     """Return whether the vectors are equal up to rounding, or both missing."""
     if stored is None or expected is None:
         return stored is None and expected is None
-    return float(stored.to_numpy() @ expected) > 0.9999
+    return float(unit(stored.to_numpy().astype(np.float32)) @ expected) > 0.9999
 
 
 def _run(seed: int, options: argparse.Namespace) -> tuple[bool, str]:

@@ -1,11 +1,13 @@
 """Indexes on a real Postgres: built, measured, interrupted, broken, repaired and dropped."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -14,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.errors import DatabaseError, SchemaError
-from shelfsight.postgres.connection import Connection, Database, copy_rows
+from shelfsight.postgres.connection import Connection, Database, columns, copy_rows
 from shelfsight.postgres.statements import trusted
 from shelfsight.storage import schema
+from shelfsight.storage.embeddings_table import VECTOR_COLUMNS
 from shelfsight.storage.index import build as index_build
 from shelfsight.storage.index import indexes as index
 from shelfsight.storage.index import recall as index_recall
@@ -206,6 +209,27 @@ def test_the_searches_of_shelfsight_use_the_indexes(database: Database, kind: st
 
     for name, query in zip(NAMES, queries, strict=True):
         assert name in database.run(lambda c, query=query: plan(c, query))
+
+
+def test_the_statement_of_the_docs_changes_a_table_to_half_precision_with_its_indexes(
+    database: Database,
+) -> None:
+    """The table has the types of an older release first."""
+    upgrades = (Path(__file__).parents[2] / "docs/upgrades.md").read_text()
+    (statement,) = re.findall(r"```sql\n(ALTER TABLE[^`]+halfvec[^`]+)```", upgrades)
+    assert vector_types(database) == {"halfvec"}
+    database.run(lambda c: c.execute(trusted(statement.replace("halfvec", "vector"))))
+    assert vector_types(database) == {"vector"}
+    fill(database, ROWS)
+    built(database)
+    database.run(lambda c: c.execute(trusted(statement)))
+    assert vector_types(database) == {"halfvec"}
+    assert [one.state for one in index.read(database)] == ["valid"] * len(NAMES)
+
+
+def vector_types(database: Database) -> set[str]:
+    found = database.run(lambda c: columns(c, "ProductEmbeddings"))
+    return {found[name].partition("(")[0] for name in VECTOR_COLUMNS}
 
 
 def test_an_index_left_by_a_broken_build_is_reported_and_built_again(

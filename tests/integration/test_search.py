@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 import psycopg
 import pytest
+from pgvector import HalfVector
 from psycopg import sql
 
 from shelfsight.errors import FilterError
@@ -77,10 +78,10 @@ def fill(database: Database, count: int) -> None:
             ' "SourceHash")'
             " FROM STDIN (FORMAT BINARY)"
         ) as copy:
-            copy.set_types(("uuid", "vector", "text", "text"))
+            copy.set_types(("uuid", "halfvec", "text", "text"))
             for number, vector in enumerate(vectors, start=1):
                 unit = vector / np.linalg.norm(vector)
-                copy.write_row((UUID(int=number), unit, f"Product {number}", "given"))
+                copy.write_row((UUID(int=number), HalfVector(unit), f"Product {number}", "given"))
         connection.execute('ANALYZE "ProductEmbeddings"')
 
     database.run(work)
@@ -270,7 +271,7 @@ def test_an_hnsw_index_of_the_shops_own_does_not_reduce_the_result(database: Dat
     fill(database, 300)
     database.run(
         lambda c: c.execute(
-            'CREATE INDEX ON "ProductEmbeddings" USING hnsw ("ImageEmbedding" vector_cosine_ops)'
+            'CREATE INDEX ON "ProductEmbeddings" USING hnsw ("ImageEmbedding" halfvec_cosine_ops)'
         )
     )
     assert len(PostgresProductSearch(database).candidates(by_image(), ALL, 200)) == 200

@@ -18,11 +18,13 @@ from shelfsight.records import COLOR_WIDTH, COMBINED_WIDTH, IMAGE_WIDTH, TEXT_WI
 QUERIES = statements.load("shelfsight.storage", "embeddings_table.sql")
 
 VECTOR_COLUMNS = {
-    "ImageEmbedding": f"vector({IMAGE_WIDTH})",
-    "TextEmbedding": f"vector({TEXT_WIDTH})",
-    "CombinedEmbedding": f"vector({COMBINED_WIDTH})",
-    "ColorHistogram": f"vector({COLOR_WIDTH})",
+    "ImageEmbedding": IMAGE_WIDTH,
+    "TextEmbedding": TEXT_WIDTH,
+    "CombinedEmbedding": COMBINED_WIDTH,
+    "ColorHistogram": COLOR_WIDTH,
 }
+"""The vector columns with their widths. New ones are `halfvec`, which takes half of the room and
+finds the same products (`docs/figures.md`). Existing columns of type `vector` stay."""
 
 OTHER_COLUMNS = {
     "ImageUrl": "text",
@@ -131,6 +133,17 @@ def check(connection: Connection, *, doubles: bool = False) -> None:
         )
 
 
+def column_types(connection: Connection) -> dict[str, str]:
+    """Return the types of the columns that are added to a table which lacks them.
+
+    Vectors are `halfvec` where pgvector has it (0.7 and newer), else `vector`.
+    """
+    ((half,),) = connection.execute("SELECT to_regtype('halfvec') IS NOT NULL").fetchall()
+    vectors = "halfvec" if half else "vector"
+    of_vectors = {name: f"{vectors}({width})" for name, width in VECTOR_COLUMNS.items()}
+    return {**of_vectors, **OTHER_COLUMNS}
+
+
 def needs_id(connection: Connection) -> bool:
     """Return whether an INSERT into the table must name an `"Id"`.
 
@@ -216,7 +229,8 @@ def _new_key(type_: str) -> str:
 
 def _type_faults(found: dict[str, str]) -> Iterator[tuple[str, Fault]]:
     """Yield the columns of other types, each with its fault."""
-    wanted = {**VECTOR_COLUMNS, "ModelVersions": "jsonb", "ImageFiles": "jsonb"}
+    vectors = {name: f"vector({width})" for name, width in VECTOR_COLUMNS.items()}
+    wanted = {**vectors, "ModelVersions": "jsonb", "ImageFiles": "jsonb"}
     for name, kind in wanted.items():
         actual = found.get(name, kind)
         if actual in (kind, kind.replace("vector", "halfvec")):

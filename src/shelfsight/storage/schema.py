@@ -156,8 +156,7 @@ def _add_columns(connection: Connection) -> list[str]:
     wanted = {
         "ProductId": variants.get("ProductId", "text"),
         "UserId": variants.get("UserId", "text"),
-        **embeddings_table.VECTOR_COLUMNS,
-        **embeddings_table.OTHER_COLUMNS,
+        **embeddings_table.column_types(connection),
     }
     done = _add(connection, "ProductEmbeddings", wanted)
     embeddings_table.check(connection, doubles=True)
