@@ -26,6 +26,10 @@ VECTOR_COLUMNS = {
 """The vector columns with their widths. New ones are `halfvec`, which takes half of the room and
 finds the same products (`docs/figures.md`). Existing columns of type `vector` stay."""
 
+IN_ROW = {"ImageEmbedding"}
+"""New columns that Postgres keeps in their row instead of moving them out: each scan of a photo
+reads many image vectors. Half precision leaves room for one vector."""
+
 OTHER_COLUMNS = {
     "ImageUrl": "text",
     "ImageHash": "text",

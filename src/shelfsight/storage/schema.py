@@ -174,11 +174,16 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
     lacking = connection.execute(_LACKING_COLUMNS, [list(wanted), table, schemas])
     missing += [(sql.Identifier(schema, table), name) for schema, name in lacking.fetchall()]
     for place, name in missing:
+        column = sql.Identifier(name)
         connection.execute(
             sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(
-                place, sql.Identifier(name), statements.trusted(wanted[name])
+                place, column, statements.trusted(wanted[name])
             )
         )
+        if name in embeddings_table.IN_ROW and wanted[name].startswith("halfvec"):
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ALTER {} SET STORAGE MAIN").format(place, column)
+            )
     return [f'created column {place.as_string()}."{name}"' for place, name in missing]
 
 

@@ -20,6 +20,7 @@ from shelfsight.records import (
     COLOR_WIDTH,
     IMAGE_WIDTH,
     Feature,
+    Modality,
     ModelPair,
     Vector,
     stored_identities,
@@ -32,6 +33,7 @@ from shelfsight.storage.search.filters import FilterSql
 from shelfsight.storage.search.search_cache import SearchCache
 from shelfsight.storage.search.search_rows import SearchRow
 from shelfsight.storage.search.search_statement import (
+    COLUMNS,
     EXACT_SEARCH_ROWS,
     QUERIES,
     ConfirmedSearch,
@@ -246,7 +248,8 @@ class PostgresProductSearch:
             shape = statement_shape(
                 search_query, filter_sql, limit, by_index=by_index, find_words=find_words
             )
-            shape = replace(shape, confirmed=confirmed)
+            vector_type = self._vector_type(search_query.column)
+            shape = replace(shape, vector_type=vector_type, confirmed=confirmed)
             statement = self._cache.get(shape, partial(build_statement, shape, filter_sql))
             rows = self._ask((statement, values), prepare=shape.has_one_plan)
             return [SearchRow._make(row) for row in rows]
@@ -276,13 +279,15 @@ class PostgresProductSearch:
         if filter_sql.is_unfiltered or indexes.are_rows_few:
             return indexes.are_rows_few
 
-        def count() -> int:
-            return int(self._ask(count_query(filter_sql))[0][0])
-
         # an owner scans again and again, so this count is reused; other filters vary without end
         is_cached = filters == Filters(owner=filters.owner)
+        few = indexes.exact_rows_of_owner if is_cached else EXACT_SEARCH_ROWS
+
+        def count() -> int:
+            return int(self._ask(count_query(filter_sql, few + 1))[0][0])
+
         passing = self._cache.get(("count", filters.owner), count) if is_cached else count()
-        return passing <= EXACT_SEARCH_ROWS
+        return passing <= few
 
     def _catalogue_mean(self, owner: str | None, column: str) -> tuple[Vector, ...]:
         """Return a tuple with the mean, or an empty tuple if the column has no value."""
@@ -294,6 +299,11 @@ class PostgresProductSearch:
     def _feature_model(self, feature: Feature) -> str:
         """Return the name under which the mean of a feature of scans is stored."""
         return self._models.image if feature == "image" else COLOR_HISTOGRAM
+
+    def _vector_type(self, modality: Modality) -> str:
+        """Return the type of the column of these vectors, `halfvec` or `vector`."""
+        column, _ = COLUMNS[modality]
+        return self._columns("ProductEmbeddings").get(column, "vector").partition("(")[0]
 
     def _columns(self, table: str) -> dict[str, str]:
         def read() -> dict[str, str]:

@@ -23,8 +23,8 @@ e.{column}::halfvec({width}) <=> (
 
 -- name: exact_distance
 -- The "+ 0" has the effect that no index can be used. An HNSW index that the shop has added might
--- return too few rows.
-(e.{column}::vector <=> %(query)s) + 0
+-- return too few rows. The subquery converts the query once, instead of the vector of each row.
+(e.{column} <=> (SELECT %(query)s::{type})) + 0
 
 -- name: count
 SELECT count(*) FROM (
