@@ -30,7 +30,7 @@ EMBEDDED_SYSTEM_HOME = Path("/var/lib/shelfsight")
 """Folder of the embedded database if root starts it; the server then runs as another user."""
 
 
-PRODUCT_URL_NAMES = frozenset({"sku", "id", "productId"})
+PRODUCT_URL_NAMES = frozenset({"sku", "handle", "id", "productId"})
 """The placeholders of `PRODUCT_URL`."""
 
 SECRET = frozenset({"database_url", "embedding_server_api_key"})
@@ -117,7 +117,7 @@ def _for_pictures(base: str | None) -> str | None:
 def _for_products(template: str | None) -> str | None:
     names = re.findall(r"\{([^{}]*)\}", _for_http(template) or "{sku}")
     if not names or not set(names) <= PRODUCT_URL_NAMES:
-        raise ValueError("an address with {sku}, {id} or {productId}")
+        raise ValueError("an address with {sku}, {handle}, {id} or {productId}")
     return template
 
 
@@ -292,7 +292,8 @@ class Settings(BaseSettings):
     )
     product_url: Annotated[str | None, AfterValidator(_for_products)] = Field(
         None,
-        description="a product's page, as https://shop.example/p/{sku}; or {id}, {productId}",
+        description="a product's page, as https://shop.example/p/{sku};"
+        " or {handle}, {id}, {productId}",
     )
     add_product_url: Annotated[str | None, AfterValidator(_for_http)] = Field(
         None, description="the page of the shop where a product is added"

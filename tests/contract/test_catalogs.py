@@ -30,6 +30,9 @@ from tests.integration.test_watch import Watch
 from tests.shop import backfill_all, picture, rows
 
 FOLDER = Path(__file__).parent / "platforms"
+WITH_HANDLES = {"medusa", "saleor", "spree", "vendure"}
+"""The platforms whose tables have a handle or slug here."""
+
 COLOURS = {"mug": "red", "cap": "blue", "bag": "green"}
 TITLES = ["Blue cap", "Green bag - Large", "Green bag - Small", "Red mug"]
 FAKES = {
@@ -158,6 +161,7 @@ def test_a_photo_finds_its_product(
             found = shop.scan(photo(colour), limit=1).matches[0]
             assert name in found.product.title
             assert found.product.price == Decimal("12.50")
+            assert found.product.link == ("its-page" if platform.name in WITH_HANDLES else None)
         mugs = shop.scan(photo("blue"), threshold=-1, filters=Filters(category="Mugs")).matches
         assert [match.product.title for match in mugs] == ["Red mug"]
         assert shop.due().products == 0

@@ -39,6 +39,8 @@ class Export:
     mug_price: str = "9.90"
     encoding: str = "utf-8"
     bad_cells: int = 0
+    tee_link: str | None = None
+    mug_link: str | None = None
 
 
 def tee(colour: str, title: str, *images: str, sku: str = "", **names: str) -> Any:
@@ -61,6 +63,8 @@ SHOPIFY: dict[str, Any] = {
     "blue": tee("blue", "Star tee - Blue / M", f"{CDN}/blue.jpg", *SHOPIFY_PICTURES),
     "mug": ("mug-1", "Blue mug", {}, [f"{CDN}/mug-1.jpg", f"{CDN}/mug-2.jpg"]),
     "left_out": {"draft": 1},
+    "tee_link": "star-tee",
+    "mug_link": "blue-mug",
 }
 FEED_OPTIONS = {"Colour": "color", "Size": "size"}
 FEED: dict[str, Any] = {
@@ -70,6 +74,7 @@ FEED: dict[str, Any] = {
     ),
     "blue": tee("blue", "Star tee", f"{SHOP}/blue.jpg", **FEED_OPTIONS),
     "mug": ("mug-1", "Blue mug", {}, [f"{SHOP}/mug-1.jpg", f"{SHOP}/mug-2.jpg"]),
+    "mug_link": f"{SHOP}/mug",
 }
 
 CASES = {
@@ -117,16 +122,25 @@ CASES = {
         mug=("mug-1", "Blue mug", {}, ["/m/u/mug-1.jpg", "/m/u/mug-2.jpg"]),
         unused={
             *("attribute_set_code", "product_type", "product_websites", "weight"),
-            *("tax_class_name", "visibility", "special_price", "url_key", "base_image_label"),
+            *("tax_class_name", "visibility", "special_price", "base_image_label"),
             *("small_image", "thumbnail_image", "created_at", "additional_attributes", "qty"),
             *("is_in_stock", "additional_image_labels", "associated_skus"),
         },
         left_out={"unpublished": 1},
+        tee_link="star-tee",
+        mug_link="blue-mug",
     ),
-    "google.tsv": Export(**FEED, unused={"link", "availability", "brand", "condition"}),
-    "google.xml": Export(**FEED, unused={"link", "availability"}, encoding="XML"),
+    "google.tsv": Export(
+        **FEED, unused={"availability", "brand", "condition"}, tee_link=f"{SHOP}/tee"
+    ),
+    "google.xml": Export(
+        **FEED, unused={"availability"}, tee_link=f"{SHOP}/tee?a=1&b=2", encoding="XML"
+    ),
     "facebook.csv": Export(
-        **FEED, unused={"link", "availability", "brand", "condition"}, left_out={"archived": 1}
+        **FEED,
+        unused={"availability", "brand", "condition"},
+        left_out={"archived": 1},
+        tee_link=f"{SHOP}/tee",
     ),
     "bigcommerce.csv": Export(
         "BigCommerce export",
@@ -136,12 +150,14 @@ CASES = {
         unused={
             *("Type", "Inventory Tracking", "Current Stock", "Low Stock", "Cost Price"),
             *("Retail Price", "Sale Price", "Brand ID", "Channels", "Custom Fields"),
-            *("Page Title", "Product URL", "Meta Description", "Search Keywords"),
+            *("Page Title", "Meta Description", "Search Keywords"),
             *("Bin Picking Number", "Global Trade Number", "Weight", "Is Featured"),
             *("Product Condition", "Sort Order", "Image Description", "Image is Thumbnail"),
             "YouTube ID",
         },
         left_out={"unpublished": 1},
+        tee_link="/star-tee/",
+        mug_link="/blue-mug/",
     ),
     "bigcommerce_legacy.csv": Export(
         "BigCommerce legacy export",
@@ -154,9 +170,11 @@ CASES = {
             *("Current Stock Level", "Product Image ID - 1", "Product Image Description - 1"),
             *("Product Image Is Thumbnail - 1", "Product Image Sort - 1"),
             *("Product Image ID - 2", "Product Image Sort - 2", "Search Keywords"),
-            *("Product URL", "GPS Color"),
+            "GPS Color",
         },
         left_out={"unpublished": 1},
+        tee_link="/star-tee/",
+        mug_link="/blue-mug/",
         blue_price="19.00",  # a rule of the shop adds to it
     ),
     "square.csv": Export(
@@ -198,7 +216,7 @@ def stored(database: Database) -> list[tuple[Any, ...]]:
         database,
         'SELECT v."Sku", v."Title", v."Options", ARRAY(SELECT "ImageUrl" FROM "ProductImages"'
         ' WHERE "ProductVariantId" = v."Id" ORDER BY "Position"), v."Price", v."Barcode",'
-        ' v."Description", p."Category", p."Id" FROM "ProductVariants" v'
+        ' v."Description", p."Category", p."Id", v."Link" FROM "ProductVariants" v'
         ' JOIN "Products" p ON p."Id" = v."ProductId"',
     )
 
@@ -230,6 +248,7 @@ def test_an_export_gives_its_products_with_pictures_and_variants(
     if name != "plain.csv":
         assert (red[6].replace("<p>Soft</p>", "Soft"), mug[6]) == ("Soft", "Holds tea")
     assert red[7].lower().split(" > ")[-1] in {"shirts", "clothing"}
+    assert (red[9], mug[9]) == (case.tee_link, case.mug_link)
     assert len(would.first_products) == len(variants)
     assert sorted(p.sku for p in would.first_products) == sorted(found)
 

@@ -16,13 +16,16 @@ from psycopg.types.json import Jsonb
 from shelfsight.catalog.imports.import_file import import_file, write_products
 from shelfsight.catalog.imports.import_options import ImportOptions
 from shelfsight.catalog.imports.import_summary import ImportSummary
-from shelfsight.catalog.imports.imported import ImportedProduct
+from shelfsight.catalog.imports.imported import Column, ImportedProduct
 from shelfsight.catalog.imports.product_file import ProductFile
 from shelfsight.postgres.connection import Connection, Database
 from tests.shop import rows
 
 SKUS = ("a", "b", "c", "d")
-COLUMNS = ("title", "description", "price", "barcode", "options", "category", "images", "owner")
+COLUMNS = (
+    *("title", "description", "price", "barcode", "options", "category", "images", "link"),
+    "owner",
+)
 TEXTS = st.sampled_from(["Mug", "<b>Cup</b>", 'ünï, "quoted"\nlines'])
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "title": TEXTS,
@@ -33,6 +36,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(["Colour", "Size"]), st.sampled_from(["red", "L"]), min_size=1
     ),
     "category": st.sampled_from(["Kitchen", "Home"]),
+    "link": st.sampled_from(["mug", "https://shop.example/mug"]),
     "images": st.lists(st.sampled_from(["1.png", "2.png", "3.png"]), min_size=1, unique=True),
 }
 EMPTY: dict[str, list[Any]] = {
@@ -67,9 +71,10 @@ def store(database: Database, catalogue: Catalogue) -> None:
                 'WITH p AS (INSERT INTO "Products" ("Category", "UpdatedAt")'
                 " VALUES (%(category)s, now() - interval '1 year') RETURNING \"Id\"),"
                 ' v AS (INSERT INTO "ProductVariants" ("ProductId", "UserId", "Sku", "Title",'
-                ' "Description", "Price", "Barcode", "Options", "UpdatedAt")'
+                ' "Description", "Price", "Barcode", "Options", "Link", "UpdatedAt")'
                 ' SELECT "Id", %(owner)s, %(sku)s, %(title)s, %(description)s, %(price)s,'
-                " %(barcode)s, %(options)s, now() - interval '1 year' FROM p RETURNING \"Id\")"
+                " %(barcode)s, %(options)s, %(link)s, now() - interval '1 year'"
+                ' FROM p RETURNING "Id")'
                 ' INSERT INTO "ProductImages" ("ProductVariantId", "ImageUrl", "AltText",'
                 ' "Position") SELECT "Id", url, \'of \' || url, place FROM v,'
                 " unnest(%(images)s::text[]) WITH ORDINALITY AS u(url, place)",
@@ -80,11 +85,21 @@ def store(database: Database, catalogue: Catalogue) -> None:
 
 
 def stored(database: Database) -> Catalogue:
-    names = ("sku", "product", "owner", "title", "description", "price", "barcode", "options")
+    names = (
+        "sku",
+        "product",
+        "owner",
+        "title",
+        "description",
+        "price",
+        "barcode",
+        "options",
+        "link",
+    )
     found = rows(
         database,
         'SELECT "Sku", v."ProductId", v."UserId", v."Title", "Description", "Price", "Barcode",'
-        ' "Options", "Category", ARRAY(SELECT "ImageUrl" FROM "ProductImages"'
+        ' "Options", "Link", "Category", ARRAY(SELECT "ImageUrl" FROM "ProductImages"'
         ' WHERE "ProductVariantId" = v."Id" ORDER BY "Position"), v."UpdatedAt", p."UpdatedAt"'
         ' FROM "ProductVariants" v LEFT JOIN "Products" p ON p."Id" = v."ProductId"',
     )
@@ -209,6 +224,7 @@ MUG = {
         "barcode": "0400",
         "options": {"Colour": "blue"},
         "category": "Kitchen",
+        "link": "blue-mug",
         "images": ["1.png", "2.png", "3.png", "4.png", "5.png"],
         "owner": "alice",
     }
@@ -255,6 +271,25 @@ def test_only_clear_empty_empties_and_says_what(shop: Database, tmp_path: Path) 
     assert (after["title"], after["barcode"], after["images"]) == ("", None, [])
     assert (after["price"], after["options"], after["category"]) == (None, {}, None)
     assert (after["description"], after["owner"]) == (before["description"], "alice")
+
+
+def test_links_are_stored_where_the_table_has_a_column_for_them(
+    shop: Database, tmp_path: Path
+) -> None:
+    """A table of an older release has none; then nothing counts as changed."""
+    file = tmp_path / "feed.csv"
+    file.write_text("sku,title,link\nmug,Mug,https://shop.example/mug\ncap,Cap,cap\n")
+    shop.run(lambda c: c.execute('ALTER TABLE "ProductVariants" DROP COLUMN "Link"'))
+    assert run(shop, file).new == 2
+    assert run(shop, file).untouched == 2
+    shop.run(lambda c: c.execute('ALTER TABLE "ProductVariants" ADD COLUMN "Link" text'))
+    assert run(shop, file).changed_columns == {Column.LINK: 2}
+    links = 'SELECT "Sku", "Link" FROM "ProductVariants" WHERE "Sku" <> \'MH01\' ORDER BY 1'
+    assert rows(shop, links) == [("cap", "cap"), ("mug", "https://shop.example/mug")]
+    file.write_text("sku,link\nmug,\n")
+    assert run(shop, file).untouched == 1
+    assert run(shop, file, clear_empty=True).emptied_columns == {Column.LINK: 1}
+    assert rows(shop, links) == [("cap", "cap"), ("mug", None)]
 
 
 def test_only_the_options_that_the_file_names_change(shop: Database, tmp_path: Path) -> None:

@@ -472,6 +472,7 @@ def test_a_shopify_export_yields_one_product_per_variant(read):
         options={"Colour": "Red", "Size": "S"},
         image_urls=("https://a/r.jpg", "https://a/1.jpg", "https://a/2.jpg", "https://a/3.jpg"),
         category="Apparel",
+        link="tee",
     )
     assert blue.line == 3
     assert blue.sku == "tee:Blue / S"
@@ -485,6 +486,7 @@ def test_a_shopify_export_yields_one_product_per_variant(read):
         title="Star mug",
         options={},
         category="Mugs",
+        link="mug",
         empty={Column.DESCRIPTION, Column.BARCODE, Column.OPTIONS, Column.IMAGES},
     )
     assert (cap.sku, cap.title, cap.options, cap.category) == ("cap", "Star cap", {}, "Caps")

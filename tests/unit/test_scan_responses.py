@@ -73,13 +73,34 @@ def test_relative_addresses_of_pictures_come_whole_where_there_is_a_base() -> No
         ("https://s.test/p/{sku}", "https://s.test/p/a%2Fb%20%7Bid%7D"),
         ("https://s.test/?v={id}&s={sku}", "https://s.test/?v=gid%3A%2F%2F1&s=a%2Fb%20%7Bid%7D"),
         ("https://s.test/{productId}", None),
+        ("https://s.test/p/{handle}/", "https://s.test/p/sale/mug%20%7Bsku%7D/"),
     ],
 )
 def test_the_page_of_a_product_has_its_own_parts(product_url: str | None, page: str | None) -> None:
-    product = Candidate(id="gid://1", sku="a/b {id}")
+    product = Candidate(id="gid://1", sku="a/b {id}", link="/sale/mug {sku}")
     result = found(Match(product=product, score=0.5, confidence="low"))
     (shown,) = matches_response(result, AddressFormat(None, product_url)).matches
     assert shown.product_url == page
+
+
+@pytest.mark.parametrize(
+    ("link", "page"),
+    [
+        ("https://s.test/mug?v=1", "https://s.test/mug?v=1"),
+        ("HTTP://s.test/mug", "HTTP://s.test/mug"),
+        *[(text, None) for text in ("mug", "javascript:alert(1)", "//s.test/mug", "https:", "")],
+        *[(text, None) for text in ("data:text/html,x", "http://[", " ", None)],
+    ],
+)
+def test_a_link_of_the_product_is_its_page_if_it_is_an_address(
+    link: str | None, page: str | None
+) -> None:
+    product = Candidate(id="1", sku="mug", link=link)
+    assert AddressFormat().page(product) == page
+    by_handle = AddressFormat(product_url="https://other.test/p/{handle}")
+    assert (by_handle.page(product) or "").startswith(page or "https://other.test/p/" * bool(link))
+    by_sku = AddressFormat(product_url="https://other.test/p/{sku}")
+    assert by_sku.page(product) == "https://other.test/p/mug"
 
 
 def test_a_similarity_that_was_not_compared_is_null() -> None:

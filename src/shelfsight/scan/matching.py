@@ -194,6 +194,7 @@ class Candidate(NamedTuple):
         description: the description.
         sku: the SKU.
         price: the price, in the shop's currency.
+        link: the address of its page in the shop, or its handle.
         image_url: the address of its first picture.
         image_score: cosine of the image vectors; None if they were not compared.
         text_score: cosine of the text vectors; None if they were not compared.
@@ -211,6 +212,7 @@ class Candidate(NamedTuple):
     description: str = ""
     sku: str | None = None
     price: Decimal | None = None
+    link: str | None = None
     image_url: str | None = None
     image_score: float | None = None
     text_score: float | None = None

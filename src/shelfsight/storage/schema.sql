@@ -19,6 +19,7 @@ CREATE TABLE {table} (
   "Description" text,
   "Price" numeric,
   "Options" jsonb,
+  "Link" text,
   "CreatedAt" timestamptz NOT NULL DEFAULT now(),
   "UpdatedAt" timestamptz NOT NULL DEFAULT now()
 );

@@ -1,7 +1,7 @@
 -- name: tables
 CREATE TABLE product_category (id text PRIMARY KEY, name text NOT NULL, mpath text NOT NULL,
   rank numeric NOT NULL DEFAULT 0, deleted_at timestamptz);
-CREATE TABLE product (id text PRIMARY KEY, title text NOT NULL, subtitle text, description text,
+CREATE TABLE product (id text PRIMARY KEY, handle text NOT NULL DEFAULT 'its-page', title text NOT NULL, subtitle text, description text,
   status text NOT NULL, thumbnail text, created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(), deleted_at timestamptz);
 CREATE TABLE product_variant (id text PRIMARY KEY, title text NOT NULL, sku text, barcode text,

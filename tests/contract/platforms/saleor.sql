@@ -1,7 +1,7 @@
 -- name: tables
 CREATE TABLE channel_channel (id serial PRIMARY KEY, slug varchar(255) NOT NULL UNIQUE);
 CREATE TABLE product_category (id serial PRIMARY KEY, name varchar(250) NOT NULL);
-CREATE TABLE product_product (id serial PRIMARY KEY, name varchar(250) NOT NULL, description jsonb,
+CREATE TABLE product_product (id serial PRIMARY KEY, slug varchar(255) NOT NULL DEFAULT 'its-page', name varchar(250) NOT NULL, description jsonb,
   description_plaintext text NOT NULL DEFAULT '', category_id int REFERENCES product_category,
   created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE product_producttranslation (id serial PRIMARY KEY, language_code varchar(35) NOT NULL,

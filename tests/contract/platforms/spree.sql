@@ -1,6 +1,6 @@
 -- name: tables
 CREATE TABLE spree_stores (id bigserial PRIMARY KEY, default_currency varchar, default_locale varchar);
-CREATE TABLE spree_products (id bigserial PRIMARY KEY, name varchar NOT NULL DEFAULT '', description text,
+CREATE TABLE spree_products (id bigserial PRIMARY KEY, slug varchar DEFAULT 'its-page', name varchar NOT NULL DEFAULT '', description text,
   deleted_at timestamp, status varchar NOT NULL DEFAULT 'draft', created_at timestamp(6) NOT NULL DEFAULT timezone('UTC', now()),
   updated_at timestamp(6) NOT NULL DEFAULT timezone('UTC', now()));
 CREATE TABLE spree_product_translations (id bigserial PRIMARY KEY, name varchar, description text, locale varchar NOT NULL,

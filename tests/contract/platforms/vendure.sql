@@ -6,7 +6,7 @@ CREATE TABLE product (id serial PRIMARY KEY, "createdAt" timestamp(6) NOT NULL D
   "updatedAt" timestamp(6) NOT NULL DEFAULT timezone('UTC', now()), "deletedAt" timestamp(6),
   enabled boolean NOT NULL DEFAULT true, "featuredAssetId" int);
 CREATE TABLE product_translation (id serial PRIMARY KEY, "updatedAt" timestamp(6) NOT NULL DEFAULT timezone('UTC', now()),
-  "languageCode" varchar NOT NULL, name varchar NOT NULL, description text NOT NULL,
+  "languageCode" varchar NOT NULL, name varchar NOT NULL, slug varchar NOT NULL DEFAULT 'its-page', description text NOT NULL,
   "baseId" int REFERENCES product ON DELETE CASCADE);
 CREATE TABLE product_variant (id serial PRIMARY KEY, "createdAt" timestamp(6) NOT NULL DEFAULT timezone('UTC', now()),
   "updatedAt" timestamp(6) NOT NULL DEFAULT timezone('UTC', now()), "deletedAt" timestamp(6),

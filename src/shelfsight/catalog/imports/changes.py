@@ -25,6 +25,7 @@ class StoredVariant(NamedTuple):
     given_price: object
     barcode: str | None
     options: object
+    link: str | None
     images: list[str]
     is_living: bool
     is_marked: bool
@@ -49,7 +50,10 @@ class Changes:
         return frozenset(self.values) | ({Column.OPTIONS} if self.options else set())
 
 
-_COMPARED = (Column.TITLE, Column.DESCRIPTION, Column.PRICE, Column.BARCODE, Column.IMAGES)
+_COMPARED = (
+    *(Column.TITLE, Column.DESCRIPTION, Column.PRICE, Column.BARCODE, Column.LINK),
+    Column.IMAGES,
+)
 
 
 def compare(product: ImportedProduct, stored: StoredVariant, *, clear_empty: bool) -> Changes:

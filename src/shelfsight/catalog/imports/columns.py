@@ -7,7 +7,7 @@ from functools import lru_cache
 
 FIELDS = (
     *("sku", "product_key", "title", "description", "price", "barcode", "options"),
-    *("image", "images", "owner", "category"),
+    *("image", "images", "owner", "category", "link"),
 )
 """The fields of a product, as files and the user name them."""
 

@@ -19,6 +19,7 @@ class Column(StrEnum):
     BARCODE = "barcode"
     OPTIONS = "options"
     CATEGORY = "category"
+    LINK = "link"
     IMAGES = "images"
 
 
@@ -30,6 +31,7 @@ class ImportedProduct:
     file has, but with an empty cell for this product. In `options`, an option with an empty cell
     has the value "".
 
+    `link` is the address of its page in the shop, or its handle (slug).
     `title` and `description` are unchanged and may contain HTML. `line` is the number of the
     variant's first line in the file, counted from 1.
     """
@@ -45,6 +47,7 @@ class ImportedProduct:
     image_urls: tuple[str, ...] = ()
     owner_id: str | None = None
     category: str | None = None
+    link: str | None = None
     empty: frozenset[Column] = frozenset()
 
     def value(self, column: Column) -> object:

@@ -1,14 +1,15 @@
 -- name: stored_variants
 -- The variants that may be those of the lines, oldest first. A line without an owner is found by
--- its SKU alone. `given_price` is the line's price as the column would store it.
+-- its SKU alone. `given_price` is the line's price as the column would store it. Where the table has
+-- no column for links, a line's link counts as stored.
 SELECT v."Id" AS id, x.sku, v."UserId" AS owner_id, v."ProductId" AS product_id, v."Title" AS title,
        v."Description" AS description, v."Price" AS price,
        (jsonb_populate_record(v, jsonb_build_object('Price', x.price)))."Price" AS given_price,
-       v."Barcode" AS barcode, v."Options" AS options,
+       v."Barcode" AS barcode, v."Options" AS options, {link} AS link,
        ARRAY(SELECT i."ImageUrl" FROM "ProductImages" AS i WHERE i."ProductVariantId" = v."Id"
              ORDER BY i."Position", i."Id") AS images,
        {is_living} AS is_living, {is_marked} AS is_marked
-FROM jsonb_to_recordset(%(rows)s) AS x(sku text, owner text, price text)
+FROM jsonb_to_recordset(%(rows)s) AS x(sku text, owner text, price text, link text)
 JOIN "ProductVariants" AS v ON v."Sku" = x.sku AND (x.owner IS NULL OR v."UserId" = x.owner)
 ORDER BY v."CreatedAt", v."Id"
 
@@ -59,6 +60,11 @@ SET ("ProductId", "Barcode", "Title", "Description", "Price") = (
     "UpdatedAt" = now()
 FROM jsonb_to_recordset(%(rows)s) AS x(
   id uuid, patch jsonb, options jsonb, removed_options text[])
+WHERE v."Id" = x.id
+
+-- name: set_links
+UPDATE "ProductVariants" AS v SET "Link" = x.link, "UpdatedAt" = now()
+FROM jsonb_to_recordset(%(rows)s) AS x(id uuid, link text)
 WHERE v."Id" = x.id
 
 -- name: replace_images

@@ -46,9 +46,9 @@ def read_product(
     """Yield the product that these cells of a row make, after a `BadCell` for each unreadable one.
 
     The cells are sku, product_key, title, description, price, barcode, options, image, images,
-    owner and category, with text or any JSON value. All except sku may be missing or empty. What
-    the user mapped to one of them takes the place of the cell, unless it is empty. If sku, owner or
-    product_key cannot be read, a `BadLine` comes instead of the product.
+    owner, category and link, with text or any JSON value. All except sku may be missing or empty.
+    What the user mapped to one of them takes the place of the cell, unless it is empty. If sku,
+    owner or product_key cannot be read, a `BadLine` comes instead of the product.
     """
     given = {name: value for name, value in row.mapped.items() if value or name not in cells}
     reader = _Reader({**cells, **given})
@@ -85,6 +85,7 @@ class _Reader:
             ),
             owner_id=self._text("owner") or None,
             category=self._text("category") or None,
+            link=self._text("link") or None,
         )
         given = {"images" if name == "image" else name for name in self._cells}
         given -= self.unreadable.keys()

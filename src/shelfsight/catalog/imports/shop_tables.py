@@ -57,6 +57,11 @@ class ShopTables:
         conditions = archived.not_archived(self.variants, self.products, "v")
         return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
 
+    @property
+    def has_links(self) -> bool:
+        """Whether there is a column for the address or handle of a product's page."""
+        return "Link" in self.variants
+
     def archive_column(self) -> ArchiveColumn | None:
         """Return the column in which an import can archive variants; None if there is none."""
         for name, (mark, unmark) in _ARCHIVING.items():

@@ -50,6 +50,7 @@ class ProductWriter:
         self._database = database
         self._options = options
         self._archive_column = tables.archive_column()
+        self._has_links = tables.has_links
         self._query = _stored_variants(tables, self._archive_column, lock=not options.dry_run)
         self._products: dict[UUID, ProductState] = {}
         self._page_size = AdaptiveSize(PAGE)
@@ -78,7 +79,10 @@ class ProductWriter:
     def _work(
         self, page: Sequence[ImportedProduct], connection: Connection
     ) -> tuple[PagePlan, list[BadLine]]:
-        rows = [{"sku": p.sku, "owner": p.owner_id, "price": _text(p.price)} for p in page]
+        rows = [
+            {"sku": p.sku, "owner": p.owner_id, "price": _text(p.price), "link": p.link}
+            for p in page
+        ]
         stored = fetch_as(StoredVariant, connection, self._query, {"rows": Jsonb(rows)})
         lines, bad = match(page, stored)
         result = plan(lines, self._read_products(connection, lines), self._options)
@@ -110,6 +114,8 @@ class ProductWriter:
         run("set_categories", [{"id": str(id_), "category": name} for id_, name in categories])
         new_ids = dict(run("insert_variants", [_new_row(line) for line in page.new]))
         run("update_variants", [_changed_row(variant) for variant in page.changed])
+        if self._has_links:
+            run("set_links", _links(page, new_ids))
         images = _images(page, new_ids)
         image_rows = [{"variant_id": str(id_), "urls": urls} for id_, urls in images.items()]
         run("replace_images", image_rows, variants=list(images))
@@ -124,6 +130,7 @@ def _stored_variants(
 ) -> sql.Composed:
     query = QUERIES["stored_variants"].format(
         is_living=tables.is_living,
+        link=sql.SQL('v."Link"' if tables.has_links else "x.link"),
         is_marked=sql.SQL("false") if column is None else column.is_marked,
     )
     return query + sql.SQL("\n") + QUERIES["lock_variants"] if lock else query
@@ -168,6 +175,17 @@ def _changed_row(variant: ChangedVariant) -> dict[str, object]:
         "options": changes.options if has_options else None,
         "removed_options": list(changes.removed_options),
     }
+
+
+def _links(page: PagePlan, new_ids: dict[UUID, UUID]) -> list[dict[str, object]]:
+    """Return the link of each variant whose link changes; `new_ids` is as in `_images`."""
+    links: dict[UUID, str | None] = {
+        new_ids[line.new_id]: line.product.link for line in page.new if line.product.link
+    }
+    for variant in page.changed:
+        if Column.LINK in variant.changes.values.keys() | variant.changes.emptied:
+            links[variant.id] = variant.line.product.link
+    return [{"id": str(id_), "link": link} for id_, link in links.items()]
 
 
 def _images(page: PagePlan, new_ids: dict[UUID, UUID]) -> dict[UUID, list[str]]:

@@ -14,6 +14,7 @@ VALUES ('table', 'table', NULL, 'the table of products'),
   ('price', 'column', '', 'its column with the price'),
   ('owner', 'column', '', 'its column with the owner'),
   ('product', 'column', '', 'its column with the id that the variants of a product share'),
+  ('link', 'column', '', 'its column with the address or handle of its page in the shop'),
   ('updated', 'column', '', 'its column with the time of the last change'),
   ('zone', 'text', 'UTC', 'the time zone of times without one')
 
@@ -21,7 +22,7 @@ VALUES ('table', 'table', NULL, 'the table of products'),
 SELECT t.{id} AS "Id", {product}::text AS "ProductId", {owner}::text AS "UserId",
   {sku}::text AS "Sku", {barcode}::text AS "Barcode", t.{title}::text AS "Title",
   {description}::text AS "Description", {category}::text AS "Category",
-  {price}::numeric AS "Price",
+  {price}::numeric AS "Price", {link}::text AS "Link",
   CASE WHEN pg_typeof({updated}) = 'timestamp'::regtype
        THEN {updated}::timestamp AT TIME ZONE {zone} ELSE {updated}::timestamptz END AS "UpdatedAt"
 FROM {table} AS t

@@ -47,7 +47,7 @@ SELECT v.id AS "Id", v.product_id AS "ProductId",
    JOIN product_category AS c ON c.id = l.product_category_id
    WHERE l.product_id = v.product_id AND c.deleted_at IS NULL
    ORDER BY length(c.mpath) DESC, c.rank, c.id LIMIT 1) AS "Category",
-  v.created_at AS "CreatedAt", greatest(v.updated_at, p.updated_at) AS "UpdatedAt"
+  to_jsonb(p) ->> 'handle' AS "Link", v.created_at AS "CreatedAt", greatest(v.updated_at, p.updated_at) AS "UpdatedAt"
 FROM product_variant AS v JOIN product AS p ON p.id = v.product_id
 WHERE v.deleted_at IS NULL AND p.deleted_at IS NULL AND p.status = 'published'
 

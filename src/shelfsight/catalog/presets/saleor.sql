@@ -39,7 +39,7 @@ SELECT v.id AS "Id", v.product_id AS "ProductId", v.sku AS "Sku",
    JOIN channel_channel AS c ON c.id = l.channel_id
    WHERE l.variant_id = v.id AND c.slug = {channel}) AS "Price",
   (SELECT c.name FROM product_category AS c WHERE c.id = p.category_id) AS "Category",
-  v.created_at AS "CreatedAt", greatest(v.updated_at, p.updated_at) AS "UpdatedAt"
+  to_jsonb(p) ->> 'slug' AS "Link", v.created_at AS "CreatedAt", greatest(v.updated_at, p.updated_at) AS "UpdatedAt"
 FROM product_productvariant AS v JOIN product_product AS p ON p.id = v.product_id
 LEFT JOIN product_producttranslation AS t
   ON t.product_id = p.id AND t.language_code = {language}

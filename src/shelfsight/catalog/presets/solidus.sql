@@ -39,7 +39,7 @@ SELECT v.id AS "Id", v.product_id AS "ProductId", nullif(v.sku, '') AS "Sku",
    WHERE l.variant_id = v.id AND k.presentation IS NOT NULL) AS "Options",
   (SELECT x.name FROM spree_products_taxons AS l JOIN spree_taxons AS x ON x.id = l.taxon_id
    WHERE l.product_id = v.product_id ORDER BY x.depth DESC, l.position, l.id LIMIT 1) AS "Category",
-  v.created_at AT TIME ZONE {zone} AS "CreatedAt",
+  to_jsonb(p) ->> 'slug' AS "Link", v.created_at AT TIME ZONE {zone} AS "CreatedAt",
   greatest(v.updated_at, p.updated_at) AT TIME ZONE {zone} AS "UpdatedAt"
 FROM spree_variants AS v JOIN spree_products AS p ON p.id = v.product_id
 WHERE v.deleted_at IS NULL AND p.deleted_at IS NULL AND p.available_on AT TIME ZONE {zone} <= now()

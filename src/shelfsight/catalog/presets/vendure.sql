@@ -38,7 +38,7 @@ SELECT v.id AS "Id", v."productId" AS "ProductId", v.sku AS "Sku",
    JOIN collection AS c ON c.id = l."collectionId" AND NOT c."isRoot"
    JOIN collection_translation AS t ON t."baseId" = c.id AND t."languageCode" = {language}
    WHERE l."productVariantId" = v.id ORDER BY c.position, c.id LIMIT 1) AS "Category",
-  v."createdAt" AT TIME ZONE {zone} AS "CreatedAt",
+  pt.slug AS "Link", v."createdAt" AT TIME ZONE {zone} AS "CreatedAt",
   greatest(v."updatedAt", p."updatedAt", vt."updatedAt", pt."updatedAt") AT TIME ZONE {zone}
     AS "UpdatedAt"
 FROM product_variant AS v JOIN product AS p ON p.id = v."productId"
@@ -46,7 +46,7 @@ LEFT JOIN LATERAL (
   SELECT t.name, t."updatedAt" FROM product_variant_translation AS t
   WHERE t."baseId" = v.id AND t."languageCode" = {language} LIMIT 1) AS vt ON true
 LEFT JOIN LATERAL (
-  SELECT t.name, t.description, t."updatedAt" FROM product_translation AS t
+  SELECT t.name, t.description, to_jsonb(t) ->> 'slug' AS slug, t."updatedAt" FROM product_translation AS t
   WHERE t."baseId" = p.id AND t."languageCode" = {language} LIMIT 1) AS pt ON true
 WHERE v."deletedAt" IS NULL AND p."deletedAt" IS NULL AND v.enabled AND p.enabled
   AND EXISTS (

@@ -35,8 +35,8 @@ _CURES = {
 
 _KNOWN = {
     *("Id", "ProductId", "UserId", "Sku", "Barcode", "Title", "Description", "Price", "Options"),
-    *("Category", "Brand", "CreatedAt", "UpdatedAt", "ProductVariantId", "ImageUrl", "AltText"),
-    *("ImageId", "Position"),
+    *("Category", "Brand", "Link", "CreatedAt", "UpdatedAt"),
+    *("ProductVariantId", "ImageUrl", "AltText", "ImageId", "Position"),
 }
 
 

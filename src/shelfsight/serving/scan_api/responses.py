@@ -41,7 +41,7 @@ class MatchResponse(ResponseModel):
     were not calibrated; `confidence` is its level. `because` are the kinds of evidence that speak
     for the match, the strongest first; it may be empty. `exactCode` is true if the query's words,
     or a code in its photo, are the product's SKU or barcode. `combinedScore` is `score` once more,
-    `productUrl` is the page of the product in the shop (setting `PRODUCT_URL`), or null;
+    `productUrl` is the page of the product in the shop (`PRODUCT_URL`, or its own link), or null;
     `isLocalMatch` is always true: clients of other servers read it.
     """
 

@@ -21,6 +21,7 @@ class SearchRow(NamedTuple):
     description: str
     sku: str | None
     price: Decimal | None
+    link: str | None
     image_url: str | None
     image_score: float | None
     text_score: float | None

@@ -72,6 +72,7 @@ _CANDIDATE_COLUMNS = {
     "title": "Title",
     "description": "Description",
     "sku": "Sku",
+    "link": "Link",
 }
 
 

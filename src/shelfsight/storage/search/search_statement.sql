@@ -39,7 +39,7 @@ SELECT count(*) FROM (
 SELECT f.is_near, f.id::text AS id, f.product_id::text AS product_id,
   coalesce(f.title::text, '') AS title,
   left(coalesce(f.description::text, ''), 2000) AS description, f.sku::text AS sku, f.price,
-  f.image_url::text AS image_url, {image_score} AS image_score, {text_score} AS text_score,
+  left(f.link::text, 2000) AS link, f.image_url::text AS image_url, {image_score} AS image_score, {text_score} AS text_score,
   {word_score} AS word_score, {color_score} AS color_score, {confirmed} AS confirmed,
   coalesce(f.is_code, false) AS is_code,
   (SELECT to_regclass('"ProductEmbeddings"')::oid::bigint) AS table_oid
@@ -47,7 +47,7 @@ FROM ({sources}) AS f {centred}
 
 -- name: columns
 v."Id" AS id, {product_id} AS product_id, {title} AS title, {description} AS description,
-  {sku} AS sku, {price} AS price, e."ImageUrl" AS image_url, e."ImageEmbedding" AS image,
+  {sku} AS sku, {price} AS price, {link} AS link, e."ImageUrl" AS image_url, e."ImageEmbedding" AS image,
   e."TextEmbedding" AS text, {color} AS color, e."ProductText" AS words, {is_code} AS is_code
 
 -- name: price

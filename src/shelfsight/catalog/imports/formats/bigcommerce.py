@@ -96,6 +96,7 @@ FORMAT = Format(
         **{"Categories": "category", "Variant Image URL": "images.variant"},
         **{"Internal Image URL (Export)": "images", "Image URL (Import)": "images.imported"},
         **{"Image Sort Order": "images.order", "Is Visible": "visible"},
+        **{"Product URL": "link"},
     },
     recognises=has_columns({"Item", "Name", "SKU", "Options"}, {"Item", "Name", "Is Visible"}),
     products=_products,

@@ -18,7 +18,7 @@ from shelfsight.catalog.imports.imported import BadLine, Item, LeftOut, NotForSa
 from shelfsight.catalog.imports.product_cells import read_product
 from shelfsight.catalog.imports.rows import Row, Rows
 
-_INHERITED = ("description", "price", "barcode", "category", "owner")
+_INHERITED = ("description", "price", "barcode", "category", "owner", "link")
 
 
 def _products(rows: Rows) -> Iterator[Item]:
@@ -81,7 +81,7 @@ FORMAT = Format(
         **{"Product Name": "title", "Product Description": "description", "Price": "price"},
         **{"Product UPC/EAN": "barcode", "Category": "category"},
         **{"Product Image File - #": "images.#", "Product Image URL - #": "images.#"},
-        "Product Visible?": "visible",
+        **{"Product Visible?": "visible", "Product URL": "link"},
     },
     recognises=has_columns({"Item Type", "Product Name", "Product Code/SKU"}),
     products=_products,

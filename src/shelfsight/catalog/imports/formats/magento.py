@@ -75,6 +75,9 @@ def _product(row: Row, child: _Child | None) -> Iterator[Item]:
     if not cells.get("description"):
         cells |= described_shortly(row, parent)
     cells["sku"] = row.text("sku")
+    shown = row if parent is None else parent  # a child has no page of its own
+    if "link" in shown.cells:
+        cells["link"] = shown.text("link")
     if child is not None:
         cells["product_key"] = child.parent.text("sku")
         cells["options"] = child.options
@@ -97,7 +100,7 @@ FORMAT = Format(
         **{"barcode": "barcode", "gtin": "barcode", "ean": "barcode", "upc": "barcode"},
         **{"base_image": "images", "additional_images": "images.more"},
         **{"configurable_variations": "options", "configurable_variation_labels": "options.labels"},
-        **{"store_view_code": "store", "product_online": "online"},
+        **{"store_view_code": "store", "product_online": "online", "url_key": "link"},
     },
     recognises=has_columns(
         {"sku", "attribute_set_code"},

@@ -13,7 +13,7 @@ from shelfsight.catalog.imports.product_cells import read_product
 from shelfsight.catalog.imports.rows import Row, Rows
 
 _OPTIONS = ("color", "size", "material", "pattern")
-_SIMPLE = ("sku", "product_key", "title", "description", "price", "barcode", "owner")
+_SIMPLE = (*("sku", "product_key", "title", "description", "price", "barcode", "owner", "link"),)
 _STATUS = {
     "archived": NotForSale.ARCHIVED,
     "hidden": NotForSale.UNPUBLISHED,
@@ -86,7 +86,7 @@ FORMAT = Format(
         **{"product type": "category", "google product category": "category.google"},
         "fb product category": "category.facebook",
         **{name: f"options.{name}" for name in _OPTIONS},
-        **{"status": "status", "visibility": "visibility"},
+        **{"link": "link", "status": "status", "visibility": "visibility"},
     },
     recognises=_recognises,
     products=_products,

@@ -20,6 +20,9 @@ def _products(rows: Rows) -> Iterator[Item]:
 
 def _cells(row: Row) -> dict[str, object]:
     cells = dict(row.cells)
+    if "handle" in cells:
+        handle = cells.pop("handle")
+        cells = {"product_key": handle, "link": handle, **cells}
     numbered = [address for _, address in row.numbered("images")]
     if numbered:
         cells["images"] = [*addresses_in(row.text("images")), *numbered]
@@ -33,10 +36,11 @@ FORMAT = Format(
     name="plain",
     columns={
         **{"sku": "sku", "product key": "product_key", "parent": "product_key"},
-        **{"parent sku": "product_key", "handle": "product_key"},
+        **{"parent sku": "product_key", "handle": "handle"},
         **{"title": "title", "name": "title", "description": "description", "price": "price"},
         **{"barcode": "barcode", "gtin": "barcode", "ean": "barcode", "upc": "barcode"},
-        **{"options": "options", "category": "category"},
+        **{"options": "options", "category": "category", "link": "link", "product url": "link"},
+        **{"product link": "link", "permalink": "link", "url": "link"},
         **{name: f"options.{name}" for name in _OPTIONS},
         **{"image": "image", "image url": "image", "images": "images", "image urls": "images"},
         **{"image #": "images.#", "image url #": "images.#", "image#": "images.#"},

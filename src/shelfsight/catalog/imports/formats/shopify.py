@@ -73,6 +73,7 @@ def _cells(row: Row, product: Row, pictures: list[str]) -> dict[str, object]:
         # Spreadsheets put an apostrophe first to keep leading zeros; the SKU has none.
         "sku": row.text("sku").removeprefix("'") or variant_sku(handle, options),
         "product_key": handle,
+        "link": handle,
         "title": variant_title(product.text("title"), options),
     }
     # A column that the file lacks gives no cell, not an empty one.

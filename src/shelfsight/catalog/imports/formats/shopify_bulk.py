@@ -75,6 +75,8 @@ def _variant(row: Row, product: Row, pictures: list[str]) -> Iterator[Item]:
     cells = own_or_inherited(row, product, ("description", "price", "barcode", "owner"))
     cells["sku"] = row.text("sku") or variant_sku(key, options)
     cells["product_key"] = key
+    if {"link", "product_key"} & product.cells.keys():
+        cells["link"] = product.text("link") or product.text("product_key")
     if "title" in product.cells:
         cells["title"] = variant_title(product.text("title"), options)
     if "options" in row.cells:
@@ -139,7 +141,7 @@ FORMAT = Format(
         **{"selectedOptions": "options", "category": "category", "productType": "category.type"},
         **{"image": "images", "featuredImage": "images", "preview": "images.preview"},
         **{"url": "images.url", "src": "images.src", "originalSrc": "images.original"},
-        "status": "status",
+        **{"status": "status", "onlineStoreUrl": "link"},
     },
     recognises=_recognises,
     products=_products,

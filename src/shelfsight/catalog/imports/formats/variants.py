@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from shelfsight.catalog.imports.rows import Row
 
-COMMON = ("title", "description", "price", "barcode", "category", "owner")
+COMMON = ("title", "description", "price", "barcode", "category", "owner", "link")
 """The fields that most formats have a column for."""
 
 _NEVER_INHERITED = "barcode"
