@@ -11,14 +11,11 @@ from shelfsight.embedding.local.weights_memory import WeightsInMemory
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import ModelPair
-from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
 from shelfsight.storage import rights, schema
-from shelfsight.storage.calibrations import CalibrationStore
+from shelfsight.storage.calibrations import calibration_in_use
 from shelfsight.storage.migrations import version as schema_version
 from shelfsight.storage.status import read as read_status
-from shelfsight.storage.vectors.model_check import stored_models
 from shelfsight.wiring.database import (
     database_name,
     home,
@@ -217,18 +214,12 @@ def _check_calibration(database: Database) -> Finding:
     """Say where the probabilities of matches come from."""
     subject = "calibration"
     advice = "run: shelfsight calibrate, so that matches have a probability and may be high"
-    store = CalibrationStore(database)
-    for stored in database.run(stored_models, read_only=True):
-        if stored.image is None or stored.text is None:
-            continue
-        models = ModelPair(image=stored.image, text=stored.text)
-        own = store.load(models)
-        if (known := own or built_in(models)) is None:
-            what = f"none for {models.image} with {models.text}: no match is high"
-            return Finding(subject=subject, verdict="warning", what=what, advice=advice)
-        where = "this shop's own" if own else "the one of the models"
-        return Finding(subject=subject, verdict="ok", what=f"{where}, from {known.source}")
-    return Finding(subject=subject, verdict="ok", what="no product has both vectors yet")
+    found = calibration_in_use(database)
+    if found is None:
+        return Finding(subject=subject, verdict="ok", what="no product has both vectors yet")
+    if found.calibration is None:
+        return Finding(subject=subject, verdict="warning", what=str(found), advice=advice)
+    return Finding(subject=subject, verdict="ok", what=str(found))
 
 
 def _check_models(settings: Settings) -> Finding:

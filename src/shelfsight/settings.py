@@ -185,6 +185,10 @@ class Settings(BaseSettings):
     skip_existing: bool = Field(
         True, description="skip products that have embeddings; false embeds all again"
     )
+    calibrate: bool = Field(
+        True,
+        description="whether the first backfill fits how probable a match is, on your pictures",
+    )
     embedding_server_url: Annotated[str | None, AfterValidator(_for_http)] = Field(
         None, description="an embedding server; without one the models run in this process"
     )
