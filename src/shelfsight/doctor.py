@@ -9,6 +9,8 @@ from typing import Literal
 
 from shelfsight.embedding.local.weights_memory import WeightsInMemory
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
+from shelfsight.models.choice import pair_of
+from shelfsight.models.descriptions import describe, widths_of
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
@@ -235,7 +237,14 @@ def _check_models(settings: Settings) -> Finding:
             made = embedder.models
     except ShelfsightError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
-    return Finding(subject=subject, verdict="ok", what=f"{name}: {made.image}, {made.text}")
+    what = f"{name}: {made.image}, {made.text}"
+    if settings.embedding_server_url is None:
+        pair = pair_of(settings.models)
+        row = describe(settings.models, pair)
+        widths = f"{widths_of(pair.image)} and {widths_of(pair.text)}"
+        what = f"{what}; {widths}; licence {row.licence}; download {row.download}"
+        what = f"{what}; good for {row.use}" if row.use else what
+    return Finding(subject=subject, verdict="ok", what=what)
 
 
 def _memory_of_models(weights: WeightsInMemory) -> Finding:

@@ -156,6 +156,7 @@ _METAVARS = {
     "ignored_url_parameters": "NAMES",
     "memory": "SIZE",
     "model_dir": "FOLDER",
+    "models": "NAME",
     "shelfsight_home": "FOLDER",
     **{
         name: "|".join(get_args(Settings.model_fields[name].annotation))
@@ -165,7 +166,6 @@ _METAVARS = {
             "embedding_server_api",
             "embedding_server_pictures",
             "log_format",
-            "models",
         )
     },
 }
