@@ -24,7 +24,7 @@ from pydantic.fields import FieldInfo
 
 from shelfsight.catalog.imports.formats import FORMATS
 from shelfsight.cli.main import shelfsight
-from shelfsight.models.choice import image_models, text_models
+from shelfsight.models.choice import all_models
 from shelfsight.models.descriptions import pair_descriptions
 from shelfsight.settings import Settings
 
@@ -101,7 +101,7 @@ def models_table() -> Iterator[str]:
         row = (f"`{pair.name}`", pair.image, pair.text, pair.licence, pair.download, pair.use)
         yield f"| {' | '.join(map(_cell, row))} |"
     yield "\n| model | revision | figures |\n|---|---|---|"
-    for spec in (*image_models().values(), *text_models().values()):
+    for spec in all_models():
         figures = "" if spec.facts is None else spec.facts.figures
         yield f"| `{spec.name}` | `{spec.revision}` | {_cell(figures)} |"
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from shelfsight.embedding.local.weights_memory import WeightsInMemory
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
 from shelfsight.models.choice import pair_of
 from shelfsight.models.descriptions import describe, widths_of
+from shelfsight.models.specs import for_torch
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.settings import Settings
@@ -240,6 +241,8 @@ def _check_models(settings: Settings) -> Finding:
     what = f"{name}: {made.image}, {made.text}"
     if settings.embedding_server_url is None:
         pair = pair_of(settings.models)
+        if settings.backend == "torch":
+            pair = replace(pair, image=for_torch(pair.image), text=for_torch(pair.text))
         row = describe(settings.models, pair)
         widths = f"{widths_of(pair.image)} and {widths_of(pair.text)}"
         what = f"{what}; {widths}; licence {row.licence}; download {row.download}"

@@ -21,7 +21,7 @@ from shelfsight.records import ModelPair, PictureFormat
 from shelfsight.settings import load
 from shelfsight.storage.calibrations import CalibrationStore
 from shelfsight.storage.versions.switch import switch
-from shelfsight.wiring.first_calibration import calibrate_first
+from shelfsight.wiring.first_calibration import calibrate_first, remind_to_calibrate
 from tests.colour_shop import ColourEmbedder
 from tests.integration.embedding_server import serving
 from tests.shop import rows
@@ -162,6 +162,18 @@ def test_what_keeps_from_calibrating_is_told_and_nothing_is_stored(
     )
     assert told(embedded) == ["Not calibrated: 50 products with pictures are needed, there are 49"]
     assert rows(embedded.database, 'SELECT * FROM shelfsight."Calibrations"') == []
+
+
+def test_without_models_of_its_own_a_process_says_how_to_calibrate(
+    embedded: Shop, settings
+) -> None:
+    lines: list[str] = []
+    models = embedded.embedder.models
+    remind_to_calibrate(settings, embedded.database, models, lines.append)
+    assert lines == ["These models are not calibrated yet: shelfsight calibrate"]
+    off = settings.model_copy(update={"calibrate": False})
+    remind_to_calibrate(off, embedded.database, models, lines.append)
+    assert len(lines) == 1
 
 
 def test_models_that_come_with_a_calibration_keep_it(url: str) -> None:

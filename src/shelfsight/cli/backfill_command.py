@@ -38,7 +38,7 @@ from shelfsight.telemetry.logs import notifier
 from shelfsight.wiring.database import content, database_name, open_database
 from shelfsight.wiring.embedder import models_name
 from shelfsight.wiring.engine import Engine, open_engine
-from shelfsight.wiring.first_calibration import calibrate_first, is_calibration_due
+from shelfsight.wiring.first_calibration import calibrate_first, remind_to_calibrate
 from shelfsight.wiring.index_load import indexes_during_load
 from shelfsight.wiring.product_text import text_change
 from shelfsight.wiring.staging import count_due, open_version
@@ -229,8 +229,8 @@ def _calibrate(settings: Settings, database: Database, engine: Engine) -> None:
     if engine.embedder is not None:
         with interruptible(lambda: "Stopping the calibration.") as stop:
             calibrate_first(settings, database, engine.embedder, notify, stop)
-    elif is_calibration_due(settings, database, engine.run_context.models):
-        notify("These models are not calibrated yet: shelfsight calibrate")
+    else:
+        remind_to_calibrate(settings, database, engine.run_context.models, notify)
 
 
 def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from shelfsight.models.choice import image_models, text_models
+from shelfsight.models.choice import all_models
 from shelfsight.models.descriptions import licence_of, pair_descriptions, widths_of
-from shelfsight.models.specs import ModelSpec
 
 
 def lines() -> Iterator[str]:
@@ -16,8 +15,7 @@ def lines() -> Iterator[str]:
         yield f"  licence: {pair.licence}; download: {pair.download}"
     yield ""
     yield "Mixed as MODELS=image:NAME,text:NAME:"
-    models: tuple[ModelSpec, ...] = (*image_models().values(), *text_models().values())
-    for spec in models:
+    for spec in all_models():
         figures = "" if spec.facts is None else spec.facts.figures
         told = "; ".join(filter(None, (widths_of(spec), licence_of(spec), figures)))
         yield f"  {spec.name}: {told}"

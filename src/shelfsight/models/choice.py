@@ -2,7 +2,7 @@
 
 import re
 
-from shelfsight.models.specs import ImageSpec, Pair, TextSpec
+from shelfsight.models.specs import ImageSpec, ModelSpec, Pair, TextSpec
 from shelfsight.models.table import PAIRS
 from shelfsight.records import ModelPair, model_name
 
@@ -17,6 +17,11 @@ def image_models() -> dict[str, ImageSpec]:
 def text_models() -> dict[str, TextSpec]:
     """Return the text models of the table by name."""
     return {pair.text.name: pair.text for pair in PAIRS.values()}
+
+
+def all_models() -> list[ModelSpec]:
+    """Return the image models, then the text models."""
+    return [*image_models().values(), *text_models().values()]
 
 
 def pair_of(chosen: str) -> Pair:

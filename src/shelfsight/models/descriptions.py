@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shelfsight.models.choice import image_models, text_models
+from shelfsight.models.choice import all_models
 from shelfsight.models.specs import HubFiles, ImageSpec, ModelSpec, PackagedModel, Pair
 from shelfsight.models.table import PAIRS
 
@@ -11,7 +11,7 @@ Fields = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairDescription:
-    """A pair for a table: `download` is what its ONNX files take, and `use` what it is good for."""
+    """A pair for a table: `download` is what its files take, and `use` what it is good for."""
 
     name: str
     image: str
@@ -60,13 +60,12 @@ def size_of(source: HubFiles | PackagedModel) -> int | None:
 
 def as_json() -> Fields:
     """Return all pairs and models as JSON; sizes are in bytes."""
-    models: list[ModelSpec] = [*image_models().values(), *text_models().values()]
     return {
         "pairs": [
             {"name": name, "image": pair.image.name, "text": pair.text.name, "use": pair.use}
             for name, pair in PAIRS.items()
         ],
-        "models": [_model(spec) for spec in models],
+        "models": [_model(spec) for spec in all_models()],
     }
 
 

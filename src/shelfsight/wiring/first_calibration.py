@@ -1,7 +1,7 @@
 """Calibrates a pair of models after its first whole backfill."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from threading import Event
 
 from shelfsight.errors import ShelfsightError
@@ -54,6 +54,15 @@ def calibrate_first(
                 notify("Another worker calibrates these models now.")
     except ShelfsightError as error:
         notify(f"Not calibrated: {error}; {LATER}")
+
+
+def remind_to_calibrate(
+    settings: Settings, database: Database, models: ModelPair, notify: Notify
+) -> None:
+    """Tell `notify` how to calibrate if that is due, where this process has no models to do it."""
+    with suppress(ShelfsightError):  # the vectors are stored, whatever the database says now
+        if is_calibration_due(settings, database, models):
+            notify("These models are not calibrated yet: shelfsight calibrate")
 
 
 def _calibrate(
