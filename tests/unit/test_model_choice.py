@@ -1,6 +1,7 @@
 """What `MODELS` names, how it is listed, and what is known of each model."""
 
 import json
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfsight.cli.models_command import models as models_command
+from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.models.choice import image_models, known_pair, name_of_pair, pair_of, text_models
 from shelfsight.models.specs import Pair
 from shelfsight.models.table import PAIRS, QWEN3, SIGLIP, WORDLLAMA
@@ -74,3 +76,10 @@ def test_the_list_names_all_pairs_and_models_and_needs_no_database() -> None:
     ]
     assert rows[SIGLIP.name]["backends"]["torch"]["revision"] == SIGLIP.torch.revision
     assert CliRunner().invoke(models_command, ["--list", "--switch"]).exit_code == 2
+
+
+def test_mixed_models_are_loaded() -> None:
+    mixed = f"image:{PAIRS['lite0'].image.name},text:{WORDLLAMA.name}"
+    with closing(open_pair(mixed, model_dir=None)) as embedder:
+        assert embedder.models == PAIRS["lite0"].identities
+        assert [len(vector) for vector in embedder.embed_texts(["a mug"])] == [1024]
