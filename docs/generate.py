@@ -5,6 +5,7 @@ A page asks for such a part by a comment in its Markdown:
     <!-- generate: settings batch_size max_batches -->   a table of these settings
     <!-- generate: commands -->                          every command with its flags
     <!-- generate: formats -->                           the columns of every product file
+    <!-- generate: models -->                            the pairs of models, and the models
     <!-- generate: file CONTRIBUTING.md -->              a file of the repository's root
 
 A setting that no page asks for makes the build fail.
@@ -23,6 +24,8 @@ from pydantic.fields import FieldInfo
 
 from shelfsight.catalog.imports.formats import FORMATS
 from shelfsight.cli.main import shelfsight
+from shelfsight.models.choice import all_models
+from shelfsight.models.descriptions import pair_descriptions
 from shelfsight.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +59,8 @@ def _part(found: re.Match[str]) -> str:
         return "\n".join(command_page(shelfsight, "shelfsight"))
     if what == "formats":
         return "\n".join(formats_table())
+    if what == "models":
+        return "\n".join(models_table())
     if what == "file":
         return root_file(names[0])
     raise PluginError(f"nothing is known of how to generate {what!r}")
@@ -86,6 +91,19 @@ def _allowed(field: FieldInfo) -> str:
     if least:
         return f"{least.ge:,} or more"
     return f"more than {above.gt:,}" if above else ""
+
+
+def models_table() -> Iterator[str]:
+    """Give a table of the pairs of models, and one of the models."""
+    yield "| `MODELS` | image model | text model | licence | download | good for |"
+    yield "|---|---|---|---|---|---|"
+    for pair in pair_descriptions():
+        row = (f"`{pair.name}`", pair.image, pair.text, pair.licence, pair.download, pair.use)
+        yield f"| {' | '.join(map(_cell, row))} |"
+    yield "\n| model | revision | figures |\n|---|---|---|"
+    for spec in all_models():
+        figures = "" if spec.facts is None else spec.facts.figures
+        yield f"| `{spec.name}` | `{spec.revision}` | {_cell(figures)} |"
 
 
 def command_page(command: click.Command, name: str, level: int = 1) -> Iterator[str]:

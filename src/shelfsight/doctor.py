@@ -2,23 +2,23 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from shelfsight.embedding.local.weights_memory import WeightsInMemory
 from shelfsight.errors import SchemaError, SelectionError, ShelfsightError
+from shelfsight.models.choice import pair_of
+from shelfsight.models.descriptions import describe, widths_of
+from shelfsight.models.specs import for_torch
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database
-from shelfsight.records import ModelPair
-from shelfsight.scan.confidence import built_in
 from shelfsight.settings import Settings
 from shelfsight.storage import rights, schema
-from shelfsight.storage.calibrations import CalibrationStore
+from shelfsight.storage.calibrations import calibration_in_use
 from shelfsight.storage.migrations import version as schema_version
 from shelfsight.storage.status import read as read_status
-from shelfsight.storage.vectors.model_check import stored_models
 from shelfsight.wiring.database import (
     database_name,
     home,
@@ -217,18 +217,12 @@ def _check_calibration(database: Database) -> Finding:
     """Say where the probabilities of matches come from."""
     subject = "calibration"
     advice = "run: shelfsight calibrate, so that matches have a probability and may be high"
-    store = CalibrationStore(database)
-    for stored in database.run(stored_models, read_only=True):
-        if stored.image is None or stored.text is None:
-            continue
-        models = ModelPair(image=stored.image, text=stored.text)
-        own = store.load(models)
-        if (known := own or built_in(models)) is None:
-            what = f"none for {models.image} with {models.text}: no match is high"
-            return Finding(subject=subject, verdict="warning", what=what, advice=advice)
-        where = "this shop's own" if own else "the one of the models"
-        return Finding(subject=subject, verdict="ok", what=f"{where}, from {known.source}")
-    return Finding(subject=subject, verdict="ok", what="no product has both vectors yet")
+    found = calibration_in_use(database)
+    if found is None:
+        return Finding(subject=subject, verdict="ok", what="no product has both vectors yet")
+    if found.calibration is None:
+        return Finding(subject=subject, verdict="warning", what=str(found), advice=advice)
+    return Finding(subject=subject, verdict="ok", what=str(found))
 
 
 def _check_models(settings: Settings) -> Finding:
@@ -244,7 +238,16 @@ def _check_models(settings: Settings) -> Finding:
             made = embedder.models
     except ShelfsightError as error:
         return Finding(subject=subject, verdict="wrong", what=str(error))
-    return Finding(subject=subject, verdict="ok", what=f"{name}: {made.image}, {made.text}")
+    what = f"{name}: {made.image}, {made.text}"
+    if settings.embedding_server_url is None:
+        pair = pair_of(settings.models)
+        if settings.backend == "torch":
+            pair = replace(pair, image=for_torch(pair.image), text=for_torch(pair.text))
+        row = describe(settings.models, pair)
+        widths = f"{widths_of(pair.image)} and {widths_of(pair.text)}"
+        what = f"{what}; {widths}; licence {row.licence}; download {row.download}"
+        what = f"{what}; good for {row.use}" if row.use else what
+    return Finding(subject=subject, verdict="ok", what=what)
 
 
 def _memory_of_models(weights: WeightsInMemory) -> Finding:

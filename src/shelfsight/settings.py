@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shelfsight.errors import SettingsError
-from shelfsight.models.table import PairName
+from shelfsight.models.choice import pair_of
 from shelfsight.records import TEXT_FIELDS, Weights
 from shelfsight.telemetry.logs import LogFormat
 
@@ -135,6 +135,11 @@ def _for_text(fields: str | None) -> str | None:
     return fields
 
 
+def _for_models(chosen: str) -> str:
+    pair_of(chosen)
+    return chosen
+
+
 def _for_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -185,6 +190,10 @@ class Settings(BaseSettings):
     skip_existing: bool = Field(
         True, description="skip products that have embeddings; false embeds all again"
     )
+    calibrate: bool = Field(
+        True,
+        description="whether the first backfill fits how probable a match is, on your pictures",
+    )
     embedding_server_url: Annotated[str | None, AfterValidator(_for_http)] = Field(
         None, description="an embedding server; without one the models run in this process"
     )
@@ -216,8 +225,10 @@ class Settings(BaseSettings):
     database_url: Annotated[str | None, AfterValidator(_for_libpq)] = Field(
         None, description="your Postgres; without one an embedded Postgres is used"
     )
-    models: PairName = Field(
-        "siglip-qwen3", description="the pair of models that runs in this process"
+    models: Annotated[str, AfterValidator(_for_models)] = Field(
+        "siglip-qwen3",
+        description="the pair of models that runs in this process, or image:NAME,text:NAME; see"
+        " shelfsight models --list",
     )
     model_dir: Path | None = Field(
         None, description="a folder that holds the models' files; without one they are downloaded"

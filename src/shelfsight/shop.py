@@ -247,6 +247,9 @@ class Shop:
         fails does not raise an error: it is counted in the report, stored with the reason, and
         tried again by a later run.
 
+        If no calibration comes with the models, the first call that leaves nothing due also calls
+        `calibrate`, unless the setting `calibrate` is false.
+
         Args:
             selection: which products to embed; None means all that are new or have changed.
             max_batches: the largest number of batches of `settings.batch_size` products; 0 means no
@@ -271,8 +274,10 @@ class Shop:
         from shelfsight.backfill.losses import RunPolicy
         from shelfsight.backfill.pipeline import backfill
         from shelfsight.backfill.runs import Job
+        from shelfsight.wiring.first_calibration import calibrate_first
         from shelfsight.wiring.pipeline import open_pipeline
 
+        stop = stop or Event()
         shown = progress or _Notifying(self._notify)
         report = Report()
         job = Job(
@@ -285,7 +290,9 @@ class Shop:
         policy = RunPolicy(accepts_losses=accept_losses)
         opening = open_pipeline(self.settings, self.database, self.embedder, shown, policy=policy)
         with opening as pipeline:
-            backfill(pipeline, job, report, shown, stop or Event())
+            backfill(pipeline, job, report, shown, stop)
+        if not (report.interrupted or report.remaining):
+            calibrate_first(self.settings, self.database, self.embedder, shown.notify, stop)
         return report
 
     def scan(

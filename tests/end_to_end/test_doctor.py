@@ -24,6 +24,7 @@ def test_a_sound_installation_is_all_ok(shelfsight: Command, url: str) -> None:
         *("database", "pgvector", "tables", "rights", "access", "catalogue", "embeddings", "models")
     ]
     assert "models in this process (lite)" in lines[-1]
+    assert "768 values and 256 values; licence Apache-2.0, MIT; download none" in lines[-1]
 
 
 def test_a_new_database_is_told_to_run_init(shelfsight: Command) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from shelfsight.demo.run import selection_of
 from shelfsight.errors import ModelMismatchError
+from shelfsight.models.choice import name_of_pair
 from shelfsight.models.specs import Pair
-from shelfsight.models.table import PAIRS, name_of_pair
+from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair, Selection
 from shelfsight.storage.vectors.model_check import refuse_others
@@ -22,7 +23,6 @@ LITE, LITE0 = PAIRS["lite"].identities, PAIRS["lite0"].identities
 @pytest.mark.parametrize(("name", "pair"), PAIRS.items())
 def test_each_pair_is_recognised_by_what_it_stored(name: str, pair: Pair) -> None:
     assert name_of_pair(pair.image.identity, pair.text.identity) == name
-    assert name_of_pair(pair.image.identity, None) == name
     assert name_of_pair(None, pair.text.identity) in PAIRS
     assert name_of_pair("another@1", pair.text.identity) is None
 

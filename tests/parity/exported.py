@@ -64,6 +64,20 @@ class Cached(nn.Module):
         ).last_hidden_state
 
 
+def siglip_so400m_vision() -> SiglipVisionModel:
+    """Make a model with the pixels, patches and width of SigLIP2 So400m, but a single layer."""
+    torch.manual_seed(4)
+    config = SiglipVisionConfig(
+        hidden_size=1152,
+        intermediate_size=96,
+        num_hidden_layers=1,
+        num_attention_heads=16,
+        image_size=384,
+        patch_size=14,
+    )
+    return randomised(SiglipVisionModel(config))
+
+
 def siglip_vision() -> SiglipVisionModel:
     torch.manual_seed(1)
     config = SiglipVisionConfig(

@@ -1,6 +1,7 @@
 """Local SigLIP vectors equal those of transformers."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,8 +12,10 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from shelfsight.embedding.width import fit_width
 from shelfsight.models.specs import ImageSpec
-from shelfsight.models.table import SIGLIP, SIGLIP2, SIGLIP_TEXT
+from shelfsight.models.table import SIGLIP, SIGLIP2, SIGLIP2_SO400M, SIGLIP_TEXT
+from tests.parity import exported
 from tests.parity.conftest import Reference, word_tokenizer
 
 # google/siglip-base-patch16-224 and google/siglip2-base-patch16-224, preprocessor_config.json.
@@ -55,6 +58,31 @@ def test_a_picture_gets_the_vector_of_transformers(
     other = FILTERS["bilinear" if spec.picture.resample == "bicubic" else "bicubic"]
     wrong = [np.asarray(picture.resize((side, side), other)) for picture in pictures[:2]]
     assert cosines(np.stack(model.embed(wrong)), expected[:2]).max() < 0.9999
+
+
+def test_a_wide_model_gets_the_projected_vector_of_transformers(
+    tmp_path: Path, backend: ModuleType
+):
+    theirs = exported.siglip_so400m_vision()
+    folder = tmp_path / SIGLIP2_SO400M.name
+    pixels = torch.rand(2, 3, 384, 384)
+    exported.save_siglip(theirs, pixels, "pixel_values", folder / "onnx" / "vision_model.onnx")
+    exported.siglip(theirs, exported.siglip_text()).save_pretrained(folder)
+    pictures = [photograph(640, 400), photograph(384, 384)]
+    processor = SiglipImageProcessorPil(
+        size={"height": 384, "width": 384}, **PROCESSORS[SIGLIP2.name]
+    )
+    with torch.no_grad():
+        values = processor(pictures, return_tensors="pt")["pixel_values"]
+        wide = theirs(values).pooler_output.numpy()
+
+    model = backend.load_image(SIGLIP2_SO400M, tmp_path)
+    squashed = [np.asarray(picture.resize((384, 384), FILTERS["bilinear"])) for picture in pictures]
+    vectors = np.stack(model.embed(squashed))
+
+    assert wide.shape == (2, 1152)
+    assert vectors.shape == (2, 768)
+    assert cosines(vectors, fit_width(wide, 768)).min() >= 0.9999
 
 
 def test_words_for_pictures_are_padded_to_64_without_a_mask(

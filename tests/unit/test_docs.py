@@ -10,6 +10,8 @@ import pytest
 
 from shelfsight.backfill.failure_kinds import KINDS, kind_of
 from shelfsight.cli.main import shelfsight
+from shelfsight.models.choice import all_models
+from shelfsight.models.specs import HubFiles
 from shelfsight.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -206,3 +208,13 @@ def test_each_line_of_the_threat_model_names_the_test_that_holds_it() -> None:
     promises = [line for line in lines if not line.endswith("| held by |")]
     assert len(promises) > 20
     assert [line for line in promises if not NAMED_TEST.search(line)] == []
+
+
+def test_the_page_of_models_lists_each_row_and_the_files_that_each_downloads() -> None:
+    page = text_of(ROOT / "docs/models.md")
+    assert "<!-- generate: models -->" in page
+    for spec in (spec for spec in all_models() if isinstance(spec.source, HubFiles)):
+        assert spec.torch is not None
+        for hub in (spec.source, spec.torch.hub):
+            (line,) = (line for line in page.splitlines() if f"({hub.repository})" in line)
+            assert all(name in line for name in (hub.graph, *hub.others)), spec.name

@@ -167,7 +167,7 @@ def test_all_candidates_are_equally_probable_before_the_query_is_looked_at() -> 
 
 
 def test_the_lite_pair_comes_with_a_calibration_and_others_are_never_highly_sure() -> None:
-    assert built_in(LITE.identities) is LITE.calibration
+    assert built_in(LITE.identities) == LITE.calibration
     unknown = ModelPair(image=SIGLIP.identity, text="qwen3-embedding-0.6b@main")
     assert built_in(unknown) is None
     assert (

@@ -48,7 +48,7 @@ def following(sets: Sets, loads: list[str]) -> FollowedModels:
         loads.append(name)
         return loaded(PAIRS[name].identities)
 
-    return FollowedModels(loaded(LITE), sets, PAIRS, load)
+    return FollowedModels(loaded(LITE), sets, load)
 
 
 def test_staged_models_are_loaded_once_answer_after_the_switch_and_go_when_forgotten() -> None:
@@ -96,7 +96,7 @@ def test_models_that_cannot_be_loaded_are_tried_again_later(
 
     monkeypatch.setattr(followed_models, "monotonic", lambda: now[0])
     sets = Sets(**{"in use": stored(LITE), STAGED: stored(LARGE)})
-    followed = FollowedModels(loaded(LITE), sets, PAIRS, fail)
+    followed = FollowedModels(loaded(LITE), sets, fail)
     followed.update()
     followed.update()
     assert len(tries) == 1

@@ -16,6 +16,7 @@ from shelfsight.backfill.runs import Job
 from shelfsight.cli.next_command import command_for_all, command_for_failed, command_for_scan
 from shelfsight.cli.options import (
     BATCHES,
+    CALIBRATING,
     DATABASE,
     FETCHING,
     LOGS,
@@ -27,20 +28,25 @@ from shelfsight.cli.options import (
 )
 from shelfsight.cli.options import selection as selection_of
 from shelfsight.engines.cluster_options import ClusterOptions
+from shelfsight.engines.local import interruptible
 from shelfsight.errors import ShelfsightError
 from shelfsight.postgres.connection import Database
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
 from shelfsight.storage.runs.run_store import PostgresLedger
+from shelfsight.telemetry.logs import notifier
 from shelfsight.wiring.database import content, database_name, open_database
 from shelfsight.wiring.embedder import models_name
-from shelfsight.wiring.engine import open_engine
+from shelfsight.wiring.engine import Engine, open_engine
+from shelfsight.wiring.first_calibration import calibrate_first, remind_to_calibrate
 from shelfsight.wiring.index_load import indexes_during_load
 from shelfsight.wiring.product_text import text_change
 from shelfsight.wiring.staging import count_due, open_version
 
 
-@click.command(cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING, *LOGS))
+@click.command(
+    cls=Command, settings=(*BATCHES, *MODELS, *DATABASE, *WEIGHTS, *FETCHING, *CALIBRATING, *LOGS)
+)
 @click.option(
     "--defer-index",
     is_flag=True,
@@ -87,6 +93,9 @@ def backfill(settings: Settings, **arguments: Any) -> int:
     A column that an earlier run has read and that is gone ends the run before anything is changed.
     A run that would take away more than a tenth of the image, text or combined vectors asks first,
     and ends if there is no terminal. --yes accepts both.
+
+    If no calibration comes with the models, the first run that leaves nothing due calibrates them
+    on about 200 of the pictures, so that matches have a probability (see `shelfsight calibrate`).
 
     Exit status: 0 done; 1 nothing could be embedded, or an error ended the run; 2 wrong usage, or
     not confirmed; 3 done, but something that was due failed, pictures included; 130 interrupted.
@@ -209,7 +218,19 @@ def _run(
             raise
         finally:
             progress.finish(report, *commands, _next_step(job, report))
+        if not (report.interrupted or report.remaining):
+            _calibrate(settings, database, engine)
     return report
+
+
+def _calibrate(settings: Settings, database: Database, engine: Engine) -> None:
+    """Calibrate the models if this was their first whole backfill. Ctrl-C skips it."""
+    notify = notifier(lambda message: click.echo(message, err=True))
+    if engine.embedder is not None:
+        with interruptible(lambda: "Stopping the calibration.") as stop:
+            calibrate_first(settings, database, engine.embedder, notify, stop)
+    else:
+        remind_to_calibrate(settings, database, engine.run_context.models, notify)
 
 
 def _dry_run(settings: Settings, database: Database, job: Job, progress: Progress) -> int:

@@ -17,8 +17,9 @@ def calibrate(settings: Settings, forget: bool, as_json: bool) -> int:
 
     About 200 pictures are fetched again, and photos are made of them: cut, turned, lit, blurred and
     laid on a background. How well the models find their products is stored for this pair of models,
-    and used by every scan within a minute. It takes the place of the calibration that comes with
-    the models. Only lite comes with one; that was fitted on labelled photos and is truer on such.
+    and used by every scan within a minute. The first whole backfill does this by itself, unless a
+    calibration comes with the models, whose place this takes. Only lite comes with one; that was
+    fitted on labelled photos and is truer on such.
 
     Exit status: 0 done; 1 there are too few pictures.
     """

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from shelfsight.cli.model_list import lines
 from shelfsight.cli.options import DATABASE, Command
 from shelfsight.cli.version_report import (
     VectorVersion,
@@ -17,6 +18,7 @@ from shelfsight.cli.version_report import (
     read_versions,
 )
 from shelfsight.errors import ModelError
+from shelfsight.models.descriptions import as_json as as_json_rows
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 from shelfsight.storage.index.build import BuildLogger
@@ -38,8 +40,11 @@ _CONFIGURED = ("models", "backend", "embedding_server_url", "images_per_product"
 @click.option("--rollback", is_flag=True, help="Use the previous vectors again, at once.")
 @click.option("--forget", is_flag=True, help="Drop the previous vectors.")
 @click.option("--discard", is_flag=True, help="Drop the staged vectors.")
+@click.option("--list", "listed", is_flag=True, help="List what MODELS can name instead.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool) -> None:
+def models(
+    settings: Settings, listed: bool, as_json: bool, incomplete: bool, **actions: bool
+) -> None:
     """Show which models made the vectors, or change them.
 
     Vectors of two models cannot be compared. To change the models, run `shelfsight backfill
@@ -51,14 +56,14 @@ def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool)
 
     `--rollback` returns to the previous set just as quickly, until `--forget` deletes the previous
     set. `--discard` deletes the staged set. Restart `shelfsight serve` with the models in use.
+
+    `--list` needs no database. It shows the pairs of models, with widths, licence and download.
     """
     chosen = [name for name in ACTIONS if actions[name]]
-    if len(chosen) > 1:
-        raise click.UsageError(f"one of --{', --'.join(ACTIONS)} at a time")
-    if incomplete and chosen != ["switch"]:
-        raise click.UsageError("--incomplete goes with --switch")
-    if as_json and chosen:
-        raise click.UsageError("--json shows what there is; leave the other flags out")
+    _check_usage(chosen, incomplete=incomplete, listed=listed, as_json=as_json)
+    if listed:
+        click.echo(json.dumps(as_json_rows()) if as_json else "\n".join(lines()))
+        return
     with open_database(settings) as database:
         if chosen:
             _change(settings, database, chosen[0], incomplete=incomplete)
@@ -70,6 +75,17 @@ def models(settings: Settings, as_json: bool, incomplete: bool, **actions: bool)
     Console().print(_table(found))
     for line in _advice(found):
         click.echo(line)
+
+
+def _check_usage(chosen: list[str], *, incomplete: bool, listed: bool, as_json: bool) -> None:
+    if len(chosen) > 1:
+        raise click.UsageError(f"one of --{', --'.join(ACTIONS)} at a time")
+    if incomplete and chosen != ["switch"]:
+        raise click.UsageError("--incomplete goes with --switch")
+    if listed and chosen:
+        raise click.UsageError("--list goes with --json only")
+    if as_json and chosen:
+        raise click.UsageError("--json shows what there is; leave the other flags out")
 
 
 def _change(settings: Settings, database: Database, action: str, *, incomplete: bool) -> None:

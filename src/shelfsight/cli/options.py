@@ -39,6 +39,7 @@ SERVING = (
 )
 LOGS = ("log_format",)
 BATCHES = ("batch_size", "max_batches", "skip_existing")
+CALIBRATING = ("calibrate", "scan_views")
 
 MOST_USED = "Options that most people need"
 OTHER = "Options"
@@ -49,7 +50,7 @@ _GROUPS = {
         *("since", "until", "updated_since", "owner", "products", "skus", "missing", "where"),
         *("retry_failed", "refetch", "kinds", "hosts", *BATCHES),
     ),
-    "How the run goes": ("yes", "defer_index", "staged", "join", "new"),
+    "How the run goes": ("yes", "defer_index", "staged", "join", "new", "calibrate"),
     "Models and embedding server": (*MODELS, *WEIGHTS, *PHOTO),
     "Pictures": (*PICTURES, "host_concurrency"),
     "Texts and times": TEXTS,
@@ -155,6 +156,7 @@ _METAVARS = {
     "ignored_url_parameters": "NAMES",
     "memory": "SIZE",
     "model_dir": "FOLDER",
+    "models": "NAME",
     "shelfsight_home": "FOLDER",
     **{
         name: "|".join(get_args(Settings.model_fields[name].annotation))
@@ -164,7 +166,6 @@ _METAVARS = {
             "embedding_server_api",
             "embedding_server_pictures",
             "log_format",
-            "models",
         )
     },
 }

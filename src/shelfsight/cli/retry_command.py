@@ -5,14 +5,32 @@ from typing import Any
 import click
 
 from shelfsight.cli.backfill_command import RunOptions, run_command
-from shelfsight.cli.options import DATABASE, FETCHING, LOGS, MODELS, RUNNING, WEIGHTS, Command
+from shelfsight.cli.options import (
+    CALIBRATING,
+    DATABASE,
+    FETCHING,
+    LOGS,
+    MODELS,
+    RUNNING,
+    WEIGHTS,
+    Command,
+)
 from shelfsight.records import Selection
 from shelfsight.settings import Settings
 
 
 @click.command(
     cls=Command,
-    settings=("batch_size", "max_batches", *MODELS, *DATABASE, *WEIGHTS, *FETCHING, *LOGS),
+    settings=(
+        "batch_size",
+        "max_batches",
+        *MODELS,
+        *DATABASE,
+        *WEIGHTS,
+        *FETCHING,
+        *CALIBRATING,
+        *LOGS,
+    ),
 )
 @click.option(
     "--kind", "kinds", multiple=True, help="What failed in this way, such as timeout; repeatable."

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shelfsight.embedding.local.hub import identity_without_download
+from shelfsight.models.choice import pair_of
 from shelfsight.models.specs import for_torch
-from shelfsight.models.table import PAIRS
 from shelfsight.postgres.connection import Database
 from shelfsight.records import ModelPair, Selection, model_name, stored_identities
 from shelfsight.settings import Settings
@@ -92,7 +92,7 @@ def _configured(settings: Settings) -> ModelPair | None:
     """Return the models that a run in this process would load; None with an embedding server."""
     if settings.embedding_server_url is not None:
         return None
-    pair = PAIRS[settings.models]
+    pair = pair_of(settings.models)
     image, text = pair.image, pair.text
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)

@@ -21,12 +21,14 @@ class HubFiles:
     """The files of a model in a repository of the Hugging Face hub.
 
     `graph` is the ONNX file or the weights for torch, and `others` are further files that are
-    needed. Paths are relative to the repository.
+    needed. Paths are relative to the repository. `size` is about how many bytes all of them have;
+    None if that is not known.
     """
 
     repository: str
     graph: str
     others: tuple[str, ...] = ()
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,18 @@ class TorchForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What people should know of a model before they choose it.
+
+    `licence` is that of the weights, as an SPDX identifier. `figures` says how good the model is,
+    with the source of the numbers; "" if no source was read.
+    """
+
+    licence: str
+    figures: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
     """An image model. It takes pixels (n, 3, side, side), each value `(0..255 - mean) / deviation`.
 
@@ -73,13 +87,16 @@ class ImageSpec:
             When a model is loaded from `BRANCH`, its row gets the commit that was downloaded, or a
             hash of the files (`embedding.local.hub.with_revision_of_files`).
         source: where the model's files come from.
-        width: the width of the graph's output, which is at most `column`.
+        width: the width of the graph's output. A wider one than `column` is projected.
         picture: the size to which pictures are resized, and the filter that is used.
         output: the name of the graph's output (n, width); None means the first output.
         torch: the files for torch; None for a model that only ONNX Runtime runs.
         column: the width of the database column.
         is_centred: whether scans find more if the mean vector is subtracted first; measured with
             `benchmarks/scan_quality.py`.
+        calibration: how probable a match is, by its image and by its colours; None if nobody has
+            measured it.
+        facts: the licence and what is known of the model.
     """
 
     name: str
@@ -93,6 +110,8 @@ class ImageSpec:
     torch: TorchForm | None = None
     column: int = IMAGE_WIDTH
     is_centred: bool = False
+    calibration: Calibration | None = None
+    facts: Facts | None = None
 
     @property
     def identity(self) -> str:
@@ -131,6 +150,8 @@ class TextSpec:
     output: str | None = None
     torch: TorchForm | None = None
     column: int = TEXT_WIDTH
+    calibration: Calibration | None = None
+    facts: Facts | None = None
 
     @property
     def identity(self) -> str:
@@ -147,12 +168,28 @@ Spec = TypeVar("Spec", ImageSpec, TextSpec)
 class Pair:
     """An image model and a text model that are used together.
 
-    `calibration` says how probable a match is; None if nobody has measured these models.
+    `use` says what the pair is good for.
     """
 
     image: ImageSpec
     text: TextSpec
-    calibration: Calibration | None = None
+    use: str = ""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How probable a match is; None unless both models were measured.
+
+        Each modality was fitted by itself, so a text model keeps its constants beside any image
+        model.
+        """
+        parts = (self.image.calibration, self.text.calibration)
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return Calibration(
+            evidence={kind: one for part in known for kind, one in part.evidence.items()},
+            source=" and ".join(dict.fromkeys(part.source for part in known)),
+        )
 
     @property
     def identities(self) -> ModelPair:

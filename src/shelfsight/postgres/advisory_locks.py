@@ -26,3 +26,9 @@ class LockKey(IntEnum):
 
     CREATE_STAGED = 0x5E1F5167
     """Only one process creates the staged tables at a time."""
+
+    CALIBRATE = 0x5E1F5168
+    """Only one worker calibrates a pair of models after the first backfill.
+
+    It is the first of two keys. The second is a hash of the pair.
+    """

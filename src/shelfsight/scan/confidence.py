@@ -1,7 +1,7 @@
 """Turns probabilities into levels of confidence, and finds the calibration of a pair of models."""
 
 from shelfsight.models.calibration import Calibration
-from shelfsight.models.table import PAIRS
+from shelfsight.models.choice import known_pair
 from shelfsight.records import ModelPair
 from shelfsight.scan.matching import Confidence
 
@@ -16,9 +16,9 @@ LEAST = 0.01
 
 
 def built_in(models: ModelPair) -> Calibration | None:
-    """Return the calibration that comes with these models; None if nobody has measured them."""
-    known = (pair.calibration for pair in PAIRS.values() if models.accepts(pair.identities))
-    return next(known, None)
+    """Return the calibration that comes with these models; None if nobody has measured both."""
+    pair = known_pair(models)
+    return None if pair is None else pair.calibration
 
 
 def confidence(probability: float) -> Confidence:

@@ -7,7 +7,7 @@ from a photo's, before the two are compared.
 import numpy as np
 
 from shelfsight.fusion import NEGLIGIBLE
-from shelfsight.models.table import PAIRS
+from shelfsight.models.choice import image_models
 from shelfsight.records import ModelPair, Vector, model_name
 from shelfsight.scan.matching import Centre, Means
 
@@ -19,8 +19,8 @@ It was not tuned: with 0, 20 and 50, recall@1 on the photos of groceries differs
 
 def helps(models: ModelPair) -> bool:
     """Return whether measurements showed that mean-centring improves scans with these models."""
-    name = model_name(models.image)
-    return any(pair.image.is_centred for pair in PAIRS.values() if pair.image.name == name)
+    image = image_models().get(model_name(models.image))
+    return image is not None and image.is_centred
 
 
 def diversity(means: Means) -> float:

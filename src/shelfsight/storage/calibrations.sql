@@ -2,6 +2,15 @@
 -- Whether there is the table, and this role may read it.
 SELECT coalesce(has_table_privilege(to_regclass('shelfsight."Calibrations"'), 'SELECT'), false)
 
+-- name: try_lock
+-- Whether nobody else holds the lock of these models. It is held until the transaction ends.
+SELECT pg_try_advisory_xact_lock(%(key)s, hashtext(%(image_model)s || ' ' || %(text_model)s))
+
+-- name: no_time_limit
+-- The transaction that holds the lock does nothing for minutes.
+SELECT set_config(name, '0', true) FROM pg_settings
+WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
+
 -- name: load
 SELECT "Calibration" FROM shelfsight."Calibrations"
 WHERE "ImageModel" = %(image_model)s AND "TextModel" = %(text_model)s

@@ -1,6 +1,6 @@
 """Reads what the database holds: the counts that the README shows, and the failures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import psycopg
@@ -10,6 +10,7 @@ from shelfsight.errors import SchemaError
 from shelfsight.postgres import statements
 from shelfsight.postgres.connection import Connection, Database, fetch_as
 from shelfsight.storage import schema
+from shelfsight.storage.calibrations import calibration_in_use
 from shelfsight.storage.index import indexes as index
 from shelfsight.storage.vectors.model_check import stored_models
 
@@ -45,8 +46,9 @@ class Status:
     """The counts of stored vectors, in all and by source type, and of failures by kind.
 
     `gone` counts the rows of products that the catalogue no longer has. `models` are the models
-    that made the stored vectors, each as `name@revision`. `index_advice`
-    says what to do about indexes; "" if there is nothing to do.
+    that made the stored vectors, each as `name@revision`. `calibration` says where the
+    probabilities of matches come from, and `index_advice` what to do about indexes; both are "" if
+    there is nothing to say.
     """
 
     total: int
@@ -57,6 +59,7 @@ class Status:
     by_source: tuple[SourceCount, ...]
     failures: tuple[FailureCount, ...]
     models: tuple[str, ...]
+    calibration: str
     index_advice: str
 
     def lines(self) -> list[str]:
@@ -82,13 +85,15 @@ class Status:
                 f"  {row.kind} {row.products}: {kind_of(row.kind).cure}; such as {row.example}"
                 for row in self.failures
             ]
+        if self.calibration:
+            lines += ["", f"Calibration: {self.calibration}"]
         if self.index_advice:
             lines += ["", f"Indexes: {self.index_advice}"]
         return [*lines, ""]
 
 
 def read(database: Database) -> Status:
-    """Read the state of the store in one read-only transaction.
+    """Read the state of the store.
 
     Raises:
         SchemaError: `shelfsight init` has not run, or the shop's table is missing.
@@ -108,10 +113,13 @@ def read(database: Database) -> Status:
             by_source=tuple(sorted(by_source, key=lambda row: str(tuple(row)))),
             failures=tuple(failures),
             models=tuple(sorted(models)),
+            calibration="",
             index_advice=index.advice(index.read_states(connection)),
         )
 
     try:
-        return database.run(work, read_only=True)
+        found = database.run(work, read_only=True)
+        in_use = calibration_in_use(database)
     except psycopg.errors.UndefinedTable as error:
         raise SchemaError(f"{error.diag.message_primary}; see: shelfsight doctor") from error
+    return replace(found, calibration="" if in_use is None else str(in_use))

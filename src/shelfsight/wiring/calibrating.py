@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import takewhile
+from threading import Event
+from time import monotonic
 
 import numpy as np
 
+from shelfsight.backfill.throughput import duration
 from shelfsight.models.calibration import Calibration
 from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
@@ -20,16 +24,21 @@ MOST_PHOTOS_OF_ONE = 3
 """How many photos are made of one picture at most, in a small catalogue."""
 
 _PAGE = 32
+_QUIET_SECONDS = 5
 _SEED = 7
 
 
 def calibrate_on_pictures(
-    settings: Settings, database: Database, embedder: Embedder, notify: Callable[[str], None]
+    settings: Settings,
+    database: Database,
+    embedder: Embedder,
+    notify: Callable[[str], None],
+    stop: Event | None = None,
 ) -> Calibration | None:
     """Fit the calibration of these models to photos made of the shop's pictures, and store it.
 
     The pictures are fetched again, like those of a backfill. None is returned, and nothing stored,
-    if there are too few of them.
+    if there are too few of them, or once `stop` is set. `notify` is told how far this is.
 
     Raises:
         SchemaError: `shelfsight init` has not run.
@@ -42,8 +51,11 @@ def calibrate_on_pictures(
     search = PostgresProductSearch(database, time_zone=settings.shop_time_zone)
     search.require(embedder.models)
     products = CatalogueSample(database).spread(None, PHOTOS)
+    stop = stop or Event()
     queries = _own_queries(settings, embedder, products, notify)
-    calibration = calibrate(embedder, search, queries)
+    calibration = calibrate(embedder, search, takewhile(lambda _query: not stop.is_set(), queries))
+    if stop.is_set():
+        return None
     if calibration is not None:
         CalibrationStore(database).save(embedder.models, calibration)
     return calibration
@@ -80,7 +92,12 @@ def _own_queries(
         closing(DecoderPool()) as decoders,
         closing(PictureFetcher(large, decoders, config, limits)) as fetcher,
     ):
+        began = told = monotonic()
         for start in range(0, len(products), _PAGE):
+            if start and monotonic() - told >= _QUIET_SECONDS:
+                told = monotonic()
+                left = (told - began) / start * (len(products) - start)
+                notify(f"Calibrating: {start} of {len(products)} pictures, {duration(left)} left")
             page = [_pictured(product) for product in products[start : start + _PAGE]]
             for fetched in fetcher.fetch(page):
                 id_ = fetched.product.id

@@ -93,9 +93,9 @@ def open_models(
 def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
     """Load only the image model, for use with a server that embeds only texts."""
     from shelfsight.embedding.local.loading import Loading
-    from shelfsight.models.table import PAIRS
+    from shelfsight.models.choice import pair_of
 
-    image = PAIRS[settings.models].image
+    image = pair_of(settings.models).image
     notify(
         f"the embedding server embeds only the texts; pictures are embedded here, by {image.name}"
     )
@@ -200,10 +200,10 @@ def weights_in_memory(settings: Settings) -> "WeightsInMemory | None":
 
 def _specs(settings: Settings) -> "Iterable[ModelSpec]":
     """Return the rows of the image model and of the text model, as the backend reads them."""
+    from shelfsight.models.choice import pair_of
     from shelfsight.models.specs import for_torch
-    from shelfsight.models.table import PAIRS
 
-    pair = PAIRS[settings.models]
+    pair = pair_of(settings.models)
     if settings.backend == "torch":
         return for_torch(pair.image), for_torch(pair.text)
     return pair.image, pair.text

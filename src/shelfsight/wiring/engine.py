@@ -14,6 +14,7 @@ from shelfsight.backfill.runs import Job
 from shelfsight.engines import local, remote
 from shelfsight.engines.cluster_options import ClusterOptions
 from shelfsight.errors import EngineError, install_command
+from shelfsight.ports import Embedder
 from shelfsight.postgres.connection import Database
 from shelfsight.settings import Settings
 from shelfsight.wiring.embedder import open_embedder
@@ -26,10 +27,12 @@ class Engine:
     """An engine of a backfill.
 
     `run` processes a job to its end. `run_context` has the catalogue, the store and the ledger.
+    `embedder` has the models; None if they are loaded by the workers alone.
     """
 
     run_context: RunContext
     run: Callable[[Job, Report, Progress], None]
+    embedder: Embedder | None = None
 
 
 @contextmanager
@@ -52,7 +55,8 @@ def open_engine(
             open_embedder(sharing(settings), progress.notify) as embedder,
             open_pipeline(settings, database, embedder, progress, policy=policy) as pipeline,
         ):
-            yield Engine(run_context=pipeline, run=partial(local.run, pipeline))
+            run = partial(local.run, pipeline)
+            yield Engine(run_context=pipeline, run=run, embedder=embedder)
         return
     try:
         from shelfsight.engines import ray_cluster

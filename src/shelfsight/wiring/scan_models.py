@@ -26,7 +26,6 @@ def open_scan_models(
     With `FOLLOW_MODELS` they are those that made the vectors in use; others than `embedder` are
     loaded into this process. `prepare` adds to an embedder what scans need besides.
     """
-    from shelfsight.models.table import PAIRS
     from shelfsight.serving.scan_api.followed_models import FollowedModels
     from shelfsight.serving.scan_api.scan_models import ScanModels
     from shelfsight.storage.versions.set_models import SetModels
@@ -40,6 +39,6 @@ def open_scan_models(
         chosen = settings.model_copy(update={"models": name})
         return prepare(open_models(chosen, for_scans=True))
 
-    with closing(FollowedModels(first, SetModels(database, url), PAIRS, load)) as followed:
+    with closing(FollowedModels(first, SetModels(database, url), load)) as followed:
         followed.start()
         yield followed

@@ -15,8 +15,8 @@ from shelfsight.embedding.local.session import Execution, Session
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.embedding.local.weights_memory import has_room_for, weights_of
 from shelfsight.errors import ModelError
+from shelfsight.models.choice import pair_of
 from shelfsight.models.specs import Device, ImageSpec, ModelSpec, PackagedModel, TextSpec
-from shelfsight.models.table import PAIRS
 
 
 def open_pair(
@@ -27,7 +27,7 @@ def open_pair(
     threads: int = 0,
     loading: Loading = AT_ONCE,
 ) -> LocalEmbedder:
-    """Load a pair of `table.PAIRS` by its name.
+    """Load a pair of models by what `MODELS` calls it.
 
     `model_dir` has a folder for each model, named after the model, with the files of its
     repository. Without `model_dir` the files come from the hub's cache; if they are missing there,
@@ -39,7 +39,7 @@ def open_pair(
             it cannot run on `device`.
 
     """
-    pair = PAIRS[name]
+    pair = pair_of(name)
     image = load_image(pair.image, model_dir, device, threads, loading)
     text = _FoundText(pair.text, model_dir)
     if loading.for_scans:

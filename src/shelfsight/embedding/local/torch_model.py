@@ -19,6 +19,7 @@ from shelfsight.embedding.local.local_embedder import LocalEmbedder
 from shelfsight.embedding.local.run_threads import run_model
 from shelfsight.embedding.local.text_model import TextModel, read_tokenizer
 from shelfsight.errors import ModelError
+from shelfsight.models.choice import pair_of
 from shelfsight.models.specs import (
     Device,
     ImageSpec,
@@ -28,7 +29,6 @@ from shelfsight.models.specs import (
     for_torch,
     torch_form,
 )
-from shelfsight.models.table import PAIRS
 
 DTYPES: dict[Device, torch.dtype] = {"cpu": torch.float32, "cuda": torch.bfloat16}
 """The dtype of the weights. Qwen3 was published in bfloat16; in float16 its values overflow."""
@@ -44,7 +44,7 @@ def open_pair(
     threads: int = 0,
     loading: Loading = AT_ONCE,
 ) -> LocalEmbedder:
-    """Load a pair of `table.PAIRS` with torch.
+    """Load a pair of models with torch, by what `MODELS` calls it.
 
     Files are looked for as in `onnx_model.open_pair`: in `model_dir`, else in the hub's cache, else
     they are downloaded.
@@ -54,7 +54,7 @@ def open_pair(
             cannot run on `device`, or the pair has no files for torch.
 
     """
-    pair = PAIRS[name]
+    pair = pair_of(name)
     image = load_image(pair.image, model_dir, device, threads, loading)
     row, folder = _found(pair.text, model_dir)
 

@@ -1,12 +1,12 @@
 """Loads the models of every set of vectors, and uses those that made the vectors in use."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
 
 from shelfsight.errors import ModelError, ShelfsightError
-from shelfsight.models.specs import Pair
+from shelfsight.models.choice import name_of_pair
 from shelfsight.records import model_name
 from shelfsight.serving.scan_api.scan_models import LoadedModels, ScanModels
 from shelfsight.storage.vectors.model_check import StoredModels
@@ -26,19 +26,17 @@ class FollowedModels(ScanModels):
     """Follows a switch of models: those of the staged vectors are loaded before the switch.
 
     The models of all sets stay loaded, so that a rollback is followed at once, too. `load` loads a
-    pair of `pairs` by its name.
+    pair by what `MODELS` calls it.
     """
 
     def __init__(
         self,
         first: LoadedModels,
         sets: SetModels,
-        pairs: Mapping[str, Pair],
         load: Callable[[str], LoadedModels],
     ) -> None:
         super().__init__(first)
         self._sets = sets
-        self._pairs = pairs
         self._load = load
         self._lock = Lock()  # guards what follows
         self._loaded = {CONFIGURED: first}
@@ -100,15 +98,11 @@ class FollowedModels(ScanModels):
         """Return the name of the models that made a set; None if they are not known here."""
         if all(one.fit(self._loaded[CONFIGURED].embedder.models) for one in models):
             return CONFIGURED
-        names = (
-            name
-            for name, pair in self._pairs.items()
-            if all(
-                _is_by(one.image, pair.image.name) and _is_by(one.text, pair.text.name)
-                for one in models
-            )
-        )
-        return next(names, None)
+        images = {model_name(one.image) for one in models if one.image is not None}
+        texts = {model_name(one.text) for one in models if one.text is not None}
+        if len(images) > 1 or len(texts) > 1:
+            return None
+        return name_of_pair(next(iter(images), None), next(iter(texts), None))
 
     def _follow(self) -> None:
         while not self._is_closed.wait(POLL_SECONDS):
@@ -117,7 +111,3 @@ class FollowedModels(ScanModels):
     def _try_update(self) -> None:
         with suppress(ShelfsightError):  # `/ready` tells what is wrong with the database
             self.update()
-
-
-def _is_by(stored: str | None, name: str) -> bool:
-    return stored is None or model_name(stored) == name

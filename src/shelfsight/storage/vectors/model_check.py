@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from shelfsight.errors import ModelMismatchError
-from shelfsight.models.table import name_of_pair
+from shelfsight.models.choice import name_of_pair
 from shelfsight.postgres.connection import Connection, Transactions, fetch_as
 from shelfsight.records import ModelPair, stored_identities
 from shelfsight.storage import schema
