@@ -31,11 +31,12 @@ BARE = """
     SELECT e."ProductVariantId"::text
     FROM "ProductEmbeddings" AS e
     JOIN "ProductVariants" AS v ON v."Id" = e."ProductVariantId"
-    WHERE {owner}
+    WHERE {owner} AND e."SourceHash" IS NOT NULL
     ORDER BY e."ImageEmbedding"::halfvec(768) <=> %(query)s::halfvec(768)
     LIMIT 10
 """
-"""The query of pgvector's README: a half-precision expression index, and a join for the filter."""
+"""The query of pgvector's README: a half-precision index, and a join for the filter. The index has
+only the rows with a "SourceHash"."""
 
 EXACT = """
     SELECT e."ProductVariantId"::text
