@@ -144,7 +144,7 @@ def _recall(found: list[list[str]], exact: list[list[str]]) -> float:
 
 
 def _give_owners(connection: Connection) -> None:
-    connection.execute("UPDATE \"ProductVariants\" SET \"UserId\" = 'another'")
+    connection.execute('UPDATE "ProductVariants" SET "UserId" = \'another\'')
     for owner, share in OWNERS.items():
         connection.execute(
             """UPDATE "ProductVariants" SET "UserId" = %s

@@ -240,10 +240,10 @@ def _check_models(settings: Settings) -> Finding:
         return Finding(subject=subject, verdict="wrong", what=str(error))
     what = f"{name}: {made.image}, {made.text}"
     if settings.embedding_server_url is None:
-        pair = pair_of(settings.models)
+        pair = pair_of(settings.chosen_models)
         if settings.backend == "torch":
             pair = replace(pair, image=for_torch(pair.image), text=for_torch(pair.text))
-        row = describe(settings.models, pair)
+        row = describe(settings.chosen_models, pair)
         widths = f"{widths_of(pair.image)} and {widths_of(pair.text)}"
         what = f"{what}; {widths}; licence {row.licence}; download {row.download}"
         what = f"{what}; good for {row.use}" if row.use else what

@@ -22,7 +22,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shelfsight.errors import SettingsError
-from shelfsight.models.choice import pair_of
+from shelfsight.models.choice import pair_of, with_precision
+from shelfsight.models.specs import Precision
 from shelfsight.records import TEXT_FIELDS, Weights
 from shelfsight.telemetry.logs import LogFormat
 
@@ -230,6 +231,11 @@ class Settings(BaseSettings):
         description="the pair of models that runs in this process, or image:NAME,text:NAME; see"
         " shelfsight models --list",
     )
+    precision: Precision = Field(
+        "fp32",
+        description="the number format of SigLIP and Qwen3; fp16 and int8 take less memory, and"
+        " int8 less time on a CPU",
+    )
     model_dir: Path | None = Field(
         None, description="a folder that holds the models' files; without one they are downloaded"
     )
@@ -349,6 +355,16 @@ class Settings(BaseSettings):
                 "IMAGE_WEIGHT and TEXT_WEIGHT are both 0: at least one must be greater"
             )
         return self
+
+    @model_validator(mode="after")
+    def _in_precision(self) -> "Settings":
+        with_precision(self.models, self.precision)
+        return self
+
+    @property
+    def chosen_models(self) -> str:
+        """What `MODELS` calls the models with their number format, as `siglip-qwen3-int8`."""
+        return with_precision(self.models, self.precision)
 
     @property
     def weights(self) -> Weights:

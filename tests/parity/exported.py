@@ -5,6 +5,8 @@ from pathlib import Path
 
 import onnx
 import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.transformers.float16 import convert_float_to_float16
 from torch import nn
 from transformers import (
     Qwen3Config,
@@ -16,6 +18,8 @@ from transformers import (
 )
 from transformers.cache_utils import DynamicCache
 from transformers.models.siglip.modeling_siglip import SiglipTextModel, SiglipVisionModel
+
+from shelfsight.models.specs import ImageSpec, TextSpec, in_precision
 
 QWEN_VOCABULARY = 151_669
 HEADS, HEAD_WIDTH, LAYERS = 2, 16, 2
@@ -184,3 +188,15 @@ def save_qwen3_with_cache(model: Qwen3Model, path: Path) -> None:
     ]
     names = (["input_ids", "attention_mask", "position_ids", *kinds], ["last_hidden_state"])
     save(Cached(model), (ids, mask, places.expand(2, 5), *cache), shapes, names, path)
+
+
+def save_smaller(folder: Path, spec: ImageSpec | TextSpec) -> None:
+    """Write the files of a model with 16 and 8 bits beside the original, unless they are there."""
+    original, half, eighth = (
+        folder / in_precision(spec, precision).source.graph
+        for precision in ("fp32", "fp16", "int8")
+    )
+    if not half.exists():
+        onnx.save(convert_float_to_float16(onnx.load(original)), half)
+    if not eighth.exists():
+        quantize_dynamic(original, eighth, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm", "Gather"])

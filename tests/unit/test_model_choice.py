@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,11 +11,21 @@ from hypothesis import strategies as st
 
 from shelfsight.cli.models_command import models as models_command
 from shelfsight.embedding.local.onnx_model import open_pair
-from shelfsight.models.choice import image_models, known_pair, name_of_pair, pair_of, text_models
-from shelfsight.models.specs import Pair
+from shelfsight.errors import SettingsError
+from shelfsight.models.choice import (
+    all_models,
+    image_models,
+    known_pair,
+    name_of_pair,
+    pair_of,
+    text_models,
+    with_precision,
+)
+from shelfsight.models.specs import Pair, Precision
 from shelfsight.models.table import PAIRS, QWEN3, SIGLIP, WORDLLAMA
 from shelfsight.records import model_identity
 from shelfsight.scan.confidence import built_in
+from shelfsight.settings import load
 
 LITE = PAIRS["lite"]
 
@@ -50,6 +61,32 @@ def test_a_mixed_pair_is_calibrated_if_both_models_were_measured() -> None:
         assert built_in(pair.identities) is None  # the first backfill calibrates it
 
 
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_pair_in_another_number_format_is_a_pair_of_other_models(precision: Precision) -> None:
+    chosen = load({"models": "siglip-qwen3", "precision": precision}).chosen_models
+    assert chosen == with_precision("siglip-qwen3", precision) == f"siglip-qwen3-{precision}"
+    original, pair = PAIRS["siglip-qwen3"], pair_of(chosen)
+    assert not pair.identities.accepts(original.identities)
+    assert pair.image.picture == original.image.picture
+    assert name_of_pair(pair.identities.image, pair.identities.text) == chosen
+    assert known_pair(pair.identities) == replace(pair, use="")
+    mixed = f"image:{SIGLIP.name}-{precision},text:{QWEN3.name}"
+    assert pair_of(mixed) == Pair(image=pair.image, text=original.text)
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ("lite", "efficientnet-lite1-lite2-int8 comes in fp32, not in int8"),
+        ("large-qwen3", "siglip2-so400m-patch14-384 comes in fp32, not in int8"),
+        (f"image:{SIGLIP.name},text:{QWEN3.name}", "PRECISION is for a pair"),
+    ],
+)
+def test_a_format_that_nobody_has_published_is_refused(models: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load({"models": models, "precision": "int8"})
+
+
 def test_every_row_says_its_licence_and_every_pair_its_use() -> None:
     for pair in PAIRS.values():
         assert pair.use
@@ -68,7 +105,9 @@ def test_the_list_names_all_pairs_and_models_and_needs_no_database() -> None:
     listed = json.loads(CliRunner().invoke(models_command, ["--list", "--json"]).stdout)
     assert [row["name"] for row in listed["pairs"]] == list(PAIRS)
     rows = {row["name"]: row for row in listed["models"]}
-    assert set(rows) == image_models().keys() | text_models().keys()
+    assert set(rows) == {spec.name for spec in all_models()}
+    assert rows[QWEN3.name]["precisions"] == ["fp32", "fp16", "int8"]
+    assert rows[WORDLLAMA.name]["precisions"] == ["fp32"]
     assert rows[QWEN3.name]["backends"]["onnx"]["files"] == [
         "onnx/model.onnx",
         "onnx/model.onnx_data",

@@ -14,7 +14,7 @@ from shelfsight.settings import Settings, load
 from shelfsight.wiring.telemetry import start_telemetry
 
 DATABASE = ("database_url", "shelfsight_home")
-IN_PROCESS = ("models", "model_dir", "backend", "device", "model_threads")
+IN_PROCESS = ("models", "precision", "model_dir", "backend", "device", "model_threads")
 MODELS = (
     *IN_PROCESS,
     *("embedding_server_url", "embedding_server_api_key", "embedding_server_text_model"),
@@ -166,6 +166,7 @@ _METAVARS = {
             "embedding_server_api",
             "embedding_server_pictures",
             "log_format",
+            "precision",
         )
     },
 }

@@ -92,7 +92,7 @@ def _configured(settings: Settings) -> ModelPair | None:
     """Return the models that a run in this process would load; None with an embedding server."""
     if settings.embedding_server_url is not None:
         return None
-    pair = pair_of(settings.models)
+    pair = pair_of(settings.chosen_models)
     image, text = pair.image, pair.text
     if settings.backend == "torch":
         image, text = for_torch(image), for_torch(text)

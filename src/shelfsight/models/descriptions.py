@@ -81,6 +81,7 @@ def _model(spec: ModelSpec) -> Fields:
         "column": spec.column,
         "licence": licence_of(spec),
         "figures": "" if spec.facts is None else spec.facts.figures,
+        "precisions": ["fp32", *(form.precision for form in spec.small)],
         "backends": files,
     }
 

@@ -15,6 +15,9 @@ from shelfsight.records import (
 
 Device = Literal["cpu", "cuda"]
 
+Precision = Literal["fp32", "fp16", "int8"]
+"""The number format of a model's weights: floats of 32 or 16 bits, or integers of 8 bits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubFiles:
@@ -66,6 +69,15 @@ class TorchForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmallForm:
+    """The ONNX files of a model in a smaller number format, as somebody has published them."""
+
+    precision: Precision
+    revision: str
+    hub: HubFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What people should know of a model before they choose it.
 
@@ -91,6 +103,8 @@ class ImageSpec:
         picture: the size to which pictures are resized, and the filter that is used.
         output: the name of the graph's output (n, width); None means the first output.
         torch: the files for torch; None for a model that only ONNX Runtime runs.
+        small: its files in smaller number formats; see `in_precision`.
+        folder: its folder in MODEL_DIR; "" if that has the model's name.
         column: the width of the database column.
         is_centred: whether scans find more if the mean vector is subtracted first; measured with
             `benchmarks/scan_quality.py`.
@@ -108,6 +122,8 @@ class ImageSpec:
     deviation: float
     output: str | None = None
     torch: TorchForm | None = None
+    small: tuple[SmallForm, ...] = ()
+    folder: str = ""
     column: int = IMAGE_WIDTH
     is_centred: bool = False
     calibration: Calibration | None = None
@@ -149,6 +165,8 @@ class TextSpec:
     shortest: int | None = None
     output: str | None = None
     torch: TorchForm | None = None
+    small: tuple[SmallForm, ...] = ()
+    folder: str = ""
     column: int = TEXT_WIDTH
     calibration: Calibration | None = None
     facts: Facts | None = None
@@ -195,6 +213,33 @@ class Pair:
     def identities(self) -> ModelPair:
         """The identities of both models."""
         return ModelPair(image=self.image.identity, text=self.text.identity)
+
+
+def in_precision(spec: Spec, precision: Precision) -> Spec:
+    """Return a model's row with the files in a number format.
+
+    Vectors of another format are those of another model: its name ends with the format, and nothing
+    that was measured of the original is kept.
+
+    Raises:
+        ValueError: nobody has published this model in this format; the message says in which.
+    """
+    if precision == "fp32":
+        return spec
+    for form in spec.small:
+        if form.precision == precision:
+            return replace(
+                spec,
+                name=f"{spec.name}-{precision}",
+                revision=form.revision,
+                source=form.hub,
+                torch=None,
+                small=(),
+                folder=spec.name,
+                calibration=None,
+            )
+    formats = ", ".join(["fp32", *(form.precision for form in spec.small)])
+    raise ValueError(f"{spec.name} comes in {formats}, not in {precision}")
 
 
 def torch_form(spec: ModelSpec) -> TorchForm:

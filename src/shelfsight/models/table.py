@@ -12,6 +12,8 @@ from shelfsight.models.specs import (
     PackagedFile,
     PackagedModel,
     Pair,
+    Precision,
+    SmallForm,
     TextSpec,
     TorchForm,
 )
@@ -27,6 +29,23 @@ APACHE = Facts(licence="Apache-2.0")
 _GROCERIES = "202 labelled photos of groceries"
 _GROCERY_COLORS = Evidence(sharp=0.124, broad=0.135, clear=0.376, absent=0.72, absent_slope=1.09)
 _GROCERY_WORDS = Evidence(sharp=0.0815, broad=0.0804, clear=0.4, absent=5.52, absent_slope=8.1)
+
+
+def _siglip_forms(repository: str, revision: str) -> tuple[SmallForm, ...]:
+    """Return the smaller forms of an image model, as exports for Transformers.js call them."""
+    named: list[tuple[Precision, str, int]] = [
+        ("fp16", "onnx/vision_model_fp16.onnx", 186_000_000),
+        ("int8", "onnx/vision_model_int8.onnx", 99_000_000),
+    ]
+    return tuple(
+        SmallForm(
+            precision=precision,
+            revision=revision,
+            hub=HubFiles(repository=repository, graph=graph, size=size),
+        )
+        for precision, graph, size in named
+    )
+
 
 SIGLIP = ImageSpec(
     name="siglip-base-patch16-224",
@@ -49,6 +68,9 @@ SIGLIP = ImageSpec(
             graph="model.safetensors",
             others=("config.json",),
         ),
+    ),
+    small=_siglip_forms(
+        "Xenova/siglip-base-patch16-224", "294847d6b5fe86c91330269da98ce112d6c75e7e"
     ),
     facts=APACHE,
 )
@@ -74,6 +96,10 @@ SIGLIP2 = ImageSpec(
             graph="model.safetensors",
             others=("config.json",),
         ),
+    ),
+    small=_siglip_forms(
+        "onnx-community/siglip2-base-patch16-224-ONNX",
+        "ba1f3b0843f24bc5417d38e19c37b287d719b2f4",
     ),
     facts=APACHE,
 )
@@ -133,6 +159,20 @@ SIGLIP_TEXT = TextSpec(
     column=IMAGE_WIDTH,
 )
 
+
+def _qwen3_form(precision: Precision, graph: str, size: int) -> SmallForm:
+    return SmallForm(
+        precision=precision,
+        revision="c25a394dd583836952667c12f008335071b3f43d",
+        hub=HubFiles(
+            repository="onnx-community/Qwen3-Embedding-0.6B-ONNX",
+            graph=graph,
+            others=("tokenizer.json",),
+            size=size,
+        ),
+    )
+
+
 QWEN3 = TextSpec(
     name="qwen3-embedding-0.6b",
     revision=BRANCH,
@@ -161,6 +201,10 @@ QWEN3 = TextSpec(
             graph="model.safetensors",
             others=("config.json", "tokenizer.json"),
         ),
+    ),
+    small=(
+        _qwen3_form("fp16", "onnx/model_fp16.onnx", 1_200_000_000),
+        _qwen3_form("int8", "onnx/model_int8.onnx", 625_000_000),
     ),
     facts=APACHE,
 )

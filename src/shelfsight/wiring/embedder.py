@@ -25,7 +25,7 @@ def models_name(settings: Settings) -> str:
     """Return a name of the embedder for people."""
     if settings.embedding_server_url is not None:
         return without_password(settings.embedding_server_url)
-    chosen = (settings.models, settings.backend, settings.device)
+    chosen = (settings.chosen_models, settings.backend, settings.device)
     told = ", ".join(word for word in chosen if word not in {"onnx", "cpu"})
     return f"models in this process ({told})"
 
@@ -82,7 +82,7 @@ def open_models(
 
     backend = _backend(settings)
     return backend.open_pair(
-        settings.models,
+        settings.chosen_models,
         model_dir=settings.model_dir,
         device=settings.device,
         threads=settings.model_threads,
@@ -95,7 +95,7 @@ def _open_image_model(settings: Settings, notify: Notify) -> "ImageModel":
     from shelfsight.embedding.local.loading import Loading
     from shelfsight.models.choice import pair_of
 
-    image = pair_of(settings.models).image
+    image = pair_of(settings.chosen_models).image
     notify(
         f"the embedding server embeds only the texts; pictures are embedded here, by {image.name}"
     )
@@ -203,7 +203,7 @@ def _specs(settings: Settings) -> "Iterable[ModelSpec]":
     from shelfsight.models.choice import pair_of
     from shelfsight.models.specs import for_torch
 
-    pair = pair_of(settings.models)
+    pair = pair_of(settings.chosen_models)
     if settings.backend == "torch":
         return for_torch(pair.image), for_torch(pair.text)
     return pair.image, pair.text

@@ -37,7 +37,7 @@ def serve_models(settings: Settings, listen: Listen, notify: Notify) -> None:
     has_key = settings.embedding_server_api_key is not None
     access.check_host(listen.host, has_key=has_key, insecure=listen.insecure)
     with closing(bind(listen.host, listen.port)) as taken:
-        greeting = f"serving {settings.models} at {url_of(taken)}"
+        greeting = f"serving {settings.chosen_models} at {url_of(taken)}"
         if listen.workers == 1:
             worker = _Worker(settings, listen)
             worker.serve(taken, notify, greeting=f"{greeting}; Ctrl-C stops")

@@ -20,7 +20,7 @@ _SHA256_DIGITS = 64
 def model_folder(spec: ModelSpec, hub: HubFiles, model_dir: Path | None) -> Path:
     """Return the folder that holds the files of `hub`, with the same paths as in the repository.
 
-    With `model_dir` the folder is `model_dir / spec.name`. Otherwise it is a snapshot in the hub's
+    With `model_dir` it is the model's own folder there. Otherwise it is a snapshot in the hub's
     cache. If the snapshot lacks a file, the files are downloaded first, with a progress bar. Files
     that were downloaded, and those in `model_dir`, are checked; see `check_files`.
 
@@ -157,7 +157,7 @@ def _hash_of_files(folder: Path, hub: HubFiles) -> str:
 
 
 def _folder_in(model_dir: Path, spec: ModelSpec) -> Path:
-    return model_dir.expanduser() / spec.name
+    return model_dir.expanduser() / (spec.folder or spec.name)
 
 
 def files_to_download(spec: ModelSpec) -> list[str]:
