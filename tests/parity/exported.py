@@ -197,6 +197,11 @@ def save_smaller(folder: Path, spec: ImageSpec | TextSpec) -> None:
         for precision in ("fp32", "fp16", "int8")
     )
     if not half.exists():
-        onnx.save(convert_float_to_float16(onnx.load(original)), half)
+        onnx.save(convert_float_to_float16(onnx.load(original), disable_shape_infer=True), half)
     if not eighth.exists():
-        quantize_dynamic(original, eighth, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm", "Gather"])
+        quantize_dynamic(
+            original,
+            eighth,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+        )
