@@ -66,7 +66,7 @@ def checker() -> Iterator[Callable[[tuple[str, bytes, int]], None]]:
         def check(case: tuple[str, bytes, int]) -> None:
             content_type, content, step = case
             try:
-                body, files = runner.run(_read(content_type, content, step))
+                body, files = runner.run(read_form(content_type, content, step))
             except RequestRefusedError as error:
                 assert 400 <= error.status < 500
                 assert error.kind
@@ -78,7 +78,10 @@ def checker() -> Iterator[Callable[[tuple[str, bytes, int]], None]]:
         yield check
 
 
-async def _read(content_type: str, content: bytes, step: int) -> tuple[ScanBody, tuple[bytes, ...]]:
+async def read_form(
+    content_type: str, content: bytes, step: int
+) -> tuple[ScanBody, tuple[bytes, ...]]:
+    """Read a form that comes in pieces of `step` bytes."""
     chunks = [content[start : start + step] for start in range(0, len(content), step)] or [b""]
     messages = [
         {"type": "http.request", "body": chunk, "more_body": number < len(chunks)}

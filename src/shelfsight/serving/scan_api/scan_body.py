@@ -53,7 +53,10 @@ async def _form(boundary: str | None, content: bytes) -> tuple[ScanBody, tuple[b
     """Parse a form; a large one in a thread, so that the event loop goes on meanwhile."""
     if boundary is None or not _BOUNDARY.fullmatch(boundary):
         raise MalformedBodyError("bad_form", "the form has no boundary that makes sense")
-    if content.count(b"\r\n--" + boundary.encode()) > MAX_PHOTOS + MAX_FIELDS + 1:
+    delimiter = b"\r\n--" + boundary.encode()
+    if delimiter + b"--" not in b"\r\n" + content:
+        raise MalformedBodyError("bad_form", "the form breaks off before its end")
+    if content.count(delimiter) > MAX_PHOTOS + MAX_FIELDS + 1:
         raise MalformedBodyError("bad_form", "the form has too many parts")
     if len(content) < request_body.LARGE_BODY:
         return await _parse_form(boundary, content)
