@@ -101,6 +101,26 @@ def test_without_a_network_it_opens_and_says_so_once(
     assert kept(page) == {f"{site}/api/{file}" for file in files - {static_files.WORKER}}
 
 
+LOSE_NETWORK = """() => {
+  window.fetch = async () => {
+    Object.defineProperty(navigator, "onLine", { value: false, configurable: true });
+    dispatchEvent(new Event("offline"));
+    throw new TypeError("Failed to fetch");
+  };
+  dispatchEvent(new Event("online"));
+}"""
+"""The network goes while the page fetches what it shows of the catalogue."""
+
+
+def test_a_network_that_goes_while_the_page_loads_is_said_once(open_page: Open, site: str) -> None:
+    page = open_page(site)
+    page.evaluate(LOSE_NETWORK)
+    away = page.get_by_text("You are not connected.")
+    expect(page.locator("#offline")).to_be_visible()
+    page.wait_for_timeout(200)
+    expect(away).to_have_count(1)
+
+
 def test_while_the_server_is_away_it_opens_and_says_so(open_page: Open, database: Database) -> None:
     with scan_server(database, HashEmbedder()) as url:
         page = open_installed(open_page, url)

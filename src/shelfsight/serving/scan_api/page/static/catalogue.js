@@ -19,6 +19,7 @@ export async function load() {
     return state;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (error.kind === "offline") return null; // the banner says so
     sentences.replaceChildren(paragraph(t(`problem.${error.kind}`, { seconds: error.seconds })));
     return null;
   }

@@ -174,6 +174,7 @@ export async function showErrors(work) {
     await work();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (error.kind === "offline") return; // the banner says so
     note.textContent = t(`problem.${error.kind}`, { seconds: error.seconds });
   }
 }
