@@ -77,8 +77,8 @@ def test_a_pair_in_another_number_format_is_a_pair_of_other_models(precision: Pr
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ("lite", "efficientnet-lite1-lite2-int8 comes in fp32, not in int8"),
-        ("large-qwen3", "siglip2-so400m-patch14-384 comes in fp32, not in int8"),
+        ("lite", "efficientnet-lite1-lite2-int8 comes in one form; leave PRECISION"),
+        ("large-qwen3", "siglip2-so400m-patch14-384 comes in one form; leave PRECISION"),
         (f"image:{SIGLIP.name},text:{QWEN3.name}", "PRECISION is for a pair"),
     ],
 )

@@ -238,6 +238,8 @@ def in_precision(spec: Spec, precision: Precision) -> Spec:
                 folder=spec.name,
                 calibration=None,
             )
+    if not spec.small:
+        raise ValueError(f"{spec.name} comes in one form; leave PRECISION at fp32")
     formats = ", ".join(["fp32", *(form.precision for form in spec.small)])
     raise ValueError(f"{spec.name} comes in {formats}, not in {precision}")
 
