@@ -51,6 +51,20 @@ def test_a_vector_whose_failure_is_gone_is_due(database: Database) -> None:
     assert len(due(database)) == 2
 
 
+def test_what_each_backfill_reads_of_a_product_is_kept_in_its_row(database: Database) -> None:
+    """Only the vectors that scans read less often, and a long text, are moved out by TOAST."""
+    fill(database, 3, pictures=True)
+    execute(
+        database,
+        """UPDATE "ProductVariants" SET "Description" = (
+             SELECT string_agg(md5(n::text), ' ') FROM generate_series(1, 100) AS n)""",
+    )
+    backfill_all(database)
+    columns = "ImageEmbedding", "SourceHash", "ModelVersions", "ImageFiles", "TextEmbedding"
+    moved = ", ".join(f'pg_column_toast_chunk_id("{name}") IS NOT NULL' for name in columns)
+    assert set(rows(database, f"SELECT {moved} FROM {OURS}")) == {(False,) * 4 + (True,)}
+
+
 def test_a_text_without_words_is_due_once_and_is_no_failure(database: Database) -> None:
     fill(database, 3, pictures=True)
     words = "<p></p>", "\N{NO-BREAK SPACE}", f"data:image/png;base64,{'A' * 60_000}"

@@ -24,18 +24,20 @@ at most on the photos of groceries (docs/figures.md)."""
 
 _LOWEST = (0.0, -80.0, -80.0)
 _HIGHEST = (100.0, 80.0, 80.0)
-_LEVELS = 32
-"""Colours are told apart by so many levels of red, of green and of blue."""
+_BITS = 5
+"""Colours are told apart by the upper bits of red, of green and of blue."""
+
+_LEVELS = 2**_BITS
 
 Table = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
 def color_histogram(pixels: Pixels) -> Vector:
     """Return the histogram of a picture, (256,), with square roots of shares: a unit vector."""
-    levels = pixels.reshape(-1, 3).astype(np.int64) * _LEVELS // 256
-    codes = (levels[:, 0] * _LEVELS + levels[:, 1]) * _LEVELS + levels[:, 2]
+    red, green, blue = (pixels.reshape(-1, 3) >> (8 - _BITS)).T.astype(np.uint16)
+    codes = (red << 2 * _BITS) | (green << _BITS) | blue
     counts = np.bincount(codes, minlength=_LEVELS**3)
-    there = np.flatnonzero(counts)
+    there = np.flatnonzero(counts > 0)  # of bool, it takes a quarter of the time
     bins, weights = _table()
     weighted = weights[there] * counts[there, None]
     filled = np.bincount(bins[there].ravel(), weighted.ravel(), minlength=COLOR_WIDTH)

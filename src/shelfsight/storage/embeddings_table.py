@@ -30,6 +30,11 @@ IN_ROW = {"ImageEmbedding"}
 """New columns that Postgres keeps in their row instead of moving them out: each scan of a photo
 reads many image vectors. Half precision leaves room for one vector."""
 
+ROW_BYTES = 2600
+"""Postgres moves columns out of a row until it has at most so many bytes; three such rows fill a
+page. With its default of 2 kB, an image vector in the row drove out the short columns too, which
+each backfill reads of every product."""
+
 OTHER_COLUMNS = {
     "ImageUrl": "text",
     "ImageHash": "text",

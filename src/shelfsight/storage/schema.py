@@ -182,7 +182,9 @@ def _add(connection: Connection, table: str, wanted: Mapping[str, str]) -> list[
         )
         if name in embeddings_table.IN_ROW and wanted[name].startswith("halfvec"):
             connection.execute(
-                sql.SQL("ALTER TABLE {} ALTER {} SET STORAGE MAIN").format(place, column)
+                sql.SQL(
+                    "ALTER TABLE {} ALTER {} SET STORAGE MAIN, SET (toast_tuple_target = {})"
+                ).format(place, column, embeddings_table.ROW_BYTES)
             )
     return [f'created column {place.as_string()}."{name}"' for place, name in missing]
 
