@@ -123,7 +123,8 @@ def main() -> None:
         settings = load(
             {"shelfsight_home": home, "models": arguments.models, "image_root": str(folder)}
         )
-        with prepared(settings, catalogue) as (database, embedder):
+        with prepared(settings, catalogue) as (database, loaded):
+            embedder = CachingEmbedder(loaded)
             if arguments.own_pictures:
                 print(calibrate_on_pictures(settings, database, embedder, print))
             kinds = labelled_queries(settings, folder, embedder)
@@ -219,7 +220,7 @@ def prepared(
         with open_pipeline(settings, database, embedder, progress) as pipeline:
             local.run(pipeline, job, report, progress)
         progress.finish(report)
-        yield database, CachingEmbedder(embedder)
+        yield database, embedder
 
 
 def take_away(

@@ -6,13 +6,17 @@ from io import StringIO
 from pathlib import Path
 from threading import Event
 
+import numpy as np
+from PIL import Image
+
 from shelfsight.backfill.pipeline import backfill
 from shelfsight.backfill.progress_json import JsonProgress
 from shelfsight.backfill.report import Report
 from shelfsight.backfill.runs import Job
 from shelfsight.catalog.imports.import_file import write_products
 from shelfsight.catalog.imports.imported import ImportedProduct
-from shelfsight.demo.shop.drawing import draw_pictures
+from shelfsight.demo.shop.design import Design
+from shelfsight.demo.shop.drawing import cut_out, draw_pictures
 from shelfsight.demo.shop.photograph import take_photographs
 from shelfsight.demo.shop.products import make_shop
 from shelfsight.ports import Embedder
@@ -30,11 +34,15 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\"><b>Lamp</b> &amp; shade
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop with its pictures in `folder`; `photographs` are pairs of a photo and its SKU."""
+    """A shop with its pictures in `folder`; `photographs` are pairs of a photo and its SKU.
+
+    `table` is a photo of several things on a table, with their SKUs in the order of reading.
+    """
 
     database: Database
     folder: Path
     photographs: list[tuple[Path, str]]
+    table: tuple[Path, list[str]]
 
 
 def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
@@ -70,7 +78,21 @@ def open_shop(database: Database, embedder: Embedder, folder: Path) -> Shop:
     with open_pipeline(settings, database, embedder, progress) as pipeline:
         job = Job(selection=Selection(), batch_size=100, max_batches=0)
         backfill(pipeline, job, Report(), progress, Event())
-    return Shop(database, folder / "pictures", photographs)
+    on_table = [of_kind[kind][0] for kind in KINDS]
+    table = _table([p.design for p in on_table if p.design], folder / "photographs/table.jpg")
+    return Shop(database, folder / "pictures", photographs, (table, [p.sku for p in on_table]))
+
+
+def _table(designs: list[Design], path: Path) -> Path:
+    """Lay things on a table in two rows, and photograph them."""
+    photo = Image.new("RGB", (1200, 900), (164, 124, 84))
+    for number, design in enumerate(designs):
+        thing = cut_out(design).resize((380, 380))
+        row, column = divmod(number, 2)
+        photo.paste(thing, (100 + 600 * column, 40 + 440 * row), thing.getchannel("A"))
+    noise = np.random.default_rng(SEED).normal(0, 3, (900, 1200, 3))
+    Image.fromarray(np.clip(photo + noise, 0, 255).astype(np.uint8)).save(path, quality=85)
+    return path
 
 
 def _imported(sku: str, title: str, description: str, picture: str | None) -> ImportedProduct:

@@ -63,6 +63,14 @@ def _tray(page: Page, shop: Shop) -> None:
     expect(page.locator("#tray .found img").nth(1)).to_have_js_property("naturalWidth", 320)
 
 
+def _several_things(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", shop.table[0])
+    wait_for_answer(page)
+    page.get_by_role("button", name="Several things").click()
+    expect(page.locator("#tray-note")).to_contain_text("4 of 4 photos")
+    expect(page.locator("#tray .found img").nth(3)).to_have_js_property("naturalWidth", 320)
+
+
 def _nothing(page: Page, _shop: Shop) -> None:
     def out_of_reach(route: Route) -> None:
         body = json.loads(route.request.post_data or "")
@@ -112,6 +120,7 @@ STATES = {
     "camera": State(_camera, {**FINGERS, "permissions": ["camera"]}),
     "camera-refused": State(_camera_refused, FINGERS),
     "tray": State(_tray),
+    "several-things": State(_several_things),
     "side-by-side": State(_side_by_side),
     "nothing-found": State(_nothing, FINGERS),
     "broken-picture": State(_broken, {**FINGERS, "refusals": True}),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.actions import drop_all
+from tests.browser.actions import drop_all, wait_for_answer
 from tests.browser.conftest import PATIENCE, PHONE, Open
 from tests.browser.shop import Shop
 from tests.browser.test_looks import violations
@@ -71,6 +71,29 @@ def test_a_delivery_is_checked_in_from_the_drop_to_the_csv(
     )
     ranks = [1] * FIRST + [2] * CORRECTED
     assert kept == [(sku, "right", rank) for sku, rank in zip(expected, ranks, strict=True)]
+
+
+def test_the_things_in_one_photo_are_looked_for_one_by_one(page: Page, shop: Shop) -> None:
+    photo, skus = shop.table
+    page.set_input_files("#file", photo)
+    wait_for_answer(page)
+    page.get_by_role("button", name="Several things").click()
+    expect(page.locator("#tray-title")).to_have_text("4 things in the photo")
+    expect(page.locator("#tray-note")).to_contain_text("4 of 4 photos")
+    for number, sku in enumerate(skus):
+        chosen = page.locator("#tray select").nth(number).locator("option:checked")
+        expect(chosen).to_contain_text(f"({sku})")
+    page.get_by_role("button", name="Confirm all").click()
+    expect(page.locator("#tray-note")).to_have_text("4 answers were kept.")
+
+
+def test_a_photo_of_one_thing_is_not_taken_apart(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", shop.photographs[0][0])
+    wait_for_answer(page)
+    page.get_by_role("button", name="Several things").click()
+    expect(page.get_by_role("alert")).to_contain_text("Only one thing can be told apart.")
+    page.locator("#problem-action").click()
+    expect(page.locator("#box")).to_be_focused()
 
 
 def test_the_photo_before_a_delivery_is_gone(page: Page, shop: Shop) -> None:

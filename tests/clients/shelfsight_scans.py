@@ -1,6 +1,7 @@
 """Scans with one form of the client, and prints what came, as JSON.
 
-Arguments: sync or async, the address of a server, and a folder with 2.png, 3.png and broken.png.
+Arguments: sync or async, the address of a server, and a folder with 2.png, 3.png, table.png and
+broken.png.
 """
 
 import asyncio
@@ -59,6 +60,10 @@ async def answers(shop: Any, folder: Path) -> dict[str, object]:
     one = await shop.scan(str(second), limit=1)
     several = await shop.scan([second, third], limit=1)
     together = await shop.scan([second, third], combine_images=True)
+    table = folder / "table.png"
+    things = [
+        await shop.scan(table, box=box, limit=1, threshold=-1) for box in await shop.boxes(table)
+    ]
     words = await shop.scan(text="sku-4", limit=1)
     (match,) = words["matches"]
     similar = await shop.similar(match["ProductVariantId"], limit=2)
@@ -70,6 +75,7 @@ async def answers(shop: Any, folder: Path) -> dict[str, object]:
         "bytes": skus(await shop.scan(third.read_bytes(), limit=1)),
         "several": [skus(result) for result in several["results"]],
         "together": len(together["results"]),
+        "things": [len(thing["matches"]) for thing in things],
         "text": skus(words),
         "filtered": skus(await shop.scan(second, filters={"skus": ["sku-3"]}, threshold=-1)),
         "page": one["matches"][0]["productUrl"],

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.clients.comparison import HERE, PACKAGES, answer_of
-from tests.integration.scan_server import in_png
+from tests.integration.scan_server import in_png, two_things
 from tests.shop import picture
 
 SOURCE = HERE.parents[1] / "clients" / "python"
@@ -21,6 +21,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     for number in (2, 3):
         (folder / f"{number}.png").write_bytes(in_png(picture(number)))
+    (folder / "table.png").write_bytes(in_png(two_things()))
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
 
@@ -39,6 +40,7 @@ def test_it_scans(form: str, python: str, site: str, photos: Path) -> None:
         "bytes": ["sku-3"],
         "several": [["sku-2"], ["sku-3"]],
         "together": 1,
+        "things": [1, 1],
         "text": ["sku-4"],
         "filtered": ["sku-3"],
         "page": "https://shop.test/sku-2",
@@ -83,6 +85,7 @@ def test_its_types_are_those_of_the_server(python: str, site: str) -> None:
         "Problem": "ProblemDetails",
         "Filters": "FilterBody",
         "Weights": "WeightBody",
+        "Box": "BoxResponse",
     }
     assert keys == {ours: sorted(schemas[theirs]["properties"]) for ours, theirs in served.items()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.scan_server import in_png
+from tests.integration.scan_server import in_png, two_things
 from tests.shop import picture
 
 SOURCE = Path(__file__).parents[2] / "clients" / "typescript"
@@ -47,6 +47,7 @@ def test_it_is_built_and_scans(package: Path, site: str, tmp_path: Path) -> None
     npm(package, "run", "build")
     for number in (2, 3):
         (tmp_path / f"{number}.png").write_bytes(in_png(picture(number)))
+    (tmp_path / "table.png").write_bytes(in_png(two_things()))
     (tmp_path / "broken.png").write_bytes(b"no picture")
     done = npm(package, "test", SHELFSIGHT_URL=site, PHOTOS=str(tmp_path))
     assert "fail 0" in done

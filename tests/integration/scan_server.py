@@ -12,6 +12,7 @@ from io import BytesIO
 from time import monotonic, sleep
 from typing import Any
 
+import numpy as np
 import psycopg
 from PIL import Image
 
@@ -29,6 +30,7 @@ from tests.integration.embedding_server import Answer, running
 from tests.shop import picture
 
 SCAN = "/products/orchestrate/quick-scan"
+BOXES = "/products/orchestrate/boxes"
 FEEDBACK = "/products/feedback"
 
 
@@ -118,6 +120,14 @@ def in_png(pixels: Pixels) -> bytes:
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def two_things() -> Pixels:
+    """A red thing on the left of a light table, and a blue one on the right."""
+    pixels = np.full((240, 320, 3), (225, 220, 210), np.uint8)
+    pixels[60:180, 40:120] = (180, 40, 40)
+    pixels[40:200, 200:280] = (40, 60, 160)
+    return pixels
 
 
 def photo(number: int) -> str:

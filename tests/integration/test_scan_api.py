@@ -29,6 +29,7 @@ from shelfsight.serving.scan_api.quick_scan import HINTS
 from shelfsight.testing import HashEmbedder
 from tests.integration.embedding_server import stores
 from tests.integration.scan_server import (
+    BOXES,
     SCAN,
     in_png,
     photo,
@@ -39,6 +40,7 @@ from tests.integration.scan_server import (
     scan_server,
     send,
     skus,
+    two_things,
     until,
 )
 from tests.shop import backfill_all, fill, picture, rows
@@ -603,6 +605,43 @@ def test_only_the_part_of_a_photo_in_a_box_is_looked_at(site: str) -> None:
     assert skus(scan(site, imageBase64=photograph, box=left, limit=1)) == ["sku-1"]
     assert skus(scan(site, imageBase64=photograph, box=right, limit=1)) == ["sku-3"]
     assert skus(scan_form(site, [in_png(two)], box=json.dumps(right), limit="1")) == ["sku-3"]
+
+
+def boxes(site: str, **body: object) -> list[tuple[float, ...]]:
+    answer = send(site + BOXES, body)
+    assert answer.status == 200, answer
+    return [
+        tuple(box[name] for name in ("x", "y", "width", "height")) for box in answer.json["boxes"]
+    ]
+
+
+def test_each_thing_in_a_photo_is_boxed_and_can_be_scanned(site: str) -> None:
+    photograph = base64.b64encode(in_png(two_things())).decode()
+    red, blue = boxes(site, imageBase64=photograph)
+    assert red == pytest.approx((0.125, 0.25, 0.25, 0.5), abs=0.08)
+    assert blue == pytest.approx((0.625, 0.167, 0.25, 0.667), abs=0.08)
+    for x, y, width, height in (red, blue):
+        box = {"x": x, "y": y, "width": width, "height": height}
+        assert scan(site, imageBase64=photograph, box=box).status == 200
+
+
+def test_boxes_within_a_box_are_parts_of_the_whole_photo(site: str) -> None:
+    right = {"x": 0.5, "y": 0.0, "width": 0.5, "height": 1.0}
+    photograph = base64.b64encode(in_png(two_things())).decode()
+    (blue,) = boxes(site, imageBase64=photograph, box=right)
+    assert blue == pytest.approx((0.625, 0.167, 0.25, 0.667), abs=0.08)
+
+
+def test_a_photo_in_which_nothing_stands_out_has_no_boxes(site: str) -> None:
+    assert boxes(site, imageBase64=photo(1)) == []
+
+
+def test_boxes_are_of_one_photo_that_can_be_read(site: str) -> None:
+    several = [{"base64": photo(1)}, {"base64": photo(2)}]
+    assert problem(send(site + BOXES, {"images": several})) == (422, "bad_request")
+    assert problem(send(site + BOXES, {"textQuery": "mug"})) == (422, "bad_request")
+    broken = base64.b64encode(b"no picture").decode()
+    assert problem(send(site + BOXES, {"imageBase64": broken})) == (415, "not_an_image")
 
 
 @pytest.mark.parametrize(

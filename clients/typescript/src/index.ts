@@ -6,6 +6,8 @@ import type { components, paths } from "./schema.js";
 
 type Schemas = components["schemas"];
 export type ScanRequest = Schemas["ScanBody"];
+export type PhotoRequest = Pick<ScanRequest, "imageUrl" | "imageBase64" | "images">;
+export type Box = Schemas["BoxResponse"];
 export type ScanResponse = Schemas["ScanResponse"];
 export type PhotoResult = Schemas["PhotoResultResponse"];
 export type Match = Schemas["MatchResponse"];
@@ -84,6 +86,14 @@ export class Shelfsight {
         signal,
       }),
     );
+  }
+
+  /** Find the things in a photo that have some space between them; scan each with `box`. */
+  async boxes(photo: PhotoRequest, signal?: AbortSignal): Promise<Box[]> {
+    const { boxes } = answer(
+      await this.#client.POST("/products/orchestrate/boxes", { body: photo, signal }),
+    );
+    return boxes;
   }
 
   /** Scan as `scan` does; yield each photo's result as soon as it is there. */

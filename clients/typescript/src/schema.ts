@@ -50,6 +50,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/products/orchestrate/boxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Boxes
+         * @description Propose a box around each thing in a photo, to scan each with `box`.
+         *
+         *     The body is that of a scan with one photo; its other fields have no effect. Things are told
+         *     apart if there is a little space between them.
+         */
+        post: operations["boxes_products_orchestrate_boxes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/products/feedback": {
         parameters: {
             query?: never;
@@ -259,6 +282,28 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * BoxResponse
+         * @description A box around a thing: its upper left corner and its size, as parts of the upright photo.
+         */
+        BoxResponse: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** Width */
+            width: number;
+            /** Height */
+            height: number;
+        };
+        /**
+         * BoxesResponse
+         * @description Boxes around the things in a photo, in the order of reading; maybe none.
+         */
+        BoxesResponse: {
+            /** Boxes */
+            boxes: components["schemas"]["BoxResponse"][];
+        };
         /**
          * CatalogueStateResponse
          * @description Counts of products: all, those with a vector of each kind, and those that are due.
@@ -848,6 +893,7 @@ export interface operations {
                     imageUrl?: string;
                     filters?: string;
                     weights?: string;
+                    box?: string;
                     limit?: string;
                     threshold?: string;
                     /** @enum {unknown} */
@@ -975,6 +1021,7 @@ export interface operations {
                     imageUrl?: string;
                     filters?: string;
                     weights?: string;
+                    box?: string;
                     limit?: string;
                     threshold?: string;
                     /** @enum {unknown} */
@@ -1051,6 +1098,134 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    boxes_products_orchestrate_boxes_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScanBody"];
+                "multipart/form-data": {
+                    file?: string[];
+                    textQuery?: string;
+                    imageUrl?: string;
+                    filters?: string;
+                    weights?: string;
+                    box?: string;
+                    limit?: string;
+                    threshold?: string;
+                    /** @enum {unknown} */
+                    groupBy?: "variant" | "product";
+                    /** @enum {unknown} */
+                    combineImages?: "true" | "false";
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxesResponse"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Failed Dependency */
+            424: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -27,6 +27,15 @@ test("files are sent as a form, with the other fields", async () => {
   assert.deepEqual(skus(await shop.scanFiles(files[0], { limit: 1 })), ["sku-2"]);
 });
 
+test("the things in a photo have boxes, and each is scanned alone", async () => {
+  const images = [{ base64: base64("table") }];
+  const boxes = await shop.boxes({ images });
+  assert.equal(boxes.length, 2);
+  assert.ok(boxes[0].x < boxes[1].x);
+  const scans = boxes.map((box) => shop.scan({ images, box, limit: 1, threshold: -1 }));
+  assert.deepEqual((await Promise.all(scans)).map(skus).map(({ length }) => length), [1, 1]);
+});
+
 test("words find a SKU, and a stored product has similar ones", async () => {
   const [match] = (await shop.scan({ textQuery: "sku-4", limit: 1 })).matches;
   assert.equal(match.sku, "sku-4");

@@ -24,5 +24,14 @@ class PhotoBox(NamedTuple):
         bottom = min(max(ceil((self.y + self.height) * down), top + 1), down)
         return replace(picture, image=picture.image.crop((left, top, right, bottom)))
 
+    def outward(self, inner: "PhotoBox") -> "PhotoBox":
+        """Return a box in the photo that was found in this part of it."""
+        return PhotoBox(
+            x=self.x + inner.x * self.width,
+            y=self.y + inner.y * self.height,
+            width=inner.width * self.width,
+            height=inner.height * self.height,
+        )
+
 
 WHOLE = PhotoBox(0, 0, 1, 1)

@@ -3,6 +3,7 @@
 from shelfsight_client.client import AsyncShelfsight, Shelfsight
 from shelfsight_client.errors import ShelfsightError
 from shelfsight_client.responses import (
+    Box,
     Event,
     FeedbackResponse,
     Match,
@@ -21,6 +22,7 @@ from shelfsight_client.scan_request import Filters, Image, Photo, ScanOptions, W
 
 __all__ = [
     "AsyncShelfsight",
+    "Box",
     "Event",
     "FeedbackResponse",
     "Filters",

@@ -8,9 +8,17 @@ import httpx
 
 from shelfsight_client.errors import refusal
 from shelfsight_client.events import EventParser, broken_off
-from shelfsight_client.responses import Event, FeedbackResponse, Matches, Readiness, ScanResponse
+from shelfsight_client.responses import (
+    Box,
+    Event,
+    FeedbackResponse,
+    Matches,
+    Readiness,
+    ScanResponse,
+)
 from shelfsight_client.scan_request import Photo, ScanOptions, scan_body
 
+BOXES = "/products/orchestrate/boxes"
 SCAN = "/products/orchestrate/quick-scan"
 TIMEOUT = httpx.Timeout(60, connect=10)
 """Seconds. A server ends a scan after 30 s by itself, unless `SCAN_TIMEOUT` says otherwise."""
@@ -71,6 +79,11 @@ class Shelfsight:
         """
         found: ScanResponse = self._post(SCAN, scan_body(photos, text, options)).json()
         return found
+
+    def boxes(self, photo: Photo) -> list[Box]:
+        """Find the things in a photo that have some space between them; scan each with `box`."""
+        boxes: list[Box] = self._post(BOXES, scan_body(photo, None, {})).json()["boxes"]
+        return boxes
 
     def stream(
         self,
@@ -157,6 +170,12 @@ class AsyncShelfsight:
         response = await self._post(SCAN, scan_body(photos, text, options))
         found: ScanResponse = response.json()
         return found
+
+    async def boxes(self, photo: Photo) -> list[Box]:
+        """Find the things in a photo that have some space between them; scan each with `box`."""
+        response = await self._post(BOXES, scan_body(photo, None, {}))
+        boxes: list[Box] = response.json()["boxes"]
+        return boxes
 
     async def stream(
         self,

@@ -38,6 +38,15 @@ class Match(TypedDict):
     isLocalMatch: bool
 
 
+class Box(TypedDict):
+    """A part of a photo: its upper left corner and its size, as parts of the upright photo."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
 class Matches(TypedDict):
     """Matches, best first, and the recommended way to show them."""
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
+from shelfsight_client.responses import Box
+
 Photo = str | Path | bytes
 """A photo: the path of its file, the bytes of its file, or its http(s) address."""
 
@@ -37,6 +39,7 @@ class ScanOptions(TypedDict, total=False):
         group_by: "variant", or "product" for the best variant of each product.
         filters: which products may be found.
         weights: the weights of image and text.
+        box: the part of the only photo that shows the thing; see `Shelfsight.boxes`.
         combine_images: whether all photos show one thing, and are searched for together.
     """
 
@@ -45,6 +48,7 @@ class ScanOptions(TypedDict, total=False):
     group_by: Literal["variant", "product"]
     filters: Filters
     weights: Weights
+    box: Box
     combine_images: bool
 
 

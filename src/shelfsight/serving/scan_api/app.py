@@ -23,11 +23,17 @@ from shelfsight.serving.scan_api.openapi import FEEDBACK, SCAN, describe, error_
 from shelfsight.serving.scan_api.page import routes
 from shelfsight.serving.scan_api.path_prefix import PathPrefix
 from shelfsight.serving.scan_api.problems import add_error_handlers
-from shelfsight.serving.scan_api.responses import FeedbackResponse, MatchesResponse, ScanResponse
+from shelfsight.serving.scan_api.responses import (
+    BoxesResponse,
+    FeedbackResponse,
+    MatchesResponse,
+    ScanResponse,
+)
 from shelfsight.serving.scan_api.security_headers import SecurityHeaders
 
 SCAN_PATH = "/products/orchestrate/quick-scan"
 FEEDBACK_PATH = "/products/feedback"
+BOXES_PATH = "/products/orchestrate/boxes"
 STREAM_PATH = f"{SCAN_PATH}/stream"
 SIMILAR_PATH = "/products/{id:path}/similar"
 """An id may have slashes, as `gid://shopify/ProductVariant/1` has."""
@@ -88,6 +94,13 @@ def _add_routes(app: FastAPI, endpoints: ScanEndpoints) -> None:
             200: {"content": {"text/event-stream": {}}},
             **error_responses(400, 408, 413, 415, 422),
         },
+    )
+    app.add_api_route(
+        BOXES_PATH,
+        endpoints.boxes,
+        methods=["POST"],
+        openapi_extra=SCAN,
+        responses={200: {"model": BoxesResponse}, **error_responses(400, 408, 413, 415, 422, 424)},
     )
     app.add_api_route(
         FEEDBACK_PATH,

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel
 from starlette.responses import Response, StreamingResponse
 
 from shelfsight.embedding.text import product_text
+from shelfsight.images.box_proposals import JOB as BOXES_JOB
+from shelfsight.images.box_proposals import propose_boxes
 from shelfsight.images.download import Downloader
 from shelfsight.images.hosts import CACHED_HOSTS
 from shelfsight.images.names import CACHED_NAMES
@@ -36,6 +38,7 @@ from shelfsight.serving.scan_api.responses import (
     ScanProgress,
     ScanResponse,
     WhyNotConfirmed,
+    boxes_response,
     matches_response,
 )
 from shelfsight.serving.scan_api.scan_models import scan_with
@@ -114,6 +117,23 @@ class ScanEndpoints:
             task = _scan_task(body, files, caller)
             async with context.waiting.reserve(CALLER.get(), max(1, len(task.photos))):
                 yield task, room
+
+    async def boxes(self, request: Request) -> Response:
+        """Propose a box around each thing in a photo, to scan each with `box`.
+
+        The body is that of a scan with one photo; its other fields have no effect. Things are told
+        apart if there is a little space between them.
+        """
+        caller = await self._context.authenticator.authenticate(request)
+        async with self._task(request, caller) as (task, room):
+            if len(task.photos) != 1:
+                raise RequestRefusedError("bad_request", "give one photo")
+            read = partial(self._context.decoders.submit_photo, BOXES_JOB)
+            async with asyncio.timeout(self._context.config.seconds):
+                photo = await self.photos.read(task.photos[0], read, room.grow)
+                found = await self._context.threads.run(partial(propose_boxes, photo.photo[0]))
+        within = task.photos[0].box
+        return json_response(boxes_response(within.outward(box) for box in found))
 
     async def similar(
         self,

@@ -30,7 +30,7 @@ _FORM = {
         "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
         **{
             name: {"type": "string"}
-            for name in ("textQuery", "imageUrl", "filters", "weights", "limit", "threshold")
+            for name in ("textQuery", "imageUrl", "filters", "weights", "box", "limit", "threshold")
         },
         "groupBy": {"enum": ["variant", "product"]},
         "combineImages": {"enum": ["true", "false"]},

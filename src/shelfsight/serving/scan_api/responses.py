@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from shelfsight.images.photo_box import PhotoBox
 from shelfsight.records import PhotoNote
 from shelfsight.scan.matching import (
     Action,
@@ -102,6 +103,21 @@ class ScanResponse(MatchesResponse):
     total_processing_time_ms: float
 
 
+class BoxResponse(ResponseModel):
+    """A box around a thing: its upper left corner and its size, as parts of the upright photo."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class BoxesResponse(ResponseModel):
+    """Boxes around the things in a photo, in the order of reading; maybe none."""
+
+    boxes: list[BoxResponse]
+
+
 class ScanProgress(ResponseModel):
     """How many photos of a scan are done, and how many there are."""
 
@@ -163,6 +179,11 @@ def matches_response(result: ScanResult, addresses: AddressFormat) -> MatchesRes
     )
 
 
+def boxes_response(boxes: Iterable[PhotoBox]) -> BoxesResponse:
+    """Convert boxes to the response format; their edges are rounded to four decimals."""
+    return BoxesResponse(boxes=[_box_response(box) for box in boxes])
+
+
 def merge_matches(results: Sequence[ScanResult], group_by: GroupBy) -> list[Match]:
     """Return the matches of all results, best first, without duplicates.
 
@@ -199,6 +220,12 @@ def combine_results(results: Sequence[ScanResult], limit: int, group_by: GroupBy
 def _identity(match: Match, group_by: GroupBy) -> str:
     product = match.product
     return product.product_id or product.id if group_by == "product" else product.id
+
+
+def _box_response(box: PhotoBox) -> BoxResponse:
+    x, y = round(box.x, 4), round(box.y, 4)
+    width, height = round(box.x + box.width - x, 4), round(box.y + box.height - y, 4)
+    return BoxResponse(x=x, y=y, width=width, height=height)
 
 
 def _rounded(score: float | None) -> float | None:

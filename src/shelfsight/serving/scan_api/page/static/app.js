@@ -6,7 +6,9 @@ import * as catalogue from "./catalogue.js";
 import * as map from "./map.js";
 import { t } from "./messages.js";
 import * as offline from "./offline.js";
-import { clear, findCode, removePhoto, selectPhoto, setProductCount, showProblem } from "./scan.js";
+import {
+  clear, findCode, removePhoto, selectPhoto, setProductCount, showProblem, thingsInPhoto,
+} from "./scan.js";
 import * as tray from "./tray.js";
 
 const byId = (id) => document.getElementById(id);
@@ -57,6 +59,15 @@ async function takeCode(code) {
   });
 }
 
+/** Look for each of the things in the photo. */
+async function takeApart() {
+  tray.close();
+  const things = await thingsInPhoto();
+  if (!things) return;
+  clear();
+  tray.open(things, { ofOnePhoto: true });
+}
+
 /** Make room for another photo; whoever works with the live camera goes on with it. */
 function another() {
   removePhoto();
@@ -94,6 +105,7 @@ for (const input of [byId("file"), byId("camera")]) {
   });
 }
 camera.offer({ onPhoto: takeFromCamera, onCode: takeCode });
+byId("take-apart").addEventListener("click", takeApart);
 byId("remove").addEventListener("click", another);
 keyButton.addEventListener("click", () => changeKey().catch(() => updateKeyButton()));
 

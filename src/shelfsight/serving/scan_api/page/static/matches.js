@@ -18,7 +18,7 @@ const answerDetails = document.getElementById("answer-details");
 const figures = document.getElementById("answer-figures");
 const status = document.getElementById("status");
 
-/** Show what a scan is doing now: `step` is "reading" or "comparing", of `count` products. */
+/** Show what a scan is doing now: `step` is "reading", "separating" or "comparing". */
 export function showProgress(step, count) {
   list.setAttribute("aria-busy", "true");
   problems.hide();

@@ -3,6 +3,7 @@
 import { ApiError } from "./api.js";
 
 const LONGEST_SIDE = 1280;
+const JPEG = "image/jpeg";
 const QUALITY = 0.9;
 const MAX_BYTES_UNCHANGED = 1_000_000;
 const WHOLE = { x: 0, y: 0, width: 1, height: 1 };
@@ -20,6 +21,22 @@ export async function photoFields(file, box = null) {
   return { imageBase64: await toBase64(file), ...(box && { box }) };
 }
 
+/** Return each box of a photo (a File) as a photo of its own. Raises ApiError if that fails. */
+export async function photoParts(file, boxes) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    throw new ApiError("picture");
+  }
+  const stem = (file.name ?? "photo").replace(/\.\w+$/, "");
+  const parts = await Promise.all(boxes.map(async (box, index) => new File(
+    [await toJpeg(cut(bitmap, box))], `${stem}-${index + 1}.jpg`, { type: JPEG },
+  )));
+  bitmap.close();
+  return parts;
+}
+
 /** Return a JPEG of the box in a photo; null if the photo is sent as it is. */
 async function drawnAnew(file, box) {
   let bitmap;
@@ -32,7 +49,11 @@ async function drawnAnew(file, box) {
   if (isSmall && file.size <= MAX_BYTES_UNCHANGED) return null;
   const canvas = cut(bitmap, box);
   bitmap.close();
-  return new Promise((resolve) => { canvas.toBlob(resolve, "image/jpeg", QUALITY); });
+  return toJpeg(canvas);
+}
+
+function toJpeg(canvas) {
+  return new Promise((resolve) => { canvas.toBlob(resolve, JPEG, QUALITY); });
 }
 
 function cut(bitmap, box) {

@@ -13,9 +13,10 @@ const ACTIONS = {
   address: "choose",
   file: "choose",
   key: "key",
+  single: "mark",
 };
 
-/** Show the sentence of a problem; `actions` are the functions `retry`, `choose` and `key`. */
+/** Show the sentence of a problem; `actions` are the functions `retry`, `choose`, `mark` and `key`. */
 export function show(error, actions) {
   const kind = error instanceof ApiError ? error.kind : "picture";
   const action = ACTIONS[kind] ?? "retry";

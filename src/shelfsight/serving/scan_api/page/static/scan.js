@@ -4,15 +4,16 @@ import { ApiError, askForKey, request } from "./api.js";
 import * as box from "./box.js";
 import * as map from "./map.js";
 import * as matches from "./matches.js";
-import { photoFields } from "./photo.js";
+import { photoFields, photoParts } from "./photo.js";
 
 const SCAN = "products/orchestrate/quick-scan";
+const BOXES = "products/orchestrate/boxes";
 const OPTIONS = { limit: 10, groupBy: "product" };
 const NEAREST = -1; // a threshold that every product reaches
 
 const byId = (id) => document.getElementById(id);
-const [form, drop, selected, preview, words] =
-  ["scan", "drop", "selected", "preview", "words"].map(byId);
+const [form, drop, selected, preview, words, takeApart] =
+  ["scan", "drop", "selected", "preview", "words", "take-apart"].map(byId);
 
 let photo = null; // a File, a Blob, or the URL of a picture
 let latestScan = 0; // number of the latest scan; responses to earlier scans are ignored
@@ -30,6 +31,7 @@ export function selectPhoto(source) {
   preview.src = typeof source === "string" ? source : URL.createObjectURL(source);
   box.reset();
   selected.hidden = false;
+  takeApart.hidden = typeof source === "string"; // a page may not read a picture of another site
   drop.classList.add("filled");
   return scan();
 }
@@ -74,6 +76,24 @@ export async function scan(extra = {}) {
   matches.focusResults();
 }
 
+/** Return the things in the photo as Files; null if it was said why not. */
+export async function thingsInPhoto() {
+  const number = ++latestScan;
+  form.classList.add("busy");
+  matches.showProgress("separating");
+  try {
+    const { boxes } = await request(BOXES, await photoFields(photo));
+    if (boxes.length < 2) throw new ApiError("single");
+    const things = await photoParts(photo, boxes);
+    return number === latestScan ? things : null;
+  } catch (error) {
+    if (number === latestScan) showProblem(error);
+    return null;
+  } finally {
+    if (number === latestScan) form.classList.remove("busy");
+  }
+}
+
 /** Look for a code. Return what shows its product, or the problem; null if no product has it. */
 export async function findCode(code) {
   let showOutcome;
@@ -111,6 +131,7 @@ export function showProblem(error) {
   matches.showProblem(error, {
     retry: () => scan(),
     choose: () => byId("file").click(),
+    mark: () => byId("box-start").click(),
     key: enterKey,
   });
 }

@@ -20,12 +20,14 @@ const status = byId("status");
 
 let rows = []; // of { file, item, response, confirmed }
 
-/** Show photos (Files) as a tray, and look for each. */
-export async function open(files) {
+/** Show photos (Files) as a tray, maybe those of the things in one photo, and look for each. */
+export async function open(files, { ofOnePhoto = false } = {}) {
   close();
   rows = files.map((file) => ({ file, item: rowElement(file), response: null, confirmed: false }));
   list.replaceChildren(...rows.map(({ item }) => item));
-  byId("tray-title").textContent = t("tray.title", { count: rows.length });
+  byId("tray-title").textContent = t(ofOnePhoto ? "tray.things" : "tray.title", {
+    count: rows.length,
+  });
   section.hidden = false;
   results.hidden = true;
   byId("tray-title").focus();
