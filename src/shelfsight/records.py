@@ -1,5 +1,6 @@
 """The data classes that the stages pass on: products, pictures, vectors and failures."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -375,8 +376,8 @@ class ModelPair:
 def model_identity(name: str, revision: str) -> str:
     """Return `name@revision`, which is stored with each vector; only the name without a revision.
 
-    A revision is a commit of the model's repository, a hash of the model's files, or the version of
-    a package.
+    A revision is a commit of the model's repository, a hash of the model's files, both (see
+    `revision_of_files`), or the version of a package.
     """
     return f"{name}@{revision}" if revision else name
 
@@ -395,14 +396,24 @@ def variant_of(identity: str, variant: str) -> str:
     return f"{name}+{variant}{at}{revision}"
 
 
+_OF_FILES = re.compile(r"(?<=@[0-9a-f]{40})-[0-9a-f]{16}$")
+
+
+def revision_of_files(commit: str, digits: str) -> str:
+    """Return the revision of a user's own files in the place of a commit's, by their hash."""
+    return f"{commit}-{digits[:16]}"
+
+
 def stored_identities(identity: str) -> list[str]:
     """Return the identities under which vectors of this model may be stored.
 
-    These are the given identity and `name@main`. Older versions of shelfsight stored `name@main`
-    for models downloaded from the branch `main`, so the commit is not known. Vectors stored as
-    `name@main` count as made by any commit of the model, so that an upgrade does not refuse them.
+    These are the given identity, that of its commit without the hash of a user's own files, and
+    `name@main`. Older versions of shelfsight stored the commit alone for such files, and
+    `name@main` for models downloaded from the branch `main`. Vectors that were stored so count as
+    made by this model, so that an upgrade does not refuse them.
     """
-    return [identity, model_identity(model_name(identity), BRANCH)]
+    without_files = _OF_FILES.sub("", identity)
+    return [*dict.fromkeys((identity, without_files, model_identity(model_name(identity), BRANCH)))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Calibration on a shop's own pictures: made, stored, used by scans, and forgotten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from shelfsight.doctor import examine_database
 from shelfsight.errors import ModelMismatchError
 from shelfsight.models.calibration import Calibration, Evidence
 from shelfsight.postgres.connection import Database
+from shelfsight.records import ModelPair
 from shelfsight.scan.matching import ScanOptions, ScanQuery
 from shelfsight.scan.scanner import Scanner
 from shelfsight.settings import Settings
@@ -127,3 +129,17 @@ def test_a_running_scanner_notices_a_calibration_within_a_minute(
     CalibrationStore(database).save(MODELS, KNOWN)
     now[0] = 61.0
     assert scanner.scan(ScanQuery(photos=(photo,)), ScanOptions()).not_in_catalog is not None
+
+
+def test_a_calibration_outlives_an_upgrade_that_tells_files_by_their_hash(
+    database: Database,
+) -> None:
+    store, commit = CalibrationStore(database), "0" * 40
+    before = ModelPair(image=f"eyes@{commit}", text="words@1")
+    after = ModelPair(image=f"eyes@{commit}-{'1' * 16}", text="words@1")
+    store.save(before, KNOWN)
+    assert store.load(after) == KNOWN
+    newer = replace(KNOWN, source="a newer test")
+    store.save(after, newer)
+    assert store.load(after) == newer
+    assert store.load(before) == KNOWN

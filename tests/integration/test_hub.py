@@ -22,7 +22,7 @@ from shelfsight.embedding.local.hub import check_files, identity_without_downloa
 from shelfsight.embedding.local.onnx_model import load_text, open_pair
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import HubFiles, TextSpec
-from shelfsight.records import BRANCH
+from shelfsight.records import BRANCH, stored_identities
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LATER_COMMIT = "fedcba9876543210fedcba9876543210fedcba98"
@@ -220,7 +220,24 @@ def test_files_of_a_branch_in_your_folder_are_told_by_their_hash(repository: Pat
     weights = tmp_path / "words" / "onnx" / "model.onnx_data"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert load_text(OF_BRANCH, tmp_path).spec.identity != identity
-    assert load_text(SPEC, tmp_path).spec.identity == f"words@{COMMIT}"
+
+
+def test_your_files_in_the_place_of_a_commit_do_not_mix_with_others(
+    repository: Path, tmp_path: Path
+):
+    """Such as a graph in 8 bits under the name of the one in full precision."""
+    shutil.copytree(repository, tmp_path / "words")
+    yours = load_text(SPEC, tmp_path).spec.identity
+    assert re.fullmatch(f"words@{COMMIT}-[0-9a-f]{{16}}", yours)
+    assert identity_without_download(SPEC, tmp_path) == yours
+    weights = tmp_path / "words" / "onnx" / "model.onnx_data"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    others = load_text(SPEC, tmp_path).spec.identity
+    assert others not in stored_identities(yours)
+    assert yours not in stored_identities(others)
+    # Older releases stored the commit alone, whatever the files were.
+    assert f"words@{COMMIT}" in stored_identities(yours)
+    assert identity_without_download(SPEC, None) == f"words@{COMMIT}"
 
 
 def test_a_folder_of_yours_is_used_without_asking(repository: Path, tmp_path: Path):

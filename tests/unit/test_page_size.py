@@ -37,4 +37,4 @@ def test_a_page_takes_ten_seconds_at_most_but_has_a_product(speed: float, larges
 
 
 def test_fast_models_soon_get_the_largest_pages() -> None:
-    assert sizes(0.001, largest=75, pages=3) == [8, 32, 75, 75]
+    assert sizes(0.001, largest=75, pages=4) == [2, 8, 32, 75, 75]

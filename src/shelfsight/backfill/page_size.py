@@ -9,7 +9,7 @@ PAGE_SECONDS = 10.0
 """Seconds that a page should take at most. A run that is stopped waits for the pages in progress,
 and progress is shown when a page is stored."""
 
-FIRST_PAGE = 8
+FIRST_PAGE = 2
 """Products of the first page, because nobody knows yet how fast the models are."""
 
 FASTEST_GROWTH = 4

@@ -11,7 +11,7 @@ from shelfsight.models.calibration import Calibration
 from shelfsight.postgres import statements
 from shelfsight.postgres.advisory_locks import LockKey
 from shelfsight.postgres.connection import Connection, Transactions
-from shelfsight.records import ModelPair
+from shelfsight.records import ModelPair, stored_identities
 from shelfsight.scan.confidence import built_in
 from shelfsight.storage.vectors.model_check import stored_models
 
@@ -64,7 +64,11 @@ class CalibrationStore:
             ((may_read,),) = connection.execute(QUERIES["may_read"]).fetchall()
             if not may_read:
                 return []
-            return connection.execute(QUERIES["load"], _names(models)).fetchall()
+            values = {
+                "image_models": stored_identities(models.image),
+                "text_models": stored_identities(models.text),
+            }
+            return connection.execute(QUERIES["load"], values).fetchall()
 
         for (stored,) in self._database.run(work, read_only=True):
             try:

@@ -12,8 +12,12 @@ SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
 
 -- name: load
+-- That of these very models, or else one under a name that older releases stored.
 SELECT "Calibration" FROM shelfsight."Calibrations"
-WHERE "ImageModel" = %(image_model)s AND "TextModel" = %(text_model)s
+WHERE "ImageModel" = ANY(%(image_models)s) AND "TextModel" = ANY(%(text_models)s)
+ORDER BY array_position(%(image_models)s::text[], "ImageModel"::text),
+  array_position(%(text_models)s::text[], "TextModel"::text)
+LIMIT 1
 
 -- name: save
 INSERT INTO shelfsight."Calibrations" ("ImageModel", "TextModel", "Calibration")

@@ -12,7 +12,7 @@ from shelfsight.embedding.local.file_content import content_of
 from shelfsight.embedding.local.hub_download import download, missing_files, snapshot
 from shelfsight.errors import ModelError
 from shelfsight.models.specs import HubFiles, ModelSpec, PackagedModel, Spec
-from shelfsight.records import BRANCH, model_identity
+from shelfsight.records import BRANCH, model_identity, revision_of_files
 
 _SHA256_DIGITS = 64
 
@@ -108,13 +108,12 @@ def _cached(spec: ModelSpec, hub: HubFiles) -> Path | None:
 def with_revision_of_files(spec: Spec, hub: HubFiles, folder: Path, model_dir: Path | None) -> Spec:
     """Return the model's row with the revision of the files that `model_folder` found.
 
-    A row that names a commit keeps it. If the row names `BRANCH`, the revision becomes the commit
-    of the hub's snapshot. For files in `model_dir` it becomes `sha256:` and 40 hex digits of the
-    files' hash. Hashing takes 2 to 5 seconds for each gigabyte, once for each file.
+    If the row names `BRANCH`, the revision becomes the commit of the hub's snapshot. For files in
+    `model_dir` it tells of their hash: after the commit that the row names, as in
+    `records.revision_of_files`, or as `sha256:` and 40 hex digits. Hashing takes 2 to 5 seconds for
+    each gigabyte, once for each file.
     """
-    if spec.revision != BRANCH:
-        return spec
-    return replace(spec, revision=_revision_of(hub, folder, model_dir))
+    return replace(spec, revision=_revision_of(spec, hub, folder, model_dir))
 
 
 def graph_file(spec: ModelSpec, model_dir: Path | None) -> Path | None:
@@ -132,7 +131,8 @@ def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str:
 
     It is not known of a branch that was not downloaded, or whose files `model_dir` lacks.
     """
-    if isinstance(spec.source, PackagedModel) or spec.revision != BRANCH:
+    is_known = spec.revision != BRANCH and model_dir is None
+    if isinstance(spec.source, PackagedModel) or is_known:
         return spec.identity
     if model_dir is None:
         folder = _cached(spec, spec.source)
@@ -141,19 +141,24 @@ def identity_without_download(spec: ModelSpec, model_dir: Path | None) -> str:
         folder = None if missing_files(own, spec.source) else own
     if folder is None:
         return spec.name
-    return model_identity(spec.name, _revision_of(spec.source, folder, model_dir))
+    return model_identity(spec.name, _revision_of(spec, spec.source, folder, model_dir))
 
 
-def _revision_of(hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
+def _revision_of(spec: ModelSpec, hub: HubFiles, folder: Path, model_dir: Path | None) -> str:
+    if model_dir is not None:
+        digits = _hash_of_files(folder, hub)
+        if spec.revision == BRANCH:
+            return f"sha256:{digits[:40]}"
+        return revision_of_files(spec.revision, digits)
     # The hub's cache names the folder of a snapshot after its commit.
-    return folder.name if model_dir is None else _hash_of_files(folder, hub)
+    return folder.name if spec.revision == BRANCH else spec.revision
 
 
 def _hash_of_files(folder: Path, hub: HubFiles) -> str:
     total = hashlib.sha256()
     for name in sorted(_names(hub)):
         total.update(bytes.fromhex(content_of(folder / name).sha256))
-    return f"sha256:{total.hexdigest()[:40]}"
+    return total.hexdigest()
 
 
 def _folder_in(model_dir: Path, spec: ModelSpec) -> Path:

@@ -66,7 +66,7 @@ def load_image(
     graph = folder / spec.source.graph
     spec = with_revision_of_files(spec, spec.source, folder, model_dir)
     loading.notify(_loads(spec, graph))
-    low_memory = not has_room_for(graph)
+    low_memory = loading.for_scans or not has_room_for(graph)
     execution = Execution(device=device, threads=threads, low_memory=low_memory)
     return ImageModel(spec, _open(graph, spec, execution))
 
