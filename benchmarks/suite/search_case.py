@@ -10,11 +10,13 @@ from benchmarks import scan_latency
 from benchmarks.suite.context import BenchContext
 from benchmarks.suite.figure import Figure
 from pgvector.psycopg import register_vector
+from psycopg import sql
 
 from shelfsight.embedding.local.onnx_model import open_pair
 from shelfsight.postgres.connection import Connection, Database
 from shelfsight.records import Vector
 from shelfsight.scan.matching import Filters, SearchQuery
+from shelfsight.storage import status
 from shelfsight.storage.index.build import BuildLogger, build
 from shelfsight.storage.index.indexes import drop
 from shelfsight.storage.index.recall import tune
@@ -47,6 +49,14 @@ EXACT = """
     LIMIT 10
 """
 
+SIZES = (
+    sql.SQL(
+        "SELECT pg_relation_size('{index}'), pg_total_relation_size('\"ProductEmbeddings\"')"
+        " - pg_indexes_size('\"ProductEmbeddings\"')"
+    ).format(index=sql.SQL(INDEX)),
+    {},
+)
+
 Search = Callable[[Vector], list[str]]
 
 
@@ -60,11 +70,36 @@ def search(bench: BenchContext) -> Iterator[Figure]:
             scan_latency.fill(bench.database, embedder, clusters, size)
             bench.database.run(_give_owners)
             bench.database.run_alone(lambda c: c.execute("VACUUM ANALYZE"), {})
-            build(bench.database, BuildLogger(lambda _line: None), names=[INDEX])
-            list(tune(bench.database))
+            yield from _built(bench.database, size)
             for owner in (None, *OWNERS):
                 yield from _compared(bench, clusters, size, owner)
             drop(bench.database)
+
+
+def _built(database: Database, size: int) -> Iterator[Figure]:
+    """Build the image index, and tell of its size and recall; then count, as `status` does."""
+    start = time.perf_counter()
+    build(database, BuildLogger(lambda _line: None), names=[INDEX])
+    seconds = time.perf_counter() - start
+    _, chosen = tune(database)
+    ((index, table),) = database.ask(SIZES)
+    yield Figure(
+        name="index",
+        rounds=(seconds,),
+        unit=" s",
+        detail=(
+            f"to build the image index of {size} products: {index / 1e9:.2f} GB, the table"
+            f" {table / 1e9:.2f} GB; recall of queries near them{chosen.partition(':')[2]}"
+        ),
+    )
+    start = time.perf_counter()
+    status.read(database)
+    yield Figure(
+        name="status",
+        rounds=(time.perf_counter() - start,),
+        unit=" s",
+        detail=f"to count vectors and failures, {size} products",
+    )
 
 
 def _compared(

@@ -73,7 +73,7 @@ def test_what_large_models_embed_is_noted_meanwhile(
             return super().embed_texts(texts, **options)
 
     seen: list[bool] = []
-    fill(database, 3)
+    fill(database, 2)
     settings = Settings(models=models, database_url=database.url)
     progress = JsonProgress(StringIO())
     job = Job(selection=Selection(), batch_size=10, max_batches=0)

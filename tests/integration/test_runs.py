@@ -410,6 +410,7 @@ def test_pages_are_stored_while_one_waits_for_a_picture_and_only_that_one_is_lef
     database: Database, monkeypatch: pytest.MonkeyPatch, selection: Selection
 ) -> None:
     monkeypatch.setattr("shelfsight.backfill.concurrency.STALLED_SECONDS", 0.01)
+    monkeypatch.setattr("shelfsight.backfill.page_size.FIRST_PAGE", 5)  # all pages are of five
     fill(database, 90, pictures=True)
     stop, gone = Event(), Event()
 

@@ -26,6 +26,7 @@ CHECKS = [
 WITH_INPUT = [
     ("POST", "/products/orchestrate/quick-scan"),
     ("POST", "/products/orchestrate/quick-scan/stream"),
+    ("POST", "/products/orchestrate/boxes"),
     ("POST", "/products/feedback"),
     ("GET", "/products/{id}/similar"),
     ("GET", "/catalogue/map/places"),

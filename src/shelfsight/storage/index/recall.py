@@ -1,12 +1,14 @@
-"""Measures the recall of an index and the time that it saves, on a sample of stored vectors."""
+"""Measures the recall of an index and the time that it saves, on queries near stored vectors."""
 
 import itertools
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from psycopg import sql
 
 from shelfsight.postgres.connection import Connection, Database
@@ -17,8 +19,13 @@ from shelfsight.storage.search.search_statement import HNSW_EF_SEARCH
 NEIGHBOURS = 10
 """How many nearest neighbours each query asks for: the k of recall@k."""
 
-SAMPLE_SIZE = 100
-"""How many stored vectors serve as queries."""
+SAMPLE_SIZE = 200
+"""How many stored vectors are made to queries."""
+
+QUERY_NOISE = 0.3
+"""The length of the random vector that is added to a stored unit vector. A photo is near its
+product's vector, but not that vector, and an index finds neighbours of stored ones more easily: of
+a million products, 0.998 of those of stored vectors, and 0.97 of those of photos."""
 
 _TIMED_ROWS = 5_000
 """How many rows the timed exact search reads."""
@@ -54,7 +61,7 @@ def tune(database: Database) -> Iterator[str]:
     """
     measurable = [one for one in read(database) if _has_recall(one)]
     if measurable:
-        yield f"Recall@{NEIGHBOURS} against an exact search, of {SAMPLE_SIZE} stored vectors:"
+        yield f"Recall@{NEIGHBOURS} against an exact search, of {SAMPLE_SIZE} queries:"
     for one in measurable:
         chosen = choose(measure(database, one))
         database.run_alone(partial(_remember, one.index, chosen), UNLIMITED)
@@ -96,7 +103,8 @@ def _measure(index: IndexSpec, connection: Connection) -> list[Recall]:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         enter_catalogue(connection)
         statement = QUERIES["sample"].format(column=sql.Identifier(index.column))
-        sample: Sample = connection.execute(statement, {"queries": SAMPLE_SIZE}).fetchall()
+        stored = connection.execute(statement, {"queries": SAMPLE_SIZE}).fetchall()
+        sample = _as_queries(stored)
         approximate = [
             _distances_by_index(index, sample, ef_search, connection) for ef_search in EF_SEARCH
         ]
@@ -108,6 +116,18 @@ def _measure(index: IndexSpec, connection: Connection) -> list[Recall]:
         Recall(ef_search, _share_within(tenth, found))
         for ef_search, found in zip(EF_SEARCH, approximate, strict=True)
     ]
+
+
+def _as_queries(stored: Sample) -> Sample:
+    """Return vectors that are as near to the stored ones as a photo's may be."""
+    chance = np.random.default_rng(1)
+    queries = []
+    for place, text in stored:
+        vector = np.array(json.loads(text), np.float32)
+        noise = chance.standard_normal(len(vector), np.float32)
+        noise *= QUERY_NOISE * np.linalg.norm(vector) / np.linalg.norm(noise)
+        queries.append((place, json.dumps((vector + noise).tolist())))
+    return queries
 
 
 def _share_within(tenth: Sequence[list[float]], found: Sequence[list[float]]) -> float:
