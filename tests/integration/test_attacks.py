@@ -158,6 +158,14 @@ def test_headers_that_are_too_large_or_too_many_are_a_431(attacked: Server) -> N
     assert attacked.behaves()
 
 
+@pytest.mark.parametrize("length", [40_000, 70_000, 200_000])
+def test_an_address_that_is_too_long_is_a_431(attacked: Server, length: int) -> None:
+    host, port = Target(url=attacked.url, path="/").address
+    with closing(HTTPConnection(host, port, timeout=30)) as connection:
+        connection.request("GET", f"/health?{'x' * length}")
+        assert connection.getresponse().status == 431
+
+
 @pytest.mark.parametrize("attack", [attacks.endless_trailers, attacks.endless_body])
 def test_bodies_and_trailers_without_end_are_refused(
     attacked: Server, attack: Callable[[Target], Awaitable[Ends]]

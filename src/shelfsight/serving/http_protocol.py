@@ -99,6 +99,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         large = self._header_bytes > self.limits.header_bytes
         if large or self._header_count > self.limits.headers:
             self._is_refused = True
+            self.url = b"/"  # httptools cannot parse one of more than 64 kB
             self.app = _headers_too_large
         super().on_headers_complete()
         if self.cycle is not None:

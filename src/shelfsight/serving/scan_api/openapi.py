@@ -47,12 +47,16 @@ FEEDBACK = _body({"application/json": {"schema": _reference("FeedbackBody")}})
 
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the error responses of an endpoint: the given statuses, and 401, 403, 429 and 503."""
+    """Return the error responses of an endpoint: the given statuses, and those of every endpoint.
+
+    These are 401, 403, 429, 503, and 431, with which too large a head is refused without a body.
+    """
     content = {PROBLEM_JSON: {"schema": _reference("ProblemDetails")}}
-    return {
+    responses: dict[int | str, dict[str, Any]] = {
         status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in sorted({401, 403, 429, 503, *statuses})
     }
+    return {**responses, 431: {"description": HTTPStatus(431).phrase}}
 
 
 def describe(app: FastAPI) -> None:
