@@ -87,6 +87,18 @@ def test_the_things_in_one_photo_are_looked_for_one_by_one(page: Page, shop: Sho
     expect(page.locator("#tray-note")).to_have_text("4 answers were kept.")
 
 
+def test_trying_again_takes_the_photo_apart_again(page: Page, shop: Shop) -> None:
+    page.set_input_files("#file", shop.table[0])
+    wait_for_answer(page)
+    page.evaluate("void (window.fetchAway = window.fetch)")
+    page.evaluate("void (window.fetch = () => Promise.reject(new TypeError('no network')))")
+    page.get_by_role("button", name="Several things").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    page.evaluate("void (window.fetch = window.fetchAway)")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#tray-title")).to_have_text("4 things in the photo")
+
+
 def test_a_photo_of_one_thing_is_not_taken_apart(page: Page, shop: Shop) -> None:
     page.set_input_files("#file", shop.photographs[0][0])
     wait_for_answer(page)

@@ -87,7 +87,7 @@ export async function thingsInPhoto() {
     const things = await photoParts(photo, boxes);
     return number === latestScan ? things : null;
   } catch (error) {
-    if (number === latestScan) showProblem(error);
+    if (number === latestScan) showProblem(error, () => takeApart.click());
     return null;
   } finally {
     if (number === latestScan) form.classList.remove("busy");
@@ -126,10 +126,10 @@ function show(response) {
   map.showErrors(() => map.showScan(response.scanId));
 }
 
-/** Show a problem, with the button that helps. */
-export function showProblem(error) {
+/** Show a problem, with the button that helps; `retry` does again what failed. */
+export function showProblem(error, retry = () => scan()) {
   matches.showProblem(error, {
-    retry: () => scan(),
+    retry,
     choose: () => byId("file").click(),
     mark: () => byId("box-start").click(),
     key: enterKey,
